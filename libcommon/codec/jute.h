@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Jute, ZooKeeper's encoding: big-endian integers; strings, buffers and vectors led by an i32 count,
+ * of which -1 means null (which is not the same as empty, and the difference is kept).
+ *
+ * The reader carries its error: a field that is short or has an impossible length sets `bad`, it and
+ * all later fields read as zero or null, and the caller asks once at the end.
+ */
+#ifndef CORRAL_CODEC_JUTE_H
+#define CORRAL_CODEC_JUTE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "libcommon/base/buf.h"
+
+struct jute_reader {
+	const uint8_t *pos, *end;
+	bool bad;
+};
+
+/* A string or buffer inside the bytes that were read: borrowed. Null: data NULL, len -1. */
+struct jute_bytes {
+	const uint8_t *data;
+	int32_t len;
+};
+
+static inline struct jute_reader
+jute_reader(const void *bytes, size_t size)
+{
+	const uint8_t *p = bytes;
+
+	return (struct jute_reader){p, p + size, false};
+}
+
+static inline size_t
+jute_left(const struct jute_reader *r)
+{
+	return (size_t)(r->end - r->pos);
+}
+
+uint8_t jute_get_u8(struct jute_reader *r);
+bool jute_get_bool(struct jute_reader *r);
+int32_t jute_get_i32(struct jute_reader *r);
+int64_t jute_get_i64(struct jute_reader *r);
+struct jute_bytes jute_get_bytes(struct jute_reader *r);
+
+/*
+ * A vector's count: -1 for null, otherwise what `min_item_bytes` (at least 1) and the bytes that are
+ * left allow; more sets `bad` and gives 0. So a count never makes a caller allocate more than it got.
+ */
+int32_t jute_get_count(struct jute_reader *r, size_t min_item_bytes);
+
+void jute_put_u8(struct buf *b, uint8_t v);
+void jute_put_bool(struct buf *b, bool v);
+void jute_put_i32(struct buf *b, int32_t v);
+void jute_put_i64(struct buf *b, int64_t v);
+void jute_put_bytes(struct buf *b, struct jute_bytes bytes);
+void jute_put_text(struct buf *b, const char *text); /* NULL is null */
+
+/* Overwrite the i32 at `offset` of the contents, as for a length that is known only later. */
+void jute_set_i32(struct buf *b, size_t offset, int32_t v);
+
+#endif

@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: Apache-2.0
+libcodec_a_SOURCES = \
+	libcommon/codec/jute.c libcommon/codec/jute.h

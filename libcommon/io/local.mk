@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+libio_a_SOURCES = \
+	libcommon/io/link.h \
+	libcommon/io/loop.h \
+	libcommon/io/tls.h

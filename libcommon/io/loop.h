@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The event loop of a shell: one per process, no threads. Wraps libevent, so that nobody above
+ * includes event2/. Times are milliseconds on CLOCK_BOOTTIME (a suspended machine counts the time
+ * that it slept); the loop's own timerfd on that clock wakes it.
+ */
+#ifndef CORRAL_IO_LOOP_H
+#define CORRAL_IO_LOOP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct event_base;
+struct loop;
+
+/* NULL with errno set when the kernel or memory refuses. SIGPIPE is ignored from then on. */
+struct loop *loop_new(void);
+void loop_free(struct loop *l);
+
+/* Turn until loop_stop() was called; returns the status that it was given. */
+int loop_run(struct loop *l, void (*after_turn)(void *arg), void *arg);
+void loop_stop(struct loop *l, int status);
+
+/* The time of the current turn (read once per turn), and the time now. */
+uint64_t loop_now_ms(const struct loop *l);
+uint64_t clock_boot_ms(void);
+uint64_t clock_boot_us(void);
+int64_t clock_wall_ms(void);
+
+/* For libcommon/io and zkserver's client port only. */
+struct event_base *loop_event_base(struct loop *l);
+
+/* A timer, embedded in its owner. Its callback may set it again or release its owner. */
+struct timer {
+	struct loop *loop;
+	void (*fire)(void *arg);
+	void *arg;
+	uint64_t at_ms;
+	size_t slot; /* place in the loop's heap, from 1; 0 while not set */
+};
+
+void timer_init(struct timer *t, struct loop *l, void (*fire)(void *arg), void *arg);
+/* Fire once at the time at_ms (absolute), in the past means in the next turn. False: no memory. */
+bool timer_set(struct timer *t, uint64_t at_ms);
+void timer_cancel(struct timer *t);
+
+/* Run fn(arg) at the end of this turn, in order of calls: for what must not happen in a callback. */
+bool loop_defer(struct loop *l, void (*fn)(void *arg), void *arg);
+
+enum { FD_READ = 1, FD_WRITE = 2 };
+
+/* A watched descriptor (pidfd, inotify, pipe, signalfd ...), level-triggered; the fd stays the caller's. */
+struct fd_watch;
+struct fd_watch *fd_watch_new(struct loop *l, int fd, int what, void (*ready)(void *arg, int what), void *arg);
+void fd_watch_free(struct fd_watch *w);
+
+/* Call fn for a signal from now on; it runs in the loop, not in the handler. At most one per signal. */
+bool loop_on_signal(struct loop *l, int signo, void (*fn)(void *arg, int signo), void *arg);
+
+#endif

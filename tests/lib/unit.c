@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/lib/unit.h"
+
+#include <ftw.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static char tmpdir[PATH_MAX];
+static pid_t tmpdir_owner;
+
+static int
+remove_entry(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+	(void)st;
+	(void)kind;
+	(void)ftw;
+	return remove(path);
+}
+
+static void
+remove_tmpdir(void)
+{
+	if (getpid() == tmpdir_owner)
+		nftw(tmpdir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+const char *
+unit_tmpdir(void)
+{
+	const char *base = getenv("TMPDIR");
+
+	if (tmpdir_owner == getpid())
+		return tmpdir;
+	snprintf(tmpdir, sizeof tmpdir, "%s/corral-unit.XXXXXX", base != NULL ? base : "/tmp");
+	ck_assert_msg(mkdtemp(tmpdir) != NULL, "mkdtemp %s", tmpdir);
+	tmpdir_owner = getpid();
+	atexit(remove_tmpdir);
+	return tmpdir;
+}
+
+int
+main(void)
+{
+	SRunner *runner = srunner_create(unit_suite());
+	int failed;
+
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

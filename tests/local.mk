@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+# Unit tests use check; one program a module, each linking only what its module needs.
+
+if HAVE_CHECK
+check_LIBRARIES += libtest.a
+libtest_a_SOURCES = tests/lib/unit.c tests/lib/unit.h
+libtest_a_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+UNIT_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+UNIT_LIBS = libtest.a $(CHECK_LIBS)
+
+include tests/unit/base.mk
+include tests/unit/codec.mk
+include tests/unit/sys.mk
+include tests/unit/io.mk
+include tests/unit/zk.mk
+include tests/unit/zkserver.mk
+include tests/unit/master.mk
+include tests/unit/agent.mk
+include tests/unit/cli.mk
+endif
+
+include tests/sim/local.mk
+include tests/fuzz/local.mk
+include tests/system/local.mk
+include tests/compat/local.mk

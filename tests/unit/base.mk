@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+base_units = tests/unit/buf_test tests/unit/hash_test tests/unit/str_test
+check_PROGRAMS += $(base_units)
+TESTS += $(base_units)
+
+tests_unit_buf_test_SOURCES = tests/unit/buf_test.c
+tests_unit_buf_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_buf_test_LDADD = $(UNIT_LIBS) libbase.a
+
+tests_unit_hash_test_SOURCES = tests/unit/hash_test.c
+tests_unit_hash_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_hash_test_LDADD = $(UNIT_LIBS) libbase.a
+
+tests_unit_str_test_SOURCES = tests/unit/str_test.c
+tests_unit_str_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_str_test_LDADD = $(UNIT_LIBS) libbase.a

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "libcommon/base/str.h"
+
+#include "tests/lib/unit.h"
+
+START_TEST(only_whole_decimal_numbers_in_range_are_numbers)
+{
+	static const char *const bad[] = {"", " 1", "1 ", "+1", "-", "0x10", "1e3", "18446744073709551616", "1000001"};
+	uint64_t u = 7;
+	int64_t i;
+
+	for (size_t k = 0; k < sizeof bad / sizeof *bad; k++)
+		ck_assert_msg(!str_to_u64(bad[k], 0, 1000000, &u), "%s", bad[k]);
+	ck_assert_uint_eq(u, 7);
+	ck_assert(str_to_u64("18446744073709551615", 0, UINT64_MAX, &u));
+	ck_assert_uint_eq(u, UINT64_MAX);
+	ck_assert(str_to_i64("-9223372036854775808", INT64_MIN, INT64_MAX, &i));
+	ck_assert_int_eq(i, INT64_MIN);
+	ck_assert(!str_to_i64("9223372036854775808", INT64_MIN, INT64_MAX, &i));
+}
+END_TEST
+
+START_TEST(a_text_that_does_not_fit_is_not_cut)
+{
+	char to[4];
+
+	ck_assert(str_copy(to, sizeof to, "abc"));
+	ck_assert_str_eq(to, "abc");
+	ck_assert(!str_copy(to, sizeof to, "abcd"));
+	ck_assert_str_eq(to, "");
+}
+END_TEST
+
+START_TEST(a_slip_of_the_finger_is_near)
+{
+	ck_assert_uint_eq(str_distance("Memry", "Memory"), 1);
+	ck_assert_uint_eq(str_distance("", "abc"), 3);
+	ck_assert_uint_eq(str_distance("kitten", "sitting"), 3);
+}
+END_TEST
+
+START_TEST(bytes_print_as_lower_case_hex)
+{
+	char to[7];
+
+	str_hex(to, "\x00\xab\x7f", 3);
+	ck_assert_str_eq(to, "00ab7f");
+}
+END_TEST
+
+Suite *
+unit_suite(void)
+{
+	Suite *s = suite_create("str");
+	TCase *t = tcase_create("str");
+
+	tcase_add_test(t, only_whole_decimal_numbers_in_range_are_numbers);
+	tcase_add_test(t, a_text_that_does_not_fit_is_not_cut);
+	tcase_add_test(t, a_slip_of_the_finger_is_near);
+	tcase_add_test(t, bytes_print_as_lower_case_hex);
+	suite_add_tcase(s, t);
+	return s;
+}
