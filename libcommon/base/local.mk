@@ -5,4 +5,5 @@ libbase_a_SOURCES = \
 	libcommon/base/hmap.c libcommon/base/hmap.h \
 	libcommon/base/list.h \
 	libcommon/base/rng.c libcommon/base/rng.h \
+	libcommon/base/store.h \
 	libcommon/base/str.c libcommon/base/str.h
