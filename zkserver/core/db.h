@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What an ensemble agrees on: the tree and the sessions, as of a zxid. Applying a committed txn is the
+ * only way to change it; a start loads it from a snapshot and applies the log's txns after that.
+ */
+#ifndef CORRAL_ZKSERVER_CORE_DB_H
+#define CORRAL_ZKSERVER_CORE_DB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "zkserver/core/session.h"
+#include "zkserver/core/tree.h"
+#include "zkserver/core/txn.h"
+#include "zkserver/core/watch.h"
+
+struct db {
+	struct tree tree;
+	struct session_table sessions;
+	int64_t last_zxid; /* of the last txn applied */
+	uint64_t digest_mismatches;
+	int64_t digest_mismatch_zxid; /* of the first one; 0: none */
+};
+
+/* A new, empty database. False: no memory. */
+bool db_init(struct db *db, const struct hash_key *key, uint32_t tick_ms);
+void db_fini(struct db *db);
+
+/* Make it bare (the root only, no sessions, zxid 0) for loading a snapshot into it. False: no memory. */
+bool db_reset_bare(struct db *db);
+
+/*
+ * After a snapshot and the log were loaded: remove ephemeral nodes whose session does not exist, create
+ * /zookeeper/config if it is missing, drop unused ACLs. False: no memory.
+ */
+bool db_finish_load(struct db *db);
+
+enum apply_status {
+	APPLY_OK,
+	APPLY_BAD,	 /* the bytes are no txn: a broken log; nothing was changed */
+	APPLY_NO_MEMORY, /* the tree may be half changed: the server must stop */
+};
+
+/* Who wants to hear of changes while they are applied; NULL for nobody (replay). */
+struct apply_watch {
+	void (*changed)(void *arg, enum watch_event event, struct jute_bytes path, uint32_t acl);
+	void *arg;
+};
+
+/* What came out, part by part for a multi (parts may be NULL when nobody asks). */
+struct apply_part {
+	int32_t type, error;	 /* of enum zk_op, enum zk_error */
+	struct jute_bytes path;	 /* create*: borrowed from the txn's bytes */
+	uint8_t stat[68];	 /* the node's Stat right after, for those that answer one */
+	bool has_stat;
+};
+
+/*
+ * Apply one committed txn. A change that finds its node missing or present (replay over a fuzzy
+ * snapshot) is no failure. now_ms is the monotonic time, for a new session's expiry.
+ */
+enum apply_status db_apply(struct db *db, const void *bytes, size_t size, uint64_t now_ms,
+    const struct apply_watch *watch, void (*part)(void *arg, const struct apply_part *p), void *arg);
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sessions: which exist (what a snapshot holds), and when each expires. Expiry works in buckets of
+ * one tick: a session touched at time t ends between t + timeout and one tick later.
+ */
+#ifndef CORRAL_ZKSERVER_CORE_SESSION_H
+#define CORRAL_ZKSERVER_CORE_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "libcommon/base/hmap.h"
+#include "libcommon/base/list.h"
+
+#define SESSION_PASSWORD_BYTES 16
+#define SESSION_WHEEL_SLOTS 256
+
+struct session {
+	struct hmap_node by_id;
+	struct list bucket; /* in a slot of the wheel, once the table is started */
+	int64_t id;
+	int32_t timeout_ms;
+	bool closing;	     /* its end was decided; it takes no further requests */
+	uint64_t expires_ms; /* a multiple of the tick */
+	void *conn;	     /* the server's, NULL while not connected here */
+};
+
+struct session_table {
+	struct hmap by_id;
+	struct list wheel[SESSION_WHEEL_SLOTS];
+	uint32_t tick_ms;
+	uint64_t checked_ms; /* all buckets up to this time were handed out */
+	bool started;
+};
+
+void session_table_init(struct session_table *t, uint32_t tick_ms);
+void session_table_fini(struct session_table *t);
+
+/* Add or, if it exists, set the timeout; NULL: no memory. Removing one that is unknown does nothing. */
+struct session *session_add(struct session_table *t, int64_t id, int32_t timeout_ms, uint64_t now_ms);
+void session_remove(struct session_table *t, int64_t id);
+struct session *session_find(const struct session_table *t, int64_t id);
+size_t session_count(const struct session_table *t);
+
+/* Visit all in order of creation, for a snapshot: start with *at NULL; NULL at the end. */
+struct session *session_next(const struct session_table *t, struct list **at);
+
+/* Begin to expire: every session gets its whole timeout from now. Before it, none expires. */
+void session_start(struct session_table *t, uint64_t now_ms);
+
+/* The session has shown itself; false if it is closing. timeout_ms is what it has from now on. */
+bool session_touch(struct session_table *t, struct session *s, int32_t timeout_ms, uint64_t now_ms);
+
+/* The next session whose time is over, marked closing; NULL when there is none (more). */
+struct session *session_expire(struct session_table *t, uint64_t now_ms);
+
+/* When to call session_expire() next; UINT64_MAX before session_start(). */
+uint64_t session_deadline_ms(const struct session_table *t);
+
+/* A session's password as Apache's servers derive it (java.util.Random), which anyone can compute. */
+void session_password(int64_t id, uint8_t password[SESSION_PASSWORD_BYTES]);
+
+/* The first id of a server that starts at this wall-clock time; sid in the top byte. */
+int64_t session_first_id(uint8_t sid, int64_t wall_ms);
+
+#endif

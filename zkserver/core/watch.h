@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One-shot watches: two tables, data and child, from a path (of a node that exists or not) to the
+ * watchers that wait there. A trigger takes the watches off and tells each watcher once.
+ */
+#ifndef CORRAL_ZKSERVER_CORE_WATCH_H
+#define CORRAL_ZKSERVER_CORE_WATCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "libcommon/base/hash.h"
+#include "libcommon/base/hmap.h"
+#include "libcommon/base/list.h"
+#include "libcommon/codec/jute.h"
+
+enum watch_event {
+	WATCH_NODE_CREATED = 1,
+	WATCH_NODE_DELETED = 2,
+	WATCH_DATA_CHANGED = 3,
+	WATCH_CHILDREN_CHANGED = 4,
+};
+
+enum watch_kind { WATCH_DATA, WATCH_CHILD, WATCH_KINDS };
+
+/* Embedded in a connection. */
+struct watcher {
+	struct list watches; /* struct watch.of_watcher */
+	size_t count;
+	uint64_t told; /* number of the trigger that told it last */
+};
+
+struct watch_table {
+	struct hash_key hash_key;
+	struct hmap paths[WATCH_KINDS];
+	size_t count[WATCH_KINDS]; /* watches: pairs of path and watcher */
+	uint64_t triggers;
+};
+
+typedef void watch_tell(void *arg, struct watcher *who, enum watch_event event, struct jute_bytes path);
+
+void watch_table_init(struct watch_table *t, const struct hash_key *key);
+void watch_table_fini(struct watch_table *t);
+void watcher_init(struct watcher *w);
+
+/* Have the watcher told of the next change at path; a second time adds nothing. False: no memory. */
+bool watch_add(struct watch_table *t, enum watch_kind kind, struct jute_bytes path, struct watcher *who);
+
+/*
+ * Tell and remove all that wait at path in this table. A deletion asks both tables in one trigger:
+ * call watch_trigger_begin() once, then watch_trigger() for each; a watcher is told once per begin.
+ */
+void watch_trigger_begin(struct watch_table *t);
+void watch_trigger(struct watch_table *t, enum watch_kind kind, enum watch_event event,
+    struct jute_bytes path, watch_tell *tell, void *arg);
+
+/* Remove all watches of a watcher that goes away. */
+void watch_remove_all(struct watch_table *t, struct watcher *who);
+
+#endif
