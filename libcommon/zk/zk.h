@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The ensemble's client: one session with a ZooKeeper ensemble (zkserver's or Apache's), kept over
+ * changes of the server. Asynchronous, in the loop; session.h decides, this file moves bytes.
+ *
+ * A request made while there is no connection waits for one. A request that was sent when the
+ * connection broke completes with ZK_CONNECTIONLOSS: it may or may not have been carried out.
+ * Requests of one handle are carried out in the order in which they were made. A handle ends with
+ * ZK_EXPIRED or ZK_AUTH_FAILED: everything completes, the owner frees it and makes a new one.
+ *
+ * Every request that was accepted (the call returned ZK_OK) completes exactly once, never from
+ * within the call that made it. Callbacks may use the handle in any way, zk_free() included.
+ */
+#ifndef CORRAL_ZK_ZK_H
+#define CORRAL_ZK_ZK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "libcommon/io/loop.h"
+#include "libcommon/io/tls.h"
+#include "libcommon/zk/proto.h"
+#include "libcommon/zk/zk_err.h"
+
+#define ZK_HOSTS_MAX 32
+#define ZK_REQUESTS_MAX 65536		   /* not yet answered: more are refused with ZK_OVERLOADED */
+#define ZK_UNSENT_BYTES_MAX (64u << 20)	   /* waiting for a connection: the same */
+#define ZK_TIMEOUT_MS_DEFAULT 10000
+
+enum zk_state {
+	ZK_CONNECTING,	/* no session yet */
+	ZK_CONNECTED,
+	ZK_SUSPENDED,	/* the connection is lost, the session may live: reconnecting */
+	ZK_EXPIRED,	/* final: the ensemble ended the session, its ephemeral nodes are gone */
+	ZK_AUTH_FAILED, /* final */
+};
+
+struct zk;
+
+/* Called for each change of state, from the loop, after the completions that the change brings. */
+typedef void zk_state_fn(void *arg, struct zk *z, enum zk_state state);
+
+typedef void zk_done_fn(void *arg, const struct zk_result *result);
+
+enum zk_event {
+	ZK_EVENT_LOST = -1, /* the session or the handle ended, and the watch with it */
+	ZK_EVENT_CREATED = 1,
+	ZK_EVENT_DELETED = 2,
+	ZK_EVENT_CHANGED = 3,
+	ZK_EVENT_CHILDREN = 4,
+};
+
+/*
+ * A one-shot watch: called exactly once if the request's result says `watching`, otherwise never.
+ * It outlives changes of the server. The same (fire, arg) on the same path and kind is one watch.
+ */
+struct zk_watch {
+	void (*fire)(void *arg, enum zk_event event, const char *path);
+	void *arg;
+};
+
+/*
+ * hosts: "HOST:PORT,..." (the port may be missing: 2181), tried in an order that is shuffled once.
+ * tls NULL: plain; else referenced. timeout_ms is what is asked for, the ensemble decides.
+ * NULL: the reason is in error[size].
+ */
+struct zk *zk_new(struct loop *loop, const char *hosts, struct tls *tls, uint32_t timeout_ms,
+    zk_state_fn *on_state, void *arg, char *error, size_t size);
+
+/*
+ * End the session: what was made before is still sent, then the closing. The handle is gone after
+ * closed() (may be NULL), which comes when the server has answered or after 2 s at the latest; if it
+ * did not answer, ephemeral nodes stay until the session times out. No other callback comes after
+ * the call but completions.
+ */
+void zk_close(struct zk *z, void (*closed)(void *arg), void *arg);
+
+/* Drop everything at once; the session is left to its time-out. Open requests and watches complete
+ * with ZK_CLOSING and ZK_EVENT_LOST within the call; the state callback does not come any more. */
+void zk_free(struct zk *z);
+
+enum zk_state zk_state(const struct zk *z);
+const char *zk_state_name(enum zk_state state);
+int64_t zk_session_id(const struct zk *z);	  /* 0 before the first connection */
+uint32_t zk_session_timeout_ms(const struct zk *z); /* as negotiated; before that as asked for */
+const char *zk_server(const struct zk *z);	  /* "HOST:PORT" that is or was tried last */
+const char *zk_why(const struct zk *z);		  /* why the last connection failed; "" if none did */
+size_t zk_outstanding(const struct zk *z);	  /* requests that have not completed */
+
+/*
+ * Requests. Everything is copied. Result: ZK_OK, or why the request was refused: ZK_BADARGUMENTS (a
+ * bad path), ZK_TOOLARGE, ZK_OVERLOADED, ZK_NOMEMORY, ZK_SESSIONEXPIRED, ZK_AUTHFAILED, ZK_CLOSING;
+ * then done() is not called. done NULL: nobody is told. watch NULL: none.
+ */
+int zk_create(struct zk *z, const char *path, const void *data, size_t size, const struct zk_acl *acls,
+    size_t acl_count, int flags, zk_done_fn *done, void *arg);
+int zk_delete(struct zk *z, const char *path, int32_t version, zk_done_fn *done, void *arg);
+int zk_exists(struct zk *z, const char *path, const struct zk_watch *watch, zk_done_fn *done, void *arg);
+int zk_get(struct zk *z, const char *path, const struct zk_watch *watch, zk_done_fn *done, void *arg);
+int zk_set(struct zk *z, const char *path, const void *data, size_t size, int32_t version,
+    zk_done_fn *done, void *arg);
+int zk_children(struct zk *z, const char *path, const struct zk_watch *watch, zk_done_fn *done, void *arg);
+int zk_get_acl(struct zk *z, const char *path, zk_done_fn *done, void *arg);
+int zk_set_acl(struct zk *z, const char *path, const struct zk_acl *acls, size_t acl_count,
+    int32_t aversion, zk_done_fn *done, void *arg);
+int zk_sync(struct zk *z, const char *path, zk_done_fn *done, void *arg);
+
+/* All of them or none. Types: ZK_OP_CREATE2, ZK_OP_DELETE, ZK_OP_SET, ZK_OP_CHECK. */
+int zk_multi(struct zk *z, const struct zk_op *ops, size_t count, zk_done_fn *done, void *arg);
+
+/* Shown to this and to each later server; a refusal makes the state ZK_AUTH_FAILED. */
+int zk_add_auth(struct zk *z, const char *scheme, const void *data, size_t size);
+
+#endif
