@@ -23,3 +23,9 @@ include tests/sim/local.mk
 include tests/fuzz/local.mk
 include tests/system/local.mk
 include tests/compat/local.mk
+
+# The rules of HACKING.md that a machine can check.
+dist_check_SCRIPTS = tests/tidy
+TESTS += tests/tidy
+AM_TESTS_ENVIRONMENT = CC='$(CC)'; export CC;
+EXTRA_DIST += tests/core-symbols.txt tests/SKIPS tests/tally .ci/run

@@ -1,1 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+# Real processes on loopback, under pytest.
+
+check-system: all
+	CORRAL_BUILD='$(abs_builddir)' python3 -m pytest -q -p no:cacheprovider '$(srcdir)/tests/system'
+.PHONY: check-system
