@@ -29,7 +29,8 @@ struct txn_body {
 	int32_t type;
 	struct jute_bytes path, data;
 	struct jute_bytes acl;	/* the bytes of vec<ACL>, its count included; len -1 if null */
-	int32_t version;	/* set*: the new one. create*: the parent's new cversion, -1: one more. check: matched + 1 */
+	/* set*: the new one. create*: the parent's new cversion, -1: one more. check: matched + 1 */
+	int32_t version;
 	int32_t timeout_ms;	/* createSession */
 	int32_t error;		/* error */
 	int64_t owner;		/* create*: ephemeralOwner */
