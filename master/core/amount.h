@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An amount of what a node has and a task needs. Integers only: thousandths of a cpu, bytes. */
+#ifndef CORRAL_MASTER_AMOUNT_H
+#define CORRAL_MASTER_AMOUNT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct amount {
+	uint64_t cpu_milli;
+	uint64_t memory_bytes;
+	uint64_t disk_bytes;
+};
+
+static inline bool
+amount_fits(const struct amount *need, const struct amount *have)
+{
+	return need->cpu_milli <= have->cpu_milli && need->memory_bytes <= have->memory_bytes &&
+	    need->disk_bytes <= have->disk_bytes;
+}
+
+static inline bool
+amount_is_zero(const struct amount *a)
+{
+	return a->cpu_milli == 0 && a->memory_bytes == 0 && a->disk_bytes == 0;
+}
+
+static inline bool
+amount_equal(const struct amount *a, const struct amount *b)
+{
+	return a->cpu_milli == b->cpu_milli && a->memory_bytes == b->memory_bytes && a->disk_bytes == b->disk_bytes;
+}
+
+/* *a += times * b. The caller knows that it does not overflow: a sum never passes a node's total. */
+static inline void
+amount_add(struct amount *a, const struct amount *b, uint64_t times)
+{
+	a->cpu_milli += times * b->cpu_milli;
+	a->memory_bytes += times * b->memory_bytes;
+	a->disk_bytes += times * b->disk_bytes;
+}
+
+static inline void
+amount_subtract(struct amount *a, const struct amount *b, uint64_t times)
+{
+	a->cpu_milli -= times * b->cpu_milli;
+	a->memory_bytes -= times * b->memory_bytes;
+	a->disk_bytes -= times * b->disk_bytes;
+}
+
+/* How often `need` fits into `have`, at most `most`. */
+static inline uint32_t
+amount_times(const struct amount *need, const struct amount *have, uint32_t most)
+{
+	uint64_t n = most;
+
+	if (need->cpu_milli != 0 && have->cpu_milli / need->cpu_milli < n)
+		n = have->cpu_milli / need->cpu_milli;
+	if (need->memory_bytes != 0 && have->memory_bytes / need->memory_bytes < n)
+		n = have->memory_bytes / need->memory_bytes;
+	if (need->disk_bytes != 0 && have->disk_bytes / need->disk_bytes < n)
+		n = have->disk_bytes / need->disk_bytes;
+	return (uint32_t)n;
+}
+
+#endif

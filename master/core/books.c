@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "master/core/books.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+void
+books_init(struct books *b)
+{
+	*b = (struct books){0};
+	place_init(&b->place);
+}
+
+void
+books_fini(struct books *b)
+{
+	place_fini(&b->place);
+	free(b->accounts);
+	books_init(b);
+}
+
+static bool
+has_room(struct books *b)
+{
+	uint32_t capacity = b->capacity == 0 ? 16 : 2 * b->capacity;
+	struct account *accounts;
+
+	if (b->place.count < b->capacity)
+		return true;
+	accounts = realloc(b->accounts, capacity * sizeof *accounts);
+	if (accounts == NULL)
+		return false;
+	b->accounts = accounts;
+	b->capacity = capacity;
+	return true;
+}
+
+uint32_t
+books_node_add(struct books *b, const struct amount *total)
+{
+	uint32_t node;
+
+	if (!has_room(b))
+		return PLACE_NONE;
+	node = place_node_add(&b->place, total);
+	if (node == PLACE_NONE)
+		return PLACE_NONE;
+	b->accounts[node] = (struct account){.total = *total};
+	amount_add(&b->total, total, 1);
+	return node;
+}
+
+void
+books_node_remove(struct books *b, uint32_t node)
+{
+	assert(b->accounts[node].leases == 0);
+	amount_subtract(&b->total, &b->accounts[node].total, 1);
+	b->accounts[node] = (struct account){0};
+	place_node_remove(&b->place, node);
+}
+
+bool
+books_node_resize(struct books *b, uint32_t node, const struct amount *total)
+{
+	struct account *a = &b->accounts[node];
+	struct amount left = *total;
+
+	if (!amount_fits(&a->leased, total))
+		return false;
+	amount_subtract(&left, &a->leased, 1);
+	amount_subtract(&b->total, &a->total, 1);
+	amount_add(&b->total, total, 1);
+	a->total = *total;
+	place_node_set(&b->place, node, &left);
+	return true;
+}
+
+static void
+note_leased(struct books *b, uint32_t node, const struct amount *need, uint32_t times)
+{
+	amount_add(&b->accounts[node].leased, need, times);
+	amount_add(&b->leased, need, times);
+	b->accounts[node].leases += times;
+}
+
+uint32_t
+books_fill(struct books *b, const struct amount *need, uint32_t count, uint32_t *cursor, uint32_t *node)
+{
+	uint32_t times = place_fill(&b->place, need, count, cursor, node);
+
+	if (times > 0)
+		note_leased(b, *node, need, times);
+	return times;
+}
+
+bool
+books_lease(struct books *b, uint32_t node, const struct amount *need)
+{
+	if (!place_take(&b->place, node, need))
+		return false;
+	note_leased(b, node, need, 1);
+	return true;
+}
+
+void
+books_release(struct books *b, uint32_t node, const struct amount *need)
+{
+	struct account *a = &b->accounts[node];
+
+	assert(a->leases > 0 && amount_fits(need, &a->leased));
+	a->leases--;
+	amount_subtract(&a->leased, need, 1);
+	amount_subtract(&b->leased, need, 1);
+	place_give(&b->place, node, need, 1);
+}
+
+struct amount
+books_free(const struct books *b, uint32_t node)
+{
+	return b->place.nodes[node].free;
+}
+
+enum books_lack
+books_lacking(const struct books *b, uint32_t node, const struct amount *need)
+{
+	const struct amount *have = &b->place.nodes[node].free;
+
+	if (need->cpu_milli > have->cpu_milli)
+		return BOOKS_LACK_CPU;
+	if (need->memory_bytes > have->memory_bytes)
+		return BOOKS_LACK_MEMORY;
+	if (need->disk_bytes > have->disk_bytes)
+		return BOOKS_LACK_DISK;
+	return BOOKS_LACK_NOTHING;
+}
+
+bool
+books_check(const struct books *b)
+{
+	struct amount total = {0}, leased = {0};
+
+	for (uint32_t i = 0; i < b->place.count; i++) {
+		const struct account *a = &b->accounts[i];
+		struct amount sum = a->leased;
+
+		if (!b->place.nodes[i].used)
+			continue;
+		amount_add(&sum, &b->place.nodes[i].free, 1);
+		if (!amount_equal(&sum, &a->total) || !amount_fits(&a->leased, &a->total))
+			return false;
+		amount_add(&total, &a->total, 1);
+		amount_add(&leased, &a->leased, 1);
+	}
+	return amount_equal(&total, &b->total) && amount_equal(&leased, &b->leased) && place_check(&b->place);
+}
