@@ -93,7 +93,7 @@ log_escape(char *line, size_t size, size_t *len, const char *text)
 	}
 }
 
-static void
+static void __attribute__((format(printf, 3, 0)))
 log_line(enum log_level level, int error, const char *fmt, va_list ap)
 {
 	char text[LINE_BYTES_MAX], line[LINE_BYTES_MAX + 256];
