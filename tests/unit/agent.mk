@@ -1,1 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
+agent_units = tests/unit/proc_test tests/unit/spawn_test tests/unit/cgroup_test
+check_PROGRAMS += $(agent_units)
+TESTS += $(agent_units)
+
+tests_unit_proc_test_SOURCES = tests/unit/proc_test.c
+tests_unit_proc_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_proc_test_LDADD = $(UNIT_LIBS) libsys.a libbase.a
+
+tests_unit_spawn_test_SOURCES = tests/unit/spawn_test.c
+tests_unit_spawn_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_spawn_test_LDADD = $(UNIT_LIBS) libsys.a libbase.a
+
+tests_unit_cgroup_test_SOURCES = tests/unit/cgroup_test.c
+tests_unit_cgroup_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_cgroup_test_LDADD = $(UNIT_LIBS) libsys.a libbase.a

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "libcommon/sys/proc.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "libcommon/base/str.h"
+
+#define STAT_BYTES_MAX 1024
+
+/* Read a small file of /proc as text. */
+static bool
+read_text(const char *path, char *to, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), saved;
+	ssize_t n;
+
+	if (fd < 0)
+		return false;
+	n = read(fd, to, size - 1);
+	saved = errno;
+	close(fd);
+	errno = saved;
+	if (n < 0)
+		return false;
+	to[n] = '\0';
+	return true;
+}
+
+bool
+proc_stat(pid_t pid, struct proc_stat *to)
+{
+	char path[64], text[STAT_BYTES_MAX], *rest;
+	unsigned long long utime, stime, start;
+	int parent, group, session;
+
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	if (!read_text(path, text, sizeof text))
+		return false;
+	/* The name in parentheses may hold anything, a parenthesis too: fields begin after the last. */
+	if ((rest = strrchr(text, ')')) == NULL ||
+	    sscanf(rest + 1,
+		" %c %d %d %d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d %*d %llu",
+		&to->state, &parent, &group, &session, &utime, &stime, &start) != 7) {
+		errno = ESRCH;
+		return false;
+	}
+	to->parent = parent;
+	to->group = group;
+	to->session = session;
+	to->cpu_ticks = utime + stime;
+	to->start_time = start;
+	return true;
+}
+
+bool
+proc_identify(pid_t pid, struct proc_id *to)
+{
+	struct proc_stat st;
+
+	if (!proc_stat(pid, &st))
+		return false;
+	*to = (struct proc_id){pid, st.start_time};
+	return true;
+}
+
+static bool
+state_is_alive(char state)
+{
+	return state != 'Z' && state != 'X' && state != 'x';
+}
+
+bool
+proc_is_alive(const struct proc_id *id)
+{
+	struct proc_stat st;
+
+	return id->pid > 0 && proc_stat(id->pid, &st) && st.start_time == id->start_time &&
+	    state_is_alive(st.state);
+}
+
+int
+proc_open(const struct proc_id *id)
+{
+	struct proc_stat st;
+	int fd;
+
+	if (id->pid <= 0) {
+		errno = ESRCH;
+		return -1;
+	}
+	if ((fd = (int)syscall(SYS_pidfd_open, id->pid, 0)) < 0)
+		return -1;
+	/* The descriptor holds the process that had the number a moment ago: is it the one we mean? */
+	if (proc_stat(id->pid, &st) && st.start_time == id->start_time)
+		return fd;
+	close(fd);
+	errno = ESRCH;
+	return -1;
+}
+
+bool
+proc_signal(const struct proc_id *id, int signo)
+{
+	int fd = proc_open(id), saved;
+	bool ok;
+
+	if (fd < 0)
+		return false;
+	ok = syscall(SYS_pidfd_send_signal, fd, signo, NULL, 0) == 0;
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return ok;
+}
+
+bool
+proc_boot_id(char to[PROC_BOOT_ID_BYTES])
+{
+	if (!read_text("/proc/sys/kernel/random/boot_id", to, PROC_BOOT_ID_BYTES))
+		return false;
+	if (strlen(to) != PROC_BOOT_ID_BYTES - 1) {
+		errno = EINVAL;
+		return false;
+	}
+	return true;
+}
+
+bool
+proc_each(bool (*visit)(void *arg, pid_t pid, const struct proc_stat *stat), void *arg)
+{
+	DIR *dir = opendir("/proc");
+	struct dirent *entry;
+	struct proc_stat st;
+	uint64_t pid;
+
+	if (dir == NULL)
+		return false;
+	while ((entry = readdir(dir)) != NULL) {
+		if (!str_to_u64(entry->d_name, 1, INT32_MAX, &pid) || !proc_stat((pid_t)pid, &st))
+			continue;
+		if (!visit(arg, (pid_t)pid, &st))
+			break;
+	}
+	closedir(dir);
+	return true;
+}
+
+struct session_walk {
+	struct proc_id leader;
+	bool kill;
+	unsigned alive_count;
+};
+
+static bool
+session_visit(void *arg, pid_t pid, const struct proc_stat *st)
+{
+	struct session_walk *w = arg;
+	struct proc_id id = {pid, st->start_time};
+
+	/* Nothing of the session is older than its leader. */
+	if (st->session != w->leader.pid || st->start_time < w->leader.start_time ||
+	    !state_is_alive(st->state))
+		return true;
+	w->alive_count++;
+	if (w->kill)
+		proc_signal(&id, SIGKILL);
+	return true;
+}
+
+static unsigned
+session_walk(const struct proc_id *leader, bool kill_them)
+{
+	struct session_walk w = {.leader = *leader, .kill = kill_them};
+	struct proc_stat st;
+
+	if (leader->pid <= 0)
+		return 0;
+	/* A process with the leader's number and another start time: the session is not the one meant. */
+	if (proc_stat(leader->pid, &st) && st.start_time != leader->start_time)
+		return 0;
+	return proc_each(session_visit, &w) ? w.alive_count : 1;
+}
+
+unsigned
+proc_kill_session(const struct proc_id *leader)
+{
+	return session_walk(leader, true);
+}
+
+unsigned
+proc_count_session(const struct proc_id *leader)
+{
+	return session_walk(leader, false);
+}

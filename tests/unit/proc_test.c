@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "libcommon/sys/proc.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/lib/unit.h"
+
+static pid_t
+sleeper(bool own_session)
+{
+	int ready[2];
+	char c;
+	pid_t pid;
+
+	ck_assert_int_eq(pipe(ready), 0);
+	if ((pid = fork()) == 0) {
+		if (own_session)
+			setsid();
+		if (write(ready[1], "x", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	ck_assert_int_gt(pid, 0);
+	ck_assert_int_eq(read(ready[0], &c, 1), 1);
+	close(ready[0]);
+	close(ready[1]);
+	return pid;
+}
+
+START_TEST(a_process_is_known_by_its_number_and_its_start)
+{
+	struct proc_id me, other;
+	pid_t pid = sleeper(false);
+
+	ck_assert(proc_identify(getpid(), &me));
+	ck_assert(proc_is_alive(&me));
+	ck_assert(proc_identify(pid, &other));
+	other.start_time++;
+	ck_assert(!proc_is_alive(&other));
+	ck_assert(!proc_signal(&other, SIGKILL));
+	ck_assert_int_eq(errno, ESRCH);
+	ck_assert_int_eq(waitpid(pid, NULL, WNOHANG), 0); /* unharmed */
+	other.start_time--;
+	ck_assert(proc_signal(&other, SIGKILL));
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	ck_assert(!proc_is_alive(&other));
+}
+END_TEST
+
+START_TEST(a_zombie_is_not_alive_and_its_descriptor_is_readable)
+{
+	pid_t pid = sleeper(false);
+	struct pollfd p = {.events = POLLIN};
+	struct proc_id id;
+
+	ck_assert(proc_identify(pid, &id));
+	ck_assert_int_ge(p.fd = proc_open(&id), 0);
+	ck_assert_int_eq(poll(&p, 1, 0), 0);
+	kill(pid, SIGKILL);
+	ck_assert_int_eq(poll(&p, 1, 10000), 1);
+	ck_assert(!proc_is_alive(&id));
+	close(p.fd);
+	waitpid(pid, NULL, 0);
+}
+END_TEST
+
+START_TEST(the_session_of_a_dead_leader_is_still_found_and_killed)
+{
+	pid_t leader, member;
+	struct proc_id id;
+	int pipefd[2];
+
+	ck_assert_int_eq(pipe(pipefd), 0);
+	if ((leader = fork()) == 0) {
+		setsid();
+		if ((member = fork()) > 0 && write(pipefd[1], &member, sizeof member) == sizeof member)
+			pause();
+		for (;;)
+			pause();
+	}
+	ck_assert_int_eq(read(pipefd[0], &member, sizeof member), sizeof member);
+	ck_assert(proc_identify(leader, &id));
+	ck_assert_uint_eq(proc_count_session(&id), 2);
+	kill(leader, SIGKILL);
+	waitpid(leader, NULL, 0);
+	ck_assert_uint_eq(proc_count_session(&id), 1);
+	while (proc_kill_session(&id) > 0)
+		;
+	ck_assert_uint_eq(proc_count_session(&id), 0);
+}
+END_TEST
+
+START_TEST(a_session_of_the_same_number_and_another_start_is_left_alone)
+{
+	pid_t pid = sleeper(true);
+	struct proc_id id;
+
+	ck_assert(proc_identify(pid, &id));
+	ck_assert_uint_eq(proc_count_session(&id), 1);
+	id.start_time--;
+	ck_assert_uint_eq(proc_kill_session(&id), 0);
+	ck_assert_int_eq(waitpid(pid, NULL, WNOHANG), 0);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+END_TEST
+
+START_TEST(the_boot_id_is_a_uuid_and_stays)
+{
+	char a[PROC_BOOT_ID_BYTES], b[PROC_BOOT_ID_BYTES];
+
+	ck_assert(proc_boot_id(a) && proc_boot_id(b));
+	ck_assert_str_eq(a, b);
+	ck_assert_int_eq(a[8], '-');
+}
+END_TEST
+
+Suite *
+unit_suite(void)
+{
+	Suite *s = suite_create("proc");
+	TCase *t = tcase_create("proc");
+
+	tcase_add_test(t, a_process_is_known_by_its_number_and_its_start);
+	tcase_add_test(t, a_zombie_is_not_alive_and_its_descriptor_is_readable);
+	tcase_add_test(t, the_session_of_a_dead_leader_is_still_found_and_killed);
+	tcase_add_test(t, a_session_of_the_same_number_and_another_start_is_left_alone);
+	tcase_add_test(t, the_boot_id_is_a_uuid_and_stays);
+	suite_add_tcase(s, t);
+	return s;
+}
