@@ -2,5 +2,5 @@
 # Real processes on loopback, under pytest.
 
 check-system: all
-	CORRAL_BUILD='$(abs_builddir)' python3 -m pytest -q -p no:cacheprovider '$(srcdir)/tests/system'
+	CORRAL_BUILD='$(abs_builddir)' /usr/bin/python3 -m pytest -q -p no:cacheprovider '$(srcdir)/tests/system'
 .PHONY: check-system
