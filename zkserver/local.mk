@@ -1,1 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
+# The core (pure: see tests/tidy) and the program around it.
+noinst_LIBRARIES += libzkcore.a
+libzkcore_a_SOURCES = \
+	zkserver/core/acl.c zkserver/core/acl.h \
+	zkserver/core/db.c zkserver/core/db.h \
+	zkserver/core/ipaddr.c zkserver/core/ipaddr.h \
+	zkserver/core/proto.h \
+	zkserver/core/session.c zkserver/core/session.h \
+	zkserver/core/tree.c zkserver/core/tree.h zkserver/core/tree_priv.h \
+	zkserver/core/tree_index.c \
+	zkserver/core/tree_kids.c \
+	zkserver/core/tree_owner.c \
+	zkserver/core/txn.c zkserver/core/txn.h \
+	zkserver/core/watch.c zkserver/core/watch.h

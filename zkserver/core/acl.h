@@ -30,16 +30,14 @@ enum acl_perm {
 
 #define ACL_IDS_MAX 32 /* identities of one connection; further auth packets are refused */
 
-/* Who asks: a connection's identities, as jute bytes of vec<Id>; never more than ACL_IDS_MAX. */
+/* Who asks: a connection's identities, never more than ACL_IDS_MAX. */
 struct acl_ids {
 	struct buf ids; /* Id{str scheme, str id} one after the other */
 	int32_t count;
 };
 
-struct acl_entry; /* one distinct list */
-
 struct acl_table {
-	const struct hash_key *hash_key;
+	struct hash_key hash_key;
 	struct hmap by_bytes, by_key;
 	uint32_t last_key; /* keys are given out in ascending order and never reused */
 };

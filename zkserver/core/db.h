@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "zkserver/core/proto.h"
 #include "zkserver/core/session.h"
 #include "zkserver/core/tree.h"
 #include "zkserver/core/txn.h"
@@ -19,6 +20,7 @@ struct db {
 	struct tree tree;
 	struct session_table sessions;
 	int64_t last_zxid; /* of the last txn applied */
+	int64_t digest_from_zxid; /* digests of txns up to here are not compared: a fuzzy snapshot's */
 	uint64_t digest_mismatches;
 	int64_t digest_mismatch_zxid; /* of the first one; 0: none */
 };
@@ -42,7 +44,11 @@ enum apply_status {
 	APPLY_NO_MEMORY, /* the tree may be half changed: the server must stop */
 };
 
-/* Who wants to hear of changes while they are applied; NULL for nobody (replay). */
+/*
+ * Who wants to hear of changes while they are applied, each right after it happened; NULL for nobody
+ * (replay). acl is the ACL by which it may be seen: of the node (of a deleted one, what it had), for
+ * WATCH_CHILDREN_CHANGED of the parent, which `path` then names.
+ */
 struct apply_watch {
 	void (*changed)(void *arg, enum watch_event event, struct jute_bytes path, uint32_t acl);
 	void *arg;
@@ -52,9 +58,12 @@ struct apply_watch {
 struct apply_part {
 	int32_t type, error;	 /* of enum zk_op, enum zk_error */
 	struct jute_bytes path;	 /* create*: borrowed from the txn's bytes */
-	uint8_t stat[68];	 /* the node's Stat right after, for those that answer one */
+	uint8_t stat[ZK_STAT_BYTES];  /* the node's Stat right after, for those that answer one */
 	bool has_stat;
 };
+
+/* The Stat that clients see of a node. */
+void db_put_stat(const struct db *db, const struct tree_node *n, uint8_t stat[ZK_STAT_BYTES]);
 
 /*
  * Apply one committed txn. A change that finds its node missing or present (replay over a fuzzy

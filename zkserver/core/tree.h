@@ -50,7 +50,6 @@ struct tree_node {
 	uint32_t data_null : 1; /* null is not the same as empty */
 	uint32_t owned : 1;	/* its owner is in tree->owned */
 	uint32_t undigested : 1; /* below /zookeeper/ */
-	uint32_t unused : 1;
 	char name_and_data[];
 };
 
@@ -75,6 +74,9 @@ bool tree_init(struct tree *t, const struct hash_key *key);
 /* With the root only, for loading a snapshot. */
 bool tree_init_bare(struct tree *t, const struct hash_key *key);
 void tree_fini(struct tree *t);
+
+/* Make /zookeeper/config if data from older servers lacks it. False: no memory. */
+bool tree_add_config(struct tree *t);
 
 /* Looking up, in three steps so that many can overlap their cache misses; or at once. */
 uint32_t tree_hash(const struct tree *t, struct jute_bytes path);

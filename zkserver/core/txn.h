@@ -57,7 +57,10 @@ bool txn_decode_header(struct txn_header *h, const void *bytes, size_t size);
 /* The next part of a multi, in a copy of body.rest; false at a part that is none. */
 bool txn_next_part(struct jute_reader *r, const struct txn_header *h, struct txn_body *part);
 
-/* Append a header, a body of its type, a digest. A multi or a close is: begin, parts, end. */
+/*
+ * Append a header, a body of its type, a digest. The vectors of a multi (i32 type, buf body) and of a
+ * closeSession (str path) are put by their makers: a count, then the items.
+ */
 void txn_put_header(struct buf *b, const struct txn_header *h);
 void txn_put_body(struct buf *b, const struct txn_body *body);
 void txn_put_digest(struct buf *b, uint64_t digest);

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "zkserver/core/db.h"
+
+#include <endian.h>
+#include <string.h>
+
+struct apply {
+	struct db *db;
+	const struct txn *txn;
+	const struct apply_watch *watch;
+	void (*part)(void *arg, const struct apply_part *p);
+	void *arg;
+};
+
+bool
+db_init(struct db *db, const struct hash_key *key, uint32_t tick_ms)
+{
+	*db = (struct db){0};
+	session_table_init(&db->sessions, tick_ms);
+	return tree_init(&db->tree, key);
+}
+
+void
+db_fini(struct db *db)
+{
+	tree_fini(&db->tree);
+	session_table_fini(&db->sessions);
+}
+
+bool
+db_reset_bare(struct db *db)
+{
+	struct hash_key key = db->tree.hash_key;
+	uint32_t tick_ms = db->sessions.tick_ms;
+
+	db_fini(db);
+	*db = (struct db){0};
+	session_table_init(&db->sessions, tick_ms);
+	return tree_init_bare(&db->tree, &key);
+}
+
+/* Delete all nodes of an owner, oldest first. */
+static enum tree_result
+delete_owned(struct db *db, int64_t session, int64_t zxid, const struct apply *a);
+
+bool
+db_finish_load(struct db *db)
+{
+	struct list *it = db->tree.owners.order.next;
+
+	while (it != &db->tree.owners.order) {
+		struct tree_owner *o = HMAP_ENTRY(it, struct tree_owner, link);
+
+		it = it->next;
+		if (session_find(&db->sessions, o->session) == NULL &&
+		    delete_owned(db, o->session, db->last_zxid, NULL) == TREE_NO_MEMORY)
+			return false;
+	}
+	acl_purge(&db->tree.acls);
+	return tree_add_config(&db->tree);
+}
+
+static uint8_t *
+put64(uint8_t *p, int64_t v)
+{
+	uint64_t be = htobe64((uint64_t)v);
+
+	memcpy(p, &be, sizeof be);
+	return p + sizeof be;
+}
+
+static uint8_t *
+put32(uint8_t *p, uint32_t v)
+{
+	uint32_t be = htobe32(v);
+
+	memcpy(p, &be, sizeof be);
+	return p + sizeof be;
+}
+
+/* Clients see creates and deletes in cversion, and an owner only if it is a session. */
+void
+db_put_stat(const struct db *db, const struct tree_node *n, uint8_t stat[ZK_STAT_BYTES])
+{
+	uint32_t kids = tree_child_count(n);
+	int64_t owner = tree_node_owner(&db->tree, n);
+	uint8_t *p = stat;
+
+	p = put64(p, n->czxid);
+	p = put64(p, n->mzxid);
+	p = put64(p, n->ctime);
+	p = put64(p, n->mtime);
+	p = put32(p, (uint32_t)n->version);
+	p = put32(p, (uint32_t)n->cversion * 2 - kids);
+	p = put32(p, (uint32_t)n->aversion);
+	p = put64(p, tree_owner_kind(owner) == TREE_OWNER_SESSION ? owner : 0);
+	p = put32(p, n->data_len);
+	p = put32(p, kids);
+	put64(p, n->pzxid);
+}
+
+static void
+tell(const struct apply *a, enum watch_event event, struct jute_bytes path, uint32_t acl)
+{
+	if (a != NULL && a->watch != NULL)
+		a->watch->changed(a->watch->arg, event, path, acl);
+}
+
+static struct jute_bytes
+parent_path(struct jute_bytes path)
+{
+	static const struct jute_bytes root = {(const uint8_t *)"/", 1};
+	int32_t at = path.len;
+
+	while (at > 0 && path.data[at - 1] != '/')
+		at--;
+	return at <= 1 ? root : (struct jute_bytes){path.data, at - 1};
+}
+
+/* Whoever watches the children of the node's parent. */
+static void
+tell_parent(const struct apply *a, const struct db *db, struct jute_bytes path)
+{
+	struct jute_bytes above = parent_path(path);
+	const struct tree_node *parent;
+
+	if (a == NULL || a->watch == NULL || (parent = tree_find(&db->tree, above)) == NULL)
+		return;
+	tell(a, WATCH_CHILDREN_CHANGED, above, parent->acl);
+}
+
+static int
+error_of(enum tree_result result)
+{
+	switch (result) {
+	case TREE_OK:
+		return ZK_OK;
+	case TREE_NODE_EXISTS:
+		return ZK_NODE_EXISTS;
+	case TREE_NO_NODE:
+		return ZK_NO_NODE;
+	default:
+		return ZK_SYSTEM_ERROR;
+	}
+}
+
+static enum tree_result
+apply_create(const struct apply *a, const struct txn_body *b)
+{
+	struct tree *t = &a->db->tree;
+	struct tree_create c = {
+	    .path = b->path,
+	    .data = b->data,
+	    .owner = b->owner,
+	    .parent_cversion = b->version,
+	    .zxid = a->txn->header.zxid,
+	    .time_ms = a->txn->header.time_ms,
+	    .raise_existing = b->type == ZK_OP_CREATE,
+	};
+	enum tree_result result;
+
+	if ((c.acl = acl_intern(&t->acls, b->acl)) == ACL_KEY_NONE)
+		return TREE_NO_MEMORY;
+	result = tree_create(t, &c);
+	if (result == TREE_OK && a->watch != NULL) {
+		tell(a, WATCH_NODE_CREATED, b->path, c.acl);
+		tell_parent(a, a->db, b->path);
+	}
+	return result;
+}
+
+static enum tree_result
+apply_delete(const struct apply *a, struct db *db, struct jute_bytes path, int64_t zxid)
+{
+	struct tree *t = &db->tree;
+	const struct tree_node *n = a != NULL && a->watch != NULL ? tree_find(t, path) : NULL;
+	uint32_t acl = n != NULL ? n->acl : ACL_KEY_OPEN;
+	enum tree_result result;
+
+	acl_ref(&t->acls, acl);
+	result = tree_delete(t, path, zxid);
+	if (result == TREE_OK) {
+		tell(a, WATCH_NODE_DELETED, path, acl);
+		tell_parent(a, db, path);
+	}
+	acl_unref(&t->acls, acl);
+	return result;
+}
+
+static enum tree_result
+apply_set_data(const struct apply *a, const struct txn_body *b)
+{
+	enum tree_result result = tree_set_data(&a->db->tree, b->path, b->data, b->version,
+	    a->txn->header.zxid, a->txn->header.time_ms);
+
+	if (result == TREE_OK && a->watch != NULL)
+		tell(a, WATCH_DATA_CHANGED, b->path, tree_find(&a->db->tree, b->path)->acl);
+	return result;
+}
+
+static enum tree_result
+apply_set_acl(const struct apply *a, const struct txn_body *b)
+{
+	uint32_t acl = acl_intern(&a->db->tree.acls, b->acl);
+
+	if (acl == ACL_KEY_NONE)
+		return TREE_NO_MEMORY;
+	return tree_set_acl(&a->db->tree, b->path, acl, b->version);
+}
+
+static bool
+answers_stat(int32_t type)
+{
+	return type == ZK_OP_CREATE2 || type == ZK_OP_CREATE_CONTAINER || type == ZK_OP_CREATE_TTL ||
+	    type == ZK_OP_SET_DATA || type == ZK_OP_SET_ACL || type == ZK_OP_RECONFIG;
+}
+
+static void
+report(const struct apply *a, const struct txn_body *b, int error)
+{
+	struct apply_part p = {.type = b->type, .error = error, .path = b->path};
+	const struct tree_node *n;
+
+	if (a->part == NULL)
+		return;
+	if (error == ZK_OK && answers_stat(b->type) && (n = tree_find(&a->db->tree, b->path)) != NULL) {
+		db_put_stat(a->db, n, p.stat);
+		p.has_stat = true;
+	}
+	a->part(a->arg, &p);
+}
+
+/* One change, alone or as a part of a multi. False: no memory. */
+static bool
+apply_body(const struct apply *a, const struct txn_body *b)
+{
+	enum tree_result result = TREE_OK;
+
+	switch (b->type) {
+	case ZK_OP_CREATE:
+	case ZK_OP_CREATE2:
+	case ZK_OP_CREATE_CONTAINER:
+	case ZK_OP_CREATE_TTL:
+		result = apply_create(a, b);
+		break;
+	case ZK_OP_DELETE:
+	case ZK_OP_DELETE_CONTAINER:
+		result = apply_delete(a, a->db, b->path, a->txn->header.zxid);
+		break;
+	case ZK_OP_SET_DATA:
+	case ZK_OP_RECONFIG:
+		result = apply_set_data(a, b);
+		break;
+	case ZK_OP_SET_ACL:
+		result = apply_set_acl(a, b);
+		break;
+	default:
+		break;
+	}
+	if (result == TREE_NO_MEMORY)
+		return false;
+	report(a, b, b->type == ZK_OP_ERROR ? b->error : error_of(result));
+	return true;
+}
+
+/* A multi that failed has an error among its parts; then none is carried out, and each reports one. */
+static enum apply_status
+apply_multi(const struct apply *a)
+{
+	struct jute_reader r = a->txn->body.rest;
+	struct txn_body part, failed = {.type = ZK_OP_ERROR};
+	bool bad = false;
+	int32_t i;
+
+	for (i = 0; i < a->txn->body.count; i++) {
+		if (!txn_next_part(&r, &a->txn->header, &part))
+			return APPLY_BAD;
+		bad |= part.type == ZK_OP_ERROR;
+	}
+	r = a->txn->body.rest;
+	for (i = 0; i < a->txn->body.count; i++) {
+		txn_next_part(&r, &a->txn->header, &part);
+		if (bad)
+			report(a, &failed, part.type == ZK_OP_ERROR ? part.error : ZK_OK);
+		else if (!apply_body(a, &part))
+			return APPLY_NO_MEMORY;
+	}
+	return APPLY_OK;
+}
+
+static enum tree_result
+delete_owned(struct db *db, int64_t session, int64_t zxid, const struct apply *a)
+{
+	struct tree_owner *o;
+	struct buf path;
+	enum tree_result result = TREE_OK;
+
+	buf_init(&path, INT32_MAX);
+	while (result != TREE_NO_MEMORY && (o = tree_owner_find(&db->tree, session)) != NULL) {
+		const struct tree_owned *first = CONTAINER_OF(list_first(&o->nodes), struct tree_owned, of_owner);
+
+		buf_clear(&path);
+		tree_node_path(&db->tree, tree_by_id(&db->tree, first->id), &path);
+		result = path.failed ? TREE_NO_MEMORY :
+				       apply_delete(a, db, (struct jute_bytes){path.data, (int32_t)path.len}, zxid);
+	}
+	buf_fini(&path);
+	return result;
+}
+
+static enum apply_status
+apply_close(const struct apply *a)
+{
+	const struct txn_header *h = &a->txn->header;
+	struct jute_reader r = a->txn->body.rest;
+
+	for (int32_t i = 0; i < a->txn->body.count; i++) {
+		if (apply_delete(a, a->db, jute_get_bytes(&r), h->zxid) == TREE_NO_MEMORY)
+			return APPLY_NO_MEMORY;
+	}
+	if (delete_owned(a->db, h->session, h->zxid, a) == TREE_NO_MEMORY)
+		return APPLY_NO_MEMORY;
+	session_remove(&a->db->sessions, h->session);
+	report(a, &a->txn->body, ZK_OK);
+	return APPLY_OK;
+}
+
+static void
+compare_digest(struct db *db, const struct txn *txn)
+{
+	if (!txn->has_digest || txn->header.zxid <= db->digest_from_zxid || txn->digest == db->tree.digest)
+		return;
+	if (db->digest_mismatches++ == 0)
+		db->digest_mismatch_zxid = txn->header.zxid;
+}
+
+enum apply_status
+db_apply(struct db *db, const void *bytes, size_t size, uint64_t now_ms, const struct apply_watch *watch,
+    void (*part)(void *arg, const struct apply_part *p), void *arg)
+{
+	struct txn txn;
+	struct apply a = {db, &txn, watch, part, arg};
+	enum apply_status status = APPLY_OK;
+
+	if (!txn_decode(&txn, bytes, size))
+		return APPLY_BAD;
+	switch (txn.header.type) {
+	case ZK_OP_MULTI:
+		status = apply_multi(&a);
+		break;
+	case ZK_OP_CLOSE_SESSION:
+		status = apply_close(&a);
+		break;
+	case ZK_OP_CREATE_SESSION:
+		if (session_add(&db->sessions, txn.header.session, txn.body.timeout_ms, now_ms) == NULL)
+			return APPLY_NO_MEMORY;
+		report(&a, &txn.body, ZK_OK);
+		break;
+	default:
+		if (!apply_body(&a, &txn.body))
+			return APPLY_NO_MEMORY;
+	}
+	if (status != APPLY_OK)
+		return status;
+	if (txn.header.zxid > db->last_zxid)
+		db->last_zxid = txn.header.zxid;
+	compare_digest(db, &txn);
+	return APPLY_OK;
+}
