@@ -1,1 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# The command lines: what both share, then corral and zk.
+
+noinst_LIBRARIES += libcli.a
+libcli_a_SOURCES = cli/options.c cli/options.h cli/table.c cli/table.h
