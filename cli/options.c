@@ -32,7 +32,8 @@ build_tables(const struct option_verb *verb, struct getopt_tables *t)
 		const struct option_row *row = &verb->rows[i];
 		bool takes = row->kind != OPTION_FLAG;
 
-		t->longs[i] = (struct option){row->name, takes ? required_argument : no_argument, NULL, ROW_BASE + (int)i};
+		t->longs[i] = (struct option){
+		    row->name, takes ? required_argument : no_argument, NULL, ROW_BASE + (int)i};
 		if (row->letter != 0)
 			*to++ = row->letter;
 		if (row->letter != 0 && takes)
@@ -113,15 +114,16 @@ static void
 say_usage(const struct option_verb *verb, FILE *to)
 {
 	fprintf(to, "usage: %s%s%s [OPTION]...%s%s\n", verb->program, verb->name != NULL ? " " : "",
-	    verb->name != NULL ? verb->name : "", verb->operands[0] != '\0' ? " " : "", verb->operands);
+	    verb->name != NULL ? verb->name : "", verb->operands[0] != '\0' ? " " : "",
+	    verb->operands);
 }
 
 static enum options_result
 wrong(const struct option_verb *verb)
 {
 	say_usage(verb, stderr);
-	fprintf(stderr, "'%s%s%s --help' has the options.\n", verb->program, verb->name != NULL ? " " : "",
-	    verb->name != NULL ? verb->name : "");
+	fprintf(stderr, "'%s%s%s --help' has the options.\n", verb->program,
+	    verb->name != NULL ? " " : "", verb->name != NULL ? verb->name : "");
 	return OPTIONS_WRONG;
 }
 
@@ -153,7 +155,8 @@ refuse(const struct option_verb *verb, int value, char **argv)
 	else if (optopt != 0 && optopt < ROW_BASE - 1)
 		fprintf(stderr, "%s: unknown option -%c\n", verb->program, optopt);
 	else
-		fprintf(stderr, "%s: option %s is unknown, ambiguous, or takes no argument\n", verb->program, word);
+		fprintf(stderr, "%s: option %s is unknown, ambiguous, or takes no argument\n",
+		    verb->program, word);
 	return wrong(verb);
 }
 
@@ -167,7 +170,8 @@ check_operands(const struct option_verb *verb, int argc, char **argv)
 		return wrong(verb);
 	}
 	if (count > verb->operands_max) {
-		fprintf(stderr, "%s: '%s' is one operand too many\n", verb->program, argv[optind + (int)verb->operands_max]);
+		fprintf(stderr, "%s: '%s' is one operand too many\n", verb->program,
+		    argv[optind + (int)verb->operands_max]);
 		return wrong(verb);
 	}
 	return OPTIONS_GO;
@@ -194,8 +198,8 @@ options_parse(const struct option_verb *verb, int argc, char **argv, void *optio
 		row = find_row(verb, value);
 		assert(row != NULL);
 		if (!store(row, optarg, options)) {
-			fprintf(stderr, "%s: --%s=%s: expected %s\n", verb->program, row->name, optarg,
-			    kind_example(row->kind));
+			fprintf(stderr, "%s: --%s=%s: expected %s\n", verb->program, row->name,
+			    optarg, kind_example(row->kind));
 			return wrong(verb);
 		}
 	}

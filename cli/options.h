@@ -38,18 +38,20 @@ struct option_row {
 };
 
 struct option_verb {
-	const char *program; /* "corral" */
-	const char *name;    /* "submit"; NULL: the program has no verbs */
+	const char *program;  /* "corral" */
+	const char *name;     /* "submit"; NULL: the program has no verbs */
 	const char *operands; /* for --help: "FILE..." */
 	const char *summary;
 	const struct option_row *rows;
 	size_t row_count;
 	unsigned operands_min, operands_max;
-	bool command; /* options end at the first operand: the rest is somebody else's command line */
+	bool command; /* options end at the first operand: the rest is somebody else's command line
+		       */
 };
 
 enum options_result {
-	OPTIONS_GO,    /* *first is the index of the first operand in argv, which may have been permuted */
+	OPTIONS_GO,    /* *first is the index of the first operand in argv, which may have been
+			  permuted */
 	OPTIONS_HELP,  /* --help was asked for and printed: exit 0 */
 	OPTIONS_WRONG, /* said on stderr: exit 64 */
 };
@@ -58,7 +60,7 @@ enum options_result {
  * Read argv[1] to argv[argc - 1] into *options, whose members were set to their defaults by the
  * caller; argv[0] is not looked at.
  */
-enum options_result options_parse(const struct option_verb *verb, int argc, char **argv, void *options,
-    int *first);
+enum options_result options_parse(
+    const struct option_verb *verb, int argc, char **argv, void *options, int *first);
 
 #endif

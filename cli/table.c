@@ -64,7 +64,8 @@ static bool
 find_column(const struct table *t, const char *name, size_t len, size_t *column)
 {
 	for (size_t i = 0; i < t->column_count; i++) {
-		if (strlen(t->columns[i].name) == len && strncasecmp(t->columns[i].name, name, len) == 0) {
+		if (strlen(t->columns[i].name) == len &&
+		    strncasecmp(t->columns[i].name, name, len) == 0) {
 			*column = i;
 			return true;
 		}
@@ -90,7 +91,8 @@ choose_named(const struct table *t, const char *names, const char *program, stru
 	while (*names != '\0') {
 		size_t len = strcspn(names, ",");
 
-		if (l->count == TABLE_COLUMNS_MAX || !find_column(t, names, len, &l->columns[l->count])) {
+		if (l->count == TABLE_COLUMNS_MAX ||
+		    !find_column(t, names, len, &l->columns[l->count])) {
 			say_unknown(t, program, names, len);
 			return false;
 		}
@@ -101,7 +103,8 @@ choose_named(const struct table *t, const char *names, const char *program, stru
 }
 
 static bool
-choose(const struct table *t, const struct table_view *view, const char *id, const char *program, struct layout *l)
+choose(const struct table *t, const struct table_view *view, const char *id, const char *program,
+    struct layout *l)
 {
 	memset(l, 0, sizeof *l);
 	if (view->quiet)
@@ -156,7 +159,8 @@ print_cell(const struct table *t, const struct layout *l, size_t i, const char *
 }
 
 bool
-table_print(struct table *t, const struct table_view *view, const char *id, const char *program, FILE *to)
+table_print(
+    struct table *t, const struct table_view *view, const char *id, const char *program, FILE *to)
 {
 	bool header = !view->no_header && !view->quiet;
 	const char **cells;

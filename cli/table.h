@@ -37,13 +37,15 @@ struct table_view {
 void table_init(struct table *t, const struct table_column *columns, size_t count);
 void table_fini(struct table *t);
 
-/* Add the next cell, from left to right, row after row; control characters come out as '?'; "" is shown as "-". */
+/* Add the next cell, from left to right, row after row; control characters come out as '?'; "" is
+ * shown as "-". */
 void table_add(struct table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /*
  * Print. `id` is the column that -q prints. False: -o names an unknown column (said on stderr as
  * "program: ..." with the known ones), or memory was short; nothing was printed.
  */
-bool table_print(struct table *t, const struct table_view *view, const char *id, const char *program, FILE *to);
+bool table_print(
+    struct table *t, const struct table_view *view, const char *id, const char *program, FILE *to);
 
 #endif

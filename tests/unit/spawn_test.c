@@ -93,7 +93,8 @@ START_TEST(session_directory_limits_and_signals_are_set)
 	s.limits = &limit;
 	s.limit_count = 1;
 	ck_assert_int_eq(run_script(&s, "pwd; ulimit -n; grep SigIgn /proc/self/status | cut -f2;"
-					"set -- $(cat /proc/$$/stat); test $1 = $6 && echo leader", text, sizeof text), 0);
+					"set -- $(cat /proc/$$/stat); test $1 = $6 && echo leader",
+					text, sizeof text), 0);
 	snprintf(want, sizeof want, "%s\n77\n0000000000000000\nleader\n", unit_tmpdir());
 	ck_assert_str_eq(text, want);
 	close(s.directory_fd);

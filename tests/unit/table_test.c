@@ -6,8 +6,8 @@
 
 #include "tests/lib/unit.h"
 
-static const struct table_column columns[] = {
-	{.name = "JOB"}, {.name = "STATE"}, {.name = "CPU", .right = true}, {.name = "ID", .hidden = true}};
+static const struct table_column columns[] = {{.name = "JOB"}, {.name = "STATE"},
+    {.name = "CPU", .right = true}, {.name = "ID", .hidden = true}};
 static struct table table;
 static char *text;
 
@@ -113,7 +113,8 @@ unit_suite(void)
 	TCase *tc = tcase_create("table");
 
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, columns_are_as_wide_as_their_widest_cell_and_the_last_has_no_blanks_behind);
+	tcase_add_test(
+	    tc, columns_are_as_wide_as_their_widest_cell_and_the_last_has_no_blanks_behind);
 	tcase_add_test(tc, named_columns_come_in_the_order_given_and_hidden_ones_too);
 	tcase_add_test(tc, an_unknown_column_prints_nothing);
 	tcase_add_test(tc, quiet_prints_ids_only);
