@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libzk_a_SOURCES = \
-	libcommon/zk/proto.h \
+	libcommon/zk/proto.c libcommon/zk/proto.h \
+	libcommon/zk/session.c libcommon/zk/session.h \
+	libcommon/zk/watches.c libcommon/zk/watches.h \
 	libcommon/zk/zk.h \
 	libcommon/zk/zk_err.h

@@ -20,7 +20,6 @@
 #define ZK_ANY_VERSION (-1)
 
 enum zk_opcode {
-	ZK_OP_CREATE = 1, /* only inside this module: create is sent as create2 */
 	ZK_OP_DELETE = 2,
 	ZK_OP_EXISTS = 3,
 	ZK_OP_GET = 4,
@@ -32,7 +31,7 @@ enum zk_opcode {
 	ZK_OP_CHILDREN = 12, /* getChildren2: with Stat */
 	ZK_OP_CHECK = 13,
 	ZK_OP_MULTI = 14,
-	ZK_OP_CREATE2 = 15,
+	ZK_OP_CREATE2 = 15, /* create whose reply has a Stat: the only one that we send */
 	ZK_OP_AUTH = 100,
 	ZK_OP_SET_WATCHES = 101,
 	ZK_OP_CLOSE = -11,
@@ -106,7 +105,7 @@ struct zk_reply_header {
 /* A path as Apache's servers accept it (PathUtils.validatePath); NULL if it is good, else why not. */
 const char *zk_path_fault(const char *path);
 
-/* Append header and record of a request. Frame too large or no memory: b->failed. */
+/* Append header and record of a request. b->failed: longer than b may be, or no memory. */
 void zk_request_encode(struct buf *b, int32_t xid, const struct zk_op *op, bool watch);
 void zk_multi_encode(struct buf *b, int32_t xid, const struct zk_op *ops, size_t count);
 
@@ -114,9 +113,8 @@ void zk_header_encode(struct buf *b, int32_t xid, enum zk_opcode type);
 bool zk_reply_header_decode(struct jute_reader *r, struct zk_reply_header *h);
 
 /*
- * The record behind a reply header without error, for a request of this type. False: no memory or
- * bytes that make no sense (result->rc tells which: ZK_NOMEMORY or ZK_PROTOCOL); then nothing is held.
- * `data` points into what was read; the rest is in result->memory.
+ * The record behind a reply header without error, for a request of this type. False: result->rc is
+ * ZK_NOMEMORY, or ZK_PROTOCOL for bytes that make no sense. Everything is copied to result->memory.
  */
 bool zk_result_decode(struct jute_reader *r, enum zk_opcode type, struct zk_result *result);
 void zk_result_fini(struct zk_result *result);

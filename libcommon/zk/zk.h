@@ -21,44 +21,16 @@
 #include "libcommon/io/loop.h"
 #include "libcommon/io/tls.h"
 #include "libcommon/zk/proto.h"
+#include "libcommon/zk/session.h"
 #include "libcommon/zk/zk_err.h"
 
 #define ZK_HOSTS_MAX 32
-#define ZK_REQUESTS_MAX 65536		   /* not yet answered: more are refused with ZK_OVERLOADED */
-#define ZK_UNSENT_BYTES_MAX (64u << 20)	   /* waiting for a connection: the same */
 #define ZK_TIMEOUT_MS_DEFAULT 10000
-
-enum zk_state {
-	ZK_CONNECTING,	/* no session yet */
-	ZK_CONNECTED,
-	ZK_SUSPENDED,	/* the connection is lost, the session may live: reconnecting */
-	ZK_EXPIRED,	/* final: the ensemble ended the session, its ephemeral nodes are gone */
-	ZK_AUTH_FAILED, /* final */
-};
 
 struct zk;
 
 /* Called for each change of state, from the loop, after the completions that the change brings. */
 typedef void zk_state_fn(void *arg, struct zk *z, enum zk_state state);
-
-typedef void zk_done_fn(void *arg, const struct zk_result *result);
-
-enum zk_event {
-	ZK_EVENT_LOST = -1, /* the session or the handle ended, and the watch with it */
-	ZK_EVENT_CREATED = 1,
-	ZK_EVENT_DELETED = 2,
-	ZK_EVENT_CHANGED = 3,
-	ZK_EVENT_CHILDREN = 4,
-};
-
-/*
- * A one-shot watch: called exactly once if the request's result says `watching`, otherwise never.
- * It outlives changes of the server. The same (fire, arg) on the same path and kind is one watch.
- */
-struct zk_watch {
-	void (*fire)(void *arg, enum zk_event event, const char *path);
-	void *arg;
-};
 
 /*
  * hosts: "HOST:PORT,..." (the port may be missing: 2181), tried in an order that is shuffled once.
@@ -72,7 +44,7 @@ struct zk *zk_new(struct loop *loop, const char *hosts, struct tls *tls, uint32_
  * End the session: what was made before is still sent, then the closing. The handle is gone after
  * closed() (may be NULL), which comes when the server has answered or after 2 s at the latest; if it
  * did not answer, ephemeral nodes stay until the session times out. No other callback comes after
- * the call but completions.
+ * the call but completions and lost watches.
  */
 void zk_close(struct zk *z, void (*closed)(void *arg), void *arg);
 

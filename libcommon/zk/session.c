@@ -1,0 +1,757 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "libcommon/zk/session.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "libcommon/base/buf.h"
+#include "libcommon/base/list.h"
+#include "libcommon/codec/jute.h"
+
+enum { XID_EVENT = -1, XID_PING = -2, XID_AUTH = -4, XID_SET_WATCHES = -8 };
+
+#define CONNECT_BYTES_MAX 64
+#define PING_BYTES 8
+#define NAME_BYTES_MAX 256 /* of an authentication scheme */
+
+enum link_state { LINK_DOWN, LINK_GREETING, LINK_READY };
+
+/* A frame on its way: a caller's request (xid > 0), or one of the session's own. */
+struct request {
+	struct list link; /* in control or unsent; then in sent; then in done */
+	int32_t xid;
+	enum zk_opcode type;
+	zk_done_fn *done;
+	void *arg;
+	struct watch *watch; /* to be set when the answer says so */
+	struct buf frame;
+	struct zk_result result;
+};
+
+struct auth {
+	struct list link;
+	char *scheme;
+	uint8_t *data;
+	size_t size;
+};
+
+struct zk_session {
+	struct zk_session_config config;
+	enum zk_state state, told; /* told: what the last ZK_OUTPUT_STATE said */
+	enum link_state link;
+	int64_t id, last_zxid;
+	uint8_t password[ZK_PASSWORD_BYTES];
+	uint32_t timeout_ms;
+	uint64_t up_ms, received_ms, sent_ms;
+	int32_t last_xid;
+	struct list control; /* our own requests: sent first, never completed to anyone */
+	struct list unsent, sent;
+	struct list done;  /* requests that completed and were not told */
+	struct list fired; /* watches likewise: told after `done` */
+	size_t request_count, unsent_bytes, watch_asked_count;
+	struct list auths;
+	size_t auth_count;
+	struct watches watches;
+	const char *drop; /* why the link has to be dropped; NULL: it has not */
+	bool closing, closed, closed_told;
+};
+
+struct zk_session *
+zk_session_new(const struct zk_session_config *config)
+{
+	struct zk_session *s = calloc(1, sizeof *s);
+
+	if (s == NULL)
+		return NULL;
+	s->config = *config;
+	s->timeout_ms = config->timeout_ms;
+	s->state = s->told = ZK_CONNECTING;
+	list_init(&s->control);
+	list_init(&s->unsent);
+	list_init(&s->sent);
+	list_init(&s->done);
+	list_init(&s->fired);
+	list_init(&s->auths);
+	watches_init(&s->watches, &config->hash);
+	return s;
+}
+
+static void
+request_free(struct request *q)
+{
+	buf_fini(&q->frame);
+	watch_free(q->watch);
+	zk_result_fini(&q->result);
+	free(q);
+}
+
+static void
+requests_free(struct list *head)
+{
+	struct list *it, *next;
+
+	LIST_EACH(it, next, head) {
+		list_remove(it);
+		request_free(CONTAINER_OF(it, struct request, link));
+	}
+}
+
+static void
+auth_free(struct auth *a)
+{
+	free(a->scheme);
+	free(a->data);
+	free(a);
+}
+
+void
+zk_session_free(struct zk_session *s)
+{
+	struct list *it, *next;
+
+	if (s == NULL)
+		return;
+	requests_free(&s->control);
+	requests_free(&s->unsent);
+	requests_free(&s->sent);
+	requests_free(&s->done);
+	LIST_EACH(it, next, &s->fired)
+		watch_free(CONTAINER_OF(it, struct watch, link));
+	LIST_EACH(it, next, &s->auths)
+		auth_free(CONTAINER_OF(it, struct auth, link));
+	watches_fini(&s->watches);
+	free(s);
+}
+
+static struct request *
+request_new(enum zk_opcode type, int32_t xid, size_t bytes_max)
+{
+	struct request *q = calloc(1, sizeof *q);
+
+	if (q == NULL)
+		return NULL;
+	list_init(&q->link);
+	q->type = type;
+	q->xid = xid;
+	buf_init(&q->frame, bytes_max);
+	return q;
+}
+
+/* Queue a frame of our own. What cannot be made for want of memory costs the connection. */
+static struct buf *
+session_control(struct zk_session *s, enum zk_opcode type, int32_t xid, size_t bytes_max)
+{
+	struct request *q = request_new(type, xid, bytes_max);
+
+	if (q == NULL) {
+		s->drop = "out of memory";
+		return NULL;
+	}
+	list_append(&s->control, &q->link);
+	return &q->frame;
+}
+
+static void
+session_control_check(struct zk_session *s, const struct buf *frame)
+{
+	if (frame->failed)
+		s->drop = "out of memory";
+}
+
+/* A request has its result: tell it. */
+static void
+session_complete(struct zk_session *s, struct request *q, int rc)
+{
+	list_remove(&q->link);
+	buf_fini(&q->frame);
+	if (q->watch != NULL) {
+		watch_free(q->watch);
+		q->watch = NULL;
+		s->watch_asked_count--;
+	}
+	q->result.rc = rc;
+	list_append(&s->done, &q->link);
+}
+
+static void
+session_complete_all(struct zk_session *s, struct list *head, int rc)
+{
+	struct list *it, *next;
+
+	LIST_EACH(it, next, head)
+		session_complete(s, CONTAINER_OF(it, struct request, link), rc);
+}
+
+void
+zk_session_abandon(struct zk_session *s, int rc)
+{
+	session_complete_all(s, &s->sent, rc);
+	session_complete_all(s, &s->unsent, rc);
+	s->unsent_bytes = 0;
+	watches_lose(&s->watches, &s->fired);
+}
+
+static void
+session_die(struct zk_session *s, enum zk_state state, int rc, const char *why)
+{
+	s->state = state;
+	s->drop = why;
+	zk_session_abandon(s, rc);
+	s->closed = s->closing;
+}
+
+static bool
+session_is_final(const struct zk_session *s)
+{
+	return s->state == ZK_EXPIRED || s->state == ZK_AUTH_FAILED;
+}
+
+/* The connect request comes first on each link; it names the session to go on with, if there is one. */
+void
+zk_session_up(struct zk_session *s, uint64_t now_ms)
+{
+	struct buf *b;
+
+	assert(s->link == LINK_DOWN && !session_is_final(s));
+	s->link = LINK_GREETING;
+	s->up_ms = s->received_ms = s->sent_ms = now_ms;
+	b = session_control(s, 0, 0, CONNECT_BYTES_MAX);
+	if (b == NULL)
+		return;
+	jute_put_i32(b, 0); /* protocol version */
+	jute_put_i64(b, s->last_zxid);
+	jute_put_i32(b, (int32_t)s->config.timeout_ms);
+	jute_put_i64(b, s->id);
+	jute_put_bytes(b, (struct jute_bytes){s->password, ZK_PASSWORD_BYTES});
+	jute_put_bool(b, false); /* no read-only server */
+	session_control_check(s, b);
+}
+
+void
+zk_session_down(struct zk_session *s)
+{
+	s->link = LINK_DOWN;
+	s->drop = NULL;
+	requests_free(&s->control);
+	session_complete_all(s, &s->sent, ZK_CONNECTIONLOSS);
+	if (s->state == ZK_CONNECTED)
+		s->state = ZK_SUSPENDED;
+	if (s->closing && !s->closed) {
+		zk_session_abandon(s, ZK_CONNECTIONLOSS);
+		s->closed = true;
+	}
+}
+
+static void
+session_send_auth(struct zk_session *s, const struct auth *a)
+{
+	struct buf *b = session_control(s, ZK_OP_AUTH, XID_AUTH, ZK_FRAME_BYTES_MAX);
+
+	if (b == NULL)
+		return;
+	zk_header_encode(b, XID_AUTH, ZK_OP_AUTH);
+	jute_put_i32(b, 0); /* type: unused */
+	jute_put_text(b, a->scheme);
+	jute_put_bytes(b, (struct jute_bytes){a->data, (int32_t)a->size});
+	session_control_check(s, b);
+}
+
+static void
+session_send_watches(struct zk_session *s)
+{
+	const struct list *at = NULL;
+	struct buf *b;
+
+	if (s->watches.map.count == 0)
+		return;
+	do {
+		b = session_control(s, ZK_OP_SET_WATCHES, XID_SET_WATCHES, 2 * ZK_FRAME_BYTES_MAX);
+		if (b == NULL)
+			return;
+		zk_header_encode(b, XID_SET_WATCHES, ZK_OP_SET_WATCHES);
+		watches_encode(&s->watches, s->last_zxid, ZK_SET_WATCHES_BYTES, &at, b);
+		session_control_check(s, b);
+	} while (at != NULL && s->drop == NULL);
+}
+
+static void
+session_send_ping(struct zk_session *s)
+{
+	struct buf *b = session_control(s, ZK_OP_PING, XID_PING, PING_BYTES);
+
+	if (b == NULL)
+		return;
+	zk_header_encode(b, XID_PING, ZK_OP_PING);
+	session_control_check(s, b);
+}
+
+/* The answer to the connect request. */
+static void
+session_welcome(struct zk_session *s, uint64_t now_ms, struct jute_reader *r)
+{
+	struct list *it, *next;
+	struct jute_bytes password;
+	int32_t timeout_ms;
+	int64_t id;
+
+	(void)jute_get_i32(r); /* protocol version */
+	timeout_ms = jute_get_i32(r);
+	id = jute_get_i64(r);
+	password = jute_get_bytes(r);
+	if (r->bad || password.len != ZK_PASSWORD_BYTES) {
+		s->drop = "its answer to connecting makes no sense: it is no ZooKeeper server";
+		return;
+	}
+	if (timeout_ms <= 0) {
+		session_die(s, ZK_EXPIRED, ZK_SESSIONEXPIRED, "the session has expired");
+		return;
+	}
+	if (s->id != 0 && id != s->id) {
+		s->drop = "it answered with another session than the one that was asked for";
+		return;
+	}
+	s->id = id;
+	s->timeout_ms = (uint32_t)timeout_ms;
+	memcpy(s->password, password.data, ZK_PASSWORD_BYTES);
+	s->link = LINK_READY;
+	s->state = ZK_CONNECTED;
+	s->sent_ms = now_ms;
+	LIST_EACH(it, next, &s->auths)
+		session_send_auth(s, CONTAINER_OF(it, struct auth, link));
+	session_send_watches(s);
+}
+
+static void
+session_event(struct zk_session *s, struct jute_reader *r)
+{
+	int32_t type = jute_get_i32(r);
+	struct list fired, *it, *next;
+	struct jute_bytes path;
+	char *text;
+
+	(void)jute_get_i32(r); /* state */
+	path = jute_get_bytes(r);
+	if (r->bad || path.len < 0 || type < ZK_EVENT_CREATED || type > ZK_EVENT_CHILDREN) {
+		s->drop = "it sent an event that cannot be read";
+		return;
+	}
+	text = strndup((const char *)path.data, (size_t)path.len);
+	if (text == NULL) { /* the watches are set again, and the event comes again, after a reconnect */
+		s->drop = "out of memory";
+		return;
+	}
+	list_init(&fired);
+	watches_fire(&s->watches, (enum zk_event)type, text, &fired);
+	free(text);
+	LIST_EACH(it, next, &fired) {
+		list_remove(it);
+		list_append(&s->fired, it);
+	}
+}
+
+/* Set the watch that came with a request, if its answer is one that sets it. */
+static bool
+session_set_watch(struct zk_session *s, struct request *q, int rc)
+{
+	struct watch *watch = q->watch;
+	enum watch_kind kind = q->type == ZK_OP_CHILDREN ? WATCH_CHILD : WATCH_DATA;
+
+	if (rc == ZK_NONODE && q->type == ZK_OP_EXISTS)
+		kind = WATCH_EXIST;
+	else if (rc != ZK_OK)
+		return true;
+	q->watch = NULL;
+	s->watch_asked_count--;
+	q->result.watching = watches_add(&s->watches, watch, kind);
+	return q->result.watching;
+}
+
+static void
+session_reply(struct zk_session *s, const struct zk_reply_header *h, struct jute_reader *r)
+{
+	struct list *first = list_first(&s->sent);
+	struct request *q = first != NULL ? CONTAINER_OF(first, struct request, link) : NULL;
+	int rc = h->err;
+
+	if (q == NULL || q->xid != h->xid) {
+		s->drop = "it sent a reply to another request than the next one";
+		return;
+	}
+	if (h->zxid > s->last_zxid)
+		s->last_zxid = h->zxid;
+	q->result.zxid = h->zxid;
+	if (rc == ZK_OK) {
+		(void)zk_result_decode(r, q->type, &q->result);
+		rc = q->result.rc;
+	}
+	if (rc == ZK_PROTOCOL)
+		s->drop = "it sent a reply that cannot be read";
+	if (q->watch != NULL && !session_set_watch(s, q, rc))
+		rc = ZK_NOMEMORY;
+	if (q->type == ZK_OP_CLOSE)
+		s->closed = true;
+	session_complete(s, q, rc);
+	if (s->closed)
+		zk_session_abandon(s, ZK_CLOSING);
+}
+
+void
+zk_session_frame(struct zk_session *s, uint64_t now_ms, const uint8_t *bytes, size_t size)
+{
+	struct jute_reader r = jute_reader(bytes, size);
+	struct zk_reply_header h;
+
+	s->received_ms = now_ms;
+	if (s->drop != NULL || s->link == LINK_DOWN)
+		return;
+	if (s->link == LINK_GREETING) {
+		session_welcome(s, now_ms, &r);
+		return;
+	}
+	if (!zk_reply_header_decode(&r, &h)) {
+		s->drop = "it sent a reply that is too short";
+		return;
+	}
+	switch (h.xid) {
+	case XID_EVENT:
+		session_event(s, &r);
+		break;
+	case XID_PING:
+	case XID_SET_WATCHES:
+		break;
+	case XID_AUTH:
+		if (h.err != 0)
+			session_die(s, ZK_AUTH_FAILED, ZK_AUTHFAILED, "it refused the authentication");
+		break;
+	default:
+		session_reply(s, &h, &r);
+	}
+}
+
+static uint64_t
+session_silence_ms(const struct zk_session *s)
+{
+	return (uint64_t)s->timeout_ms * 2 / 3;
+}
+
+static uint64_t
+session_ping_ms(const struct zk_session *s)
+{
+	return s->timeout_ms / 3 < ZK_PING_MS_MAX ? s->timeout_ms / 3 : ZK_PING_MS_MAX;
+}
+
+void
+zk_session_tick(struct zk_session *s, uint64_t now_ms)
+{
+	if (s->drop != NULL || s->link == LINK_DOWN)
+		return;
+	if (s->link == LINK_GREETING) {
+		if (now_ms >= s->up_ms + s->config.connect_timeout_ms)
+			s->drop = "it did not answer to connecting in time";
+	} else if (now_ms >= s->received_ms + session_silence_ms(s)) {
+		s->drop = "it was silent for two thirds of the session's time-out";
+	} else if (now_ms >= s->sent_ms + session_ping_ms(s) && list_empty(&s->control)) {
+		session_send_ping(s);
+	}
+}
+
+uint64_t
+zk_session_deadline_ms(const struct zk_session *s)
+{
+	uint64_t silence_ms, ping_ms;
+
+	if (s->link == LINK_DOWN)
+		return UINT64_MAX;
+	if (s->link == LINK_GREETING)
+		return s->up_ms + s->config.connect_timeout_ms;
+	silence_ms = s->received_ms + session_silence_ms(s);
+	ping_ms = s->sent_ms + session_ping_ms(s);
+	return list_empty(&s->control) && ping_ms < silence_ms ? ping_ms : silence_ms;
+}
+
+static struct request *
+session_first_unsent(const struct zk_session *s)
+{
+	const struct list *it = NULL;
+
+	if (s->link == LINK_DOWN || s->drop != NULL)
+		return NULL;
+	if (!list_empty(&s->control))
+		it = s->control.next;
+	else if (s->link == LINK_READY && !list_empty(&s->unsent))
+		it = s->unsent.next;
+	return it != NULL ? CONTAINER_OF(it, struct request, link) : NULL;
+}
+
+const uint8_t *
+zk_session_unsent(const struct zk_session *s, size_t *size)
+{
+	const struct request *q = session_first_unsent(s);
+
+	if (q == NULL)
+		return NULL;
+	*size = q->frame.len;
+	return q->frame.data;
+}
+
+void
+zk_session_sent(struct zk_session *s, uint64_t now_ms)
+{
+	struct request *q = session_first_unsent(s);
+
+	assert(q != NULL);
+	s->sent_ms = now_ms;
+	list_remove(&q->link);
+	if (q->xid <= 0) {
+		request_free(q);
+		return;
+	}
+	s->unsent_bytes -= q->frame.len;
+	buf_fini(&q->frame);
+	q->result.sent_ms = now_ms;
+	list_append(&s->sent, &q->link);
+}
+
+static void
+output_done(struct zk_session *s, struct request *q, struct zk_output *out)
+{
+	*out = (struct zk_output){.type = ZK_OUTPUT_DONE, .done = q->done, .arg = q->arg, .result = q->result};
+	q->result.memory = NULL;
+	list_remove(&q->link);
+	request_free(q);
+	s->request_count--;
+}
+
+static void
+output_event(struct list *first, struct zk_output *out)
+{
+	list_remove(first);
+	*out = (struct zk_output){.type = ZK_OUTPUT_EVENT, .watch = CONTAINER_OF(first, struct watch, link)};
+}
+
+bool
+zk_session_next(struct zk_session *s, struct zk_output *out)
+{
+	if (!list_empty(&s->done)) {
+		output_done(s, CONTAINER_OF(s->done.next, struct request, link), out);
+	} else if (!list_empty(&s->fired)) {
+		output_event(s->fired.next, out);
+	} else if (s->told != s->state) {
+		s->told = s->state;
+		*out = (struct zk_output){.type = ZK_OUTPUT_STATE, .state = s->state};
+	} else if (s->closed && !s->closed_told) {
+		s->closed_told = true;
+		*out = (struct zk_output){.type = ZK_OUTPUT_CLOSED};
+	} else if (s->drop != NULL) {
+		*out = (struct zk_output){.type = ZK_OUTPUT_DROP, .why = s->drop};
+		s->drop = NULL;
+	} else {
+		return false;
+	}
+	return true;
+}
+
+void
+zk_output_fini(struct zk_output *out)
+{
+	zk_result_fini(&out->result);
+	watch_free(out->watch);
+}
+
+/* ZK_OK, or why no request is taken now. */
+static int
+session_refusal(const struct zk_session *s)
+{
+	if (s->closing)
+		return ZK_CLOSING;
+	if (s->state == ZK_EXPIRED)
+		return ZK_SESSIONEXPIRED;
+	if (s->state == ZK_AUTH_FAILED)
+		return ZK_AUTHFAILED;
+	return s->request_count < ZK_REQUESTS_MAX ? ZK_OK : ZK_OVERLOADED;
+}
+
+static int32_t
+session_next_xid(struct zk_session *s)
+{
+	s->last_xid = s->last_xid < INT32_MAX ? s->last_xid + 1 : 1;
+	return s->last_xid;
+}
+
+/* A request of the caller's. Its frame may outgrow what servers take: session_queue() says so then. */
+static struct request *
+session_request_new(struct zk_session *s, enum zk_opcode type, zk_done_fn *done, void *arg)
+{
+	struct request *q = request_new(type, session_next_xid(s), ZK_UNSENT_BYTES_MAX);
+
+	if (q != NULL) {
+		q->done = done;
+		q->arg = arg;
+	}
+	return q;
+}
+
+/* Takes q. */
+static int
+session_queue(struct zk_session *s, struct request *q)
+{
+	int rc = ZK_OK;
+
+	if (q->frame.failed)
+		rc = ZK_NOMEMORY;
+	else if (q->frame.len > ZK_FRAME_BYTES_MAX)
+		rc = ZK_TOOLARGE;
+	else if (s->unsent_bytes + q->frame.len > ZK_UNSENT_BYTES_MAX)
+		rc = ZK_OVERLOADED;
+	if (rc != ZK_OK) {
+		request_free(q);
+		return rc;
+	}
+	s->unsent_bytes += q->frame.len;
+	s->watch_asked_count += q->watch != NULL;
+	s->request_count++;
+	list_append(&s->unsent, &q->link);
+	return ZK_OK;
+}
+
+/* What can be said against one part before anything is encoded. */
+static int
+op_refusal(const struct zk_op *op)
+{
+	if (zk_path_fault(op->path) != NULL)
+		return ZK_BADARGUMENTS;
+	return op->size <= ZK_FRAME_BYTES_MAX && op->acl_count <= ZK_FRAME_BYTES_MAX ? ZK_OK : ZK_TOOLARGE;
+}
+
+int
+zk_session_request(struct zk_session *s, const struct zk_op *op, const struct zk_watch *watch,
+    zk_done_fn *done, void *arg)
+{
+	int rc = session_refusal(s);
+	struct request *q;
+
+	if (rc == ZK_OK)
+		rc = op_refusal(op);
+	if (rc == ZK_OK && watch != NULL && s->watches.map.count + s->watch_asked_count >= ZK_WATCHES_MAX)
+		rc = ZK_OVERLOADED;
+	if (rc != ZK_OK)
+		return rc;
+	q = session_request_new(s, op->type, done, arg);
+	if (q == NULL)
+		return ZK_NOMEMORY;
+	if (watch != NULL) {
+		q->watch = watch_new(watch, op->path);
+		if (q->watch == NULL) {
+			request_free(q);
+			return ZK_NOMEMORY;
+		}
+	}
+	zk_request_encode(&q->frame, q->xid, op, watch != NULL);
+	return session_queue(s, q);
+}
+
+int
+zk_session_multi(struct zk_session *s, const struct zk_op *ops, size_t count, zk_done_fn *done, void *arg)
+{
+	int rc = session_refusal(s);
+	struct request *q;
+
+	for (size_t i = 0; i < count && rc == ZK_OK; i++)
+		rc = op_refusal(&ops[i]);
+	if (rc != ZK_OK)
+		return rc;
+	q = session_request_new(s, ZK_OP_MULTI, done, arg);
+	if (q == NULL)
+		return ZK_NOMEMORY;
+	zk_multi_encode(&q->frame, q->xid, ops, count);
+	return session_queue(s, q);
+}
+
+static struct auth *
+auth_new(const char *scheme, const void *data, size_t size)
+{
+	struct auth *a = calloc(1, sizeof *a);
+
+	if (a == NULL)
+		return NULL;
+	list_init(&a->link);
+	a->scheme = strdup(scheme);
+	a->data = malloc(size + 1); /* not zero bytes */
+	a->size = size;
+	if (a->scheme == NULL || a->data == NULL) {
+		auth_free(a);
+		return NULL;
+	}
+	if (size > 0)
+		memcpy(a->data, data, size);
+	return a;
+}
+
+int
+zk_session_add_auth(struct zk_session *s, const char *scheme, const void *data, size_t size)
+{
+	int rc = session_refusal(s);
+	struct auth *a;
+
+	if (rc == ZK_OK && s->auth_count >= ZK_AUTHS_MAX)
+		rc = ZK_OVERLOADED;
+	if (rc == ZK_OK && (size > ZK_FRAME_BYTES_MAX / 2 || strlen(scheme) > NAME_BYTES_MAX))
+		rc = ZK_TOOLARGE;
+	if (rc != ZK_OK)
+		return rc;
+	a = auth_new(scheme, data, size);
+	if (a == NULL)
+		return ZK_NOMEMORY;
+	list_append(&s->auths, &a->link);
+	s->auth_count++;
+	if (s->link == LINK_READY)
+		session_send_auth(s, a);
+	return ZK_OK;
+}
+
+void
+zk_session_close(struct zk_session *s)
+{
+	struct request *q;
+
+	if (s->closing)
+		return;
+	if (session_is_final(s) || (s->id == 0 && s->request_count == 0)) {
+		s->closing = s->closed = true;
+		return;
+	}
+	q = session_request_new(s, ZK_OP_CLOSE, NULL, NULL);
+	s->closing = true;
+	if (q != NULL) {
+		zk_header_encode(&q->frame, q->xid, ZK_OP_CLOSE);
+		if (session_queue(s, q) == ZK_OK)
+			return;
+	}
+	zk_session_abandon(s, ZK_CLOSING); /* no memory: the session is left to its time-out */
+	s->closed = true;
+}
+
+enum zk_state
+zk_session_state(const struct zk_session *s)
+{
+	return s->state;
+}
+
+int64_t
+zk_session_get_id(const struct zk_session *s)
+{
+	return s->id;
+}
+
+uint32_t
+zk_session_get_timeout_ms(const struct zk_session *s)
+{
+	return s->timeout_ms;
+}
+
+size_t
+zk_session_outstanding(const struct zk_session *s)
+{
+	return s->request_count;
+}
