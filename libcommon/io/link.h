@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "libcommon/io/loop.h"
 #include "libcommon/io/tls.h"
@@ -25,7 +26,7 @@ struct link_limits {
 	size_t frame_bytes_max;
 	size_t queue_bytes_max;
 	uint32_t handshake_ms; /* connecting and the TLS handshake together */
-	uint32_t idle_ms;      /* nothing received for so long: down; 0: never */
+	uint32_t idle_ms; /* nothing received, or nothing taken of a queue, for so long: down; 0: never */
 };
 
 /*
@@ -51,7 +52,10 @@ struct link *link_connect(struct loop *loop, const char *address, struct tls *tl
 struct link *link_adopt(struct loop *loop, int fd, struct tls *tls, bool server,
     const struct link_limits *limits, const struct link_ops *ops, void *arg);
 
-/* Queue one frame (copied). False: the queue is full or the link is going down; nothing was queued. */
+/*
+ * Queue one frame (copied). False, and nothing was queued: the queue is full, the link is not up, or
+ * the frame is larger than frame_bytes_max.
+ */
 bool link_send(struct link *l, const void *bytes, size_t size);
 
 /* The same for a frame in two parts, to spare the caller a copy. */
@@ -60,7 +64,10 @@ bool link_send2(struct link *l, const void *head, size_t head_size, const void *
 /* Stop and resume reading: back-pressure towards the peer. */
 void link_pause(struct link *l, bool paused);
 
-/* Send what is queued, then close; down() is not called. Gives up after the handshake limit. */
+/*
+ * Send what is queued, then close; down() is not called. Gives up after the handshake limit. The
+ * link is gone for the caller; only until the end of the turn do further calls do no harm.
+ */
 void link_close(struct link *l);
 
 /* Close at once, queue and all; down() is not called. */
@@ -69,12 +76,17 @@ void link_abort(struct link *l);
 size_t link_queued_bytes(const struct link *l);
 const struct tls_peer *link_peer(const struct link *l);
 const char *link_peer_address(const struct link *l); /* "HOST:PORT" or "unix", for logs */
+/* Who is at the other end of a Unix socket (SO_PEERCRED, as of connect()); false for other links. */
+bool link_peer_cred(const struct link *l, uid_t *uid, pid_t *pid);
 void link_set_arg(struct link *l, const struct link_ops *ops, void *arg);
 
 /*
  * Accept on address ("HOST:PORT", port 0 for any, or a Unix path, mode 0600) and adopt each
- * connection with accepted()'s word: it gets the link before the handshake, and sets ops and arg.
- * At most `connections_max` at a time: more are accepted and closed at once.
+ * connection with accepted()'s word: it gets the link before the handshake, and sets ops and arg with
+ * link_set_arg() (a link without ops is closed). An existing socket file is replaced if nobody
+ * listens on it.
+ * At most `connections_max` at a time: more are accepted and closed at once. Out of descriptors:
+ * accepting stops for a second.
  * NULL: the reason is in error[size].
  */
 struct listener;
@@ -86,12 +98,15 @@ uint16_t listener_port(const struct listener *l);
 
 /*
  * Keep one link up: connect to the addresses in turn, wait between rounds with jittered exponential
- * back-off (100 ms to 5 s), start over when it is down. `ops` as above; down() is also called for
- * each failed attempt.
+ * back-off (100 ms to 5 s), start over when it is down or was closed. `ops` as above; down() is also
+ * called for each failed attempt. A link that was up for 5 s or longer ends the back-off.
  */
 struct dialer;
 struct dialer *dialer_new(struct loop *loop, const char *const *addresses, size_t count, struct tls *tls,
     const struct link_limits *limits, const struct link_ops *ops, void *arg);
-void dialer_free(struct dialer *d); /* closes the link at once */
+void dialer_free(struct dialer *d); /* closes the link at once; accepts NULL */
+
+/* From the next attempt on, beginning with the first; the link at hand stays. False: no memory. */
+bool dialer_set_addresses(struct dialer *d, const char *const *addresses, size_t count);
 
 #endif

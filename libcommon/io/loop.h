@@ -11,14 +11,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "libcommon/base/list.h"
+
 struct event_base;
 struct loop;
 
 /* NULL with errno set when the kernel or memory refuses. SIGPIPE is ignored from then on. */
 struct loop *loop_new(void);
+
+/*
+ * What uses the loop must have been closed before; what links and the like left to be released at
+ * the end of the turn is released here. Calls of loop_defer() that are still to come are dropped.
+ */
 void loop_free(struct loop *l);
 
-/* Turn until loop_stop() was called; returns the status that it was given. */
+/*
+ * Turn until loop_stop() was called; returns the status that it was given. A turn: what is ready and
+ * due, then what was deferred, then after_turn() (may be NULL).
+ */
 int loop_run(struct loop *l, void (*after_turn)(void *arg), void *arg);
 void loop_stop(struct loop *l, int status);
 
@@ -38,6 +48,7 @@ struct timer {
 	void *arg;
 	uint64_t at_ms;
 	size_t slot; /* place in the loop's heap, from 1; 0 while not set */
+	uint64_t order; /* of settings: among equal times the first set fires first */
 };
 
 void timer_init(struct timer *t, struct loop *l, void (*fire)(void *arg), void *arg);
@@ -47,6 +58,17 @@ void timer_cancel(struct timer *t);
 
 /* Run fn(arg) at the end of this turn, in order of calls: for what must not happen in a callback. */
 bool loop_defer(struct loop *l, void (*fn)(void *arg), void *arg);
+
+/* The same embedded in its owner: never fails, may be taken back. Set again while set: no effect. */
+struct deferral {
+	struct list link;
+	void (*run)(void *arg);
+	void *arg;
+};
+
+void deferral_init(struct deferral *d, void (*run)(void *arg), void *arg);
+void deferral_set(struct loop *l, struct deferral *d);
+void deferral_cancel(struct deferral *d);
 
 enum { FD_READ = 1, FD_WRITE = 2 };
 

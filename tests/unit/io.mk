@@ -1,1 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
+io_units = tests/unit/loop_test tests/unit/link_test
+check_PROGRAMS += $(io_units)
+TESTS += $(io_units)
+IO_LIBS = libio.a libsys.a libcodec.a libbase.a $(EVENT_LIBS) $(OPENSSL_LIBS)
+
+tests_unit_loop_test_SOURCES = tests/unit/loop_test.c
+tests_unit_loop_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_loop_test_LDADD = $(UNIT_LIBS) $(IO_LIBS)
+
+tests_unit_link_test_SOURCES = tests/unit/link_test.c
+tests_unit_link_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_link_test_LDADD = $(UNIT_LIBS) $(IO_LIBS)

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Addresses as texts: "HOST:PORT", "[V6]:PORT", ":PORT" (any address, to listen on), "/path". */
+#ifndef CORRAL_IO_ADDRESS_H
+#define CORRAL_IO_ADDRESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+#define ADDRESS_HOST_SIZE 256 /* a DNS name has at most 253 bytes */
+#define ADDRESS_PORT_SIZE 6
+#define ADDRESS_TEXT_SIZE (ADDRESS_HOST_SIZE + ADDRESS_PORT_SIZE + 3)
+
+struct sockaddr_un;
+
+/* Split "HOST:PORT" or "[V6]:PORT" (host without brackets, may come out empty). */
+bool address_split(const char *address, char host[ADDRESS_HOST_SIZE], char port[ADDRESS_PORT_SIZE]);
+
+/* The address is the path of a Unix socket. */
+bool address_is_unix(const char *address);
+
+/* False: the path is too long for a Unix socket (107 bytes). */
+bool address_unix(const char *path, struct sockaddr_un *un);
+
+/* "HOST:PORT", "[V6]:PORT" or "unix" of what the kernel gave. */
+void address_text(char to[ADDRESS_TEXT_SIZE], const struct sockaddr *sa, socklen_t size);
+
+#endif

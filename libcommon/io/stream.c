@@ -1,0 +1,593 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "libcommon/io/stream.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
+#include <event2/event.h>
+#include <openssl/err.h>
+
+#include "libcommon/base/str.h"
+#include "libcommon/io/address.h"
+#include "libcommon/io/connector.h"
+#include "libcommon/io/tls_ssl.h"
+
+#define STREAM_WHY_SIZE 256
+
+enum stream_state {
+	STREAM_CONNECTING, /* no socket yet */
+	STREAM_SHAKING,	   /* TLS handshake, or a plain socket whose up() is still to be called */
+	STREAM_UP,
+	STREAM_CLOSING,	  /* flushing; what arrives is thrown away */
+	STREAM_LINGERING, /* all sent and our end shut: until the peer closes */
+	STREAM_DEAD,	  /* to be released at the end of the turn */
+};
+
+struct stream {
+	struct loop *loop;
+	struct tls *tls;
+	char *peer_name; /* a client's expectation */
+	struct connector *connector;
+	struct bufferevent *bev;
+	int fd; /* the bufferevent's, for questions to the kernel; -1 before */
+	enum stream_state state;
+	bool refused;	/* stream_send() said no; writable() is due */
+	bool paused;
+	struct stream_limits limits;
+	const struct stream_ops *ops;
+	void *arg;
+	struct timer deadline;	 /* of the handshake, of silence, or of closing */
+	struct deferral later;	 /* up() of a plain socket, or the next input() */
+	struct deferral release;
+	uint64_t input_ms;	/* when something was received last */
+	uint64_t output_ms;	/* when the kernel took something of the queue last, or it was empty */
+	struct tls_peer *peer;	/* NULL: nobody known */
+	void (*released)(void *arg);
+	void *released_arg;
+	char address[ADDRESS_TEXT_SIZE];
+};
+
+static void
+stream_release(void *arg)
+{
+	struct stream *s = arg;
+
+	timer_cancel(&s->deadline);
+	deferral_cancel(&s->later);
+	connector_cancel(s->connector);
+	if (s->bev != NULL)
+		bufferevent_free(s->bev);
+	if (s->released != NULL)
+		s->released(s->released_arg);
+	tls_unref(s->tls);
+	free(s->peer_name);
+	free(s->peer);
+	free(s);
+}
+
+static void
+stream_die(struct stream *s)
+{
+	if (s->state == STREAM_DEAD)
+		return;
+	s->state = STREAM_DEAD;
+	timer_cancel(&s->deadline);
+	deferral_cancel(&s->later);
+	connector_cancel(s->connector);
+	s->connector = NULL;
+	if (s->bev != NULL) {
+		bufferevent_setcb(s->bev, NULL, NULL, NULL, NULL);
+		bufferevent_disable(s->bev, EV_READ | EV_WRITE);
+	}
+	deferral_set(s->loop, &s->release);
+}
+
+void
+stream_fail(struct stream *s, const char *why)
+{
+	bool owned = s->state < STREAM_CLOSING;
+
+	if (s->state == STREAM_DEAD)
+		return;
+	stream_die(s);
+	if (owned)
+		s->ops->down(s->arg, why);
+}
+
+static size_t
+stream_output_bytes(const struct stream *s)
+{
+	return s->bev == NULL ? 0 : evbuffer_get_length(bufferevent_get_output(s->bev));
+}
+
+static void
+stream_set_deadline(struct stream *s, uint64_t at_ms)
+{
+	if (!timer_set(&s->deadline, at_ms))
+		stream_fail(s, "no memory");
+}
+
+/* Silence is judged when the timer fires, so that traffic costs no timer. */
+static void
+stream_check_idle(struct stream *s)
+{
+	uint64_t now = loop_now_ms(s->loop);
+	uint64_t oldest = s->paused ? now : s->input_ms;
+
+	if (stream_output_bytes(s) > 0 && s->output_ms < oldest)
+		oldest = s->output_ms;
+	if (oldest + s->limits.idle_ms > now)
+		stream_set_deadline(s, oldest + s->limits.idle_ms);
+	else
+		stream_fail(s, oldest != s->output_ms ? "nothing received for too long"
+						     : "the peer takes nothing of what was sent");
+}
+
+static void
+stream_deadline(void *arg)
+{
+	struct stream *s = arg;
+
+	switch (s->state) {
+	case STREAM_CONNECTING:
+		stream_fail(s, "cannot connect: no answer within the time limit");
+		break;
+	case STREAM_SHAKING:
+		stream_fail(s, "no TLS handshake within the time limit");
+		break;
+	case STREAM_UP:
+		stream_check_idle(s);
+		break;
+	default:
+		stream_die(s);
+		break;
+	}
+}
+
+static void
+stream_start_idle(struct stream *s)
+{
+	s->input_ms = s->output_ms = loop_now_ms(s->loop);
+	if (s->limits.idle_ms == 0)
+		timer_cancel(&s->deadline);
+	else
+		stream_set_deadline(s, s->input_ms + s->limits.idle_ms);
+}
+
+static void
+stream_go_up(struct stream *s)
+{
+	SSL *ssl = s->tls == NULL ? NULL : bufferevent_openssl_get_ssl(s->bev);
+
+	if (ssl != NULL) {
+		s->peer = calloc(1, sizeof *s->peer);
+		if (s->peer == NULL) {
+			stream_fail(s, "no memory");
+			return;
+		}
+		tls_peer_read(ssl, s->peer);
+	}
+	s->state = STREAM_UP;
+	stream_start_idle(s);
+	if (s->state == STREAM_UP)
+		s->ops->up(s->arg);
+}
+
+static void
+stream_linger(struct stream *s)
+{
+	SSL *ssl = s->tls == NULL ? NULL : bufferevent_openssl_get_ssl(s->bev);
+
+	if (ssl != NULL) {
+		(void)SSL_shutdown(ssl);
+		ERR_clear_error();
+	}
+	/* Closing a socket with unread input would reset it, and the peer could lose our last bytes. */
+	if (shutdown(s->fd, SHUT_WR) < 0)
+		stream_die(s);
+	else
+		s->state = STREAM_LINGERING;
+}
+
+static void
+stream_discard_input(struct stream *s)
+{
+	struct evbuffer *input = bufferevent_get_input(s->bev);
+
+	evbuffer_drain(input, evbuffer_get_length(input));
+}
+
+static void
+stream_readable(struct bufferevent *bev, void *arg)
+{
+	struct stream *s = arg;
+
+	(void)bev;
+	if (s->state >= STREAM_CLOSING) {
+		stream_discard_input(s);
+		return;
+	}
+	s->input_ms = loop_now_ms(s->loop);
+	if (s->state == STREAM_UP && !s->paused)
+		s->ops->input(s->arg);
+}
+
+static void
+stream_flushed(struct bufferevent *bev, void *arg)
+{
+	struct stream *s = arg;
+
+	(void)bev;
+	if (s->state == STREAM_CLOSING && stream_output_bytes(s) == 0) {
+		stream_linger(s);
+	} else if (s->state == STREAM_UP && s->refused) {
+		s->refused = false;
+		if (s->ops->writable != NULL)
+			s->ops->writable(s->arg);
+	}
+}
+
+/* The kernel (or OpenSSL) took bytes of the queue. */
+static void
+stream_output_moved(struct evbuffer *output, const struct evbuffer_cb_info *info, void *arg)
+{
+	struct stream *s = arg;
+
+	(void)output;
+	if (info->n_deleted > 0 || info->orig_size == 0)
+		s->output_ms = loop_now_ms(s->loop);
+}
+
+static void
+stream_event(struct bufferevent *bev, short what, void *arg)
+{
+	struct stream *s = arg;
+	SSL *ssl = s->tls == NULL ? NULL : bufferevent_openssl_get_ssl(bev);
+	int error = EVUTIL_SOCKET_ERROR();
+	unsigned long tls_error = ssl == NULL ? 0 : bufferevent_get_openssl_error(bev);
+	char why[STREAM_WHY_SIZE], reason[STREAM_WHY_SIZE - 32];
+
+	if (what & BEV_EVENT_CONNECTED) {
+		if (s->state == STREAM_SHAKING)
+			stream_go_up(s);
+		return;
+	}
+	if (s->state == STREAM_SHAKING && ssl != NULL) {
+		tls_handshake_error_text(ssl, tls_error, reason, sizeof reason);
+		snprintf(why, sizeof why, "TLS handshake failed: %s", reason);
+	} else if (what & BEV_EVENT_EOF) {
+		snprintf(why, sizeof why, "closed by the peer");
+	} else if (tls_error != 0) {
+		tls_handshake_error_text(ssl, tls_error, reason, sizeof reason);
+		snprintf(why, sizeof why, "TLS error: %s", reason);
+	} else {
+		snprintf(why, sizeof why, "%s", error != 0 ? strerror(error) : "connection lost");
+	}
+	stream_fail(s, why);
+}
+
+static void
+stream_apply_limits(struct stream *s)
+{
+	bufferevent_setwatermark(s->bev, EV_READ, 0, s->limits.input_bytes_max);
+	bufferevent_setwatermark(s->bev, EV_WRITE, s->limits.queue_bytes_max / 2, 0);
+}
+
+static void
+stream_later(void *arg)
+{
+	struct stream *s = arg;
+
+	if (s->state == STREAM_SHAKING)
+		stream_go_up(s);
+	else if (s->state == STREAM_UP && !s->paused &&
+	    evbuffer_get_length(bufferevent_get_input(s->bev)) > 0)
+		s->ops->input(s->arg);
+}
+
+static struct bufferevent *
+stream_new_bufferevent(struct stream *s, int fd, bool server)
+{
+	struct event_base *base = loop_event_base(s->loop);
+	struct bufferevent *bev;
+	SSL *ssl;
+
+	if (s->tls == NULL)
+		return bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE);
+	ssl = tls_new_ssl(s->tls, server);
+	if (ssl == NULL)
+		return NULL;
+	if (s->peer_name != NULL && !tls_ssl_expect(s->tls, ssl, s->peer_name)) {
+		SSL_free(ssl);
+		return NULL;
+	}
+	bev = bufferevent_openssl_socket_new(base, fd, ssl,
+	    server ? BUFFEREVENT_SSL_ACCEPTING : BUFFEREVENT_SSL_CONNECTING, BEV_OPT_CLOSE_ON_FREE);
+	if (bev == NULL)
+		SSL_free(ssl);
+	return bev;
+}
+
+/* Takes fd, also when it fails. */
+static bool
+stream_start(struct stream *s, int fd, bool server)
+{
+	struct sockaddr_storage sa = {0};
+	socklen_t size = sizeof sa;
+	int one = 1;
+
+	s->state = STREAM_SHAKING;
+	s->bev = stream_new_bufferevent(s, fd, server);
+	if (s->bev == NULL) {
+		close(fd);
+		return false;
+	}
+	s->fd = fd;
+	if (getpeername(fd, (struct sockaddr *)&sa, &size) == 0)
+		address_text(s->address, (struct sockaddr *)&sa, size);
+	if (sa.ss_family != AF_UNIX)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	stream_apply_limits(s);
+	bufferevent_setcb(s->bev, stream_readable, stream_flushed, stream_event, s);
+	if (evbuffer_add_cb(bufferevent_get_output(s->bev), stream_output_moved, s) == NULL ||
+	    bufferevent_enable(s->bev, EV_READ | EV_WRITE) < 0)
+		return false;
+	if (s->tls == NULL)
+		deferral_set(s->loop, &s->later);
+	return true;
+}
+
+static void
+stream_connected(void *arg, int fd, const char *why)
+{
+	struct stream *s = arg;
+
+	s->connector = NULL;
+	if (fd < 0)
+		stream_fail(s, why);
+	else if (!stream_start(s, fd, false))
+		stream_fail(s, "no memory, or a peer name that cannot be in a certificate");
+}
+
+static struct stream *
+stream_new(struct loop *loop, struct tls *tls, const struct stream_limits *limits,
+    const struct stream_ops *ops, void *arg)
+{
+	struct stream *s = calloc(1, sizeof *s);
+
+	if (s == NULL)
+		return NULL;
+	s->loop = loop;
+	s->tls = tls_ref(tls);
+	s->fd = -1;
+	s->limits = *limits;
+	s->ops = ops;
+	s->arg = arg;
+	timer_init(&s->deadline, loop, stream_deadline, s);
+	deferral_init(&s->later, stream_later, s);
+	deferral_init(&s->release, stream_release, s);
+	return s;
+}
+
+static bool
+stream_copy_names(struct stream *s, const char *address, const char *peer_name)
+{
+	char host[ADDRESS_HOST_SIZE], port[ADDRESS_PORT_SIZE];
+
+	snprintf(s->address, sizeof s->address, "%s", address_is_unix(address) ? "unix" : address);
+	if (s->tls == NULL)
+		return true;
+	if (peer_name == NULL && !address_is_unix(address) && address_split(address, host, port))
+		peer_name = host;
+	/* A socket file of our own needs no name; the certificate is verified all the same. */
+	if (peer_name == NULL)
+		return true;
+	s->peer_name = strdup(peer_name);
+	return s->peer_name != NULL;
+}
+
+struct stream *
+stream_connect(struct loop *loop, const char *address, struct tls *tls, const char *peer_name,
+    const struct stream_limits *limits, const struct stream_ops *ops, void *arg)
+{
+	struct stream *s = stream_new(loop, tls, limits, ops, arg);
+
+	if (s == NULL)
+		return NULL;
+	if (stream_copy_names(s, address, peer_name) &&
+	    timer_set(&s->deadline, clock_boot_ms() + limits->handshake_ms))
+		s->connector = connector_start(loop, address, stream_connected, s);
+	if (s->connector == NULL) {
+		stream_release(s);
+		return NULL;
+	}
+	return s;
+}
+
+struct stream *
+stream_adopt(struct loop *loop, int fd, struct tls *tls, bool server,
+    const struct stream_limits *limits, const struct stream_ops *ops, void *arg)
+{
+	struct stream *s = stream_new(loop, tls, limits, ops, arg);
+
+	if (s == NULL) {
+		close(fd);
+		return NULL;
+	}
+	snprintf(s->address, sizeof s->address, "unix");
+	if (evutil_make_socket_nonblocking(fd) < 0) {
+		close(fd);
+		stream_release(s);
+		return NULL;
+	}
+	if (!stream_start(s, fd, server) ||
+	    !timer_set(&s->deadline, clock_boot_ms() + limits->handshake_ms)) {
+		stream_release(s);
+		return NULL;
+	}
+	return s;
+}
+
+void
+stream_set_owner(struct stream *s, const struct stream_ops *ops, void *arg)
+{
+	s->ops = ops;
+	s->arg = arg;
+}
+
+void
+stream_set_limits(struct stream *s, const struct stream_limits *limits)
+{
+	s->limits = *limits;
+	if (s->state != STREAM_UP)
+		return;
+	stream_apply_limits(s);
+	stream_start_idle(s);
+}
+
+struct evbuffer *
+stream_input(struct stream *s)
+{
+	return bufferevent_get_input(s->bev);
+}
+
+void
+stream_input_again(struct stream *s)
+{
+	if (s->state == STREAM_UP)
+		deferral_set(s->loop, &s->later);
+}
+
+bool
+stream_send(struct stream *s, const struct stream_part *parts, size_t count)
+{
+	size_t room = s->limits.queue_bytes_max, size = 0;
+	struct evbuffer *output;
+
+	if (s->state != STREAM_UP)
+		return false;
+	room -= stream_output_bytes(s) < room ? stream_output_bytes(s) : room;
+	for (size_t i = 0; i < count; i++) {
+		if (parts[i].size > room - size) {
+			s->refused = true;
+			return false;
+		}
+		size += parts[i].size;
+	}
+	/* Room first, so that the parts come whole or not at all. */
+	output = bufferevent_get_output(s->bev);
+	if (evbuffer_expand(output, size) < 0)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		(void)evbuffer_add(output, parts[i].bytes, parts[i].size);
+	return true;
+}
+
+size_t
+stream_queued_bytes(const struct stream *s)
+{
+	return stream_output_bytes(s);
+}
+
+void
+stream_pause(struct stream *s, bool paused)
+{
+	if (s->paused == paused)
+		return;
+	s->paused = paused;
+	if (s->state != STREAM_UP)
+		return;
+	if (paused) {
+		bufferevent_disable(s->bev, EV_READ);
+	} else {
+		bufferevent_enable(s->bev, EV_READ);
+		s->input_ms = loop_now_ms(s->loop); /* the silence was ours */
+		stream_input_again(s);
+	}
+}
+
+void
+stream_close(struct stream *s)
+{
+	if (s->state >= STREAM_CLOSING)
+		return;
+	if (s->state != STREAM_UP) {
+		stream_die(s);
+		return;
+	}
+	s->state = STREAM_CLOSING;
+	deferral_cancel(&s->later);
+	stream_set_deadline(s, loop_now_ms(s->loop) + s->limits.handshake_ms);
+	if (s->state != STREAM_CLOSING)
+		return;
+	bufferevent_setwatermark(s->bev, EV_READ, 0, 0);
+	bufferevent_setwatermark(s->bev, EV_WRITE, 0, 0);
+	stream_discard_input(s);
+	bufferevent_enable(s->bev, EV_READ);
+	if (stream_output_bytes(s) == 0)
+		stream_linger(s);
+}
+
+void
+stream_abort(struct stream *s)
+{
+	stream_die(s);
+}
+
+bool
+stream_is_up(const struct stream *s)
+{
+	return s->state == STREAM_UP;
+}
+
+bool
+stream_is_tls(const struct stream *s)
+{
+	return s->tls != NULL;
+}
+
+const struct tls_peer *
+stream_peer(const struct stream *s)
+{
+	static const struct tls_peer nobody;
+
+	return s->peer != NULL ? s->peer : &nobody;
+}
+
+const char *
+stream_peer_address(const struct stream *s)
+{
+	return s->address;
+}
+
+bool
+stream_peer_cred(const struct stream *s, uid_t *uid, pid_t *pid)
+{
+	struct ucred cred;
+	socklen_t size = sizeof cred;
+	int domain;
+	socklen_t domain_size = sizeof domain;
+
+	if (s->fd < 0 || getsockopt(s->fd, SOL_SOCKET, SO_DOMAIN, &domain, &domain_size) < 0 ||
+	    domain != AF_UNIX || getsockopt(s->fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0)
+		return false;
+	*uid = cred.uid;
+	*pid = cred.pid;
+	return true;
+}
+
+void
+stream_on_release(struct stream *s, void (*released)(void *arg), void *arg)
+{
+	s->released = released;
+	s->released_arg = arg;
+}

@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "libcommon/io/tls.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include <openssl/err.h>
+#include <openssl/x509.h>
+#include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
+
+#include "libcommon/base/str.h"
+#include "libcommon/io/tls_ssl.h"
+#include "libcommon/sys/log.h"
+
+#define TLS_VERIFY_DEPTH 4
+#define TLS_SECURITY_LEVEL 2 /* 112 bits: no SHA-1 signatures, no RSA below 2048 */
+#define TLS_EXPIRY_WARN_DAYS 30
+#define TLS12_CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
+#define TLS13_PSK_SUITE "TLS_AES_128_GCM_SHA256" /* SHA-256: the hash of an external key */
+
+struct tls {
+	unsigned refs;
+	SSL_CTX *ctx;
+	char *ca, *cert, *key; /* the files; NULL with a pre-shared key */
+	bool require_peer;
+
+	bool psk;
+	char psk_identity[TLS_NAME_MAX]; /* a client's */
+	uint8_t psk_key[TLS_PSK_BYTES];
+	tls_psk_find *psk_find; /* a server's */
+	void *psk_find_arg;
+};
+
+__attribute__((format(printf, 3, 4))) static bool
+tls_fail(char *error, size_t size, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(error, size, fmt, ap);
+	va_end(ap);
+	ERR_clear_error();
+	return false;
+}
+
+void
+tls_error_text(char *to, size_t size)
+{
+	unsigned long e = ERR_peek_last_error();
+	const char *reason = ERR_reason_error_string(e);
+
+	if (e == 0)
+		snprintf(to, size, "unknown error");
+	else if (ERR_SYSTEM_ERROR(e))
+		snprintf(to, size, "%s", strerror(ERR_GET_REASON(e)));
+	else if (reason != NULL)
+		snprintf(to, size, "%s", reason);
+	else
+		snprintf(to, size, "OpenSSL error %08lx", e);
+	ERR_clear_error();
+}
+
+void
+tls_handshake_error_text(const SSL *ssl, unsigned long error, char *to, size_t size)
+{
+	long verify = ssl == NULL ? X509_V_OK : SSL_get_verify_result(ssl);
+	const char *reason = ERR_reason_error_string(error);
+
+	if (verify != X509_V_OK)
+		snprintf(to, size, "the peer's certificate was refused: %s",
+		    X509_verify_cert_error_string(verify));
+	else
+		snprintf(to, size, "%s", reason != NULL ? reason : "connection closed");
+	ERR_clear_error();
+}
+
+/* Never ask for a passphrase on the terminal of a daemon. */
+static int
+tls_no_passphrase(char *buf, int size, int writing, void *arg)
+{
+	(void)buf;
+	(void)size;
+	(void)writing;
+	(void)arg;
+	return 0;
+}
+
+static SSL_CTX *
+tls_ctx_new(int version_min)
+{
+	SSL_CTX *ctx;
+
+	/* Without openssl.cnf: what we offer must not depend on the machine, and start-up is shorter. */
+	if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
+		return NULL;
+	ctx = SSL_CTX_new(TLS_method());
+	if (ctx == NULL)
+		return NULL;
+	SSL_CTX_set_security_level(ctx, TLS_SECURITY_LEVEL);
+	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET |
+		SSL_OP_CIPHER_SERVER_PREFERENCE);
+	/* A resumed session would skip the question what the peer's certificate is worth today. */
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_default_passwd_cb(ctx, tls_no_passphrase);
+	SSL_CTX_set_verify_depth(ctx, TLS_VERIFY_DEPTH);
+	if (SSL_CTX_set_num_tickets(ctx, 0) != 1 ||
+	    SSL_CTX_set_min_proto_version(ctx, version_min) != 1 ||
+	    SSL_CTX_set_cipher_list(ctx, TLS12_CIPHERS) != 1) {
+		SSL_CTX_free(ctx);
+		return NULL;
+	}
+	return ctx;
+}
+
+static void
+tls_warn_about_files(const struct tls *t, const X509 *cert)
+{
+	time_t soon = time(NULL) + TLS_EXPIRY_WARN_DAYS * 86400;
+	struct stat st;
+
+	if (stat(t->key, &st) == 0 && (st.st_mode & 077) != 0)
+		log_warn("%s: the private key is open to others (mode %04o): chmod 600 it", t->key,
+		    (unsigned)(st.st_mode & 07777));
+	if (X509_cmp_current_time(X509_get0_notAfter(cert)) < 0)
+		log_warn("%s: the certificate has expired: renew it", t->cert);
+	else if (X509_cmp_time(X509_get0_notAfter(cert), &soon) < 0)
+		log_warn("%s: the certificate expires within %d days: renew it", t->cert,
+		    TLS_EXPIRY_WARN_DAYS);
+}
+
+static bool
+tls_load_own(const struct tls *t, SSL_CTX *ctx, char *error, size_t size)
+{
+	char why[256];
+
+	if (SSL_CTX_use_certificate_chain_file(ctx, t->cert) != 1) {
+		tls_error_text(why, sizeof why);
+		return tls_fail(error, size, "%s: cannot load the certificate: %s", t->cert, why);
+	}
+	if (SSL_CTX_use_PrivateKey_file(ctx, t->key, SSL_FILETYPE_PEM) != 1) {
+		if (ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_VALUES_MISMATCH)
+			return tls_fail(error, size, "%s: the key does not belong to the certificate in %s",
+			    t->key, t->cert);
+		tls_error_text(why, sizeof why);
+		return tls_fail(error, size, "%s: cannot load the private key: %s", t->key, why);
+	}
+	if (SSL_CTX_check_private_key(ctx) != 1)
+		return tls_fail(error, size, "%s: the key does not belong to the certificate in %s",
+		    t->key, t->cert);
+	tls_warn_about_files(t, SSL_CTX_get0_certificate(ctx));
+	return true;
+}
+
+/* The files as they are now, in a new context; NULL: the reason is in error. */
+static SSL_CTX *
+tls_load(const struct tls *t, char *error, size_t size)
+{
+	SSL_CTX *ctx = tls_ctx_new(TLS1_2_VERSION);
+	STACK_OF(X509_NAME) *ca_names;
+	char why[256];
+
+	if (ctx == NULL) {
+		tls_error_text(why, sizeof why);
+		tls_fail(error, size, "cannot set TLS up: %s", why);
+		return NULL;
+	}
+	ca_names = SSL_load_client_CA_file(t->ca);
+	if (ca_names == NULL || SSL_CTX_load_verify_file(ctx, t->ca) != 1) {
+		sk_X509_NAME_pop_free(ca_names, X509_NAME_free);
+		tls_error_text(why, sizeof why);
+		tls_fail(error, size, "%s: cannot load the CA's certificate: %s", t->ca, why);
+		SSL_CTX_free(ctx);
+		return NULL;
+	}
+	SSL_CTX_set_client_CA_list(ctx, ca_names);
+	if (t->cert != NULL && !tls_load_own(t, ctx, error, size)) {
+		SSL_CTX_free(ctx);
+		return NULL;
+	}
+	return ctx;
+}
+
+static bool
+tls_copy_files(struct tls *t, const struct tls_files *files)
+{
+	t->ca = strdup(files->ca);
+	if (files->cert != NULL) {
+		t->cert = strdup(files->cert);
+		t->key = strdup(files->key);
+	}
+	return t->ca != NULL && (files->cert == NULL || (t->cert != NULL && t->key != NULL));
+}
+
+struct tls *
+tls_new(const struct tls_files *files, bool require_peer, char *error, size_t size)
+{
+	struct tls *t;
+
+	if (files->ca == NULL || (files->cert == NULL) != (files->key == NULL)) {
+		tls_fail(error, size, "TLS needs a CA file, and a certificate together with its key");
+		return NULL;
+	}
+	t = calloc(1, sizeof *t);
+	if (t == NULL || !tls_copy_files(t, files)) {
+		tls_fail(error, size, "no memory for TLS");
+		tls_unref(t);
+		return NULL;
+	}
+	t->require_peer = require_peer;
+	t->refs = 1;
+	t->ctx = tls_load(t, error, size);
+	if (t->ctx == NULL) {
+		tls_unref(t);
+		return NULL;
+	}
+	return t;
+}
+
+bool
+tls_reload(struct tls *t, char *error, size_t size)
+{
+	SSL_CTX *ctx;
+
+	if (t->psk)
+		return true;
+	ctx = tls_load(t, error, size);
+	if (ctx == NULL)
+		return false;
+	SSL_CTX_free(t->ctx); /* connections hold their own references */
+	t->ctx = ctx;
+	return true;
+}
+
+static void
+psk_identity_free(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index, long argl, void *argp)
+{
+	(void)parent;
+	(void)ad;
+	(void)index;
+	(void)argl;
+	(void)argp;
+	free(ptr);
+}
+
+/* Where an SSL keeps the identity that its key belongs to. */
+static int
+psk_identity_index(void)
+{
+	static int index = -1;
+
+	if (index < 0)
+		index = SSL_get_ex_new_index(0, NULL, NULL, NULL, psk_identity_free);
+	return index;
+}
+
+static bool
+psk_identity_keep(SSL *ssl, const char *identity)
+{
+	char *copy = strdup(identity);
+
+	free(SSL_get_ex_data(ssl, psk_identity_index()));
+	if (SSL_set_ex_data(ssl, psk_identity_index(), copy) == 1)
+		return copy != NULL;
+	free(copy);
+	return false;
+}
+
+/* RFC 8446 2.2: a session that both sides know beforehand. */
+static SSL_SESSION *
+psk_session(SSL *ssl, const uint8_t key[TLS_PSK_BYTES])
+{
+	static const unsigned char suite_id[] = {0x13, 0x01}; /* TLS13_PSK_SUITE */
+	const SSL_CIPHER *suite = SSL_CIPHER_find(ssl, suite_id);
+	SSL_SESSION *session = SSL_SESSION_new();
+
+	if (suite != NULL && session != NULL &&
+	    SSL_SESSION_set1_master_key(session, key, TLS_PSK_BYTES) == 1 &&
+	    SSL_SESSION_set_cipher(session, suite) == 1 &&
+	    SSL_SESSION_set_protocol_version(session, TLS1_3_VERSION) == 1)
+		return session;
+	SSL_SESSION_free(session);
+	return NULL;
+}
+
+static int
+psk_use(SSL *ssl, const EVP_MD *md, const unsigned char **id, size_t *id_size, SSL_SESSION **session)
+{
+	const struct tls *t = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+
+	(void)md; /* NULL, or after a HelloRetryRequest that of the only suite that we offer */
+	*session = psk_session(ssl, t->psk_key);
+	if (*session == NULL || !psk_identity_keep(ssl, t->psk_identity)) {
+		SSL_SESSION_free(*session);
+		*session = NULL;
+		return 0;
+	}
+	*id = (const unsigned char *)t->psk_identity;
+	*id_size = strlen(t->psk_identity);
+	return 1;
+}
+
+/* Returning 1 with no session: the identity is unknown, which ends the handshake (no certificate). */
+static int
+psk_find(SSL *ssl, const unsigned char *id, size_t id_size, SSL_SESSION **session)
+{
+	const struct tls *t = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+	uint8_t key[TLS_PSK_BYTES];
+	char identity[TLS_NAME_MAX];
+
+	*session = NULL;
+	if (id_size == 0 || id_size >= sizeof identity || memchr(id, '\0', id_size) != NULL)
+		return 1;
+	memcpy(identity, id, id_size);
+	identity[id_size] = '\0';
+	if (t->psk_find(t->psk_find_arg, identity, key) && psk_identity_keep(ssl, identity))
+		*session = psk_session(ssl, key);
+	OPENSSL_cleanse(key, sizeof key);
+	return 1;
+}
+
+static struct tls *
+tls_new_psk(void)
+{
+	struct tls *t = calloc(1, sizeof *t);
+
+	if (t == NULL)
+		return NULL;
+	t->refs = 1;
+	t->psk = true;
+	t->ctx = tls_ctx_new(TLS1_3_VERSION);
+	if (t->ctx == NULL || SSL_CTX_set_ciphersuites(t->ctx, TLS13_PSK_SUITE) != 1) {
+		tls_unref(t);
+		return NULL;
+	}
+	SSL_CTX_set_app_data(t->ctx, t);
+	return t;
+}
+
+struct tls *
+tls_new_psk_client(const char *identity, const uint8_t key[TLS_PSK_BYTES])
+{
+	struct tls *t = tls_new_psk();
+
+	if (t == NULL)
+		return NULL;
+	if (identity[0] == '\0' || !str_copy(t->psk_identity, sizeof t->psk_identity, identity)) {
+		tls_unref(t);
+		return NULL;
+	}
+	memcpy(t->psk_key, key, TLS_PSK_BYTES);
+	SSL_CTX_set_psk_use_session_callback(t->ctx, psk_use);
+	return t;
+}
+
+struct tls *
+tls_new_psk_server(tls_psk_find *find, void *arg)
+{
+	struct tls *t = tls_new_psk();
+
+	if (t == NULL)
+		return NULL;
+	t->psk_find = find;
+	t->psk_find_arg = arg;
+	SSL_CTX_set_psk_find_session_callback(t->ctx, psk_find);
+	return t;
+}
+
+struct tls *
+tls_ref(struct tls *t)
+{
+	if (t != NULL)
+		t->refs++;
+	return t;
+}
+
+void
+tls_unref(struct tls *t)
+{
+	if (t == NULL || (t->refs > 0 && --t->refs > 0))
+		return;
+	SSL_CTX_free(t->ctx);
+	OPENSSL_cleanse(t->psk_key, sizeof t->psk_key);
+	free(t->ca);
+	free(t->cert);
+	free(t->key);
+	free(t);
+}
+
+SSL *
+tls_new_ssl(struct tls *t, bool server)
+{
+	SSL *ssl = SSL_new(t->ctx);
+
+	if (ssl == NULL) {
+		ERR_clear_error();
+		return NULL;
+	}
+	/*
+	 * With a pre-shared key no CA is loaded: a server that wanted to show a certificate instead is
+	 * refused, and a client that offers no key finds a server without a certificate.
+	 */
+	if (!server || (t->require_peer && !t->psk))
+		SSL_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+	else if (!t->psk)
+		SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
+	if (server)
+		SSL_set_accept_state(ssl);
+	else
+		SSL_set_connect_state(ssl);
+	return ssl;
+}
+
+bool
+tls_ssl_expect(const struct tls *t, SSL *ssl, const char *peer_name)
+{
+	X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
+	bool done;
+
+	if (t->psk)
+		return true;
+	X509_VERIFY_PARAM_set_hostflags(param,
+	    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+	if (X509_VERIFY_PARAM_set1_ip_asc(param, peer_name) == 1) {
+		done = true;
+	} else {
+		done = peer_name[0] != '\0' && X509_VERIFY_PARAM_set1_host(param, peer_name, 0) == 1 &&
+		    SSL_set_tlsext_host_name(ssl, peer_name) == 1;
+	}
+	ERR_clear_error();
+	return done;
+}
+
+void
+tls_peer_read(SSL *ssl, struct tls_peer *peer)
+{
+	X509 *cert = SSL_get0_peer_certificate(ssl);
+	const char *identity = SSL_get_ex_data(ssl, psk_identity_index());
+
+	*peer = (struct tls_peer){0};
+	if (cert != NULL && SSL_get_verify_result(ssl) == X509_V_OK)
+		tls_peer_of_cert(cert, peer);
+	/* An identity that was offered counts only if its key was used. */
+	if (identity != NULL && SSL_session_reused(ssl))
+		(void)str_copy(peer->psk_identity, sizeof peer->psk_identity, identity);
+	/*
+	 * The session with the peer's certificates (7 KiB) stays: SSL_set_session(ssl, NULL) would also
+	 * put the version-flexible method back, and with it the keys of the connection away.
+	 */
+	ERR_clear_error();
+}
