@@ -24,7 +24,6 @@
 #include "libcommon/zk/session.h"
 #include "libcommon/zk/zk_err.h"
 
-#define ZK_HOSTS_MAX 32
 #define ZK_TIMEOUT_MS_DEFAULT 10000
 
 struct zk;
