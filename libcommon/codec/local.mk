@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 libcodec_a_SOURCES = \
+	libcommon/codec/base64.c libcommon/codec/base64.h \
 	libcommon/codec/jute.c libcommon/codec/jute.h \
+	libcommon/codec/pbjson.h \
+	libcommon/codec/pbjson_decode.c \
+	libcommon/codec/pbjson_encode.c \
+	libcommon/codec/pbjson_field.c libcommon/codec/pbjson_field.h \
 	libcommon/codec/record.c libcommon/codec/record.h \
 	libcommon/codec/taskkey.c libcommon/codec/taskkey.h

@@ -22,7 +22,7 @@
 
 #include "libcommon/base/buf.h"
 
-#define PBJSON_TEXT_MAX (16u << 20) /* bytes of text that are read */
+#define PBJSON_TEXT_MAX (64u << 20) /* bytes of text that are read; a listener bounds its bodies far lower */
 #define PBJSON_DEPTH_MAX 32	    /* messages within messages, both ways */
 
 #define PBJSON_DEFAULTS 1u	 /* encode: print unset scalar fields with their defaults, too, and empty lists */
