@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Settings by table: one row each, from which reading, checking, printing and the nearest key for a
- * slip follow. Knows the form of a configuration, no setting of it.
+ * slip follow. Of a repeated key the last one wins, lists included, so that a conf.d file overrides; an
+ * empty value unsets. Knows the form of a configuration, no setting of it.
  */
 #ifndef CORRAL_SYS_CONF_H
 #define CORRAL_SYS_CONF_H
@@ -26,7 +27,7 @@ enum conf_type {
 	CONF_TIME_MS,	   /* uint64_t, milliseconds (amount.h) */
 	CONF_SIZE,	   /* uint64_t, bytes */
 	CONF_CPU,	   /* uint64_t, thousandths */
-	CONF_LIST,	   /* struct conf_list, members apart by commas or blanks; repeated keys add, empty resets */
+	CONF_LIST,	   /* struct conf_list, members apart by commas or blanks */
 	CONF_ADDRESS_LIST, /* the same, of addresses */
 };
 

@@ -14,7 +14,7 @@
 #define FAULTS_SHOWN_MAX 50
 
 struct faults {
-	struct buf text;     /* the first FAULTS_SHOWN_MAX, each ended by a newline */
+	struct buf text;     /* the first FAULTS_SHOWN_MAX, a newline between two */
 	size_t count;	     /* all of them */
 	unsigned first_line; /* of the first fault; 0: it has none */
 };
@@ -28,7 +28,7 @@ void faults_add(struct faults *f, const char *file, unsigned line, const char *f
 void faults_addv(struct faults *f, const char *file, unsigned line, const char *fmt, va_list ap)
     __attribute__((format(printf, 4, 0)));
 
-/* All lines as one text without the last newline, with "and N more" behind those shown. Borrowed from f. */
+/* All lines as one text without a newline at the end, with "and N more" behind those shown. Borrowed from f. */
 const char *faults_text(struct faults *f);
 
 /* The name nearest to `text` among count names, or NULL if none is near enough to be meant. */

@@ -40,6 +40,7 @@ struct ini {
 	char *file; /* the name for messages */
 	struct ini_entry *entries;
 	size_t count;
+	char *strings; /* what the entries point into */
 };
 
 /*
