@@ -69,11 +69,11 @@ scan_number(const char **text, uint64_t *whole, uint64_t *fraction, uint64_t *sc
 	return true;
 }
 
-/* (whole + fraction / scale) * factor, rounded up; false if it does not fit. */
+/* (whole + fraction / scale) * factor, cut to a whole number as systemd does; false if it does not fit. */
 static bool
 scale_number(uint64_t whole, uint64_t fraction, uint64_t scale, uint64_t factor, uint64_t *result)
 {
-	uint64_t part = fraction * (factor / scale) + (fraction * (factor % scale) + scale - 1) / scale;
+	uint64_t part = fraction * (factor / scale) + fraction * (factor % scale) / scale;
 
 	if (whole > (UINT64_MAX - part) / factor)
 		return false;

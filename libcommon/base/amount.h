@@ -19,8 +19,8 @@
 bool amount_parse_size(const char *text, uint64_t *bytes);
 
 /*
- * "1h 30s", "5min", "100ms", "1.5h", "90" (seconds), "infinity": milliseconds. Finer amounts are
- * rounded up, so that only a zero is zero.
+ * "1h 30s", "5min", "100ms", "1.5h", "90" (seconds), "infinity": milliseconds. Microseconds are
+ * rounded up, so that "1us" is not zero.
  */
 bool amount_parse_time(const char *text, uint64_t *ms);
 

@@ -1,1 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
+conf_units = tests/unit/ini_test tests/unit/conf_test
+check_PROGRAMS += $(conf_units)
+TESTS += $(conf_units)
+
+tests_unit_ini_test_SOURCES = tests/unit/ini_test.c
+tests_unit_ini_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_ini_test_LDADD = $(UNIT_LIBS) libsys.a libbase.a $(INIH_LIBS)
+
+tests_unit_conf_test_SOURCES = tests/unit/conf_test.c
+tests_unit_conf_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_conf_test_LDADD = $(UNIT_LIBS) libsys.a libbase.a $(INIH_LIBS)
