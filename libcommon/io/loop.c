@@ -30,6 +30,7 @@ struct loop {
 	uint64_t armed_ms; /* what the timerfd is set to; 0: disarmed */
 	struct timers timers;
 	struct list deferred;
+	struct list at_free;
 	struct signal_watch signals[LOOP_SIGNALS_MAX];
 	size_t signal_count;
 	uint64_t now_ms;
@@ -155,6 +156,7 @@ loop_new(void)
 	if (l == NULL)
 		return NULL;
 	list_init(&l->deferred);
+	list_init(&l->at_free);
 	(void)signal(SIGPIPE, SIG_IGN);
 	l->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (l->timer_fd < 0 || (l->base = loop_base_new()) == NULL)
@@ -171,18 +173,18 @@ fail:
 	return NULL;
 }
 
+/* Run what is on the list now; what is added to it meanwhile stays. */
 static void
-loop_run_deferred(struct loop *l)
+deferrals_run(struct list *deferrals)
 {
 	struct list now;
 	struct deferral *d;
 
-	if (list_empty(&l->deferred))
+	if (list_empty(deferrals))
 		return;
-	/* What is deferred from here on is for the next turn. */
-	now = l->deferred;
+	now = *deferrals;
 	now.next->prev = now.prev->next = &now;
-	list_init(&l->deferred);
+	list_init(deferrals);
 	while (!list_empty(&now)) {
 		d = CONTAINER_OF(list_first(&now), struct deferral, link);
 		list_remove(&d->link);
@@ -221,9 +223,10 @@ loop_free(struct loop *l)
 {
 	if (l == NULL)
 		return;
+	deferrals_run(&l->at_free);
 	while (!list_empty(&l->deferred)) {
 		loop_drop_deferred_calls(l);
-		loop_run_deferred(l);
+		deferrals_run(&l->deferred);
 	}
 	for (size_t i = 0; i < l->signal_count; i++)
 		event_free(l->signals[i].event);
@@ -248,7 +251,7 @@ loop_run(struct loop *l, void (*after_turn)(void *arg), void *arg)
 			log_error_errno("the event loop cannot wait for events");
 			return EX_OSERR;
 		}
-		loop_run_deferred(l);
+		deferrals_run(&l->deferred);
 		if (after_turn != NULL)
 			after_turn(arg);
 	}
@@ -295,6 +298,13 @@ deferral_set(struct loop *l, struct deferral *d)
 {
 	if (list_empty(&d->link))
 		list_append(&l->deferred, &d->link);
+}
+
+void
+deferral_set_at_free(struct loop *l, struct deferral *d)
+{
+	if (list_empty(&d->link))
+		list_append(&l->at_free, &d->link);
 }
 
 void

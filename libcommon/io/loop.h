@@ -70,6 +70,9 @@ void deferral_init(struct deferral *d, void (*run)(void *arg), void *arg);
 void deferral_set(struct loop *l, struct deferral *d);
 void deferral_cancel(struct deferral *d);
 
+/* Run it when the loop is freed, unless it is cancelled before: what ends by itself must not leak. */
+void deferral_set_at_free(struct loop *l, struct deferral *d);
+
 enum { FD_READ = 1, FD_WRITE = 2 };
 
 /* A watched descriptor (pidfd, inotify, pipe, signalfd ...), level-triggered; the fd stays the caller's. */

@@ -88,6 +88,7 @@ stream_die(struct stream *s)
 		bufferevent_setcb(s->bev, NULL, NULL, NULL, NULL);
 		bufferevent_disable(s->bev, EV_READ | EV_WRITE);
 	}
+	deferral_cancel(&s->release);
 	deferral_set(s->loop, &s->release);
 }
 
@@ -526,6 +527,7 @@ stream_close(struct stream *s)
 	}
 	s->state = STREAM_CLOSING;
 	deferral_cancel(&s->later);
+	deferral_set_at_free(s->loop, &s->release);
 	stream_set_deadline(s, loop_now_ms(s->loop) + s->limits.handshake_ms);
 	if (s->state != STREAM_CLOSING)
 		return;
