@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libio_a_SOURCES = \
 	libcommon/io/address.c libcommon/io/address.h \
-	libcommon/io/cert.h \
+	libcommon/io/cert.c libcommon/io/cert.h \
 	libcommon/io/connector.c libcommon/io/connector.h \
 	libcommon/io/dialer.c \
 	libcommon/io/http.h \
