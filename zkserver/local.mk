@@ -13,3 +13,9 @@ libzkcore_a_SOURCES = \
 	zkserver/core/tree_owner.c \
 	zkserver/core/txn.c zkserver/core/txn.h \
 	zkserver/core/watch.c zkserver/core/watch.h
+
+# What is on disk.
+libzkcore_a_SOURCES += \
+	zkserver/core/datadir.c zkserver/core/datadir.h \
+	zkserver/core/txnlog.c zkserver/core/txnlog.h \
+	zkserver/core/txnlog_reader.c zkserver/core/txnlog_reader.h

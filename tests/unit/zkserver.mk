@@ -7,3 +7,12 @@ ZKCORE_LIBS = $(UNIT_LIBS) libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS)
 tests_unit_tree_test_SOURCES = tests/unit/tree_test.c
 tests_unit_tree_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_tree_test_LDADD = $(ZKCORE_LIBS)
+
+zkdisk_units = tests/unit/txnlog_test
+check_PROGRAMS += $(zkdisk_units)
+TESTS += $(zkdisk_units)
+SIMDISK_SOURCES = tests/lib/simdisk.c tests/lib/simdisk.h
+
+tests_unit_txnlog_test_SOURCES = tests/unit/txnlog_test.c $(SIMDISK_SOURCES)
+tests_unit_txnlog_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_txnlog_test_LDADD = $(ZKCORE_LIBS)
