@@ -17,5 +17,8 @@ libzkcore_a_SOURCES = \
 # What is on disk.
 libzkcore_a_SOURCES += \
 	zkserver/core/datadir.c zkserver/core/datadir.h \
+	zkserver/core/purge.h \
+	zkserver/core/recover.h \
+	zkserver/core/snapshot.h \
 	zkserver/core/txnlog.c zkserver/core/txnlog.h \
 	zkserver/core/txnlog_reader.c zkserver/core/txnlog_reader.h

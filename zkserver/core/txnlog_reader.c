@@ -2,6 +2,7 @@
 #include "zkserver/core/txnlog_reader.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -202,20 +203,19 @@ find_missing_sector(struct txnlog_reader *r, uint64_t pos, uint64_t end, bool *m
 static int
 corrupt(const struct txnlog_reader *r, const struct rest *rest, const struct probe *p, struct fault *f)
 {
-	unsigned long long pos = r->pos;
+	unsigned long long pos = r->pos, zxid = r->last_zxid + 1;
+	char why[128];
 
 	if (rest->valid_at > 0)
-		return fault_set(f, DATADIR_CORRUPT,
-				 "%s: no valid record at offset %llu, where zxid 0x%llx or the file's end was expected, "
-				 "but a valid one (zxid 0x%llx) follows at offset %llu: the file is damaged; restore it, or "
-				 "remove this server's data and let it copy the others'",
-				 r->name, pos, (unsigned long long)r->last_zxid + 1, (unsigned long long)rest->valid_zxid,
-				 (unsigned long long)rest->valid_at);
+		snprintf(why, sizeof(why), "a valid one, zxid 0x%llx, follows at offset %llu",
+			 (unsigned long long)rest->valid_zxid, (unsigned long long)rest->valid_at);
+	else
+		snprintf(why, sizeof(why), "%s",
+			 p->end > 0 ? "its end is in place, its checksum is wrong" : "its length is impossible");
 	return fault_set(f, DATADIR_CORRUPT,
-			 "%s: no valid record at offset %llu, where zxid 0x%llx or the file's end was expected (%s): the "
-			 "file is damaged; restore it, or remove this server's data and let it copy the others'",
-			 r->name, pos, (unsigned long long)r->last_zxid + 1,
-			 p->end > 0 ? "it is complete but does not match its checksum" : "its length is impossible");
+			 "%s: no valid record at offset %llu, where zxid 0x%llx or the file's end was expected (%s): "
+			 "the file is damaged; restore it, or remove this server's data and let it copy the others'",
+			 r->name, pos, zxid, why);
 }
 
 /*
@@ -285,8 +285,8 @@ check_header(struct txnlog_reader *r, struct fault *f)
 	if ((p = bytes_at(r, 0, TXNLOG_HEADER_BYTES, &err, f)) == NULL)
 		return err;
 	if (get_u32(p) != TXNLOG_MAGIC || get_u32(p + 4) != TXNLOG_VERSION)
-		return fault_set(f, DATADIR_CORRUPT, "%s: begins with %08x %08x, where the log's %08x %08x was expected",
-				 r->name, get_u32(p), get_u32(p + 4), TXNLOG_MAGIC, TXNLOG_VERSION);
+		return fault_set(f, DATADIR_CORRUPT, "%s: begins with %08x %08x, where a log's %08x %08x was due", r->name,
+				 get_u32(p), get_u32(p + 4), TXNLOG_MAGIC, TXNLOG_VERSION);
 	return 0;
 }
 
