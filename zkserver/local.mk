@@ -3,9 +3,16 @@
 noinst_LIBRARIES += libzkcore.a
 libzkcore_a_SOURCES = \
 	zkserver/core/acl.c zkserver/core/acl.h \
+	zkserver/core/change.c zkserver/core/change.h \
 	zkserver/core/db.c zkserver/core/db.h \
 	zkserver/core/ipaddr.c zkserver/core/ipaddr.h \
+	zkserver/core/path.c zkserver/core/path.h \
+	zkserver/core/prep.c zkserver/core/prep.h \
 	zkserver/core/proto.h \
+	zkserver/core/server.c zkserver/core/server.h zkserver/core/server_priv.h \
+	zkserver/core/server_connect.c \
+	zkserver/core/server_read.c \
+	zkserver/core/server_reply.c \
 	zkserver/core/session.c zkserver/core/session.h \
 	zkserver/core/tree.c zkserver/core/tree.h zkserver/core/tree_priv.h \
 	zkserver/core/tree_index.c \

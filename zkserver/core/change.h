@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Pending changes: what the nodes will be once all txns that were made, but not yet applied, are. Each
+ * write is checked against this view, so that many can be on their way to the log at once.
+ */
+#ifndef CORRAL_ZKSERVER_CORE_CHANGE_H
+#define CORRAL_ZKSERVER_CORE_CHANGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "zkserver/core/tree.h"
+
+/* A node as it will be. */
+struct change_node {
+	bool exists;
+	uint32_t crc; /* of path and data (tree.h) */
+	uint32_t kids;
+	uint32_t acl;
+	struct tree_stat stat;
+};
+
+
+
+struct changes {
+	struct tree *tree;
+	struct hmap by_path; /* in order of the zxid that touched them last, rolled back ones aside */
+	uint64_t digest;     /* of the tree as it will be */
+	bool trying;	     /* between changes_try() and its end */
+	uint64_t tries;
+	uint64_t try_digest;
+	struct buf undo;
+};
+
+void changes_init(struct changes *c, struct tree *tree);
+void changes_fini(struct changes *c);
+
+/* The node at path as it will be; exists is false if there is none. */
+struct change_node changes_look(const struct changes *c, struct jute_bytes path);
+
+/* It will be so from this zxid on. Takes a reference on node.acl itself. False: no memory. */
+bool changes_put(struct changes *c, struct jute_bytes path, const struct change_node *node, int64_t zxid);
+
+/* Several changes that hold together or not at all (a multi). */
+void changes_try(struct changes *c);
+void changes_keep(struct changes *c);
+void changes_undo(struct changes *c);
+
+/* Everything up to this zxid is in the tree now. */
+void changes_applied(struct changes *c, int64_t zxid);
+
+/* Visit those that will be owned by this session and are not (or not its own) in the tree yet. */
+void changes_owned(const struct changes *c, int64_t session,
+    void (*each)(void *arg, struct jute_bytes path), void *arg);
+
+#endif

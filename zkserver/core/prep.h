@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Preparation: every write gets the next zxid and becomes a txn, checked against the tree as it will be
+ * when all earlier txns are applied. What is refused becomes an error txn, so that zxids have no holes.
+ */
+#ifndef CORRAL_ZKSERVER_CORE_PREP_H
+#define CORRAL_ZKSERVER_CORE_PREP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "libcommon/base/buf.h"
+#include "libcommon/codec/jute.h"
+#include "zkserver/core/acl.h"
+#include "zkserver/core/change.h"
+#include "zkserver/core/db.h"
+
+struct prep {
+	struct db *db;
+	struct changes changes;
+	int64_t last_zxid; /* given out last */
+	struct buf path, acl; /* scratch: a sequential node's path, a list made ready */
+};
+
+struct prep_request {
+	int64_t session;
+	int32_t cxid;
+	int32_t type; /* enum zk_op: a write, createSession or closeSession */
+	struct jute_reader body; /* at the request's record; createSession: i32 timeout */
+	const struct acl_ids *who;
+	int64_t time_ms; /* wall clock */
+};
+
+/* Zxids go on from db->last_zxid. */
+void prep_init(struct prep *p, struct db *db);
+void prep_fini(struct prep *p);
+
+/* Is the operation one that prep_txn() takes from a client? */
+bool prep_takes(int32_t type);
+
+/* Append the txn's bytes to *txn; its zxid is p->last_zxid then. False: the buffer failed. */
+bool prep_txn(struct prep *p, const struct prep_request *q, struct buf *txn);
+
+/* Everything up to this zxid was applied to the tree. */
+void prep_applied(struct prep *p, int64_t zxid);
+
+#endif

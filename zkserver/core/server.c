@@ -1,0 +1,503 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "zkserver/core/server.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "zkserver/core/server_priv.h"
+
+#define HEADER_BYTES 8 /* of a request: xid, type */
+#define QUEUE_COUNT_MAX 2000
+#define QUEUE_BYTES_SOFT ((size_t)1 << 20)
+#define PENDING_BYTES_SOFT ((size_t)64 << 20)
+
+/* In front of each txn in server->pending. */
+struct server_record {
+	struct server_conn *conn; /* who waits for it; NULL: nobody (any more) */
+	int64_t zxid;
+	size_t size;
+};
+
+/* In front of each request in server_conn->queue; a write has no bytes there. */
+struct queued {
+	int32_t xid, op;
+	uint64_t since_ms;
+	uint32_t size;
+	bool write;
+};
+
+static void
+next_snapshot(struct server *s)
+{
+	uint32_t half = s->settings.snap_count / 2;
+
+	s->txns = 0;
+	s->snapshot_at = half + (uint32_t)rng_below(&s->rng, half > 0 ? half : 1);
+}
+
+void
+server_init(struct server *s, const struct server_settings *settings, struct db *db, uint64_t seed,
+    uint64_t now_ms, int64_t wall_ms)
+{
+	*s = (struct server){.settings = *settings, .db = db, .now_ms = now_ms, .started_ms = now_ms, .wall_ms = wall_ms};
+	prep_init(&s->prep, db);
+	watch_table_init(&s->watches, &db->tree.hash_key);
+	rng_init(&s->rng, seed);
+	list_init(&s->conns);
+	list_init(&s->dirty);
+	list_init(&s->stalled);
+	/* What one request adds to these is bounded by its frame, or by the nodes that its session has. */
+	buf_init(&s->pending, SIZE_MAX / 4);
+	buf_init(&s->record_part, SIZE_MAX / 4);
+	s->next_session = session_first_id(settings->sid, wall_ms);
+	session_start(&db->sessions, now_ms);
+	next_snapshot(s);
+}
+
+void
+server_fini(struct server *s)
+{
+	assert(list_empty(&s->conns));
+	prep_fini(&s->prep);
+	watch_table_fini(&s->watches);
+	buf_fini(&s->pending);
+	buf_fini(&s->record_part);
+}
+
+void
+server_set_time(struct server *s, uint64_t now_ms, int64_t wall_ms)
+{
+	s->now_ms = now_ms;
+	s->wall_ms = wall_ms;
+}
+
+bool
+server_conn_open(struct server *s, struct server_conn *c, struct buf *out, const char *ip)
+{
+	*c = (struct server_conn){.out = out, .since_ms = s->now_ms, .answered_ms = s->now_ms};
+	acl_ids_init(&c->ids);
+	if (!acl_ids_add(&c->ids, "ip", ip)) {
+		acl_ids_fini(&c->ids);
+		return false;
+	}
+	watcher_init(&c->watcher);
+	list_init(&c->dirty);
+	list_init(&c->stalled);
+	buf_init(&c->queue, QUEUE_BYTES_SOFT + s->settings.frame_bytes_max + sizeof(struct queued));
+	list_append(&s->conns, &c->link);
+	s->conn_count++;
+	return true;
+}
+
+bool
+server_conn_identify(struct server_conn *c, const char *scheme, const char *id)
+{
+	return acl_ids_add(&c->ids, scheme, id);
+}
+
+/* The txns that it still waits for will be answered to nobody. */
+static void
+forget_conn(struct server *s, const struct server_conn *c)
+{
+	struct server_record r;
+
+	for (size_t at = 0; at < s->pending.len; at += sizeof r + r.size) {
+		memcpy(&r, s->pending.data + at, sizeof r);
+		if (r.conn != c)
+			continue;
+		r.conn = NULL;
+		memcpy(s->pending.data + at, &r, sizeof r);
+	}
+}
+
+void
+server_conn_close(struct server *s, struct server_conn *c)
+{
+	if (c->queue_count > 0)
+		forget_conn(s, c);
+	if (c->session != NULL)
+		c->session->conn = NULL;
+	watch_remove_all(&s->watches, &c->watcher);
+	list_remove(&c->link);
+	list_remove(&c->dirty);
+	list_remove(&c->stalled);
+	acl_ids_fini(&c->ids);
+	buf_fini(&c->queue);
+	s->conn_count--;
+}
+
+struct server_conn *
+server_next_dirty(struct server *s)
+{
+	struct list *first = list_first(&s->dirty);
+
+	if (first == NULL)
+		return NULL;
+	list_remove(first);
+	return CONTAINER_OF(first, struct server_conn, dirty);
+}
+
+static bool
+is_full(const struct server *s)
+{
+	return s->pending_count >= s->settings.outstanding_max || s->pending.len > PENDING_BYTES_SOFT;
+}
+
+bool
+server_conn_blocked(const struct server *s, const struct server_conn *c)
+{
+	return c->end != SERVER_OPEN || c->connecting || c->queue_count >= QUEUE_COUNT_MAX ||
+	    c->queue.len > QUEUE_BYTES_SOFT || c->out->len > SERVER_OUT_SOFT_BYTES || s->failed || is_full(s);
+}
+
+static void
+enqueue(struct server *s, struct server_conn *c, const struct queued *q, const uint8_t *bytes)
+{
+	buf_append(&c->queue, q, sizeof *q);
+	buf_append(&c->queue, bytes, q->size);
+	c->queue_count++;
+	if (c->queue.failed)
+		server_end_conn(s, c, SERVER_CLOSE_NOW);
+}
+
+void
+server_submit(struct server *s, struct server_conn *c, const struct prep_request *q)
+{
+	struct server_record r = {.conn = c};
+	struct queued entry = {.xid = q->cxid, .op = q->type, .since_ms = s->now_ms, .write = true};
+	size_t at = s->pending.len;
+
+	buf_append(&s->pending, &r, sizeof r);
+	if (!prep_txn(&s->prep, q, &s->pending)) {
+		s->failed = true;
+		return;
+	}
+	r.zxid = s->prep.last_zxid;
+	r.size = s->pending.len - at - sizeof r;
+	memcpy(s->pending.data + at, &r, sizeof r);
+	s->pending_count++;
+	if (c != NULL)
+		enqueue(s, c, &entry, NULL);
+}
+
+bool
+server_next_record(struct server *s, int64_t *zxid, const uint8_t **bytes, size_t *size)
+{
+	struct server_record r;
+
+	if (s->unlogged >= s->pending.len || s->failed)
+		return false;
+	memcpy(&r, s->pending.data + s->unlogged, sizeof r);
+	*zxid = r.zxid;
+	*bytes = s->pending.data + s->unlogged + sizeof r;
+	*size = r.size;
+	s->unlogged += sizeof r + r.size;
+	return true;
+}
+
+static void
+count_latency(struct server *s, struct server_conn *c, uint64_t since_ms)
+{
+	uint64_t ms = s->now_ms - since_ms;
+
+	if (s->stats.latency_count++ == 0 || ms < s->stats.latency_min_ms)
+		s->stats.latency_min_ms = ms;
+	if (ms > s->stats.latency_max_ms)
+		s->stats.latency_max_ms = ms;
+	s->stats.latency_sum_ms += ms;
+	c->latency_min_ms = c->sent <= 1 || ms < c->latency_min_ms ? ms : c->latency_min_ms;
+	c->latency_max_ms = ms > c->latency_max_ms ? ms : c->latency_max_ms;
+	c->latency_last_ms = ms;
+	c->latency_sum_ms += ms;
+	c->answered_ms = s->now_ms;
+	c->last_zxid = s->db->last_zxid;
+}
+
+static void
+serve(struct server *s, struct server_conn *c, const struct queued *q, struct jute_reader body, uint32_t hash)
+{
+	read_serve(s, c, q->xid, q->op, body, hash);
+	c->last_xid = q->xid;
+	c->last_op = q->op;
+	count_latency(s, c, q->since_ms);
+}
+
+/* Serve the reads that stood behind a write that was answered, up to the next write. */
+static void
+serve_queue(struct server *s, struct server_conn *c)
+{
+	struct queued q;
+
+	while (c->queue_count > 0 && c->end == SERVER_OPEN) {
+		struct server_frame f;
+		struct jute_reader r;
+
+		memcpy(&q, c->queue.data, sizeof q);
+		if (q.write)
+			return;
+		f = (struct server_frame){c->queue.data + sizeof q, q.size, 0};
+		r = jute_reader(f.bytes + HEADER_BYTES, f.size - HEADER_BYTES);
+		serve(s, c, &q, r, tree_hash(&s->db->tree, frame_path(&f)));
+		buf_consume(&c->queue, sizeof q + q.size);
+		c->queue_count--;
+	}
+}
+
+/* db_apply() reports each part; the record of the reply grows. */
+static void
+answer_part(void *arg, const struct apply_part *p)
+{
+	struct server *s = arg;
+	struct buf *b = &s->record_part;
+	bool multi = s->applying_type == ZK_OP_MULTI;
+
+	if (multi) {
+		jute_put_i32(b, p->type);
+		jute_put_bool(b, false);
+		jute_put_i32(b, p->error);
+		if (p->type == ZK_OP_ERROR)
+			jute_put_i32(b, p->error);
+	}
+	s->applying_error = p->error;
+	if (p->error != ZK_OK)
+		return;
+	if (p->type == ZK_OP_CREATE || p->type == ZK_OP_CREATE2)
+		jute_put_bytes(b, p->path);
+	if (p->has_stat)
+		buf_append(b, p->stat, sizeof p->stat);
+}
+
+static void
+answer_multi_end(struct buf *b)
+{
+	jute_put_i32(b, -1);
+	jute_put_bool(b, true);
+	jute_put_i32(b, -1);
+}
+
+/* Answer the write at the head of the connection's queue, then what waited behind it. */
+static void
+answer(struct server *s, struct server_conn *c, int64_t zxid)
+{
+	struct queued q;
+
+	assert(c->queue_count > 0);
+	memcpy(&q, c->queue.data, sizeof q);
+	assert(q.write);
+	buf_consume(&c->queue, sizeof q);
+	c->queue_count--;
+	if (q.op == ZK_OP_CREATE_SESSION) {
+		c->session = session_find(&s->db->sessions, c->session_id);
+		c->session->conn = c;
+		connect_answer(s, c, true);
+		return;
+	}
+	if (s->applying_type == ZK_OP_MULTI) {
+		answer_multi_end(&s->record_part);
+		s->applying_error = ZK_OK;
+	}
+	if (s->record_part.failed) {
+		server_end_conn(s, c, SERVER_CLOSE_NOW);
+		return;
+	}
+	reply_send(s, c, q.xid, zxid, s->applying_error, &s->record_part);
+	c->last_xid = q.xid;
+	c->last_op = q.op;
+	count_latency(s, c, q.since_ms);
+	if (q.op == ZK_OP_CLOSE_SESSION)
+		server_end_conn(s, c, SERVER_CLOSE_FLUSHED);
+	else
+		serve_queue(s, c);
+}
+
+/* A session ends: whoever holds it loses it, without a word unless it asked for the end itself. */
+static void
+detach(struct server *s, int64_t id, const struct server_conn *asked)
+{
+	struct session *session = session_find(&s->db->sessions, id);
+	struct server_conn *c = session != NULL ? session->conn : NULL;
+
+	if (c == NULL)
+		return;
+	c->session = NULL;
+	session->conn = NULL;
+	if (c != asked)
+		server_end_conn(s, c, SERVER_CLOSE_NOW);
+}
+
+static void
+apply_record(struct server *s, const struct server_record *r, const uint8_t *txn)
+{
+	const struct apply_watch watch = {watches_changed, s};
+	struct txn_header h;
+	bool known = txn_decode_header(&h, txn, r->size);
+
+	assert(known);
+	buf_clear(&s->record_part);
+	s->applying_zxid = r->zxid;
+	s->applying_type = h.type;
+	if (h.type == ZK_OP_CLOSE_SESSION)
+		detach(s, h.session, r->conn);
+	if (db_apply(s->db, txn, r->size, s->now_ms, &watch, r->conn != NULL ? answer_part : NULL, s) != APPLY_OK) {
+		s->failed = true;
+		return;
+	}
+	prep_applied(&s->prep, r->zxid);
+	s->txns++;
+	if (r->conn != NULL)
+		answer(s, r->conn, r->zxid);
+}
+
+/* Those that waited for room may go on. */
+static void
+resume_stalled(struct server *s)
+{
+	struct list *l;
+
+	if (is_full(s))
+		return;
+	while ((l = list_first(&s->stalled)) != NULL) {
+		list_remove(l);
+		server_mark_dirty(s, CONTAINER_OF(l, struct server_conn, stalled));
+	}
+}
+
+void
+server_synced(struct server *s, int64_t zxid)
+{
+	struct server_record r;
+
+	while (s->pending_count > 0 && !s->failed) {
+		memcpy(&r, s->pending.data, sizeof r);
+		if (r.zxid > zxid)
+			break;
+		assert(s->unlogged >= sizeof r + r.size);
+		apply_record(s, &r, s->pending.data + sizeof r);
+		buf_consume(&s->pending, sizeof r + r.size);
+		s->unlogged -= sizeof r + r.size;
+		s->pending_count--;
+	}
+	resume_stalled(s);
+	server_tick(s);
+}
+
+/* Every request shows that the session lives. False: the session ends or has ended. */
+static bool
+touch(struct server *s, struct server_conn *c)
+{
+	if (c->session == NULL || c->session->closing)
+		return false;
+	if (c->touched_ms == s->now_ms)
+		return true;
+	c->touched_ms = s->now_ms;
+	return session_touch(&s->db->sessions, c->session, c->timeout_ms, s->now_ms);
+}
+
+static void
+request(struct server *s, struct server_conn *c, const struct server_frame *f)
+{
+	struct jute_reader r = jute_reader(f->bytes, f->size);
+	struct queued q = {.xid = jute_get_i32(&r), .since_ms = s->now_ms, .size = f->size};
+
+	q.op = jute_get_i32(&r);
+	if (r.bad) {
+		server_end_conn(s, c, SERVER_CLOSE_NOW);
+		return;
+	}
+	if (!touch(s, c))
+		return; /* the connection is about to be closed */
+	if (prep_takes(q.op)) {
+		struct prep_request w = {c->session_id, q.xid, q.op, r, &c->ids, s->wall_ms};
+
+		server_submit(s, c, &w);
+	} else if (c->queue_count > 0)
+		enqueue(s, c, &q, f->bytes);
+	else
+		serve(s, c, &q, r, f->hash);
+}
+
+bool
+server_frame_is_auth(const struct server_conn *c, const struct server_frame *f)
+{
+	struct jute_reader r = jute_reader(f->bytes, f->size);
+
+	jute_get_i32(&r);
+	return c->session_id != 0 && jute_get_i32(&r) == ZK_OP_AUTH;
+}
+
+/* Start the cache misses of the whole batch before the first is needed. */
+static void
+prefetch(const struct server *s, struct server_frame *frames, size_t count)
+{
+	const struct tree *t = &s->db->tree;
+
+	for (size_t i = 0; i < count; i++) {
+		frames[i].hash = tree_hash(t, frame_path(&frames[i]));
+		tree_prefetch_slot(t, frames[i].hash);
+	}
+	for (size_t i = 0; count > 1 && i < count; i++)
+		tree_prefetch_node(t, frames[i].hash);
+}
+
+size_t
+server_frames(struct server *s, struct server_conn *c, struct server_frame *frames, size_t count)
+{
+	size_t i;
+
+	assert(count <= SERVER_BATCH_MAX);
+	prefetch(s, frames, count);
+	for (i = 0; i < count && !server_conn_blocked(s, c); i++) {
+		if (server_frame_is_auth(c, &frames[i]))
+			break;
+		c->received++;
+		s->stats.received++;
+		if (c->session_id == 0)
+			connect_request(s, c, &frames[i]);
+		else
+			request(s, c, &frames[i]);
+	}
+	if (i < count && is_full(s) && list_empty(&c->stalled))
+		list_append(&s->stalled, &c->stalled);
+	return i;
+}
+
+void
+server_auth(struct server *s, struct server_conn *c, int32_t xid, bool ok)
+{
+	c->received++;
+	s->stats.received++;
+	if (!ok)
+		s->stats.auth_failed++;
+	reply_send(s, c, xid, 0, ok ? ZK_OK : ZK_AUTH_FAILED, NULL);
+	if (!ok)
+		server_end_conn(s, c, SERVER_CLOSE_FLUSHED);
+}
+
+uint64_t
+server_deadline_ms(const struct server *s)
+{
+	/* With no room for their ends, sessions expire as soon as there is: server_synced() sees to it. */
+	return is_full(s) ? UINT64_MAX : session_deadline_ms(&s->db->sessions);
+}
+
+void
+server_tick(struct server *s)
+{
+	static const struct acl_ids nobody;
+	struct session *session;
+
+	while (!s->failed && !is_full(s) && (session = session_expire(&s->db->sessions, s->now_ms)) != NULL) {
+		struct prep_request q = {.session = session->id, .type = ZK_OP_CLOSE_SESSION, .who = &nobody, .time_ms = s->wall_ms};
+
+		server_submit(s, NULL, &q);
+	}
+}
+
+bool
+server_snapshot_due(struct server *s)
+{
+	if (s->txns < s->snapshot_at)
+		return false;
+	next_snapshot(s);
+	return true;
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A standalone server without its sockets, disk and clock: requests come in as frames, go through
+ * prepare, log and apply, and leave as replies. The shell
+ *
+ *	- sets the time (server_set_time()) before each batch of inputs,
+ *	- hands in connections and frames; replies are appended to the connection's `out`,
+ *	- takes the records that are to be logged (server_next_record()) and says up to which zxid they
+ *	  are on stable storage (server_synced()): only then are they applied and answered,
+ *	- sends what the dirty connections have in `out` (server_next_dirty()), closes those that say so,
+ *	- takes a snapshot when server_snapshot_due() says so.
+ *
+ * Same inputs, same outputs.
+ */
+#ifndef CORRAL_ZKSERVER_CORE_SERVER_H
+#define CORRAL_ZKSERVER_CORE_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "libcommon/base/buf.h"
+#include "libcommon/base/list.h"
+#include "libcommon/base/rng.h"
+#include "zkserver/core/acl.h"
+#include "zkserver/core/db.h"
+#include "zkserver/core/prep.h"
+#include "zkserver/core/watch.h"
+
+#define SERVER_BATCH_MAX 64		       /* frames looked at together */
+#define SERVER_OUT_SOFT_BYTES ((size_t)1 << 20) /* more unsent bytes: no further frames of this connection */
+
+struct server_settings {
+	uint32_t tick_ms;
+	int32_t min_timeout_ms, max_timeout_ms; /* of sessions */
+	uint32_t frame_bytes_max;		/* jute.maxbuffer */
+	uint32_t snap_count;			/* txns between snapshots, at least 2 */
+	uint32_t outstanding_max;		/* txns on their way to the log: globalOutstandingLimit */
+	uint8_t sid;				/* top byte of session ids */
+};
+
+enum server_end {
+	SERVER_OPEN,
+	SERVER_CLOSE_FLUSHED, /* close when `out` was sent */
+	SERVER_CLOSE_NOW,     /* close, whatever is in `out` */
+};
+
+/* Embedded in the shell's connection. The shell sets `out` and reads `end`; the rest is the core's. */
+struct server_conn {
+	struct buf *out; /* where replies and events go; the shell may point it elsewhere between calls */
+	enum server_end end;
+	struct list link;  /* of all connections */
+	struct list dirty; /* on server->dirty: has output, ended, or may take frames again */
+	struct list stalled; /* on server->stalled: waits until the server has room */
+	bool connecting;   /* sent its connect request, the session is not made yet */
+	bool read_only_byte; /* the connect request had it, the response has it too */
+	struct session *session;
+	int64_t session_id; /* also after the session ended */
+	int32_t timeout_ms;
+	uint64_t touched_ms;
+	struct acl_ids ids;
+	struct watcher watcher;
+	struct buf queue;    /* requests that wait for a write of this connection (and those writes) */
+	uint32_t queue_count;
+	/* For the admin's words. */
+	uint64_t received, sent, since_ms, answered_ms;
+	int32_t last_xid, last_op;
+	int64_t last_zxid;
+	uint64_t latency_last_ms, latency_min_ms, latency_max_ms, latency_sum_ms;
+};
+
+struct server_stats {
+	uint64_t received, sent;
+	uint64_t latency_min_ms, latency_max_ms, latency_sum_ms, latency_count;
+	uint64_t auth_failed, connections_rejected;
+};
+
+struct server {
+	struct server_settings settings;
+	struct db *db;
+	struct prep prep;
+	struct watch_table watches;
+	struct rng rng;
+	uint64_t now_ms, started_ms;
+	int64_t wall_ms, next_session;
+	struct list conns, dirty, stalled;
+	size_t conn_count;
+	struct buf pending;	/* records not yet applied, each behind a struct server_record */
+	size_t pending_count;	/* of them */
+	size_t unlogged;	/* offset in pending of the first that was not handed out */
+	struct buf record_part; /* scratch: the record of the reply that is being made */
+	int64_t applying_zxid;	/* of the txn that is being applied, its type, what came of it */
+	int32_t applying_type, applying_error;
+	uint32_t txns, snapshot_at; /* applied since the last snapshot; when the next is due */
+	bool failed; /* out of memory in the middle of a change: the process must end */
+	struct server_stats stats;
+};
+
+/*
+ * db is loaded and borrowed. seed draws the jitter of snapshots.
+ * Sessions found in db start with their whole timeout.
+ */
+void server_init(struct server *s, const struct server_settings *settings, struct db *db, uint64_t seed,
+    uint64_t now_ms, int64_t wall_ms);
+void server_fini(struct server *s); /* after all connections were closed */
+
+/* now_ms: monotonic; wall_ms: since 1970. */
+void server_set_time(struct server *s, uint64_t now_ms, int64_t wall_ms);
+
+/* Expire sessions; call when server_deadline_ms() has come. */
+void server_tick(struct server *s);
+uint64_t server_deadline_ms(const struct server *s);
+
+/* A new connection; `ip` is the peer's address as text. False: no memory, nothing to be undone. */
+bool server_conn_open(struct server *s, struct server_conn *c, struct buf *out, const char *ip);
+/* The shell closes it (for whatever reason); requests on their way are carried out unanswered. */
+void server_conn_close(struct server *s, struct server_conn *c);
+
+/* Add an identity (x509: at the handshake). False: too many. */
+bool server_conn_identify(struct server_conn *c, const char *scheme, const char *id);
+
+struct server_frame {
+	const uint8_t *bytes; /* behind the length */
+	uint32_t size;
+	uint32_t hash; /* the core's */
+};
+
+/*
+ * Serve frames in order; at most SERVER_BATCH_MAX. Returns how many were taken: less than count if the
+ * connection ended, must wait (then it will be dirty when it may go on), or the next frame is an auth
+ * packet, which the shell hashes itself and hands to server_auth().
+ */
+size_t server_frames(struct server *s, struct server_conn *c, struct server_frame *frames, size_t count);
+bool server_conn_blocked(const struct server *s, const struct server_conn *c);
+bool server_frame_is_auth(const struct server_conn *c, const struct server_frame *f);
+
+/* Answer an auth packet: the identities were added by server_conn_identify(); !ok ends the connection. */
+void server_auth(struct server *s, struct server_conn *c, int32_t xid, bool ok);
+
+/* The next record for the log; false when there is none. Bytes are borrowed until the next input. */
+bool server_next_record(struct server *s, int64_t *zxid, const uint8_t **bytes, size_t *size);
+
+/* All records up to zxid are on stable storage. */
+void server_synced(struct server *s, int64_t zxid);
+
+/* The next connection that wants the shell's attention, taken off the list; NULL when there is none. */
+struct server_conn *server_next_dirty(struct server *s);
+
+/* Enough was applied since the last snapshot; asking again says no until it is due again. */
+bool server_snapshot_due(struct server *s);
+
+#endif

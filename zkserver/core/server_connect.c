@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Connect requests: new sessions, and sessions that come back. */
+#include <string.h>
+
+#include "zkserver/core/server_priv.h"
+
+struct connect {
+	int64_t last_zxid_seen, session;
+	int32_t timeout_ms;
+	struct jute_bytes password;
+};
+
+void
+connect_answer(struct server *s, struct server_conn *c, bool valid)
+{
+	uint8_t password[SESSION_PASSWORD_BYTES] = {0};
+	size_t at = c->out->len;
+
+	if (valid)
+		session_password(c->session_id, password);
+	jute_put_i32(c->out, 0);
+	jute_put_i32(c->out, 0); /* protocol version */
+	jute_put_i32(c->out, valid ? c->timeout_ms : 0);
+	jute_put_i64(c->out, valid ? c->session_id : 0);
+	jute_put_bytes(c->out, (struct jute_bytes){password, sizeof password});
+	if (c->read_only_byte)
+		jute_put_bool(c->out, false);
+	if (!c->out->failed)
+		jute_set_i32(c->out, at, (int32_t)(c->out->len - at - 4));
+	c->connecting = false;
+	server_end_conn(s, c, c->out->failed ? SERVER_CLOSE_NOW : valid ? SERVER_OPEN : SERVER_CLOSE_FLUSHED);
+}
+
+static void
+connect_new(struct server *s, struct server_conn *c)
+{
+	uint8_t body[4];
+	struct buf b = {.data = body, .cap = sizeof body, .max_bytes = sizeof body};
+	struct prep_request q = {.type = ZK_OP_CREATE_SESSION, .who = &c->ids, .time_ms = s->wall_ms};
+
+	while (session_find(&s->db->sessions, s->next_session) != NULL)
+		s->next_session++; /* the clock went back since that one was made */
+	q.session = s->next_session++;
+	jute_put_i32(&b, c->timeout_ms);
+	q.body = jute_reader(body, sizeof body);
+	c->session_id = q.session;
+	c->connecting = true;
+	server_submit(s, c, &q);
+}
+
+static bool
+password_is_right(int64_t session, struct jute_bytes password)
+{
+	uint8_t right[SESSION_PASSWORD_BYTES];
+	uint8_t diff = 0;
+
+	if (session == 0 || password.len != sizeof right)
+		return false;
+	session_password(session, right);
+	for (size_t i = 0; i < sizeof right; i++)
+		diff |= right[i] ^ password.data[i];
+	return diff == 0;
+}
+
+/* A connection that holds the session already is closed first, whatever the password is. */
+static void
+connect_again(struct server *s, struct server_conn *c, const struct connect *q)
+{
+	struct session *session = session_find(&s->db->sessions, q->session);
+	struct server_conn *old = session != NULL ? session->conn : NULL;
+
+	if (old != NULL) {
+		old->session = NULL;
+		session->conn = NULL;
+		server_end_conn(s, old, SERVER_CLOSE_NOW);
+	}
+	if (!password_is_right(q->session, q->password) || session == NULL ||
+	    !session_touch(&s->db->sessions, session, c->timeout_ms, s->now_ms)) {
+		connect_answer(s, c, false);
+		return;
+	}
+	c->session_id = q->session;
+	c->session = session;
+	session->conn = c;
+	connect_answer(s, c, true);
+}
+
+static bool
+connect_read(struct connect *q, struct server_conn *c, const struct server_frame *f)
+{
+	struct jute_reader r = jute_reader(f->bytes, f->size);
+
+	jute_get_i32(&r); /* protocol version */
+	q->last_zxid_seen = jute_get_i64(&r);
+	q->timeout_ms = jute_get_i32(&r);
+	q->session = jute_get_i64(&r);
+	q->password = jute_get_bytes(&r);
+	c->read_only_byte = !r.bad && jute_left(&r) > 0; /* clients before 3.4 end here */
+	return !r.bad;
+}
+
+void
+connect_request(struct server *s, struct server_conn *c, const struct server_frame *f)
+{
+	const struct server_settings *set = &s->settings;
+	struct connect q;
+
+	/* Who has seen more than we have finds another server. */
+	if (!connect_read(&q, c, f) || q.last_zxid_seen > s->db->last_zxid) {
+		server_end_conn(s, c, SERVER_CLOSE_NOW);
+		return;
+	}
+	c->timeout_ms = q.timeout_ms < set->min_timeout_ms ? set->min_timeout_ms :
+	    q.timeout_ms > set->max_timeout_ms		   ? set->max_timeout_ms :
+							     q.timeout_ms;
+	if (q.session == 0)
+		connect_new(s, c);
+	else
+		connect_again(s, c, &q);
+}

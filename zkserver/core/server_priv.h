@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the server's files share: replies, events, reads. */
+#ifndef CORRAL_ZKSERVER_CORE_SERVER_PRIV_H
+#define CORRAL_ZKSERVER_CORE_SERVER_PRIV_H
+
+#include "zkserver/core/server.h"
+
+#define REPLY_HEADER_BYTES 20 /* length, xid, zxid, error */
+
+/* Have the shell look at the connection. */
+void server_mark_dirty(struct server *s, struct server_conn *c);
+void server_end_conn(struct server *s, struct server_conn *c, enum server_end how);
+
+/* A reply: begin, append the record to c->out, end. With an error the record is dropped. */
+size_t reply_begin(struct server_conn *c);
+void reply_end(struct server *s, struct server_conn *c, size_t at, int32_t xid, int64_t zxid, int32_t error);
+/* One whose record stands ready. */
+void reply_send(struct server *s, struct server_conn *c, int32_t xid, int64_t zxid, int32_t error,
+    const struct buf *record);
+
+/* Tell a watcher of an event (reply_send's counterpart). */
+void event_send(struct server *s, struct server_conn *c, int64_t zxid, enum watch_event event, struct jute_bytes path);
+
+/* db_apply()'s listener: fires the watches. arg is the struct server. */
+void watches_changed(void *arg, enum watch_event event, struct jute_bytes path, uint32_t acl);
+
+/* Serve a read (or a ping, a sync, an unknown operation) now. hash: of its path, if it leads the record. */
+void read_serve(struct server *s, struct server_conn *c, int32_t xid, int32_t op, struct jute_reader body, uint32_t hash);
+
+/* The path that leads the record of most operations; len -1 if this has none. */
+struct jute_bytes frame_path(const struct server_frame *f);
+
+/* Sessions: the connect request, its answer, the end. */
+void connect_request(struct server *s, struct server_conn *c, const struct server_frame *f);
+void connect_answer(struct server *s, struct server_conn *c, bool valid);
+
+/* Make a txn and queue it; c NULL: nobody waits for it. */
+void server_submit(struct server *s, struct server_conn *c, const struct prep_request *q);
+
+#endif

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Replies and events: what goes out on a connection. */
+#include <endian.h>
+#include <string.h>
+
+#include "zkserver/core/server_priv.h"
+
+void
+server_mark_dirty(struct server *s, struct server_conn *c)
+{
+	if (list_empty(&c->dirty))
+		list_append(&s->dirty, &c->dirty);
+}
+
+void
+server_end_conn(struct server *s, struct server_conn *c, enum server_end how)
+{
+	if (how > c->end)
+		c->end = how;
+	server_mark_dirty(s, c);
+}
+
+size_t
+reply_begin(struct server_conn *c)
+{
+	size_t at = c->out->len;
+
+	if (buf_reserve(c->out, REPLY_HEADER_BYTES) != NULL)
+		buf_commit(c->out, REPLY_HEADER_BYTES);
+	return at;
+}
+
+static void
+put_be32(uint8_t *p, uint32_t v)
+{
+	uint32_t be = htobe32(v);
+
+	memcpy(p, &be, sizeof be);
+}
+
+static void
+put_be64(uint8_t *p, uint64_t v)
+{
+	uint64_t be = htobe64(v);
+
+	memcpy(p, &be, sizeof be);
+}
+
+/* Count what was sent; a buffer that failed means that the peer reads too slowly. */
+static void
+sent(struct server *s, struct server_conn *c)
+{
+	if (c->out->failed) {
+		server_end_conn(s, c, SERVER_CLOSE_NOW);
+		return;
+	}
+	c->sent++;
+	s->stats.sent++;
+	server_mark_dirty(s, c);
+}
+
+void
+reply_end(struct server *s, struct server_conn *c, size_t at, int32_t xid, int64_t zxid, int32_t error)
+{
+	uint8_t *p;
+
+	if (!c->out->failed) {
+		if (error != ZK_OK)
+			buf_truncate(c->out, at + REPLY_HEADER_BYTES);
+		p = c->out->data + at;
+		put_be32(p, (uint32_t)(c->out->len - at - 4));
+		put_be32(p + 4, (uint32_t)xid);
+		put_be64(p + 8, (uint64_t)zxid);
+		put_be32(p + 16, (uint32_t)error);
+	}
+	sent(s, c);
+}
+
+void
+reply_send(struct server *s, struct server_conn *c, int32_t xid, int64_t zxid, int32_t error,
+    const struct buf *record)
+{
+	size_t at = reply_begin(c);
+
+	if (record != NULL)
+		buf_append(c->out, record->data, record->len);
+	reply_end(s, c, at, xid, zxid, error);
+}
+
+void
+event_send(struct server *s, struct server_conn *c, int64_t zxid, enum watch_event event, struct jute_bytes path)
+{
+	size_t at = reply_begin(c);
+
+	jute_put_i32(c->out, (int32_t)event);
+	jute_put_i32(c->out, ZK_STATE_CONNECTED);
+	jute_put_bytes(c->out, path);
+	reply_end(s, c, at, ZK_XID_EVENT, zxid, ZK_OK);
+}
+
+/* One change on its way to those who watched for it. */
+struct telling {
+	struct server *server;
+	uint32_t acl;
+};
+
+static void
+tell(void *arg, struct watcher *who, enum watch_event event, struct jute_bytes path)
+{
+	const struct telling *t = arg;
+	struct server_conn *c = CONTAINER_OF(who, struct server_conn, watcher);
+
+	/* Who may not read the node is not told; the watch is used up all the same. */
+	if (acl_allows(&t->server->db->tree.acls, t->acl, ACL_READ, &c->ids))
+		event_send(t->server, c, t->server->applying_zxid, event, path);
+}
+
+void
+watches_changed(void *arg, enum watch_event event, struct jute_bytes path, uint32_t acl)
+{
+	struct telling t = {arg, acl};
+	struct watch_table *w = &t.server->watches;
+
+	watch_trigger_begin(w);
+	if (event != WATCH_CHILDREN_CHANGED)
+		watch_trigger(w, WATCH_DATA, event, path, tell, &t);
+	if (event == WATCH_CHILDREN_CHANGED || event == WATCH_NODE_DELETED)
+		watch_trigger(w, WATCH_CHILD, event, path, tell, &t);
+}
