@@ -14,14 +14,14 @@
 #include "master/core/place.h"
 
 #define MIB (UINT64_C(1) << 20)
-#define LINEAR_LIMIT_NS (UINT64_C(3) * 1000000000)
+#define LINEAR_LIMIT_NS (UINT64_C(2) * 1000000000)
 #define SEED 20260101
 
 enum workload { ALIKE, MIXED, ADVERSARIAL };
 enum pass { PASS_MEAN, PASS_EACH, PASS_LINEAR };
 
 struct task {
-	struct amount need;
+	struct resources need;
 	uint32_t node;
 };
 
@@ -33,7 +33,7 @@ struct world {
 	uint32_t nodes;
 	size_t tasks, tasks_capacity;
 	struct task *task;
-	struct amount *linear; /* what is free, for the linear pass */
+	struct resources *linear; /* what is free, for the linear pass */
 	uint32_t *ns, *visits; /* per placement, PASS_EACH */
 	uint64_t placed, failed, compared, place_ns;
 };
@@ -65,17 +65,17 @@ allocate(size_t count, size_t size)
 }
 
 /* Five kinds of node. The adversarial cluster's nodes are full in cpu or in memory, in turns. */
-static struct amount
+static struct resources
 node_amount(struct world *w, uint32_t i)
 {
-	static const struct amount kinds[5] = {
+	static const struct resources kinds[5] = {
 	    {4000, 16384 * MIB, 102400 * MIB},
 	    {16000, 65536 * MIB, 512000 * MIB},
 	    {32000, 65536 * MIB, 512000 * MIB},
 	    {64000, 262144 * MIB, 1024000 * MIB},
 	    {128000, 1048576 * MIB, 2048000 * MIB},
 	};
-	struct amount a = kinds[w->workload == ALIKE ? 1 : rng_below(&w->rng, 5)];
+	struct resources a = kinds[w->workload == ALIKE ? 1 : rng_below(&w->rng, 5)];
 
 	if (w->workload == ADVERSARIAL && i % 2 == 0)
 		a.cpu_milli = rng_below(&w->rng, 100);
@@ -85,7 +85,7 @@ node_amount(struct world *w, uint32_t i)
 }
 
 /* 8 cpu sizes by 5 memory sizes; an adversarial request is balanced, of any size, and fits nowhere. */
-static struct amount
+static struct resources
 task_amount(struct world *w)
 {
 	static const uint64_t cpu[8] = {100, 250, 500, 1000, 1500, 2000, 3000, 4000};
@@ -94,14 +94,14 @@ task_amount(struct world *w)
 
 	switch (w->workload) {
 	case ALIKE:
-		return (struct amount){500, 1024 * MIB, 0};
+		return (struct resources){500, 1024 * MIB, 0};
 	case MIXED:
 		c = cpu[rng_below(&w->rng, 8)];
 		m = memory[rng_below(&w->rng, 5)];
-		return (struct amount){c, m * MIB, 100 * MIB};
+		return (struct resources){c, m * MIB, 100 * MIB};
 	default:
 		c = 200 + rng_below(&w->rng, 3800);
-		return (struct amount){c, (100 + 2 * c) * MIB, 0};
+		return (struct resources){c, (100 + 2 * c) * MIB, 0};
 	}
 }
 
@@ -113,7 +113,7 @@ world_init(struct world *w, enum workload workload, uint32_t nodes, enum pass pa
 	place_init(&w->place);
 	w->linear = allocate(nodes, sizeof *w->linear);
 	for (uint32_t i = 0; i < nodes; i++) {
-		struct amount a = node_amount(w, i);
+		struct resources a = node_amount(w, i);
 		uint32_t node = place_node_add(&w->place, &a);
 
 		if (node != i)
@@ -132,7 +132,7 @@ world_fini(struct world *w)
 }
 
 static void
-add_task(struct world *w, const struct amount *need, uint32_t node)
+add_task(struct world *w, const struct resources *need, uint32_t node)
 {
 	if (w->tasks == w->tasks_capacity) {
 		w->tasks_capacity = w->tasks_capacity == 0 ? 1024 : 2 * w->tasks_capacity;
@@ -141,7 +141,7 @@ add_task(struct world *w, const struct amount *need, uint32_t node)
 			die("no memory for the tasks");
 	}
 	w->task[w->tasks++] = (struct task){*need, node};
-	amount_subtract(&w->linear[node], need, 1);
+	resources_subtract(&w->linear[node], need, 1);
 }
 
 static void
@@ -150,16 +150,16 @@ release_one(struct world *w)
 	size_t i = rng_below(&w->rng, w->tasks);
 
 	place_give(&w->place, w->task[i].node, &w->task[i].need, 1);
-	amount_add(&w->linear[w->task[i].node], &w->task[i].need, 1);
+	resources_add(&w->linear[w->task[i].node], &w->task[i].need, 1);
 	w->task[i] = w->task[--w->tasks];
 }
 
 static void
-compare(struct world *w, const struct amount *need, uint32_t node)
+compare(struct world *w, const struct resources *need, uint32_t node)
 {
 	uint32_t i = 0;
 
-	while (i < w->nodes && !amount_fits(need, &w->linear[i]))
+	while (i < w->nodes && !resources_fits(need, &w->linear[i]))
 		i++;
 	if (node != (i == w->nodes ? PLACE_NONE : i))
 		die("the tree and a linear first-fit differ");
@@ -169,7 +169,7 @@ compare(struct world *w, const struct amount *need, uint32_t node)
 static void
 place_one(struct world *w, uint32_t op)
 {
-	struct amount need = task_amount(w);
+	struct resources need = task_amount(w);
 	uint32_t cursor = 0, node = PLACE_NONE;
 	uint64_t visited = w->place.visited, began = w->pass == PASS_EACH ? now_ns() : 0;
 	uint32_t times = place_fill(&w->place, &need, 1, &cursor, &node);
@@ -283,7 +283,7 @@ static void
 measure_one_descent(uint32_t nodes)
 {
 	struct world w;
-	struct amount need;
+	struct resources need;
 	uint32_t cursor = 0, node, n;
 	uint64_t began, placed = 0;
 

@@ -36,7 +36,7 @@ has_room(struct books *b)
 }
 
 uint32_t
-books_node_add(struct books *b, const struct amount *total)
+books_node_add(struct books *b, const struct resources *total)
 {
 	uint32_t node;
 
@@ -46,7 +46,7 @@ books_node_add(struct books *b, const struct amount *total)
 	if (node == PLACE_NONE)
 		return PLACE_NONE;
 	b->accounts[node] = (struct account){.total = *total};
-	amount_add(&b->total, total, 1);
+	resources_add(&b->total, total, 1);
 	return node;
 }
 
@@ -54,37 +54,37 @@ void
 books_node_remove(struct books *b, uint32_t node)
 {
 	assert(b->accounts[node].leases == 0);
-	amount_subtract(&b->total, &b->accounts[node].total, 1);
+	resources_subtract(&b->total, &b->accounts[node].total, 1);
 	b->accounts[node] = (struct account){0};
 	place_node_remove(&b->place, node);
 }
 
 bool
-books_node_resize(struct books *b, uint32_t node, const struct amount *total)
+books_node_resize(struct books *b, uint32_t node, const struct resources *total)
 {
 	struct account *a = &b->accounts[node];
-	struct amount left = *total;
+	struct resources left = *total;
 
-	if (!amount_fits(&a->leased, total))
+	if (!resources_fits(&a->leased, total))
 		return false;
-	amount_subtract(&left, &a->leased, 1);
-	amount_subtract(&b->total, &a->total, 1);
-	amount_add(&b->total, total, 1);
+	resources_subtract(&left, &a->leased, 1);
+	resources_subtract(&b->total, &a->total, 1);
+	resources_add(&b->total, total, 1);
 	a->total = *total;
 	place_node_set(&b->place, node, &left);
 	return true;
 }
 
 static void
-note_leased(struct books *b, uint32_t node, const struct amount *need, uint32_t times)
+note_leased(struct books *b, uint32_t node, const struct resources *need, uint32_t times)
 {
-	amount_add(&b->accounts[node].leased, need, times);
-	amount_add(&b->leased, need, times);
+	resources_add(&b->accounts[node].leased, need, times);
+	resources_add(&b->leased, need, times);
 	b->accounts[node].leases += times;
 }
 
 uint32_t
-books_fill(struct books *b, const struct amount *need, uint32_t count, uint32_t *cursor, uint32_t *node)
+books_fill(struct books *b, const struct resources *need, uint32_t count, uint32_t *cursor, uint32_t *node)
 {
 	uint32_t times = place_fill(&b->place, need, count, cursor, node);
 
@@ -94,7 +94,7 @@ books_fill(struct books *b, const struct amount *need, uint32_t count, uint32_t 
 }
 
 bool
-books_lease(struct books *b, uint32_t node, const struct amount *need)
+books_lease(struct books *b, uint32_t node, const struct resources *need)
 {
 	if (!place_take(&b->place, node, need))
 		return false;
@@ -103,27 +103,27 @@ books_lease(struct books *b, uint32_t node, const struct amount *need)
 }
 
 void
-books_release(struct books *b, uint32_t node, const struct amount *need)
+books_release(struct books *b, uint32_t node, const struct resources *need)
 {
 	struct account *a = &b->accounts[node];
 
-	assert(a->leases > 0 && amount_fits(need, &a->leased));
+	assert(a->leases > 0 && resources_fits(need, &a->leased));
 	a->leases--;
-	amount_subtract(&a->leased, need, 1);
-	amount_subtract(&b->leased, need, 1);
+	resources_subtract(&a->leased, need, 1);
+	resources_subtract(&b->leased, need, 1);
 	place_give(&b->place, node, need, 1);
 }
 
-struct amount
+struct resources
 books_free(const struct books *b, uint32_t node)
 {
 	return b->place.nodes[node].free;
 }
 
 enum books_lack
-books_lacking(const struct books *b, uint32_t node, const struct amount *need)
+books_lacking(const struct books *b, uint32_t node, const struct resources *need)
 {
-	const struct amount *have = &b->place.nodes[node].free;
+	const struct resources *have = &b->place.nodes[node].free;
 
 	if (need->cpu_milli > have->cpu_milli)
 		return BOOKS_LACK_CPU;
@@ -137,19 +137,19 @@ books_lacking(const struct books *b, uint32_t node, const struct amount *need)
 bool
 books_check(const struct books *b)
 {
-	struct amount total = {0}, leased = {0};
+	struct resources total = {0}, leased = {0};
 
 	for (uint32_t i = 0; i < b->place.count; i++) {
 		const struct account *a = &b->accounts[i];
-		struct amount sum = a->leased;
+		struct resources sum = a->leased;
 
 		if (!b->place.nodes[i].used)
 			continue;
-		amount_add(&sum, &b->place.nodes[i].free, 1);
-		if (!amount_equal(&sum, &a->total) || !amount_fits(&a->leased, &a->total))
+		resources_add(&sum, &b->place.nodes[i].free, 1);
+		if (!resources_equal(&sum, &a->total) || !resources_fits(&a->leased, &a->total))
 			return false;
-		amount_add(&total, &a->total, 1);
-		amount_add(&leased, &a->leased, 1);
+		resources_add(&total, &a->total, 1);
+		resources_add(&leased, &a->leased, 1);
 	}
-	return amount_equal(&total, &b->total) && amount_equal(&leased, &b->leased) && place_check(&b->place);
+	return resources_equal(&total, &b->total) && resources_equal(&leased, &b->leased) && place_check(&b->place);
 }

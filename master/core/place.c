@@ -35,26 +35,25 @@ min_u32(uint32_t a, uint32_t b)
 
 /* Each step is monotone in each dimension, so that a fit in the amounts is a fit in the keys. */
 static struct place_key
-key_of(const struct place *p, const struct amount *a)
+key_of(const struct place *p, const struct resources *a)
 {
 	uint64_t cpu = clamp_u32(a->cpu_milli), memory = clamp_u32(a->memory_bytes >> p->shift);
+	struct place_key k = {.most = *a};
 
-	return (struct place_key){
-	    .most = *a,
-	    .balance =
-		{
-		    min_u32(clamp_u32(cpu), clamp_u32(memory)),
-		    min_u32(clamp_u32(3 * cpu), clamp_u32(memory)),
-		    min_u32(clamp_u32(cpu), clamp_u32(3 * memory)),
-		},
-	};
+	k.balance[0] = min_u32(clamp_u32(4 * cpu), clamp_u32(memory));
+	for (int i = 1; i < PLACE_BALANCES; i++)
+		k.balance[i] = min_u32(clamp_u32(cpu), clamp_u32(memory << 2 * (i - 1)));
+	return k;
 }
 
 static bool
 key_admits(const struct place_key *have, const struct place_key *need)
 {
-	return amount_fits(&need->most, &have->most) && need->balance[0] <= have->balance[0] &&
-	    need->balance[1] <= have->balance[1] && need->balance[2] <= have->balance[2];
+	bool admits = resources_fits(&need->most, &have->most);
+
+	for (int i = 0; i < PLACE_BALANCES; i++)
+		admits = admits && need->balance[i] <= have->balance[i];
+	return admits;
 }
 
 static uint64_t
@@ -75,7 +74,7 @@ key_max(const struct place_key *a, const struct place_key *b)
 		},
 	};
 
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < PLACE_BALANCES; i++)
 		k.balance[i] = a->balance[i] > b->balance[i] ? a->balance[i] : b->balance[i];
 	return k;
 }
@@ -83,8 +82,11 @@ key_max(const struct place_key *a, const struct place_key *b)
 static bool
 key_equal(const struct place_key *a, const struct place_key *b)
 {
-	return amount_equal(&a->most, &b->most) && a->balance[0] == b->balance[0] &&
-	    a->balance[1] == b->balance[1] && a->balance[2] == b->balance[2];
+	bool equal = resources_equal(&a->most, &b->most);
+
+	for (int i = 0; i < PLACE_BALANCES; i++)
+		equal = equal && a->balance[i] == b->balance[i];
+	return equal;
 }
 
 static struct place_key
@@ -132,16 +134,16 @@ forget_failed(struct place *p)
 }
 
 static bool
-has_failed(const struct place *p, const struct amount *need)
+has_failed(const struct place *p, const struct resources *need)
 {
 	for (uint32_t i = 0; i < p->failed_count; i++)
-		if (amount_fits(&p->failed[i], need))
+		if (resources_fits(&p->failed[i], need))
 			return true;
 	return false;
 }
 
 static void
-remember_failed(struct place *p, const struct amount *need)
+remember_failed(struct place *p, const struct resources *need)
 {
 	p->failed[p->failed_next] = *need;
 	p->failed_next = (p->failed_next + 1) % PLACE_FAILED_MAX;
@@ -151,7 +153,7 @@ remember_failed(struct place *p, const struct amount *need)
 
 /* The scale follows the largest node: cpu_milli and memory >> shift are then of one size. */
 static bool
-scale_changes(struct place *p, const struct amount *a)
+scale_changes(struct place *p, const struct resources *a)
 {
 	uint32_t shift = 0;
 
@@ -197,7 +199,7 @@ free_number(const struct place *p)
 }
 
 uint32_t
-place_node_add(struct place *p, const struct amount *free_amount)
+place_node_add(struct place *p, const struct resources *free_amount)
 {
 	uint32_t node = free_number(p);
 
@@ -233,7 +235,7 @@ place_node_open(struct place *p, uint32_t node, bool open)
 }
 
 void
-place_node_set(struct place *p, uint32_t node, const struct amount *free_amount)
+place_node_set(struct place *p, uint32_t node, const struct resources *free_amount)
 {
 	assert(node < p->count && p->nodes[node].used);
 	p->nodes[node].free = *free_amount;
@@ -275,43 +277,44 @@ search(struct place *p, const struct place_key *need, uint32_t from)
 }
 
 uint32_t
-place_fill(struct place *p, const struct amount *need, uint32_t count, uint32_t *cursor, uint32_t *node)
+place_fill(struct place *p, const struct resources *need, uint32_t count, uint32_t *cursor, uint32_t *node)
 {
 	struct place_key key = key_of(p, need);
 	uint32_t found, times;
 
-	assert(!amount_is_zero(need));
+	assert(!resources_is_zero(need));
 	if (count == 0 || *cursor >= p->count || has_failed(p, need))
 		return 0;
 	found = search(p, &key, *cursor);
 	if (found == PLACE_NONE) {
-		remember_failed(p, need);
+		if (*cursor == 0)
+			remember_failed(p, need);
 		*cursor = p->count;
 		return 0;
 	}
-	times = amount_times(need, &p->nodes[found].free, count);
-	amount_subtract(&p->nodes[found].free, need, times);
+	times = resources_times(need, &p->nodes[found].free, count);
+	resources_subtract(&p->nodes[found].free, need, times);
 	refresh(p, found);
 	*cursor = *node = found;
 	return times;
 }
 
 bool
-place_take(struct place *p, uint32_t node, const struct amount *need)
+place_take(struct place *p, uint32_t node, const struct resources *need)
 {
 	assert(node < p->count && p->nodes[node].used);
-	if (!amount_fits(need, &p->nodes[node].free))
+	if (!resources_fits(need, &p->nodes[node].free))
 		return false;
-	amount_subtract(&p->nodes[node].free, need, 1);
+	resources_subtract(&p->nodes[node].free, need, 1);
 	refresh(p, node);
 	return true;
 }
 
 void
-place_give(struct place *p, uint32_t node, const struct amount *need, uint32_t times)
+place_give(struct place *p, uint32_t node, const struct resources *need, uint32_t times)
 {
 	assert(node < p->count && p->nodes[node].used);
-	amount_add(&p->nodes[node].free, need, times);
+	resources_add(&p->nodes[node].free, need, times);
 	if (p->nodes[node].open)
 		forget_failed(p);
 	refresh(p, node);

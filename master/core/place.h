@@ -4,9 +4,9 @@
  * it. Exactly first-fit, for every workload; how fast it is found is the only thing that varies.
  *
  * An array-shaped binary tree lies over the nodes. Each inner node holds, per dimension, the maximum
- * that is free below it, and three "balance keys": maxima of min(a, b), min(3a, b) and min(a, 3b),
- * where a is the free cpu and b the free memory in the same scale. A subtree whose maximum lies below
- * the request in any of the six holds no fit. The maxima alone let a search walk everything when cpu
+ * that is free below it, and five "balance keys": maxima of min(4a, b), min(a, b), min(a, 4b),
+ * min(a, 16b) and min(a, 64b), where a is the free cpu and b the free memory in the scale of the
+ * largest node. A subtree whose maximum lies below the request in any of the eight holds no fit. The maxima alone let a search walk everything when cpu
  * is free on some nodes and memory on others; the keys see that no node has both.
  *
  * Cost: O(log n) where the maxima come from nodes that fit. The bound that always holds is 2n tree
@@ -20,22 +20,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "master/core/amount.h"
+#include "master/core/resources.h"
 
 enum {
 	PLACE_NODES_MAX = 1 << 20,
+	PLACE_BALANCES = 5,
 	PLACE_FAILED_MAX = 8, /* shapes remembered; the oldest is forgotten first */
 };
 
 #define PLACE_NONE UINT32_MAX
 
 struct place_key {
-	struct amount most;
-	uint32_t balance[3];
+	struct resources most;
+	uint32_t balance[PLACE_BALANCES];
 };
 
 struct place_node {
-	struct amount free;
+	struct resources free;
 	bool used; /* the number is taken */
 	bool open; /* takes tasks */
 };
@@ -47,8 +48,8 @@ struct place {
 	uint32_t count;	 /* numbers given so far, removed ones included */
 	uint32_t removed; /* of those, not taken at present */
 	uint32_t shift;	 /* memory >> shift is in the scale of cpu_milli */
-	struct amount largest;
-	struct amount failed[PLACE_FAILED_MAX];
+	struct resources largest;
+	struct resources failed[PLACE_FAILED_MAX];
 	uint32_t failed_count, failed_next;
 	uint64_t visited; /* tree nodes looked at, ever */
 };
@@ -60,28 +61,29 @@ void place_fini(struct place *p);
  * Add a node at the end of the order; it is closed. Gives its number, the lowest of a removed node's if
  * there is one. PLACE_NONE: no memory, or PLACE_NODES_MAX reached.
  */
-uint32_t place_node_add(struct place *p, const struct amount *free_amount);
+uint32_t place_node_add(struct place *p, const struct resources *free_amount);
 void place_node_remove(struct place *p, uint32_t node);
 
 /* Closed nodes keep their amounts and take nothing. */
 void place_node_open(struct place *p, uint32_t node, bool open);
 
 /* Set what is free on a node. */
-void place_node_set(struct place *p, uint32_t node, const struct amount *free_amount);
+void place_node_set(struct place *p, uint32_t node, const struct resources *free_amount);
 
 /*
  * Take room for up to `count` tasks that need `need` each (not zero in every dimension), all on the
  * first node at or behind *cursor that has room for one; as many of them as it holds. Returns how
  * many, 0 if none fits; *node is the node. The cursor starts at 0 and is moved on; it may be kept over
- * calls with the same need as long as nothing but place_fill() was called in between.
+ * calls with the same need as long as nothing was freed in between. A caller that does not want the
+ * node gives the room back and goes on with a cursor of *node + 1.
  */
-uint32_t place_fill(struct place *p, const struct amount *need, uint32_t count, uint32_t *cursor, uint32_t *node);
+uint32_t place_fill(struct place *p, const struct resources *need, uint32_t count, uint32_t *cursor, uint32_t *node);
 
 /* Take room on one node, as for a task that runs there already; false if it has not that much. */
-bool place_take(struct place *p, uint32_t node, const struct amount *need);
+bool place_take(struct place *p, uint32_t node, const struct resources *need);
 
 /* Give back what `times` tasks took. */
-void place_give(struct place *p, uint32_t node, const struct amount *need, uint32_t times);
+void place_give(struct place *p, uint32_t node, const struct resources *need, uint32_t times);
 
 /* Every inner node is what its children say, every leaf what its node has. For tests and sampling. */
 bool place_check(const struct place *p);

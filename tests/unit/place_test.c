@@ -11,49 +11,49 @@
 
 /* What placement has to equal: nodes in an array, looked at one after the other. */
 struct linear {
-	struct amount free[512];
+	struct resources free[512];
 	bool open[512];
 	uint32_t count;
 };
 
 static uint32_t
-linear_find(const struct linear *l, const struct amount *need)
+linear_find(const struct linear *l, const struct resources *need)
 {
 	for (uint32_t i = 0; i < l->count; i++)
-		if (l->open[i] && amount_fits(need, &l->free[i]))
+		if (l->open[i] && resources_fits(need, &l->free[i]))
 			return i;
 	return PLACE_NONE;
 }
 
-static struct amount
+static struct resources
 random_amount(struct rng *r, uint64_t most)
 {
-	return (struct amount){1 + rng_below(r, most) * 250, (1 + rng_below(r, most)) * 64 * MIB,
+	return (struct resources){1 + rng_below(r, most) * 250, (1 + rng_below(r, most)) * 64 * MIB,
 	    rng_below(r, 4) * MIB};
 }
 
 static void
-place_one(struct place *p, struct linear *l, struct rng *r, uint32_t *on, struct amount *needs, size_t *tasks)
+place_one(struct place *p, struct linear *l, struct rng *r, uint32_t *on, struct resources *needs, size_t *tasks)
 {
-	struct amount need = random_amount(r, 12);
+	struct resources need = random_amount(r, 12);
 	uint32_t cursor = 0, node = PLACE_NONE, expected = linear_find(l, &need);
 
 	ck_assert_uint_eq(place_fill(p, &need, 1, &cursor, &node), expected != PLACE_NONE);
 	if (expected == PLACE_NONE)
 		return;
 	ck_assert_uint_eq(node, expected);
-	amount_subtract(&l->free[node], &need, 1);
+	resources_subtract(&l->free[node], &need, 1);
 	needs[*tasks] = need;
 	on[(*tasks)++] = node;
 }
 
 static void
-release_one(struct place *p, struct linear *l, struct rng *r, uint32_t *on, struct amount *needs, size_t *tasks)
+release_one(struct place *p, struct linear *l, struct rng *r, uint32_t *on, struct resources *needs, size_t *tasks)
 {
 	size_t i = rng_below(r, *tasks);
 
 	place_give(p, on[i], &needs[i], 1);
-	amount_add(&l->free[on[i]], &needs[i], 1);
+	resources_add(&l->free[on[i]], &needs[i], 1);
 	on[i] = on[--*tasks];
 	needs[i] = needs[*tasks];
 }
@@ -62,7 +62,7 @@ static void
 change_a_node(struct place *p, struct linear *l, struct rng *r)
 {
 	uint32_t node = (uint32_t)rng_below(r, l->count);
-	struct amount more = random_amount(r, 20);
+	struct resources more = random_amount(r, 20);
 
 	if (rng_below(r, 2) == 0) {
 		l->open[node] = !l->open[node];
@@ -77,7 +77,7 @@ START_TEST(the_tree_finds_what_a_linear_first_fit_finds)
 {
 	static struct linear l;
 	static uint32_t on[20000];
-	static struct amount needs[20000];
+	static struct resources needs[20000];
 	struct place p;
 	struct rng r;
 	size_t tasks = 0;
@@ -89,7 +89,7 @@ START_TEST(the_tree_finds_what_a_linear_first_fit_finds)
 		uint64_t dice = rng_below(&r, 100);
 
 		if (l.count == 0 || (dice == 0 && l.count < 512)) {
-			struct amount a = random_amount(&r, 64);
+			struct resources a = random_amount(&r, 64);
 
 			l.free[l.count] = a;
 			l.open[l.count] = true;
@@ -113,14 +113,14 @@ START_TEST(equal_tasks_in_one_call_lie_where_single_calls_put_them)
 {
 	struct place one, many;
 	struct rng r;
-	struct amount need = {300, 96 * MIB, 0};
+	struct resources need = {300, 96 * MIB, 0};
 	uint32_t cursor = 0, expected[4000], at = 0, node, n, total = 0;
 
 	rng_init(&r, 7);
 	place_init(&one);
 	place_init(&many);
 	for (int i = 0; i < 100; i++) {
-		struct amount a = random_amount(&r, 40);
+		struct resources a = random_amount(&r, 40);
 
 		place_node_open(&one, place_node_add(&one, &a), true);
 		place_node_open(&many, place_node_add(&many, &a), true);
@@ -145,7 +145,7 @@ END_TEST
 START_TEST(a_removed_node_takes_nothing_and_its_number_is_given_again)
 {
 	struct place p;
-	struct amount a = {1000, MIB, 0}, need = {1000, MIB, 0};
+	struct resources a = {1000, MIB, 0}, need = {1000, MIB, 0};
 	uint32_t cursor = 0, node;
 
 	place_init(&p);
@@ -170,8 +170,8 @@ END_TEST
 START_TEST(a_shape_that_failed_costs_no_second_walk_until_something_is_freed)
 {
 	struct place p;
-	struct amount cpu_only = {8000, 1, 0}, memory_only = {1, 8000 * MIB, 0}, need = {4000, 4000 * MIB, 1};
-	struct amount one_cpu = {1000, 1, 0};
+	struct resources cpu_only = {8000, 1, 0}, memory_only = {1, 8000 * MIB, 0}, need = {4000, 4000 * MIB, 1};
+	struct resources one_cpu = {1000, 1, 0};
 	uint32_t cursor = 0, node;
 	uint64_t before;
 
@@ -198,19 +198,19 @@ START_TEST(total_is_free_and_leased_at_every_step)
 {
 	struct books b;
 	struct rng r;
-	static struct amount needs[4000];
+	static struct resources needs[4000];
 	static uint32_t on[4000];
 	size_t tasks = 0;
 
 	rng_init(&r, 99);
 	books_init(&b);
 	for (int i = 0; i < 40; i++) {
-		struct amount a = random_amount(&r, 60);
+		struct resources a = random_amount(&r, 60);
 
 		place_node_open(&b.place, books_node_add(&b, &a), true);
 	}
 	for (int step = 0; step < 4000; step++) {
-		struct amount need = random_amount(&r, 10);
+		struct resources need = random_amount(&r, 10);
 		uint32_t cursor = 0, node = (uint32_t)rng_below(&r, 40);
 
 		if (rng_below(&r, 3) == 0 && tasks > 0) {
@@ -233,8 +233,8 @@ END_TEST
 START_TEST(a_node_cannot_shrink_below_what_is_leased_and_says_what_it_lacks)
 {
 	struct books b;
-	struct amount total = {4000, 1000 * MIB, 10 * MIB}, need = {3000, 500 * MIB, 0}, less = {2000, 1000 * MIB, 0};
-	struct amount just = {3000, 500 * MIB, 0};
+	struct resources total = {4000, 1000 * MIB, 10 * MIB}, need = {3000, 500 * MIB, 0}, less = {2000, 1000 * MIB, 0};
+	struct resources just = {3000, 500 * MIB, 0};
 	uint32_t node;
 
 	books_init(&b);

@@ -1,39 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An amount of what a node has and a task needs. Integers only: thousandths of a cpu, bytes. */
-#ifndef CORRAL_MASTER_AMOUNT_H
-#define CORRAL_MASTER_AMOUNT_H
+#ifndef CORRAL_MASTER_RESOURCES_H
+#define CORRAL_MASTER_RESOURCES_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-struct amount {
+struct resources {
 	uint64_t cpu_milli;
 	uint64_t memory_bytes;
 	uint64_t disk_bytes;
 };
 
 static inline bool
-amount_fits(const struct amount *need, const struct amount *have)
+resources_fits(const struct resources *need, const struct resources *have)
 {
 	return need->cpu_milli <= have->cpu_milli && need->memory_bytes <= have->memory_bytes &&
 	    need->disk_bytes <= have->disk_bytes;
 }
 
 static inline bool
-amount_is_zero(const struct amount *a)
+resources_is_zero(const struct resources *a)
 {
 	return a->cpu_milli == 0 && a->memory_bytes == 0 && a->disk_bytes == 0;
 }
 
 static inline bool
-amount_equal(const struct amount *a, const struct amount *b)
+resources_equal(const struct resources *a, const struct resources *b)
 {
 	return a->cpu_milli == b->cpu_milli && a->memory_bytes == b->memory_bytes && a->disk_bytes == b->disk_bytes;
 }
 
 /* *a += times * b. The caller knows that it does not overflow: a sum never passes a node's total. */
 static inline void
-amount_add(struct amount *a, const struct amount *b, uint64_t times)
+resources_add(struct resources *a, const struct resources *b, uint64_t times)
 {
 	a->cpu_milli += times * b->cpu_milli;
 	a->memory_bytes += times * b->memory_bytes;
@@ -41,7 +41,7 @@ amount_add(struct amount *a, const struct amount *b, uint64_t times)
 }
 
 static inline void
-amount_subtract(struct amount *a, const struct amount *b, uint64_t times)
+resources_subtract(struct resources *a, const struct resources *b, uint64_t times)
 {
 	a->cpu_milli -= times * b->cpu_milli;
 	a->memory_bytes -= times * b->memory_bytes;
@@ -50,7 +50,7 @@ amount_subtract(struct amount *a, const struct amount *b, uint64_t times)
 
 /* How often `need` fits into `have`, at most `most`. */
 static inline uint32_t
-amount_times(const struct amount *need, const struct amount *have, uint32_t most)
+resources_times(const struct resources *need, const struct resources *have, uint32_t most)
 {
 	uint64_t n = most;
 
