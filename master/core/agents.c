@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Agents: registration, leases by heartbeat, silence, and giving up those that are unreachable. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "libcommon/base/str.h"
+#include "master/core/inside.h"
+
+enum {
+	SCAN_MS = 500,
+	MARK_WINDOW_MS = 60000,
+	ALARM_AGENTS_MIN = 4,
+	REPORT_TASKS_MAX = 100000,
+};
+
+struct agent *
+cluster_agent(const struct cluster *c, const char *name)
+{
+	struct hmap_node *n = hmap_first(&c->agents, cluster_hash_text(c, name));
+
+	for (; n != NULL; n = hmap_next(n)) {
+		struct agent *a = CONTAINER_OF(n, struct agent, by_name);
+
+		if (strcmp(a->name, name) == 0)
+			return a;
+	}
+	return NULL;
+}
+
+static bool
+grow_tables(struct cluster *c)
+{
+	uint32_t capacity = c->agent_capacity == 0 ? 16 : 2 * c->agent_capacity;
+	struct agent **p;
+
+	if (c->agent_count < c->agent_capacity)
+		return true;
+	if (c->agent_count >= CLUSTER_AGENTS_MAX)
+		return false;
+	if ((p = realloc(c->by_number, capacity * sizeof *p)) == NULL)
+		return false;
+	c->by_number = p;
+	if ((p = realloc(c->by_node, capacity * sizeof *p)) == NULL)
+		return false;
+	c->by_node = p;
+	c->agent_capacity = capacity;
+	return true;
+}
+
+struct agent *
+agent_new(struct cluster *c, const char *name, const char *id)
+{
+	struct agent *a = calloc(1, sizeof *a);
+
+	if (a == NULL)
+		return NULL;
+	list_init(&a->attempts);
+	list_init(&a->doomed);
+	list_init(&a->in_admitting);
+	a->node = PLACE_NONE;
+	if (!str_copy(a->name, sizeof a->name, name) || !str_copy(a->id, sizeof a->id, id) || !grow_tables(c) ||
+	    !hmap_insert(&c->agents, &a->by_name, cluster_hash_text(c, name))) {
+		free(a);
+		return NULL;
+	}
+	a->number = c->agent_count;
+	c->by_number[c->agent_count++] = a;
+	return a;
+}
+
+static void
+report_free(Corral__Register *report)
+{
+	if (report != NULL)
+		corral__register__free_unpacked(report, NULL);
+}
+
+void
+agent_free(struct agent *a)
+{
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, &a->doomed)
+		free(CONTAINER_OF(it, struct doomed, in_agent));
+	report_free(a->report);
+	free(a);
+}
+
+void
+registry_dirty(struct cluster *c, const struct agent *a)
+{
+	c->registry[a->number / REGISTRY_PIECE] |= PIECE_DIRTY;
+	c->registry_dirty = true;
+}
+
+void
+agent_enter(struct cluster *c, struct agent *a, enum agent_state state)
+{
+	if (a->state == state)
+		return;
+	a->state = state;
+	if (a->node != PLACE_NONE)
+		place_node_open(&c->books.place, a->node, state == AGENT_READY);
+	if (state == AGENT_READY)
+		c->unplaced = true;
+	cluster_emit(c, OUT_NODE, a, NULL);
+}
+
+/* Indexes of unknown state wait for this agent no longer. */
+static void
+agent_accounted(struct cluster *c, uint64_t now_ms, struct agent *a)
+{
+	if (!a->awaited)
+		return;
+	a->awaited = false;
+	if (--c->awaited == 0)
+		jobs_recovered(c, now_ms);
+}
+
+static void
+refuse(Corral__Register *report, char *error, size_t size, const char *why)
+{
+	report_free(report);
+	snprintf(error, size, "%s", why);
+}
+
+static bool
+term_is_newer(const Corral__Term *t, struct term than)
+{
+	return t != NULL && (t->era > than.era || (t->era == than.era && t->czxid > than.czxid));
+}
+
+/* What is wrong with a registration by itself; NULL: nothing. */
+static const char *
+report_fault(const struct cluster *c, const Corral__Register *r, char *text, size_t size)
+{
+	if (term_is_newer(r->highest_term, c->term)) {
+		snprintf(text, size,
+		    "term (%" PRIu64 ", 0x%" PRIx64 ") is older than (%" PRIu64 ", 0x%" PRIx64
+		    "), which the agent has seen: was the ensemble restored? see corral-recovery(7)",
+		    c->term.era, (uint64_t)c->term.czxid, r->highest_term->era, (uint64_t)r->highest_term->czxid);
+		return text;
+	}
+	if (r->capacity->cpu_milli == 0 || r->capacity->memory_bytes == 0)
+		return "the node offers no cpu or no memory: see [agent] cpus= and memory= in corral.conf(5)";
+	if (r->capacity->cpu_milli > UINT64_C(1) << 40 || r->capacity->memory_bytes > UINT64_C(1) << 56 ||
+	    r->capacity->disk_bytes > UINT64_C(1) << 60)
+		return "the node offers more than any machine has: see [agent] in corral.conf(5)";
+	if (r->n_tasks > REPORT_TASKS_MAX)
+		return "the report names too many tasks";
+	for (size_t i = 0; i < r->n_tasks; i++)
+		if ((unsigned)r->tasks[i]->state >= 8 || strlen(r->tasks[i]->key->job) > CLUSTER_NAME_MAX)
+			return "the report names a task that cannot be";
+	return NULL;
+}
+
+static bool
+id_taken(const struct cluster *c, const char *id)
+{
+	for (uint32_t i = 0; i < c->agent_count; i++)
+		if (strcmp(c->by_number[i]->id, id) == 0)
+			return true;
+	return false;
+}
+
+/* The registry's entry for a name, made if there is none; NULL with the reason. */
+static struct agent *
+entry_for(struct cluster *c, const char *name, const Corral__Register *r, const char **why)
+{
+	const char *id = r->agent_id == NULL ? "" : r->agent_id;
+	char made[CLUSTER_ID_MAX + 1];
+	struct agent *a = cluster_agent(c, name);
+
+	if (a != NULL && id[0] != '\0' && strcmp(id, a->id) != 0) {
+		*why = "the registry has another agent id for this name: two machines with one certificate, or a"
+		       " state directory of another cluster; empty the agent's state directory if its tasks are over";
+		return NULL;
+	}
+	if (a != NULL)
+		return a;
+	if (id[0] != '\0' && (strlen(id) > CLUSTER_ID_MAX || strchr(id, '\n') || strchr(id, ' ') || id_taken(c, id))) {
+		*why = "another agent has this agent id: the state directory was copied; empty it on this machine";
+		return NULL;
+	}
+	if (id[0] == '\0') {
+		snprintf(made, sizeof made, "%" PRIx64 "-%" PRIx64 "-%" PRIu32, c->term.era,
+		    (uint64_t)c->term.czxid, c->agent_count);
+		id = made;
+	}
+	a = agent_new(c, name, id);
+	if (a == NULL)
+		*why = "the master has no memory or place for another agent";
+	else
+		registry_dirty(c, a);
+	return a;
+}
+
+struct agent *
+cluster_register(struct cluster *c, uint64_t now_ms, const char *name, Corral__Register *report, void *link,
+    char *error, size_t error_size)
+{
+	const Corral__Resources *r = report->capacity;
+	struct resources capacity = {r->cpu_milli, r->memory_bytes, r->disk_bytes};
+	char text[256];
+	const char *why = report_fault(c, report, text, sizeof text);
+	struct agent *a;
+
+	if (why == NULL && !attempts_report_fits(c, report, &capacity))
+		why = "the node offers less than its running tasks were promised: raise [agent] cpus= and memory="
+		      " to what they were, or stop the tasks first";
+	a = why == NULL ? entry_for(c, name, report, &why) : NULL;
+	if (why != NULL) {
+		refuse(report, error, error_size, why);
+		return NULL;
+	}
+	report_free(a->report);
+	a->report = report;
+	a->registration = ++c->registrations;
+	a->connected = true;
+	a->heard_ms = now_ms;
+	a->link = link;
+	if (a->marked) {
+		a->marked = false;
+		a->marking = MARKING_NOT;
+		registry_dirty(c, a);
+	}
+	if (a->stored) {
+		agent_admitted(c, now_ms, a);
+		return a;
+	}
+	agent_enter(c, a, AGENT_ADMITTING);
+	if (list_empty(&a->in_admitting))
+		list_append(&c->admitting, &a->in_admitting);
+	return a;
+}
+
+static void
+forget_reported_tasks(Corral__Register *r)
+{
+	for (size_t i = 0; i < r->n_tasks; i++)
+		corral__task_report__free_unpacked(r->tasks[i], NULL);
+	free(r->tasks);
+	r->tasks = NULL;
+	r->n_tasks = 0;
+}
+
+void
+agent_admitted(struct cluster *c, uint64_t now_ms, struct agent *a)
+{
+	const Corral__Resources *r = a->report->capacity;
+	struct resources capacity = {r->cpu_milli, r->memory_bytes, r->disk_bytes};
+
+	if (!a->connected) {
+		agent_enter(c, a, AGENT_SILENT);
+		return;
+	}
+	if (a->node == PLACE_NONE) {
+		a->node = books_node_add(&c->books, &capacity);
+		if (a->node == PLACE_NONE) {
+			c->failed = true;
+			return;
+		}
+		c->by_node[a->node] = a;
+	}
+	cluster_emit(c, OUT_WELCOME, a, NULL);
+	attempts_settle_report(c, now_ms, a);
+	forget_reported_tasks(a->report);
+	agent_accounted(c, now_ms, a);
+	agent_enter(c, a, AGENT_READY);
+}
+
+void
+cluster_agent_down(struct cluster *c, uint64_t now_ms, struct agent *a, uint64_t registration)
+{
+	(void)now_ms;
+	if (a->registration != registration || !a->connected)
+		return;
+	a->connected = false;
+	a->link = NULL;
+	if (a->state == AGENT_READY)
+		agent_enter(c, a, AGENT_SILENT);
+}
+
+void
+cluster_heartbeat(struct cluster *c, uint64_t now_ms, struct agent *a, const Corral__NodeUsage *usage)
+{
+	a->heard_ms = now_ms;
+	if (usage != NULL) {
+		a->used = (struct resources){usage->cpu_used_milli, usage->memory_used_bytes, usage->disk_free_bytes};
+		a->load_milli = usage->load_1m_milli;
+	}
+	if (a->state == AGENT_SILENT && a->connected && !a->marked)
+		agent_enter(c, a, AGENT_READY);
+}
+
+static bool
+is_silent(const struct agent *a)
+{
+	return !a->marked && (a->state == AGENT_SILENT || a->state == AGENT_AWAITED);
+}
+
+static void
+mark(struct cluster *c, struct agent *a)
+{
+	a->marked = true;
+	a->stored = false;
+	a->marking = MARKING_WANTED;
+	c->marking = true;
+	registry_dirty(c, a);
+}
+
+bool
+cluster_mark_unreachable(struct cluster *c, struct agent *a)
+{
+	if (a->connected)
+		return false;
+	if (!a->marked)
+		mark(c, a);
+	return true;
+}
+
+/*
+ * At most a tenth of the agents a minute, and none while more than half of them are silent: then it is
+ * rather the master that is cut off, and the operator decides.
+ */
+static bool
+may_mark(struct cluster *c, uint64_t now_ms, uint32_t present, uint32_t silent)
+{
+	uint32_t most = present / 10 > 1 ? present / 10 : 1;
+
+	c->alarm = present >= ALARM_AGENTS_MIN && silent > present / 2;
+	if (now_ms - c->mark_window_ms >= MARK_WINDOW_MS) {
+		c->mark_window_ms = now_ms;
+		c->marks_in_window = 0;
+	}
+	return !c->alarm && c->marks_in_window < most;
+}
+
+void
+agents_scan(struct cluster *c, uint64_t now_ms)
+{
+	uint32_t present = 0, silent = 0;
+
+	c->scan_ms = now_ms + SCAN_MS;
+	for (uint32_t i = 0; i < c->agent_count; i++) {
+		struct agent *a = c->by_number[i];
+
+		if (a->state == AGENT_READY && now_ms - a->heard_ms > c->settings.lease_ms)
+			agent_enter(c, a, AGENT_SILENT);
+		present += !a->marked;
+		silent += is_silent(a);
+	}
+	for (uint32_t i = 0; i < c->agent_count && silent > 0; i++) {
+		struct agent *a = c->by_number[i];
+
+		if (!is_silent(a) || now_ms - a->heard_ms < c->settings.unreachable_after_ms)
+			continue;
+		if (!may_mark(c, now_ms, present, silent))
+			return;
+		c->marks_in_window++;
+		mark(c, a);
+	}
+	if (silent == 0)
+		c->alarm = false;
+}
+
+void
+agent_given_up(struct cluster *c, uint64_t now_ms, struct agent *a)
+{
+	struct list *it, *nx;
+
+	a->marking = MARKING_NOT;
+	doomed_release_all(c, a);
+	LIST_EACH(it, nx, &a->attempts) {
+		struct attempt *t = CONTAINER_OF(it, struct attempt, in_agent);
+
+		if (!task_state_terminal(t->state))
+			attempt_over(c, now_ms, t, CORRAL__TASK_STATE__LOST,
+			    CORRAL__TASK_REASON__REASON_AGENT_LOST, 0, NULL);
+	}
+	agent_enter(c, a, AGENT_UNREACHABLE);
+	agent_accounted(c, now_ms, a);
+}

@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Attempts: from launch or report to the acknowledged end. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "master/core/inside.h"
+
+/* All attempts at one index, whatever their number, share a hash. */
+static uint64_t
+index_hash(int64_t incarnation, uint32_t index)
+{
+	return hash_u64((uint64_t)incarnation * UINT64_C(0x9e3779b97f4a7c15) + index);
+}
+
+struct attempt *
+attempt_new(struct cluster *c, uint64_t now_ms, struct job *j, struct agent *a, uint32_t index, uint32_t number,
+    struct term term, Corral__TaskState state)
+{
+	struct attempt *t = calloc(1, sizeof *t);
+
+	if (t == NULL)
+		return NULL;
+	t->job = j;
+	t->agent = a;
+	t->term = term;
+	t->index = index;
+	t->attempt = number;
+	t->state = state;
+	t->registration = a->registration;
+	t->since_ms = t->launched_ms = now_ms;
+	if (!hmap_insert(&c->attempts, &t->by_key, index_hash(j->incarnation, index))) {
+		free(t);
+		return NULL;
+	}
+	list_append(&a->attempts, &t->in_agent);
+	list_append(&j->attempts, &t->in_job);
+	list_init(&t->in_ending);
+	a->attempt_count++;
+	c->in_task_state[state]++;
+	return t;
+}
+
+void
+attempt_free(struct cluster *c, struct attempt *t)
+{
+	hmap_remove(&c->attempts, &t->by_key);
+	list_remove(&t->in_agent);
+	list_remove(&t->in_job);
+	list_remove(&t->in_ending);
+	t->agent->attempt_count--;
+	c->in_task_state[t->state]--;
+	free(t);
+}
+
+struct attempt *
+attempt_find(const struct cluster *c, const Corral__TaskKey *key)
+{
+	struct hmap_node *n = hmap_first(&c->attempts, index_hash(key->incarnation, key->index));
+
+	for (; n != NULL; n = hmap_next(n)) {
+		struct attempt *t = CONTAINER_OF(n, struct attempt, by_key);
+
+		if (t->job->incarnation == key->incarnation && t->index == key->index &&
+		    t->attempt == key->attempt &&
+		    term_equal(t->term, (struct term){key->term->era, key->term->czxid}))
+			return t;
+	}
+	return NULL;
+}
+
+struct attempt *
+cluster_live_attempt(const struct cluster *c, const struct job *j, uint32_t index)
+{
+	struct hmap_node *n = hmap_first(&c->attempts, index_hash(j->incarnation, index));
+
+	for (; n != NULL; n = hmap_next(n)) {
+		struct attempt *t = CONTAINER_OF(n, struct attempt, by_key);
+
+		if (t->job == j && t->index == index && !task_state_terminal(t->state))
+			return t;
+	}
+	return NULL;
+}
+
+void
+attempt_enter(struct cluster *c, struct attempt *t, Corral__TaskState state)
+{
+	c->in_task_state[t->state]--;
+	t->state = state;
+	c->in_task_state[state]++;
+}
+
+static struct out *
+emit_task(struct cluster *c, uint64_t now_ms, const struct attempt *t)
+{
+	struct out *o = cluster_emit(c, OUT_TASK, t->agent, t->job);
+
+	if (o == NULL)
+		return NULL;
+	cluster_key(t, &o->key);
+	o->state = t->state;
+	o->delay_ms = now_ms - t->launched_ms;
+	return o;
+}
+
+void
+attempt_over(struct cluster *c, uint64_t now_ms, struct attempt *t, Corral__TaskState state,
+    Corral__TaskReason reason, uint8_t code, const uint8_t *uuid)
+{
+	struct job *j = t->job;
+	struct out *o;
+	bool settled;
+
+	if (t->booked) {
+		books_release(&c->books, t->agent->node, &j->need);
+		t->booked = false;
+		c->unplaced = true;
+	}
+	attempt_enter(c, t, state);
+	settled = cell_outcome(c, now_ms, j, t, reason, code);
+	o = emit_task(c, now_ms, t);
+	if (o != NULL) {
+		o->reason = reason;
+		o->code = code;
+		o->settled = settled;
+	}
+	if (uuid == NULL) {
+		attempt_free(c, t);
+	} else {
+		memcpy(t->uuid, uuid, sizeof t->uuid);
+		list_append(&c->ending, &t->in_ending);
+	}
+	job_settle(c, now_ms, j);
+}
+
+/* The job of a key, if it is the same one and not merely of the same name. */
+static struct job *
+job_of(const struct cluster *c, const Corral__TaskKey *key)
+{
+	struct job *j = cluster_job(c, key->job);
+
+	if (j == NULL || j->incarnation != key->incarnation || key->index >= j->count)
+		return NULL;
+	return j;
+}
+
+/* What a reported attempt takes: as its job has it, or as the agent says where the job is not ours. */
+static struct resources
+report_need(const struct cluster *c, const Corral__TaskReport *r)
+{
+	const struct job *j = job_of(c, r->key);
+	struct resources need = c->settings.executor;
+
+	if (j != NULL)
+		return j->need;
+	if (r->resources != NULL) {
+		struct resources own = {r->resources->cpu_milli, r->resources->memory_bytes, r->resources->disk_bytes};
+
+		resources_add(&need, &own, 1);
+	}
+	return need;
+}
+
+bool
+attempts_report_fits(const struct cluster *c, const Corral__Register *report, const struct resources *capacity)
+{
+	struct resources left = *capacity;
+
+	for (size_t i = 0; i < report->n_tasks; i++) {
+		struct resources need = report_need(c, report->tasks[i]);
+
+		if (task_state_terminal(report->tasks[i]->state))
+			continue;
+		if (!resources_fits(&need, &left))
+			return false;
+		resources_subtract(&left, &need, 1);
+	}
+	return true;
+}
+
+/* An attempt that is to end because nobody wants it: its resources stay booked until it is over. */
+static void
+doom(struct cluster *c, struct agent *a, const Corral__TaskReport *r)
+{
+	struct doomed *d = calloc(1, sizeof *d);
+	struct resources need = report_need(c, r);
+
+	cluster_emit_key(c, OUT_KILL, a, r->key);
+	if (d == NULL || !books_lease(&c->books, a->node, &need)) {
+		c->failed = c->failed || d == NULL;
+		free(d);
+		return;
+	}
+	d->need = need;
+	d->incarnation = r->key->incarnation;
+	d->index = r->key->index;
+	d->attempt = r->key->attempt;
+	d->term = (struct term){r->key->term->era, r->key->term->czxid};
+	list_append(&a->doomed, &d->in_agent);
+}
+
+static void
+doomed_release(struct cluster *c, struct agent *a, struct doomed *d)
+{
+	books_release(&c->books, a->node, &d->need);
+	c->unplaced = true;
+	list_remove(&d->in_agent);
+	free(d);
+}
+
+void
+doomed_release_all(struct cluster *c, struct agent *a)
+{
+	struct list *first;
+
+	while ((first = list_first(&a->doomed)) != NULL)
+		doomed_release(c, a, CONTAINER_OF(first, struct doomed, in_agent));
+}
+
+static void
+doomed_over(struct cluster *c, struct agent *a, const Corral__TaskKey *key)
+{
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, &a->doomed) {
+		struct doomed *d = CONTAINER_OF(it, struct doomed, in_agent);
+
+		if (d->incarnation == key->incarnation && d->index == key->index && d->attempt == key->attempt &&
+		    term_equal(d->term, (struct term){key->term->era, key->term->czxid}))
+			doomed_release(c, a, d);
+	}
+}
+
+/*
+ * May a reported attempt that we have no record of become the index's live one? A running one may if
+ * nothing else has taken its place; one that ended may if its outcome was not stored before.
+ */
+static bool
+adoptable(const struct cell *cell, const Corral__TaskReport *r)
+{
+	if (cell->state != CELL_UNKNOWN && cell->state != CELL_PENDING && cell->state != CELL_DELAYED)
+		return false;
+	return !task_state_terminal(r->state) || r->key->attempt > cell->attempts;
+}
+
+/* An attempt of an earlier leader's, or one that was given up and came back before it was replaced. */
+static bool
+adopt(struct cluster *c, uint64_t now_ms, struct agent *a, struct job *j, const Corral__TaskReport *r)
+{
+	struct cell *cell = &j->cells[r->key->index];
+	bool over = task_state_terminal(r->state);
+	struct term term = {r->key->term->era, r->key->term->czxid};
+	struct attempt *t = attempt_new(c, now_ms, j, a, r->key->index, r->key->attempt, term,
+	    over ? CORRAL__TASK_STATE__RECOVERING : r->state);
+
+	if (t == NULL)
+		return false;
+	t->booked = !over && books_lease(&c->books, a->node, &j->need);
+	if (!over && !t->booked) {
+		attempt_free(c, t);
+		return false;
+	}
+	if (cell->attempts < t->attempt)
+		cell->attempts = t->attempt;
+	cell_enter(c, j, t->index, CELL_LIVE);
+	emit_task(c, now_ms, t);
+	if (j->state == JOB_STOPPING && !over)
+		cluster_emit_key(c, OUT_KILL, a, r->key);
+	return true;
+}
+
+static void
+settle_one(struct cluster *c, uint64_t now_ms, struct agent *a, const Corral__TaskReport *r)
+{
+	struct attempt *t = attempt_find(c, r->key);
+	struct job *j = job_of(c, r->key);
+
+	if (t != NULL && t->agent == a) {
+		if (!task_state_terminal(t->state) && !task_state_terminal(r->state) && r->state != t->state) {
+			attempt_enter(c, t, r->state);
+			emit_task(c, now_ms, t);
+		}
+		if (t->job->state == JOB_STOPPING && !task_state_terminal(r->state))
+			cluster_emit_key(c, OUT_KILL, a, r->key);
+		return;
+	}
+	if (j != NULL && t == NULL && adoptable(&j->cells[r->key->index], r) && adopt(c, now_ms, a, j, r))
+		return;
+	if (!task_state_terminal(r->state))
+		doom(c, a, r);
+}
+
+/* The report is the whole checkpoint: what is not in it never started there, or is proven over. */
+static void
+lose_the_unreported(struct cluster *c, uint64_t now_ms, struct agent *a)
+{
+	struct list *it, *nx;
+
+	for (size_t i = 0; i < a->report->n_tasks; i++) {
+		struct attempt *t = attempt_find(c, a->report->tasks[i]->key);
+
+		if (t != NULL && t->agent == a)
+			t->registration = a->registration;
+	}
+	LIST_EACH(it, nx, &a->attempts) {
+		struct attempt *t = CONTAINER_OF(it, struct attempt, in_agent);
+
+		if (t->registration != a->registration && !task_state_terminal(t->state))
+			attempt_over(c, now_ms, t, CORRAL__TASK_STATE__LOST,
+			    CORRAL__TASK_REASON__REASON_AGENT_LOST, 0, NULL);
+	}
+}
+
+void
+attempts_settle_report(struct cluster *c, uint64_t now_ms, struct agent *a)
+{
+	const Corral__Resources *r = a->report->capacity;
+	struct resources capacity = {r->cpu_milli, r->memory_bytes, r->disk_bytes};
+
+	doomed_release_all(c, a);
+	lose_the_unreported(c, now_ms, a);
+	if (!books_node_resize(&c->books, a->node, &capacity))
+		return; /* it was asked before: attempts_report_fits() */
+	for (size_t i = 0; i < a->report->n_tasks; i++)
+		settle_one(c, now_ms, a, a->report->tasks[i]);
+}
+
+static void
+acknowledge(struct cluster *c, struct agent *a, const Corral__StatusUpdate *u)
+{
+	size_t before = c->out.count;
+
+	cluster_emit_key(c, OUT_ACK, a, u->key);
+	if (c->out.count > before)
+		memcpy(c->out.items[before].uuid, u->uuid.data, CLUSTER_UUID_BYTES);
+}
+
+/* The status that people see: 0 to 255, or the signal. */
+static uint8_t
+code_of(const Corral__StatusUpdate *u)
+{
+	int32_t code = u->reason == CORRAL__TASK_REASON__REASON_SIGNAL ? u->signal : u->exit_code;
+
+	return code < 0 || code > 255 ? 255 : (uint8_t)code;
+}
+
+static bool
+update_is_sound(const Corral__StatusUpdate *u)
+{
+	return u->uuid.len == CLUSTER_UUID_BYTES && (unsigned)u->state < 8 && (unsigned)u->reason < 16 &&
+	    u->state != CORRAL__TASK_STATE__WAITING && strlen(u->key->job) <= CLUSTER_NAME_MAX;
+}
+
+static void
+take_update(struct cluster *c, uint64_t now_ms, struct attempt *t, const Corral__StatusUpdate *u)
+{
+	t->sequence = u->sequence;
+	if (task_state_terminal(u->state)) {
+		attempt_over(c, now_ms, t, u->state, u->reason, code_of(u), u->uuid.data);
+		return;
+	}
+	if (u->state != t->state) {
+		attempt_enter(c, t, u->state);
+		t->since_ms = now_ms;
+		emit_task(c, now_ms, t);
+	}
+	acknowledge(c, t->agent, u);
+}
+
+/*
+ * An update of an attempt that we do not know is of one that was settled or replaced before: its end is
+ * acknowledged, since nothing more is to be stored, and its going on is ended. One that ended already waits
+ * for the commit of its outcome, and is acknowledged then.
+ */
+void
+cluster_update(struct cluster *c, uint64_t now_ms, struct agent *a, const Corral__StatusUpdate *u)
+{
+	struct attempt *t;
+
+	if (!update_is_sound(u))
+		return;
+	t = attempt_find(c, u->key);
+	if (t == NULL || t->agent != a) {
+		acknowledge(c, a, u);
+		if (task_state_terminal(u->state))
+			doomed_over(c, a, u->key);
+		else
+			cluster_emit_key(c, OUT_KILL, a, u->key);
+		return;
+	}
+	if (task_state_terminal(t->state))
+		return;
+	if (u->sequence <= t->sequence) {
+		if (!task_state_terminal(u->state))
+			acknowledge(c, a, u);
+		return;
+	}
+	if (t->known_start && u->sequence != t->sequence + 1)
+		return; /* a gap: the agent sends the missing one first */
+	take_update(c, now_ms, t, u);
+}

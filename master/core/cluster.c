@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "master/core/cluster.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "libcommon/base/str.h"
+#include "master/core/inside.h"
+
+bool
+cluster_init(struct cluster *c, const struct cluster_settings *settings, const struct cluster_ops *ops,
+    const struct hash_key *hash, struct term term, uint64_t now_ms)
+{
+	uint64_t least = settings->lease_ms + settings->lease_ms * 3 / 100;
+
+	memset(c, 0, sizeof *c);
+	c->settings = *settings;
+	if (c->settings.unreachable_after_ms < least)
+		c->settings.unreachable_after_ms = least;
+	c->ops = *ops;
+	c->hash = *hash;
+	c->term = term;
+	c->elected_ms = c->mark_window_ms = now_ms;
+	books_init(&c->books);
+	hmap_init(&c->agents);
+	hmap_init(&c->jobs);
+	hmap_init(&c->attempts);
+	list_init(&c->admitting);
+	list_init(&c->admitting_in_batch);
+	list_init(&c->live);
+	list_init(&c->ended);
+	list_init(&c->removed);
+	list_init(&c->dirty);
+	list_init(&c->in_batch);
+	list_init(&c->ending);
+	list_init(&c->committing);
+	buf_init(&c->commit.data, 2 * COMMIT_BYTES_MAX);
+	c->registry = calloc(CLUSTER_AGENTS_MAX / REGISTRY_PIECE + 1, 1);
+	return c->registry != NULL;
+}
+
+static void
+free_jobs(struct cluster *c, struct list *jobs)
+{
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, jobs)
+		job_free(c, CONTAINER_OF(it, struct job, in_order));
+}
+
+void
+cluster_fini(struct cluster *c)
+{
+	struct list *it, *nx;
+
+	HMAP_EACH(it, nx, &c->attempts)
+		attempt_free(c, HMAP_ENTRY(it, struct attempt, by_key));
+	free_jobs(c, &c->live);
+	free_jobs(c, &c->ended);
+	free_jobs(c, &c->removed);
+	for (uint32_t i = 0; i < c->agent_count; i++)
+		agent_free(c->by_number[i]);
+	free(c->by_number);
+	free(c->by_node);
+	free(c->registry);
+	free(c->out.items);
+	buf_fini(&c->commit.data);
+	hmap_fini(&c->agents);
+	hmap_fini(&c->jobs);
+	hmap_fini(&c->attempts);
+	books_fini(&c->books);
+	memset(c, 0, sizeof *c);
+}
+
+void
+cluster_start(struct cluster *c, uint64_t now_ms)
+{
+	c->elected_ms = now_ms;
+	for (uint32_t i = 0; i < c->agent_count; i++) {
+		struct agent *a = c->by_number[i];
+
+		a->heard_ms = now_ms;
+		a->awaited = !a->marked;
+		c->awaited += a->awaited;
+	}
+	if (c->awaited == 0)
+		jobs_recovered(c, now_ms);
+	c->unplaced = true;
+}
+
+void
+cluster_turn(struct cluster *c, uint64_t now_ms)
+{
+	jobs_delays(c, now_ms);
+	if (now_ms >= c->scan_ms)
+		agents_scan(c, now_ms);
+	if (c->unplaced)
+		cluster_launch(c, now_ms);
+}
+
+uint64_t
+cluster_deadline_ms(const struct cluster *c, uint64_t now_ms)
+{
+	uint64_t at = c->unplaced ? now_ms : c->scan_ms;
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, &c->live) {
+		struct job *j = CONTAINER_OF(it, struct job, in_order);
+		struct list *first = list_first(&j->delayed);
+
+		if (first != NULL && CONTAINER_OF(first, struct delay, in_job)->at_ms < at)
+			at = CONTAINER_OF(first, struct delay, in_job)->at_ms;
+	}
+	return at;
+}
+
+struct out *
+cluster_emit(struct cluster *c, enum out_kind kind, struct agent *a, struct job *j)
+{
+	struct cluster_out *o = &c->out;
+
+	if (o->count == o->capacity) {
+		size_t capacity = o->capacity == 0 ? 64 : 2 * o->capacity;
+		struct out *items = realloc(o->items, capacity * sizeof *items);
+
+		if (items == NULL) {
+			c->failed = true;
+			return NULL;
+		}
+		o->items = items;
+		o->capacity = capacity;
+	}
+	o->items[o->count] = (struct out){.kind = kind, .agent = a, .job = j};
+	return &o->items[o->count++];
+}
+
+void
+cluster_emit_key(struct cluster *c, enum out_kind kind, struct agent *a, const Corral__TaskKey *key)
+{
+	struct out *o = cluster_emit(c, kind, a, NULL);
+
+	if (o == NULL || !str_copy(o->key.job, sizeof o->key.job, key->job))
+		return;
+	o->key.incarnation = key->incarnation;
+	o->key.index = key->index;
+	o->key.attempt = key->attempt;
+	o->key.term = (struct term){key->term->era, key->term->czxid};
+}
+
+void
+cluster_out_clear(struct cluster *c)
+{
+	c->out.count = 0;
+}
+
+uint64_t
+cluster_hash_text(const struct cluster *c, const char *text)
+{
+	return hash_bytes(&c->hash, text, strlen(text));
+}
+
+void
+cluster_key(const struct attempt *t, struct task_key *key)
+{
+	*key = (struct task_key){
+	    .incarnation = t->job->incarnation,
+	    .index = t->index,
+	    .attempt = t->attempt,
+	    .term = t->term,
+	};
+	memcpy(key->job, t->job->name, sizeof key->job);
+}
+
+const char *
+agent_state_name(enum agent_state state)
+{
+	static const char *const names[] = {"awaited", "admitting", "ready", "silent", "unreachable"};
+
+	return names[state];
+}
+
+const char *
+job_state_name(enum job_state state)
+{
+	static const char *const names[] = {"creating", "running", "stopping", "stopped", "finished", "failed"};
+
+	return names[state];
+}
+
+bool
+task_state_terminal(Corral__TaskState state)
+{
+	return state == CORRAL__TASK_STATE__FINISHED || state == CORRAL__TASK_STATE__FAILED ||
+	    state == CORRAL__TASK_STATE__KILLED || state == CORRAL__TASK_STATE__LOST;
+}
+
+const char *
+task_state_name(Corral__TaskState state)
+{
+	static const char *const names[] = {
+	    "waiting", "launching", "running", "recovering", "finished", "failed", "killed", "lost"};
+
+	return (unsigned)state < 8 ? names[state] : "unknown";
+}
+
+static bool
+job_check(const struct cluster *c, const struct job *j)
+{
+	uint32_t in_state[CELL_STATES] = {0}, live = 0;
+	struct list *it, *nx;
+
+	for (uint32_t i = 0; i < j->count; i++) {
+		in_state[j->cells[i].state]++;
+		if (j->cells[i].state == CELL_PENDING && i < j->next_pending)
+			return false;
+		if ((j->cells[i].state == CELL_LIVE) != (cluster_live_attempt(c, j, i) != NULL))
+			return false;
+	}
+	LIST_EACH(it, nx, (struct list *)&j->attempts)
+		live += !task_state_terminal(CONTAINER_OF(it, struct attempt, in_job)->state);
+	return memcmp(in_state, j->in_state, sizeof in_state) == 0 && live == in_state[CELL_LIVE];
+}
+
+static bool
+agent_check(const struct cluster *c, const struct agent *a)
+{
+	struct resources sum = {0};
+	struct list *it, *nx;
+	uint32_t count = 0;
+
+	LIST_EACH(it, nx, (struct list *)&a->attempts) {
+		const struct attempt *t = CONTAINER_OF(it, struct attempt, in_agent);
+
+		count++;
+		if (t->booked)
+			resources_add(&sum, &t->job->need, 1);
+		if (t->booked && task_state_terminal(t->state))
+			return false;
+	}
+	LIST_EACH(it, nx, (struct list *)&a->doomed)
+		resources_add(&sum, &CONTAINER_OF(it, struct doomed, in_agent)->need, 1);
+	return count == a->attempt_count &&
+	    (a->node == PLACE_NONE ? count == 0 : resources_equal(&sum, &c->books.accounts[a->node].leased));
+}
+
+bool
+cluster_check(const struct cluster *c)
+{
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, (struct list *)&c->live)
+		if (!job_check(c, CONTAINER_OF(it, struct job, in_order)))
+			return false;
+	for (uint32_t i = 0; i < c->agent_count; i++)
+		if (!agent_check(c, c->by_number[i]))
+			return false;
+	return books_check(&c->books);
+}

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The leading master's picture of the cluster: agents, jobs, attempts, and what is to be stored. It
+ * lives from an election to the loss of leadership and is then dropped as a whole; a new leader
+ * builds it anew from the ensemble (registry, jobs, results) and from what agents report.
+ *
+ * A core: each function takes an event and the time (milliseconds on the master's CLOCK_BOOTTIME),
+ * changes the state, and appends to cluster->out what is to be sent or told. The shell carries `out`
+ * out after each call and empties it. What has to outlive the master is collected and written by
+ * group commit: cluster_commit_begin() gives one batch, at most one at a time, and what depends on it
+ * (a welcome, a job's acceptance, an update's acknowledgement) comes out of cluster_committed(). There
+ * is no answer for a failed batch: a leader that cannot write is none, and drops all this.
+ */
+#ifndef CORRAL_MASTER_CLUSTER_H
+#define CORRAL_MASTER_CLUSTER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "libcommon/base/buf.h"
+#include "libcommon/base/hash.h"
+#include "libcommon/base/hmap.h"
+#include "libcommon/base/list.h"
+#include "master/core/books.h"
+#include "proto/corral.pb-c.h"
+
+enum {
+	CLUSTER_NAME_MAX = 63,
+	CLUSTER_ID_MAX = 63,
+	CLUSTER_UUID_BYTES = 16,
+	CLUSTER_AGENTS_MAX = 100000,
+	CLUSTER_JOBS_MAX = 100000,	/* that are stored, ended ones included */
+	CLUSTER_ENDED_MAX = 200,	/* ended jobs kept; the oldest is removed first */
+	CLUSTER_INDEXES_MAX = 10000000, /* of all jobs together */
+	CLUSTER_PLACED_MAX = 4096,	/* attempts launched in one turn; the next turn goes on */
+	REGISTRY_PIECE = 1024,		/* agents to a node of the registry */
+	RESULTS_PIECE = 8192,		/* indexes to a node of results: the longest text fits a node */
+	COMMIT_OPS_MAX = 256,
+	COMMIT_BYTES_MAX = 512 * 1024, /* a batch is closed when it has passed this */
+};
+
+/* How long a task must have run for its failure not to count against the limit of a service. */
+#define CLUSTER_STEADY_MS 10000
+
+struct term {
+	uint64_t era;
+	int64_t czxid;
+};
+
+static inline bool
+term_equal(struct term a, struct term b)
+{
+	return a.era == b.era && a.czxid == b.czxid;
+}
+
+struct task_key {
+	char job[CLUSTER_NAME_MAX + 1];
+	int64_t incarnation;
+	uint32_t index, attempt;
+	struct term term;
+};
+
+struct cluster_settings {
+	uint64_t lease_ms;
+	uint64_t unreachable_after_ms; /* raised to lease_ms x 1.03 */
+	struct resources executor;     /* each executor's own need, booked with its task's */
+};
+
+/*
+ * AWAITED: in the registry, not heard since the election. ADMITTING: registered, the registry write is
+ * under way. SILENT: no connection, or not heard for a lease's length.
+ */
+enum agent_marking { MARKING_NOT, MARKING_WANTED, MARKING_IN_BATCH };
+enum agent_state { AGENT_AWAITED, AGENT_ADMITTING, AGENT_READY, AGENT_SILENT, AGENT_UNREACHABLE };
+
+struct agent {
+	struct hmap_node by_name;
+	struct list in_admitting; /* admitting, or admitted by the batch at hand */
+	char name[CLUSTER_NAME_MAX + 1]; /* as its certificate has it */
+	char id[CLUSTER_ID_MAX + 1];
+	enum agent_state state;
+	bool connected;
+	bool stored;	       /* the registry has it as admitted and reachable */
+	bool awaited;	       /* holds up indexes of unknown state */
+	bool marked;	       /* the registry says unreachable, or will with the next commit */
+	enum agent_marking marking; /* its tasks are given up when the mark is stored */
+	uint32_t number;       /* place in the registry */
+	uint32_t node;	       /* number in the books; PLACE_NONE before it registered with this master */
+	uint64_t registration; /* the newest one's number; 0: none with this master */
+	uint64_t heard_ms;
+	Corral__Register *report; /* the newest registration; its tasks only until they are settled */
+	struct resources used;	  /* measured by the agent: cpu and memory used, disk free */
+	uint32_t load_milli;
+	struct list attempts;
+	struct list doomed; /* struct doomed */
+	uint32_t attempt_count;
+	void *link; /* the shell's */
+};
+
+enum job_state { JOB_CREATING, JOB_RUNNING, JOB_STOPPING, JOB_STOPPED, JOB_FINISHED, JOB_FAILED };
+enum job_restart { JOB_RESTART_NO, JOB_RESTART_ON_FAILURE, JOB_RESTART_ALWAYS };
+
+/* What the core needs to know of a job; made by the shell from the job file. */
+struct job_policy {
+	bool service;
+	enum job_restart restart;
+	uint64_t restart_ms;
+	uint32_t retries_max;	/* failures of one index that are tried again */
+	struct resources need; /* without the executor's own */
+	bool constrained;      /* ask cluster_ops.allows() for each node */
+};
+
+/* UNKNOWN: after an election, may run on an agent that has not registered yet. */
+enum cell_state { CELL_UNKNOWN, CELL_PENDING, CELL_DELAYED, CELL_LIVE, CELL_FINISHED, CELL_FAILED, CELL_STOPPED };
+#define CELL_STATES 7
+
+/* One index of a job: all that there is to a task that is not running. */
+struct cell {
+	uint32_t attempts; /* made so far */
+	uint16_t failures; /* that count against the limit */
+	uint8_t state : 4;
+	uint8_t reason : 4; /* Corral__TaskReason of the last end */
+	uint8_t code;	    /* the signal with REASON_SIGNAL, else the exit status */
+};
+
+enum { PIECE_STORED = 1, PIECE_DIRTY = 2 };
+
+struct job {
+	struct hmap_node by_name;
+	struct list in_order;  /* of creation: live, ended or removed jobs */
+	struct list in_dirty;  /* has something to store */
+	struct list attempts;  /* struct attempt.in_job */
+	struct list delayed;   /* struct delay, by time */
+	char name[CLUSTER_NAME_MAX + 1];
+	int64_t incarnation; /* czxid of its node */
+	enum job_state state;
+	struct job_policy policy;
+	struct resources need; /* policy.need and the executor's own */
+	void *definition;      /* the shell's, released with cluster_ops.release() */
+	char *text;	       /* as stored in its node */
+	size_t text_size;
+	char by[128];	      /* who submitted it */
+	char stopped_by[128]; /* who stopped it, and why */
+	int64_t submitted_wall_ms;
+	uint64_t since_ms;
+	uint32_t count;
+	struct cell *cells;
+	uint8_t *pieces; /* PIECE_*, one for each RESULTS_PIECE indexes */
+	uint32_t in_state[CELL_STATES];
+	uint32_t lost, retries;
+	uint32_t stopped_live; /* live when the stop came */
+	uint32_t next_pending; /* no index below it is pending */
+	bool hidden; /* not to be found by its name */
+	bool state_dirty;
+	bool results_dirty;
+	bool in_commit; /* its creation or its new state is in the batch at hand */
+};
+
+struct attempt {
+	struct hmap_node by_key;
+	struct list in_agent, in_job;
+	struct list in_ending; /* waits for its outcome's commit */
+	struct job *job;
+	struct agent *agent;
+	struct term term;
+	uint32_t index, attempt;
+	uint32_t sequence; /* of the last update that was taken; 0: none */
+	Corral__TaskState state;
+	bool booked;
+	bool known_start; /* launched by this master: its updates start at 1 */
+	bool killing;
+	uint64_t registration; /* of the agent's last report that named it */
+	uint64_t since_ms, launched_ms;
+	uint8_t uuid[CLUSTER_UUID_BYTES]; /* of the terminal update */
+};
+
+/* An attempt that an agent came back with and nobody wants: killed, and booked until it is over. */
+struct doomed {
+	struct list in_agent;
+	struct resources need;
+	int64_t incarnation;
+	uint32_t index, attempt;
+	struct term term;
+};
+
+struct delay {
+	struct list in_job;
+	uint32_t index;
+	uint64_t at_ms;
+};
+
+enum out_kind {
+	OUT_WELCOME,	 /* agent */
+	OUT_LAUNCH,	 /* agent, job, key */
+	OUT_KILL,	 /* agent, key */
+	OUT_ACK,	 /* agent, key, uuid */
+	OUT_JOB_ACCEPTED, /* job: its creation is stored */
+	OUT_JOB,	 /* job: another state, stored */
+	OUT_TASK,	 /* job, key, agent, state, reason, code, settled */
+	OUT_NODE,	 /* agent: another state */
+};
+
+struct out {
+	enum out_kind kind;
+	struct agent *agent;
+	struct job *job;
+	struct task_key key;
+	Corral__TaskState state;
+	Corral__TaskReason reason;
+	uint8_t code;  /* as in struct cell */
+	bool settled;  /* the index will not be tried again */
+	uint64_t delay_ms; /* since its launch */
+	uint8_t uuid[CLUSTER_UUID_BYTES];
+};
+
+/* Everything in it is borrowed from the core until the next call of one of its functions. */
+struct cluster_out {
+	struct out *items;
+	size_t count, capacity;
+};
+
+struct cluster_ops {
+	/* May a task of this job run on this agent? Pure. */
+	bool (*allows)(const void *definition, const struct agent *agent);
+	void (*release)(void *definition);
+};
+
+enum store_op_kind { STORE_CREATE, STORE_SET, STORE_DELETE };
+
+struct store_op {
+	enum store_op_kind kind;
+	char path[160];
+	size_t offset, size; /* of the data, in commit.data */
+	struct job *job;     /* a job's node that is created: its czxid is the incarnation */
+};
+
+struct commit {
+	struct store_op ops[COMMIT_OPS_MAX];
+	size_t count;
+	struct buf data;
+};
+
+struct cluster {
+	struct cluster_settings settings;
+	struct cluster_ops ops;
+	struct hash_key hash;
+	struct term term;
+	struct books books;
+	uint64_t elected_ms;
+
+	struct hmap agents; /* by name */
+	struct agent **by_number, **by_node;
+	uint32_t agent_count, agent_capacity;
+	uint8_t *registry; /* PIECE_*, by piece */
+	bool registry_dirty;
+	bool marking; /* some agent's mark waits for its commit */
+	uint64_t registrations;
+	struct list admitting, admitting_in_batch;
+	uint32_t awaited; /* agents of the registry that hold up indexes of unknown state */
+	bool alarm;	  /* more than half of the agents are silent: none is marked */
+	uint64_t scan_ms; /* when agents are looked at next */
+	uint64_t mark_window_ms;
+	uint32_t marks_in_window;
+
+	struct hmap jobs;	   /* by name; ended ones too */
+	struct list live, ended, removed;
+	struct list dirty, in_batch; /* jobs, by struct job.in_dirty */
+	uint32_t ended_count;
+	uint64_t index_count;
+	struct hmap attempts;	   /* by (incarnation, index) */
+	struct list ending, committing;
+	bool unplaced;	   /* something changed that may let a task be placed */
+	bool writing;	   /* a batch is out */
+	uint64_t placements; /* ever */
+	uint32_t in_task_state[8]; /* attempts by Corral__TaskState */
+	uint32_t in_job_state[6];
+	bool failed; /* no memory for something that cannot be refused: the shell gives up leadership */
+
+	struct commit commit;
+	struct cluster_out out;
+};
+
+/* ops are kept by value. False: no memory. */
+bool cluster_init(struct cluster *c, const struct cluster_settings *settings, const struct cluster_ops *ops,
+    const struct hash_key *hash, struct term term, uint64_t now_ms);
+void cluster_fini(struct cluster *c);
+
+/* --- what the ensemble has, before cluster_start(); on false the text in error[size] says what is wrong --- */
+bool cluster_load_agents(struct cluster *c, uint32_t piece, const char *text, size_t size, char *error,
+    size_t error_size);
+/* Jobs in order of their incarnation. Takes definition (also on failure); text is copied. */
+struct job *cluster_load_job(struct cluster *c, const char *name, int64_t incarnation, uint32_t count,
+    const struct job_policy *policy, void *definition, const char *text, size_t text_size, const char *state,
+    size_t state_size, char *error, size_t error_size);
+bool cluster_load_results(struct cluster *c, struct job *j, uint32_t piece, const char *text, size_t size,
+    char *error, size_t error_size);
+void cluster_start(struct cluster *c, uint64_t now_ms);
+
+/* --- agents --- */
+/*
+ * A registration on a new connection. Takes report in any case. NULL: refused, with the reason in
+ * error. Otherwise the agent, whose newest registration this now is (agent->registration); OUT_WELCOME
+ * follows at once or with the commit.
+ */
+struct agent *cluster_register(struct cluster *c, uint64_t now_ms, const char *name, Corral__Register *report,
+    void *link, char *error, size_t error_size);
+/* The connection of this registration is gone; an older one's end is no news. */
+void cluster_agent_down(struct cluster *c, uint64_t now_ms, struct agent *a, uint64_t registration);
+void cluster_heartbeat(struct cluster *c, uint64_t now_ms, struct agent *a, const Corral__NodeUsage *usage);
+void cluster_update(struct cluster *c, uint64_t now_ms, struct agent *a, const Corral__StatusUpdate *u);
+/* By the operator: as if it had been silent long enough, without the limit. False: it is connected. */
+bool cluster_mark_unreachable(struct cluster *c, struct agent *a);
+struct agent *cluster_agent(const struct cluster *c, const char *name);
+
+/* --- jobs --- */
+enum submit_result { SUBMIT_OK, SUBMIT_IN_USE, SUBMIT_FULL, SUBMIT_NO_MEMORY };
+/* Takes definition in any case; text is copied. An ended job of the same name is replaced. */
+enum submit_result cluster_submit(struct cluster *c, uint64_t now_ms, const char *name, uint32_t count,
+    const struct job_policy *policy, void *definition, const char *text, size_t text_size, const char *by,
+    int64_t wall_ms, struct job **job);
+/* Idempotent; false if the job has ended already. */
+bool cluster_stop(struct cluster *c, uint64_t now_ms, struct job *j, const char *by);
+struct job *cluster_job(const struct cluster *c, const char *name);
+/* The attempt at an index that is not over; NULL if there is none. */
+struct attempt *cluster_live_attempt(const struct cluster *c, const struct job *j, uint32_t index);
+void cluster_key(const struct attempt *t, struct task_key *key);
+
+/* --- turns --- */
+/* Do what is due: delays, marking, placement. Once per loop turn, and at the deadline. */
+void cluster_turn(struct cluster *c, uint64_t now_ms);
+uint64_t cluster_deadline_ms(const struct cluster *c, uint64_t now_ms);
+
+/* The next batch to write, or NULL: nothing to store, or a batch is out. Borrowed until committed. */
+const struct commit *cluster_commit_begin(struct cluster *c);
+/* The batch is stored; czxids[i] is that of ops[i] where it created a node. */
+void cluster_committed(struct cluster *c, uint64_t now_ms, const int64_t *czxids);
+
+/* Forget what was put out: it was carried out. */
+void cluster_out_clear(struct cluster *c);
+
+/* The books balance, the counts are those of the lists, no index has two live attempts. For tests. */
+bool cluster_check(const struct cluster *c);
+
+const char *agent_state_name(enum agent_state state);
+const char *job_state_name(enum job_state state);
+
+/* Is this the end of an attempt? */
+bool task_state_terminal(Corral__TaskState state);
+/* "running" and so on. */
+const char *task_state_name(Corral__TaskState state);
+
+#endif

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Group commit: one batch of store operations at a time, made of all that is dirty when the one before
+ * is done. What waits for the store (welcomes, acceptances, acknowledgements, giving agents up) is
+ * remembered with the batch and comes out when it is stored.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "master/core/inside.h"
+
+struct mark {
+	size_t ops, bytes;
+};
+
+static struct mark
+mark_here(const struct commit *m)
+{
+	return (struct mark){m->count, m->data.len};
+}
+
+/* Begin an operation; its data are what is appended to m->data until op_end(). NULL: the batch is full. */
+static struct store_op *op_begin(struct commit *m, enum store_op_kind kind, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static struct store_op *
+op_begin(struct commit *m, enum store_op_kind kind, const char *fmt, ...)
+{
+	struct store_op *op;
+	va_list ap;
+
+	if (m->count == COMMIT_OPS_MAX)
+		return NULL;
+	op = &m->ops[m->count++];
+	*op = (struct store_op){.kind = kind, .offset = m->data.len};
+	va_start(ap, fmt);
+	vsnprintf(op->path, sizeof op->path, fmt, ap);
+	va_end(ap);
+	return op;
+}
+
+/* Close the operations since `since`; false if they made the batch too large: they are taken back. */
+static bool
+op_end(struct commit *m, struct mark since)
+{
+	for (size_t i = since.ops; i < m->count; i++)
+		m->ops[i].size = (i + 1 < m->count ? m->ops[i + 1].offset : m->data.len) - m->ops[i].offset;
+	if (m->data.len <= COMMIT_BYTES_MAX || since.ops == 0)
+		return true;
+	buf_truncate(&m->data, since.bytes);
+	m->count = since.ops;
+	return false;
+}
+
+static enum store_op_kind
+piece_kind(uint8_t piece)
+{
+	return piece & PIECE_STORED ? STORE_SET : STORE_CREATE;
+}
+
+static bool
+add_removals(struct cluster *c)
+{
+	struct commit *m = &c->commit;
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, &c->removed) {
+		struct job *j = CONTAINER_OF(it, struct job, in_order);
+		struct mark since = mark_here(m);
+		bool full = false;
+
+		for (uint32_t p = 0; p <= j->count / RESULTS_PIECE; p++)
+			if (j->pieces[p] & PIECE_STORED)
+				full = full || op_begin(m, STORE_DELETE, "/corral/jobs/%s/results-%u", j->name, p) == NULL;
+		full = full || op_begin(m, STORE_DELETE, "/corral/jobs/%s/state", j->name) == NULL;
+		full = full || op_begin(m, STORE_DELETE, "/corral/jobs/%s", j->name) == NULL;
+		if (full) {
+			m->count = since.ops;
+			return false;
+		}
+		for (size_t i = since.ops; i < m->count; i++)
+			m->ops[i].size = 0;
+		job_free(c, j);
+	}
+	return true;
+}
+
+static bool
+add_registry(struct cluster *c)
+{
+	struct commit *m = &c->commit;
+
+	for (uint32_t p = 0; c->registry_dirty && p <= c->agent_count / REGISTRY_PIECE; p++) {
+		struct mark since = mark_here(m);
+
+		if (!(c->registry[p] & PIECE_DIRTY))
+			continue;
+		if (op_begin(m, piece_kind(c->registry[p]), "/corral/registry/agents-%u", p) == NULL)
+			return false;
+		registry_encode(c, p, &m->data);
+		if (!op_end(m, since))
+			return false;
+		c->registry[p] = PIECE_STORED;
+	}
+	c->registry_dirty = false;
+	return true;
+}
+
+/* A job's own node and its state. A stop may have come before the job was stored: both go at once. */
+static bool
+add_job_nodes(struct cluster *c, struct job *j)
+{
+	struct commit *m = &c->commit;
+	struct mark since = mark_here(m);
+	struct store_op *op;
+
+	if (j->incarnation != 0 && !j->state_dirty)
+		return true;
+	if (j->incarnation == 0) {
+		if ((op = op_begin(m, STORE_CREATE, "/corral/jobs/%s", j->name)) == NULL)
+			return false;
+		op->job = j;
+		buf_append(&m->data, j->text, j->text_size);
+	}
+	if (op_begin(m, j->incarnation == 0 ? STORE_CREATE : STORE_SET, "/corral/jobs/%s/state", j->name) == NULL) {
+		m->count = since.ops;
+		buf_truncate(&m->data, since.bytes);
+		return false;
+	}
+	job_state_encode(j, &m->data);
+	if (!op_end(m, since))
+		return false;
+	j->state_dirty = false;
+	j->in_commit = true;
+	return true;
+}
+
+static bool
+add_results(struct cluster *c, struct job *j)
+{
+	struct commit *m = &c->commit;
+
+	for (uint32_t p = 0; j->results_dirty && p <= j->count / RESULTS_PIECE; p++) {
+		struct mark since = mark_here(m);
+
+		if (!(j->pieces[p] & PIECE_DIRTY))
+			continue;
+		if (op_begin(m, piece_kind(j->pieces[p]), "/corral/jobs/%s/results-%u", j->name, p) == NULL)
+			return false;
+		results_encode(j, p, &m->data);
+		if (!op_end(m, since))
+			return false;
+		j->pieces[p] = PIECE_STORED;
+	}
+	j->results_dirty = false;
+	return true;
+}
+
+static void
+add_jobs(struct cluster *c)
+{
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, &c->dirty) {
+		struct job *j = CONTAINER_OF(it, struct job, in_dirty);
+
+		/* The outcome goes before the state that it led to. */
+		if (!add_job_nodes(c, j) || !add_results(c, j))
+			return;
+		list_remove(&j->in_dirty);
+		list_append(&c->in_batch, &j->in_dirty);
+	}
+}
+
+/* What comes out when this batch is stored. */
+static void
+collect_waiters(struct cluster *c)
+{
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, &c->ending) {
+		struct attempt *t = CONTAINER_OF(it, struct attempt, in_ending);
+
+		if (t->job->pieces[t->index / RESULTS_PIECE] & PIECE_DIRTY)
+			continue;
+		list_remove(&t->in_ending);
+		list_append(&c->committing, &t->in_ending);
+	}
+	LIST_EACH(it, nx, &c->admitting) {
+		struct agent *a = CONTAINER_OF(it, struct agent, in_admitting);
+
+		if (c->registry[a->number / REGISTRY_PIECE] & PIECE_DIRTY)
+			continue;
+		list_remove(it);
+		list_append(&c->admitting_in_batch, it);
+	}
+	for (uint32_t i = 0; c->marking && i < c->agent_count; i++)
+		if (c->by_number[i]->marking == MARKING_WANTED && !(c->registry[i / REGISTRY_PIECE] & PIECE_DIRTY))
+			c->by_number[i]->marking = MARKING_IN_BATCH;
+}
+
+const struct commit *
+cluster_commit_begin(struct cluster *c)
+{
+	struct commit *m = &c->commit;
+
+	if (c->writing || (list_empty(&c->removed) && !c->registry_dirty && list_empty(&c->dirty)))
+		return NULL;
+	m->count = 0;
+	buf_clear(&m->data);
+	if (add_removals(c) && add_registry(c))
+		add_jobs(c);
+	if (m->data.failed)
+		c->failed = true;
+	collect_waiters(c);
+	c->writing = true;
+	return m;
+}
+
+static void
+jobs_committed(struct cluster *c, uint64_t now_ms, const int64_t *czxids)
+{
+	struct list *it, *nx;
+
+	for (size_t i = 0; i < c->commit.count; i++)
+		if (c->commit.ops[i].job != NULL) {
+			c->commit.ops[i].job->incarnation = czxids[i];
+			cluster_emit(c, OUT_JOB_ACCEPTED, NULL, c->commit.ops[i].job);
+		}
+	LIST_EACH(it, nx, &c->in_batch) {
+		struct job *j = CONTAINER_OF(it, struct job, in_dirty);
+		bool had_state = j->in_commit;
+
+		list_remove(&j->in_dirty);
+		j->in_commit = false;
+		if (j->state_dirty || j->results_dirty)
+			job_dirty(c, j);
+		if (!had_state)
+			continue;
+		if (j->state == JOB_CREATING) {
+			job_enter(c, j, JOB_RUNNING);
+			j->since_ms = now_ms;
+			c->unplaced = true;
+		} else if (j->state == JOB_STOPPING && !j->state_dirty) {
+			job_kill_all(c, j);
+		}
+		cluster_emit(c, OUT_JOB, NULL, j);
+	}
+}
+
+static void
+agents_committed(struct cluster *c, uint64_t now_ms)
+{
+	struct list *first;
+	bool more = false;
+
+	while ((first = list_first(&c->admitting_in_batch)) != NULL) {
+		struct agent *a = CONTAINER_OF(first, struct agent, in_admitting);
+
+		list_remove(first);
+		a->stored = true;
+		agent_admitted(c, now_ms, a);
+	}
+	for (uint32_t i = 0; c->marking && i < c->agent_count; i++) {
+		struct agent *a = c->by_number[i];
+
+		if (a->marking == MARKING_IN_BATCH)
+			agent_given_up(c, now_ms, a);
+		more = more || a->marking == MARKING_WANTED;
+	}
+	c->marking = more;
+}
+
+static void
+acknowledge_committed(struct cluster *c)
+{
+	struct list *first;
+
+	while ((first = list_first(&c->committing)) != NULL) {
+		struct attempt *t = CONTAINER_OF(first, struct attempt, in_ending);
+		struct out *o = cluster_emit(c, OUT_ACK, t->agent, NULL);
+
+		if (o != NULL) {
+			cluster_key(t, &o->key);
+			memcpy(o->uuid, t->uuid, sizeof o->uuid);
+		}
+		attempt_free(c, t);
+	}
+}
+
+void
+cluster_committed(struct cluster *c, uint64_t now_ms, const int64_t *czxids)
+{
+	c->writing = false;
+	acknowledge_committed(c);
+	jobs_committed(c, now_ms, czxids);
+	agents_committed(c, now_ms);
+}

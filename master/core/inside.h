@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the cluster's core share with each other and with nobody else. */
+#ifndef CORRAL_MASTER_INSIDE_H
+#define CORRAL_MASTER_INSIDE_H
+
+#include "master/core/cluster.h"
+
+/* Append an output; NULL when there is no memory, which the shell learns from c->failed. */
+struct out *cluster_emit(struct cluster *c, enum out_kind kind, struct agent *a, struct job *j);
+void cluster_emit_key(struct cluster *c, enum out_kind kind, struct agent *a, const Corral__TaskKey *key);
+
+uint64_t cluster_hash_text(const struct cluster *c, const char *text);
+
+/* agents.c */
+struct agent *agent_new(struct cluster *c, const char *name, const char *id);
+void agent_free(struct agent *a);
+void agent_enter(struct cluster *c, struct agent *a, enum agent_state state);
+/* The registry has it: welcome it and settle what it reported. */
+void agent_admitted(struct cluster *c, uint64_t now_ms, struct agent *a);
+/* The mark is stored: its tasks are given up. */
+void agent_given_up(struct cluster *c, uint64_t now_ms, struct agent *a);
+void agents_scan(struct cluster *c, uint64_t now_ms);
+void registry_dirty(struct cluster *c, const struct agent *a);
+
+/* attempts.c */
+struct attempt *attempt_new(struct cluster *c, uint64_t now_ms, struct job *j, struct agent *a, uint32_t index,
+    uint32_t number, struct term term, Corral__TaskState state);
+void attempt_free(struct cluster *c, struct attempt *t);
+struct attempt *attempt_find(const struct cluster *c, const Corral__TaskKey *key);
+void attempt_enter(struct cluster *c, struct attempt *t, Corral__TaskState state);
+/* It ended with an outcome; uuid NULL: nobody waits for an acknowledgement, and *t is gone. */
+void attempt_over(struct cluster *c, uint64_t now_ms, struct attempt *t, Corral__TaskState state,
+    Corral__TaskReason reason, uint8_t code, const uint8_t *uuid);
+void attempts_settle_report(struct cluster *c, uint64_t now_ms, struct agent *a);
+void doomed_release_all(struct cluster *c, struct agent *a);
+/* Does what is reported as running fit into this capacity? */
+bool attempts_report_fits(const struct cluster *c, const Corral__Register *report, const struct resources *capacity);
+
+/* jobs.c */
+struct job *job_new(struct cluster *c, const char *name, uint32_t count, const struct job_policy *policy,
+    void *definition, const char *text, size_t text_size, enum cell_state first);
+void job_free(struct cluster *c, struct job *j);
+void job_enter(struct cluster *c, struct job *j, enum job_state state);
+void job_dirty(struct cluster *c, struct job *j);
+void job_kill_all(struct cluster *c, struct job *j);
+/* Nothing holds indexes of unknown state up any more. */
+void jobs_recovered(struct cluster *c, uint64_t now_ms);
+void jobs_delays(struct cluster *c, uint64_t now_ms);
+void cell_enter(struct cluster *c, struct job *j, uint32_t index, enum cell_state state);
+/* An attempt at the index ended: what becomes of the index. Returns true if it is settled. */
+bool cell_outcome(struct cluster *c, uint64_t now_ms, struct job *j, const struct attempt *t,
+    Corral__TaskReason reason, uint8_t code);
+/* If nothing is left to do, the job ends. */
+void job_settle(struct cluster *c, uint64_t now_ms, struct job *j);
+void results_dirty(struct cluster *c, struct job *j, uint32_t index);
+
+/* launch.c */
+void cluster_launch(struct cluster *c, uint64_t now_ms);
+
+/* records.c: the texts in the ensemble */
+void registry_encode(const struct cluster *c, uint32_t piece, struct buf *out);
+void job_state_encode(const struct job *j, struct buf *out);
+bool job_state_decode(struct job *j, enum job_state *state, const char *text, size_t size);
+void results_encode(const struct job *j, uint32_t piece, struct buf *out);
+
+#endif

@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Jobs: their indexes, what becomes of an index when an attempt ends, and when a job is over. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "libcommon/base/str.h"
+#include "master/core/inside.h"
+
+struct job *
+cluster_job(const struct cluster *c, const char *name)
+{
+	struct hmap_node *n = hmap_first(&c->jobs, cluster_hash_text(c, name));
+
+	for (; n != NULL; n = hmap_next(n)) {
+		struct job *j = CONTAINER_OF(n, struct job, by_name);
+
+		if (strcmp(j->name, name) == 0)
+			return j;
+	}
+	return NULL;
+}
+
+static bool
+job_allocate(struct job *j, const char *text, size_t text_size)
+{
+	j->cells = calloc(j->count, sizeof *j->cells);
+	j->pieces = calloc(j->count / RESULTS_PIECE + 1, 1);
+	j->text = malloc(text_size + 1);
+	if (j->cells == NULL || j->pieces == NULL || j->text == NULL)
+		return false;
+	memcpy(j->text, text, text_size);
+	j->text[text_size] = '\0';
+	j->text_size = text_size;
+	return true;
+}
+
+struct job *
+job_new(struct cluster *c, const char *name, uint32_t count, const struct job_policy *policy, void *definition,
+    const char *text, size_t text_size, enum cell_state first)
+{
+	struct job *j = calloc(1, sizeof *j);
+
+	if (j == NULL) {
+		c->ops.release(definition);
+		return NULL;
+	}
+	list_init(&j->in_order);
+	list_init(&j->in_dirty);
+	list_init(&j->attempts);
+	list_init(&j->delayed);
+	j->definition = definition;
+	j->count = count;
+	j->policy = *policy;
+	j->need = policy->need;
+	resources_add(&j->need, &c->settings.executor, 1);
+	j->state = JOB_CREATING;
+	c->in_job_state[j->state]++;
+	c->index_count += count;
+	if (!str_copy(j->name, sizeof j->name, name) || !job_allocate(j, text, text_size) ||
+	    !hmap_insert(&c->jobs, &j->by_name, cluster_hash_text(c, name))) {
+		j->hidden = true;
+		job_free(c, j);
+		return NULL;
+	}
+	for (uint32_t i = 0; i < count; i++)
+		j->cells[i].state = (uint8_t)first;
+	j->in_state[first] = count;
+	list_append(&c->live, &j->in_order);
+	return j;
+}
+
+void
+job_free(struct cluster *c, struct job *j)
+{
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, &j->delayed)
+		free(CONTAINER_OF(it, struct delay, in_job));
+	if (!j->hidden)
+		hmap_remove(&c->jobs, &j->by_name);
+	list_remove(&j->in_order);
+	list_remove(&j->in_dirty);
+	c->in_job_state[j->state]--;
+	c->index_count -= j->count;
+	c->ops.release(j->definition);
+	free(j->cells);
+	free(j->pieces);
+	free(j->text);
+	free(j);
+}
+
+void
+job_dirty(struct cluster *c, struct job *j)
+{
+	if (list_empty(&j->in_dirty))
+		list_append(&c->dirty, &j->in_dirty);
+}
+
+void
+results_dirty(struct cluster *c, struct job *j, uint32_t index)
+{
+	j->pieces[index / RESULTS_PIECE] |= PIECE_DIRTY;
+	j->results_dirty = true;
+	job_dirty(c, j);
+}
+
+static bool
+has_ended(const struct job *j)
+{
+	return j->state == JOB_STOPPED || j->state == JOB_FINISHED || j->state == JOB_FAILED;
+}
+
+/* A job that is not to be found any more; its nodes go with the next commit. */
+static void
+remove_ended(struct cluster *c, struct job *j)
+{
+	hmap_remove(&c->jobs, &j->by_name);
+	j->hidden = true;
+	list_remove(&j->in_order);
+	list_append(&c->removed, &j->in_order);
+	c->ended_count--;
+}
+
+void
+job_enter(struct cluster *c, struct job *j, enum job_state state)
+{
+	c->in_job_state[j->state]--;
+	j->state = state;
+	c->in_job_state[state]++;
+	if (!has_ended(j))
+		return;
+	list_remove(&j->in_order);
+	list_append(&c->ended, &j->in_order);
+	c->ended_count++;
+}
+
+void
+cell_enter(struct cluster *c, struct job *j, uint32_t index, enum cell_state state)
+{
+	struct cell *cell = &j->cells[index];
+
+	j->in_state[cell->state]--;
+	j->in_state[state]++;
+	cell->state = (uint8_t)state;
+	if (state == CELL_PENDING) {
+		if (index < j->next_pending)
+			j->next_pending = index;
+		c->unplaced = true;
+	}
+}
+
+/* To be tried again after the job's pause. */
+static void
+retry(struct cluster *c, uint64_t now_ms, struct job *j, uint32_t index)
+{
+	struct delay *d = j->policy.restart_ms == 0 ? NULL : calloc(1, sizeof *d);
+
+	j->retries++;
+	if (d == NULL) {
+		cell_enter(c, j, index, CELL_PENDING);
+		return;
+	}
+	d->index = index;
+	d->at_ms = now_ms + j->policy.restart_ms;
+	list_append(&j->delayed, &d->in_job);
+	cell_enter(c, j, index, CELL_DELAYED);
+}
+
+/*
+ * A lost attempt is not the task's failure and is always tried again. A failure counts against the
+ * limit, unless it is a service's that had run steadily; a refusal by the agent would only be repeated.
+ */
+static bool
+wants_retry(struct job *j, struct cell *cell, const struct attempt *t, uint64_t now_ms, Corral__TaskReason reason)
+{
+	if (t->state == CORRAL__TASK_STATE__LOST)
+		return true;
+	if (t->state == CORRAL__TASK_STATE__FINISHED)
+		return j->policy.restart == JOB_RESTART_ALWAYS;
+	if (j->policy.restart == JOB_RESTART_NO || reason == CORRAL__TASK_REASON__REASON_REFUSED)
+		return false;
+	if (j->policy.service && now_ms - t->launched_ms >= CLUSTER_STEADY_MS)
+		cell->failures = 0;
+	if (cell->failures >= j->policy.retries_max)
+		return false;
+	if (cell->failures < UINT16_MAX)
+		cell->failures++;
+	return true;
+}
+
+bool
+cell_outcome(struct cluster *c, uint64_t now_ms, struct job *j, const struct attempt *t, Corral__TaskReason reason,
+    uint8_t code)
+{
+	struct cell *cell = &j->cells[t->index];
+	bool finished = t->state == CORRAL__TASK_STATE__FINISHED, again = false;
+
+	cell->reason = reason & 15;
+	cell->code = code;
+	if (t->state == CORRAL__TASK_STATE__LOST)
+		j->lost++;
+	if (j->state != JOB_RUNNING)
+		cell_enter(c, j, t->index,
+		    finished				       ? CELL_FINISHED :
+		    t->state == CORRAL__TASK_STATE__FAILED ? CELL_FAILED :
+							     CELL_STOPPED);
+	else if ((again = wants_retry(j, cell, t, now_ms, reason)))
+		retry(c, now_ms, j, t->index);
+	else
+		cell_enter(c, j, t->index, finished ? CELL_FINISHED : CELL_FAILED);
+	results_dirty(c, j, t->index);
+	return !again;
+}
+
+void
+job_settle(struct cluster *c, uint64_t now_ms, struct job *j)
+{
+	uint32_t left = j->in_state[CELL_UNKNOWN] + j->in_state[CELL_PENDING] + j->in_state[CELL_DELAYED] +
+	    j->in_state[CELL_LIVE];
+
+	if (left > 0 || (j->state != JOB_RUNNING && j->state != JOB_STOPPING))
+		return;
+	if (j->state == JOB_STOPPING)
+		job_enter(c, j, JOB_STOPPED);
+	else
+		job_enter(c, j, j->in_state[CELL_FAILED] > 0 ? JOB_FAILED : JOB_FINISHED);
+	j->since_ms = now_ms;
+	j->state_dirty = true;
+	job_dirty(c, j);
+}
+
+/* The oldest ended jobs go, unless an acknowledgement is still to come out of them. */
+static void
+trim_ended(struct cluster *c)
+{
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, &c->ended) {
+		struct job *j = CONTAINER_OF(it, struct job, in_order);
+
+		if (c->ended_count <= CLUSTER_ENDED_MAX)
+			return;
+		if (list_empty(&j->attempts) && list_empty(&j->in_dirty) && !j->in_commit)
+			remove_ended(c, j);
+	}
+}
+
+/* Room under a name: nothing of it is left, or what is left has ended and was stored. */
+static bool
+make_room(struct cluster *c, const char *name)
+{
+	struct job *j = cluster_job(c, name);
+
+	if (j == NULL)
+		return true;
+	if (!has_ended(j) || !list_empty(&j->attempts) || !list_empty(&j->in_dirty) || j->in_commit)
+		return false;
+	remove_ended(c, j);
+	return true;
+}
+
+enum submit_result
+cluster_submit(struct cluster *c, uint64_t now_ms, const char *name, uint32_t count, const struct job_policy *policy,
+    void *definition, const char *text, size_t text_size, const char *by, int64_t wall_ms, struct job **job)
+{
+	struct job *j;
+
+	trim_ended(c);
+	if (c->jobs.count >= CLUSTER_JOBS_MAX || c->index_count + count > CLUSTER_INDEXES_MAX) {
+		c->ops.release(definition);
+		return SUBMIT_FULL;
+	}
+	if (!make_room(c, name)) {
+		c->ops.release(definition);
+		return SUBMIT_IN_USE;
+	}
+	j = job_new(c, name, count, policy, definition, text, text_size, CELL_PENDING);
+	if (j == NULL)
+		return SUBMIT_NO_MEMORY;
+	if (!str_copy(j->by, sizeof j->by, by))
+		j->by[0] = '\0';
+	j->submitted_wall_ms = wall_ms;
+	j->since_ms = now_ms;
+	job_dirty(c, j);
+	*job = j;
+	return SUBMIT_OK;
+}
+
+static void
+stop_waiting(struct cluster *c, struct job *j)
+{
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, &j->delayed) {
+		list_remove(it);
+		free(CONTAINER_OF(it, struct delay, in_job));
+	}
+	for (uint32_t i = 0; i < j->count; i++)
+		if (j->cells[i].state == CELL_PENDING || j->cells[i].state == CELL_DELAYED) {
+			cell_enter(c, j, i, CELL_STOPPED);
+			results_dirty(c, j, i);
+		}
+}
+
+bool
+cluster_stop(struct cluster *c, uint64_t now_ms, struct job *j, const char *by)
+{
+	if (has_ended(j))
+		return false;
+	if (j->state == JOB_STOPPING)
+		return true;
+	if (!str_copy(j->stopped_by, sizeof j->stopped_by, by))
+		j->stopped_by[0] = '\0';
+	if (j->state == JOB_CREATING)
+		j->since_ms = now_ms;
+	job_enter(c, j, JOB_STOPPING);
+	j->stopped_live = j->in_state[CELL_LIVE];
+	stop_waiting(c, j);
+	j->state_dirty = true;
+	job_dirty(c, j);
+	job_settle(c, now_ms, j);
+	return true;
+}
+
+void
+job_kill_all(struct cluster *c, struct job *j)
+{
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, &j->attempts) {
+		struct attempt *t = CONTAINER_OF(it, struct attempt, in_job);
+		struct out *o;
+
+		if (task_state_terminal(t->state) || (o = cluster_emit(c, OUT_KILL, t->agent, NULL)) == NULL)
+			continue;
+		cluster_key(t, &o->key);
+	}
+}
+
+void
+jobs_recovered(struct cluster *c, uint64_t now_ms)
+{
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, &c->live) {
+		struct job *j = CONTAINER_OF(it, struct job, in_order);
+
+		for (uint32_t i = 0; i < j->count && j->in_state[CELL_UNKNOWN] > 0; i++) {
+			if (j->cells[i].state != CELL_UNKNOWN)
+				continue;
+			cell_enter(c, j, i, j->state == JOB_STOPPING ? CELL_STOPPED : CELL_PENDING);
+			if (j->state == JOB_STOPPING)
+				results_dirty(c, j, i);
+		}
+		job_settle(c, now_ms, j);
+	}
+}
+
+void
+jobs_delays(struct cluster *c, uint64_t now_ms)
+{
+	struct list *it, *nx, *first;
+
+	LIST_EACH(it, nx, &c->live) {
+		struct job *j = CONTAINER_OF(it, struct job, in_order);
+
+		while ((first = list_first(&j->delayed)) != NULL) {
+			struct delay *d = CONTAINER_OF(first, struct delay, in_job);
+
+			if (d->at_ms > now_ms)
+				break;
+			/* The attempt that it waits after may have come back meanwhile. */
+			if (j->cells[d->index].state == CELL_DELAYED)
+				cell_enter(c, j, d->index, CELL_PENDING);
+			list_remove(&d->in_job);
+			free(d);
+		}
+	}
+}

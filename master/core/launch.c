@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Placement of what waits: jobs in order of age, the equal tasks of a job in one descent. */
+#include "master/core/inside.h"
+
+static void
+launch_one(struct cluster *c, uint64_t now_ms, struct job *j, struct agent *a, uint32_t index)
+{
+	struct attempt *t = attempt_new(c, now_ms, j, a, index, j->cells[index].attempts + 1, c->term,
+	    CORRAL__TASK_STATE__LAUNCHING);
+	struct out *o = t == NULL ? NULL : cluster_emit(c, OUT_LAUNCH, a, j);
+
+	if (o == NULL) {
+		c->failed = true;
+		return;
+	}
+	t->booked = t->known_start = true;
+	j->cells[index].attempts++;
+	cell_enter(c, j, index, CELL_LIVE);
+	cluster_key(t, &o->key);
+	o->state = t->state;
+	c->placements++;
+}
+
+static uint32_t
+next_pending(struct job *j)
+{
+	while (j->next_pending < j->count && j->cells[j->next_pending].state != CELL_PENDING)
+		j->next_pending++;
+	return j->next_pending;
+}
+
+static struct agent *
+agent_on(const struct cluster *c, uint32_t node)
+{
+	return c->by_node[node];
+}
+
+/* Place up to `room` tasks of a job; gives how many. */
+static uint32_t
+launch_job(struct cluster *c, uint64_t now_ms, struct job *j, uint32_t room)
+{
+	uint32_t cursor = 0, node, placed = 0, want, n;
+
+	while (placed < room && j->in_state[CELL_PENDING] > 0) {
+		want = j->in_state[CELL_PENDING] < room - placed ? j->in_state[CELL_PENDING] : room - placed;
+		n = books_fill(&c->books, &j->need, want, &cursor, &node);
+		if (n == 0)
+			break;
+		if (j->policy.constrained && !c->ops.allows(j->definition, agent_on(c, node))) {
+			while (n-- > 0)
+				books_release(&c->books, node, &j->need);
+			cursor = node + 1;
+			continue;
+		}
+		placed += n;
+		while (n-- > 0)
+			launch_one(c, now_ms, j, agent_on(c, node), next_pending(j));
+	}
+	return placed;
+}
+
+void
+cluster_launch(struct cluster *c, uint64_t now_ms)
+{
+	uint32_t room = CLUSTER_PLACED_MAX;
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, &c->live) {
+		struct job *j = CONTAINER_OF(it, struct job, in_order);
+
+		if (j->state != JOB_RUNNING || j->in_state[CELL_PENDING] == 0)
+			continue;
+		room -= launch_job(c, now_ms, j, room);
+		if (room == 0)
+			return; /* the next turn goes on */
+	}
+	c->unplaced = false;
+}

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The texts in the ensemble: lines that a person can read with `zk get`. */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "libcommon/base/str.h"
+#include "master/core/inside.h"
+
+enum { LINE_MAX_BYTES = 256 };
+
+/* Take the next line of a text into line[]; false at the end, or (with *bad) when it is too long. */
+static bool
+next_line(const char **at, const char *end, char line[LINE_MAX_BYTES], bool *bad)
+{
+	const char *stop = *at == end ? NULL : memchr(*at, '\n', (size_t)(end - *at));
+	size_t size = stop == NULL ? (size_t)(end - *at) : (size_t)(stop - *at);
+
+	if (*at == end)
+		return false;
+	if (size >= LINE_MAX_BYTES) {
+		*bad = true;
+		return false;
+	}
+	memcpy(line, *at, size);
+	line[size] = '\0';
+	*at = stop == NULL ? end : stop + 1;
+	return true;
+}
+
+static bool fault(char *error, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+static bool
+fault(char *error, size_t size, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(error, size, fmt, ap);
+	va_end(ap);
+	return false;
+}
+
+/* --- the registry: "ID STATE NAME" for each agent, in order of admission --- */
+
+void
+registry_encode(const struct cluster *c, uint32_t piece, struct buf *out)
+{
+	uint32_t first = piece * REGISTRY_PIECE;
+
+	for (uint32_t i = first; i < c->agent_count && i < first + REGISTRY_PIECE; i++) {
+		const struct agent *a = c->by_number[i];
+
+		buf_printf(out, "%s %s %s\n", a->id, a->marked ? "unreachable" : "admitted", a->name);
+	}
+}
+
+static bool
+load_agent(struct cluster *c, const char *line)
+{
+	char id[CLUSTER_ID_MAX + 1], state[16], name[CLUSTER_NAME_MAX + 1];
+	struct agent *a;
+	int used = 0;
+
+	if (sscanf(line, "%63s %15s %63s%n", id, state, name, &used) != 3 || line[used] != '\0')
+		return false;
+	if (strcmp(state, "admitted") != 0 && strcmp(state, "unreachable") != 0)
+		return false;
+	if (cluster_agent(c, name) != NULL || (a = agent_new(c, name, id)) == NULL)
+		return false;
+	a->marked = strcmp(state, "unreachable") == 0;
+	a->stored = !a->marked;
+	a->state = a->marked ? AGENT_UNREACHABLE : AGENT_AWAITED;
+	return true;
+}
+
+bool
+cluster_load_agents(struct cluster *c, uint32_t piece, const char *text, size_t size, char *error, size_t error_size)
+{
+	const char *at = text, *end = text + size;
+	char line[LINE_MAX_BYTES];
+	bool bad = false;
+
+	if (piece > CLUSTER_AGENTS_MAX / REGISTRY_PIECE || c->agent_count != piece * REGISTRY_PIECE)
+		return fault(error, error_size, "an earlier piece of the registry is missing");
+	while (next_line(&at, end, line, &bad))
+		if (!load_agent(c, line))
+			return fault(error, error_size, "not an agent's line: %.100s", line);
+	if (bad)
+		return fault(error, error_size, "a line is too long");
+	c->registry[piece] |= PIECE_STORED;
+	return true;
+}
+
+/* --- a job's state: "KEY=VALUE" lines --- */
+
+void
+job_state_encode(const struct job *j, struct buf *out)
+{
+	buf_printf(out, "state=%s\nsubmitted_ms=%" PRId64 "\nby=%s\n",
+	    job_state_name(j->state == JOB_CREATING ? JOB_RUNNING : j->state), j->submitted_wall_ms, j->by);
+	if (j->stopped_by[0] != '\0')
+		buf_printf(out, "stopped_by=%s\n", j->stopped_by);
+}
+
+static bool
+parse_job_state(const char *text, enum job_state *state)
+{
+	for (int s = JOB_RUNNING; s <= JOB_FAILED; s++)
+		if (strcmp(text, job_state_name((enum job_state)s)) == 0) {
+			*state = (enum job_state)s;
+			return true;
+		}
+	return false;
+}
+
+bool
+job_state_decode(struct job *j, enum job_state *state, const char *text, size_t size)
+{
+	const char *at = text, *end = text + size;
+	char line[LINE_MAX_BYTES], *value;
+	bool bad = false, found = false;
+
+	while (next_line(&at, end, line, &bad)) {
+		value = strchr(line, '=');
+		if (value == NULL)
+			return false;
+		*value++ = '\0';
+		if (strcmp(line, "state") == 0)
+			found = parse_job_state(value, state);
+		else if (strcmp(line, "submitted_ms") == 0)
+			bad = bad || !str_to_i64(value, 0, INT64_MAX, &j->submitted_wall_ms);
+		else if (strcmp(line, "by") == 0)
+			bad = bad || !str_copy(j->by, sizeof j->by, value);
+		else if (strcmp(line, "stopped_by") == 0)
+			bad = bad || !str_copy(j->stopped_by, sizeof j->stopped_by, value);
+	}
+	return found && !bad;
+}
+
+struct job *
+cluster_load_job(struct cluster *c, const char *name, int64_t incarnation, uint32_t count,
+    const struct job_policy *policy, void *definition, const char *text, size_t text_size, const char *state,
+    size_t state_size, char *error, size_t error_size)
+{
+	struct job *j = job_new(c, name, count, policy, definition, text, text_size, CELL_UNKNOWN);
+	enum job_state now = JOB_CREATING;
+
+	if (j == NULL) {
+		fault(error, error_size, "out of memory");
+		return NULL;
+	}
+	j->incarnation = incarnation;
+	j->since_ms = c->elected_ms;
+	if (!job_state_decode(j, &now, state, state_size)) {
+		fault(error, error_size, "its state is not readable");
+		job_free(c, j);
+		return NULL;
+	}
+	job_enter(c, j, now);
+	return j;
+}
+
+/* --- results: "FIRST[-LAST] STATE ATTEMPTS FAILURES REASON CODE" for runs of equal indexes --- */
+
+/* What is stored of an index; an attempt that goes on is not counted, it is found on its agent. */
+static struct cell
+stored_cell(const struct cell *cell)
+{
+	struct cell s = *cell;
+
+	if (s.state == CELL_LIVE)
+		s.attempts--;
+	if (s.state != CELL_FINISHED && s.state != CELL_FAILED && s.state != CELL_STOPPED)
+		s.state = CELL_UNKNOWN;
+	return s;
+}
+
+static bool
+cells_equal(const struct cell *a, const struct cell *b)
+{
+	return a->attempts == b->attempts && a->failures == b->failures && a->state == b->state &&
+	    a->reason == b->reason && a->code == b->code;
+}
+
+static const char *
+cell_word(const struct cell *cell)
+{
+	switch (cell->state) {
+	case CELL_FINISHED:
+		return "finished";
+	case CELL_FAILED:
+		return "failed";
+	case CELL_STOPPED:
+		return "stopped";
+	default:
+		return "open";
+	}
+}
+
+void
+results_encode(const struct job *j, uint32_t piece, struct buf *out)
+{
+	uint32_t i = piece * RESULTS_PIECE, end = i + RESULTS_PIECE < j->count ? i + RESULTS_PIECE : j->count;
+
+	while (i < end) {
+		struct cell first = stored_cell(&j->cells[i]), next;
+		uint32_t run = i;
+
+		while (++i < end && (next = stored_cell(&j->cells[i]), cells_equal(&first, &next)))
+			continue;
+		if (first.state == CELL_UNKNOWN && first.attempts == 0)
+			continue;
+		buf_printf(out, "%u", run);
+		if (i - run > 1)
+			buf_printf(out, "-%u", i - 1);
+		buf_printf(out, " %s %u %u %u %u\n", cell_word(&first), first.attempts, first.failures, first.reason,
+		    first.code);
+	}
+}
+
+static bool
+parse_cell_word(const char *word, uint8_t *state)
+{
+	static const uint8_t states[] = {CELL_UNKNOWN, CELL_FINISHED, CELL_FAILED, CELL_STOPPED};
+
+	for (int i = 0; i < 4; i++) {
+		struct cell cell = {.state = states[i] & 15};
+
+		if (strcmp(word, cell_word(&cell)) == 0) {
+			*state = states[i];
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool
+load_result(struct cluster *c, struct job *j, uint32_t piece, const char *line)
+{
+	unsigned first, last, attempts, failures, reason, code;
+	uint8_t state = CELL_UNKNOWN;
+	char range[24], word[12];
+
+	if (sscanf(line, "%23s %11s %u %u %u %u", range, word, &attempts, &failures, &reason, &code) != 6)
+		return false;
+	if (sscanf(range, "%u-%u", &first, &last) != 2) {
+		if (sscanf(range, "%u", &first) != 1)
+			return false;
+		last = first;
+	}
+	if (first > last || last >= j->count || first / RESULTS_PIECE != piece || last / RESULTS_PIECE != piece ||
+	    failures > UINT16_MAX || reason > 15 || code > 255 || !parse_cell_word(word, &state))
+		return false;
+	for (uint32_t i = first; i <= last; i++) {
+		struct cell *cell = &j->cells[i];
+
+		cell_enter(c, j, i, (enum cell_state)state);
+		cell->attempts = attempts;
+		cell->failures = (uint16_t)failures;
+		cell->reason = reason & 15;
+		cell->code = (uint8_t)code;
+	}
+	return true;
+}
+
+bool
+cluster_load_results(struct cluster *c, struct job *j, uint32_t piece, const char *text, size_t size, char *error,
+    size_t error_size)
+{
+	const char *at = text, *end = text + size;
+	char line[LINE_MAX_BYTES];
+	bool bad = false;
+
+	if (piece > j->count / RESULTS_PIECE)
+		return fault(error, error_size, "the job has no such indexes");
+	while (next_line(&at, end, line, &bad))
+		if (!load_result(c, j, piece, line))
+			return fault(error, error_size, "not a line of results: %.100s", line);
+	if (bad)
+		return fault(error, error_size, "a line is too long");
+	j->pieces[piece] |= PIECE_STORED;
+	return true;
+}
