@@ -13,4 +13,5 @@ libsys_a_SOURCES = \
 	libcommon/sys/notify.c libcommon/sys/notify.h \
 	libcommon/sys/proc.c libcommon/sys/proc.h \
 	libcommon/sys/spawn.c libcommon/sys/spawn.h \
-	libcommon/sys/store_posix.c libcommon/sys/store_posix.h
+	libcommon/sys/store_posix.c libcommon/sys/store_posix.h \
+	libcommon/sys/tasklimits.c libcommon/sys/tasklimits.h

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "config.h"
+#include "executor/attempt.h"
+#include "executor/foreground.h"
+#include "libcommon/base/str.h"
+#include "libcommon/sys/log.h"
+
+#define STATUS_OWN_FAILURE 125 /* of `run`, as env(1) has it */
+
+static const char usage[] =
+    "usage: corral-executor run --spec FILE\n"
+    "       corral-executor attempt NAME\n"
+    "\n"
+    "run       run one task in the foreground as an agent would, and exit with its status\n"
+    "          --spec FILE   a corral.TaskSpec in protobuf's encoding; - is standard input\n"
+    "attempt   what corral-agent starts for each attempt; the rest comes on descriptor 3\n"
+    "\n"
+    "      --help            this text\n"
+    "      --version         the version\n"
+    "\n"
+    "See corral-executor(8).\n";
+
+static int
+run(int argc, char **argv)
+{
+	const char *spec = NULL;
+
+	for (int i = 2; i < argc; i++) {
+		if (strcmp(argv[i], "--spec") == 0 && i + 1 < argc)
+			spec = argv[++i];
+		else if (str_starts(argv[i], "--spec="))
+			spec = argv[i] + strlen("--spec=");
+		else {
+			log_error("%s: unknown argument of run, see corral-executor --help", argv[i]);
+			return STATUS_OWN_FAILURE;
+		}
+	}
+	if (spec == NULL) {
+		log_error("run needs --spec FILE");
+		return STATUS_OWN_FAILURE;
+	}
+	return foreground_run(spec);
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *verb = argc > 1 ? argv[1] : "";
+
+	log_init("corral-executor", LOG_LEVEL_INFO);
+	if (strcmp(verb, "--help") == 0)
+		return fputs(usage, stdout) < 0 ? EX_IOERR : EX_OK;
+	if (strcmp(verb, "--version") == 0)
+		return puts("corral-executor " PACKAGE_VERSION) < 0 ? EX_IOERR : EX_OK;
+	if (strcmp(verb, "run") == 0)
+		return run(argc, argv);
+	if (strcmp(verb, "attempt") == 0 && argc == 3)
+		return attempt_run();
+	fputs(usage, stderr);
+	return EX_USAGE;
+}
