@@ -174,14 +174,14 @@ retry(struct cluster *c, uint64_t now_ms, struct job *j, uint32_t index)
 static bool
 wants_retry(struct job *j, struct cell *cell, const struct attempt *t, uint64_t now_ms, Corral__TaskReason reason)
 {
+	if (j->policy.service && now_ms - t->launched_ms >= CLUSTER_STEADY_MS)
+		cell->failures = 0;
 	if (t->state == CORRAL__TASK_STATE__LOST)
 		return true;
 	if (t->state == CORRAL__TASK_STATE__FINISHED)
 		return j->policy.restart == JOB_RESTART_ALWAYS;
 	if (j->policy.restart == JOB_RESTART_NO || reason == CORRAL__TASK_REASON__REASON_REFUSED)
 		return false;
-	if (j->policy.service && now_ms - t->launched_ms >= CLUSTER_STEADY_MS)
-		cell->failures = 0;
 	if (cell->failures >= j->policy.retries_max)
 		return false;
 	if (cell->failures < UINT16_MAX)

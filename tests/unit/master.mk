@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-master_units = tests/unit/place_test
+master_units = tests/unit/cluster_test tests/unit/place_test
 check_PROGRAMS += $(master_units)
 TESTS += $(master_units)
+MASTER_CORE_LIBS = libmastercore.a libproto.a libbase.a $(PROTOBUF_C_LIBS)
 
 tests_unit_place_test_SOURCES = tests/unit/place_test.c
 tests_unit_place_test_CFLAGS = $(UNIT_CFLAGS)
-tests_unit_place_test_LDADD = $(UNIT_LIBS) libmastercore.a libbase.a
+tests_unit_place_test_LDADD = $(UNIT_LIBS) $(MASTER_CORE_LIBS)
+
+tests_unit_cluster_test_SOURCES = tests/unit/cluster_test.c tests/lib/fake_cluster.c tests/lib/fake_cluster.h
+tests_unit_cluster_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_cluster_test_LDADD = $(UNIT_LIBS) $(MASTER_CORE_LIBS)

@@ -1,0 +1,546 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/lib/fake_cluster.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MIB (UINT64_C(1) << 20)
+
+static bool
+allows(const void *definition, const struct agent *a)
+{
+	const char *only = strchr(definition, '@');
+
+	return only == NULL || strcmp(only + 1, a->name) == 0;
+}
+
+void
+fake_init(struct fake *f)
+{
+	memset(f, 0, sizeof *f);
+	f->store.zxid = 100;
+	f->now_ms = 1000000;
+	f->term.era = 1;
+}
+
+void
+fake_fini(struct fake *f)
+{
+	if (f->leading)
+		cluster_fini(&f->cluster);
+	for (size_t i = 0; i < f->store.count; i++)
+		free(f->store.nodes[i].data);
+}
+
+struct fake_agent *
+fake_add_agent(struct fake *f, uint64_t cpu_milli, uint64_t memory_mib)
+{
+	struct fake_agent *a = &f->agents[f->agent_count];
+
+	assert(f->agent_count < FAKE_AGENTS_MAX);
+	snprintf(a->name, sizeof a->name, "n%zu", f->agent_count++);
+	a->capacity = (struct resources){cpu_milli, memory_mib * MIB, 0};
+	return a;
+}
+
+/* --- the store --- */
+
+static struct fake_node *
+find_node(struct fake *f, const char *path)
+{
+	for (size_t i = 0; i < f->store.count; i++)
+		if (strcmp(f->store.nodes[i].path, path) == 0)
+			return &f->store.nodes[i];
+	return NULL;
+}
+
+const struct fake_node *
+fake_find(const struct fake *f, const char *path)
+{
+	return find_node((struct fake *)f, path);
+}
+
+static void
+node_fill(struct fake_node *n, const uint8_t *data, size_t size)
+{
+	free(n->data);
+	n->data = malloc(size + 1);
+	assert(n->data != NULL);
+	if (size > 0)
+		memcpy(n->data, data, size);
+	n->data[size] = '\0';
+	n->size = size;
+}
+
+static void
+apply(struct fake *f, const struct commit *m, const struct store_op *op)
+{
+	struct fake_node *n = find_node(f, op->path);
+	const uint8_t *data = m->data.data + op->offset;
+
+	assert((n != NULL) == (op->kind != STORE_CREATE));
+	switch (op->kind) {
+	case STORE_CREATE:
+		assert(f->store.count < FAKE_NODES_MAX);
+		n = &f->store.nodes[f->store.count++];
+		*n = (struct fake_node){.czxid = f->store.zxid};
+		memcpy(n->path, op->path, sizeof n->path);
+		node_fill(n, data, op->size);
+		break;
+	case STORE_SET:
+		node_fill(n, data, op->size);
+		break;
+	case STORE_DELETE:
+		free(n->data);
+		*n = f->store.nodes[--f->store.count];
+		break;
+	}
+}
+
+static int
+by_czxid(const void *a, const void *b)
+{
+	const struct fake_node *x = *(struct fake_node *const *)a, *y = *(struct fake_node *const *)b;
+
+	return x->czxid < y->czxid ? -1 : x->czxid > y->czxid;
+}
+
+/* A job's text here: COUNT SERVICE RESTART RESTART_MS RETRIES CPU MEMORY CONSTRAINED. */
+static void
+load_job(struct fake *f, const struct fake_node *n)
+{
+	struct job_policy p = {0};
+	unsigned count, service, restart, constrained, retries;
+	char path[200], error[200];
+	const char *name = strrchr(n->path, '/') + 1;
+	const struct fake_node *state;
+	struct job *j;
+
+	assert(sscanf(n->data, "%u %u %u %" SCNu64 " %u %" SCNu64 " %" SCNu64 " %u", &count, &service, &restart,
+		   &p.restart_ms, &retries, &p.need.cpu_milli, &p.need.memory_bytes, &constrained) == 8);
+	p.service = service;
+	p.restart = (enum job_restart)restart;
+	p.retries_max = retries;
+	p.constrained = constrained;
+	snprintf(path, sizeof path, "%s/state", n->path);
+	state = find_node(f, path);
+	assert(state != NULL);
+	j = cluster_load_job(&f->cluster, name, n->czxid, count, &p, strdup(n->data), n->data, n->size, state->data,
+	    state->size, error, sizeof error);
+	assert(j != NULL);
+	for (uint32_t piece = 0; piece <= count / RESULTS_PIECE; piece++) {
+		const struct fake_node *r;
+
+		snprintf(path, sizeof path, "%s/results-%u", n->path, piece);
+		if ((r = find_node(f, path)) == NULL)
+			continue;
+		if (!cluster_load_results(&f->cluster, j, piece, r->data, r->size, error, sizeof error)) {
+			fprintf(stderr, "%s: %s\n", path, error);
+			abort();
+		}
+	}
+}
+
+static bool
+is_job_node(const char *path)
+{
+	return strncmp(path, "/corral/jobs/", 13) == 0 && strchr(path + 13, '/') == NULL;
+}
+
+static void
+load_store(struct fake *f)
+{
+	struct fake_node *jobs[FAKE_NODES_MAX];
+	size_t count = 0;
+	char path[64], error[200];
+	const struct fake_node *n;
+
+	for (uint32_t piece = 0;; piece++) {
+		snprintf(path, sizeof path, "/corral/registry/agents-%u", piece);
+		if ((n = find_node(f, path)) == NULL)
+			break;
+		assert(cluster_load_agents(&f->cluster, piece, n->data, n->size, error, sizeof error));
+	}
+	for (size_t i = 0; i < f->store.count; i++)
+		if (is_job_node(f->store.nodes[i].path))
+			jobs[count++] = &f->store.nodes[i];
+	qsort(jobs, count, sizeof jobs[0], by_czxid);
+	for (size_t i = 0; i < count; i++)
+		load_job(f, jobs[i]);
+}
+
+/* --- the master --- */
+
+void
+fake_depose(struct fake *f)
+{
+	for (size_t i = 0; i < f->agent_count; i++)
+		fake_cut(f, &f->agents[i]);
+	if (f->leading)
+		cluster_fini(&f->cluster);
+	f->leading = false;
+	f->batch = NULL;
+}
+
+void
+fake_elect(struct fake *f)
+{
+	static const struct hash_key key = {1, 2};
+	struct cluster_settings settings = {
+	    .lease_ms = 15000, .unreachable_after_ms = 30000, .executor = {0, 2 * MIB, 0}};
+	struct cluster_ops ops = {allows, free};
+
+	fake_depose(f);
+	f->term.czxid = ++f->store.zxid;
+	assert(cluster_init(&f->cluster, &settings, &ops, &key, f->term, f->now_ms));
+	load_store(f);
+	cluster_start(&f->cluster, f->now_ms);
+	f->leading = true;
+}
+
+static struct fake_agent *
+agent_of(struct fake *f, const struct out *o)
+{
+	return o->agent == NULL ? NULL : &f->agents[strtoul(o->agent->name + 1, NULL, 10)];
+}
+
+static void
+put_into_inbox(struct fake *f, const struct out *o)
+{
+	struct fake_agent *a = agent_of(f, o);
+
+	if (!a->connected || o->agent->link == NULL)
+		return;
+	assert(a->inbox_count < FAKE_QUEUE_MAX);
+	a->inbox[a->inbox_count] = *o;
+	/* What a message says of a job and an agent, by value: the core's structs may be gone when it is read. */
+	a->inbox[a->inbox_count].job = NULL;
+	if (o->kind == OUT_LAUNCH) {
+		a->inbox[a->inbox_count].agent = NULL;
+		a->inbox[a->inbox_count].delay_ms = o->job->policy.need.cpu_milli << 32 | o->job->policy.need.memory_bytes / MIB;
+	}
+	if (o->kind == OUT_WELCOME)
+		a->inbox[a->inbox_count].delay_ms = o->agent->registration;
+	a->inbox_count++;
+}
+
+static void
+carry_out(struct fake *f)
+{
+	struct cluster_out *o = &f->cluster.out;
+
+	for (size_t i = 0; i < o->count; i++) {
+		f->launches += o->items[i].kind == OUT_LAUNCH;
+		f->kills += o->items[i].kind == OUT_KILL;
+		f->acks += o->items[i].kind == OUT_ACK;
+		f->accepted += o->items[i].kind == OUT_JOB_ACCEPTED;
+		f->welcomes += o->items[i].kind == OUT_WELCOME;
+		if (o->items[i].kind <= OUT_ACK)
+			put_into_inbox(f, &o->items[i]);
+	}
+	cluster_out_clear(&f->cluster);
+}
+
+void
+fake_turn(struct fake *f)
+{
+	if (!f->leading)
+		return;
+	cluster_turn(&f->cluster, f->now_ms);
+	carry_out(f);
+	if (f->batch == NULL)
+		f->batch = cluster_commit_begin(&f->cluster);
+	assert(!f->cluster.failed);
+}
+
+void
+fake_commit(struct fake *f, bool told)
+{
+	int64_t czxids[COMMIT_OPS_MAX];
+	const struct commit *m = f->batch;
+
+	if (m == NULL)
+		return;
+	f->store.zxid++;
+	for (size_t i = 0; i < m->count; i++) {
+		apply(f, m, &m->ops[i]);
+		czxids[i] = f->store.zxid;
+	}
+	f->batch = NULL;
+	if (!told)
+		return;
+	cluster_committed(&f->cluster, f->now_ms, czxids);
+	carry_out(f);
+}
+
+void
+fake_settle(struct fake *f)
+{
+	for (fake_turn(f); f->batch != NULL; fake_turn(f))
+		fake_commit(f, true);
+}
+
+struct job *
+fake_submit(struct fake *f, const char *name, uint32_t count, const struct job_policy *p)
+{
+	char text[200];
+	struct job *j;
+	int size = snprintf(text, sizeof text, "%u %u %u %" PRIu64 " %u %" PRIu64 " %" PRIu64 " %u", count, p->service,
+	    p->restart, p->restart_ms, p->retries_max, p->need.cpu_milli, p->need.memory_bytes, p->constrained);
+
+	if (cluster_submit(&f->cluster, f->now_ms, name, count, p, strdup(text), text, (size_t)size, "operator:test",
+		1, &j) != SUBMIT_OK)
+		return NULL;
+	return j;
+}
+
+/* --- agents --- */
+
+static bool
+keys_equal(const struct task_key *a, const struct task_key *b)
+{
+	return a->incarnation == b->incarnation && a->index == b->index && a->attempt == b->attempt &&
+	    term_equal(a->term, b->term);
+}
+
+static struct fake_task *
+find_task(struct fake_agent *a, const struct task_key *key)
+{
+	for (size_t i = 0; i < a->task_count; i++)
+		if (keys_equal(&a->tasks[i].key, key))
+			return &a->tasks[i];
+	return NULL;
+}
+
+static Corral__TaskKey *
+message_key(const struct task_key *key)
+{
+	Corral__TaskKey *k = malloc(sizeof *k);
+
+	assert(k != NULL);
+	corral__task_key__init(k);
+	k->job = strdup(key->job);
+	k->incarnation = key->incarnation;
+	k->index = key->index;
+	k->attempt = key->attempt;
+	k->term = malloc(sizeof *k->term);
+	assert(k->term != NULL);
+	corral__term__init(k->term);
+	k->term->era = key->term.era;
+	k->term->czxid = key->term.czxid;
+	return k;
+}
+
+static Corral__Resources *
+message_resources(const struct resources *r)
+{
+	Corral__Resources *m = malloc(sizeof *m);
+
+	assert(m != NULL);
+	corral__resources__init(m);
+	m->has_cpu_milli = m->has_memory_bytes = m->has_disk_bytes = true;
+	m->cpu_milli = r->cpu_milli;
+	m->memory_bytes = r->memory_bytes;
+	m->disk_bytes = r->disk_bytes;
+	return m;
+}
+
+void
+fake_connect(struct fake *f, struct fake_agent *a)
+{
+	Corral__Register *r = malloc(sizeof *r);
+	char error[300];
+
+	if (!f->leading) {
+		free(r);
+		return;
+	}
+	corral__register__init(r);
+	r->agent_id = a->id[0] == '\0' ? NULL : strdup(a->id);
+	r->node = strdup(a->name);
+	r->boot_id = strdup("boot");
+	r->capacity = message_resources(&a->capacity);
+	r->tasks = malloc((a->task_count + 1) * sizeof *r->tasks);
+	for (size_t i = 0; i < a->task_count; i++) {
+		Corral__TaskReport *t = malloc(sizeof *t);
+
+		corral__task_report__init(t);
+		t->key = message_key(&a->tasks[i].key);
+		t->state = a->tasks[i].state;
+		t->resources = message_resources(&a->tasks[i].need);
+		r->tasks[r->n_tasks++] = t;
+	}
+	a->inbox_count = 0;
+	a->registration = 0;
+	a->connected = true;
+	if (cluster_register(&f->cluster, f->now_ms, a->name, r, a, error, sizeof error) == NULL) {
+		fprintf(stderr, "%s was refused: %s\n", a->name, error);
+		abort();
+	}
+	carry_out(f);
+}
+
+void
+fake_cut(struct fake *f, struct fake_agent *a)
+{
+	struct agent *known = f->leading ? cluster_agent(&f->cluster, a->name) : NULL;
+
+	if (a->connected && known != NULL)
+		cluster_agent_down(&f->cluster, f->now_ms, known, known->registration);
+	a->connected = false;
+	a->registration = 0;
+	a->inbox_count = 0;
+}
+
+void
+fake_heartbeat(struct fake *f, struct fake_agent *a)
+{
+	if (a->connected && a->registration != 0)
+		cluster_heartbeat(&f->cluster, f->now_ms, cluster_agent(&f->cluster, a->name), NULL);
+}
+
+void
+fake_send_update(struct fake *f, struct fake_agent *a, struct fake_task *t)
+{
+	Corral__StatusUpdate u = CORRAL__STATUS_UPDATE__INIT;
+
+	if (!a->connected || a->registration == 0)
+		return;
+	u.key = message_key(&t->key);
+	u.sequence = t->sequence;
+	u.uuid.data = t->uuid;
+	u.uuid.len = sizeof t->uuid;
+	u.state = t->state;
+	u.has_reason = true;
+	u.reason = t->reason;
+	u.exit_code = t->reason == CORRAL__TASK_REASON__REASON_EXIT ? t->code : 0;
+	cluster_update(&f->cluster, f->now_ms, cluster_agent(&f->cluster, a->name), &u);
+	corral__task_key__free_unpacked(u.key, NULL);
+	carry_out(f);
+}
+
+static void
+task_enter(struct fake *f, struct fake_agent *a, struct fake_task *t, Corral__TaskState state,
+    Corral__TaskReason reason, uint8_t code)
+{
+	t->state = state;
+	t->reason = reason;
+	t->code = code;
+	t->sequence++;
+	f->uuids++;
+	memcpy(t->uuid, &f->uuids, sizeof f->uuids);
+	fake_send_update(f, a, t);
+}
+
+void
+fake_exit(struct fake *f, struct fake_agent *a, struct fake_task *t, uint8_t code)
+{
+	if (code == 0 && f->on_success != NULL)
+		f->on_success(f->arg, &t->key);
+	task_enter(f, a, t, code == 0 ? CORRAL__TASK_STATE__FINISHED : CORRAL__TASK_STATE__FAILED,
+	    CORRAL__TASK_REASON__REASON_EXIT, code);
+}
+
+void
+fake_lose_all(struct fake *f, struct fake_agent *a)
+{
+	for (size_t i = 0; i < a->task_count; i++)
+		if (!task_state_terminal(a->tasks[i].state))
+			task_enter(f, a, &a->tasks[i], CORRAL__TASK_STATE__LOST, CORRAL__TASK_REASON__REASON_REBOOT, 0);
+}
+
+static bool
+has_room(const struct fake_agent *a, const struct resources *need)
+{
+	struct resources left = a->capacity;
+
+	for (size_t i = 0; i < a->task_count; i++)
+		if (!task_state_terminal(a->tasks[i].state))
+			resources_subtract(&left, &a->tasks[i].need, 1);
+	return resources_fits(need, &left);
+}
+
+static void
+take_launch(struct fake *f, struct fake_agent *a, const struct out *o)
+{
+	struct resources need = {o->delay_ms >> 32, (o->delay_ms & UINT32_MAX) * MIB, 0};
+	struct fake_task *t = &a->tasks[a->task_count];
+
+	for (size_t i = 0; i < a->refused_count; i++)
+		if (keys_equal(&a->refused[i], &o->key))
+			return;
+	assert(find_task(a, &o->key) == NULL);
+	assert(a->task_count < FAKE_TASKS_MAX);
+	f->refusals += !has_room(a, &need);
+	*t = (struct fake_task){.key = o->key, .need = need};
+	a->task_count++;
+	if (f->on_start != NULL)
+		f->on_start(f->arg, &o->key);
+	task_enter(f, a, t, CORRAL__TASK_STATE__RUNNING, CORRAL__TASK_REASON__REASON_NONE, 0);
+}
+
+static void
+take_kill(struct fake *f, struct fake_agent *a, const struct out *o)
+{
+	struct fake_task *t = find_task(a, &o->key);
+
+	if (t == NULL) {
+		assert(a->refused_count < FAKE_TASKS_MAX);
+		a->refused[a->refused_count++] = o->key;
+	} else if (!task_state_terminal(t->state)) {
+		task_enter(f, a, t, CORRAL__TASK_STATE__KILLED, CORRAL__TASK_REASON__REASON_STOPPED, 0);
+	}
+}
+
+static void
+take_ack(struct fake_agent *a, const struct out *o)
+{
+	struct fake_task *t = find_task(a, &o->key);
+
+	if (t != NULL && task_state_terminal(t->state) && memcmp(t->uuid, o->uuid, sizeof t->uuid) == 0)
+		*t = a->tasks[--a->task_count];
+}
+
+static void
+take_welcome(struct fake *f, struct fake_agent *a, const struct out *o)
+{
+	snprintf(a->id, sizeof a->id, "%s", o->agent->id);
+	a->registration = o->delay_ms;
+	for (size_t i = 0; i < a->task_count; i++)
+		fake_send_update(f, a, &a->tasks[i]);
+}
+
+void
+fake_read(struct fake *f, struct fake_agent *a)
+{
+	struct out o;
+
+	if (a->inbox_count == 0)
+		return;
+	o = a->inbox[0];
+	memmove(a->inbox, a->inbox + 1, --a->inbox_count * sizeof a->inbox[0]);
+	switch (o.kind) {
+	case OUT_WELCOME:
+		take_welcome(f, a, &o);
+		break;
+	case OUT_LAUNCH:
+		take_launch(f, a, &o);
+		break;
+	case OUT_KILL:
+		take_kill(f, a, &o);
+		break;
+	default:
+		take_ack(a, &o);
+		break;
+	}
+}
+
+void
+fake_read_all(struct fake *f, struct fake_agent *a)
+{
+	while (a->inbox_count > 0)
+		fake_read(f, a);
+}

@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "master/core/cluster.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/lib/fake_cluster.h"
+#include "tests/lib/unit.h"
+
+#define MIB (UINT64_C(1) << 20)
+
+static const struct job_policy batch = {.need = {1000, 64 * MIB, 0}};
+static const struct job_policy retrying = {
+    .restart = JOB_RESTART_ON_FAILURE, .restart_ms = 100, .retries_max = 2, .need = {1000, 64 * MIB, 0}};
+static const struct job_policy service = {
+    .service = true, .restart = JOB_RESTART_ALWAYS, .retries_max = 1, .need = {500, 64 * MIB, 0}};
+
+static struct fake *f;
+
+static void
+setup(void)
+{
+	f = calloc(1, sizeof *f);
+	ck_assert_ptr_nonnull(f);
+	fake_init(f);
+	fake_elect(f);
+}
+
+static void
+teardown(void)
+{
+	ck_assert(!f->leading || cluster_check(&f->cluster));
+	fake_fini(f);
+	free(f);
+}
+
+static struct fake_agent *
+ready_agent(uint64_t cpu_milli)
+{
+	struct fake_agent *a = fake_add_agent(f, cpu_milli, 4096);
+
+	fake_connect(f, a);
+	fake_settle(f);
+	fake_read_all(f, a);
+	return a;
+}
+
+START_TEST(an_agent_is_welcomed_when_the_registry_has_it_and_not_before)
+{
+	struct fake_agent *a = fake_add_agent(f, 2000, 1024);
+
+	fake_connect(f, a);
+	fake_turn(f);
+	ck_assert_uint_eq(f->welcomes, 0);
+	ck_assert_int_eq(cluster_agent(&f->cluster, "n0")->state, AGENT_ADMITTING);
+	fake_commit(f, true);
+	ck_assert_uint_eq(f->welcomes, 1);
+	ck_assert_int_eq(cluster_agent(&f->cluster, "n0")->state, AGENT_READY);
+	ck_assert_ptr_nonnull(strstr(fake_find(f, "/corral/registry/agents-0")->data, " admitted n0\n"));
+	fake_cut(f, a);
+	fake_connect(f, a);
+	ck_assert_uint_eq(f->welcomes, 2); /* known: at once */
+}
+END_TEST
+
+START_TEST(a_job_is_accepted_stored_launched_and_finished)
+{
+	struct fake_agent *a = ready_agent(2000);
+	struct job *j = fake_submit(f, "hello", 3, &batch);
+
+	ck_assert_ptr_nonnull(j);
+	fake_turn(f);
+	ck_assert_uint_eq(f->accepted, 0);
+	ck_assert_uint_eq(f->launches, 0);
+	fake_commit(f, true);
+	ck_assert_uint_eq(f->accepted, 1);
+	fake_settle(f);
+	ck_assert_uint_eq(f->launches, 2); /* the third waits: two cpus */
+	fake_read_all(f, a);
+	ck_assert_uint_eq(j->in_state[CELL_LIVE], 2);
+	while (a->task_count > 0) {
+		fake_exit(f, a, &a->tasks[0], 0);
+		fake_settle(f);
+		fake_read_all(f, a);
+	}
+	ck_assert_int_eq(j->state, JOB_FINISHED);
+	ck_assert_str_eq(fake_find(f, "/corral/jobs/hello/results-0")->data, "0-2 finished 1 0 1 0\n");
+	ck_assert_ptr_nonnull(strstr(fake_find(f, "/corral/jobs/hello/state")->data, "state=finished\n"));
+	ck_assert_uint_eq(f->cluster.books.leased.cpu_milli, 0);
+}
+END_TEST
+
+START_TEST(an_end_is_acknowledged_only_when_its_outcome_is_stored)
+{
+	struct fake_agent *a = ready_agent(2000);
+
+	fake_submit(f, "hello", 1, &batch);
+	fake_settle(f);
+	fake_read_all(f, a);
+	fake_read_all(f, a);
+	f->acks = 0;
+	fake_exit(f, a, &a->tasks[0], 0);
+	fake_turn(f);
+	fake_send_update(f, a, &a->tasks[0]); /* once more, while the batch is out */
+	ck_assert_uint_eq(f->acks, 0);
+	ck_assert_uint_eq(f->cluster.books.leased.cpu_milli, 0); /* free when it arrives */
+	fake_commit(f, true);
+	ck_assert_uint_eq(f->acks, 1);
+	fake_read_all(f, a);
+	ck_assert_uint_eq(a->task_count, 0);
+}
+END_TEST
+
+START_TEST(a_failure_is_retried_after_its_pause_and_then_final)
+{
+	struct fake_agent *a = ready_agent(1000);
+	struct job *j = fake_submit(f, "flaky", 1, &retrying);
+
+	for (uint32_t attempt = 1; attempt <= 3; attempt++) {
+		fake_settle(f);
+		fake_read_all(f, a);
+		ck_assert_uint_eq(f->launches, attempt);
+		ck_assert_uint_eq(a->tasks[0].key.attempt, attempt);
+		fake_exit(f, a, &a->tasks[0], 7);
+		fake_settle(f);
+		fake_read_all(f, a);
+		ck_assert_uint_eq(f->launches, attempt); /* not before the pause is over */
+		f->now_ms += 100;
+	}
+	fake_settle(f);
+	ck_assert_uint_eq(f->launches, 3);
+	ck_assert_int_eq(j->state, JOB_FAILED);
+	ck_assert_uint_eq(j->retries, 2);
+	ck_assert_uint_eq(j->cells[0].code, 7);
+	ck_assert_str_eq(fake_find(f, "/corral/jobs/flaky/results-0")->data, "0 failed 3 2 1 7\n");
+}
+END_TEST
+
+START_TEST(a_service_is_started_again_when_it_exits_and_a_steady_one_for_ever)
+{
+	struct fake_agent *a = ready_agent(1000);
+	struct job *j = fake_submit(f, "web", 1, &service);
+
+	for (int i = 0; i < 5; i++) {
+		fake_settle(f);
+		fake_read_all(f, a);
+		f->now_ms += CLUSTER_STEADY_MS;
+		fake_heartbeat(f, a);
+		fake_exit(f, a, &a->tasks[0], i % 2 == 0 ? 0 : 1);
+		fake_settle(f);
+		fake_read_all(f, a);
+	}
+	ck_assert_int_eq(j->state, JOB_RUNNING);
+	ck_assert_uint_eq(j->retries, 5);
+	for (int i = 0; i < 2; i++) { /* at once twice: beyond its limit of one */
+		ck_assert_int_eq(j->state, JOB_RUNNING);
+		fake_exit(f, a, &a->tasks[0], 1);
+		fake_settle(f);
+		fake_read_all(f, a);
+	}
+	ck_assert_int_eq(j->state, JOB_FAILED);
+}
+END_TEST
+
+START_TEST(stop_kills_what_runs_cancels_what_waits_and_frees_the_name)
+{
+	struct fake_agent *a = ready_agent(1000);
+	struct job *j = fake_submit(f, "hello", 3, &batch);
+
+	fake_settle(f);
+	fake_read_all(f, a);
+	ck_assert(cluster_stop(&f->cluster, f->now_ms, j, "operator:test"));
+	ck_assert_uint_eq(f->kills, 0);
+	ck_assert_ptr_null(fake_submit(f, "hello", 1, &batch));
+	fake_settle(f);
+	ck_assert_uint_eq(f->kills, 1);
+	ck_assert_int_eq(j->state, JOB_STOPPING);
+	fake_read_all(f, a);
+	fake_settle(f);
+	ck_assert_int_eq(j->state, JOB_STOPPED);
+	ck_assert_uint_eq(j->in_state[CELL_STOPPED], 3);
+	ck_assert_uint_eq(j->stopped_live, 1);
+	ck_assert(!cluster_stop(&f->cluster, f->now_ms, j, "again"));
+	fake_read_all(f, a);
+	ck_assert_ptr_nonnull(fake_submit(f, "hello", 1, &batch));
+	fake_settle(f);
+	ck_assert_ptr_null(strstr(fake_find(f, "/corral/jobs/hello/state")->data, "stopped"));
+	ck_assert_uint_eq(f->launches, 2);
+}
+END_TEST
+
+START_TEST(a_new_leader_adopts_what_agents_report_and_launches_nothing_twice)
+{
+	struct fake_agent *a = ready_agent(2000), *b = ready_agent(2000);
+	struct job *j;
+
+	fake_submit(f, "hello", 4, &retrying);
+	fake_settle(f);
+	fake_read_all(f, a);
+	fake_read_all(f, b);
+	fake_exit(f, a, &a->tasks[0], 0);
+	fake_settle(f);
+	ck_assert_uint_eq(f->launches, 4);
+	fake_elect(f);
+	j = cluster_job(&f->cluster, "hello");
+	ck_assert_uint_eq(j->in_state[CELL_FINISHED], 1);
+	ck_assert_uint_eq(j->in_state[CELL_UNKNOWN], 3);
+	fake_connect(f, a);
+	fake_settle(f);
+	fake_read_all(f, a);
+	ck_assert_uint_eq(j->in_state[CELL_LIVE], 1);
+	ck_assert_uint_eq(f->launches, 4); /* b has not come back yet: its tasks may run */
+	fake_connect(f, b);
+	fake_settle(f);
+	fake_read_all(f, b);
+	ck_assert_uint_eq(j->in_state[CELL_LIVE], 3);
+	ck_assert_uint_eq(f->launches, 4);
+	ck_assert_uint_eq(f->kills, 0);
+	/* A job of the new leader's does not wait for anybody. */
+	fake_exit(f, b, &b->tasks[0], 0);
+	fake_settle(f);
+	ck_assert_uint_eq(j->in_state[CELL_FINISHED], 2);
+}
+END_TEST
+
+START_TEST(an_end_that_nobody_acknowledged_before_the_failover_counts_once)
+{
+	struct fake_agent *a = ready_agent(1000);
+	struct job *j;
+
+	fake_submit(f, "hello", 1, &retrying);
+	fake_settle(f);
+	fake_read_all(f, a);
+	fake_exit(f, a, &a->tasks[0], 0);
+	fake_turn(f);
+	fake_commit(f, _i == 0 ? true : false); /* stored, and the master heard of it or not */
+	fake_elect(f);
+	j = cluster_job(&f->cluster, "hello");
+	fake_connect(f, a);
+	fake_settle(f);
+	fake_read_all(f, a);
+	fake_settle(f);
+	fake_read_all(f, a);
+	ck_assert_int_eq(j->state, JOB_FINISHED);
+	ck_assert_uint_eq(f->launches, 1);
+	ck_assert_uint_eq(a->task_count, 0);
+}
+END_TEST
+
+START_TEST(an_agent_that_stays_away_is_given_up_and_its_tasks_go_elsewhere)
+{
+	struct fake_agent *a = ready_agent(1000), *b;
+	struct job *j = fake_submit(f, "hello", 1, &retrying);
+
+	fake_settle(f);
+	fake_read_all(f, a);
+	fake_cut(f, a);
+	b = ready_agent(1000);
+	f->now_ms += 29000;
+	fake_heartbeat(f, b);
+	fake_settle(f);
+	ck_assert_uint_eq(f->launches, 1);
+	f->now_ms += 2000;
+	fake_turn(f);
+	ck_assert_uint_eq(f->launches, 1); /* marked, and the mark not stored yet */
+	fake_commit(f, true);
+	f->now_ms += 200;
+	fake_settle(f);
+	ck_assert_ptr_nonnull(strstr(fake_find(f, "/corral/registry/agents-0")->data, " unreachable n0\n"));
+	ck_assert_uint_eq(f->launches, 2);
+	fake_read_all(f, b);
+	fake_connect(f, a); /* it comes back: the attempt was replaced and is killed */
+	fake_settle(f);
+	fake_read_all(f, a);
+	ck_assert_uint_ge(f->kills, 1);
+	fake_settle(f);
+	fake_read_all(f, a);
+	ck_assert_uint_eq(a->task_count, 0);
+	ck_assert_uint_eq(j->in_state[CELL_LIVE], 1);
+	ck_assert_uint_eq(f->cluster.books.leased.cpu_milli, 1000);
+}
+END_TEST
+
+START_TEST(an_attempt_that_comes_back_before_it_was_replaced_goes_on)
+{
+	struct fake_agent *a = ready_agent(1000);
+	struct job *j = fake_submit(f, "hello", 1, &retrying);
+
+	fake_settle(f);
+	fake_read_all(f, a);
+	fake_cut(f, a);
+	f->now_ms += 31000;
+	fake_settle(f);
+	ck_assert_int_eq(cluster_agent(&f->cluster, "n0")->state, AGENT_UNREACHABLE);
+	ck_assert_uint_eq(j->in_state[CELL_LIVE], 0);
+	fake_connect(f, a);
+	fake_settle(f);
+	fake_read_all(f, a);
+	ck_assert_uint_eq(j->in_state[CELL_LIVE], 1);
+	ck_assert_uint_eq(f->kills, 0);
+	f->now_ms += 1000;
+	fake_settle(f);
+	ck_assert_uint_eq(f->launches, 1);
+}
+END_TEST
+
+START_TEST(a_launch_that_never_arrived_is_lost_at_registration_and_made_again)
+{
+	struct fake_agent *a = ready_agent(1000);
+	struct job *j = fake_submit(f, "hello", 1, &retrying);
+
+	fake_settle(f);
+	ck_assert_uint_eq(a->inbox_count, 1);
+	fake_cut(f, a); /* unread */
+	fake_connect(f, a);
+	f->now_ms += 200;
+	fake_settle(f);
+	fake_read_all(f, a);
+	ck_assert_uint_eq(j->lost, 1);
+	ck_assert_uint_eq(f->launches, 2);
+	ck_assert_uint_eq(a->tasks[0].key.attempt, 2);
+}
+END_TEST
+
+START_TEST(with_most_agents_silent_none_is_marked_and_otherwise_one_a_minute)
+{
+	struct fake_agent *a[6];
+
+	for (int i = 0; i < 6; i++)
+		a[i] = ready_agent(1000);
+	for (int i = 0; i < 4; i++)
+		fake_cut(f, a[i]);
+	f->now_ms += 120000;
+	fake_heartbeat(f, a[4]);
+	fake_heartbeat(f, a[5]);
+	fake_settle(f);
+	ck_assert(f->cluster.alarm);
+	ck_assert_ptr_null(strstr(fake_find(f, "/corral/registry/agents-0")->data, "unreachable"));
+	fake_connect(f, a[0]);
+	fake_connect(f, a[1]);
+	fake_settle(f);
+	f->now_ms += 1000;
+	fake_settle(f);
+	ck_assert(!f->cluster.alarm);
+	ck_assert_int_eq(cluster_agent(&f->cluster, "n2")->state, AGENT_UNREACHABLE);
+	ck_assert_int_eq(cluster_agent(&f->cluster, "n3")->state, AGENT_SILENT);
+	ck_assert(cluster_mark_unreachable(&f->cluster, cluster_agent(&f->cluster, "n3")));
+	ck_assert(!cluster_mark_unreachable(&f->cluster, cluster_agent(&f->cluster, "n0")));
+	fake_settle(f);
+	ck_assert_int_eq(cluster_agent(&f->cluster, "n3")->state, AGENT_UNREACHABLE);
+}
+END_TEST
+
+START_TEST(constraints_are_kept_in_first_fit_order)
+{
+	struct fake_agent *a = ready_agent(4000), *b = ready_agent(4000);
+	struct job_policy p = batch;
+	struct job *j;
+
+	p.constrained = true;
+	ck_assert_int_eq(cluster_submit(&f->cluster, f->now_ms, "only", 2, &p, strdup("@n1"), "x", 1, "", 1, &j),
+	    SUBMIT_OK);
+	fake_settle(f);
+	ck_assert_uint_eq(a->inbox_count, 0);
+	ck_assert_uint_eq(b->inbox_count, 2);
+}
+END_TEST
+
+START_TEST(a_registration_that_cannot_be_is_refused_with_a_reason)
+{
+	static const char *const reasons[] = {"was the ensemble restored", "offers no cpu", "less than its running tasks"};
+	struct fake_agent *a = ready_agent(1000);
+	Corral__Register *r = malloc(sizeof *r);
+	char error[400] = "";
+
+	fake_submit(f, "hello", 1, &batch);
+	fake_settle(f);
+	fake_read_all(f, a);
+	corral__register__init(r);
+	r->node = strdup("n0");
+	r->boot_id = strdup("b");
+	r->capacity = malloc(sizeof *r->capacity);
+	corral__resources__init(r->capacity);
+	r->capacity->cpu_milli = _i == 1 ? 0 : 500;
+	r->capacity->memory_bytes = MIB;
+	if (_i == 0) {
+		r->highest_term = malloc(sizeof *r->highest_term);
+		corral__term__init(r->highest_term);
+		r->highest_term->era = 2;
+	}
+	r->tasks = malloc(sizeof *r->tasks);
+	r->tasks[0] = malloc(sizeof *r->tasks[0]);
+	corral__task_report__init(r->tasks[0]);
+	r->tasks[0]->key = malloc(sizeof *r->tasks[0]->key);
+	corral__task_key__init(r->tasks[0]->key);
+	r->tasks[0]->key->job = strdup("hello");
+	r->tasks[0]->key->incarnation = a->tasks[0].key.incarnation;
+	r->tasks[0]->key->term = malloc(sizeof *r->tasks[0]->key->term);
+	corral__term__init(r->tasks[0]->key->term);
+	r->tasks[0]->state = CORRAL__TASK_STATE__RUNNING;
+	r->n_tasks = 1;
+	ck_assert_ptr_null(cluster_register(&f->cluster, f->now_ms, "n0", r, NULL, error, sizeof error));
+	ck_assert_msg(strstr(error, reasons[_i]) != NULL, "%s", error);
+}
+END_TEST
+
+START_TEST(ended_jobs_are_kept_up_to_a_bound_and_their_nodes_go_with_them)
+{
+	struct fake_agent *a = ready_agent(1000);
+	char name[32], path[64];
+
+	for (int i = 0; i < CLUSTER_ENDED_MAX + 20; i++) {
+		snprintf(name, sizeof name, "run-%d", i);
+		ck_assert_ptr_nonnull(fake_submit(f, name, 1, &batch));
+		fake_settle(f);
+		fake_read_all(f, a);
+		fake_exit(f, a, &a->tasks[0], 0);
+		fake_settle(f);
+		fake_read_all(f, a);
+	}
+	ck_assert_uint_le(f->cluster.ended_count, CLUSTER_ENDED_MAX + 1);
+	ck_assert_ptr_null(cluster_job(&f->cluster, "run-0"));
+	ck_assert_ptr_null(fake_find(f, "/corral/jobs/run-0"));
+	ck_assert_ptr_null(fake_find(f, "/corral/jobs/run-0/results-0"));
+	snprintf(path, sizeof path, "/corral/jobs/run-%d", CLUSTER_ENDED_MAX + 19);
+	ck_assert_ptr_nonnull(fake_find(f, path));
+}
+END_TEST
+
+START_TEST(records_that_are_damaged_are_refused_and_named)
+{
+	static const char *const bad[] = {"0 finished 1 0 0\n", "0-9 finished 1 0 0 0\n", "2-1 failed 1 0 0 0\n",
+	    "0 dancing 1 0 0 0\n", "0 failed 1 0 0 256\n", "x\n"};
+	static const char state[] = "state=running\nsubmitted_ms=1\nby=me\n";
+	char error[300];
+	struct job *j = cluster_load_job(&f->cluster, "j", 5, 3, &batch, strdup("d"), "t", 1, state,
+	    sizeof state - 1, error, sizeof error);
+
+	ck_assert_ptr_nonnull(j);
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		ck_assert(!cluster_load_results(&f->cluster, j, 0, bad[i], strlen(bad[i]), error, sizeof error));
+	ck_assert(cluster_load_results(&f->cluster, j, 0, "0-1 open 2 1 1 9\n2 failed 1 0 2 9\n", 34, error,
+	    sizeof error));
+	ck_assert_uint_eq(j->cells[1].attempts, 2);
+	ck_assert_uint_eq(j->in_state[CELL_FAILED], 1);
+	ck_assert_ptr_null(cluster_load_job(&f->cluster, "k", 6, 3, &batch, strdup("d"), "t", 1, "state=odd\n", 10,
+	    error, sizeof error));
+	ck_assert(!cluster_load_agents(&f->cluster, 0, "a admitted\n", 11, error, sizeof error));
+	ck_assert(!cluster_load_agents(&f->cluster, 1, "a admitted n\n", 13, error, sizeof error));
+	ck_assert(cluster_load_agents(&f->cluster, 0, "a admitted n\nb unreachable m\n", 29, error, sizeof error));
+	ck_assert_int_eq(cluster_agent(&f->cluster, "m")->state, AGENT_UNREACHABLE);
+}
+END_TEST
+
+Suite *
+unit_suite(void)
+{
+	Suite *s = suite_create("cluster");
+	TCase *t = tcase_create("cluster");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, an_agent_is_welcomed_when_the_registry_has_it_and_not_before);
+	tcase_add_test(t, a_job_is_accepted_stored_launched_and_finished);
+	tcase_add_test(t, an_end_is_acknowledged_only_when_its_outcome_is_stored);
+	tcase_add_test(t, a_failure_is_retried_after_its_pause_and_then_final);
+	tcase_add_test(t, a_service_is_started_again_when_it_exits_and_a_steady_one_for_ever);
+	tcase_add_test(t, stop_kills_what_runs_cancels_what_waits_and_frees_the_name);
+	tcase_add_test(t, a_new_leader_adopts_what_agents_report_and_launches_nothing_twice);
+	tcase_add_loop_test(t, an_end_that_nobody_acknowledged_before_the_failover_counts_once, 0, 2);
+	tcase_add_test(t, an_agent_that_stays_away_is_given_up_and_its_tasks_go_elsewhere);
+	tcase_add_test(t, an_attempt_that_comes_back_before_it_was_replaced_goes_on);
+	tcase_add_test(t, a_launch_that_never_arrived_is_lost_at_registration_and_made_again);
+	tcase_add_test(t, with_most_agents_silent_none_is_marked_and_otherwise_one_a_minute);
+	tcase_add_test(t, constraints_are_kept_in_first_fit_order);
+	tcase_add_loop_test(t, a_registration_that_cannot_be_is_refused_with_a_reason, 0, 3);
+	tcase_add_test(t, ended_jobs_are_kept_up_to_a_bound_and_their_nodes_go_with_them);
+	tcase_add_test(t, records_that_are_damaged_are_refused_and_named);
+	suite_add_tcase(s, t);
+	return s;
+}
