@@ -28,6 +28,7 @@ struct zk {
 	struct zk_hosts hosts;
 	size_t next;  /* the host to try next */
 	size_t tried; /* hosts tried in vain since the last session or pause */
+	size_t failures; /* since the last session was up */
 	uint64_t backoff_ms;
 	struct link_limits limits;
 	struct link *link; /* NULL between attempts */
@@ -78,6 +79,7 @@ zk_lost(struct zk *z, const char *why)
 	snprintf(z->why, sizeof z->why, "%s: %s", z->server, why);
 	z->link = NULL;
 	z->up = false;
+	z->failures++;
 	zk_session_down(z->session);
 	zk_schedule_retry(z);
 }
@@ -163,7 +165,7 @@ static void
 zk_tell_state(struct zk *z, enum zk_state state)
 {
 	if (state == ZK_CONNECTED) {
-		z->tried = 0;
+		z->tried = z->failures = 0;
 		z->backoff_ms = BACKOFF_MS_MIN;
 	}
 	if (!z->freed && z->give_up_ms == UINT64_MAX && z->on_state != NULL)
@@ -396,6 +398,18 @@ const char *
 zk_why(const struct zk *z)
 {
 	return z->why;
+}
+
+size_t
+zk_failures(const struct zk *z)
+{
+	return z->failures;
+}
+
+size_t
+zk_host_count(const struct zk *z)
+{
+	return z->hosts.count;
 }
 
 size_t

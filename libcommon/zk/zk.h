@@ -57,6 +57,8 @@ int64_t zk_session_id(const struct zk *z);	  /* 0 before the first connection */
 uint32_t zk_session_timeout_ms(const struct zk *z); /* as negotiated; before that as asked for */
 const char *zk_server(const struct zk *z);	  /* "HOST:PORT" that is or was tried last */
 const char *zk_why(const struct zk *z);		  /* why the last connection failed; "" if none did */
+size_t zk_failures(const struct zk *z);		  /* hosts that failed since the last session was up */
+size_t zk_host_count(const struct zk *z);
 size_t zk_outstanding(const struct zk *z);	  /* requests that have not completed */
 
 /*

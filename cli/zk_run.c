@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/zk_run.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "libcommon/base/str.h"
+
+#define HOSTS_BYTES_MAX 8192
+#define HOSTS_HERE "127.0.0.1:2181"
+#define ERROR_BYTES_MAX 1024
+
+static void
+run_out_of_time(void *arg)
+{
+	struct zk_run *run = arg;
+
+	run->out_of_time = true;
+	loop_stop(run->loop, 0);
+}
+
+/* Waiting is over when the state is final, or when each host has refused before any took us. */
+static bool
+run_is_lost(const struct zk_run *run)
+{
+	enum zk_state state = zk_state(run->zk);
+
+	if (state == ZK_CONNECTING)
+		return zk_failures(run->zk) >= zk_host_count(run->zk);
+	return state == ZK_EXPIRED || state == ZK_AUTH_FAILED;
+}
+
+struct run_wait {
+	struct zk_run *run;
+	bool (*done)(void *arg);
+	void *arg;
+};
+
+static void
+run_after_turn(void *arg)
+{
+	struct run_wait *wait = arg;
+
+	if (wait->done(wait->arg) || run_is_lost(wait->run))
+		loop_stop(wait->run->loop, 0);
+}
+
+static void
+run_on_signal(void *arg, int signo)
+{
+	struct zk_run *run = arg;
+
+	run->signo = signo;
+	loop_stop(run->loop, 0);
+}
+
+void
+zk_run_until(struct zk_run *run, bool (*done)(void *arg), void *arg)
+{
+	struct run_wait wait = {run, done, arg};
+
+	if (run->signo == 0 && !done(arg) && !run_is_lost(run))
+		loop_run(run->loop, run_after_turn, &wait);
+}
+
+static bool
+run_answered(void *arg)
+{
+	const struct zk_run *run = arg;
+
+	return run->answered || run->out_of_time;
+}
+
+static bool
+run_connected(void *arg)
+{
+	const struct zk_run *run = arg;
+
+	return zk_state(run->zk) == ZK_CONNECTED || run->out_of_time;
+}
+
+static void
+run_limit(struct zk_run *run)
+{
+	run->out_of_time = !timer_set(&run->limit, clock_boot_ms() + run->options->timeout_ms);
+}
+
+static int
+run_authenticate(struct zk_run *run)
+{
+	const struct option_texts *auths = &run->options->auths;
+
+	for (size_t i = 0; i < auths->count; i++) {
+		const char *colon = strchr(auths->items[i], ':');
+		char scheme[64];
+		int rc = ZK_BADARGUMENTS;
+
+		if (colon != NULL && (size_t)(colon - auths->items[i]) < sizeof scheme) {
+			memcpy(scheme, auths->items[i], (size_t)(colon - auths->items[i]));
+			scheme[colon - auths->items[i]] = '\0';
+			rc = zk_add_auth(run->zk, scheme, colon + 1, strlen(colon + 1));
+		}
+		if (rc != ZK_OK) {
+			fprintf(stderr, "zk: --auth: write SCHEME:DATA, as digest:USER:PASSWORD\n");
+			return EX_USAGE;
+		}
+	}
+	return 0;
+}
+
+/* The servers and the way to them: option, environment, corral.conf, this machine. */
+struct run_target {
+	char hosts[HOSTS_BYTES_MAX];
+	bool tls;
+};
+
+static bool
+target_from_conf(struct run_target *target, const struct corral_conf *conf)
+{
+	const struct conf_list *ensemble = &conf->cluster.ensemble;
+	struct buf b;
+	bool ok;
+
+	buf_init(&b, sizeof target->hosts - 1);
+	for (size_t i = 0; i < ensemble->count; i++)
+		buf_printf(&b, "%s%s", i > 0 ? "," : "", ensemble->items[i]);
+	ok = buf_text(&b) != NULL && str_copy(target->hosts, sizeof target->hosts, (const char *)b.data);
+	target->tls = conf->cluster.ensemble_tls;
+	buf_fini(&b);
+	return ok;
+}
+
+static bool
+target_find(struct run_target *target, const struct zk_options *options, const struct corral_conf *conf)
+{
+	const char *hosts = options->hosts != NULL ? options->hosts : getenv("ZK_HOSTS");
+
+	if (hosts == NULL && conf->cluster.ensemble.count > 0)
+		return target_from_conf(target, conf);
+	target->tls = options->client.ca != NULL || getenv("CORRAL_TLS_CA") != NULL;
+	return str_copy(target->hosts, sizeof target->hosts, hosts != NULL ? hosts : HOSTS_HERE);
+}
+
+static int
+run_begin(struct zk_run *run, const struct corral_conf *conf)
+{
+	const struct tls_files files = {conf->client.ca, conf->client.cert, conf->client.key};
+	char error[ERROR_BYTES_MAX];
+	struct run_target target;
+
+	if (!target_find(&target, run->options, conf)) {
+		fprintf(stderr, "zk: the list of hosts is too long\n");
+		return EX_USAGE;
+	}
+	if (target.tls) {
+		run->tls = tls_new(&files, true, error, sizeof error);
+		if (run->tls == NULL) {
+			fprintf(stderr, "zk: %s\n", error);
+			return EX_CONFIG;
+		}
+	}
+	run->zk = zk_new(run->loop, target.hosts, run->tls, ZK_TIMEOUT_MS_DEFAULT, NULL, NULL, error, sizeof error);
+	if (run->zk == NULL) {
+		fprintf(stderr, "zk: %s\n", error);
+		return EX_USAGE;
+	}
+	return run_authenticate(run);
+}
+
+static int
+run_connect(struct zk_run *run)
+{
+	run_limit(run);
+	zk_run_until(run, run_connected, run);
+	timer_cancel(&run->limit);
+	if (zk_state(run->zk) == ZK_CONNECTED)
+		return 0;
+	if (run->signo != 0)
+		return 128 + run->signo;
+	if (zk_state(run->zk) == ZK_AUTH_FAILED) {
+		fprintf(stderr, "zk: %s\n", zk_why(run->zk));
+		return EX_NOPERM;
+	}
+	fprintf(stderr, "zk: cannot reach a server: %s (--hosts and ZK_HOSTS say where they are)\n",
+	    zk_why(run->zk)[0] != '\0' ? zk_why(run->zk) : zk_server(run->zk));
+	return EX_UNAVAILABLE;
+}
+
+int
+zk_run_open(struct zk_run *run, const struct zk_options *options)
+{
+	struct corral_conf conf;
+	struct faults faults;
+	int status = EX_CONFIG;
+
+	*run = (struct zk_run){.options = options, .loop = loop_new()};
+	if (run->loop == NULL || !loop_on_signal(run->loop, SIGINT, run_on_signal, run) ||
+	    !loop_on_signal(run->loop, SIGTERM, run_on_signal, run)) {
+		perror("zk: event loop");
+		return EX_OSERR;
+	}
+	timer_init(&run->limit, run->loop, run_out_of_time, run);
+	faults_init(&faults);
+	if (client_conf_load(&conf, &options->client, &faults))
+		status = run_begin(run, &conf);
+	else
+		fprintf(stderr, "%s\n", faults_text(&faults));
+	corral_conf_fini(&conf);
+	faults_fini(&faults);
+	return status != 0 ? status : run_connect(run);
+}
+
+static void
+run_closed(void *arg)
+{
+	struct zk_run *run = arg;
+
+	run->zk = NULL;
+	loop_stop(run->loop, 0);
+}
+
+void
+zk_run_close(struct zk_run *run)
+{
+	if (run->zk != NULL && zk_state(run->zk) == ZK_CONNECTED) {
+		zk_close(run->zk, run_closed, run);
+		loop_run(run->loop, NULL, NULL);
+	}
+	zk_free(run->zk);
+	tls_unref(run->tls);
+	if (run->loop != NULL)
+		loop_free(run->loop);
+}
+
+static void
+run_on_answer(void *arg, const struct zk_result *result)
+{
+	struct zk_run *run = arg;
+
+	run->answered = true;
+	run->rc = result->rc;
+	if (result->rc == ZK_OK && run->answer != NULL)
+		run->answer(run, result, run->answer_arg);
+}
+
+/* Hand a request of any type to the client. */
+static int
+run_submit(struct zk_run *run, const struct zk_op *op)
+{
+	switch (op->type) {
+	case ZK_OP_CREATE2:
+		return zk_create(run->zk, op->path, op->data, op->size, op->acls, op->acl_count, op->flags,
+		    run_on_answer, run);
+	case ZK_OP_DELETE:
+		return zk_delete(run->zk, op->path, op->version, run_on_answer, run);
+	case ZK_OP_EXISTS:
+		return zk_exists(run->zk, op->path, NULL, run_on_answer, run);
+	case ZK_OP_GET:
+		return zk_get(run->zk, op->path, NULL, run_on_answer, run);
+	case ZK_OP_SET:
+		return zk_set(run->zk, op->path, op->data, op->size, op->version, run_on_answer, run);
+	case ZK_OP_CHILDREN:
+		return zk_children(run->zk, op->path, NULL, run_on_answer, run);
+	case ZK_OP_GET_ACL:
+		return zk_get_acl(run->zk, op->path, run_on_answer, run);
+	case ZK_OP_SET_ACL:
+		return zk_set_acl(run->zk, op->path, op->acls, op->acl_count, op->version, run_on_answer, run);
+	case ZK_OP_SYNC:
+		return zk_sync(run->zk, op->path, run_on_answer, run);
+	default:
+		return ZK_UNIMPLEMENTED;
+	}
+}
+
+int
+zk_run_request(struct zk_run *run, const struct zk_op *op, zk_run_answer *answer, void *arg)
+{
+	int rc;
+
+	run->answer = answer;
+	run->answer_arg = arg;
+	run->answered = false;
+	rc = run_submit(run, op);
+	if (rc != ZK_OK)
+		return rc;
+	run_limit(run);
+	zk_run_until(run, run_answered, run);
+	timer_cancel(&run->limit);
+	return run->answered ? run->rc : ZK_OPERATIONTIMEOUT;
+}
+
+static int
+exit_status(int rc)
+{
+	switch (rc) {
+	case ZK_OK:
+		return EX_OK;
+	case ZK_BADARGUMENTS:
+	case ZK_INVALIDACL:
+		return EX_USAGE;
+	case ZK_TOOLARGE:
+		return EX_DATAERR;
+	case ZK_UNIMPLEMENTED:
+		return EX_UNAVAILABLE;
+	case ZK_CONNECTIONLOSS:
+	case ZK_OPERATIONTIMEOUT:
+	case ZK_SESSIONEXPIRED:
+	case ZK_SESSIONMOVED:
+	case ZK_OVERLOADED:
+	case ZK_THROTTLEDOP:
+		return EX_TEMPFAIL;
+	case ZK_MARSHALLINGERROR:
+	case ZK_PROTOCOL:
+		return EX_PROTOCOL;
+	case ZK_NOAUTH:
+	case ZK_AUTHFAILED:
+		return EX_NOPERM;
+	case ZK_SYSTEMERROR:
+	case ZK_NOMEMORY:
+		return EX_SOFTWARE;
+	default:
+		return 1; /* the node is not as the command wants it */
+	}
+}
+
+int
+zk_run_fail(const struct zk_run *run, const char *path, int rc)
+{
+	const char *fault = rc == ZK_BADARGUMENTS ? zk_path_fault(path) : NULL;
+
+	if (run->signo != 0)
+		return 128 + run->signo;
+	if (rc == ZK_OK)
+		return 0;
+	if (fault != NULL)
+		fprintf(stderr, "zk: %s: not a path: %s\n", path, fault);
+	else if (rc == ZK_OPERATIONTIMEOUT)
+		fprintf(stderr, "zk: %s: no answer from %s in time (--timeout says how long to wait)\n", path,
+		    zk_server(run->zk));
+	else if (rc == ZK_NOTEMPTY)
+		fprintf(stderr, "zk: %s: node has children (-r removes them too)\n", path);
+	else if (zk_rc_name(rc)[0] == 'U' && strcmp(zk_rc_name(rc), "UNKNOWN") == 0)
+		fprintf(stderr, "zk: %s: the server answered with the unknown code %d\n", path, rc);
+	else
+		fprintf(stderr, "zk: %s: %s\n", path, zk_rc_text(rc));
+	return exit_status(rc);
+}
