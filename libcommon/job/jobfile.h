@@ -18,9 +18,13 @@
 #define JOBFILE_COUNT_MAX 1000000u
 #define JOBFILE_WORDS_MAX 1024 /* of a command, of an environment */
 #define JOBFILE_CONSTRAINTS_MAX 32
+#define JOBFILE_PRE_MAX 32
 
 #define JOBFILE_CPU_DEFAULT_MILLI 1000u
 #define JOBFILE_MEMORY_DEFAULT (UINT64_C(256) << 20)
+#define JOBFILE_TIME_MAX_MS UINT64_C(3155760000000) /* a hundred years; "infinity" where it means "never" */
+#define JOBFILE_RETRIES_UNLIMITED UINT32_MAX
+#define JOBFILE_SCRIPT_MAX (128u * 1024 - 1) /* bytes of a script: Linux' limit for one argument */
 
 enum jobfile_type { JOBFILE_BATCH, JOBFILE_SERVICE };
 enum jobfile_restart { JOBFILE_RESTART_NO, JOBFILE_RESTART_ON_FAILURE, JOBFILE_RESTART_ALWAYS };
@@ -63,9 +67,9 @@ struct jobfile {
 	struct jobfile_words environment; /* NAME=value, specifiers still in it */
 	enum jobfile_restart restart;	  /* by default: no for a batch, always for a service */
 	uint64_t restart_ms;		  /* pause before a retry */
-	uint32_t retries_max;		  /* StartLimitBurst=: retries after a failure, per task; 0: none */
+	uint32_t retries_max;		  /* StartLimitBurst=: retries per task; 5 for a batch, no limit for a service */
 	int kill_signal;
-	uint64_t timeout_stop_ms; /* AMOUNT_TIME_FOREVER: no limit */
+	uint64_t timeout_stop_ms; /* at most JOBFILE_TIME_MAX_MS */
 
 	uint64_t cpu_milli, memory_bytes, disk_bytes;
 	uint64_t memory_max_bytes; /* 0: memory_bytes */

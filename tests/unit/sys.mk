@@ -10,3 +10,10 @@ tests_unit_ini_test_LDADD = $(UNIT_LIBS) libsys.a libbase.a $(INIH_LIBS)
 tests_unit_conf_test_SOURCES = tests/unit/conf_test.c
 tests_unit_conf_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_conf_test_LDADD = $(UNIT_LIBS) libsys.a libbase.a $(INIH_LIBS)
+job_units = tests/unit/jobfile_test
+check_PROGRAMS += $(job_units)
+TESTS += $(job_units)
+
+tests_unit_jobfile_test_SOURCES = tests/unit/jobfile_test.c
+tests_unit_jobfile_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_jobfile_test_LDADD = $(UNIT_LIBS) libjob.a libproto.a libsys.a libbase.a $(PROTOBUF_C_LIBS) $(INIH_LIBS)
