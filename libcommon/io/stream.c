@@ -122,15 +122,16 @@ static void
 stream_check_idle(struct stream *s)
 {
 	uint64_t now = loop_now_ms(s->loop);
-	uint64_t oldest = s->paused ? now : s->input_ms;
+	uint64_t heard_ms = s->paused ? now : s->input_ms; /* while paused the silence is ours */
+	uint64_t taken_ms = stream_output_bytes(s) > 0 ? s->output_ms : now;
+	uint64_t oldest = heard_ms < taken_ms ? heard_ms : taken_ms;
 
-	if (stream_output_bytes(s) > 0 && s->output_ms < oldest)
-		oldest = s->output_ms;
 	if (oldest + s->limits.idle_ms > now)
 		stream_set_deadline(s, oldest + s->limits.idle_ms);
+	else if (taken_ms + s->limits.idle_ms <= now)
+		stream_fail(s, "the peer takes nothing of what was sent");
 	else
-		stream_fail(s, oldest != s->output_ms ? "nothing received for too long"
-						     : "the peer takes nothing of what was sent");
+		stream_fail(s, "nothing received for too long");
 }
 
 static void
@@ -511,7 +512,7 @@ stream_pause(struct stream *s, bool paused)
 		bufferevent_disable(s->bev, EV_READ);
 	} else {
 		bufferevent_enable(s->bev, EV_READ);
-		s->input_ms = loop_now_ms(s->loop); /* the silence was ours */
+		s->input_ms = loop_now_ms(s->loop);
 		stream_input_again(s);
 	}
 }

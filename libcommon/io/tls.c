@@ -52,7 +52,7 @@ tls_fail(char *error, size_t size, const char *fmt, ...)
 void
 tls_error_text(char *to, size_t size)
 {
-	unsigned long e = ERR_peek_last_error();
+	unsigned long e = ERR_peek_error(); /* the first: the others say what came of it */
 	const char *reason = ERR_reason_error_string(e);
 
 	if (e == 0)

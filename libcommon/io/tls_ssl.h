@@ -31,7 +31,7 @@ void tls_peer_read(SSL *ssl, struct tls_peer *peer);
 /* The same for any certificate. */
 void tls_peer_of_cert(X509 *cert, struct tls_peer *peer);
 
-/* OpenSSL's last error as text for a log, and its queue emptied. */
+/* OpenSSL's first queued error as text for a log, and its queue emptied. */
 void tls_error_text(char *to, size_t size);
 
 /* Why a handshake failed: what was wrong with the peer's certificate, or the error (of ERR_get_error()). */

@@ -1,212 +1,397 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Frames, bounds and ends of links, and the dialer, over real sockets without TLS. */
 #include "libcommon/io/link.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/lib/net.h"
 #include "tests/lib/unit.h"
 
-/* Long enough for a loaded machine; no test waits for it unless it fails. */
-#define DEADLINE_MS 20000
-
-/* What one end of a link has seen. */
-struct end {
-	struct link *link;
-	int ups, downs, writables;
-	size_t frames;
-	size_t last_size;
-	char last[256];
-	char why[256];
-};
-
-static struct loop *loop;
-static struct end client, server;
-static struct listener *listener;
-static char address[32];
-static struct timer deadline;
-
-static const struct link_limits limits = {
-	.frame_bytes_max = 1 << 20,
-	.queue_bytes_max = 4 << 20,
-	.handshake_ms = DEADLINE_MS,
-	.idle_ms = 0,
-};
+/* The other end of net_server.link, for bytes that no link would send. */
+static int raw = -1;
 
 static void
-end_up(void *arg, struct link *l)
+adopt_with(const struct link_limits *limits)
 {
-	struct end *e = arg;
+	int fds[2];
 
-	e->link = l;
-	e->ups++;
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	raw = fds[0];
+	net_server.link = link_adopt(net_loop, fds[1], NULL, true, limits, &net_ops, &net_server);
+	ck_assert_ptr_nonnull(net_server.link);
+	net_wait(&net_server.ups, 1);
 }
 
 static void
-end_frame(void *arg, struct link *l, const uint8_t *bytes, size_t size)
+raw_write(const void *bytes, size_t size)
 {
-	struct end *e = arg;
-
-	(void)l;
-	e->frames++;
-	e->last_size = size;
-	snprintf(e->last, sizeof e->last, "%.*s", (int)size, (const char *)bytes);
-}
-
-static void
-end_writable(void *arg, struct link *l)
-{
-	struct end *e = arg;
-
-	(void)l;
-	e->writables++;
-}
-
-static void
-end_down(void *arg, struct link *l, const char *why)
-{
-	struct end *e = arg;
-
-	(void)l;
-	e->downs++;
-	e->link = NULL;
-	snprintf(e->why, sizeof e->why, "%s", why);
-}
-
-static const struct link_ops end_ops = {
-	.up = end_up,
-	.frame = end_frame,
-	.writable = end_writable,
-	.down = end_down,
-};
-
-static void
-too_late(void *arg)
-{
-	(void)arg;
-	ck_abort_msg("nothing came of it: client up %d down %d (%s), server up %d down %d (%s)",
-	    client.ups, client.downs, client.why, server.ups, server.downs, server.why);
-}
-
-/* Turn the loop until *flag is at least `least`. */
-struct wait {
-	const int *flag;
-	int least;
-};
-
-static void
-check_wait(void *arg)
-{
-	const struct wait *w = arg;
-
-	if (*w->flag >= w->least)
-		loop_stop(loop, 0);
-}
-
-static void
-wait_for(const int *flag, int least)
-{
-	struct wait w = {flag, least};
-
-	if (*flag < least)
-		loop_run(loop, check_wait, &w);
-}
-
-static void
-accepted(void *arg, struct link *l)
-{
-	(void)arg;
-	server.link = l;
-	link_set_arg(l, &end_ops, &server);
-}
-
-static void
-setup(void)
-{
-	loop = loop_new();
-	ck_assert_ptr_nonnull(loop);
-	timer_init(&deadline, loop, too_late, NULL);
-	ck_assert(timer_set(&deadline, clock_boot_ms() + DEADLINE_MS));
+	ck_assert_int_eq(write(raw, bytes, size), (ssize_t)size);
 }
 
 static void
 teardown(void)
 {
-	if (client.link != NULL)
-		link_abort(client.link);
-	if (server.link != NULL)
-		link_abort(server.link);
-	listener_close(listener);
-	timer_cancel(&deadline);
-	loop_free(loop);
+	net_teardown();
+	if (raw >= 0)
+		close(raw);
 }
 
-static void
-listen_on_loopback(struct tls *tls, const struct link_limits *l)
+START_TEST(a_frame_goes_each_way_and_closing_sends_what_is_queued)
 {
-	char error[256];
-
-	listener = listener_open(loop, "127.0.0.1:0", tls, l, 8, accepted, NULL, error, sizeof error);
-	ck_assert_msg(listener != NULL, "%s", error);
-	snprintf(address, sizeof address, "127.0.0.1:%u", listener_port(listener));
-}
-
-static void
-connect_client(struct tls *tls, const struct link_limits *l)
-{
-	client.link = link_connect(loop, address, tls, NULL, l, &end_ops, &client);
-	ck_assert_ptr_nonnull(client.link);
-}
-
-START_TEST(a_frame_goes_each_way)
-{
-	int *frames = &(int){0};
-
-	(void)frames;
-	listen_on_loopback(NULL, &limits);
-	connect_client(NULL, &limits);
-	wait_for(&client.ups, 1);
-	wait_for(&server.ups, 1);
-	ck_assert(link_send(client.link, "hello", 5));
-	link_close(client.link);
-	client.link = NULL;
-	wait_for(&server.downs, 1);
-	ck_assert_str_eq(server.last, "hello");
-	ck_assert_str_eq(server.why, "closed by the peer");
+	net_listen(NULL, &net_limits);
+	net_connect_up(NULL, &net_limits);
+	ck_assert(link_send(net_client.link, "hello", 5));
+	net_wait(&net_server.frames, 1);
+	ck_assert_str_eq(net_server.last, "hello");
+	ck_assert_str_eq(link_peer_address(net_client.link), net_address);
+	ck_assert(link_send2(net_server.link, "good ", 5, "bye", 3));
+	link_close(net_server.link);
+	net_server.link = NULL;
+	net_wait(&net_client.downs, 1);
+	ck_assert_str_eq(net_client.last, "good bye");
+	ck_assert_str_eq(net_client.why, "closed by the peer");
 }
 END_TEST
 
-static const uint8_t psk[TLS_PSK_BYTES] = {1, 2, 3, 4};
-
-static bool
-find_key(void *arg, const char *identity, uint8_t key[TLS_PSK_BYTES])
+START_TEST(a_large_queue_is_sent_whole_before_the_close)
 {
-	(void)arg;
-	if (strcmp(identity, "attempt-1") != 0)
-		return false;
-	memcpy(key, psk, TLS_PSK_BYTES);
-	return true;
+	char *frame = calloc(1, net_limits.frame_bytes_max);
+
+	net_listen(NULL, &net_limits);
+	net_connect_up(NULL, &net_limits);
+	for (int i = 0; i < 3; i++)
+		ck_assert(link_send(net_server.link, frame, net_limits.frame_bytes_max));
+	link_close(net_server.link);
+	net_server.link = NULL;
+	net_wait(&net_client.downs, 1);
+	ck_assert_int_eq(net_client.frames, 3);
+	ck_assert_uint_eq(net_client.last_size, net_limits.frame_bytes_max);
+	free(frame);
+}
+END_TEST
+
+START_TEST(a_frame_in_single_bytes_is_put_together_and_an_empty_frame_is_one)
+{
+	const char bytes[] = "\0\0\0\3abc\0\0\0\0";
+
+	adopt_with(&net_limits);
+	for (size_t i = 0; i < sizeof bytes - 1; i++)
+		raw_write(bytes + i, 1);
+	net_wait(&net_server.frames, 2);
+	ck_assert_uint_eq(net_server.last_size, 0);
+}
+END_TEST
+
+START_TEST(a_frame_announced_larger_than_the_limit_ends_the_link)
+{
+	const uint8_t two_gigabytes[] = {0x7f, 0xff, 0xff, 0xff};
+
+	adopt_with(&net_limits);
+	raw_write(two_gigabytes, sizeof two_gigabytes);
+	net_wait(&net_server.downs, 1);
+	ck_assert_ptr_nonnull(strstr(net_server.why, "larger than the limit"));
+	ck_assert_int_eq(net_server.frames, 0);
+}
+END_TEST
+
+START_TEST(a_frame_of_the_limit_is_taken_and_one_byte_more_is_not)
+{
+	struct link_limits limits = net_limits;
+
+	limits.frame_bytes_max = 8;
+	adopt_with(&limits);
+	ck_assert(!link_send(net_server.link, "123456789", 9));
+	raw_write("\0\0\0\010" "12345678", 12);
+	net_wait(&net_server.frames, 1);
+	raw_write("\0\0\0\011" "123456789", 13);
+	net_wait(&net_server.downs, 1);
+	ck_assert_int_eq(net_server.frames, 1);
+}
+END_TEST
+
+START_TEST(a_truncated_frame_is_not_handed_on)
+{
+	adopt_with(&net_limits);
+	raw_write("\0\0\0\5ab", 6);
+	close(raw);
+	raw = -1;
+	net_wait(&net_server.downs, 1);
+	ck_assert_int_eq(net_server.frames, 0);
+	ck_assert_str_eq(net_server.why, "closed by the peer");
+}
+END_TEST
+
+/* Queue frames until no more is taken; returns how many. */
+static int
+fill(struct link *l, size_t frame_bytes)
+{
+	static const char zeros[4096];
+	int sent = 0;
+
+	while (link_send(l, zeros, frame_bytes)) {
+		sent++;
+		ck_assert_int_lt(sent, 100000);
+	}
+	return sent;
 }
 
-START_TEST(a_preshared_key_opens_a_link_and_names_its_peer)
+START_TEST(a_full_queue_refuses_and_says_when_it_has_drained)
 {
-	struct tls *c = tls_new_psk_client("attempt-1", psk), *s = tls_new_psk_server(find_key, NULL);
+	struct link_limits limits = net_limits;
+	int sent;
 
-	listen_on_loopback(s, &limits);
-	connect_client(c, &limits);
-	wait_for(&client.ups, 1);
-	wait_for(&server.ups, 1);
-	ck_assert_str_eq(link_peer(server.link)->psk_identity, "attempt-1");
-	ck_assert_int_eq(link_peer(server.link)->role, TLS_ROLE_NONE);
-	ck_assert(link_send2(server.link, "hel", 3, "lo", 2));
-	link_close(server.link);
-	server.link = NULL;
-	wait_for(&client.downs, 1);
-	ck_assert_str_eq(client.why, "closed by the peer");
-	ck_assert_str_eq(client.last, "hello");
-	tls_unref(c);
-	tls_unref(s);
+	limits.queue_bytes_max = 64 << 10;
+	net_listen(NULL, &limits);
+	net_connect_up(NULL, &limits);
+	sent = fill(net_client.link, 4096);
+	ck_assert_int_eq(sent, (64 << 10) / (4096 + 4));
+	ck_assert_uint_le(link_queued_bytes(net_client.link), limits.queue_bytes_max);
+	ck_assert_int_eq(net_client.writables, 0);
+	net_wait(&net_client.writables, 1);
+	ck_assert_uint_le(link_queued_bytes(net_client.link), limits.queue_bytes_max / 2);
+	ck_assert(link_send(net_client.link, "x", 1));
+	net_wait(&net_server.frames, sent + 1);
+}
+END_TEST
+
+/* Talk on, but never listen. */
+static void
+raw_talk(void *arg)
+{
+	(void)arg;
+	if (net_server.downs > 0)
+		loop_stop(net_loop, 0);
+	else
+		raw_write("\0\0\0\0", 4);
+}
+
+START_TEST(a_peer_that_never_reads_costs_a_queue_and_then_its_link)
+{
+	struct link_limits limits = net_limits;
+
+	limits.queue_bytes_max = 1 << 20;
+	limits.idle_ms = 50;
+	adopt_with(&limits);
+	fill(net_server.link, 4096);
+	loop_run(net_loop, raw_talk, NULL);
+	ck_assert_int_gt(net_server.frames, 0);
+	ck_assert_str_eq(net_server.why, "the peer takes nothing of what was sent");
+}
+END_TEST
+
+START_TEST(a_paused_link_reads_nothing_until_it_is_resumed)
+{
+	net_listen(NULL, &net_limits);
+	net_connect_up(NULL, &net_limits);
+	link_pause(net_server.link, true);
+	ck_assert(link_send(net_client.link, "one", 3));
+	ck_assert(link_send(net_server.link, "two", 3));
+	net_wait(&net_client.frames, 1);
+	ck_assert_int_eq(net_server.frames, 0);
+	link_pause(net_server.link, false);
+	net_wait(&net_server.frames, 1);
+}
+END_TEST
+
+static void
+pause_after_frame(void *arg, struct link *l, const uint8_t *bytes, size_t size)
+{
+	net_ops.frame(arg, l, bytes, size);
+	link_pause(l, true);
+}
+
+START_TEST(a_link_paused_by_a_frame_keeps_the_next_one_back)
+{
+	struct link_ops ops = net_ops;
+
+	ops.frame = pause_after_frame;
+	adopt_with(&net_limits);
+	link_set_arg(net_server.link, &ops, &net_server);
+	raw_write("\0\0\0\1a\0\0\0\1b", 10);
+	net_wait(&net_server.frames, 1);
+	ck_assert_str_eq(net_server.last, "a");
+	link_pause(net_server.link, false);
+	net_wait(&net_server.frames, 2);
+	ck_assert_str_eq(net_server.last, "b");
+}
+END_TEST
+
+static void
+abort_in_frame(void *arg, struct link *l, const uint8_t *bytes, size_t size)
+{
+	net_ops.frame(arg, l, bytes, size);
+	net_server.link = NULL;
+	link_abort(l);
+	loop_stop(net_loop, 0);
+}
+
+START_TEST(a_link_aborted_in_its_own_callback_hands_on_nothing_more)
+{
+	struct link_ops ops = net_ops;
+
+	ops.frame = abort_in_frame;
+	adopt_with(&net_limits);
+	link_set_arg(net_server.link, &ops, &net_server);
+	raw_write("\0\0\0\1a\0\0\0\1b", 10);
+	loop_run(net_loop, NULL, NULL);
+	ck_assert_int_eq(net_server.frames, 1);
+	ck_assert_int_eq(net_server.downs, 0);
+}
+END_TEST
+
+START_TEST(silence_longer_than_the_limit_ends_the_link)
+{
+	struct link_limits limits = net_limits;
+
+	limits.idle_ms = 20;
+	adopt_with(&limits);
+	net_wait(&net_server.downs, 1);
+	ck_assert_str_eq(net_server.why, "nothing received for too long");
+}
+END_TEST
+
+static const uint8_t psk[TLS_PSK_BYTES] = {1};
+
+START_TEST(a_peer_that_does_not_shake_hands_in_time_is_dropped)
+{
+	struct link_limits limits = net_limits;
+	struct tls *tls = tls_new_psk_client("x", psk);
+	int fds[2];
+
+	limits.handshake_ms = 20;
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	raw = fds[0];
+	net_client.link = link_adopt(net_loop, fds[1], tls, false, &limits, &net_ops, &net_client);
+	net_wait(&net_client.downs, 1);
+	ck_assert_int_eq(net_client.ups, 0);
+	ck_assert_str_eq(net_client.why, "no TLS handshake within the time limit");
+	tls_unref(tls);
+}
+END_TEST
+
+START_TEST(nobody_listening_and_malformed_addresses_are_reported_not_returned)
+{
+	static const char *const bad[] = {"127.0.0.1", "127.0.0.1:99999", ":80", "::1:80", "/nowhere/at/all"};
+
+	net_listen(NULL, &net_limits);
+	listener_close(net_listener);
+	net_listener = NULL;
+	net_connect(NULL, &net_limits);
+	ck_assert_int_eq(net_client.downs, 0);
+	net_wait(&net_client.downs, 1);
+	ck_assert_str_eq(net_client.why, "cannot connect: Connection refused");
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		snprintf(net_address, sizeof net_address, "%s", bad[i]);
+		net_connect(NULL, &net_limits);
+		net_wait(&net_client.downs, (int)i + 2);
+		ck_assert_int_eq(net_client.ups, 0);
+	}
+}
+END_TEST
+
+START_TEST(a_name_is_looked_up_in_the_hosts_file)
+{
+	net_listen(NULL, &net_limits);
+	snprintf(net_address, sizeof net_address, "localhost:%u", listener_port(net_listener));
+	net_connect_up(NULL, &net_limits);
+}
+END_TEST
+
+START_TEST(a_unix_socket_tells_who_connects_and_a_stale_one_is_replaced)
+{
+	char path[64], error[256];
+	uid_t uid;
+	pid_t pid;
+	struct stat st;
+
+	net_listen(NULL, &net_limits);
+	snprintf(path, sizeof path, "%.48s/socket", unit_tmpdir());
+	for (int round = 0; round < 2; round++) {
+		struct listener *l = listener_open(net_loop, path, NULL, &net_limits, 1, NULL, NULL, error,
+		    sizeof error);
+
+		ck_assert_msg(l != NULL, "%s", error);
+		ck_assert_int_eq(stat(path, &st), 0);
+		ck_assert_uint_eq(st.st_mode & 07777, 0600);
+		/* A second one on the same path is refused while the first lives. */
+		ck_assert_ptr_null(listener_open(net_loop, path, NULL, &net_limits, 1, NULL, NULL, error,
+		    sizeof error));
+		listener_close(l);
+	}
+	adopt_with(&net_limits);
+	ck_assert(link_peer_cred(net_server.link, &uid, &pid));
+	ck_assert_uint_eq(uid, getuid());
+	ck_assert_int_eq(pid, getpid());
+	ck_assert_str_eq(link_peer_address(net_server.link), "unix");
+}
+END_TEST
+
+START_TEST(more_connections_than_allowed_are_closed_and_a_closed_one_makes_room)
+{
+	struct net_end others[8] = {0};
+
+	net_listen(NULL, &net_limits);
+	for (int i = 0; i < 8; i++) {
+		others[i].link =
+		    link_connect(net_loop, net_address, NULL, NULL, &net_limits, &net_ops, &others[i]);
+		net_wait(&net_server.ups, i + 1);
+	}
+	net_connect(NULL, &net_limits);
+	net_wait(&net_client.downs, 1);
+	ck_assert_int_eq(net_server.ups, 8);
+	for (int i = 0; i < 8; i++)
+		link_abort(others[i].link);
+	net_wait(&net_server.downs, 8);
+	net_connect(NULL, &net_limits);
+	net_wait(&net_server.ups, 9);
+}
+END_TEST
+
+START_TEST(the_dialer_goes_on_to_the_second_address_and_comes_back_after_a_close)
+{
+	char unused[64];
+	const char *addresses[2] = {unused, net_address};
+	struct dialer *d;
+
+	net_listen(NULL, &net_limits);
+	memcpy(unused, net_address, sizeof unused);
+	listener_close(net_listener);
+	net_listen(NULL, &net_limits);
+	d = dialer_new(net_loop, addresses, 2, NULL, &net_limits, &net_ops, &net_client);
+	ck_assert_ptr_nonnull(d);
+	net_wait(&net_client.ups, 1);
+	ck_assert_int_eq(net_client.downs, 1);
+	net_wait(&net_server.ups, 1);
+	link_close(net_server.link);
+	net_wait(&net_client.ups, 2);
+	/* Closed by its user: the dialer replaces it all the same. */
+	link_close(net_client.link);
+	net_wait(&net_client.ups, 3);
+	net_wait(&net_server.ups, 3);
+	dialer_free(d);
+	net_client.link = NULL;
+	net_wait(&net_server.downs, 2);
+}
+END_TEST
+
+START_TEST(the_dialer_takes_up_new_addresses)
+{
+	const char *address = "127.0.0.1:1";
+	const char *better = net_address;
+	struct dialer *d;
+
+	net_listen(NULL, &net_limits);
+	d = dialer_new(net_loop, &address, 1, NULL, &net_limits, &net_ops, &net_client);
+	net_wait(&net_client.downs, 1);
+	ck_assert(dialer_set_addresses(d, &better, 1));
+	net_wait(&net_client.ups, 1);
+	dialer_free(d);
+	net_client.link = NULL;
 }
 END_TEST
 
@@ -216,10 +401,27 @@ unit_suite(void)
 	Suite *s = suite_create("link");
 	TCase *t = tcase_create("link");
 
-	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 30);
-	tcase_add_test(t, a_frame_goes_each_way);
-	tcase_add_test(t, a_preshared_key_opens_a_link_and_names_its_peer);
+	tcase_add_checked_fixture(t, net_setup, teardown);
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, a_frame_goes_each_way_and_closing_sends_what_is_queued);
+	tcase_add_test(t, a_large_queue_is_sent_whole_before_the_close);
+	tcase_add_test(t, a_frame_in_single_bytes_is_put_together_and_an_empty_frame_is_one);
+	tcase_add_test(t, a_frame_announced_larger_than_the_limit_ends_the_link);
+	tcase_add_test(t, a_frame_of_the_limit_is_taken_and_one_byte_more_is_not);
+	tcase_add_test(t, a_truncated_frame_is_not_handed_on);
+	tcase_add_test(t, a_full_queue_refuses_and_says_when_it_has_drained);
+	tcase_add_test(t, a_peer_that_never_reads_costs_a_queue_and_then_its_link);
+	tcase_add_test(t, a_paused_link_reads_nothing_until_it_is_resumed);
+	tcase_add_test(t, a_link_paused_by_a_frame_keeps_the_next_one_back);
+	tcase_add_test(t, a_link_aborted_in_its_own_callback_hands_on_nothing_more);
+	tcase_add_test(t, silence_longer_than_the_limit_ends_the_link);
+	tcase_add_test(t, a_peer_that_does_not_shake_hands_in_time_is_dropped);
+	tcase_add_test(t, nobody_listening_and_malformed_addresses_are_reported_not_returned);
+	tcase_add_test(t, a_name_is_looked_up_in_the_hosts_file);
+	tcase_add_test(t, a_unix_socket_tells_who_connects_and_a_stale_one_is_replaced);
+	tcase_add_test(t, more_connections_than_allowed_are_closed_and_a_closed_one_makes_room);
+	tcase_add_test(t, the_dialer_goes_on_to_the_second_address_and_comes_back_after_a_close);
+	tcase_add_test(t, the_dialer_takes_up_new_addresses);
 	suite_add_tcase(s, t);
 	return s;
 }
