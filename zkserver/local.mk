@@ -24,8 +24,9 @@ libzkcore_a_SOURCES = \
 # What is on disk.
 libzkcore_a_SOURCES += \
 	zkserver/core/datadir.c zkserver/core/datadir.h \
-	zkserver/core/purge.h \
-	zkserver/core/recover.h \
-	zkserver/core/snapshot.h \
+	zkserver/core/purge.c zkserver/core/purge.h \
+	zkserver/core/recover.c zkserver/core/recover.h \
+	zkserver/core/snapshot.c zkserver/core/snapshot.h \
+	zkserver/core/snapshot_load.c \
 	zkserver/core/txnlog.c zkserver/core/txnlog.h \
 	zkserver/core/txnlog_reader.c zkserver/core/txnlog_reader.h

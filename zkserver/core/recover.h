@@ -27,13 +27,14 @@ struct recover_report {
 	uint64_t replayed;	    /* transactions */
 	bool cut;		    /* a torn end was cut: */
 	uint64_t cut_file_zxid, cut_offset;
-	bool digest_checked;	    /* the snapshot's digest was compared (and was right) */
+	bool digest_checked, digest_wrong; /* the snapshot's digest was compared; it differed */
 };
 
 /*
  * Recover into an initialised *db (whatever it holds is dropped). snapshots and logs may be the same store. 0; or
  * a negative errno and *f: DATADIR_CORRUPT for damage, logs without a snapshot, or no snapshot that is
- * whole. An empty directory gives a new, empty database at zxid 0.
+ * whole. An empty directory gives a new, empty database at zxid 0, whose snapshot is written here, so
+ * that from then on a log without a snapshot means that one was lost.
  */
 int recover(struct store *snapshots, struct store *logs, const struct recover_options *options, struct db *db,
 	    struct recover_report *report, struct fault *f);

@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Snapshots, recovery and purging, on the simulated disk. */
+#include "zkserver/core/recover.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "libcommon/base/buf.h"
+#include "tests/lib/simdisk.h"
+#include "tests/lib/unit.h"
+#include "zkserver/core/proto.h"
+#include "zkserver/core/purge.h"
+#include "zkserver/core/snapshot.h"
+#include "zkserver/core/txnlog.h"
+#include "zkserver/core/txnlog_reader.h"
+
+#define SESSION 0x100000000000077
+
+static const struct hash_key KEY = {3, 4};
+static const struct recover_options OPTIONS = {.now_ms = 1000};
+static struct simdisk *disk;
+static struct store *store;
+static struct db db;
+static struct txnlog txnlog;
+
+static void
+setup(void)
+{
+	disk = simdisk_new(11, UINT64_MAX);
+	ck_assert_ptr_nonnull(disk);
+	store = simdisk_store(disk);
+	ck_assert(db_init(&db, &KEY, 2000));
+	txnlog_init(&txnlog, store, (uint64_t)1 << 20);
+}
+
+static void
+teardown(void)
+{
+	txnlog_fini(&txnlog);
+	db_fini(&db);
+	simdisk_free(disk);
+}
+
+static struct jute_bytes
+text(const char *s)
+{
+	return (struct jute_bytes){(const uint8_t *)s, (int32_t)strlen(s)};
+}
+
+/* Log one change durably, and apply it. */
+static void
+change(const struct txn_body *body)
+{
+	struct txn_header h = {.session = SESSION, .zxid = db.last_zxid + 1, .time_ms = 5, .type = body->type};
+	struct txnlog_batch batch;
+	struct fault fault = {0};
+	struct buf txn;
+
+	buf_init(&txn, 1 << 20);
+	txn_put_header(&txn, &h);
+	txn_put_body(&txn, body);
+	ck_assert(!txn.failed);
+	txnlog_batch_init(&batch);
+	ck_assert_int_eq(txnlog_append(&txnlog, &batch, txn.data, txn.len), 0);
+	txnlog_seal(&txnlog, &batch);
+	ck_assert_msg(txnlog_write(&txnlog, &batch, &fault) == 0, "%s", fault.text);
+	ck_assert_int_eq(db_apply(&db, txn.data, txn.len, 0, NULL, NULL, NULL), APPLY_OK);
+	txnlog_batch_fini(&batch);
+	buf_fini(&txn);
+}
+
+static void
+create(const char *path, const char *data, bool ephemeral)
+{
+	struct jute_bytes parent = {(const uint8_t *)path, (int32_t)(strrchr(path, '/') - path)};
+	static const uint8_t acl[] = {0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 5, 'w', 'o', 'r', 'l', 'd',
+				      0, 0, 0, 6, 'a', 'n', 'y', 'o', 'n', 'e'};
+
+	change(&(struct txn_body){
+	    .type = ZK_OP_CREATE,
+	    .path = text(path),
+	    .data = data != NULL ? text(data) : (struct jute_bytes){NULL, -1},
+	    .acl = {acl, sizeof(acl)},
+	    .ephemeral = ephemeral,
+	    .version = tree_find(&db.tree, parent)->cversion + 1,
+	});
+}
+
+/* A tree with all that a snapshot holds: a session, an ACL, null and empty data, an ephemeral node. */
+static void
+populate(int nodes)
+{
+	char path[32];
+
+	change(&(struct txn_body){.type = ZK_OP_CREATE_SESSION, .timeout_ms = 4000});
+	create("/a", NULL, false);
+	create("/a/empty", "", false);
+	create("/a/owned", "mine", true);
+	for (int i = 0; i < nodes; i++) {
+		snprintf(path, sizeof(path), "/a/node-%d", i);
+		create(path, "some data", false);
+	}
+}
+
+static struct recover_report
+recovered(const struct db *same)
+{
+	struct recover_report report;
+	struct fault fault = {0};
+	struct db got;
+
+	ck_assert(db_init(&got, &KEY, 2000));
+	ck_assert_msg(recover(store, store, &OPTIONS, &got, &report, &fault) == 0, "%s", fault.text);
+	tree_check(&got.tree);
+	ck_assert_int_eq(got.last_zxid, same->last_zxid);
+	ck_assert_uint_eq(got.tree.digest, same->tree.digest);
+	ck_assert_uint_eq(got.tree.node_count, same->tree.node_count);
+	ck_assert_uint_eq(got.tree.ephemeral_count, same->tree.ephemeral_count);
+	ck_assert_uint_eq(session_count(&got.sessions), session_count(&same->sessions));
+	ck_assert_uint_eq(acl_count(&got.tree.acls), acl_count(&same->tree.acls));
+	ck_assert(!report.digest_wrong);
+	db_fini(&got);
+	return report;
+}
+
+static int
+recover_error(char text[384])
+{
+	struct recover_report report;
+	struct fault fault = {0};
+	struct db got;
+	int err;
+
+	ck_assert(db_init(&got, &KEY, 2000));
+	err = recover(store, store, &OPTIONS, &got, &report, &fault);
+	ck_assert_int_eq(err != 0, fault.text[0] != '\0');
+	memcpy(text, fault.text, sizeof(fault.text));
+	db_fini(&got);
+	return err;
+}
+
+static void
+snapshot(void)
+{
+	struct fault fault = {0};
+
+	ck_assert_msg(snapshot_write(store, &db, &fault) == 0, "%s", fault.text);
+	txnlog_roll(&txnlog);
+}
+
+START_TEST(an_empty_directory_becomes_an_empty_database_with_its_snapshot)
+{
+	struct recover_report report = recovered(&db);
+
+	ck_assert(!report.found_snapshot);
+	report = recovered(&db);
+	ck_assert(report.found_snapshot);
+	ck_assert_uint_eq(report.snapshot_zxid, 0);
+}
+END_TEST
+
+START_TEST(a_snapshot_and_the_log_after_it_give_the_same_database)
+{
+	struct recover_report report;
+
+	snapshot();
+	populate(500);
+	report = recovered(&db);
+	ck_assert_uint_eq(report.replayed, (uint64_t)db.last_zxid);
+	snapshot();
+	report = recovered(&db);
+	ck_assert_uint_eq(report.replayed, 0);
+	ck_assert(report.digest_checked);
+	create("/late", "x", false);
+	report = recovered(&db);
+	ck_assert_uint_eq(report.replayed, 1);
+}
+END_TEST
+
+START_TEST(a_log_over_a_newer_tree_changes_nothing)
+{
+	/* The snapshot of now under an older name: what a fuzzy one may hold at most. */
+	char name[DATADIR_NAME_BYTES];
+	int64_t now;
+
+	snapshot();
+	populate(20);
+	change(&(struct txn_body){.type = ZK_OP_DELETE, .path = text("/a/node-3")});
+	change(&(struct txn_body){.type = ZK_OP_SET_DATA, .path = text("/a/node-4"), .data = text("new"), .version = 1});
+	now = db.last_zxid;
+	snapshot();
+	snapshot_name(name, (struct datadir_entry){.zxid = (uint64_t)now});
+	ck_assert_int_eq(store_rename(store, name, "snapshot.5"), 0);
+	ck_assert_uint_eq(recovered(&db).replayed, (uint64_t)now - 5);
+}
+END_TEST
+
+START_TEST(ephemeral_nodes_without_a_session_go)
+{
+	snapshot();
+	populate(1);
+	session_remove(&db.sessions, SESSION);
+	snapshot();
+	ck_assert_uint_eq(db.tree.ephemeral_count, 1);
+	ck_assert(db_finish_load(&db));
+	ck_assert_uint_eq(db.tree.ephemeral_count, 0);
+	recovered(&db);
+}
+END_TEST
+
+START_TEST(a_log_without_a_snapshot_is_refused_unless_told)
+{
+	struct recover_options trust = {.trust_empty = true};
+	struct recover_report report;
+	struct fault fault = {0};
+	char wrong[384];
+	struct db got;
+
+	populate(3);
+	ck_assert_int_eq(recover_error(wrong), DATADIR_CORRUPT);
+	ck_assert_ptr_nonnull(strstr(wrong, "snapshot.trust.empty"));
+	ck_assert(db_init(&got, &KEY, 2000));
+	ck_assert_int_eq(recover(store, store, &trust, &got, &report, &fault), 0);
+	ck_assert_uint_eq(got.tree.digest, db.tree.digest);
+	db_fini(&got);
+}
+END_TEST
+
+START_TEST(a_damaged_snapshot_is_passed_over_for_an_older_one)
+{
+	struct recover_report report;
+	char name[DATADIR_NAME_BYTES], wrong[384];
+
+	snapshot();
+	populate(30);
+	snapshot();
+	snapshot_name(name, (struct datadir_entry){.zxid = (uint64_t)db.last_zxid});
+	ck_assert(simdisk_flip_bit(disk, name, 700, 3));
+	report = recovered(&db);
+	ck_assert_uint_eq(report.snapshot_zxid, 0);
+	ck_assert_uint_eq(report.bad_snapshots, 1);
+	ck_assert_ptr_nonnull(strstr(report.bad.text, name));
+	/* The log before it is gone: now nothing can be trusted. */
+	ck_assert_int_eq(store_unlink(store, "log.1"), 0);
+	create("/more", "x", false);
+	ck_assert_int_eq(recover_error(wrong), DATADIR_CORRUPT);
+	ck_assert_ptr_nonnull(strstr(wrong, "follows 0x0"));
+	ck_assert_int_eq(store_unlink(store, "snapshot.0"), 0);
+	ck_assert_int_eq(recover_error(wrong), DATADIR_CORRUPT);
+	ck_assert_ptr_nonnull(strstr(wrong, "no snapshot is whole"));
+}
+END_TEST
+
+static uint64_t
+file_size(const char *name)
+{
+	struct store_file *file;
+	uint64_t size;
+
+	ck_assert_int_eq(store_open(store, name, STORE_OPEN_READ, &file), 0);
+	ck_assert_int_eq(store_size(file, &size), 0);
+	store_close(file);
+	return size;
+}
+
+START_TEST(any_flipped_bit_and_any_cut_of_a_snapshot_is_found)
+{
+	struct datadir_entry which;
+	char name[DATADIR_NAME_BYTES];
+	struct snapshot_info info;
+	struct store_file *file;
+	struct db got;
+	uint64_t size;
+
+	ck_assert(db_init(&got, &KEY, 2000));
+	populate(5);
+	snapshot();
+	which = (struct datadir_entry){.zxid = (uint64_t)db.last_zxid};
+	snapshot_name(name, which);
+	size = file_size(name);
+	for (uint64_t at = 0; at < size; at++) {
+		struct fault verify = {0}, load = {0};
+
+		ck_assert(simdisk_flip_bit(disk, name, at, (unsigned)at));
+		ck_assert_msg(snapshot_verify(store, which, &verify) == DATADIR_CORRUPT, "byte %d", (int)at);
+		ck_assert_int_eq(snapshot_load(store, which, &got, &info, &load), DATADIR_CORRUPT);
+		simdisk_flip_bit(disk, name, at, (unsigned)at);
+	}
+	ck_assert_int_eq(store_open(store, name, STORE_OPEN_WRITE, &file), 0);
+	for (uint64_t at = size - 1; at > 0; at--) {
+		struct fault fault = {0};
+
+		/* Between sections it is what an older server wrote. */
+		if (at == size - 21 || at == size - 54)
+			continue;
+		ck_assert_int_eq(store_truncate(file, at), 0);
+		ck_assert_int_eq(snapshot_verify(store, which, &fault), DATADIR_CORRUPT);
+	}
+	store_close(file);
+	db_fini(&got);
+}
+END_TEST
+
+START_TEST(snapshots_of_older_servers_end_earlier)
+{
+	char name[DATADIR_NAME_BYTES];
+	struct store_file *file;
+	uint64_t size;
+
+	snapshot();
+	populate(5);
+	snapshot();
+	snapshot_name(name, (struct datadir_entry){.zxid = (uint64_t)db.last_zxid});
+	size = file_size(name);
+	ck_assert_int_eq(store_open(store, name, STORE_OPEN_WRITE, &file), 0);
+	ck_assert_int_eq(store_truncate(file, size - 21), 0);
+	ck_assert(recovered(&db).digest_checked);
+	ck_assert_int_eq(store_truncate(file, size - 54), 0);
+	ck_assert(!recovered(&db).digest_checked);
+	store_close(file);
+}
+END_TEST
+
+/* Compress a file as name.gz and remove it. */
+static void
+gzip(const char *name)
+{
+	uint64_t size = file_size(name);
+	uint8_t *plain = malloc(size), *packed = malloc(2 * size + 1000);
+	char gz[DATADIR_NAME_BYTES + 4];
+	struct store_file *file;
+	z_stream z = {0};
+
+	ck_assert_int_eq(store_open(store, name, STORE_OPEN_READ, &file), 0);
+	ck_assert_int_eq(store_pread(file, plain, size, 0), (ssize_t)size);
+	store_close(file);
+	ck_assert_int_eq(deflateInit2(&z, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+	z.next_in = plain;
+	z.avail_in = (uInt)size;
+	z.next_out = packed;
+	z.avail_out = (uInt)(2 * size + 1000);
+	ck_assert_int_eq(deflate(&z, Z_FINISH), Z_STREAM_END);
+	snprintf(gz, sizeof(gz), "%s.gz", name);
+	ck_assert_int_eq(store_open(store, gz, STORE_OPEN_CREATE, &file), 0);
+	ck_assert_int_eq(store_pwrite(file, packed, z.total_out, 0), 0);
+	store_close(file);
+	deflateEnd(&z);
+	ck_assert_int_eq(store_unlink(store, name), 0);
+	free(plain);
+	free(packed);
+}
+
+START_TEST(a_compressed_snapshot_is_read)
+{
+	char name[DATADIR_NAME_BYTES], gz[DATADIR_NAME_BYTES + 4];
+	struct fault fault = {0};
+
+	snapshot();
+	populate(3000);
+	snapshot();
+	snapshot_name(name, (struct datadir_entry){.zxid = (uint64_t)db.last_zxid});
+	gzip(name);
+	ck_assert(recovered(&db).digest_checked);
+	snprintf(gz, sizeof(gz), "%s.gz", name);
+	ck_assert(simdisk_flip_bit(disk, gz, file_size(gz) / 2, 1));
+	ck_assert_int_eq(snapshot_verify(store, (struct datadir_entry){(uint64_t)db.last_zxid, true}, &fault),
+			 DATADIR_CORRUPT);
+}
+END_TEST
+
+START_TEST(a_snapshot_interrupted_anywhere_leaves_the_older_state)
+{
+	snapshot();
+	populate(30);
+	simdisk_settle(disk);
+	for (int ops = 1; ops < 8; ops++) {
+		struct fault fault = {0};
+
+		simdisk_stop_at(disk, simdisk_ops(disk) + (uint64_t)ops);
+		snapshot_write(store, &db, &fault);
+		/* The log's open file is the process's: it goes with it. */
+		txnlog_fini(&txnlog);
+		simdisk_power_loss(disk);
+		txnlog_init(&txnlog, store, (uint64_t)1 << 20);
+		recovered(&db);
+	}
+}
+END_TEST
+
+static unsigned
+count_files(const char *prefix)
+{
+	struct datadir_list list;
+	struct fault fault = {0};
+	unsigned count;
+
+	ck_assert_int_eq(datadir_list(store, prefix, &list, &fault), 0);
+	count = (unsigned)list.count;
+	datadir_list_free(&list);
+	return count;
+}
+
+START_TEST(purging_keeps_three_whole_snapshots_and_the_logs_they_need)
+{
+	char path[16], name[DATADIR_NAME_BYTES];
+	struct fault fault = {0};
+	struct recover_report report;
+
+	snapshot();
+	populate(2);
+	for (int i = 0; i < 6; i++) {
+		snprintf(path, sizeof(path), "/p%d", i);
+		create(path, "x", false);
+		snapshot();
+		create(path, "again", false);
+	}
+	ck_assert_uint_eq(count_files("snapshot"), 7);
+	/* One of the newest three is damaged: it does not count. */
+	snapshot_name(name, (struct datadir_entry){.zxid = (uint64_t)db.last_zxid - 3});
+	ck_assert(simdisk_flip_bit(disk, name, 100, 0));
+	ck_assert_int_gt(purge(store, store, 1, &fault), 0);
+	ck_assert_uint_eq(count_files("snapshot"), 4);
+	/* One for each kept snapshot, and the one that holds the oldest one's zxid. */
+	ck_assert_uint_eq(count_files("log"), 5);
+	report = recovered(&db);
+	ck_assert_uint_eq(report.replayed, 1);
+	/* Even if the two newest go bad, the oldest kept one leads to the same state. */
+	snapshot_name(name, (struct datadir_entry){.zxid = (uint64_t)db.last_zxid - 1});
+	ck_assert(simdisk_flip_bit(disk, name, 100, 0));
+	report = recovered(&db);
+	ck_assert_uint_eq(report.bad_snapshots, 2);
+	fault = (struct fault){0};
+	ck_assert_int_eq(purge(store, store, 3, &fault), 0);
+}
+END_TEST
+
+Suite *
+unit_suite(void)
+{
+	Suite *s = suite_create("recover");
+	TCase *t = tcase_create("recover");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, an_empty_directory_becomes_an_empty_database_with_its_snapshot);
+	tcase_add_test(t, a_snapshot_and_the_log_after_it_give_the_same_database);
+	tcase_add_test(t, a_log_over_a_newer_tree_changes_nothing);
+	tcase_add_test(t, ephemeral_nodes_without_a_session_go);
+	tcase_add_test(t, a_log_without_a_snapshot_is_refused_unless_told);
+	tcase_add_test(t, a_damaged_snapshot_is_passed_over_for_an_older_one);
+	tcase_add_test(t, any_flipped_bit_and_any_cut_of_a_snapshot_is_found);
+	tcase_add_test(t, snapshots_of_older_servers_end_earlier);
+	tcase_add_test(t, a_compressed_snapshot_is_read);
+	tcase_add_test(t, a_snapshot_interrupted_anywhere_leaves_the_older_state);
+	tcase_add_test(t, purging_keeps_three_whole_snapshots_and_the_logs_they_need);
+	suite_add_tcase(s, t);
+	return s;
+}

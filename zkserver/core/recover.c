@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "zkserver/core/recover.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "zkserver/core/snapshot.h"
+#include "zkserver/core/txnlog_reader.h"
+
+/* As Apache's server: so many snapshots are tried before it gives up. */
+#define SNAPSHOTS_TRIED_MAX 100
+
+/* Drop what *db holds for a new, empty database. */
+static bool
+reset_empty(struct db *db)
+{
+	struct hash_key key = db->tree.hash_key;
+	uint32_t tick_ms = db->sessions.tick_ms;
+
+	db_fini(db);
+	return db_init(db, &key, tick_ms);
+}
+
+/* Load the newest snapshot that is whole. 0, or a negative errno; none at all is 0. */
+static int
+load_newest(struct store *s, struct db *db, struct snapshot_info *info, struct recover_report *report, struct fault *f)
+{
+	struct datadir_list list;
+	size_t tried = 0;
+	int err = datadir_list(s, "snapshot", &list, f);
+
+	if (err != 0)
+		return err;
+	for (size_t i = list.count; i > 0 && tried < SNAPSHOTS_TRIED_MAX && !report->found_snapshot; i--, tried++) {
+		struct fault bad = {0};
+
+		err = snapshot_load(s, list.entries[i - 1], db, info, &bad);
+		if (err == 0) {
+			report->found_snapshot = true;
+			report->snapshot_zxid = list.entries[i - 1].zxid;
+		} else if (err != DATADIR_CORRUPT) {
+			fault_set(f, err, "%s", bad.text);
+			break;
+		} else if (report->bad_snapshots++ == 0)
+			report->bad = bad;
+	}
+	datadir_list_free(&list);
+	if (!report->found_snapshot && report->bad_snapshots > 0 && err == DATADIR_CORRUPT)
+		fault_set(f, err, "no snapshot is whole: %s; restore one, or remove this server's data and let it copy "
+			  "the others'", report->bad.text);
+	return err;
+}
+
+/* Compare the snapshot's digest once the transaction that it stands for was applied. */
+static void
+check_digest(const struct db *db, const struct snapshot_info *info, struct recover_report *report)
+{
+	if (!info->has_digest || info->digest_zxid == 0 || info->digest_zxid != (uint64_t)db->last_zxid)
+		return;
+	report->digest_checked = true;
+	report->digest_wrong = info->digest != db->tree.digest;
+}
+
+static int
+apply_record(const struct recover_options *options, struct db *db, const struct txnlog_record *record, struct fault *f)
+{
+	switch (db_apply(db, record->txn, record->size, options->now_ms, NULL, NULL, NULL)) {
+	case APPLY_OK:
+		return 0;
+	case APPLY_NO_MEMORY:
+		return fault_set(f, -ENOMEM, "log.%llx: no memory to apply zxid 0x%llx",
+				 (unsigned long long)record->file_zxid, (unsigned long long)record->zxid);
+	case APPLY_BAD:
+		break;
+	}
+	return fault_set(f, DATADIR_CORRUPT,
+			 "log.%llx: the record at offset %llu, zxid 0x%llx, has the right checksum but is no transaction",
+			 (unsigned long long)record->file_zxid, (unsigned long long)record->offset,
+			 (unsigned long long)record->zxid);
+}
+
+static int
+replay(struct store *logs, const struct recover_options *options, struct db *db, const struct snapshot_info *info,
+       struct recover_report *report, struct fault *f)
+{
+	struct txnlog_record record;
+	struct txnlog_reader r;
+	int got = txnlog_reader_open(&r, logs, report->snapshot_zxid, f);
+
+	check_digest(db, info, report);
+	while (got == 0 && (got = txnlog_reader_next(&r, &record, f)) == 1) {
+		if ((got = apply_record(options, db, &record, f)) != 0)
+			break;
+		report->replayed++;
+		check_digest(db, info, report);
+	}
+	if (got == 0 && r.torn) {
+		report->cut = true;
+		report->cut_file_zxid = r.torn_file_zxid;
+		report->cut_offset = r.torn_offset;
+		got = txnlog_cut(logs, r.torn_file_zxid, r.torn_offset, r.torn_file_empty, f);
+	}
+	txnlog_reader_close(&r);
+	return got;
+}
+
+/* Without a snapshot only an empty directory, or an explicit wish, is a beginning. */
+static int
+begin_empty(struct store *snapshots, struct store *logs, const struct recover_options *options, struct db *db,
+	    struct fault *f)
+{
+	struct datadir_list list;
+	size_t count;
+	int err = datadir_list(logs, "log", &list, f);
+
+	if (err != 0)
+		return err;
+	count = list.count;
+	datadir_list_free(&list);
+	if (count > 0 && !options->trust_empty)
+		return fault_set(f, DATADIR_CORRUPT,
+				 "%zu log files but no snapshot: one was lost; restore it, or set snapshot.trust.empty=true "
+				 "once if the log is known to be whole from the first transaction on", count);
+	if (!reset_empty(db))
+		return fault_set(f, -ENOMEM, "no memory for a tree");
+	return count > 0 ? 0 : snapshot_write(snapshots, db, f);
+}
+
+int
+recover(struct store *snapshots, struct store *logs, const struct recover_options *options, struct db *db,
+	struct recover_report *report, struct fault *f)
+{
+	struct snapshot_info info = {0};
+	int err;
+
+	*report = (struct recover_report){0};
+	if ((err = txnlog_clean(logs, f)) != 0 || (err = snapshot_clean(snapshots, f)) != 0)
+		return err;
+	if ((err = load_newest(snapshots, db, &info, report, f)) != 0)
+		return err;
+	if (!report->found_snapshot && (err = begin_empty(snapshots, logs, options, db, f)) != 0)
+		return err;
+	if ((err = replay(logs, options, db, &info, report, f)) != 0)
+		return err;
+	return db_finish_load(db) ? 0 : fault_set(f, -ENOMEM, "no memory to finish loading");
+}

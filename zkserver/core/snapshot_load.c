@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading snapshots: a stream of fields over a plain or a gz file, checked as it goes. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "libcommon/codec/jute.h"
+#include "zkserver/core/snapshot.h"
+
+#define CHUNK_BYTES ((size_t)256 * 1024)
+#define GZ_CHUNK_BYTES ((size_t)32 * 1024)
+
+/* zlib's window bits for a gzip wrapper. */
+#define GZ_WINDOW_BITS (15 + 16)
+
+/* A file as a stream. Fields are read within a window that keeps everything since the last in_take(). */
+struct in {
+	struct store_file *file;
+	uint64_t file_offset; /* of what is to be read next */
+	bool gz, at_end;
+	z_stream z;
+	uint8_t *z_in;
+	uint8_t *window;
+	size_t cap;
+	size_t base;	 /* window[base] is the first byte that was not taken; all below counts from it */
+	size_t len, pos; /* bytes there; bytes of them that were read */
+	uint64_t taken;	      /* bytes of the (uncompressed) stream before the window */
+	uLong adler;	      /* of those */
+	char name[DATADIR_NAME_BYTES];
+	int err;
+	struct fault *fault;
+};
+
+static void
+in_fail(struct in *in, int err, const char *what)
+{
+	if (in->err != 0)
+		return;
+	in->err = fault_set(in->fault, err, "%s: at byte %llu%s: %s", in->name, (unsigned long long)(in->taken + in->pos),
+			    in->gz ? " of its contents" : "", what);
+}
+
+static ssize_t
+read_plain(struct in *in, uint8_t *to, size_t size)
+{
+	ssize_t n = store_pread(in->file, to, size, in->file_offset);
+
+	if (n > 0)
+		in->file_offset += (uint64_t)n;
+	return n;
+}
+
+/* Up to size uncompressed bytes; 0 at the end, which must be gzip's own. */
+static ssize_t
+read_gz(struct in *in, uint8_t *to, size_t size)
+{
+	in->z.next_out = to;
+	in->z.avail_out = (uInt)size;
+	while (in->z.avail_out == size && !in->at_end) {
+		int result;
+
+		if (in->z.avail_in == 0) {
+			ssize_t n = read_plain(in, in->z_in, GZ_CHUNK_BYTES);
+
+			if (n <= 0)
+				return n < 0 ? n : -EIO;
+			in->z.next_in = in->z_in;
+			in->z.avail_in = (uInt)n;
+		}
+		result = inflate(&in->z, Z_NO_FLUSH);
+		if (result == Z_STREAM_END)
+			in->at_end = true;
+		else if (result != Z_OK)
+			return DATADIR_CORRUPT;
+	}
+	return (ssize_t)(size - in->z.avail_out);
+}
+
+/* Let the window hold `need` bytes from its base on. */
+static bool
+in_grow(struct in *in, size_t need)
+{
+	size_t cap = need > CHUNK_BYTES ? need : CHUNK_BYTES;
+	uint8_t *grown;
+
+	if (in->base + need <= in->cap)
+		return true;
+	if (in->len > 0)
+		memmove(in->window, in->window + in->base, in->len);
+	in->base = 0;
+	if (cap <= in->cap)
+		return true;
+	if ((grown = realloc(in->window, cap)) == NULL) {
+		in_fail(in, -ENOMEM, "no memory");
+		return false;
+	}
+	in->window = grown;
+	in->cap = cap;
+	return true;
+}
+
+/* Have `size` bytes from pos on in the window, or all there are; how many there are, up to size. */
+static size_t
+in_peek(struct in *in, size_t size)
+{
+	if (!in_grow(in, in->pos + size))
+		return 0;
+	while (in->len < in->pos + size) {
+		uint8_t *to = in->window + in->base + in->len;
+		size_t room = in->cap - in->base - in->len;
+		ssize_t n = in->gz ? read_gz(in, to, room) : read_plain(in, to, room);
+
+		if (n < 0)
+			in_fail(in, (int)n, n == DATADIR_CORRUPT ? "this is no gzip data" : strerror((int)-n));
+		if (n <= 0)
+			break;
+		in->len += (size_t)n;
+	}
+	return in->len - in->pos < size ? in->len - in->pos : size;
+}
+
+/* The offset from the window's base of the next `size` bytes, which must exist. */
+static size_t
+in_need(struct in *in, size_t size)
+{
+	size_t at = in->pos;
+
+	if (in->err == 0 && in_peek(in, size) < size)
+		in_fail(in, DATADIR_CORRUPT, "the file ends in the middle of a field");
+	if (in->err == 0)
+		in->pos += size;
+	return at;
+}
+
+static const uint8_t *
+in_at(const struct in *in, size_t offset)
+{
+	return in->window + in->base + offset;
+}
+
+static int32_t
+in_i32(struct in *in)
+{
+	size_t at = in_need(in, 4);
+	struct jute_reader r;
+
+	if (in->err != 0)
+		return 0;
+	r = jute_reader(in_at(in, at), 4);
+	return jute_get_i32(&r);
+}
+
+static int64_t
+in_i64(struct in *in)
+{
+	size_t at = in_need(in, 8);
+	struct jute_reader r;
+
+	if (in->err != 0)
+		return 0;
+	r = jute_reader(in_at(in, at), 8);
+	return jute_get_i64(&r);
+}
+
+/* A string or buffer, by its offset from the window's base. */
+struct span {
+	size_t at;
+	int32_t len; /* -1: null */
+};
+
+static struct span
+in_span(struct in *in)
+{
+	struct span s = {.len = in_i32(in)};
+
+	if (s.len < -1 || s.len > (int32_t)SNAPSHOT_FIELD_MAX_BYTES)
+		in_fail(in, DATADIR_CORRUPT, "a field's length is impossible");
+	s.at = in_need(in, s.len > 0 ? (size_t)s.len : 0);
+	return s;
+}
+
+static struct jute_bytes
+span_bytes(const struct in *in, struct span s)
+{
+	return (struct jute_bytes){s.len >= 0 ? in_at(in, s.at) : NULL, s.len};
+}
+
+static bool
+span_is_slash(const struct in *in, struct span s)
+{
+	return in->err == 0 && s.len == 1 && *in_at(in, s.at) == '/';
+}
+
+/* What lies before pos is done with: it goes into the checksum, and may leave the window. */
+static void
+in_take(struct in *in)
+{
+	if (in->err != 0)
+		return;
+	in->adler = adler32(in->adler, in_at(in, 0), (uInt)in->pos);
+	in->taken += in->pos;
+	in->base += in->pos;
+	in->len -= in->pos;
+	in->pos = 0;
+}
+
+static int
+in_open(struct in *in, struct store *s, struct datadir_entry which, struct fault *f)
+{
+	*in = (struct in){.gz = which.gz, .adler = adler32(0, NULL, 0), .fault = f};
+	snapshot_name(in->name, which);
+	in->err = store_open(s, in->name, STORE_OPEN_READ, &in->file);
+	if (in->err != 0)
+		return fault_set(f, in->err, "cannot open %s: %s", in->name, strerror(-in->err));
+	if (!which.gz)
+		return 0;
+	if ((in->z_in = malloc(GZ_CHUNK_BYTES)) == NULL || inflateInit2(&in->z, GZ_WINDOW_BITS) != Z_OK)
+		in_fail(in, -ENOMEM, "no memory");
+	return in->err;
+}
+
+static void
+in_close(struct in *in)
+{
+	if (in->gz && in->z_in != NULL)
+		inflateEnd(&in->z);
+	free(in->z_in);
+	free(in->window);
+	store_close(in->file);
+}
+
+static void
+read_seal(struct in *in)
+{
+	uint64_t sum;
+
+	in_take(in);
+	sum = in->adler;
+	if ((uint64_t)in_i64(in) != sum)
+		in_fail(in, DATADIR_CORRUPT, "the checksum does not match what lies before it");
+	if (!span_is_slash(in, in_span(in)))
+		in_fail(in, DATADIR_CORRUPT, "the end mark after a checksum is missing");
+	in_take(in);
+}
+
+static void
+read_header(struct in *in)
+{
+	if (in_i32(in) != SNAPSHOT_MAGIC || in_i32(in) != SNAPSHOT_VERSION)
+		in_fail(in, DATADIR_CORRUPT, "it does not begin as a snapshot of version 2");
+	in_i64(in);
+	in_take(in);
+}
+
+/* A count that is not negative; each item is checked as it is read, so that it may be large. */
+static int32_t
+read_count(struct in *in)
+{
+	int32_t count = in_i32(in);
+
+	if (count < 0)
+		in_fail(in, DATADIR_CORRUPT, "a count is negative");
+	return count;
+}
+
+static void
+read_sessions(struct in *in, struct db *db, struct snapshot_info *info)
+{
+	int32_t count = read_count(in);
+
+	for (int32_t i = 0; i < count && in->err == 0; i++) {
+		int64_t id = in_i64(in);
+		int32_t timeout_ms = in_i32(in);
+
+		if (in->err == 0 && db != NULL && session_add(&db->sessions, id, timeout_ms, 0) == NULL)
+			in_fail(in, -ENOMEM, "no memory");
+		in_take(in);
+		info->sessions++;
+	}
+}
+
+static void
+read_acls(struct in *in, struct db *db)
+{
+	int32_t count = read_count(in);
+
+	for (int32_t i = 0; i < count && in->err == 0; i++) {
+		int64_t key = in_i64(in);
+		size_t from = in->pos;
+		int32_t entries = in_i32(in);
+		struct jute_bytes list;
+
+		for (int32_t k = 0; k < entries && in->err == 0; k++) {
+			in_i32(in);
+			in_span(in);
+			in_span(in);
+		}
+		if (in->err != 0)
+			return;
+		list = (struct jute_bytes){in_at(in, from), (int32_t)(in->pos - from)};
+		if (key < 1 || key >= ACL_KEY_NONE)
+			in_fail(in, DATADIR_CORRUPT, "an access list's key is impossible");
+		else if (db != NULL && !acl_load(&db->tree.acls, (uint32_t)key, list))
+			in_fail(in, DATADIR_CORRUPT, "an access list cannot be read, or its key was used before");
+		in_take(in);
+	}
+}
+
+static struct tree_stat
+read_stat(struct in *in)
+{
+	struct tree_stat stat;
+
+	stat.czxid = in_i64(in);
+	stat.mzxid = in_i64(in);
+	stat.ctime = in_i64(in);
+	stat.mtime = in_i64(in);
+	stat.version = in_i32(in);
+	stat.cversion = in_i32(in);
+	stat.aversion = in_i32(in);
+	stat.ephemeral_owner = in_i64(in);
+	stat.pzxid = in_i64(in);
+	return stat;
+}
+
+static const char *
+load_node(struct in *in, struct db *db, struct span path, struct span data, int64_t acl, const struct tree_stat *stat)
+{
+	uint32_t key = acl == -1 ? ACL_KEY_OPEN : (uint32_t)acl;
+
+	if (acl < -1 || acl == 0 || acl >= ACL_KEY_NONE || (key != ACL_KEY_OPEN && !acl_has(&db->tree.acls, key)))
+		return "a node's access list does not exist";
+	switch (tree_load(&db->tree, span_bytes(in, path), span_bytes(in, data), key, stat)) {
+	case TREE_OK:
+		return NULL;
+	case TREE_NO_NODE:
+		return "a node's parent is missing";
+	case TREE_NODE_EXISTS:
+		return "a node is there twice";
+	case TREE_NO_MEMORY:
+		return "no memory";
+	case TREE_BAD:
+		break;
+	}
+	return "a node's path is none";
+}
+
+static void
+read_tree(struct in *in, struct db *db, struct snapshot_info *info)
+{
+	for (;;) {
+		struct span path = in_span(in), data;
+		struct tree_stat stat;
+		const char *wrong;
+		int64_t acl;
+
+		if (in->err != 0 || span_is_slash(in, path))
+			break;
+		data = in_span(in);
+		acl = in_i64(in);
+		stat = read_stat(in);
+		if (in->err != 0)
+			break;
+		wrong = db == NULL ? NULL : load_node(in, db, path, data, acl, &stat);
+		if (wrong != NULL)
+			in_fail(in, strcmp(wrong, "no memory") == 0 ? -ENOMEM : DATADIR_CORRUPT, wrong);
+		in_take(in);
+		info->nodes++;
+	}
+}
+
+/* What follows the first seal: the digest (3.6 on) and the last zxid (3.9 on), each with its seal. */
+static void
+read_tail(struct in *in, struct snapshot_info *info)
+{
+	const size_t seal = 13, zxid_section = 8 + seal;
+	size_t left = in_peek(in, 2 * zxid_section);
+
+	if (left > zxid_section) {
+		info->digest_zxid = (uint64_t)in_i64(in);
+		if (in_i32(in) == TXN_DIGEST_VERSION) {
+			info->digest = (uint64_t)in_i64(in);
+			info->has_digest = true;
+		} else
+			in_span(in);
+		read_seal(in);
+		left = in_peek(in, zxid_section);
+	}
+	if (left > 0 && in->err == 0) {
+		in_i64(in);
+		read_seal(in);
+	}
+	if (in->err == 0 && in_peek(in, 1) > 0)
+		in_fail(in, DATADIR_CORRUPT, "the file was expected to end here");
+}
+
+/* Read the whole file, into *db or (NULL) for its checksums only. */
+static int
+read_all(struct store *s, struct datadir_entry which, struct db *db, struct snapshot_info *info, struct fault *f)
+{
+	struct in in;
+	int err;
+
+	*info = (struct snapshot_info){0};
+	if (in_open(&in, s, which, f) == 0) {
+		read_header(&in);
+		read_sessions(&in, db, info);
+		read_acls(&in, db);
+		read_tree(&in, db, info);
+		if (in.err == 0)
+			read_seal(&in);
+		if (in.err == 0)
+			read_tail(&in, info);
+	}
+	err = in.err;
+	in_close(&in);
+	return err;
+}
+
+int
+snapshot_load(struct store *s, struct datadir_entry which, struct db *db, struct snapshot_info *info, struct fault *f)
+{
+	int err;
+
+	if (!db_reset_bare(db))
+		return fault_set(f, -ENOMEM, "no memory for a tree");
+	if ((err = read_all(s, which, db, info, f)) == 0)
+		db->last_zxid = (int64_t)which.zxid;
+	return err;
+}
+
+int
+snapshot_verify(struct store *s, struct datadir_entry which, struct fault *f)
+{
+	struct snapshot_info info;
+
+	return read_all(s, which, NULL, &info, f);
+}
