@@ -181,11 +181,11 @@ zk_verb_set(struct zk_run *run, int argc, char **argv)
 	return status;
 }
 
-/* The node at path and, before it, all below it. One that vanishes meanwhile is what was wanted. */
+static int rm_walk(struct zk_run *run, char *path, unsigned depth);
+
 static int
-rm_walk(struct zk_run *run, char *path, unsigned depth)
+rm_children(struct zk_run *run, char *path, unsigned depth)
 {
-	struct zk_op op = {.type = ZK_OP_DELETE, .path = path, .version = ZK_ANY_VERSION};
 	struct zk_names names;
 	int rc = zk_run_children(run, path, &names);
 
@@ -197,8 +197,22 @@ rm_walk(struct zk_run *run, char *path, unsigned depth)
 			path[len] = '\0';
 	}
 	zk_names_free(&names);
-	if (rc == ZK_OK)
-		rc = zk_run_request(run, &op, NULL, NULL);
+	return rc;
+}
+
+/* The node at path and, before it, all below it. One that vanishes meanwhile is what was wanted. */
+static int
+rm_walk(struct zk_run *run, char *path, unsigned depth)
+{
+	struct zk_op op = {.type = ZK_OP_DELETE, .path = path, .version = ZK_ANY_VERSION};
+	int rc;
+
+	/* Again and again, while others make children below it: what we removed does not come back. */
+	while ((rc = zk_run_request(run, &op, NULL, NULL)) == ZK_NOTEMPTY) {
+		rc = rm_children(run, path, depth);
+		if (rc != ZK_OK)
+			break;
+	}
 	return rc == ZK_NONODE && depth > 0 ? ZK_OK : rc;
 }
 

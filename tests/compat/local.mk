@@ -1,1 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
+# The other side of each protocol, from Debian: Apache ZooKeeper and its Java and C clients, kazoo.
+# Needs the packages zookeeper, libzookeeper-mt-dev, python3-kazoo and python3-pytest.
+
+check-compat: all
+	CORRAL_BUILD='$(abs_builddir)' CC='$(CC)' /usr/bin/python3 -m pytest -q -p no:cacheprovider '$(srcdir)/tests/compat'
+.PHONY: check-compat
+
+EXTRA_DIST += \
+	tests/compat/c_client.c \
+	tests/compat/conftest.py \
+	tests/compat/servers.py \
+	tests/compat/test_c_client.py \
+	tests/compat/test_java_client.py \
+	tests/compat/test_kazoo.py \
+	tests/compat/test_wire.py \
+	tests/compat/test_zk_command.py \
+	tests/compat/wire.py

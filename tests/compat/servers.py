@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Servers for the tests, each on a free loopback port with a directory of its own: Apache ZooKeeper from Debian,
+and zkserver from the build folder that CORRAL_BUILD names."""
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+BUILD = Path(os.environ["CORRAL_BUILD"])
+TICK_MS = 500
+START_SECONDS = 30
+STOP_SECONDS = 15
+JAVA = ["java", "-Xmx128m", "-cp", "/usr/share/java/*:/etc/zookeeper/conf"]
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_until(condition, seconds, what):
+    """Poll a condition until it holds; its first true value is the result."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.01)
+    raise AssertionError(f"{what}: not within {seconds} s")
+
+
+class Server:
+    """One standalone server; the subclass says what to run."""
+
+    def __init__(self):
+        self.dir = Path(tempfile.mkdtemp(prefix="corral-compat-"))
+        self.port = free_port()
+        self.hosts = f"127.0.0.1:{self.port}"
+        self.config = self.dir / "zoo.cfg"
+        self.config.write_text(
+            f"tickTime={TICK_MS}\ndataDir={self.dir}/data\nclientPort={self.port}\nclientPortAddress=127.0.0.1\n"
+            "admin.enableServer=false\n4lw.commands.whitelist=*\n")
+        self.process = None
+
+    def start(self):
+        with open(self.dir / "log", "ab") as log:
+            self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, cwd=self.dir)
+        wait_until(self.answers, START_SECONDS, f"{self.name} serves")
+        return self
+
+    def answers(self):
+        assert self.process.poll() is None, f"{self.name} ended: " + (self.dir / "log").read_text()[-4000:]
+        try:
+            return "Mode:" in self.four_letters("srvr")
+        except OSError:
+            return False
+
+    def four_letters(self, word):
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as s:
+            s.sendall(word.encode())
+            return b"".join(iter(lambda: s.recv(65536), b"")).decode()
+
+    def stop(self, how=signal.SIGTERM):
+        if self.process is None:
+            return
+        self.process.send_signal(how)
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+        finally:
+            self.process = None
+
+    def remove(self):
+        try:
+            self.stop()
+        finally:
+            shutil.rmtree(self.dir)
+
+
+class Apache(Server):
+    name = "apache"
+
+    def command(self):
+        return JAVA + ["org.apache.zookeeper.server.quorum.QuorumPeerMain", str(self.config)]
+
+
+class Corral(Server):
+    name = "corral"
+
+    def command(self):
+        return [str(BUILD / "zkserver"), "run", "--config", str(self.config)]
+
+
+KINDS = {kind.name: kind for kind in (Apache, Corral)}
