@@ -30,3 +30,13 @@ libzkcore_a_SOURCES += \
 	zkserver/core/snapshot_load.c \
 	zkserver/core/txnlog.c zkserver/core/txnlog.h \
 	zkserver/core/txnlog_reader.c zkserver/core/txnlog_reader.h
+
+# The shell.
+noinst_LIBRARIES += libzkserver.a
+libzkserver_a_SOURCES = \
+	zkserver/admin.c zkserver/admin.h \
+	zkserver/client_auth.c \
+	zkserver/client_conn.c zkserver/client_conn.h \
+	zkserver/client_port.c zkserver/client_port.h \
+	zkserver/conf.c zkserver/conf.h \
+	zkserver/run.c zkserver/run.h

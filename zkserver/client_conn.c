@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "zkserver/client_conn.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <openssl/err.h>
+
+#include "libcommon/base/str.h"
+#include "libcommon/io/loop.h"
+#include "libcommon/io/tls_ssl.h"
+#include "libcommon/sys/log.h"
+#include "zkserver/admin.h"
+
+#define KEEP_BYTES 4096	  /* a buffer that is empty keeps so much memory */
+#define TLS_RECORD_BYTES 16384
+#define WORD_BYTES 4
+#define LENGTH_BYTES 4
+
+enum { IO_AGAIN = 0, IO_DOWN = -1 };
+
+const char *
+client_conn_address(const struct client_conn *c)
+{
+	static char text[CLIENT_ADDRESS_MAX];
+
+	snprintf(text, sizeof text, strchr(c->ip, ':') != NULL ? "[%s]:%u" : "%s:%u", c->ip, c->port);
+	return text;
+}
+
+int
+client_conn_interest(const struct client_conn *c)
+{
+	return (c->reading ? 1 : 0) | (c->write_wanted ? 4 : 0);
+}
+
+/* libevent refuses an event only when there is no memory: then this connection cannot live. */
+static void
+want(struct client_conn *c, struct event *e, bool *state, bool on)
+{
+	if (on == *state)
+		return;
+	*state = on;
+	if ((on ? event_add(e, NULL) : event_del(e)) != 0)
+		c->broken = true;
+}
+
+static void
+want_read(struct client_conn *c, bool on)
+{
+	want(c, &c->readable, &c->reading, on);
+}
+
+static void
+want_write(struct client_conn *c, bool on)
+{
+	want(c, &c->writable, &c->write_wanted, on);
+}
+
+void
+client_conn_close(struct client_conn *c)
+{
+	struct client_shared *shared = c->shared;
+	char ip[sizeof c->ip];
+
+	memcpy(ip, c->ip, sizeof ip);
+	if (c->ssl != NULL) {
+		if (!c->handshaking)
+			SSL_shutdown(c->ssl);
+		SSL_free(c->ssl);
+		ERR_clear_error();
+	}
+	event_del(&c->readable);
+	event_del(&c->writable);
+	server_conn_close(shared->server, &c->core);
+	list_remove(&c->young);
+	/* Unread bytes would turn the close into a reset, which can overtake the last reply. */
+	if (c->core.end == SERVER_CLOSE_FLUSHED && shutdown(c->fd, SHUT_WR) == 0) {
+		while (recv(c->fd, shared->read, CLIENT_READ_BYTES, MSG_DONTWAIT) > 0)
+			;
+	}
+	close(c->fd);
+	buf_fini(&c->in);
+	buf_fini(&c->out);
+	free(c);
+	shared->gone = true;
+	shared->closed(shared->port, ip);
+}
+
+/* What an SSL call's failure asks for. */
+static int
+ssl_outcome(struct client_conn *c, int result)
+{
+	switch (SSL_get_error(c->ssl, result)) {
+	case SSL_ERROR_WANT_READ:
+		return IO_AGAIN;
+	case SSL_ERROR_WANT_WRITE:
+		want_write(c, true);
+		return IO_AGAIN;
+	default:
+		ERR_clear_error();
+		return IO_DOWN;
+	}
+}
+
+/* Bytes read, IO_AGAIN, or IO_DOWN (the end of the stream too). */
+static ssize_t
+io_read(struct client_conn *c, uint8_t *to, size_t size)
+{
+	ssize_t n;
+
+	if (c->ssl != NULL) {
+		int got = SSL_read(c->ssl, to, (int)size);
+
+		return got > 0 ? got : ssl_outcome(c, got);
+	}
+	n = recv(c->fd, to, size, 0);
+	if (n > 0)
+		return n;
+	return n < 0 && (errno == EAGAIN || errno == EINTR) ? IO_AGAIN : IO_DOWN;
+}
+
+static ssize_t
+io_write(struct client_conn *c, const uint8_t *bytes, size_t size)
+{
+	ssize_t n;
+
+	if (c->ssl != NULL) {
+		int put = SSL_write(c->ssl, bytes, (int)(size < TLS_RECORD_BYTES ? size : TLS_RECORD_BYTES));
+
+		return put > 0 ? put : ssl_outcome(c, put);
+	}
+	n = send(c->fd, bytes, size, MSG_NOSIGNAL);
+	if (n >= 0)
+		return n;
+	return errno == EAGAIN || errno == EINTR ? IO_AGAIN : IO_DOWN;
+}
+
+/* Send as much as goes; false: the connection is down. */
+static bool
+drain(struct client_conn *c, struct buf *b)
+{
+	while (b->len > 0) {
+		ssize_t n = io_write(c, b->data, b->len);
+
+		if (n == IO_DOWN)
+			return false;
+		if (n == IO_AGAIN)
+			return true;
+		buf_consume(b, (size_t)n);
+	}
+	return true;
+}
+
+static void
+release_if_empty(struct buf *b)
+{
+	if (b->len == 0 && b->cap > KEEP_BYTES)
+		buf_fini(b);
+}
+
+/* Send what there is; what does not go now stays in c->out. */
+static void
+push(struct client_conn *c)
+{
+	struct buf *shared = &c->shared->out;
+	bool up;
+
+	if (c->core.out == shared) {
+		c->core.out = &c->out;
+		up = drain(c, shared);
+		buf_append(&c->out, shared->data, shared->len);
+		buf_clear(shared);
+	} else
+		up = drain(c, &c->out);
+	if (!up || c->out.failed)
+		c->broken = true;
+	release_if_empty(&c->out);
+	want_write(c, c->out.len > 0);
+}
+
+static uint32_t
+get_length(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+/* Find whole frames; a length that is none (or too large) breaks the connection. */
+static size_t
+gather(struct client_conn *c, const uint8_t *bytes, size_t size, struct server_frame frames[SERVER_BATCH_MAX])
+{
+	size_t count = 0;
+
+	while (count < SERVER_BATCH_MAX && size >= LENGTH_BYTES) {
+		uint32_t length = get_length(bytes);
+
+		if (length > c->shared->frame_bytes_max) {
+			log_warn("%s: a frame of %u bytes was announced (at most %u are taken): closing",
+			    client_conn_address(c), length, c->shared->frame_bytes_max);
+			c->broken = true;
+			break;
+		}
+		if (size - LENGTH_BYTES < length)
+			break;
+		frames[count++] = (struct server_frame){.bytes = bytes + LENGTH_BYTES, .size = length};
+		bytes += LENGTH_BYTES + length;
+		size -= LENGTH_BYTES + length;
+	}
+	return count;
+}
+
+/* Before anything else came: a four-letter word in place of a frame's length. */
+static bool
+is_text(struct client_conn *c, const uint8_t *bytes, size_t size)
+{
+	if (c->core.received > 0 || size < WORD_BYTES || !admin_is_word(bytes))
+		return false;
+	admin_answer(c->shared->admin, bytes, c->core.out);
+	c->core.end = SERVER_CLOSE_FLUSHED;
+	return true;
+}
+
+/* Replies that piled up within one batch go out before more are made. */
+static bool
+make_room(struct client_conn *c)
+{
+	if (c->core.end != SERVER_OPEN || c->core.out->len <= SERVER_OUT_SOFT_BYTES)
+		return false;
+	push(c);
+	if (c->out.len > SERVER_OUT_SOFT_BYTES || c->broken)
+		return false;
+	if (c->out.len == 0)
+		c->core.out = &c->shared->out;
+	return true;
+}
+
+/* Hand frames to the core; returns the bytes that it took. c->stuck: a whole frame must wait. */
+static size_t
+feed(struct client_conn *c, const uint8_t *bytes, size_t size)
+{
+	struct server_frame frames[SERVER_BATCH_MAX];
+	size_t done = 0, count, taken;
+
+	c->stuck = false;
+	if (is_text(c, bytes, size))
+		return size;
+	while (!c->broken && (count = gather(c, bytes + done, size - done, frames)) > 0) {
+		taken = server_frames(c->shared->server, &c->core, frames, count);
+		for (size_t i = 0; i < taken; i++)
+			done += LENGTH_BYTES + frames[i].size;
+		if (taken == count)
+			continue;
+		if (!server_conn_blocked(c->shared->server, &c->core) && server_frame_is_auth(&c->core, &frames[taken])) {
+			client_auth(c, &frames[taken]);
+			done += LENGTH_BYTES + frames[taken].size;
+		} else if (!make_room(c)) {
+			c->stuck = true;
+			break;
+		}
+	}
+	return done;
+}
+
+/* Close if that is due; false: it is gone. */
+static bool
+survives(struct client_conn *c)
+{
+	bool flushed = c->core.end == SERVER_CLOSE_FLUSHED;
+
+	if (c->broken || c->core.end == SERVER_CLOSE_NOW || (flushed && c->out.len == 0)) {
+		client_conn_close(c);
+		return false;
+	}
+	if (flushed && list_empty(&c->young)) { /* it has so long to take the rest */
+		c->young_ms = clock_boot_ms();
+		list_append(&c->shared->young, &c->young);
+	}
+	return true;
+}
+
+static void
+use_shared_out(struct client_conn *c)
+{
+	if (c->out.len == 0)
+		c->core.out = &c->shared->out;
+}
+
+/* Serve what waits in c->in; false: the connection is gone. */
+static bool
+resume(struct client_conn *c)
+{
+	use_shared_out(c);
+	buf_consume(&c->in, feed(c, c->in.data, c->in.len));
+	release_if_empty(&c->in);
+	push(c);
+	list_remove(&c->core.dirty); /* this was what it wanted */
+	if (!survives(c))
+		return false;
+	want_read(c, !c->stuck && c->core.end == SERVER_OPEN);
+	return true;
+}
+
+/* One read into the buffer that all share, or behind an incomplete frame. IO_AGAIN, IO_DOWN, or bytes. */
+static ssize_t
+read_once(struct client_conn *c)
+{
+	struct client_shared *shared = c->shared;
+	ssize_t n;
+	size_t done;
+
+	if (c->in.len > 0) {
+		size_t room = c->in.max_bytes - c->in.len;
+		uint8_t *to = buf_reserve(&c->in, room < CLIENT_READ_BYTES ? room : CLIENT_READ_BYTES);
+
+		if (to == NULL)
+			return IO_DOWN;
+		if ((n = io_read(c, to, room < CLIENT_READ_BYTES ? room : CLIENT_READ_BYTES)) <= 0)
+			return n;
+		buf_commit(&c->in, (size_t)n);
+		return resume(c) ? n : IO_DOWN;
+	}
+	if ((n = io_read(c, shared->read, CLIENT_READ_BYTES)) <= 0)
+		return n;
+	use_shared_out(c);
+	done = feed(c, shared->read, (size_t)n);
+	buf_append(&c->in, shared->read + done, (size_t)n - done);
+	c->broken |= c->in.failed;
+	push(c);
+	list_remove(&c->core.dirty);
+	if (!survives(c))
+		return IO_DOWN;
+	want_read(c, !c->stuck && c->core.end == SERVER_OPEN);
+	return n;
+}
+
+/* False: the handshake goes on, or has failed and the connection is gone. */
+static bool
+handshake(struct client_conn *c)
+{
+	struct tls_peer peer;
+	char why[256];
+	int result;
+
+	ERR_clear_error();
+	if ((result = SSL_accept(c->ssl)) != 1) {
+		int error = SSL_get_error(c->ssl, result);
+
+		want_write(c, error == SSL_ERROR_WANT_WRITE);
+		if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE)
+			return false;
+		tls_handshake_error_text(c->ssl, ERR_get_error(), why, sizeof why);
+		ERR_clear_error();
+		log_warn("%s: TLS handshake failed: %s", client_conn_address(c), why);
+		client_conn_close(c);
+		return false;
+	}
+	c->handshaking = false;
+	want_write(c, false);
+	tls_peer_read(c->ssl, &peer);
+	if (peer.subject[0] != '\0' && !server_conn_identify(&c->core, "x509", peer.subject)) {
+		client_conn_close(c);
+		return false;
+	}
+	return true;
+}
+
+static void
+on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct client_conn *c = arg;
+	struct client_shared *shared = c->shared;
+	ssize_t n;
+
+	(void)fd;
+	(void)what;
+	server_set_time(shared->server, clock_boot_ms(), clock_wall_ms());
+	if (c->handshaking && !handshake(c))
+		return;
+	do {
+		shared->gone = false;
+		n = read_once(c);
+		if (shared->gone)
+			return;
+	} while (n > 0 && c->ssl != NULL && c->reading && SSL_pending(c->ssl) > 0);
+	if (n == IO_DOWN)
+		client_conn_close(c);
+}
+
+static void
+on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct client_conn *c = arg;
+
+	(void)fd;
+	(void)what;
+	server_set_time(c->shared->server, clock_boot_ms(), clock_wall_ms());
+	if (c->handshaking) {
+		if (handshake(c) && SSL_pending(c->ssl) > 0)
+			event_active(&c->readable, EV_READ, 0);
+		return;
+	}
+	client_conn_attend(c);
+}
+
+void
+client_conn_attend(struct client_conn *c)
+{
+	bool was_reading = c->reading;
+
+	push(c);
+	if (!survives(c) || c->handshaking)
+		return;
+	if (c->core.end == SERVER_OPEN && c->out.len <= SERVER_OUT_SOFT_BYTES && c->stuck && !resume(c))
+		return;
+	/* What OpenSSL holds already wakes nobody. */
+	if (c->ssl != NULL && c->reading && !was_reading && SSL_pending(c->ssl) > 0)
+		event_active(&c->readable, EV_READ, 0);
+}
+
+bool
+client_conn_open(struct client_shared *shared, int fd, SSL *ssl, const char *ip, uint16_t port)
+{
+	struct client_conn *c = calloc(1, sizeof *c);
+
+	if (c == NULL || !server_conn_open(shared->server, &c->core, &c->out, ip)) {
+		SSL_free(ssl);
+		close(fd);
+		free(c);
+		return false;
+	}
+	c->shared = shared;
+	c->fd = fd;
+	c->port = port;
+	str_copy(c->ip, sizeof c->ip, ip);
+	buf_init(&c->in, LENGTH_BYTES + (size_t)shared->frame_bytes_max + CLIENT_READ_BYTES);
+	buf_init(&c->out, CLIENT_OUT_MAX_BYTES);
+	list_init(&c->young);
+	list_append(&shared->young, &c->young);
+	c->young_ms = clock_boot_ms();
+	if ((c->ssl = ssl) != NULL) {
+		c->handshaking = true;
+		SSL_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	}
+	event_assign(&c->readable, shared->base, fd, EV_READ | EV_PERSIST, on_readable, c);
+	event_assign(&c->writable, shared->base, fd, EV_WRITE | EV_PERSIST, on_writable, c);
+	want_read(c, true);
+	return survives(c);
+}

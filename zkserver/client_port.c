@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "zkserver/client_port.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <openssl/ssl.h>
+
+#include "libcommon/base/hash.h"
+#include "libcommon/base/hmap.h"
+#include "libcommon/base/str.h"
+#include "libcommon/io/tls_ssl.h"
+#include "libcommon/sys/log.h"
+#include "zkserver/client_conn.h"
+
+#define BACKLOG 1024
+#define ACCEPTS_PER_TURN 32
+#define ACCEPT_PAUSE_S 1 /* when the process has no descriptor left */
+#define V4_MAPPED "::ffff:"
+
+/* How many connections an address has. */
+struct peer {
+	struct hmap_node link;
+	uint32_t count;
+	char ip[64];
+};
+
+struct listening {
+	struct client_port *port;
+	int fd; /* -1: none */
+	int number;
+	struct event event, pause;
+	struct tls *tls;
+};
+
+struct client_port {
+	struct client_port_config config;
+	struct admin admin;
+	struct client_shared shared;
+	struct listening plain, secure;
+	struct hmap peers;
+};
+
+static struct peer *
+peer_find(struct client_port *p, const char *ip)
+{
+	struct hmap_node *h = hmap_first(&p->peers, hash_bytes(&p->config.server->db->tree.hash_key, ip, strlen(ip)));
+
+	for (; h != NULL; h = hmap_next(h)) {
+		struct peer *peer = CONTAINER_OF(h, struct peer, link);
+
+		if (strcmp(peer->ip, ip) == 0)
+			return peer;
+	}
+	return NULL;
+}
+
+/* Count one connection more of this address; false: it has as many as it may, or no memory. */
+static bool
+peer_add(struct client_port *p, const char *ip)
+{
+	struct peer *peer = peer_find(p, ip);
+	uint32_t max = p->config.conf->max_client_cnxns;
+
+	if (peer == NULL) {
+		if ((peer = calloc(1, sizeof *peer)) == NULL)
+			return false;
+		str_copy(peer->ip, sizeof peer->ip, ip);
+		if (!hmap_insert(&p->peers, &peer->link, hash_bytes(&p->config.server->db->tree.hash_key, ip, strlen(ip)))) {
+			free(peer);
+			return false;
+		}
+	}
+	if (max > 0 && peer->count >= max)
+		return false;
+	peer->count++;
+	return true;
+}
+
+static void
+peer_drop(struct client_port *p, const char *ip)
+{
+	struct peer *peer = peer_find(p, ip);
+
+	if (peer == NULL || --peer->count > 0)
+		return;
+	hmap_remove(&p->peers, &peer->link);
+	free(peer);
+}
+
+/* The text of an address; an IPv4 peer of an IPv6 socket is an IPv4 address. */
+static bool
+address_of(const struct sockaddr_storage *ss, socklen_t size, char ip[64], uint16_t *port)
+{
+	char service[8];
+	uint64_t n;
+
+	if (getnameinfo((const struct sockaddr *)ss, size, ip, 64, service, sizeof service, NI_NUMERICHOST | NI_NUMERICSERV) != 0 ||
+	    !str_to_u64(service, 0, UINT16_MAX, &n))
+		return false;
+	if (str_starts(ip, V4_MAPPED))
+		memmove(ip, ip + sizeof V4_MAPPED - 1, strlen(ip) + 1 - (sizeof V4_MAPPED - 1));
+	*port = (uint16_t)n;
+	return true;
+}
+
+static void
+accepted(struct listening *l, int fd, const struct sockaddr_storage *ss, socklen_t size)
+{
+	struct client_port *p = l->port;
+	uint32_t max = p->config.conf->max_cnxns;
+	SSL *ssl = NULL;
+	uint16_t port;
+	char ip[64];
+	int on = 1;
+
+	if (!address_of(ss, size, ip, &port) || (max > 0 && p->config.server->conn_count >= max) || !peer_add(p, ip)) {
+		p->config.server->stats.connections_rejected++;
+		close(fd);
+		return;
+	}
+	if (l->tls != NULL && ((ssl = tls_new_ssl(l->tls, true)) == NULL || SSL_set_fd(ssl, fd) != 1)) {
+		SSL_free(ssl);
+		close(fd);
+		peer_drop(p, ip);
+		return;
+	}
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	if (!client_conn_open(&p->shared, fd, ssl, ip, port))
+		peer_drop(p, ip);
+}
+
+static void
+on_accept(evutil_socket_t fd, short what, void *arg)
+{
+	const struct timeval pause = {ACCEPT_PAUSE_S, 0};
+	struct listening *l = arg;
+
+	(void)what;
+	server_set_time(l->port->config.server, clock_boot_ms(), clock_wall_ms());
+	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+		struct sockaddr_storage ss;
+		socklen_t size = sizeof ss;
+		int got = accept4(fd, (struct sockaddr *)&ss, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (got >= 0) {
+			accepted(l, got, &ss, size);
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+			log_warn_errno("port %d: cannot accept; trying again in %d s", l->number, ACCEPT_PAUSE_S);
+			event_del(&l->event);
+			event_add(&l->pause, &pause);
+		}
+		return;
+	}
+}
+
+static void
+on_pause_over(evutil_socket_t fd, short what, void *arg)
+{
+	struct listening *l = arg;
+
+	(void)fd;
+	(void)what;
+	event_add(&l->event, NULL);
+}
+
+static int
+bind_one(const struct addrinfo *ai)
+{
+	int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1, off = 0, saved;
+
+	if (fd < 0)
+		return -1;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	if (ai->ai_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+	if (bind(fd, ai->ai_addr, ai->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
+		return fd;
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+/* A listening socket, or -1 with the reason in error. "" listens on every address, of both families if it can. */
+static int
+bind_any(const char *address, int port, char *error, size_t size)
+{
+	const struct addrinfo hints = {.ai_flags = AI_PASSIVE, .ai_socktype = SOCK_STREAM};
+	struct addrinfo *all, *ai;
+	char service[8];
+	int fd = -1, code;
+
+	snprintf(service, sizeof service, "%d", port);
+	if ((code = getaddrinfo(address[0] != '\0' ? address : NULL, service, &hints, &all)) != 0) {
+		snprintf(error, size, "%s: %s", address, gai_strerror(code));
+		return -1;
+	}
+	for (int want_v6 = 1; want_v6 >= 0 && fd < 0; want_v6--) {
+		for (ai = all; ai != NULL && fd < 0; ai = ai->ai_next) {
+			if ((ai->ai_family == AF_INET6) == (want_v6 == 1))
+				fd = bind_one(ai);
+		}
+	}
+	if (fd < 0)
+		snprintf(error, size, "cannot listen on %s port %d: %s", address[0] != '\0' ? address : "any address", port,
+		    strerror(errno));
+	freeaddrinfo(all);
+	return fd;
+}
+
+static bool
+listening_open(struct client_port *p, struct listening *l, const char *address, int port, struct tls *tls,
+    char *error, size_t size)
+{
+	struct event_base *base = loop_event_base(p->config.loop);
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof ss;
+	uint16_t number = 0;
+	char ip[64];
+
+	*l = (struct listening){.port = p, .fd = -1, .number = ZOO_PORT_NONE, .tls = tls};
+	if (port == ZOO_PORT_NONE)
+		return true;
+	if ((l->fd = bind_any(address, port, error, size)) < 0)
+		return false;
+	if (getsockname(l->fd, (struct sockaddr *)&ss, &len) == 0 && address_of(&ss, len, ip, &number))
+		l->number = number;
+	event_assign(&l->event, base, l->fd, EV_READ | EV_PERSIST, on_accept, l);
+	event_assign(&l->pause, base, -1, 0, on_pause_over, l);
+	if (event_add(&l->event, NULL) == 0)
+		return true;
+	snprintf(error, size, "no memory for a listener");
+	return false;
+}
+
+static void
+listening_close(struct listening *l)
+{
+	if (l->fd < 0)
+		return;
+	event_del(&l->event);
+	event_del(&l->pause);
+	close(l->fd);
+	l->fd = -1;
+}
+
+struct client_port *
+client_port_open(const struct client_port_config *config, char *error, size_t size)
+{
+	struct client_port *p = calloc(1, sizeof *p);
+	const struct zoo_conf *conf = config->conf;
+
+	if (p == NULL || (p->shared.read = malloc(CLIENT_READ_BYTES)) == NULL) {
+		free(p);
+		snprintf(error, size, "no memory for the client port");
+		return NULL;
+	}
+	p->config = *config;
+	p->admin = (struct admin){conf, config->server, p};
+	p->shared.base = loop_event_base(config->loop);
+	p->shared.server = config->server;
+	p->shared.admin = &p->admin;
+	p->shared.frame_bytes_max = conf->jute_max_bytes;
+	p->shared.closed = peer_drop;
+	p->shared.port = p;
+	buf_init(&p->shared.out, CLIENT_OUT_MAX_BYTES);
+	list_init(&p->shared.young);
+	hmap_init(&p->peers);
+	p->plain.fd = p->secure.fd = -1;
+	if (listening_open(p, &p->plain, conf->client_address, conf->client_port, NULL, error, size) &&
+	    listening_open(p, &p->secure, conf->secure_address, conf->secure_port, config->tls, error, size))
+		return p;
+	client_port_close(p);
+	return NULL;
+}
+
+void
+client_port_close(struct client_port *p)
+{
+	struct list *it, *nx;
+
+	if (p == NULL)
+		return;
+	listening_close(&p->plain);
+	listening_close(&p->secure);
+	LIST_EACH(it, nx, &p->config.server->conns)
+		client_conn_close(CONTAINER_OF(it, struct client_conn, core.link));
+	hmap_fini(&p->peers);
+	buf_fini(&p->shared.out);
+	free(p->shared.read);
+	free(p);
+}
+
+int
+client_port_number(const struct client_port *p, bool secure)
+{
+	return secure ? p->secure.number : p->plain.number;
+}
+
+void
+client_port_flush(struct client_port *p)
+{
+	struct server_conn *c;
+
+	while ((c = server_next_dirty(p->config.server)) != NULL)
+		client_conn_attend(CONTAINER_OF(c, struct client_conn, core));
+}
+
+void
+client_port_expire(struct client_port *p)
+{
+	uint64_t now_ms = clock_boot_ms();
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, &p->shared.young) {
+		struct client_conn *c = CONTAINER_OF(it, struct client_conn, young);
+
+		if (c->young_ms + CLIENT_SESSIONLESS_MS > now_ms)
+			return; /* the rest is younger */
+		if (c->core.session != NULL && c->core.end == SERVER_OPEN)
+			list_remove(&c->young);
+		else
+			client_conn_close(c);
+	}
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* zoo.cfg: ZooKeeper's own configuration file, as far as this server has what it names. */
+#ifndef CORRAL_ZKSERVER_CONF_H
+#define CORRAL_ZKSERVER_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "libcommon/sys/faults.h"
+
+#define ZOO_PATH_MAX 4096
+#define ZOO_ADDRESS_MAX 256
+#define ZOO_PORT_NONE (-1)
+
+enum zoo_client_auth { ZOO_CLIENT_AUTH_NONE, ZOO_CLIENT_AUTH_WANT, ZOO_CLIENT_AUTH_NEED };
+
+struct zoo_conf {
+	uint32_t tick_ms;
+	char data_dir[ZOO_PATH_MAX];	 /* with version-2 below it */
+	char data_log_dir[ZOO_PATH_MAX]; /* the same as data_dir unless the file says otherwise */
+	int32_t client_port, secure_port; /* 0: any that is free; ZOO_PORT_NONE: none */
+	char client_address[ZOO_ADDRESS_MAX], secure_address[ZOO_ADDRESS_MAX]; /* "": all addresses */
+	char key_store[ZOO_PATH_MAX];	/* PEM: certificates and key */
+	char trust_store[ZOO_PATH_MAX]; /* PEM: the CA's certificates */
+	enum zoo_client_auth client_auth;
+	uint32_t max_client_cnxns;	/* per address; 0: no limit */
+	uint32_t max_cnxns;		/* in all; 0: no limit */
+	uint32_t min_session_ms, max_session_ms;
+	uint32_t snap_count;
+	uint32_t prealloc_kib;
+	bool force_sync;
+	bool trust_empty;
+	uint32_t purge_retain, purge_hours; /* purge_hours 0: never */
+	uint32_t jute_max_bytes;
+	uint32_t outstanding_max;
+	char words[1024]; /* 4lw.commands.whitelist */
+};
+
+/* What holds without a file: standalone on 127.0.0.1:2181, data in data_dir. */
+void zoo_conf_default(struct zoo_conf *c, const char *data_dir);
+
+/*
+ * Read a file over the defaults of Apache's server. False: *faults say why, each with FILE:LINE. Keys that
+ * this server does not have are warned of in the log and otherwise ignored, as Apache's server does.
+ */
+bool zoo_conf_load(struct zoo_conf *c, const char *path, struct faults *faults);
+
+/* May this four-letter word be answered? */
+bool zoo_conf_allows(const struct zoo_conf *c, const char word[4]);
+
+#endif

@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "zkserver/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "libcommon/io/loop.h"
+#include "libcommon/io/tls.h"
+#include "libcommon/sys/fsutil.h"
+#include "libcommon/sys/log.h"
+#include "libcommon/sys/notify.h"
+#include "libcommon/sys/store_posix.h"
+#include "zkserver/client_port.h"
+#include "zkserver/core/recover.h"
+#include "zkserver/core/server.h"
+#include "zkserver/core/snapshot.h"
+#include "zkserver/core/txnlog.h"
+#include "zkserver/log_writer.h"
+#include "zkserver/snapshot_writer.h"
+
+#define STANDALONE_SID 1 /* top byte of session ids, as Apache's standalone server has it */
+#define PATH_SIZE (ZOO_PATH_MAX + 32)
+#define YOUNG_CHECK_MS 1000
+#define FULL_DISK_TRY_S 1
+#define FULL_DISK_SAY_S 60
+
+struct daemon {
+	const struct zoo_conf *conf;
+	struct loop *loop;
+	struct store *snapshots, *logs; /* the same unless dataLogDir says otherwise */
+	struct tls *tls;
+	struct db db;
+	struct server server;
+	struct client_port *clients;
+	struct log_writer *log;
+	struct snapshot_writer *snapshot;
+	struct timer tick;
+	int lock;
+};
+
+static void
+set_time(struct daemon *d)
+{
+	server_set_time(&d->server, clock_boot_ms(), clock_wall_ms());
+}
+
+static void
+on_durable(void *arg, uint64_t zxid)
+{
+	struct daemon *d = arg;
+
+	set_time(d);
+	server_synced(&d->server, (int64_t)zxid);
+}
+
+static void
+start_snapshot(struct daemon *d)
+{
+	if (!snapshot_writer_busy(d->snapshot) && snapshot_writer_start(d->snapshot, &d->db))
+		log_writer_roll(d->log);
+}
+
+static void
+arm_tick(struct daemon *d)
+{
+	uint64_t at_ms = clock_boot_ms() + YOUNG_CHECK_MS, deadline_ms = server_deadline_ms(&d->server);
+
+	if (!timer_set(&d->tick, deadline_ms < at_ms ? deadline_ms : at_ms))
+		log_die(EX_OSERR, "no memory for a timer");
+}
+
+static void
+on_tick(void *arg)
+{
+	struct daemon *d = arg;
+
+	set_time(d);
+	server_tick(&d->server);
+	client_port_expire(d->clients);
+	arm_tick(d);
+}
+
+/* The log first, so that the disk works while the replies of the batch before are sent. */
+static void
+after_turn(void *arg)
+{
+	struct daemon *d = arg;
+	const uint8_t *bytes;
+	int64_t zxid;
+	size_t size;
+
+	while (!log_writer_full(d->log) && server_next_record(&d->server, &zxid, &bytes, &size))
+		log_append(d->log, bytes, size);
+	log_submit(d->log);
+	client_port_flush(d->clients);
+	/* Serving what had waited may have made further records. */
+	while (!log_writer_full(d->log) && server_next_record(&d->server, &zxid, &bytes, &size))
+		log_append(d->log, bytes, size);
+	log_submit(d->log);
+	if (d->server.failed)
+		log_die(EX_OSERR, "out of memory in the middle of a change: give the process more and start it again");
+	if (server_snapshot_due(&d->server))
+		start_snapshot(d);
+}
+
+static void
+on_stop(void *arg, int signo)
+{
+	struct daemon *d = arg;
+
+	log_info("signal %d: stopping", signo);
+	notify_stopping();
+	loop_stop(d->loop, EX_OK);
+}
+
+static void
+on_hangup(void *arg, int signo)
+{
+	struct daemon *d = arg;
+	char why[512];
+
+	(void)signo;
+	if (d->tls == NULL)
+		return;
+	notify_reloading();
+	if (tls_reload(d->tls, why, sizeof why))
+		log_info("certificates were read again; new connections use them");
+	else
+		log_error("%s: the certificates in use stay", why);
+	notify_ready(NULL);
+}
+
+static void
+on_usr1(void *arg, int signo)
+{
+	const struct server *s = &((struct daemon *)arg)->server;
+
+	(void)signo;
+	log_info("zxid 0x%" PRIx64 ", %" PRIu64 " nodes, %zu sessions, %zu connections, %zu writes on their way to the log, %s",
+	    (uint64_t)s->db->last_zxid, s->db->tree.node_count, session_count(&s->db->sessions), s->conn_count,
+	    s->pending_count, log_writer_backend(((struct daemon *)arg)->log));
+}
+
+/* DIR/version-2, made if it is not there; NULL after a message. */
+static struct store *
+open_store(const char *dir)
+{
+	char path[PATH_SIZE];
+	struct store *s;
+
+	snprintf(path, sizeof path, "%s/version-2", dir);
+	if (!fsutil_mkdirs(path, 0700) || (s = store_posix_open(path)) == NULL) {
+		log_error_errno("%s: cannot be opened as the data directory", path);
+		return NULL;
+	}
+	return s;
+}
+
+/* One server per data directory. */
+static bool
+take_lock(struct daemon *d)
+{
+	char path[PATH_SIZE];
+
+	snprintf(path, sizeof path, "%s/zkserver.lock", d->conf->data_dir);
+	if ((d->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600)) < 0) {
+		log_error_errno("%s: cannot be opened", path);
+		return false;
+	}
+	if (flock(d->lock, LOCK_EX | LOCK_NB) == 0)
+		return true;
+	log_error("%s: another zkserver uses this data directory", d->conf->data_dir);
+	return false;
+}
+
+static bool
+open_data(struct daemon *d)
+{
+	bool shared = strcmp(d->conf->data_dir, d->conf->data_log_dir) == 0;
+
+	if ((d->snapshots = open_store(d->conf->data_dir)) == NULL || !take_lock(d))
+		return false;
+	d->logs = shared ? d->snapshots : open_store(d->conf->data_log_dir);
+	return d->logs != NULL;
+}
+
+/* With a full disk wait, and say so now and then; false: it does not take writes for another reason. */
+static bool
+wait_for_disk(struct daemon *d)
+{
+	struct fault f = {{0}};
+
+	for (unsigned waited_s = 0;; waited_s += FULL_DISK_TRY_S) {
+		int code = txnlog_probe(d->logs, &f);
+
+		if (code == 0)
+			return true;
+		if (code != -ENOSPC) {
+			log_error("the log cannot be written: %s", f.text);
+			return false;
+		}
+		if (waited_s % FULL_DISK_SAY_S == 0) {
+			log_error("%s: the disk is full; waiting until there is room", d->conf->data_log_dir);
+			notify_status("waiting for room on the disk of %s", d->conf->data_log_dir);
+		}
+		f.text[0] = '\0';
+		sleep(FULL_DISK_TRY_S);
+	}
+}
+
+static bool
+load(struct daemon *d)
+{
+	const struct recover_options options = {.trust_empty = d->conf->trust_empty, .now_ms = clock_boot_ms()};
+	struct recover_report report = {0};
+	struct fault f = {{0}};
+
+	if (recover(d->snapshots, d->logs, &options, &d->db, &report, &f) < 0) {
+		log_error("%s: %s", d->conf->data_dir, f.text);
+		return false;
+	}
+	if (report.bad_snapshots > 0)
+		log_warn("%" PRIu64 " newer snapshots are not whole and were passed over: %s", report.bad_snapshots,
+		    report.bad.text);
+	if (report.cut)
+		log_warn("log.%" PRIx64 ": a write that power loss or a kill had torn at offset %" PRIu64
+			 " was cut; nothing acknowledged was in it",
+		    report.cut_file_zxid, report.cut_offset);
+	if (d->db.digest_mismatches > 0)
+		log_warn("the tree differs from the digest of %" PRIu64 " transactions, first at zxid 0x%" PRIx64,
+		    d->db.digest_mismatches, (uint64_t)d->db.digest_mismatch_zxid);
+	log_info("%s: zxid 0x%" PRIx64 ", %" PRIu64 " nodes, %" PRIu64 " transactions replayed", d->conf->data_dir,
+	    (uint64_t)d->db.last_zxid, d->db.tree.node_count, report.replayed);
+	/* A log without a snapshot before it cannot be told from one whose snapshot was lost. */
+	if (!report.found_snapshot && snapshot_write(d->snapshots, &d->db, &f) < 0) {
+		log_error("the first snapshot cannot be written: %s", f.text);
+		return false;
+	}
+	return true;
+}
+
+static bool
+open_tls(const struct zoo_conf *conf, struct tls **tls, char *error, size_t size)
+{
+	const struct tls_files files = {.ca = conf->trust_store, .cert = conf->key_store, .key = conf->key_store};
+
+	*tls = NULL;
+	if (conf->secure_port == ZOO_PORT_NONE)
+		return true;
+	*tls = tls_new(&files, conf->client_auth == ZOO_CLIENT_AUTH_NEED, error, size);
+	return *tls != NULL;
+}
+
+bool
+zkserver_check_tls(const struct zoo_conf *conf, char *error, size_t size)
+{
+	struct tls *tls;
+	bool ok = open_tls(conf, &tls, error, size);
+
+	tls_unref(tls);
+	return ok;
+}
+
+static bool
+open_writers(struct daemon *d)
+{
+	const struct log_writer_config log = {
+	    .loop = d->loop,
+	    .store = d->logs,
+	    .preallocate_bytes = (uint64_t)d->conf->prealloc_kib * 1024,
+	    .backend = LOG_BACKEND_BEST,
+	    .sync = d->conf->force_sync,
+	    .durable = on_durable,
+	    .arg = d,
+	};
+	const struct snapshot_writer_config snapshot = {
+	    .loop = d->loop,
+	    .snapshots = d->snapshots,
+	    .logs = d->logs,
+	    /* With each snapshot, which is when there is something to remove, and in its child. */
+	    .purge_retain = d->conf->purge_hours > 0 ? d->conf->purge_retain : 0,
+	};
+
+	if ((d->log = log_writer_new(&log)) == NULL || (d->snapshot = snapshot_writer_new(&snapshot)) == NULL) {
+		log_error_errno("the log's writer cannot be started");
+		return false;
+	}
+	return true;
+}
+
+static bool
+open_core(struct daemon *d)
+{
+	const struct server_settings settings = {
+	    .tick_ms = d->conf->tick_ms,
+	    .min_timeout_ms = (int32_t)d->conf->min_session_ms,
+	    .max_timeout_ms = (int32_t)d->conf->max_session_ms,
+	    .frame_bytes_max = d->conf->jute_max_bytes,
+	    .snap_count = d->conf->snap_count,
+	    .outstanding_max = d->conf->outstanding_max,
+	    .sid = STANDALONE_SID,
+	};
+	uint64_t seed;
+
+	if (!fsutil_random(&seed, sizeof seed)) {
+		log_error_errno("no random bytes");
+		return false;
+	}
+	server_init(&d->server, &settings, &d->db, seed, clock_boot_ms(), clock_wall_ms());
+	return true;
+}
+
+static bool
+open_clients(struct daemon *d)
+{
+	struct client_port_config config = {d->loop, &d->server, d->conf, d->tls};
+	char why[512];
+
+	if ((d->clients = client_port_open(&config, why, sizeof why)) != NULL)
+		return true;
+	log_error("%s", why);
+	return false;
+}
+
+/* DATADIR/ports: for those who gave port 0 and must find out. One line each: "client N", "secure N". */
+static bool
+write_ports(const struct daemon *d)
+{
+	char path[PATH_SIZE], text[64];
+	int plain = client_port_number(d->clients, false), secure = client_port_number(d->clients, true), len = 0;
+
+	snprintf(path, sizeof path, "%s/ports", d->conf->data_dir);
+	if (plain != ZOO_PORT_NONE)
+		len += snprintf(text, sizeof text, "client %d\n", plain);
+	if (secure != ZOO_PORT_NONE)
+		len += snprintf(text + len, sizeof text - (size_t)len, "secure %d\n", secure);
+	if (!fsutil_write_atomic(path, text, (size_t)len, 0644)) {
+		log_error_errno("%s: cannot be written", path);
+		return false;
+	}
+	log_info("ready: client port %d, secure port %d", plain, secure);
+	return true;
+}
+
+static bool
+watch_signals(struct daemon *d)
+{
+	if (loop_on_signal(d->loop, SIGTERM, on_stop, d) && loop_on_signal(d->loop, SIGINT, on_stop, d) &&
+	    loop_on_signal(d->loop, SIGHUP, on_hangup, d) && loop_on_signal(d->loop, SIGUSR1, on_usr1, d))
+		return true;
+	log_error_errno("signals cannot be watched");
+	return false;
+}
+
+static int
+serve(struct daemon *d)
+{
+	timer_init(&d->tick, d->loop, on_tick, d);
+	arm_tick(d);
+	if (d->conf->client_port != ZOO_PORT_NONE && strcmp(d->conf->client_address, "127.0.0.1") != 0 &&
+	    strcmp(d->conf->client_address, "localhost") != 0 && strcmp(d->conf->client_address, "::1") != 0)
+		log_warn("port %d takes plaintext from other machines; secureClientPort is the one with TLS",
+		    client_port_number(d->clients, false));
+	notify_ready(NULL);
+	return loop_run(d->loop, after_turn, d);
+}
+
+static int
+start(struct daemon *d)
+{
+	char why[512];
+
+	if (!open_tls(d->conf, &d->tls, why, sizeof why)) {
+		log_error("%s", why);
+		return EX_CONFIG;
+	}
+	if (!open_data(d))
+		return EX_IOERR;
+	if ((d->loop = loop_new()) == NULL || !watch_signals(d))
+		return EX_OSERR;
+	if (!wait_for_disk(d) || !load(d))
+		return EX_IOERR;
+	if (!open_writers(d) || !open_core(d))
+		return EX_OSERR;
+	if (!open_clients(d))
+		return EX_UNAVAILABLE;
+	return write_ports(d) ? EX_OK : EX_IOERR;
+}
+
+static void
+finish(struct daemon *d)
+{
+	if (d->clients != NULL)
+		client_port_close(d->clients);
+	if (d->server.db != NULL)
+		server_fini(&d->server);
+	if (d->log != NULL)
+		log_writer_free(d->log);
+	if (d->snapshot != NULL)
+		snapshot_writer_free(d->snapshot);
+	if (d->loop != NULL)
+		loop_free(d->loop);
+	tls_unref(d->tls);
+	db_fini(&d->db);
+	if (d->logs != d->snapshots && d->logs != NULL)
+		store_posix_close(d->logs);
+	if (d->snapshots != NULL)
+		store_posix_close(d->snapshots);
+	if (d->lock >= 0)
+		close(d->lock);
+}
+
+int
+zkserver_run(const struct zoo_conf *conf)
+{
+	static struct daemon d;
+	struct hash_key key;
+	int status;
+
+	d = (struct daemon){.conf = conf, .lock = -1};
+	if (!fsutil_random(&key, sizeof key) || !db_init(&d.db, &key, conf->tick_ms)) {
+		log_error_errno("no memory for the tree");
+		return EX_OSERR;
+	}
+	if ((status = start(&d)) == EX_OK)
+		status = serve(&d);
+	finish(&d);
+	return status;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The daemon: data directory, log, snapshots, client ports and the core, tied together by the loop. */
+#ifndef CORRAL_ZKSERVER_RUN_H
+#define CORRAL_ZKSERVER_RUN_H
+
+#include "zkserver/conf.h"
+
+/* Run in the foreground until SIGTERM or SIGINT; returns the exit status. */
+int zkserver_run(const struct zoo_conf *conf);
+
+/* Can the TLS files be loaded? False: the reason is in error[size]. True without a secure port. */
+bool zkserver_check_tls(const struct zoo_conf *conf, char *error, size_t size);
+
+#endif
