@@ -89,11 +89,15 @@ resolve(struct spawn_call *c)
 static void
 child_reset_signals(void)
 {
-	struct sigaction sa = {.sa_handler = SIG_DFL};
+	/*
+	 * By the kernel's own struct (all zero: SIG_DFL), since libc's call refuses the two signals that
+	 * it keeps for itself, and a parent started by posix_spawn() has those ignored.
+	 */
+	static const unsigned char action[64];
 
 	for (int signo = 1; signo < NSIG; signo++) {
 		if (signo != SIGKILL && signo != SIGSTOP)
-			sigaction(signo, &sa, NULL); /* EINVAL for libc's own two */
+			syscall(SYS_rt_sigaction, signo, action, NULL, sizeof(uint64_t));
 	}
 }
 
