@@ -17,3 +17,14 @@ TESTS += $(job_units)
 tests_unit_jobfile_test_SOURCES = tests/unit/jobfile_test.c
 tests_unit_jobfile_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_jobfile_test_LDADD = $(UNIT_LIBS) libjob.a libproto.a libsys.a libbase.a $(PROTOBUF_C_LIBS) $(INIH_LIBS)
+fsutil_units = tests/unit/fsutil_test tests/unit/notify_test
+check_PROGRAMS += $(fsutil_units)
+TESTS += $(fsutil_units)
+
+tests_unit_fsutil_test_SOURCES = tests/unit/fsutil_test.c
+tests_unit_fsutil_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_fsutil_test_LDADD = $(UNIT_LIBS) libsys.a libbase.a
+
+tests_unit_notify_test_SOURCES = tests/unit/notify_test.c
+tests_unit_notify_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_notify_test_LDADD = $(UNIT_LIBS) libsys.a libbase.a
