@@ -60,11 +60,13 @@ skip_empty_lines(struct cursor *c)
 
 /*
  * The next logical line without its leading blanks, continuations joined, escapes as they are. *first
- * is the line it begins on. False at the end of the text.
+ * is the line it begins on. False at the end of the text. Only a lone backslash as the last byte, or
+ * before one, makes an empty line; Java reads an empty key from it, and so do we.
  */
 static bool
 next_logical_line(struct cursor *c, struct buf *to, unsigned *first)
 {
+	ptrdiff_t left;
 	bool escaped;
 
 	buf_clear(to);
@@ -82,9 +84,10 @@ next_logical_line(struct cursor *c, struct buf *to, unsigned *first)
 		for (start = c->at; c->at < c->end && !is_line_end(*c->at); c->at++)
 			escaped = *c->at == '\\' && !escaped;
 		buf_append(to, start, (size_t)(c->at - start) - escaped);
+		left = c->end - c->at;
 		skip_line_end(c);
 	} while (escaped && c->at < c->end);
-	return true;
+	return to->len > 0 || to->failed || left <= 1;
 }
 
 /* Four hex digits at p; false if there are fewer before end. */
@@ -182,7 +185,7 @@ find_value(const char *text, const char *end, const char **key_end, const char *
 static bool
 take_line(struct ini_statements *st, const struct buf *joined, struct buf *plain, unsigned line)
 {
-	const char *text = (const char *)joined->data, *end = text + joined->len;
+	const char *text = joined->len > 0 ? (const char *)joined->data : "", *end = text + joined->len;
 	const char *key_end, *value, *wrong;
 	size_t key_size;
 
@@ -190,8 +193,6 @@ take_line(struct ini_statements *st, const struct buf *joined, struct buf *plain
 		faults_add(st->faults, st->file, line, "a line longer than %d bytes", INI_LINE_BYTES_MAX);
 		return true;
 	}
-	if (joined->len == 0)
-		return true;
 	find_value(text, end, &key_end, &value);
 	buf_clear(plain);
 	wrong = unescape(text, key_end, plain);

@@ -16,3 +16,9 @@ EXTRA_DIST += \
 	tests/compat/test_wire.py \
 	tests/compat/test_zk_command.py \
 	tests/compat/wire.py
+
+check_PROGRAMS += tests/compat/properties_check
+tests_compat_properties_check_SOURCES = tests/compat/properties_check.c
+tests_compat_properties_check_LDADD = libsys.a libbase.a $(INIH_LIBS)
+TESTS += tests/compat/properties.sh
+EXTRA_DIST += tests/compat/properties.sh tests/compat/PropertiesOracle.java
