@@ -20,14 +20,14 @@
 
 struct log_writer;
 
-enum log_backend { LOG_BACKEND_BEST, LOG_BACKEND_THREAD, LOG_BACKEND_AIO };
+/* BEST: asynchronous writes as far as kernel and file system take them. */
+enum log_backend { LOG_BACKEND_BEST, LOG_BACKEND_THREAD };
 
 struct log_writer_config {
 	struct loop *loop;
 	struct store *store;	    /* of libcommon/sys/store_posix: the log's directory; must outlive the writer */
 	uint64_t preallocate_bytes; /* preAllocSize * 1024; 0: none */
-	enum log_backend backend;   /* BEST: AIO if it works for a file of this directory; AIO: the same, said if not */
-	bool sync;		    /* false: forceSync=no, for those who want it; implies the thread */
+	enum log_backend backend;
 
 	/* In the loop: all transactions up to last_zxid are durable. */
 	void (*durable)(void *arg, uint64_t last_zxid);
@@ -58,7 +58,13 @@ bool log_writer_full(const struct log_writer *w);
 /* The next transaction begins a new file (call it when a snapshot starts). */
 void log_writer_roll(struct log_writer *w);
 
-/* "aio" or "thread", for the log. */
+/* "aio" or "thread", for the log; AIO shows whether it works with the first file. */
 const char *log_writer_backend(const struct log_writer *w);
+
+/*
+ * At start: wait until a file in this directory can be appended to and synced. While the disk is full
+ * it says so once a minute; 0, or another negative errno with the message logged.
+ */
+int log_wait_for_room(struct store *s, const char *directory);
 
 #endif

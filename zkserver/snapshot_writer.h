@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Snapshots that never stop the server: a forked child, which has the database as it was, writes the
- * file and exits; then old files are purged if asked. A failure is logged and costs nothing but a
+ * file, purges old ones if asked (that reads them, and may take long), and exits. A failure is logged and costs nothing but a
  * longer log.
  */
 #ifndef CORRAL_ZKSERVER_SNAPSHOT_WRITER_H
@@ -17,7 +17,7 @@ struct snapshot_writer;
 
 struct snapshot_writer_config {
 	struct loop *loop;
-	struct store *snapshots, *logs; /* must outlive the writer */
+	struct store *snapshots, *logs; /* of libcommon/sys/store_posix; must outlive the writer */
 	unsigned purge_retain;		/* 0: never purge */
 };
 

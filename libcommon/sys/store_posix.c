@@ -246,3 +246,9 @@ store_posix_fd(struct store_file *f)
 {
 	return to_file(f)->fd;
 }
+
+int
+store_posix_dir_fd(struct store *s)
+{
+	return to_store(s)->dir_fd;
+}

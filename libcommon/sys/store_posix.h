@@ -15,4 +15,7 @@ void store_posix_close(struct store *s);
 /* The descriptor of an open file of such a store, which stays the store's. */
 int store_posix_fd(struct store_file *f);
 
+/* The descriptor of the directory, likewise. */
+int store_posix_dir_fd(struct store *s);
+
 #endif
