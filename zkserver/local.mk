@@ -40,3 +40,9 @@ libzkserver_a_SOURCES = \
 	zkserver/client_port.c zkserver/client_port.h \
 	zkserver/conf.c zkserver/conf.h \
 	zkserver/run.c zkserver/run.h
+
+libzkserver_a_SOURCES += \
+	zkserver/log_aio.c zkserver/log_aio.h \
+	zkserver/log_worker.c zkserver/log_worker.h \
+	zkserver/log_writer.c zkserver/log_writer.h \
+	zkserver/snapshot_writer.c zkserver/snapshot_writer.h

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A thread that does one job at a time, handed over and back by eventfds: for calls that may block. */
+/* A thread that does one job at a time, handed over and back by eventfds: for calls that may block.
+ */
 #ifndef CORRAL_ZKSERVER_LOG_WORKER_H
 #define CORRAL_ZKSERVER_LOG_WORKER_H
 
@@ -17,8 +18,8 @@ struct log_worker {
 };
 
 /*
- * Start the thread; run(arg) is one job. done_fd (the caller's) is written when a job is done. 0, or a
- * negative errno. All signals are blocked in the thread.
+ * Start the thread; run(arg) is one job. done_fd (the caller's) is written when a job is done. 0,
+ * or a negative errno. All signals are blocked in the thread.
  */
 int log_worker_init(struct log_worker *w, void (*run)(void *arg), void *arg, int done_fd);
 

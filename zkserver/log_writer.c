@@ -73,7 +73,8 @@ run_fill(void *arg)
 {
 	struct log_writer *w = arg;
 
-	w->spare_err = txnlog_spare_make(w->config.store, w->spare_size, &w->spare, &w->spare_fault);
+	w->spare_err =
+	    txnlog_spare_make(w->config.store, w->spare_size, &w->spare, &w->spare_fault);
 }
 
 /* ---- in the loop ---- */
@@ -81,11 +82,14 @@ run_fill(void *arg)
 static _Noreturn void
 fail(const char *what)
 {
-	log_die(EX_IOERR, "%s; stopping, since nothing written now can be trusted: check the disk, then start again",
-		what);
+	log_die(EX_IOERR,
+	    "%s; stopping, since nothing written now can be trusted: check the disk, then start "
+	    "again",
+	    what);
 }
 
-/* A second descriptor of the log's new file for direct writes. Without one the thread does the work. */
+/* A second descriptor of the log's new file for direct writes. Without one the thread does the
+ * work. */
 static void
 open_direct(struct log_writer *w)
 {
@@ -99,7 +103,8 @@ open_direct(struct log_writer *w)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", store_posix_fd(w->log.file));
 	w->direct_fd = open(path, O_WRONLY | O_DIRECT | O_DSYNC | O_CLOEXEC);
 	if (w->direct_fd < 0) {
-		log_info("the log's file system takes no direct writes (%s): a thread writes it", strerror(errno));
+		log_info("the log's file system takes no direct writes (%s): a thread writes it",
+		    strerror(errno));
 		log_aio_fini(&w->aio);
 		w->aio_open = false;
 	}
@@ -167,9 +172,11 @@ check_direct(const struct txnlog_batch *b, ssize_t result)
 
 	if (result == (ssize_t)b->len)
 		return;
-	snprintf(text, sizeof(text), "cannot write the transaction log for zxids 0x%llx to 0x%llx at offset %llu: %s",
-		 (unsigned long long)b->first_zxid, (unsigned long long)b->last_zxid, (unsigned long long)b->offset,
-		 result < 0 ? strerror((int)-result) : "it was written in part");
+	snprintf(text, sizeof(text),
+	    "cannot write the transaction log for zxids 0x%llx to 0x%llx at offset %llu: %s",
+	    (unsigned long long)b->first_zxid, (unsigned long long)b->last_zxid,
+	    (unsigned long long)b->offset,
+	    result < 0 ? strerror((int)-result) : "it was written in part");
 	fail(text);
 }
 
@@ -209,7 +216,8 @@ on_done(void *arg, int what)
 	}
 }
 
-/* Let the filler make the next file, if it is time; after a failure not before the file in use is full. */
+/* Let the filler make the next file, if it is time; after a failure not before the file in use is
+ * full. */
 static void
 start_filling(struct log_writer *w)
 {
@@ -260,7 +268,8 @@ log_append(struct log_writer *w, const void *txn, size_t size)
 		err = txnlog_append(&w->log, &w->filling->batch, txn, size);
 	}
 	if (err != 0)
-		log_die(EX_OSERR, "no memory for a transaction of %zu bytes in the log's batch", size);
+		log_die(
+		    EX_OSERR, "no memory for a transaction of %zu bytes in the log's batch", size);
 }
 
 void
@@ -345,7 +354,7 @@ free_slots(struct list *slots)
 	struct list *it, *nx;
 
 	LIST_EACH(it, nx, slots)
-		free_slot(CONTAINER_OF(it, struct slot, link));
+	free_slot(CONTAINER_OF(it, struct slot, link));
 }
 
 void
@@ -391,8 +400,9 @@ log_wait_for_room(struct store *s, const char *directory)
 			return err;
 		}
 		if (tries % (ROOM_SAY_SECONDS / ROOM_TRY_SECONDS) == 0)
-			log_error("%s: %s; waiting for room: remove something, or let autopurge do it", directory,
-				  fault.text);
+			log_error(
+			    "%s: %s; waiting for room: remove something, or let autopurge do it",
+			    directory, fault.text);
 		nanosleep(&pause, NULL);
 	}
 }

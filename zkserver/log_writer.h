@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Group commit beside the loop: transactions gather in a batch while the one before it is on its way
- * to the disk. Two ways there: asynchronous direct writes (Linux AIO, O_DIRECT | O_DSYNC) where kernel
- * and file system take them, and a thread with pwrite and fdatasync, which also does what may
- * block (new files, room ahead). What goes where is decided by core/txnlog.
+ * Group commit beside the loop: transactions gather in a batch while the one before it is on its
+ * way to the disk. Two ways there: asynchronous direct writes (Linux AIO, O_DIRECT | O_DSYNC) where
+ * kernel and file system take them, and a thread with pwrite and fdatasync, which also does what
+ * may block (new files, room ahead). What goes where is decided by core/txnlog.
  *
  * A failed write or sync ends the process (status 74) with one message: what the page cache says
  * afterwards cannot be trusted.
@@ -25,7 +25,8 @@ enum log_backend { LOG_BACKEND_BEST, LOG_BACKEND_THREAD };
 
 struct log_writer_config {
 	struct loop *loop;
-	struct store *store;	    /* of libcommon/sys/store_posix: the log's directory; must outlive the writer */
+	struct store
+	    *store; /* of libcommon/sys/store_posix: the log's directory; must outlive the writer */
 	uint64_t preallocate_bytes; /* preAllocSize * 1024; 0: none */
 	enum log_backend backend;
 
@@ -47,12 +48,13 @@ void log_writer_free(struct log_writer *w);
 void log_append(struct log_writer *w, const void *txn, size_t size);
 
 /*
- * Start the batch that filled, if there is one and none is on its way; otherwise it starts by itself when that
- * one is done. Call it at the end of each turn of the loop.
+ * Start the batch that filled, if there is one and none is on its way; otherwise it starts by
+ * itself when that one is done. Call it at the end of each turn of the loop.
  */
 void log_submit(struct log_writer *w);
 
-/* More waits than a batch holds: take no more requests until this is false (asked again after durable()). */
+/* More waits than a batch holds: take no more requests until this is false (asked again after
+ * durable()). */
 bool log_writer_full(const struct log_writer *w);
 
 /* The next transaction begins a new file (call it when a snapshot starts). */
@@ -62,8 +64,8 @@ void log_writer_roll(struct log_writer *w);
 const char *log_writer_backend(const struct log_writer *w);
 
 /*
- * At start: wait until a file in this directory can be appended to and synced. While the disk is full
- * it says so once a minute; 0, or another negative errno with the message logged.
+ * At start: wait until a file in this directory can be appended to and synced. While the disk is
+ * full it says so once a minute; 0, or another negative errno with the message logged.
  */
 int log_wait_for_room(struct store *s, const char *directory);
 

@@ -90,8 +90,9 @@ reap(struct snapshot_writer *w)
 	if (w->fault_len > 0)
 		log_error("snapshot: %s; the log is kept from the last one on", w->fault.text);
 	else if (status != 0)
-		log_error("snapshot.%llx: its writer ended with status 0x%x; the log is kept from the last one on",
-			  (unsigned long long)w->zxid, (unsigned)status);
+		log_error("snapshot.%llx: its writer ended with status 0x%x; the log is kept from "
+			  "the last one on",
+		    (unsigned long long)w->zxid, (unsigned)status);
 	else
 		log_debug("snapshot.%llx is complete", (unsigned long long)w->zxid);
 	fd_watch_free(w->watch);

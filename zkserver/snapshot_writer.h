@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Snapshots that never stop the server: a forked child, which has the database as it was, writes the
- * file, purges old ones if asked (that reads them, and may take long), and exits. A failure is logged and costs nothing but a
- * longer log.
+ * Snapshots that never stop the server: a forked child, which has the database as it was, writes
+ * the file, purges old ones if asked (that reads them, and may take long), and exits. A failure is
+ * logged and costs nothing but a longer log.
  */
 #ifndef CORRAL_ZKSERVER_SNAPSHOT_WRITER_H
 #define CORRAL_ZKSERVER_SNAPSHOT_WRITER_H

@@ -4,10 +4,11 @@
  * libcommon/sys/store_posix, a test hands in the simulated disk of tests/lib, so that the simulator
  * crashes the shipped code and its bytes. Calls are synchronous.
  *
- * Each function returns 0 (or what its comment says) or a negative errno: -ENOENT, -ENOSPC, -EIO ...
- * Nothing is durable before it was synced: a file's bytes and size by sync(), the names that appear
- * or vanish by create, rename and unlink by sync_dir(). After a failed sync() the file's unsynced
- * bytes are lost even if a later sync() succeeds: the caller must stop trusting what it wrote.
+ * Each function returns 0 (or what its comment says) or a negative errno: -ENOENT, -ENOSPC, -EIO
+ * ... Nothing is durable before it was synced: a file's bytes and size by sync(), the names that
+ * appear or vanish by create, rename and unlink by sync_dir(). After a failed sync() the file's
+ * unsynced bytes are lost even if a later sync() succeeds: the caller must stop trusting what it
+ * wrote.
  */
 #ifndef CORRAL_BASE_STORE_H
 #define CORRAL_BASE_STORE_H
@@ -29,18 +30,22 @@ enum store_open {
 	STORE_OPEN_REPLACE /* as CREATE, but an existing file is emptied: for temporary files */
 };
 
-/* Called for each file by list(), in bytewise order of names; a result other than 0 ends the walk. */
+/* Called for each file by list(), in bytewise order of names; a result other than 0 ends the walk.
+ */
 typedef int store_visit(void *arg, const char *name);
 
 struct store_ops {
-	int (*open)(struct store *s, const char *name, enum store_open how, struct store_file **file);
+	int (*open)(
+	    struct store *s, const char *name, enum store_open how, struct store_file **file);
 	void (*close)(struct store_file *f); /* NULL is allowed; says nothing about durability */
 	int (*size)(struct store_file *f, uint64_t *size_bytes);
 
-	/* Read up to size bytes at offset; fewer only at the end of the file. The bytes read, or -errno. */
+	/* Read up to size bytes at offset; fewer only at the end of the file. The bytes read, or
+	 * -errno. */
 	ssize_t (*pread)(struct store_file *f, void *to, size_t size, uint64_t offset);
 
-	/* Write all size bytes at offset, extending the file; on error any part may have been written. */
+	/* Write all size bytes at offset, extending the file; on error any part may have been
+	 * written. */
 	int (*pwrite)(struct store_file *f, const void *bytes, size_t size, uint64_t offset);
 
 	/*

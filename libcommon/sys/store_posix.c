@@ -41,10 +41,10 @@ static int
 posix_open(struct store *s, const char *name, enum store_open how, struct store_file **file)
 {
 	static const int flags[] = {
-		[STORE_OPEN_READ] = O_RDONLY,
-		[STORE_OPEN_WRITE] = O_RDWR,
-		[STORE_OPEN_CREATE] = O_RDWR | O_CREAT | O_EXCL,
-		[STORE_OPEN_REPLACE] = O_RDWR | O_CREAT | O_TRUNC,
+	    [STORE_OPEN_READ] = O_RDONLY,
+	    [STORE_OPEN_WRITE] = O_RDWR,
+	    [STORE_OPEN_CREATE] = O_RDWR | O_CREAT | O_EXCL,
+	    [STORE_OPEN_REPLACE] = O_RDWR | O_CREAT | O_TRUNC,
 	};
 	struct posix_file *f = malloc(sizeof(*f));
 	int err;
@@ -88,7 +88,8 @@ posix_pread(struct store_file *file, void *to, size_t size, uint64_t offset)
 	size_t done = 0;
 
 	while (done < size) {
-		ssize_t n = pread(to_file(file)->fd, (char *)to + done, size - done, (off_t)(offset + done));
+		ssize_t n = pread(
+		    to_file(file)->fd, (char *)to + done, size - done, (off_t)(offset + done));
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -107,7 +108,8 @@ posix_pwrite(struct store_file *file, const void *bytes, size_t size, uint64_t o
 	size_t done = 0;
 
 	while (done < size) {
-		ssize_t n = pwrite(to_file(file)->fd, (const char *)bytes + done, size - done, (off_t)(offset + done));
+		ssize_t n = pwrite(to_file(file)->fd, (const char *)bytes + done, size - done,
+		    (off_t)(offset + done));
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -199,18 +201,18 @@ posix_sync_dir(struct store *s)
 }
 
 static const struct store_ops posix_ops = {
-	.open = posix_open,
-	.close = posix_close,
-	.size = posix_size,
-	.pread = posix_pread,
-	.pwrite = posix_pwrite,
-	.allocate = posix_allocate,
-	.truncate = posix_truncate,
-	.sync = posix_sync,
-	.rename = posix_rename,
-	.unlink = posix_unlink,
-	.list = posix_list,
-	.sync_dir = posix_sync_dir,
+    .open = posix_open,
+    .close = posix_close,
+    .size = posix_size,
+    .pread = posix_pread,
+    .pwrite = posix_pwrite,
+    .allocate = posix_allocate,
+    .truncate = posix_truncate,
+    .sync = posix_sync,
+    .rename = posix_rename,
+    .unlink = posix_unlink,
+    .list = posix_list,
+    .sync_dir = posix_sync_dir,
 };
 
 struct store *

@@ -18,17 +18,18 @@
 _Static_assert(SIMDISK_STOPPED == -ESHUTDOWN, "the header names the value");
 
 const char *const simdisk_fault_names[SIMDISK_FAULT_KINDS] = {
-	[SIMDISK_CRASH] = "process crash",
-	[SIMDISK_POWER_LOSS] = "power loss",
-	[SIMDISK_TORN] = "torn write",
-	[SIMDISK_NAME_LOST] = "directory change lost",
-	[SIMDISK_WRITE_ERROR] = "write error",
-	[SIMDISK_SYNC_ERROR] = "sync error",
-	[SIMDISK_NO_SPACE] = "disk full",
-	[SIMDISK_BIT_FLIP] = "bit flip",
+    [SIMDISK_CRASH] = "process crash",
+    [SIMDISK_POWER_LOSS] = "power loss",
+    [SIMDISK_TORN] = "torn write",
+    [SIMDISK_NAME_LOST] = "directory change lost",
+    [SIMDISK_WRITE_ERROR] = "write error",
+    [SIMDISK_SYNC_ERROR] = "sync error",
+    [SIMDISK_NO_SPACE] = "disk full",
+    [SIMDISK_BIT_FLIP] = "bit flip",
 };
 
-/* A file's contents, as seen and as durable. Both buffers have `cap` bytes, zero behind the size. */
+/* A file's contents, as seen and as durable. Both buffers have `cap` bytes, zero behind the size.
+ */
 struct inode {
 	struct list link; /* in simdisk.inodes */
 	uint8_t *seen, *durable;
@@ -183,7 +184,8 @@ sweep(struct simdisk *d)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &d->inodes) {
+	LIST_EACH(it, nx, &d->inodes)
+	{
 		struct inode *n = CONTAINER_OF(it, struct inode, link);
 
 		n->marks = n->handles;
@@ -193,7 +195,8 @@ sweep(struct simdisk *d)
 	for (size_t i = 0; i < d->change_count; i++)
 		if (d->changes[i].inode != NULL)
 			d->changes[i].inode->marks++;
-	LIST_EACH(it, nx, &d->inodes) {
+	LIST_EACH(it, nx, &d->inodes)
+	{
 		struct inode *n = CONTAINER_OF(it, struct inode, link);
 
 		if (n->marks == 0)
@@ -538,18 +541,18 @@ sim_sync_dir(struct store *s)
 }
 
 static const struct store_ops sim_ops = {
-	.open = sim_open,
-	.close = sim_close,
-	.size = sim_size,
-	.pread = sim_pread,
-	.pwrite = sim_pwrite,
-	.allocate = sim_allocate,
-	.truncate = sim_truncate,
-	.sync = sim_sync,
-	.rename = sim_rename,
-	.unlink = sim_unlink,
-	.list = sim_list,
-	.sync_dir = sim_sync_dir,
+    .open = sim_open,
+    .close = sim_close,
+    .size = sim_size,
+    .pread = sim_pread,
+    .pwrite = sim_pwrite,
+    .allocate = sim_allocate,
+    .truncate = sim_truncate,
+    .sync = sim_sync,
+    .rename = sim_rename,
+    .unlink = sim_unlink,
+    .list = sim_list,
+    .sync_dir = sim_sync_dir,
 };
 
 /* ---- the disk as tests see it ---- */
@@ -584,9 +587,9 @@ simdisk_free(struct simdisk *d)
 	if (d == NULL)
 		return;
 	LIST_EACH(it, nx, &d->handles)
-		sim_close(&CONTAINER_OF(it, struct handle, link)->file);
+	sim_close(&CONTAINER_OF(it, struct handle, link)->file);
 	LIST_EACH(it, nx, &d->inodes)
-		inode_free(CONTAINER_OF(it, struct inode, link));
+	inode_free(CONTAINER_OF(it, struct inode, link));
 	free(d->seen.list);
 	free(d->durable.list);
 	free(d->changes);
@@ -692,7 +695,7 @@ simdisk_power_loss(struct simdisk *d)
 	restart(d);
 	sweep(d);
 	LIST_EACH(it, nx, &d->inodes)
-		inode_power_loss(d, CONTAINER_OF(it, struct inode, link));
+	inode_power_loss(d, CONTAINER_OF(it, struct inode, link));
 }
 
 bool
@@ -716,7 +719,8 @@ simdisk_settle(struct simdisk *d)
 	for (size_t i = 0; i < d->change_count; i++)
 		apply_change(&d->durable, &d->changes[i]);
 	d->change_count = 0;
-	LIST_EACH(it, nx, &d->inodes) {
+	LIST_EACH(it, nx, &d->inodes)
+	{
 		struct inode *n = CONTAINER_OF(it, struct inode, link);
 
 		inode_flush(d, n, 100, false);

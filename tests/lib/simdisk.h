@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A simulated disk: a struct store in memory that loses, tears and refuses as real ones do, all of it
- * drawn from a seed. It keeps what a process sees (page cache) apart from what is durable:
+ * A simulated disk: a struct store in memory that loses, tears and refuses as real ones do, all of
+ * it drawn from a seed. It keeps what a process sees (page cache) apart from what is durable:
  * - written sectors (512 bytes) become durable by sync(), sizes too; names by sync_dir();
  * - at a power loss each sector that was written since is kept or lost on its own, a size that
  *   changed is the old or the new one, and of the directory's changes any prefix is kept;
@@ -53,10 +53,12 @@ uint64_t simdisk_ops(const struct simdisk *d);
 void simdisk_stop_at(struct simdisk *d, uint64_t op);
 bool simdisk_stopped(const struct simdisk *d);
 
-/* The operation with this number fails with `error` (-EIO, -ENOSPC); a failing sync drops sectors. */
+/* The operation with this number fails with `error` (-EIO, -ENOSPC); a failing sync drops sectors.
+ */
 void simdisk_fail_at(struct simdisk *d, uint64_t op, int error);
 
-/* The process is gone. Files it had open are invalid from now on: the owner must have let go of them. */
+/* The process is gone. Files it had open are invalid from now on: the owner must have let go of
+ * them. */
 void simdisk_crash(struct simdisk *d);
 void simdisk_power_loss(struct simdisk *d);
 
@@ -70,7 +72,8 @@ void simdisk_settle(struct simdisk *d);
 uint64_t simdisk_fault_count(const struct simdisk *d, enum simdisk_fault kind);
 
 /* Told of each changing operation, before it: for a trace. */
-typedef void simdisk_trace(void *arg, const char *what, const char *name, uint64_t offset, uint64_t size);
+typedef void simdisk_trace(
+    void *arg, const char *what, const char *name, uint64_t offset, uint64_t size);
 void simdisk_set_trace(struct simdisk *d, simdisk_trace *trace, void *arg);
 
 #endif

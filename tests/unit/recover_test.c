@@ -54,7 +54,8 @@ text(const char *s)
 static void
 change(const struct txn_body *body)
 {
-	struct txn_header h = {.session = SESSION, .zxid = db.last_zxid + 1, .time_ms = 5, .type = body->type};
+	struct txn_header h = {
+	    .session = SESSION, .zxid = db.last_zxid + 1, .time_ms = 5, .type = body->type};
 	struct txnlog_batch batch;
 	struct fault fault = {0};
 	struct buf txn;
@@ -77,7 +78,7 @@ create(const char *path, const char *data, bool ephemeral)
 {
 	struct jute_bytes parent = {(const uint8_t *)path, (int32_t)(strrchr(path, '/') - path)};
 	static const uint8_t acl[] = {0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 5, 'w', 'o', 'r', 'l', 'd',
-				      0, 0, 0, 6, 'a', 'n', 'y', 'o', 'n', 'e'};
+	    0, 0, 0, 6, 'a', 'n', 'y', 'o', 'n', 'e'};
 
 	change(&(struct txn_body){
 	    .type = ZK_OP_CREATE,
@@ -89,7 +90,8 @@ create(const char *path, const char *data, bool ephemeral)
 	});
 }
 
-/* A tree with all that a snapshot holds: a session, an ACL, null and empty data, an ephemeral node. */
+/* A tree with all that a snapshot holds: a session, an ACL, null and empty data, an ephemeral node.
+ */
 static void
 populate(int nodes)
 {
@@ -113,7 +115,8 @@ recovered(const struct db *same)
 	struct db got;
 
 	ck_assert(db_init(&got, &KEY, 2000));
-	ck_assert_msg(recover(store, store, &OPTIONS, &got, &report, &fault) == 0, "%s", fault.text);
+	ck_assert_msg(
+	    recover(store, store, &OPTIONS, &got, &report, &fault) == 0, "%s", fault.text);
 	tree_check(&got.tree);
 	ck_assert_int_eq(got.last_zxid, same->last_zxid);
 	ck_assert_uint_eq(got.tree.digest, same->tree.digest);
@@ -189,7 +192,8 @@ START_TEST(a_log_over_a_newer_tree_changes_nothing)
 	snapshot();
 	populate(20);
 	change(&(struct txn_body){.type = ZK_OP_DELETE, .path = text("/a/node-3")});
-	change(&(struct txn_body){.type = ZK_OP_SET_DATA, .path = text("/a/node-4"), .data = text("new"), .version = 1});
+	change(&(struct txn_body){
+	    .type = ZK_OP_SET_DATA, .path = text("/a/node-4"), .data = text("new"), .version = 1});
 	now = db.last_zxid;
 	snapshot();
 	snapshot_name(name, (struct datadir_entry){.zxid = (uint64_t)now});
@@ -285,7 +289,8 @@ START_TEST(any_flipped_bit_and_any_cut_of_a_snapshot_is_found)
 		struct fault verify = {0}, load = {0};
 
 		ck_assert(simdisk_flip_bit(disk, name, at, (unsigned)at));
-		ck_assert_msg(snapshot_verify(store, which, &verify) == DATADIR_CORRUPT, "byte %d", (int)at);
+		ck_assert_msg(
+		    snapshot_verify(store, which, &verify) == DATADIR_CORRUPT, "byte %d", (int)at);
 		ck_assert_int_eq(snapshot_load(store, which, &got, &info, &load), DATADIR_CORRUPT);
 		simdisk_flip_bit(disk, name, at, (unsigned)at);
 	}
@@ -366,8 +371,9 @@ START_TEST(a_compressed_snapshot_is_read)
 	ck_assert(recovered(&db).digest_checked);
 	snprintf(gz, sizeof(gz), "%s.gz", name);
 	ck_assert(simdisk_flip_bit(disk, gz, file_size(gz) / 2, 1));
-	ck_assert_int_eq(snapshot_verify(store, (struct datadir_entry){(uint64_t)db.last_zxid, true}, &fault),
-			 DATADIR_CORRUPT);
+	ck_assert_int_eq(
+	    snapshot_verify(store, (struct datadir_entry){(uint64_t)db.last_zxid, true}, &fault),
+	    DATADIR_CORRUPT);
 }
 END_TEST
 

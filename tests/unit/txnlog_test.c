@@ -128,7 +128,26 @@ START_TEST(the_bytes_are_those_of_zookeepers_log)
 {
 	/* The record of a real log: its checksum, length and terminator. */
 	static const uint8_t session[48] = {
-		0x01, 0x00, 0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
+	    0x01,
+	    0x00,
+	    0x01,
+	    0x23,
+	    0x45,
+	    0x67,
+	    0x89,
+	    0xab,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0,
+	    1,
 	};
 	struct simdisk *d = new_disk(1);
 	struct txnlog_batch batch;
@@ -173,7 +192,8 @@ START_TEST(a_full_file_goes_on_in_the_spare_one)
 		struct store_file *spare;
 
 		if (wanted > 0) {
-			ck_assert_int_eq(txnlog_spare_make(simdisk_store(d), wanted, &spare, &fault), 0);
+			ck_assert_int_eq(
+			    txnlog_spare_make(simdisk_store(d), wanted, &spare, &fault), 0);
 			txnlog_spare_adopt(&log, spare, wanted);
 		}
 		ck_assert_int_eq(write_batch(&log, z, z + 2, 3000), 0);
@@ -239,7 +259,8 @@ recover(struct simdisk *d)
 
 	ck_assert_msg(o.err == 0, "%s", o.text);
 	if (o.torn)
-		ck_assert_int_eq(txnlog_cut(s, o.torn_file, o.torn_offset, o.torn_empty, &fault), 0);
+		ck_assert_int_eq(
+		    txnlog_cut(s, o.torn_file, o.torn_offset, o.torn_empty, &fault), 0);
 	ck_assert_int_eq(txnlog_clean(s, &fault), 0);
 	again = read_all(s, 0);
 	ck_assert_msg(again.err == 0, "%s", again.text);
@@ -336,13 +357,13 @@ START_TEST(any_flipped_bit_is_corruption_and_named)
 		ck_assert(simdisk_flip_bit(d, "log.1", at, (unsigned)at));
 		o = read_all(simdisk_store(d), 0);
 		ck_assert_msg(o.err == DATADIR_CORRUPT, "offset %llu: %d, %llu records, torn %d",
-			      (unsigned long long)at, o.err, (unsigned long long)o.count, o.torn);
+		    (unsigned long long)at, o.err, (unsigned long long)o.count, o.torn);
 		ck_assert_ptr_nonnull(strstr(o.text, "log.1: "));
 		if (at >= TXNLOG_HEADER_BYTES) {
 			char offset[40];
 
 			snprintf(offset, sizeof(offset), "at offset %llu",
-				 (unsigned long long)((at - 16) / RECORD_BYTES * RECORD_BYTES + 16));
+			    (unsigned long long)((at - 16) / RECORD_BYTES * RECORD_BYTES + 16));
 			ck_assert_msg(strstr(o.text, offset) != NULL, "%s: %s", offset, o.text);
 		}
 		simdisk_flip_bit(d, "log.1", at, (unsigned)at);
@@ -522,7 +543,8 @@ START_TEST(random_bytes_never_read_as_a_log)
 			bytes[k] = (uint8_t)rng_below(&rng, i % 2 == 0 ? 256 : 3);
 		if (i % 3 > 0 && size > 8)
 			memcpy(bytes, "ZKLG\0\0\0\2", 8);
-		ck_assert_int_eq(store_open(simdisk_store(d), "log.1", STORE_OPEN_CREATE, &file), 0);
+		ck_assert_int_eq(
+		    store_open(simdisk_store(d), "log.1", STORE_OPEN_CREATE, &file), 0);
 		ck_assert_int_eq(store_pwrite(file, bytes, size, 0), 0);
 		store_close(file);
 		ck_assert_uint_eq(read_all(simdisk_store(d), 0).count, 0);

@@ -8,7 +8,7 @@ tests_unit_tree_test_SOURCES = tests/unit/tree_test.c
 tests_unit_tree_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_tree_test_LDADD = $(ZKCORE_LIBS)
 
-zkdisk_units = tests/unit/txnlog_test tests/unit/recover_test
+zkdisk_units = tests/unit/txnlog_test tests/unit/recover_test tests/unit/log_writer_test
 check_PROGRAMS += $(zkdisk_units)
 TESTS += $(zkdisk_units)
 SIMDISK_SOURCES = tests/lib/simdisk.c tests/lib/simdisk.h
@@ -20,3 +20,7 @@ tests_unit_txnlog_test_LDADD = $(ZKCORE_LIBS)
 tests_unit_recover_test_SOURCES = tests/unit/recover_test.c $(SIMDISK_SOURCES)
 tests_unit_recover_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_recover_test_LDADD = $(ZKCORE_LIBS)
+
+tests_unit_log_writer_test_SOURCES = tests/unit/log_writer_test.c
+tests_unit_log_writer_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_log_writer_test_LDADD = $(UNIT_LIBS) libzkserver.a libzkcore.a $(IO_LIBS) $(ZLIB_LIBS)

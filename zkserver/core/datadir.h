@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names in a data directory (version-2/): log.HEXZXID and snapshot.HEXZXID, and how faults are told. */
+/* Names in a data directory (version-2/): log.HEXZXID and snapshot.HEXZXID, and how faults are
+ * told. */
 #ifndef CORRAL_ZKSERVER_DATADIR_H
 #define CORRAL_ZKSERVER_DATADIR_H
 
@@ -18,7 +19,8 @@ struct fault {
 };
 
 /* Set the text (the first one stays) and return code. */
-int fault_set(struct fault *f, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int fault_set(struct fault *f, int code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* Longest name that datadir_name() makes, with its NUL: "snapshot." and 16 digits. */
 #define DATADIR_NAME_BYTES 32
@@ -26,8 +28,8 @@ int fault_set(struct fault *f, int code, const char *fmt, ...) __attribute__((fo
 void datadir_name(char to[DATADIR_NAME_BYTES], const char *prefix, uint64_t zxid);
 
 /*
- * The zxid of PREFIX.HEX, or of PREFIX.HEX.gz (then *gz is set). False for any other name. Upper-case
- * digits are not taken: nobody writes them, and a name must stand for one file.
+ * The zxid of PREFIX.HEX, or of PREFIX.HEX.gz (then *gz is set). False for any other name.
+ * Upper-case digits are not taken: nobody writes them, and a name must stand for one file.
  */
 bool datadir_parse(const char *name, const char *prefix, uint64_t *zxid, bool *gz);
 

@@ -17,7 +17,8 @@ remove_file(struct store *s, const char *name, int *removed, struct fault *f)
 	return 0;
 }
 
-/* The index of the oldest of the `retain` newest whole snapshots; list->count if fewer are whole. */
+/* The index of the oldest of the `retain` newest whole snapshots; list->count if fewer are whole.
+ */
 static size_t
 oldest_kept(struct store *s, const struct datadir_list *list, unsigned retain)
 {
@@ -41,7 +42,8 @@ remove_logs(struct store *logs, uint64_t kept_zxid, int *removed, struct fault *
 	if (err != 0)
 		return err;
 	/* The newest file that begins at or below the snapshot may hold what comes after it. */
-	for (size_t i = 0; i + 1 < list.count && list.entries[i + 1].zxid <= kept_zxid && err == 0; i++) {
+	for (size_t i = 0; i + 1 < list.count && list.entries[i + 1].zxid <= kept_zxid && err == 0;
+	     i++) {
 		char name[DATADIR_NAME_BYTES];
 
 		datadir_name(name, "log", list.entries[i].zxid);
@@ -61,7 +63,8 @@ purge(struct store *snapshots, struct store *logs, unsigned retain, struct fault
 	if (err != 0)
 		return err;
 	kept = oldest_kept(snapshots, &list, retain < PURGE_RETAIN_MIN ? PURGE_RETAIN_MIN : retain);
-	/* Logs first, and from the oldest on: whatever a crash leaves, no kept snapshot has a gap behind it. */
+	/* Logs first, and from the oldest on: whatever a crash leaves, no kept snapshot has a gap
+	 * behind it. */
 	if (kept < list.count)
 		err = remove_logs(logs, list.entries[kept].zxid, &removed, f);
 	for (size_t i = 0; kept < list.count && i < kept && err == 0; i++) {

@@ -24,7 +24,8 @@ reset_empty(struct db *db)
 
 /* Load the newest snapshot that is whole. 0, or a negative errno; none at all is 0. */
 static int
-load_newest(struct store *s, struct db *db, struct snapshot_info *info, struct recover_report *report, struct fault *f)
+load_newest(struct store *s, struct db *db, struct snapshot_info *info,
+    struct recover_report *report, struct fault *f)
 {
 	struct datadir_list list;
 	size_t tried = 0;
@@ -32,7 +33,8 @@ load_newest(struct store *s, struct db *db, struct snapshot_info *info, struct r
 
 	if (err != 0)
 		return err;
-	for (size_t i = list.count; i > 0 && tried < SNAPSHOTS_TRIED_MAX && !report->found_snapshot; i--, tried++) {
+	for (size_t i = list.count; i > 0 && tried < SNAPSHOTS_TRIED_MAX && !report->found_snapshot;
+	     i--, tried++) {
 		struct fault bad = {0};
 
 		err = snapshot_load(s, list.entries[i - 1], db, info, &bad);
@@ -47,8 +49,11 @@ load_newest(struct store *s, struct db *db, struct snapshot_info *info, struct r
 	}
 	datadir_list_free(&list);
 	if (!report->found_snapshot && report->bad_snapshots > 0 && err == DATADIR_CORRUPT)
-		fault_set(f, err, "no snapshot is whole: %s; restore one, or remove this server's data and let it copy "
-			  "the others'", report->bad.text);
+		fault_set(f, err,
+		    "no snapshot is whole: %s; restore one, or remove this server's data and let "
+		    "it copy "
+		    "the others'",
+		    report->bad.text);
 	return err;
 }
 
@@ -56,33 +61,36 @@ load_newest(struct store *s, struct db *db, struct snapshot_info *info, struct r
 static void
 check_digest(const struct db *db, const struct snapshot_info *info, struct recover_report *report)
 {
-	if (!info->has_digest || info->digest_zxid == 0 || info->digest_zxid != (uint64_t)db->last_zxid)
+	if (!info->has_digest || info->digest_zxid == 0 ||
+	    info->digest_zxid != (uint64_t)db->last_zxid)
 		return;
 	report->digest_checked = true;
 	report->digest_wrong = info->digest != db->tree.digest;
 }
 
 static int
-apply_record(const struct recover_options *options, struct db *db, const struct txnlog_record *record, struct fault *f)
+apply_record(const struct recover_options *options, struct db *db,
+    const struct txnlog_record *record, struct fault *f)
 {
 	switch (db_apply(db, record->txn, record->size, options->now_ms, NULL, NULL, NULL)) {
 	case APPLY_OK:
 		return 0;
 	case APPLY_NO_MEMORY:
 		return fault_set(f, -ENOMEM, "log.%llx: no memory to apply zxid 0x%llx",
-				 (unsigned long long)record->file_zxid, (unsigned long long)record->zxid);
+		    (unsigned long long)record->file_zxid, (unsigned long long)record->zxid);
 	case APPLY_BAD:
 		break;
 	}
 	return fault_set(f, DATADIR_CORRUPT,
-			 "log.%llx: the record at offset %llu, zxid 0x%llx, has the right checksum but is no transaction",
-			 (unsigned long long)record->file_zxid, (unsigned long long)record->offset,
-			 (unsigned long long)record->zxid);
+	    "log.%llx: the record at offset %llu, zxid 0x%llx, has the right checksum but is no "
+	    "transaction",
+	    (unsigned long long)record->file_zxid, (unsigned long long)record->offset,
+	    (unsigned long long)record->zxid);
 }
 
 static int
-replay(struct store *logs, const struct recover_options *options, struct db *db, const struct snapshot_info *info,
-       struct recover_report *report, struct fault *f)
+replay(struct store *logs, const struct recover_options *options, struct db *db,
+    const struct snapshot_info *info, struct recover_report *report, struct fault *f)
 {
 	struct txnlog_record record;
 	struct txnlog_reader r;
@@ -107,8 +115,8 @@ replay(struct store *logs, const struct recover_options *options, struct db *db,
 
 /* Without a snapshot only an empty directory, or an explicit wish, is a beginning. */
 static int
-begin_empty(struct store *snapshots, struct store *logs, const struct recover_options *options, struct db *db,
-	    struct fault *f)
+begin_empty(struct store *snapshots, struct store *logs, const struct recover_options *options,
+    struct db *db, struct fault *f)
 {
 	struct datadir_list list;
 	size_t count;
@@ -120,16 +128,18 @@ begin_empty(struct store *snapshots, struct store *logs, const struct recover_op
 	datadir_list_free(&list);
 	if (count > 0 && !options->trust_empty)
 		return fault_set(f, DATADIR_CORRUPT,
-				 "%zu log files but no snapshot: one was lost; restore it, or set snapshot.trust.empty=true "
-				 "once if the log is known to be whole from the first transaction on", count);
+		    "%zu log files but no snapshot: one was lost; restore it, or set "
+		    "snapshot.trust.empty=true "
+		    "once if the log is known to be whole from the first transaction on",
+		    count);
 	if (!reset_empty(db))
 		return fault_set(f, -ENOMEM, "no memory for a tree");
 	return count > 0 ? 0 : snapshot_write(snapshots, db, f);
 }
 
 int
-recover(struct store *snapshots, struct store *logs, const struct recover_options *options, struct db *db,
-	struct recover_report *report, struct fault *f)
+recover(struct store *snapshots, struct store *logs, const struct recover_options *options,
+    struct db *db, struct recover_report *report, struct fault *f)
 {
 	struct snapshot_info info = {0};
 	int err;

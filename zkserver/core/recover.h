@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From a data directory to a database: the newest snapshot that is whole, and the log's transactions
- * after it. What a crash left half done is cleaned up first, and a torn end of the log is cut, so that
- * writing can go on in a new file.
+ * From a data directory to a database: the newest snapshot that is whole, and the log's
+ * transactions after it. What a crash left half done is cleaned up first, and a torn end of the log
+ * is cut, so that writing can go on in a new file.
  */
 #ifndef CORRAL_ZKSERVER_RECOVER_H
 #define CORRAL_ZKSERVER_RECOVER_H
@@ -20,23 +20,24 @@ struct recover_options {
 };
 
 struct recover_report {
-	uint64_t snapshot_zxid;	    /* 0 with found_snapshot false: there was none */
+	uint64_t snapshot_zxid; /* 0 with found_snapshot false: there was none */
 	bool found_snapshot;
-	uint64_t bad_snapshots;	    /* newer ones that were not whole; the first one's fault is in `bad` */
+	uint64_t
+	    bad_snapshots; /* newer ones that were not whole; the first one's fault is in `bad` */
 	struct fault bad;
-	uint64_t replayed;	    /* transactions */
-	bool cut;		    /* a torn end was cut: */
+	uint64_t replayed; /* transactions */
+	bool cut;	   /* a torn end was cut: */
 	uint64_t cut_file_zxid, cut_offset;
 	bool digest_checked, digest_wrong; /* the snapshot's digest was compared; it differed */
 };
 
 /*
- * Recover into an initialised *db (whatever it holds is dropped). snapshots and logs may be the same store. 0; or
- * a negative errno and *f: DATADIR_CORRUPT for damage, logs without a snapshot, or no snapshot that is
- * whole. An empty directory gives a new, empty database at zxid 0, whose snapshot is written here, so
- * that from then on a log without a snapshot means that one was lost.
+ * Recover into an initialised *db (whatever it holds is dropped). snapshots and logs may be the
+ * same store. 0; or a negative errno and *f: DATADIR_CORRUPT for damage, logs without a snapshot,
+ * or no snapshot that is whole. An empty directory gives a new, empty database at zxid 0, whose
+ * snapshot is written here, so that from then on a log without a snapshot means that one was lost.
  */
-int recover(struct store *snapshots, struct store *logs, const struct recover_options *options, struct db *db,
-	    struct recover_report *report, struct fault *f);
+int recover(struct store *snapshots, struct store *logs, const struct recover_options *options,
+    struct db *db, struct recover_report *report, struct fault *f);
 
 #endif

@@ -103,8 +103,9 @@ put_node(struct out *o, const struct tree *t, const struct tree_node *n, const s
 {
 	struct tree_stat stat = tree_node_stat(t, n);
 
-	jute_put_bytes(&o->chunk, (struct jute_bytes){path->len > 0 ? path->data : (const uint8_t *)"",
-						      (int32_t)path->len});
+	jute_put_bytes(
+	    &o->chunk, (struct jute_bytes){
+			   path->len > 0 ? path->data : (const uint8_t *)"", (int32_t)path->len});
 	jute_put_bytes(&o->chunk, tree_node_data(n));
 	jute_put_i64(&o->chunk, n->acl == ACL_KEY_OPEN ? -1 : (int64_t)n->acl);
 	put_stat(&o->chunk, &stat);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Snapshots in ZooKeeper's format (2): sessions, ACL lists, nodes, each part sealed by a checksum; the
- * tree's digest; since 3.9 the last zxid. They are complete or do not exist: written under a temporary
- * name, synced, renamed. Loading takes Apache ZooKeeper's own, plain or gz, of 3.5 to 3.9.
+ * Snapshots in ZooKeeper's format (2): sessions, ACL lists, nodes, each part sealed by a checksum;
+ * the tree's digest; since 3.9 the last zxid. They are complete or do not exist: written under a
+ * temporary name, synced, renamed. Loading takes Apache ZooKeeper's own, plain or gz, of 3.5
+ * to 3.9.
  */
 #ifndef CORRAL_ZKSERVER_SNAPSHOT_H
 #define CORRAL_ZKSERVER_SNAPSHOT_H
@@ -24,7 +25,8 @@
 /* Write snapshot.ZXID for zxid = db->last_zxid, durably. 0, or a negative errno and *f. */
 int snapshot_write(struct store *s, const struct db *db, struct fault *f);
 
-/* The digest section: what the tree's digest is once last_zxid has been applied; zxid 0: unknown. */
+/* The digest section: what the tree's digest is once last_zxid has been applied; zxid 0: unknown.
+ */
 struct snapshot_info {
 	uint64_t digest_zxid;
 	uint64_t digest;
@@ -33,11 +35,12 @@ struct snapshot_info {
 };
 
 /*
- * Load one snapshot into *db, which is made bare first; last_zxid becomes the name's. 0, DATADIR_CORRUPT
- * or another negative errno and *f; *db is then bare or half loaded and must be made bare again.
+ * Load one snapshot into *db, which is made bare first; last_zxid becomes the name's. 0,
+ * DATADIR_CORRUPT or another negative errno and *f; *db is then bare or half loaded and must be
+ * made bare again.
  */
-int snapshot_load(struct store *s, struct datadir_entry which, struct db *db, struct snapshot_info *info,
-		  struct fault *f);
+int snapshot_load(struct store *s, struct datadir_entry which, struct db *db,
+    struct snapshot_info *info, struct fault *f);
 
 /* The file is complete and its checksums are right; nothing is loaded. 0, or as snapshot_load(). */
 int snapshot_verify(struct store *s, struct datadir_entry which, struct fault *f);

@@ -15,7 +15,8 @@
 /* zlib's window bits for a gzip wrapper. */
 #define GZ_WINDOW_BITS (15 + 16)
 
-/* A file as a stream. Fields are read within a window that keeps everything since the last in_take(). */
+/* A file as a stream. Fields are read within a window that keeps everything since the last
+ * in_take(). */
 struct in {
 	struct store_file *file;
 	uint64_t file_offset; /* of what is to be read next */
@@ -24,10 +25,11 @@ struct in {
 	uint8_t *z_in;
 	uint8_t *window;
 	size_t cap;
-	size_t base;	 /* window[base] is the first byte that was not taken; all below counts from it */
+	size_t
+	    base; /* window[base] is the first byte that was not taken; all below counts from it */
 	size_t len, pos; /* bytes there; bytes of them that were read */
-	uint64_t taken;	      /* bytes of the (uncompressed) stream before the window */
-	uLong adler;	      /* of those */
+	uint64_t taken;	 /* bytes of the (uncompressed) stream before the window */
+	uLong adler;	 /* of those */
 	char name[DATADIR_NAME_BYTES];
 	int err;
 	struct fault *fault;
@@ -38,8 +40,8 @@ in_fail(struct in *in, int err, const char *what)
 {
 	if (in->err != 0)
 		return;
-	in->err = fault_set(in->fault, err, "%s: at byte %llu%s: %s", in->name, (unsigned long long)(in->taken + in->pos),
-			    in->gz ? " of its contents" : "", what);
+	in->err = fault_set(in->fault, err, "%s: at byte %llu%s: %s", in->name,
+	    (unsigned long long)(in->taken + in->pos), in->gz ? " of its contents" : "", what);
 }
 
 static ssize_t
@@ -113,7 +115,8 @@ in_peek(struct in *in, size_t size)
 		ssize_t n = in->gz ? read_gz(in, to, room) : read_plain(in, to, room);
 
 		if (n < 0)
-			in_fail(in, (int)n, n == DATADIR_CORRUPT ? "this is no gzip data" : strerror((int)-n));
+			in_fail(in, (int)n,
+			    n == DATADIR_CORRUPT ? "this is no gzip data" : strerror((int)-n));
 		if (n <= 0)
 			break;
 		in->len += (size_t)n;
@@ -216,7 +219,8 @@ in_open(struct in *in, struct store *s, struct datadir_entry which, struct fault
 		return fault_set(f, in->err, "cannot open %s: %s", in->name, strerror(-in->err));
 	if (!which.gz)
 		return 0;
-	if ((in->z_in = malloc(GZ_CHUNK_BYTES)) == NULL || inflateInit2(&in->z, GZ_WINDOW_BITS) != Z_OK)
+	if ((in->z_in = malloc(GZ_CHUNK_BYTES)) == NULL ||
+	    inflateInit2(&in->z, GZ_WINDOW_BITS) != Z_OK)
 		in_fail(in, -ENOMEM, "no memory");
 	return in->err;
 }
@@ -274,7 +278,8 @@ read_sessions(struct in *in, struct db *db, struct snapshot_info *info)
 		int64_t id = in_i64(in);
 		int32_t timeout_ms = in_i32(in);
 
-		if (in->err == 0 && db != NULL && session_add(&db->sessions, id, timeout_ms, 0) == NULL)
+		if (in->err == 0 && db != NULL &&
+		    session_add(&db->sessions, id, timeout_ms, 0) == NULL)
 			in_fail(in, -ENOMEM, "no memory");
 		in_take(in);
 		info->sessions++;
@@ -303,7 +308,8 @@ read_acls(struct in *in, struct db *db)
 		if (key < 1 || key >= ACL_KEY_NONE)
 			in_fail(in, DATADIR_CORRUPT, "an access list's key is impossible");
 		else if (db != NULL && !acl_load(&db->tree.acls, (uint32_t)key, list))
-			in_fail(in, DATADIR_CORRUPT, "an access list cannot be read, or its key was used before");
+			in_fail(in, DATADIR_CORRUPT,
+			    "an access list cannot be read, or its key was used before");
 		in_take(in);
 	}
 }
@@ -326,11 +332,13 @@ read_stat(struct in *in)
 }
 
 static const char *
-load_node(struct in *in, struct db *db, struct span path, struct span data, int64_t acl, const struct tree_stat *stat)
+load_node(struct in *in, struct db *db, struct span path, struct span data, int64_t acl,
+    const struct tree_stat *stat)
 {
 	uint32_t key = acl == -1 ? ACL_KEY_OPEN : (uint32_t)acl;
 
-	if (acl < -1 || acl == 0 || acl >= ACL_KEY_NONE || (key != ACL_KEY_OPEN && !acl_has(&db->tree.acls, key)))
+	if (acl < -1 || acl == 0 || acl >= ACL_KEY_NONE ||
+	    (key != ACL_KEY_OPEN && !acl_has(&db->tree.acls, key)))
 		return "a node's access list does not exist";
 	switch (tree_load(&db->tree, span_bytes(in, path), span_bytes(in, data), key, stat)) {
 	case TREE_OK:
@@ -365,13 +373,15 @@ read_tree(struct in *in, struct db *db, struct snapshot_info *info)
 			break;
 		wrong = db == NULL ? NULL : load_node(in, db, path, data, acl, &stat);
 		if (wrong != NULL)
-			in_fail(in, strcmp(wrong, "no memory") == 0 ? -ENOMEM : DATADIR_CORRUPT, wrong);
+			in_fail(
+			    in, strcmp(wrong, "no memory") == 0 ? -ENOMEM : DATADIR_CORRUPT, wrong);
 		in_take(in);
 		info->nodes++;
 	}
 }
 
-/* What follows the first seal: the digest (3.6 on) and the last zxid (3.9 on), each with its seal. */
+/* What follows the first seal: the digest (3.6 on) and the last zxid (3.9 on), each with its seal.
+ */
 static void
 read_tail(struct in *in, struct snapshot_info *info)
 {
@@ -398,7 +408,8 @@ read_tail(struct in *in, struct snapshot_info *info)
 
 /* Read the whole file, into *db or (NULL) for its checksums only. */
 static int
-read_all(struct store *s, struct datadir_entry which, struct db *db, struct snapshot_info *info, struct fault *f)
+read_all(struct store *s, struct datadir_entry which, struct db *db, struct snapshot_info *info,
+    struct fault *f)
 {
 	struct in in;
 	int err;
@@ -420,7 +431,8 @@ read_all(struct store *s, struct datadir_entry which, struct db *db, struct snap
 }
 
 int
-snapshot_load(struct store *s, struct datadir_entry which, struct db *db, struct snapshot_info *info, struct fault *f)
+snapshot_load(struct store *s, struct datadir_entry which, struct db *db,
+    struct snapshot_info *info, struct fault *f)
 {
 	int err;
 

@@ -113,7 +113,8 @@ wants_new_file(const struct txnlog *log)
 
 	if (log->end == 0 || log->roll)
 		return true;
-	return full && (log->spare != NULL || (log->preallocate_bytes > 0 && log->size >= log->preallocate_bytes));
+	return full && (log->spare != NULL ||
+			   (log->preallocate_bytes > 0 && log->size >= log->preallocate_bytes));
 }
 
 /* Give an empty batch its place: behind the last sealed one, or in a new file. */
@@ -141,7 +142,8 @@ batch_begin(struct txnlog *log, struct txnlog_batch *b)
 int
 txnlog_append(struct txnlog *log, struct txnlog_batch *b, const void *txn, size_t size)
 {
-	size_t room = size + TXNLOG_RECORD_OVERHEAD_BYTES + (b->count == 0 ? TXNLOG_BLOCK_BYTES : 0);
+	size_t room =
+	    size + TXNLOG_RECORD_OVERHEAD_BYTES + (b->count == 0 ? TXNLOG_BLOCK_BYTES : 0);
 	uint8_t head[TXNLOG_RECORD_HEAD_BYTES] = {0};
 	uint64_t zxid;
 
@@ -165,7 +167,8 @@ txnlog_append(struct txnlog *log, struct txnlog_batch *b, const void *txn, size_
 	return 0;
 }
 
-/* How far to allocate so that the file holds need_bytes: at least doubled, up to the preallocation. */
+/* How far to allocate so that the file holds need_bytes: at least doubled, up to the preallocation.
+ */
 static uint64_t
 grown_size(const struct txnlog *log, uint64_t need_bytes)
 {
@@ -203,9 +206,10 @@ txnlog_in_place(const struct txnlog_batch *b)
 static int
 write_fault(struct fault *f, const struct txnlog_batch *b, int err, const char *what)
 {
-	return fault_set(f, err, "%s the transaction log for zxids 0x%llx to 0x%llx at offset %llu: %s", what,
-			 (unsigned long long)b->first_zxid, (unsigned long long)b->last_zxid,
-			 (unsigned long long)b->offset, strerror(-err));
+	return fault_set(f, err,
+	    "%s the transaction log for zxids 0x%llx to 0x%llx at offset %llu: %s", what,
+	    (unsigned long long)b->first_zxid, (unsigned long long)b->last_zxid,
+	    (unsigned long long)b->offset, strerror(-err));
 }
 
 static int
@@ -213,7 +217,8 @@ write_blocks(struct txnlog *log, const struct txnlog_batch *b, struct fault *f)
 {
 	int err;
 
-	/* The zeros become durable first: what is torn later shows as zeros, not as an old block. */
+	/* The zeros become durable first: what is torn later shows as zeros, not as an old block.
+	 */
 	if (b->allocate_to > 0 && (err = store_allocate(log->file, b->allocate_to)) != 0)
 		return write_fault(f, b, err, "cannot make room in");
 	if (b->allocate_to > 0 && (err = store_sync(log->file)) != 0)
@@ -237,7 +242,8 @@ txnlog_write(struct txnlog *log, struct txnlog_batch *b, struct fault *f)
 	store_close(log->file);
 	log->file = b->spare;
 	b->spare = NULL;
-	if (log->file == NULL && (err = store_open(log->store, made_as, STORE_OPEN_REPLACE, &log->file)) != 0)
+	if (log->file == NULL &&
+	    (err = store_open(log->store, made_as, STORE_OPEN_REPLACE, &log->file)) != 0)
 		return write_fault(f, b, err, "cannot create");
 	if ((err = write_blocks(log, b, f)) != 0)
 		return err;
@@ -261,7 +267,8 @@ txnlog_spare_wanted_bytes(const struct txnlog *log)
 
 	if (log->spare != NULL || log->preallocate_bytes == 0 || log->end <= log->size / 2)
 		return 0;
-	return round_up(size < log->preallocate_bytes ? size : log->preallocate_bytes, TXNLOG_BLOCK_BYTES);
+	return round_up(
+	    size < log->preallocate_bytes ? size : log->preallocate_bytes, TXNLOG_BLOCK_BYTES);
 }
 
 int
@@ -279,7 +286,7 @@ txnlog_spare_make(struct store *s, uint64_t size_bytes, struct store_file **file
 		*file = NULL;
 		store_unlink(s, TXNLOG_SPARE_NAME);
 		return fault_set(f, err, "cannot fill %s with %llu bytes: %s", TXNLOG_SPARE_NAME,
-				 (unsigned long long)size_bytes, strerror(-err));
+		    (unsigned long long)size_bytes, strerror(-err));
 	}
 	return 0;
 }
@@ -305,5 +312,7 @@ txnlog_probe(struct store *s, struct fault *f)
 		store_close(file);
 		store_unlink(s, TXNLOG_NEW_NAME);
 	}
-	return err == 0 ? 0 : fault_set(f, err, "cannot append to and sync a file for the log: %s", strerror(-err));
+	return err == 0 ? 0
+			: fault_set(f, err, "cannot append to and sync a file for the log: %s",
+			      strerror(-err));
 }

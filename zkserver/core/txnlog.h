@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writing ZooKeeper's transaction log: what bytes go where. Records gather in a batch; a sealed batch
- * says which blocks of which file it fills; whoever carries it out (txnlog_write(), or a direct
- * write of the shell where txnlog_in_place() says that this is all) makes it durable as a whole.
- * Batches are carried out one at a time, in the order in which they were sealed, so that whatever of
- * a batch is on disk, all batches before it are whole.
+ * Writing ZooKeeper's transaction log: what bytes go where. Records gather in a batch; a sealed
+ * batch says which blocks of which file it fills; whoever carries it out (txnlog_write(), or a
+ * direct write of the shell where txnlog_in_place() says that this is all) makes it durable as a
+ * whole. Batches are carried out one at a time, in the order in which they were sealed, so that
+ * whatever of a batch is on disk, all batches before it are whole.
  *
  *   log.HEXZXID := "ZKLG" i32 2 i64 0, record*, zeros      (all integers big-endian)
  *   record      := i64 adler32(txn), i32 length of txn, txn, 'B'
@@ -31,16 +31,18 @@
 #define TXNLOG_RECORD_OVERHEAD_BYTES 13
 #define TXNLOG_BLOCK_BYTES 4096
 
-/* A transaction is its header (32 bytes) at least; the most is what a request may have, times 16. */
+/* A transaction is its header (32 bytes) at least; the most is what a request may have, times 16.
+ */
 #define TXNLOG_TXN_MIN_BYTES 32
 #define TXNLOG_TXN_MAX_BYTES ((size_t)16 << 20)
 
 /* A batch takes records up to here, and one more that passes it. */
 #define TXNLOG_BATCH_FULL_BYTES ((size_t)4 << 20)
-#define TXNLOG_BATCH_MAX_BYTES \
+#define TXNLOG_BATCH_MAX_BYTES                                                                     \
 	(TXNLOG_BATCH_FULL_BYTES + TXNLOG_TXN_MAX_BYTES + (size_t)2 * TXNLOG_BLOCK_BYTES)
 
-/* The first file after a start is this long; each one that txnlog_spare_*() makes is four times the last. */
+/* The first file after a start is this long; each one that txnlog_spare_*() makes is four times the
+ * last. */
 #define TXNLOG_FIRST_BYTES ((uint64_t)256 * 1024)
 
 /* Names of files in the making; what a crash left there holds nothing acknowledged. */
@@ -88,8 +90,9 @@ void txnlog_batch_fini(struct txnlog_batch *b);
 void txnlog_batch_clear(struct txnlog_batch *b);
 
 /*
- * Append one transaction (header, body, digest as zookeeper's wire has them) to the batch that comes
- * after all sealed ones. Zxids must rise. 0, -ENOMEM, or -ENOBUFS: seal this batch and take another.
+ * Append one transaction (header, body, digest as zookeeper's wire has them) to the batch that
+ * comes after all sealed ones. Zxids must rise. 0, -ENOMEM, or -ENOBUFS: seal this batch and take
+ * another.
  */
 int txnlog_append(struct txnlog *log, struct txnlog_batch *b, const void *txn, size_t size);
 
@@ -110,10 +113,12 @@ void txnlog_roll(struct txnlog *log);
 
 /*
  * The next file, made ahead of time by someone who may block: wanted_bytes > 0 when the file in use
- * is more than half full and there is no spare; make() then writes the zeros; adopt() hands it over.
+ * is more than half full and there is no spare; make() then writes the zeros; adopt() hands it
+ * over.
  */
 uint64_t txnlog_spare_wanted_bytes(const struct txnlog *log);
-int txnlog_spare_make(struct store *s, uint64_t size_bytes, struct store_file **file, struct fault *f);
+int txnlog_spare_make(
+    struct store *s, uint64_t size_bytes, struct store_file **file, struct fault *f);
 void txnlog_spare_adopt(struct txnlog *log, struct store_file *file, uint64_t size_bytes);
 
 /* Whether this store takes and syncs a block now: 0, -ENOSPC, or another negative errno. */

@@ -45,7 +45,8 @@ window_grow(struct txnlog_reader *r, size_t need)
 	return 0;
 }
 
-/* The file's bytes from pos on, of which `size` must exist; NULL with *f and *err set if not readable. */
+/* The file's bytes from pos on, of which `size` must exist; NULL with *f and *err set if not
+ * readable. */
 static const uint8_t *
 bytes_at(struct txnlog_reader *r, uint64_t pos, size_t size, int *err, struct fault *f)
 {
@@ -63,8 +64,8 @@ bytes_at(struct txnlog_reader *r, uint64_t pos, size_t size, int *err, struct fa
 	if (r->window_len >= size)
 		return r->window;
 	*err = n < 0 ? (int)n : -EIO;
-	fault_set(f, *err, "%s: cannot read %zu bytes at offset %llu: %s", r->name, size, (unsigned long long)pos,
-		  n < 0 ? strerror(-*err) : "the file became shorter");
+	fault_set(f, *err, "%s: cannot read %zu bytes at offset %llu: %s", r->name, size,
+	    (unsigned long long)pos, n < 0 ? strerror(-*err) : "the file became shorter");
 	return NULL;
 }
 
@@ -73,8 +74,9 @@ enum found { FOUND_RECORD, FOUND_ZEROS, FOUND_NONE };
 
 struct probe {
 	enum found found;
-	uint64_t end;	  /* of the record, or of what its length says; 0: the length is impossible */
-	bool unterminated; /* the byte at the end is 0 or lies behind the file: the write did not get there */
+	uint64_t end; /* of the record, or of what its length says; 0: the length is impossible */
+	bool unterminated; /* the byte at the end is 0 or lies behind the file: the write did not
+			      get there */
 	const uint8_t *txn;
 	size_t size;
 };
@@ -119,13 +121,14 @@ looks_like_head(const uint8_t *p)
 {
 	uint32_t size = get_u32(p + 8);
 
-	return get_u32(p) == 0 && get_u32(p + 4) != 0 && size >= TXNLOG_TXN_MIN_BYTES && size <= TXNLOG_TXN_MAX_BYTES;
+	return get_u32(p) == 0 && get_u32(p + 4) != 0 && size >= TXNLOG_TXN_MIN_BYTES &&
+	       size <= TXNLOG_TXN_MAX_BYTES;
 }
 
 /* What follows an offset where no record is. */
 struct rest {
-	uint64_t data_end;   /* behind the last byte that is not zero; pos if there is none */
-	uint64_t valid_at;   /* the next valid record's offset; 0: none */
+	uint64_t data_end; /* behind the last byte that is not zero; pos if there is none */
+	uint64_t valid_at; /* the next valid record's offset; 0: none */
 	uint64_t valid_zxid;
 };
 
@@ -165,7 +168,8 @@ scan_rest(struct txnlog_reader *r, uint64_t pos, struct rest *rest, struct fault
 			continue;
 		if ((err = probe_record(r, at, &probe, f)) != 0)
 			return err;
-		if (probe.found == FOUND_RECORD && get_u64(probe.txn + ZXID_OFFSET) > r->last_zxid) {
+		if (probe.found == FOUND_RECORD &&
+		    get_u64(probe.txn + ZXID_OFFSET) > r->last_zxid) {
 			rest->valid_at = at;
 			rest->valid_zxid = get_u64(probe.txn + ZXID_OFFSET);
 		}
@@ -179,7 +183,8 @@ scan_rest(struct txnlog_reader *r, uint64_t pos, struct rest *rest, struct fault
  * upper four are zero anyway. Sets *missing.
  */
 static int
-find_missing_sector(struct txnlog_reader *r, uint64_t pos, uint64_t end, bool *missing, struct fault *f)
+find_missing_sector(
+    struct txnlog_reader *r, uint64_t pos, uint64_t end, bool *missing, struct fault *f)
 {
 	uint64_t run = 0;
 	int err = 0;
@@ -193,7 +198,8 @@ find_missing_sector(struct txnlog_reader *r, uint64_t pos, uint64_t end, bool *m
 		run = *p == 0 ? run + 1 : 0;
 		if ((at + 1) % SECTOR_BYTES != 0 && at + 1 != end)
 			continue;
-		if (run >= 5 && run >= at + 1 - (at - at % SECTOR_BYTES > pos ? at - at % SECTOR_BYTES : pos))
+		if (run >= 5 &&
+		    run >= at + 1 - (at - at % SECTOR_BYTES > pos ? at - at % SECTOR_BYTES : pos))
 			*missing = true;
 		run = 0;
 	}
@@ -201,21 +207,25 @@ find_missing_sector(struct txnlog_reader *r, uint64_t pos, uint64_t end, bool *m
 }
 
 static int
-corrupt(const struct txnlog_reader *r, const struct rest *rest, const struct probe *p, struct fault *f)
+corrupt(
+    const struct txnlog_reader *r, const struct rest *rest, const struct probe *p, struct fault *f)
 {
 	unsigned long long pos = r->pos, zxid = r->last_zxid + 1;
 	char why[128];
 
 	if (rest->valid_at > 0)
 		snprintf(why, sizeof(why), "a valid one, zxid 0x%llx, follows at offset %llu",
-			 (unsigned long long)rest->valid_zxid, (unsigned long long)rest->valid_at);
+		    (unsigned long long)rest->valid_zxid, (unsigned long long)rest->valid_at);
 	else
 		snprintf(why, sizeof(why), "%s",
-			 p->end > 0 ? "its end is in place, its checksum is wrong" : "its length is impossible");
+		    p->end > 0 ? "its end is in place, its checksum is wrong"
+			       : "its length is impossible");
 	return fault_set(f, DATADIR_CORRUPT,
-			 "%s: no valid record at offset %llu, where zxid 0x%llx or the file's end was expected (%s): "
-			 "the file is damaged; restore it, or remove this server's data and let it copy the others'",
-			 r->name, pos, zxid, why);
+	    "%s: no valid record at offset %llu, where zxid 0x%llx or the file's end was expected "
+	    "(%s): "
+	    "the file is damaged; restore it, or remove this server's data and let it copy the "
+	    "others'",
+	    r->name, pos, zxid, why);
 }
 
 /*
@@ -230,13 +240,15 @@ whole_but_length(struct txnlog_reader *r, uint64_t data_end, bool *whole, struct
 	int err = 0;
 
 	*whole = false;
-	if (size < TXNLOG_TXN_MIN_BYTES + TXNLOG_RECORD_OVERHEAD_BYTES || size > TXNLOG_TXN_MAX_BYTES)
+	if (size < TXNLOG_TXN_MIN_BYTES + TXNLOG_RECORD_OVERHEAD_BYTES ||
+	    size > TXNLOG_TXN_MAX_BYTES)
 		return 0;
 	if ((p = bytes_at(r, r->pos, (size_t)size, &err, f)) == NULL)
 		return err;
 	size -= TXNLOG_RECORD_OVERHEAD_BYTES;
-	*whole = p[size + TXNLOG_RECORD_HEAD_BYTES] == 'B' &&
-		 get_u64(p) == adler32(adler32(0, NULL, 0), p + TXNLOG_RECORD_HEAD_BYTES, (uInt)size);
+	*whole =
+	    p[size + TXNLOG_RECORD_HEAD_BYTES] == 'B' &&
+	    get_u64(p) == adler32(adler32(0, NULL, 0), p + TXNLOG_RECORD_HEAD_BYTES, (uInt)size);
 	return 0;
 }
 
@@ -263,7 +275,8 @@ judge_end(struct txnlog_reader *r, const struct probe *p, struct fault *f)
 	if (rest.valid_at > 0)
 		torn = missing && rest.data_end - r->pos <= TXNLOG_BATCH_MAX_BYTES;
 	else
-		torn = missing || (p->unterminated && p->end > 0) || rest.data_end < r->pos + TXNLOG_RECORD_HEAD_BYTES;
+		torn = missing || (p->unterminated && p->end > 0) ||
+		       rest.data_end < r->pos + TXNLOG_RECORD_HEAD_BYTES;
 	if (!torn || whole)
 		return corrupt(r, &rest, p, f);
 	r->torn = true;
@@ -280,17 +293,20 @@ check_header(struct txnlog_reader *r, struct fault *f)
 	int err = 0;
 
 	if (r->size < TXNLOG_HEADER_BYTES)
-		return fault_set(f, DATADIR_CORRUPT, "%s: %llu bytes, where a header of %d was expected", r->name,
-				 (unsigned long long)r->size, TXNLOG_HEADER_BYTES);
+		return fault_set(f, DATADIR_CORRUPT,
+		    "%s: %llu bytes, where a header of %d was expected", r->name,
+		    (unsigned long long)r->size, TXNLOG_HEADER_BYTES);
 	if ((p = bytes_at(r, 0, TXNLOG_HEADER_BYTES, &err, f)) == NULL)
 		return err;
 	if (get_u32(p) != TXNLOG_MAGIC || get_u32(p + 4) != TXNLOG_VERSION)
-		return fault_set(f, DATADIR_CORRUPT, "%s: begins with %08x %08x, where a log's %08x %08x was due", r->name,
-				 get_u32(p), get_u32(p + 4), TXNLOG_MAGIC, TXNLOG_VERSION);
+		return fault_set(f, DATADIR_CORRUPT,
+		    "%s: begins with %08x %08x, where a log's %08x %08x was due", r->name,
+		    get_u32(p), get_u32(p + 4), TXNLOG_MAGIC, TXNLOG_VERSION);
 	return 0;
 }
 
-/* Servers that died while they made their newest file leave it empty, or with zeros for a header. */
+/* Servers that died while they made their newest file leave it empty, or with zeros for a header.
+ */
 static int
 is_blank(struct txnlog_reader *r, bool *blank, struct fault *f)
 {
@@ -337,13 +353,15 @@ txnlog_reader_open(struct txnlog_reader *r, struct store *s, uint64_t after_zxid
 	if ((err = datadir_list(s, "log", &r->files, f)) != 0)
 		return err;
 	/* Start with the newest file that begins at or below after_zxid. */
-	while (r->file_index + 1 < r->files.count && r->files.entries[r->file_index + 1].zxid <= after_zxid)
+	while (r->file_index + 1 < r->files.count &&
+	       r->files.entries[r->file_index + 1].zxid <= after_zxid)
 		r->file_index++;
 	return 0;
 }
 
 int
-txnlog_reader_open_file(struct txnlog_reader *r, struct store *s, uint64_t file_zxid, struct fault *f)
+txnlog_reader_open_file(
+    struct txnlog_reader *r, struct store *s, uint64_t file_zxid, struct fault *f)
 {
 	*r = (struct txnlog_reader){.store = s, .any_start = true};
 	if ((r->files.entries = malloc(sizeof(r->files.entries[0]))) == NULL)
@@ -376,12 +394,12 @@ next_in_file(struct txnlog_reader *r, struct txnlog_record *record, struct fault
 	if (p.found != FOUND_RECORD)
 		return judge_end(r, &p, f);
 	*record = (struct txnlog_record){
-		.zxid = get_u64(p.txn + ZXID_OFFSET),
-		.txn = p.txn,
-		.size = p.size,
-		.file_zxid = r->files.entries[r->file_index].zxid,
-		.offset = r->pos,
-		.next_offset = p.end,
+	    .zxid = get_u64(p.txn + ZXID_OFFSET),
+	    .txn = p.txn,
+	    .size = p.size,
+	    .file_zxid = r->files.entries[r->file_index].zxid,
+	    .offset = r->pos,
+	    .next_offset = p.end,
 	};
 	r->pos = p.end;
 	r->file_records++;
@@ -403,15 +421,17 @@ check_order(struct txnlog_reader *r, const struct txnlog_record *record, struct 
 	uint64_t last = r->last_zxid > r->after_zxid ? r->last_zxid : r->after_zxid;
 
 	if (record->zxid <= r->last_zxid)
-		return fault_set(f, DATADIR_CORRUPT, "%s: zxid 0x%llx at offset %llu comes after 0x%llx", r->name,
-				 (unsigned long long)record->zxid, (unsigned long long)record->offset,
-				 (unsigned long long)r->last_zxid);
+		return fault_set(f, DATADIR_CORRUPT,
+		    "%s: zxid 0x%llx at offset %llu comes after 0x%llx", r->name,
+		    (unsigned long long)record->zxid, (unsigned long long)record->offset,
+		    (unsigned long long)r->last_zxid);
 	if (record->zxid > r->after_zxid && !zxid_follows(last, record->zxid))
 		return fault_set(f, DATADIR_CORRUPT,
-				 "%s: zxid 0x%llx at offset %llu follows 0x%llx: the transactions between are missing; "
-				 "restore the files, or remove this server's data and let it copy the others'",
-				 r->name, (unsigned long long)record->zxid, (unsigned long long)record->offset,
-				 (unsigned long long)last);
+		    "%s: zxid 0x%llx at offset %llu follows 0x%llx: the transactions between are "
+		    "missing; "
+		    "restore the files, or remove this server's data and let it copy the others'",
+		    r->name, (unsigned long long)record->zxid, (unsigned long long)record->offset,
+		    (unsigned long long)last);
 	return 0;
 }
 
@@ -464,8 +484,9 @@ txnlog_cut(struct store *s, uint64_t file_zxid, uint64_t offset, bool remove, st
 			err = store_sync(file);
 		store_close(file);
 	}
-	return err == 0 ? 0 : fault_set(f, err, "cannot cut %s at offset %llu: %s", name, (unsigned long long)offset,
-					strerror(-err));
+	return err == 0 ? 0
+			: fault_set(f, err, "cannot cut %s at offset %llu: %s", name,
+			      (unsigned long long)offset, strerror(-err));
 }
 
 /* Remove the files above file_zxid, the newest first, so that what is left has no gap. */
@@ -497,8 +518,9 @@ txnlog_truncate(struct store *s, uint64_t zxid, struct fault *f)
 	if (err == 0)
 		err = txnlog_reader_next(&r, &record, f);
 	if (err == 0 || (err == 1 && record.zxid != zxid))
-		err = fault_set(f, -ENOENT, "no log file has zxid 0x%llx, where the log was to be cut",
-				(unsigned long long)zxid);
+		err = fault_set(f, -ENOENT,
+		    "no log file has zxid 0x%llx, where the log was to be cut",
+		    (unsigned long long)zxid);
 	if (err == 1)
 		err = remove_newer(s, &r.files, record.file_zxid, f);
 	if (err == 0)

@@ -5,10 +5,11 @@
  *
  * Where the records of a file end is decided so that nothing acknowledged is ever taken for an end:
  * - Zeros are the end only if everything behind them in the file is zero.
- * - A record that is not whole is a torn write, and ends the file, if nothing valid follows it and its
- *   end is missing. It is also one if valid records follow but a whole 512-byte sector (or the rest of
- *   one) of it holds zeros still and all that follows fits into one batch: power loss keeps any
- *   subset of the sectors of the last batch, which nobody was told about. Anything else is corruption.
+ * - A record that is not whole is a torn write, and ends the file, if nothing valid follows it and
+ * its end is missing. It is also one if valid records follow but a whole 512-byte sector (or the
+ * rest of one) of it holds zeros still and all that follows fits into one batch: power loss keeps
+ * any subset of the sectors of the last batch, which nobody was told about. Anything else is
+ * corruption.
  * - What was torn in an older file must be made good by the next one: zxids must follow each other.
  */
 #ifndef CORRAL_ZKSERVER_TXNLOG_READER_H
@@ -39,7 +40,7 @@ struct txnlog_reader {
 	uint64_t size; /* of the file */
 	uint64_t pos;  /* of the next record */
 	uint64_t after_zxid, last_zxid;
-	bool any_start; /* the first record need not follow after_zxid */
+	bool any_start;	       /* the first record need not follow after_zxid */
 	uint64_t file_records; /* in the file in use, skipped ones included */
 
 	/* A window of the file. */
@@ -47,24 +48,28 @@ struct txnlog_reader {
 	size_t window_len, window_cap;
 	uint64_t window_at;
 
-	/* The newest file's unusable end, valid after the last record: cut it before writing goes on. */
+	/* The newest file's unusable end, valid after the last record: cut it before writing goes
+	 * on. */
 	bool torn;
 	uint64_t torn_file_zxid, torn_offset;
 	bool torn_file_empty; /* no record is left before torn_offset */
 };
 
 /*
- * Read the records with zxid > after_zxid. 0, or a negative errno with *f set. Close it in any case.
- * No file at all is no error: the first next() then says that this is the end.
+ * Read the records with zxid > after_zxid. 0, or a negative errno with *f set. Close it in any
+ * case. No file at all is no error: the first next() then says that this is the end.
  */
-int txnlog_reader_open(struct txnlog_reader *r, struct store *s, uint64_t after_zxid, struct fault *f);
+int txnlog_reader_open(
+    struct txnlog_reader *r, struct store *s, uint64_t after_zxid, struct fault *f);
 void txnlog_reader_close(struct txnlog_reader *r);
 
-/* 1: *record is the next one; 0: there is none; otherwise a negative errno (DATADIR_CORRUPT) and *f. */
+/* 1: *record is the next one; 0: there is none; otherwise a negative errno (DATADIR_CORRUPT) and
+ * *f. */
 int txnlog_reader_next(struct txnlog_reader *r, struct txnlog_record *record, struct fault *f);
 
 /* Read one file as it stands, without a check that it follows another (for printing it). */
-int txnlog_reader_open_file(struct txnlog_reader *r, struct store *s, uint64_t file_zxid, struct fault *f);
+int txnlog_reader_open_file(
+    struct txnlog_reader *r, struct store *s, uint64_t file_zxid, struct fault *f);
 
 /*
  * Cut a file at an offset, durably; a file without a record before it is removed. For what a reader
@@ -74,8 +79,8 @@ int txnlog_cut(struct store *s, uint64_t file_zxid, uint64_t offset, bool remove
 
 /*
  * Forget all records above zxid, durably: the file that holds the record `zxid` is cut behind it,
- * newer ones are removed. That record must exist; otherwise -ENOENT and nothing is changed. Snapshots
- * above zxid must be removed by the caller, before.
+ * newer ones are removed. That record must exist; otherwise -ENOENT and nothing is changed.
+ * Snapshots above zxid must be removed by the caller, before.
  */
 int txnlog_truncate(struct store *s, uint64_t zxid, struct fault *f);
 
