@@ -13,6 +13,7 @@ struct unit {
 	uint64_t factor;
 };
 
+/* clang-format off */
 /* Largest first: a smaller one may follow ("1G 512M"), a larger one may not, as in systemd. */
 static const struct unit size_units[] = {
 	{"E", UINT64_C(1) << 60}, {"P", UINT64_C(1) << 50}, {"T", UINT64_C(1) << 40},
@@ -28,12 +29,14 @@ static const struct unit time_units[] = {
 	{"minutes", 60 * SECOND}, {"minute", 60 * SECOND}, {"min", 60 * SECOND},
 	{"months", 2629800 * SECOND}, {"month", 2629800 * SECOND}, {"M", 2629800 * SECOND},
 	{"msec", 1000}, {"ms", 1000}, {"m", 60 * SECOND},
-	{"hours", 3600 * SECOND}, {"hour", 3600 * SECOND}, {"hr", 3600 * SECOND}, {"h", 3600 * SECOND},
+	{"hours", 3600 * SECOND}, {"hour", 3600 * SECOND}, {"hr", 3600 * SECOND},
+	{"h", 3600 * SECOND},
 	{"days", 86400 * SECOND}, {"day", 86400 * SECOND}, {"d", 86400 * SECOND},
 	{"weeks", 604800 * SECOND}, {"week", 604800 * SECOND}, {"w", 604800 * SECOND},
 	{"years", 31557600 * SECOND}, {"year", 31557600 * SECOND}, {"y", 31557600 * SECOND},
 	{"usec", 1}, {"us", 1}, {"\xc2\xb5s", 1}, {"\xce\xbcs", 1}, {"", SECOND},
 };
+/* clang-format on */
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -69,7 +72,7 @@ scan_number(const char **text, uint64_t *whole, uint64_t *fraction, uint64_t *sc
 	return true;
 }
 
-/* (whole + fraction / scale) * factor, cut to a whole number as systemd does; false if it does not fit. */
+/* (whole + fraction / scale) * factor, cut to a whole number; false if it does not fit. */
 static bool
 scale_number(uint64_t whole, uint64_t fraction, uint64_t scale, uint64_t factor, uint64_t *result)
 {
@@ -81,7 +84,7 @@ scale_number(uint64_t whole, uint64_t fraction, uint64_t scale, uint64_t factor,
 	return true;
 }
 
-/* The sum of one or more numbers with units; with `falling`, each unit must be smaller than the last. */
+/* The sum of numbers with units; with `falling`, each unit must be smaller than the last. */
 static bool
 scan_sum(const char *text, const struct unit *units, size_t count, bool falling, uint64_t *sum)
 {
@@ -169,7 +172,8 @@ amount_print_size(char to[AMOUNT_TEXT_MAX], uint64_t bytes)
 	if (bytes % unit == 0)
 		snprintf(to, AMOUNT_TEXT_MAX, "%" PRIu64 " %ciB", tenths / 10, letters[i - 1]);
 	else
-		snprintf(to, AMOUNT_TEXT_MAX, "%" PRIu64 ".%" PRIu64 " %ciB", tenths / 10, tenths % 10, letters[i - 1]);
+		snprintf(to, AMOUNT_TEXT_MAX, "%" PRIu64 ".%" PRIu64 " %ciB", tenths / 10,
+		    tenths % 10, letters[i - 1]);
 	return to;
 }
 
@@ -187,7 +191,8 @@ amount_print_age(char to[AMOUNT_TEXT_MAX], uint64_t ms)
 	else if (s < 86400)
 		snprintf(to, AMOUNT_TEXT_MAX, "%" PRIu64 "h%02" PRIu64 "m", s / 3600, s / 60 % 60);
 	else
-		snprintf(to, AMOUNT_TEXT_MAX, "%" PRIu64 "d%02" PRIu64 "h", s / 86400, s / 3600 % 24);
+		snprintf(
+		    to, AMOUNT_TEXT_MAX, "%" PRIu64 "d%02" PRIu64 "h", s / 86400, s / 3600 % 24);
 	return to;
 }
 
@@ -195,9 +200,11 @@ const char *
 amount_print_time(char to[AMOUNT_TEXT_MAX], uint64_t ms)
 {
 	if (ms < 9995)
-		snprintf(to, AMOUNT_TEXT_MAX, "%" PRIu64 ".%02" PRIu64 " s", (ms + 5) / 1000, (ms + 5) / 10 % 100);
+		snprintf(to, AMOUNT_TEXT_MAX, "%" PRIu64 ".%02" PRIu64 " s", (ms + 5) / 1000,
+		    (ms + 5) / 10 % 100);
 	else if (ms < 59950)
-		snprintf(to, AMOUNT_TEXT_MAX, "%" PRIu64 ".%" PRIu64 " s", (ms + 50) / 1000, (ms + 50) / 100 % 10);
+		snprintf(to, AMOUNT_TEXT_MAX, "%" PRIu64 ".%" PRIu64 " s", (ms + 50) / 1000,
+		    (ms + 50) / 100 % 10);
 	else if (ms < 60000)
 		snprintf(to, AMOUNT_TEXT_MAX, "1m00s");
 	else
@@ -208,7 +215,8 @@ amount_print_time(char to[AMOUNT_TEXT_MAX], uint64_t ms)
 const char *
 amount_print_cpu(char to[AMOUNT_TEXT_MAX], uint64_t milli)
 {
-	int len = snprintf(to, AMOUNT_TEXT_MAX, "%" PRIu64 ".%03" PRIu64, milli / 1000, milli % 1000);
+	int len =
+	    snprintf(to, AMOUNT_TEXT_MAX, "%" PRIu64 ".%03" PRIu64, milli / 1000, milli % 1000);
 
 	for (int zeros = 0; zeros < 2 && to[len - 1] == '0'; zeros++)
 		to[--len] = '\0';
@@ -232,7 +240,8 @@ amount_format_size(char to[AMOUNT_TEXT_MAX], uint64_t bytes)
 const char *
 amount_format_time(char to[AMOUNT_TEXT_MAX], uint64_t ms)
 {
-	static const struct unit units[] = {{"d", 86400000}, {"h", 3600000}, {"min", 60000}, {"s", 1000}, {"ms", 1}};
+	static const struct unit units[] = {
+	    {"d", 86400000}, {"h", 3600000}, {"min", 60000}, {"s", 1000}, {"ms", 1}};
 	int len = 0;
 
 	if (ms == AMOUNT_TIME_FOREVER)
@@ -242,8 +251,8 @@ amount_format_time(char to[AMOUNT_TEXT_MAX], uint64_t ms)
 	for (size_t i = 0; i < COUNT(units); i++) {
 		if (ms < units[i].factor)
 			continue;
-		len += snprintf(to + len, AMOUNT_TEXT_MAX - (size_t)len, "%s%" PRIu64 "%s", len > 0 ? " " : "",
-		    ms / units[i].factor, units[i].suffix);
+		len += snprintf(to + len, AMOUNT_TEXT_MAX - (size_t)len, "%s%" PRIu64 "%s",
+		    len > 0 ? " " : "", ms / units[i].factor, units[i].suffix);
 		ms %= units[i].factor;
 	}
 	return to;

@@ -2,7 +2,8 @@
 /*
  * Amounts as people write them: sizes, time spans and cpus, read as systemd reads them
  * (systemd.syntax(7), systemd.time(7)) and printed for people. Integers throughout. A text that is
- * empty, negative, out of range or followed by anything else is refused, and the value is untouched.
+ * empty, negative, out of range or followed by anything else is refused, and the value is
+ * untouched.
  */
 #ifndef CORRAL_BASE_AMOUNT_H
 #define CORRAL_BASE_AMOUNT_H
@@ -11,8 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define AMOUNT_TEXT_MAX 48		/* bytes that every printing function needs at most */
-#define AMOUNT_TIME_FOREVER UINT64_MAX	/* "infinity" */
+#define AMOUNT_TEXT_MAX 48	       /* bytes that every printing function needs at most */
+#define AMOUNT_TIME_FOREVER UINT64_MAX /* "infinity" */
 #define AMOUNT_CPU_MAX_MILLI UINT64_C(1000000000)
 
 /* "256M", "1.5G", "1G 512M", "4096": bytes; K M G T P E are powers of 1024. No percentage. */
@@ -39,7 +40,10 @@ const char *amount_print_age(char to[AMOUNT_TEXT_MAX], uint64_t ms);
 /* For people and for amount_parse_cpu(): "2.0", "0.5", "0.125". */
 const char *amount_print_cpu(char to[AMOUNT_TEXT_MAX], uint64_t milli);
 
-/* Exact, for files and tables; the parser gives the same value back: "256M", "1500", "1h 30s", "infinity". */
+/*
+ * Exact, for files and tables; the parser gives the same value back: "256M", "1500", "1h 30s",
+ * "infinity".
+ */
 const char *amount_format_size(char to[AMOUNT_TEXT_MAX], uint64_t bytes);
 const char *amount_format_time(char to[AMOUNT_TEXT_MAX], uint64_t ms);
 

@@ -22,15 +22,17 @@ metric_of(struct list *link)
 
 /* Behind the last one of its name, so that a family prints as one block. */
 static void
-add_metric(struct metrics *r, struct metric *m, enum metric_kind kind, const char *name, const char *help,
-    const char *labels)
+add_metric(struct metrics *r, struct metric *m, enum metric_kind kind, const char *name,
+    const char *help, const char *labels)
 {
 	struct list *it, *nx, *after = NULL;
 
-	assert(name[0] != '\0' && (name[0] < '0' || name[0] > '9') && strspn(name, NAME_BYTES) == strlen(name));
+	assert(name[0] != '\0' && (name[0] < '0' || name[0] > '9') &&
+	       strspn(name, NAME_BYTES) == strlen(name));
 	assert(strpbrk(help, "\n\\") == NULL);
 	*m = (struct metric){.name = name, .help = help, .labels = labels, .kind = kind};
-	LIST_EACH (it, nx, &r->all) {
+	LIST_EACH(it, nx, &r->all)
+	{
 		if (strcmp(metric_of(it)->name, name) != 0)
 			continue;
 		assert(metric_of(it)->kind == kind && strcmp(metric_of(it)->help, help) == 0);
@@ -40,13 +42,15 @@ add_metric(struct metrics *r, struct metric *m, enum metric_kind kind, const cha
 }
 
 void
-metrics_counter(struct metrics *r, struct metric *m, const char *name, const char *help, const char *labels)
+metrics_counter(
+    struct metrics *r, struct metric *m, const char *name, const char *help, const char *labels)
 {
 	add_metric(r, m, METRIC_COUNTER, name, help, labels);
 }
 
 void
-metrics_gauge(struct metrics *r, struct metric *m, const char *name, const char *help, const char *labels)
+metrics_gauge(
+    struct metrics *r, struct metric *m, const char *name, const char *help, const char *labels)
 {
 	add_metric(r, m, METRIC_GAUGE, name, help, labels);
 }
@@ -163,7 +167,8 @@ metrics_print(const struct metrics *r, struct buf *out)
 
 		if (strcmp(family, m->name) != 0) {
 			family = m->name;
-			buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", m->name, m->help, m->name, kinds[m->kind]);
+			buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", m->name, m->help, m->name,
+			    kinds[m->kind]);
 		}
 		if (m->kind == METRIC_HISTOGRAM) {
 			print_histogram(CONTAINER_OF(m, struct metric_histogram, m), out);

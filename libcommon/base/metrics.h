@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Counters, gauges and histograms, printed as Prometheus' text format 0.0.4. A metric is a struct of
- * the caller's that is registered once and then changed as a plain field; nothing is allocated and
- * nothing is looked up. One thread per registry.
+ * Counters, gauges and histograms, printed as Prometheus' text format 0.0.4. A metric is a struct
+ * of the caller's that is registered once and then changed as a plain field; nothing is allocated
+ * and nothing is looked up. One thread per registry.
  */
 #ifndef CORRAL_BASE_METRICS_H
 #define CORRAL_BASE_METRICS_H
@@ -22,8 +22,8 @@ struct metrics {
 enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 
 /*
- * `value` counts units of 10^-decimals: with decimals 3 it holds milliseconds and prints as seconds,
- * so that names can end in _seconds and the code stays in integers.
+ * `value` counts units of 10^-decimals: with decimals 3 it holds milliseconds and prints as
+ * seconds, so that names can end in _seconds and the code stays in integers.
  */
 struct metric {
 	struct list link;
@@ -37,7 +37,8 @@ struct metric {
 
 struct metric_histogram {
 	struct metric m;
-	const uint64_t *bounds; /* upper bounds, ascending, in the units of decimals; +Inf is implied */
+	const uint64_t
+	    *bounds; /* upper bounds, ascending, in the units of decimals; +Inf is implied */
 	size_t bound_count;
 	uint64_t counts[METRICS_BUCKETS_MAX + 1]; /* per bucket, not cumulative */
 	uint64_t sum;
@@ -49,10 +50,13 @@ void metrics_init(struct metrics *r);
  * Register a metric at 0. Texts and bounds are kept by reference. Several metrics of one name (they
  * differ in labels) must agree in kind and help.
  */
-void metrics_counter(struct metrics *r, struct metric *m, const char *name, const char *help, const char *labels);
-void metrics_gauge(struct metrics *r, struct metric *m, const char *name, const char *help, const char *labels);
-void metrics_histogram(struct metrics *r, struct metric_histogram *h, const char *name, const char *help,
-    const char *labels, unsigned decimals, const uint64_t *bounds, size_t bound_count);
+void metrics_counter(
+    struct metrics *r, struct metric *m, const char *name, const char *help, const char *labels);
+void metrics_gauge(
+    struct metrics *r, struct metric *m, const char *name, const char *help, const char *labels);
+void metrics_histogram(struct metrics *r, struct metric_histogram *h, const char *name,
+    const char *help, const char *labels, unsigned decimals, const uint64_t *bounds,
+    size_t bound_count);
 
 /* Take a metric out of its registry. */
 void metrics_remove(struct metric *m);

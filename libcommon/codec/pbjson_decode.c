@@ -22,8 +22,8 @@ struct decoder {
 	size_t error_size;
 };
 
-static ProtobufCMessage *message_from_json(struct decoder *d, const ProtobufCMessageDescriptor *type,
-    const json_t *json);
+static ProtobufCMessage *message_from_json(
+    struct decoder *d, const ProtobufCMessageDescriptor *type, const json_t *json);
 
 __attribute__((format(printf, 2, 3))) static bool
 refuse(struct decoder *d, const char *fmt, ...)
@@ -49,7 +49,8 @@ path_push(struct decoder *d, const char *fmt, ...)
 	va_start(ap, fmt);
 	n = vsnprintf(d->path + before, sizeof d->path - before, fmt, ap);
 	va_end(ap);
-	d->path_size = n >= 0 && before + (size_t)n < sizeof d->path ? before + (size_t)n : sizeof d->path - 1;
+	d->path_size =
+	    n >= 0 && before + (size_t)n < sizeof d->path ? before + (size_t)n : sizeof d->path - 1;
 	return before;
 }
 
@@ -65,7 +66,8 @@ get_i64(struct decoder *d, const json_t *json, int64_t min, int64_t max, int64_t
 {
 	if (json_is_integer(json))
 		*value = json_integer_value(json);
-	else if (!json_is_string(json) || !str_to_i64(json_string_value(json), INT64_MIN, INT64_MAX, value))
+	else if (!json_is_string(json) ||
+		 !str_to_i64(json_string_value(json), INT64_MIN, INT64_MAX, value))
 		return refuse(d, "expected a whole number");
 	if (*value < min || *value > max)
 		return refuse(d, "the number is out of range");
@@ -79,7 +81,8 @@ get_u64(struct decoder *d, const json_t *json, uint64_t max, uint64_t *value)
 		return refuse(d, "the number is out of range");
 	if (json_is_integer(json))
 		*value = (uint64_t)json_integer_value(json);
-	else if (!json_is_string(json) || !str_to_u64(json_string_value(json), 0, UINT64_MAX, value))
+	else if (!json_is_string(json) ||
+		 !str_to_u64(json_string_value(json), 0, UINT64_MAX, value))
 		return refuse(d, "expected a whole number, not negative");
 	if (*value > max)
 		return refuse(d, "the number is out of range");
@@ -143,7 +146,8 @@ get_string(struct decoder *d, const json_t *json, char **to)
 
 /* Numbers of 32 and 64 bits, signed and not; false with *handled unset for any other type. */
 static bool
-integer_from_json(struct decoder *d, ProtobufCType type, const json_t *json, void *at, bool *handled)
+integer_from_json(
+    struct decoder *d, ProtobufCType type, const json_t *json, void *at, bool *handled)
 {
 	int64_t i;
 	uint64_t u;
@@ -177,7 +181,8 @@ integer_from_json(struct decoder *d, ProtobufCType type, const json_t *json, voi
 }
 
 static bool
-value_from_json(struct decoder *d, const ProtobufCFieldDescriptor *field, const json_t *json, void *at)
+value_from_json(
+    struct decoder *d, const ProtobufCFieldDescriptor *field, const json_t *json, void *at)
 {
 	bool handled, ok = integer_from_json(d, field->type, json, at, &handled);
 	double real;
@@ -212,7 +217,8 @@ value_from_json(struct decoder *d, const ProtobufCFieldDescriptor *field, const 
 }
 
 static bool
-list_from_json(struct decoder *d, const ProtobufCFieldDescriptor *field, const json_t *json, ProtobufCMessage *message)
+list_from_json(struct decoder *d, const ProtobufCFieldDescriptor *field, const json_t *json,
+    ProtobufCMessage *message)
 {
 	size_t *count = PBJSON_AT(message, field->quantifier_offset);
 	char **items = PBJSON_AT(message, field->offset);
@@ -229,7 +235,8 @@ list_from_json(struct decoder *d, const ProtobufCFieldDescriptor *field, const j
 
 		if (!value_from_json(d, field, json_array_get(json, i), *items + i * size))
 			return false;
-		/* Counted once it is whole, so that what is freed after an error is what there is. */
+		/* Counted once it is whole, so that what is freed after an error is what there is.
+		 */
 		*count = i + 1;
 		path_pop(d, path);
 	}
@@ -237,7 +244,8 @@ list_from_json(struct decoder *d, const ProtobufCFieldDescriptor *field, const j
 }
 
 static bool
-field_from_json(struct decoder *d, const ProtobufCFieldDescriptor *field, const json_t *json, ProtobufCMessage *message)
+field_from_json(struct decoder *d, const ProtobufCFieldDescriptor *field, const json_t *json,
+    ProtobufCMessage *message)
 {
 	void *quantifier = PBJSON_AT(message, field->quantifier_offset);
 	void *at = PBJSON_AT(message, field->offset);
@@ -269,7 +277,8 @@ check_required(struct decoder *d, const ProtobufCMessageDescriptor *type, const 
 	for (unsigned i = 0; i < type->n_fields; i++) {
 		const json_t *value = json_object_get(json, type->fields[i].name);
 
-		if (type->fields[i].label == PROTOBUF_C_LABEL_REQUIRED && (value == NULL || json_is_null(value)))
+		if (type->fields[i].label == PROTOBUF_C_LABEL_REQUIRED &&
+		    (value == NULL || json_is_null(value)))
 			return refuse(d, "%s is missing", type->fields[i].name);
 	}
 	return true;
@@ -283,8 +292,10 @@ fields_from_json(struct decoder *d, const json_t *json, ProtobufCMessage *messag
 	const char *name;
 	json_t *value;
 
-	json_object_foreach(object, name, value) {
-		const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field_by_name(type, name);
+	json_object_foreach(object, name, value)
+	{
+		const ProtobufCFieldDescriptor *field =
+		    protobuf_c_message_descriptor_get_field_by_name(type, name);
 		size_t path;
 
 		if (field == NULL && (d->flags & PBJSON_IGNORE_UNKNOWN) == 0)
@@ -327,8 +338,8 @@ message_from_json(struct decoder *d, const ProtobufCMessageDescriptor *type, con
 }
 
 ProtobufCMessage *
-pbjson_decode(const ProtobufCMessageDescriptor *type, const char *text, size_t size, unsigned flags, char *error,
-    size_t error_size)
+pbjson_decode(const ProtobufCMessageDescriptor *type, const char *text, size_t size, unsigned flags,
+    char *error, size_t error_size)
 {
 	struct decoder d = {.flags = flags, .error = error, .error_size = error_size};
 	ProtobufCMessage *message;
@@ -340,7 +351,8 @@ pbjson_decode(const ProtobufCMessageDescriptor *type, const char *text, size_t s
 		return NULL;
 	}
 	if ((json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &fault)) == NULL) {
-		refuse(&d, "bad JSON in line %d, column %d: %s", fault.line, fault.column, fault.text);
+		refuse(
+		    &d, "bad JSON in line %d, column %d: %s", fault.line, fault.column, fault.text);
 		return NULL;
 	}
 	message = message_from_json(&d, type, json);

@@ -135,7 +135,8 @@ value_to_json(const ProtobufCFieldDescriptor *field, const void *at, unsigned fl
 }
 
 static json_t *
-list_to_json(const ProtobufCFieldDescriptor *field, const ProtobufCMessage *message, unsigned flags, unsigned depth)
+list_to_json(const ProtobufCFieldDescriptor *field, const ProtobufCMessage *message, unsigned flags,
+    unsigned depth)
 {
 	size_t count = *(const size_t *)PBJSON_AT(message, field->quantifier_offset);
 	const char *items = *(char *const *)PBJSON_AT(message, field->offset);
@@ -143,7 +144,8 @@ list_to_json(const ProtobufCFieldDescriptor *field, const ProtobufCMessage *mess
 	json_t *list = json_array();
 
 	for (size_t i = 0; list != NULL && i < count; i++) {
-		if (json_array_append_new(list, value_to_json(field, items + i * size, flags, depth)) != 0) {
+		if (json_array_append_new(
+			list, value_to_json(field, items + i * size, flags, depth)) != 0) {
 			json_decref(list);
 			return NULL;
 		}
@@ -157,7 +159,8 @@ default_to_json(const ProtobufCFieldDescriptor *field, bool *absent)
 {
 	static const uint64_t zeros[4];
 
-	*absent = field->type == PROTOBUF_C_TYPE_MESSAGE || (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0;
+	*absent = field->type == PROTOBUF_C_TYPE_MESSAGE ||
+		  (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0;
 	if (*absent)
 		return NULL;
 	/* A text's default is the text itself, a number's is a pointer to it. */
@@ -166,18 +169,19 @@ default_to_json(const ProtobufCFieldDescriptor *field, bool *absent)
 	if (field->type == PROTOBUF_C_TYPE_ENUM && field->default_value == NULL)
 		return enum_to_json(field->descriptor,
 		    ((const ProtobufCEnumDescriptor *)field->descriptor)->values[0].value);
-	return value_to_json(field, field->default_value != NULL ? field->default_value : zeros, 0, 0);
+	return value_to_json(
+	    field, field->default_value != NULL ? field->default_value : zeros, 0, 0);
 }
 
 /* A field as JSON; NULL with *absent set if it is left out. */
 static json_t *
-field_to_json(const ProtobufCFieldDescriptor *field, const ProtobufCMessage *message, unsigned flags,
-    unsigned depth, bool *absent)
+field_to_json(const ProtobufCFieldDescriptor *field, const ProtobufCMessage *message,
+    unsigned flags, unsigned depth, bool *absent)
 {
 	*absent = false;
 	if (field->label == PROTOBUF_C_LABEL_REPEATED) {
 		*absent = *(const size_t *)PBJSON_AT(message, field->quantifier_offset) == 0 &&
-		    (flags & PBJSON_DEFAULTS) == 0;
+			  (flags & PBJSON_DEFAULTS) == 0;
 		return *absent ? NULL : list_to_json(field, message, flags, depth);
 	}
 	if (pbjson_field_is_set(field, message))
@@ -228,7 +232,8 @@ pbjson_encode(const ProtobufCMessage *message, unsigned flags, struct buf *out)
 
 	if (out->failed || (json = message_to_json(message, flags, 1)) == NULL)
 		return false;
-	result = json_dump_callback(json, append_text, out, (flags & PBJSON_INDENT) != 0 ? JSON_INDENT(2) : JSON_COMPACT);
+	result = json_dump_callback(
+	    json, append_text, out, (flags & PBJSON_INDENT) != 0 ? JSON_INDENT(2) : JSON_COMPACT);
 	json_decref(json);
 	if (result == 0)
 		return true;

@@ -47,7 +47,10 @@ pbjson_field_is_set(const ProtobufCFieldDescriptor *field, const ProtobufCMessag
 		return *(const uint32_t *)PBJSON_AT(message, field->quantifier_offset) == field->id;
 	if (field->label == PROTOBUF_C_LABEL_REQUIRED)
 		return true;
-	/* An optional text or message is there if its pointer is; a text's own default counts as not there. */
+	/*
+	 * An optional text or message is there if its pointer is; a text's own default counts as
+	 * not there.
+	 */
 	if (field->type == PROTOBUF_C_TYPE_STRING)
 		return *(char *const *)at != NULL && *(char *const *)at != field->default_value;
 	if (field->type == PROTOBUF_C_TYPE_MESSAGE)
@@ -63,6 +66,7 @@ pbjson_enum_name(const ProtobufCEnumValue *value, char to[PBJSON_ENUM_NAME_MAX])
 	if (size >= PBJSON_ENUM_NAME_MAX)
 		return false;
 	for (size_t i = 0; i <= size; i++)
-		to[i] = value->name[i] >= 'A' && value->name[i] <= 'Z' ? (char)(value->name[i] + 32) : value->name[i];
+		to[i] = value->name[i] >= 'A' && value->name[i] <= 'Z' ? (char)(value->name[i] + 32)
+								       : value->name[i];
 	return true;
 }

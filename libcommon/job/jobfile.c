@@ -16,23 +16,24 @@
 #define BLANKS " \t"
 #define NAMES_MAX 64
 
-const char jobfile_example[] = "# A job file for corral: systemd's words, explained in corral-job(5).\n"
-			       "[Unit]\n"
-			       "Description=Count to ten, three times\n"
-			       "\n"
-			       "[Job]\n"
-			       "# batch: each task ends; service: each task is started again when it ends.\n"
-			       "Type=batch\n"
-			       "Count=3\n"
-			       "\n"
-			       "[Task]\n"
-			       "# %i is the task's index: 0, 1, 2. The working directory is a sandbox of its own.\n"
-			       "ExecStart=/bin/sh -c 'for n in 1 2 3 4 5 6 7 8 9 10; do echo \"task %i: $n\"; sleep 1; done'\n"
-			       "Restart=on-failure\n"
-			       "\n"
-			       "[Resources]\n"
-			       "CPU=0.5\n"
-			       "Memory=64M\n";
+const char jobfile_example[] =
+    "# A job file for corral: systemd's words, explained in corral-job(5).\n"
+    "[Unit]\n"
+    "Description=Count to ten, three times\n"
+    "\n"
+    "[Job]\n"
+    "# batch: each task ends; service: each task is started again when it ends.\n"
+    "Type=batch\n"
+    "Count=3\n"
+    "\n"
+    "[Task]\n"
+    "# %i is the task's index: 0, 1, 2. The working directory is a sandbox of its own.\n"
+    "ExecStart=/bin/sh -c 'for n in 1 2 3 4 5 6 7 8 9 10; do echo \"task %i: $n\"; sleep 1; done'\n"
+    "Restart=on-failure\n"
+    "\n"
+    "[Resources]\n"
+    "CPU=0.5\n"
+    "Memory=64M\n";
 
 bool
 jobfile_name_ok(const char *name)
@@ -40,7 +41,7 @@ jobfile_name_ok(const char *name)
 	size_t size = strlen(name);
 
 	return size > 0 && size <= JOBFILE_NAME_MAX && name[0] != '-' &&
-	    strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == size;
+	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == size;
 }
 
 bool
@@ -96,14 +97,18 @@ say_unknown_section(struct jobfile_reading *r, const char *section)
 	const char *why = jobfile_refusal(section, NULL), *near;
 
 	if (*section == '\0')
-		faults_add(r->faults, r->file, r->line, "a key before the first [SECTION] (" JOBFILE_MANUAL ")");
+		faults_add(r->faults, r->file, r->line,
+		    "a key before the first [SECTION] (" JOBFILE_MANUAL ")");
 	else if (why != NULL)
-		faults_add(r->faults, r->file, r->line, "[%s]: refused: %s (" JOBFILE_MANUAL ")", section, why);
+		faults_add(r->faults, r->file, r->line, "[%s]: refused: %s (" JOBFILE_MANUAL ")",
+		    section, why);
 	else if ((near = faults_nearest(section, names, names_of(NULL, names))) != NULL)
-		faults_add(r->faults, r->file, r->line, "[%s]: unknown section, did you mean [%s] ? (" JOBFILE_MANUAL ")",
-		    section, near);
+		faults_add(r->faults, r->file, r->line,
+		    "[%s]: unknown section, did you mean [%s] ? (" JOBFILE_MANUAL ")", section,
+		    near);
 	else
-		faults_add(r->faults, r->file, r->line, "[%s]: unknown section (" JOBFILE_MANUAL ")", section);
+		faults_add(r->faults, r->file, r->line,
+		    "[%s]: unknown section (" JOBFILE_MANUAL ")", section);
 }
 
 /* A key that is not ours: say why, where it belongs, or which one is meant. */
@@ -118,20 +123,24 @@ say_unknown_key(struct jobfile_reading *r, const char *section, const char *name
 	if (count == 0)
 		say_unknown_section(r, section);
 	else if (elsewhere != NULL)
-		faults_add(r->faults, r->file, r->line, "[%s] %s=%.80s: this key belongs in [%s] (" JOBFILE_MANUAL ")", section,
-		    name, value, elsewhere->section);
+		faults_add(r->faults, r->file, r->line,
+		    "[%s] %s=%.80s: this key belongs in [%s] (" JOBFILE_MANUAL ")", section, name,
+		    value, elsewhere->section);
 	else if (why != NULL)
-		faults_add(r->faults, r->file, r->line, "[%s] %s=%.80s: refused: %s (" JOBFILE_MANUAL ")", section, name, value,
-		    why);
+		faults_add(r->faults, r->file, r->line,
+		    "[%s] %s=%.80s: refused: %s (" JOBFILE_MANUAL ")", section, name, value, why);
 	else if ((near = faults_nearest(name, names, count)) != NULL)
-		faults_add(r->faults, r->file, r->line, "[%s] %s=%.80s: unknown key, did you mean %s= ? (" JOBFILE_MANUAL ")",
-		    section, name, value, near);
+		faults_add(r->faults, r->file, r->line,
+		    "[%s] %s=%.80s: unknown key, did you mean %s= ? (" JOBFILE_MANUAL ")", section,
+		    name, value, near);
 	else
-		faults_add(r->faults, r->file, r->line, "[%s] %s=%.80s: unknown key (" JOBFILE_MANUAL ")", section, name, value);
+		faults_add(r->faults, r->file, r->line,
+		    "[%s] %s=%.80s: unknown key (" JOBFILE_MANUAL ")", section, name, value);
 }
 
 static void
-take_entry(struct jobfile_reading *r, const char *section, const char *name, const char *value, unsigned line)
+take_entry(struct jobfile_reading *r, const char *section, const char *name, const char *value,
+    unsigned line)
 {
 	const struct jobfile_key *key = find_key(section, name);
 	const char *wrong;
@@ -140,7 +149,8 @@ take_entry(struct jobfile_reading *r, const char *section, const char *name, con
 	if (key == NULL)
 		say_unknown_key(r, section, name, value);
 	else if ((wrong = key->set(r, key, value)) != NULL)
-		faults_add(r->faults, r->file, line, "[%s] %s=%.80s: %s (" JOBFILE_MANUAL ")", section, name, value, wrong);
+		faults_add(r->faults, r->file, line, "[%s] %s=%.80s: %s (" JOBFILE_MANUAL ")",
+		    section, name, value, wrong);
 }
 
 static void
@@ -150,7 +160,8 @@ read_unit(struct jobfile_reading *r, const char *text, size_t size)
 
 	ini_parse_text(&ini, INI_SYSTEMD, r->file, text, size, r->faults);
 	for (size_t i = 0; i < ini.count; i++)
-		take_entry(r, ini.entries[i].section, ini.entries[i].name, ini.entries[i].value, ini.entries[i].line);
+		take_entry(r, ini.entries[i].section, ini.entries[i].name, ini.entries[i].value,
+		    ini.entries[i].line);
 	ini_fini(&ini);
 }
 
@@ -162,7 +173,8 @@ take_dotted(struct jobfile_reading *r, const struct ini_entry *e)
 	const char *dot = strchr(e->name, '.');
 
 	if (dot == NULL || dot == e->name) {
-		faults_add(r->faults, r->file, e->line, MARK " %s=: expected SECTION.KEY=VALUE (" JOBFILE_MANUAL ")", e->name);
+		faults_add(r->faults, r->file, e->line,
+		    MARK " %s=: expected SECTION.KEY=VALUE (" JOBFILE_MANUAL ")", e->name);
 		return;
 	}
 	memcpy(section, e->name, (size_t)(dot - e->name));
@@ -202,22 +214,27 @@ read_shebang(struct jobfile_reading *r, const char *text, size_t size)
 
 	start->literal = true;
 	start->line = 1;
-	if (size > JOBFILE_SCRIPT_MAX || line_size >= sizeof line || memchr(text, '\0', size) != NULL) {
-		faults_add(r->faults, r->file, 1, "a script must be text of at most %u bytes", JOBFILE_SCRIPT_MAX);
+	if (size > JOBFILE_SCRIPT_MAX || line_size >= sizeof line ||
+	    memchr(text, '\0', size) != NULL) {
+		faults_add(r->faults, r->file, 1, "a script must be text of at most %u bytes",
+		    JOBFILE_SCRIPT_MAX);
 		return;
 	}
 	memcpy(line, text + 2, line_size);
 	line[line_size] = '\0';
 	if ((wrong = words_split(&start->argv, line, false)) != NULL || start->argv.count == 0) {
-		faults_add(r->faults, r->file, 1, "%.80s: %s", line, wrong != NULL ? wrong : "expected #!INTERPRETER");
+		faults_add(r->faults, r->file, 1, "%.80s: %s", line,
+		    wrong != NULL ? wrong : "expected #!INTERPRETER");
 		return;
 	}
 	has_env = start->argv.count > 1 && strcmp(start->argv.items[0], "/usr/bin/env") == 0;
 	if ((option = program_option(start->argv.items[has_env])) == NULL)
-		faults_add(r->faults, r->file, 1, "#!%.80s: scripts of a shell, Python, Perl, Ruby and node are taken; "
-		    "for others write a job file (" JOBFILE_MANUAL ")", line);
+		faults_add(r->faults, r->file, 1,
+		    "#!%.80s: scripts of a shell, Python, Perl, Ruby and node are taken; "
+		    "for others write a job file (" JOBFILE_MANUAL ")",
+		    line);
 	else if (!words_add(&start->argv, option, 2) || !words_add(&start->argv, text, size) ||
-	    !words_add(&start->argv, r->job->name, strlen(r->job->name)))
+		 !words_add(&start->argv, r->job->name, strlen(r->job->name)))
 		faults_add(r->faults, r->file, 1, "out of memory");
 }
 
@@ -237,7 +254,8 @@ read_script(struct jobfile_reading *r, const char *text, size_t size)
 		size_t line_size = (size_t)((newline != NULL ? newline : end) - p);
 		size_t mark = sizeof MARK - 1;
 
-		if (line_size > mark && memcmp(p, MARK, mark) == 0 && strchr(BLANKS, p[mark]) != NULL)
+		if (line_size > mark && memcmp(p, MARK, mark) == 0 &&
+		    strchr(BLANKS, p[mark]) != NULL)
 			buf_append(&keys, p + mark, line_size - mark);
 		buf_append(&keys, "\n", 1);
 		p = newline != NULL ? newline + 1 : end;
@@ -245,7 +263,8 @@ read_script(struct jobfile_reading *r, const char *text, size_t size)
 	if (keys.failed) {
 		faults_add(r->faults, r->file, 0, "out of memory");
 	} else {
-		ini_parse_text(&ini, INI_SYSTEMD, r->file, (const char *)keys.data, keys.len, r->faults);
+		ini_parse_text(
+		    &ini, INI_SYSTEMD, r->file, (const char *)keys.data, keys.len, r->faults);
 		for (size_t i = 0; i < ini.count; i++)
 			take_dotted(r, &ini.entries[i]);
 		ini_fini(&ini);
@@ -274,16 +293,19 @@ finish(struct jobfile_reading *r)
 	struct jobfile *job = r->job;
 
 	if (job->start.argv.count == 0 && r->faults->count == 0)
-		faults_add(r->faults, r->file, 0, "[Task] ExecStart= is missing: nothing to run (" JOBFILE_MANUAL ")");
+		faults_add(r->faults, r->file, 0,
+		    "[Task] ExecStart= is missing: nothing to run (" JOBFILE_MANUAL ")");
 	if (!r->restart_given)
-		job->restart = job->type == JOBFILE_SERVICE ? JOBFILE_RESTART_ALWAYS : JOBFILE_RESTART_NO;
+		job->restart =
+		    job->type == JOBFILE_SERVICE ? JOBFILE_RESTART_ALWAYS : JOBFILE_RESTART_NO;
 	if (!r->retries_given)
 		job->retries_max = job->type == JOBFILE_SERVICE ? JOBFILE_RETRIES_UNLIMITED : 5;
 	if (job->memory_max_bytes != 0 && job->memory_max_bytes < job->memory_bytes)
 		faults_add(r->faults, r->file, r->memory_max_line,
 		    "[Resources] MemoryMax= is below Memory= (" JOBFILE_MANUAL ")");
 	if (job->type == JOBFILE_BATCH && job->restart == JOBFILE_RESTART_ALWAYS)
-		faults_add(r->faults, r->file, 0, "[Task] Restart=always: a batch would never end; use Type=service or "
+		faults_add(r->faults, r->file, 0,
+		    "[Task] Restart=always: a batch would never end; use Type=service or "
 		    "Restart=on-failure (" JOBFILE_MANUAL ")");
 	jobfile_check_command(r, &job->start, "ExecStart");
 	for (size_t i = 0; i < job->pre_count; i++)
@@ -291,13 +313,15 @@ finish(struct jobfile_reading *r)
 }
 
 struct jobfile *
-jobfile_parse(const char *name, const char *file, const char *text, size_t size, struct faults *faults)
+jobfile_parse(
+    const char *name, const char *file, const char *text, size_t size, struct faults *faults)
 {
 	struct jobfile_reading r = {.file = file, .faults = faults};
 	size_t before = faults->count;
 
 	if (!jobfile_name_ok(name)) {
-		faults_add(faults, file, 0, "\"%.80s\" is no name for a job: at most %d of a-z, 0-9 and -, not beginning with -",
+		faults_add(faults, file, 0,
+		    "\"%.80s\" is no name for a job: at most %d of a-z, 0-9 and -, not beginning with -",
 		    name, JOBFILE_NAME_MAX);
 		return NULL;
 	}

@@ -22,9 +22,9 @@
 
 #define JOBFILE_CPU_DEFAULT_MILLI 1000u
 #define JOBFILE_MEMORY_DEFAULT (UINT64_C(256) << 20)
-#define JOBFILE_TIME_MAX_MS UINT64_C(3155760000000) /* a hundred years; "infinity" where it means "never" */
+#define JOBFILE_TIME_MAX_MS UINT64_C(3155760000000) /* a hundred years, "infinity" */
 #define JOBFILE_RETRIES_UNLIMITED UINT32_MAX
-#define JOBFILE_SCRIPT_MAX (128u * 1024 - 1) /* bytes of a script: Linux' limit for one argument */
+#define JOBFILE_SCRIPT_MAX (128u * 1024 - 1) /* bytes: Linux' limit for one argument */
 
 enum jobfile_type { JOBFILE_BATCH, JOBFILE_SERVICE };
 enum jobfile_restart { JOBFILE_RESTART_NO, JOBFILE_RESTART_ON_FAILURE, JOBFILE_RESTART_ALWAYS };
@@ -39,7 +39,7 @@ struct jobfile_command {
 	struct jobfile_words argv;
 	bool ignore_failure; /* prefix "-" */
 	bool no_variables;   /* prefix ":" */
-	bool literal;	     /* neither specifiers nor variables are replaced (a script's text) */
+	bool literal;	     /* nothing is replaced: a script's text */
 	unsigned line;
 };
 
@@ -62,12 +62,12 @@ struct jobfile {
 	struct jobfile_command *pre; /* ExecStartPre=, in order */
 	size_t pre_count;
 	struct jobfile_command start;
-	char *working_directory; /* NULL: the sandbox */
-	char *user;		 /* NULL: the agent decides */
+	char *working_directory;	  /* NULL: the sandbox */
+	char *user;			  /* NULL: the agent decides */
 	struct jobfile_words environment; /* NAME=value, specifiers still in it */
-	enum jobfile_restart restart;	  /* by default: no for a batch, always for a service */
+	enum jobfile_restart restart;	  /* by default no, for a service always */
 	uint64_t restart_ms;		  /* pause before a retry */
-	uint32_t retries_max;		  /* StartLimitBurst=: retries per task; 5 for a batch, no limit for a service */
+	uint32_t retries_max; /* StartLimitBurst=; by default 5, for a service no limit */
 	int kill_signal;
 	uint64_t timeout_stop_ms; /* at most JOBFILE_TIME_MAX_MS */
 
@@ -82,17 +82,17 @@ struct jobfile {
 bool jobfile_name_ok(const char *name);
 
 /*
- * The job's name that `path` suggests: its last component without ".job". False (to is empty) if that
- * is no name for a job.
+ * The job's name that `path` suggests: its last component without ".job". False (to is empty) if
+ * that is no name for a job.
  */
 bool jobfile_name_from_path(const char *path, char to[JOBFILE_NAME_MAX + 1]);
 
 /*
- * Read a job file or a script with #CORRAL comments. `file` is its name in messages. NULL if anything
- * is wrong; every fault is then in faults. Free with jobfile_free().
+ * Read a job file or a script with #CORRAL comments. `file` is its name in messages. NULL if
+ * anything is wrong; every fault is then in faults. Free with jobfile_free().
  */
-struct jobfile *jobfile_parse(const char *name, const char *file, const char *text, size_t size,
-    struct faults *faults);
+struct jobfile *jobfile_parse(
+    const char *name, const char *file, const char *text, size_t size, struct faults *faults);
 void jobfile_free(struct jobfile *job); /* NULL is allowed */
 
 struct jobfile_launch {
@@ -102,15 +102,15 @@ struct jobfile_launch {
 };
 
 /*
- * What one attempt is to run: specifiers and variables replaced, CORRAL_JOB, CORRAL_INDEX, CORRAL_COUNT,
- * CORRAL_ATTEMPT and CORRAL_NODE set. Free with corral__task_spec__free_unpacked(spec, NULL). NULL when
- * there is no memory.
+ * What one attempt is to run: specifiers and variables replaced, CORRAL_JOB, CORRAL_INDEX,
+ * CORRAL_COUNT, CORRAL_ATTEMPT and CORRAL_NODE set. Free with
+ * corral__task_spec__free_unpacked(spec, NULL). NULL when there is no memory.
  */
 Corral__TaskSpec *jobfile_task_spec(const struct jobfile *job, const struct jobfile_launch *launch);
 
 /* Does a node satisfy the constraints? attributes[count] are its own. */
-bool jobfile_allows_node(const struct jobfile *job, const char *node, Corral__Attribute *const *attributes,
-    size_t count);
+bool jobfile_allows_node(const struct jobfile *job, const char *node,
+    Corral__Attribute *const *attributes, size_t count);
 
 /* An example job file, as `corral init` prints it. */
 extern const char jobfile_example[];

@@ -131,7 +131,8 @@ take_prefixes(struct jobfile_command *command, const char **value)
 			return "the prefix @ is not available in this version";
 		case '+':
 		case '!':
-			return "the prefixes + and ! are refused: a task has the rights of its user";
+			return "the prefixes + and ! are refused: a task has the rights of its "
+			    "user";
 		default:
 			return NULL;
 		}
@@ -166,7 +167,8 @@ set_start(struct jobfile_reading *r, const struct jobfile_key *key, const char *
 		return NULL;
 	}
 	if (start->argv.count > 0)
-		return "a second command; exactly one ExecStart= is run (ExecStartPre= for those before it)";
+		return "a second command; exactly one ExecStart= is run (ExecStartPre= for those "
+		    "before it)";
 	if ((wrong = read_command(r, &command, value)) != NULL)
 		return wrong;
 	if (command.ignore_failure) {
@@ -299,9 +301,10 @@ static const char *
 set_signal(struct jobfile_reading *r, const struct jobfile_key *key, const char *value)
 {
 	/* signal(7), by their numbers on Linux. */
-	static const char *const names[] = {NULL, "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1",
-	    "SEGV", "USR2", "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU",
-	    "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS"};
+	static const char *const names[] = {NULL, "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT",
+	    "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM", "TERM", "STKFLT", "CHLD",
+	    "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF",
+	    "WINCH", "IO", "PWR", "SYS"};
 	const char *name = str_starts(value, "SIG") ? value + 3 : value;
 	uint64_t number;
 
@@ -359,7 +362,8 @@ set_memory_max(struct jobfile_reading *r, const struct jobfile_key *key, const c
 static const char *
 add_constraint(struct jobfile_reading *r, const struct jobfile_key *key, const char *value)
 {
-	static const char expected[] = "expected attr.NAME == VALUE, attr.NAME != VALUE, or the same with node";
+	static const char expected[] =
+	    "expected attr.NAME == VALUE, attr.NAME != VALUE, or the same with node";
 	struct jobfile_words words = {0};
 	struct jobfile_constraint *list = r->job->constraints;
 	const char *wrong = words_split(&words, value, false);
@@ -367,17 +371,21 @@ add_constraint(struct jobfile_reading *r, const struct jobfile_key *key, const c
 	(void)key;
 	if (wrong == NULL && r->job->constraint_count == JOBFILE_CONSTRAINTS_MAX)
 		wrong = "too many constraints";
-	if (wrong == NULL && (words.count != 3 || (strcmp(words.items[1], "==") != 0 && strcmp(words.items[1], "!=") != 0)))
+	if (wrong == NULL && (words.count != 3 || (strcmp(words.items[1], "==") != 0 &&
+						      strcmp(words.items[1], "!=") != 0)))
 		wrong = expected;
 	if (wrong == NULL && strcmp(words.items[0], "node") != 0 &&
 	    (!str_starts(words.items[0], "attr.") || words.items[0][5] == '\0'))
 		wrong = expected;
-	if (wrong == NULL && (list = reallocarray(list, r->job->constraint_count + 1, sizeof *list)) == NULL)
+	if (wrong == NULL &&
+	    (list = reallocarray(list, r->job->constraint_count + 1, sizeof *list)) == NULL)
 		wrong = "out of memory";
 	if (wrong == NULL) {
 		r->job->constraints = list;
-		list[r->job->constraint_count++] = (struct jobfile_constraint){
-		    .attribute = words.items[0], .equal = words.items[1][0] == '=', .value = words.items[2]};
+		list[r->job->constraint_count++] =
+		    (struct jobfile_constraint){.attribute = words.items[0],
+			.equal = words.items[1][0] == '=',
+			.value = words.items[2]};
 		/* Two of the three words have a new owner. */
 		free(words.items[1]);
 		words.count = 0;
@@ -386,34 +394,37 @@ add_constraint(struct jobfile_reading *r, const struct jobfile_key *key, const c
 	return wrong;
 }
 
-#define KEY(section, name, set, member) {section, name, set, offsetof(struct jobfile, member)}
+#define KEY(section, name, set, member)                                                            \
+	{                                                                                          \
+		section, name, set, offsetof(struct jobfile, member)                               \
+	}
 
 const struct jobfile_key jobfile_keys[] = {
-	KEY("Unit", "Description", set_text, description),
-	KEY("Unit", "Documentation", set_text, documentation),
+    KEY("Unit", "Description", set_text, description),
+    KEY("Unit", "Documentation", set_text, documentation),
 
-	KEY("Job", "Type", set_type, type),
-	KEY("Job", "Count", set_count, count),
-	KEY("Job", "RuntimeMaxSec", set_limit, runtime_max_ms),
-	KEY("Job", "Priority", set_priority, priority),
+    KEY("Job", "Type", set_type, type),
+    KEY("Job", "Count", set_count, count),
+    KEY("Job", "RuntimeMaxSec", set_limit, runtime_max_ms),
+    KEY("Job", "Priority", set_priority, priority),
 
-	KEY("Task", "ExecStartPre", add_pre, pre),
-	KEY("Task", "ExecStart", set_start, start),
-	KEY("Task", "WorkingDirectory", set_directory, working_directory),
-	KEY("Task", "User", set_user, user),
-	KEY("Task", "Environment", add_environment, environment),
-	KEY("Task", "Restart", set_restart, restart),
-	KEY("Task", "RestartSec", set_time, restart_ms),
-	KEY("Task", "StartLimitBurst", set_retries, retries_max),
-	KEY("Task", "KillSignal", set_signal, kill_signal),
-	KEY("Task", "TimeoutStopSec", set_time, timeout_stop_ms),
+    KEY("Task", "ExecStartPre", add_pre, pre),
+    KEY("Task", "ExecStart", set_start, start),
+    KEY("Task", "WorkingDirectory", set_directory, working_directory),
+    KEY("Task", "User", set_user, user),
+    KEY("Task", "Environment", add_environment, environment),
+    KEY("Task", "Restart", set_restart, restart),
+    KEY("Task", "RestartSec", set_time, restart_ms),
+    KEY("Task", "StartLimitBurst", set_retries, retries_max),
+    KEY("Task", "KillSignal", set_signal, kill_signal),
+    KEY("Task", "TimeoutStopSec", set_time, timeout_stop_ms),
 
-	KEY("Resources", "CPU", set_cpu, cpu_milli),
-	KEY("Resources", "Memory", set_memory, memory_bytes),
-	KEY("Resources", "MemoryMax", set_memory_max, memory_max_bytes),
-	KEY("Resources", "Disk", set_disk, disk_bytes),
+    KEY("Resources", "CPU", set_cpu, cpu_milli),
+    KEY("Resources", "Memory", set_memory, memory_bytes),
+    KEY("Resources", "MemoryMax", set_memory_max, memory_max_bytes),
+    KEY("Resources", "Disk", set_disk, disk_bytes),
 
-	KEY("Placement", "Constraint", add_constraint, constraints),
+    KEY("Placement", "Constraint", add_constraint, constraints),
 };
 
 const size_t jobfile_key_count = sizeof jobfile_keys / sizeof *jobfile_keys;

@@ -15,8 +15,8 @@ struct jobfile_reading {
 	struct jobfile *job;
 	const char *file;
 	struct faults *faults;
-	unsigned line;	    /* of the entry at hand */
-	bool script;	    /* the text is a script: the command is given */
+	unsigned line; /* of the entry at hand */
+	bool script;   /* the text is a script: the command is given */
 	bool restart_given, retries_given;
 	unsigned memory_max_line;
 };
@@ -27,7 +27,8 @@ struct jobfile_reading {
  */
 struct jobfile_key {
 	const char *section, *name;
-	const char *(*set)(struct jobfile_reading *r, const struct jobfile_key *key, const char *value);
+	const char *(*set)(
+	    struct jobfile_reading *r, const struct jobfile_key *key, const char *value);
 	size_t offset;
 };
 
@@ -35,13 +36,15 @@ extern const struct jobfile_key jobfile_keys[];
 extern const size_t jobfile_key_count;
 
 /*
- * Why a key or a section (name NULL) that systemd or a later version has is not taken here; NULL if it is
- * none of these.
+ * Why a key or a section (name NULL) that systemd or a later version has is not taken here; NULL if
+ * it is none of these.
  */
 const char *jobfile_refusal(const char *section, const char *name);
 
 /* Checks of a command's words once the whole file is known: specifiers and variables that exist. */
-void jobfile_check_command(struct jobfile_reading *r, const struct jobfile_command *command, const char *key);
-void jobfile_check_specifiers(struct jobfile_reading *r, const char *text, const char *key, unsigned line);
+void jobfile_check_command(
+    struct jobfile_reading *r, const struct jobfile_command *command, const char *key);
+void jobfile_check_specifiers(
+    struct jobfile_reading *r, const char *text, const char *key, unsigned line);
 
 #endif

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From a job to what one attempt runs: specifiers (systemd.unit(5)), then variables as systemd replaces
- * them in a command (systemd.service(5)): ${NAME} anywhere in a word, $NAME as a whole word that is
- * then split at blanks, $$ for a dollar sign. Only variables that the job file itself or corral sets are
- * known here; a job file that names another is refused when it is read, and not run with a hole.
+ * From a job to what one attempt runs: specifiers (systemd.unit(5)), then variables as systemd
+ * replaces them in a command (systemd.service(5)): ${NAME} anywhere in a word, $NAME as a whole
+ * word that is then split at blanks, $$ for a dollar sign. Only variables that the job file itself
+ * or corral sets are known here; a job file that names another is refused when it is read, and not
+ * run with a hole.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,7 +20,8 @@
 #define NAME_BYTES "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
 #define EXPANDED_BYTES_MAX (4u * INI_LINE_BYTES_MAX)
 
-static const char *const own_variables[] = {"CORRAL_JOB", "CORRAL_INDEX", "CORRAL_COUNT", "CORRAL_ATTEMPT", "CORRAL_NODE"};
+static const char *const own_variables[] = {
+    "CORRAL_JOB", "CORRAL_INDEX", "CORRAL_COUNT", "CORRAL_ATTEMPT", "CORRAL_NODE"};
 
 /* Bytes of the variable's name at p, 0 if there is none. */
 static size_t
@@ -33,20 +35,24 @@ static const char *
 find_variable(const struct jobfile_words *environment, const char *name, size_t size)
 {
 	for (size_t i = 0; i < environment->count; i++) {
-		if (strncmp(environment->items[i], name, size) == 0 && environment->items[i][size] == '=')
+		if (strncmp(environment->items[i], name, size) == 0 &&
+		    environment->items[i][size] == '=')
 			return environment->items[i] + size + 1;
 	}
 	return NULL;
 }
 
 void
-jobfile_check_specifiers(struct jobfile_reading *r, const char *text, const char *key, unsigned line)
+jobfile_check_specifiers(
+    struct jobfile_reading *r, const char *text, const char *key, unsigned line)
 {
 	while ((text = strchr(text, '%')) != NULL) {
 		if (text[1] == '\0' || strchr("injH%", text[1]) == NULL) {
 			faults_add(r->faults, r->file, line,
-			    "[Task] %s=: %%%.1s is no specifier; there are %%i %%n %%j %%H, and %%%% for a percent sign ("
-			    JOBFILE_MANUAL ")", key, text + 1);
+			    "[Task] %s=: %%%.1s is no specifier; there are %%i %%n %%j %%H, and "
+			    "%%%% for a percent sign (" JOBFILE_MANUAL
+			    ")",
+			    key, text + 1);
 			return;
 		}
 		text += 2;
@@ -55,7 +61,8 @@ jobfile_check_specifiers(struct jobfile_reading *r, const char *text, const char
 
 /* A variable that nobody sets would silently be empty. */
 static void
-check_variable(struct jobfile_reading *r, const char *name, size_t size, const char *key, unsigned line)
+check_variable(
+    struct jobfile_reading *r, const char *name, size_t size, const char *key, unsigned line)
 {
 	for (size_t i = 0; i < sizeof own_variables / sizeof *own_variables; i++) {
 		if (strlen(own_variables[i]) == size && memcmp(own_variables[i], name, size) == 0)
@@ -63,8 +70,10 @@ check_variable(struct jobfile_reading *r, const char *name, size_t size, const c
 	}
 	if (find_variable(&r->job->environment, name, size) == NULL)
 		faults_add(r->faults, r->file, line,
-		    "[Task] %s=: no Environment= sets ${%.*s}; write $${%.*s} to leave it to a shell (" JOBFILE_MANUAL ")", key,
-		    (int)(size < 64 ? size : 64), name, (int)(size < 64 ? size : 64), name);
+		    "[Task] %s=: no Environment= sets ${%.*s}; write $${%.*s} to leave it to a "
+		    "shell (" JOBFILE_MANUAL
+		    ")",
+		    key, (int)(size < 64 ? size : 64), name, (int)(size < 64 ? size : 64), name);
 }
 
 static void
@@ -86,7 +95,8 @@ check_variables(struct jobfile_reading *r, const char *word, const char *key, un
 }
 
 void
-jobfile_check_command(struct jobfile_reading *r, const struct jobfile_command *command, const char *key)
+jobfile_check_command(
+    struct jobfile_reading *r, const struct jobfile_command *command, const char *key)
 {
 	if (command->literal)
 		return;
@@ -98,7 +108,8 @@ jobfile_check_command(struct jobfile_reading *r, const struct jobfile_command *c
 }
 
 static void
-expand_specifiers(struct buf *to, const char *text, const struct jobfile *job, const struct jobfile_launch *launch)
+expand_specifiers(struct buf *to, const char *text, const struct jobfile *job,
+    const struct jobfile_launch *launch)
 {
 	for (; *text != '\0'; text++) {
 		if (*text != '%') {
@@ -169,8 +180,9 @@ add_blank_separated(struct jobfile_words *words, const char *text)
 
 /* One word of a command into argv. */
 static bool
-add_expanded(struct jobfile_words *argv, const char *word, bool variables, const struct jobfile_words *environment,
-    const struct jobfile *job, const struct jobfile_launch *launch)
+add_expanded(struct jobfile_words *argv, const char *word, bool variables,
+    const struct jobfile_words *environment, const struct jobfile *job,
+    const struct jobfile_launch *launch)
 {
 	struct buf plain, full;
 	const char *text, *value;
@@ -198,7 +210,8 @@ add_expanded(struct jobfile_words *argv, const char *word, bool variables, const
 
 static bool
 expand_command(struct jobfile_words *argv, const struct jobfile_command *command,
-    const struct jobfile_words *environment, const struct jobfile *job, const struct jobfile_launch *launch)
+    const struct jobfile_words *environment, const struct jobfile *job,
+    const struct jobfile_launch *launch)
 {
 	for (size_t i = 0; i < command->argv.count; i++) {
 		const char *word = command->argv.items[i];
@@ -206,7 +219,8 @@ expand_command(struct jobfile_words *argv, const struct jobfile_command *command
 		if (command->literal) {
 			if (!words_add(argv, word, strlen(word)))
 				return false;
-		} else if (!add_expanded(argv, word, i > 0 && !command->no_variables, environment, job, launch))
+		} else if (!add_expanded(argv, word, i > 0 && !command->no_variables, environment,
+			       job, launch))
 			return false;
 	}
 	return true;
@@ -214,7 +228,8 @@ expand_command(struct jobfile_words *argv, const struct jobfile_command *command
 
 /* The job's own variables, then corral's. */
 static bool
-make_environment(struct jobfile_words *environment, const struct jobfile *job, const struct jobfile_launch *launch)
+make_environment(struct jobfile_words *environment, const struct jobfile *job,
+    const struct jobfile_launch *launch)
 {
 	char text[JOBFILE_NAME_MAX + 300];
 	const char *own[] = {job->name, NULL, NULL, NULL, launch->node};
@@ -225,18 +240,21 @@ make_environment(struct jobfile_words *environment, const struct jobfile *job, c
 			return false;
 	}
 	for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
-		int size = own[i] != NULL ? snprintf(text, sizeof text, "%s=%s", own_variables[i], own[i])
-					  : snprintf(text, sizeof text, "%s=%" PRIu32, own_variables[i], numbers[i]);
+		int size =
+		    own[i] != NULL
+			? snprintf(text, sizeof text, "%s=%s", own_variables[i], own[i])
+			: snprintf(text, sizeof text, "%s=%" PRIu32, own_variables[i], numbers[i]);
 
-		if (size < 0 || (size_t)size >= sizeof text || !words_add(environment, text, (size_t)size))
+		if (size < 0 || (size_t)size >= sizeof text ||
+		    !words_add(environment, text, (size_t)size))
 			return false;
 	}
 	return true;
 }
 
 static bool
-make_steps(Corral__TaskSpec *spec, const struct jobfile *job, const struct jobfile_words *environment,
-    const struct jobfile_launch *launch)
+make_steps(Corral__TaskSpec *spec, const struct jobfile *job,
+    const struct jobfile_words *environment, const struct jobfile_launch *launch)
 {
 	if (job->pre_count == 0)
 		return true;
@@ -313,8 +331,10 @@ jobfile_task_spec(const struct jobfile *job, const struct jobfile_launch *launch
 	if (spec == NULL)
 		return NULL;
 	corral__task_spec__init(spec);
-	ok = make_environment(&environment, job, launch) && expand_command(&argv, &job->start, &environment, job, launch) &&
-	    make_steps(spec, job, &environment, launch) && make_texts(spec, job, launch) && make_numbers(spec, job);
+	ok = make_environment(&environment, job, launch) &&
+	     expand_command(&argv, &job->start, &environment, job, launch) &&
+	     make_steps(spec, job, &environment, launch) && make_texts(spec, job, launch) &&
+	     make_numbers(spec, job);
 	/* The lists become the message's, whole or not. */
 	spec->environment = environment.items;
 	spec->n_environment = environment.count;
@@ -327,14 +347,16 @@ jobfile_task_spec(const struct jobfile *job, const struct jobfile_launch *launch
 }
 
 bool
-jobfile_allows_node(const struct jobfile *job, const char *node, Corral__Attribute *const *attributes, size_t count)
+jobfile_allows_node(
+    const struct jobfile *job, const char *node, Corral__Attribute *const *attributes, size_t count)
 {
 	for (size_t i = 0; i < job->constraint_count; i++) {
 		const struct jobfile_constraint *c = &job->constraints[i];
 		const char *value = strcmp(c->attribute, "node") == 0 ? node : NULL;
 
 		for (size_t k = 0; value == NULL && k < count; k++) {
-			if (str_starts(c->attribute, "attr.") && strcmp(attributes[k]->name, c->attribute + 5) == 0)
+			if (str_starts(c->attribute, "attr.") &&
+			    strcmp(attributes[k]->name, c->attribute + 5) == 0)
 				value = attributes[k]->value;
 		}
 		if ((value != NULL && strcmp(value, c->value) == 0) != c->equal)

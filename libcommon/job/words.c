@@ -153,14 +153,19 @@ words_split(struct jobfile_words *words, const char *line, bool command)
 	for (p += strspn(p, BLANKS); wrong == NULL && *p != '\0'; p += strspn(p, BLANKS)) {
 		buf_clear(&word);
 		if (command && *p == ';' && is_word_end(p + 1)) {
-			wrong = "several commands in one line; use sh -c '...', or \\; for a ';' of its own";
+			wrong =
+			    "several commands in one line; use sh -c '...', or \\; for a ';' of "
+			    "its own";
 		} else if (command && p[0] == '\\' && p[1] == ';' && is_word_end(p + 2)) {
 			buf_append(&word, ";", 1);
 			p += 2;
 		} else
 			wrong = scan_word(&p, &word);
-		if (wrong == NULL && (word.failed || !words_add(words, word.len > 0 ? (char *)word.data : "", word.len)))
-			wrong = words->count == JOBFILE_WORDS_MAX ? "too many words" : "out of memory";
+		if (wrong == NULL &&
+		    (word.failed ||
+			!words_add(words, word.len > 0 ? (char *)word.data : "", word.len)))
+			wrong =
+			    words->count == JOBFILE_WORDS_MAX ? "too many words" : "out of memory";
 	}
 	buf_fini(&word);
 	return wrong;

@@ -14,9 +14,9 @@ bool words_add(struct jobfile_words *words, const char *text, size_t size);
 void words_clear(struct jobfile_words *words);
 
 /*
- * Append the words of a line: '...' and "..." hold a word together, backslash escapes are C's with \s
- * for a blank, an unknown one stays as it is. With `command` a ';' alone is refused and '\;' stands for
- * it. NULL, or what is wrong.
+ * Append the words of a line: '...' and "..." hold a word together, backslash escapes are C's with
+ * \s for a blank, an unknown one stays as it is. With `command` a ';' alone is refused and '\;'
+ * stands for it. NULL, or what is wrong.
  */
 const char *words_split(struct jobfile_words *words, const char *line, bool command);
 

@@ -35,7 +35,8 @@ is_name(const char *text)
 	size_t size = strlen(text);
 
 	return size > 0 && size <= 63 && text[0] != '.' && text[0] != '_' && text[0] != '-' &&
-	    strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == size;
+	       strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") ==
+		   size;
 }
 
 /* HOST:PORT or [ADDRESS]:PORT, looked at as text only. */
@@ -51,7 +52,7 @@ is_address(const char *text)
 	host_size = (size_t)(colon - text);
 	if (text[0] == '[')
 		return host_size > 2 && text[host_size - 1] == ']' &&
-		    strspn(text + 1, "0123456789abcdefABCDEF:.%") >= host_size - 2;
+		       strspn(text + 1, "0123456789abcdefABCDEF:.%") >= host_size - 2;
 	return memchr(text, ':', host_size) == NULL && strcspn(text, " \t/,[]") >= host_size;
 }
 
@@ -77,7 +78,8 @@ text_fault(enum conf_type type, const char *value)
 	case CONF_PATH:
 		return value[0] == '/' ? NULL : "expected an absolute path";
 	case CONF_NAME:
-		return is_name(value) ? NULL : "expected a name (letters, digits, . _ -; at most 63)";
+		return is_name(value) ? NULL
+				      : "expected a name (letters, digits, . _ -; at most 63)";
 	case CONF_ADDRESS:
 	case CONF_ADDRESS_LIST:
 		return is_address(value) ? NULL : "expected HOST:PORT";
@@ -138,7 +140,8 @@ set_list(struct conf_list *list, enum conf_type type, const char *value)
 	const char *wrong = NULL;
 
 	clear_list(list);
-	for (value += strspn(value, SEPARATORS); *value != '\0' && wrong == NULL; value += strspn(value, SEPARATORS)) {
+	for (value += strspn(value, SEPARATORS); *value != '\0' && wrong == NULL;
+	     value += strspn(value, SEPARATORS)) {
 		size_t size = strcspn(value, SEPARATORS);
 
 		wrong = add_to_list(list, type, value, size);
@@ -168,7 +171,8 @@ set_value(const struct conf_key *key, void *conf, const char *value)
 		*(uint32_t *)to = (uint32_t)number;
 		return NULL;
 	case CONF_TIME_MS:
-		return amount_parse_time(value, to) ? NULL : "expected a time, as 15s, 5min, 1h 30s";
+		return amount_parse_time(value, to) ? NULL
+						    : "expected a time, as 15s, 5min, 1h 30s";
 	case CONF_SIZE:
 		return amount_parse_size(value, to) ? NULL : "expected a size, as 512M, 1.5G";
 	case CONF_CPU:
@@ -184,7 +188,8 @@ static const struct conf_key *
 find_key(const struct conf_table *table, const char *section, const char *name)
 {
 	for (size_t i = 0; i < table->count; i++) {
-		if (strcmp(table->keys[i].section, section) == 0 && strcmp(table->keys[i].key, name) == 0)
+		if (strcmp(table->keys[i].section, section) == 0 &&
+		    strcmp(table->keys[i].key, name) == 0)
 			return &table->keys[i];
 	}
 	return NULL;
@@ -194,7 +199,8 @@ find_key(const struct conf_table *table, const char *section, const char *name)
 #define SHOWN "%.80s"
 
 static void
-say_unknown_section(const struct conf_table *table, const char *section, struct place place, struct faults *faults)
+say_unknown_section(
+    const struct conf_table *table, const char *section, struct place place, struct faults *faults)
 {
 	const char *names[TABLE_KEYS_MAX];
 	const char *near;
@@ -203,17 +209,20 @@ say_unknown_section(const struct conf_table *table, const char *section, struct 
 		names[i] = table->keys[i].section;
 	near = faults_nearest(section, names, table->count);
 	if (*section == '\0')
-		faults_add(faults, place.file, place.line, "a key before the first [section] (%s)", table->manual);
+		faults_add(faults, place.file, place.line, "a key before the first [section] (%s)",
+		    table->manual);
 	else if (near != NULL)
-		faults_add(faults, place.file, place.line, "[%s]: unknown section, did you mean [%s] ? (%s)", section,
-		    near, table->manual);
+		faults_add(faults, place.file, place.line,
+		    "[%s]: unknown section, did you mean [%s] ? (%s)", section, near,
+		    table->manual);
 	else
-		faults_add(faults, place.file, place.line, "[%s]: unknown section (%s)", section, table->manual);
+		faults_add(faults, place.file, place.line, "[%s]: unknown section (%s)", section,
+		    table->manual);
 }
 
 static void
-say_unknown_key(const struct conf_table *table, const char *section, const char *name, const char *value,
-    struct place place, struct faults *faults)
+say_unknown_key(const struct conf_table *table, const char *section, const char *name,
+    const char *value, struct place place, struct faults *faults)
 {
 	const char *names[TABLE_KEYS_MAX];
 	const char *near;
@@ -228,11 +237,13 @@ say_unknown_key(const struct conf_table *table, const char *section, const char 
 		return;
 	}
 	if ((near = faults_nearest(name, names, count)) != NULL)
-		faults_add(faults, place.file, place.line, "[%s] " SHOWN "=" SHOWN ": unknown key, did you mean %s= ? (%s)",
-		    section, name, value, near, table->manual);
+		faults_add(faults, place.file, place.line,
+		    "[%s] " SHOWN "=" SHOWN ": unknown key, did you mean %s= ? (%s)", section, name,
+		    value, near, table->manual);
 	else
-		faults_add(faults, place.file, place.line, "[%s] " SHOWN "=" SHOWN ": unknown key (%s)", section, name,
-		    value, table->manual);
+		faults_add(faults, place.file, place.line,
+		    "[%s] " SHOWN "=" SHOWN ": unknown key (%s)", section, name, value,
+		    table->manual);
 }
 
 static void
@@ -248,8 +259,8 @@ apply_value(const struct conf_table *table, void *conf, const struct ini_entry *
 		return;
 	}
 	if ((wrong = set_value(key, conf, e->value)) != NULL)
-		faults_add(faults, file, e->line, "[%s] %s=" SHOWN ": %s (%s)", e->section, e->name, e->value, wrong,
-		    table->manual);
+		faults_add(faults, file, e->line, "[%s] %s=" SHOWN ": %s (%s)", e->section, e->name,
+		    e->value, wrong, table->manual);
 }
 
 bool
@@ -302,8 +313,8 @@ conf_apply(const struct conf_table *table, void *conf, const struct ini *ini, st
 }
 
 bool
-conf_set(const struct conf_table *table, void *conf, const char *section, const char *key, const char *value,
-    const char *place, struct faults *faults)
+conf_set(const struct conf_table *table, void *conf, const char *section, const char *key,
+    const char *value, const char *place, struct faults *faults)
 {
 	struct ini_entry e = {.section = section, .name = key, .value = value};
 	size_t before = faults->count;
@@ -313,7 +324,8 @@ conf_set(const struct conf_table *table, void *conf, const char *section, const 
 }
 
 static void
-load_file(const struct conf_table *table, void *conf, const char *path, bool optional, struct faults *faults)
+load_file(const struct conf_table *table, void *conf, const char *path, bool optional,
+    struct faults *faults)
 {
 	struct ini ini = {0};
 
@@ -330,7 +342,8 @@ is_conf_file(const struct dirent *entry)
 {
 	size_t size = strlen(entry->d_name);
 
-	return entry->d_name[0] != '.' && size > 5 && strcmp(entry->d_name + size - 5, ".conf") == 0;
+	return entry->d_name[0] != '.' && size > 5 &&
+	       strcmp(entry->d_name + size - 5, ".conf") == 0;
 }
 
 /* In the order of bytes, whatever the locale. */
@@ -341,7 +354,8 @@ compare_entries(const struct dirent **a, const struct dirent **b)
 }
 
 bool
-conf_load(const struct conf_table *table, void *conf, const char *path, bool optional, struct faults *faults)
+conf_load(const struct conf_table *table, void *conf, const char *path, bool optional,
+    struct faults *faults)
 {
 	char dir[PATH_MAX], file[PATH_MAX + NAME_MAX + 2];
 	struct dirent **entries = NULL;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Settings by table: one row each, from which reading, checking, printing and the nearest key for a
- * slip follow. Of a repeated key the last one wins, lists included, so that a conf.d file overrides; an
- * empty value unsets. Knows the form of a configuration, no setting of it.
+ * slip follow. Of a repeated key the last one wins, lists included, so that a conf.d file
+ * overrides; an empty value unsets. Knows the form of a configuration, no setting of it.
  */
 #ifndef CORRAL_SYS_CONF_H
 #define CORRAL_SYS_CONF_H
@@ -58,23 +58,31 @@ struct conf_table {
 bool conf_init(const struct conf_table *table, void *conf);
 void conf_fini(const struct conf_table *table, void *conf);
 
-/* Apply entries in order; each fault is added, the others are still applied. False if there was one. */
-bool conf_apply(const struct conf_table *table, void *conf, const struct ini *ini, struct faults *faults);
+/*
+ * Apply entries in order; each fault is added, the others are still applied. False if there was
+ * one.
+ */
+bool conf_apply(
+    const struct conf_table *table, void *conf, const struct ini *ini, struct faults *faults);
 
 /*
  * Apply one value as if it stood in a file (an option or an environment variable of that name).
  * `place` stands in front of a fault in the place of FILE ("--lease").
  */
-bool conf_set(const struct conf_table *table, void *conf, const char *section, const char *key, const char *value,
-    const char *place, struct faults *faults);
+bool conf_set(const struct conf_table *table, void *conf, const char *section, const char *key,
+    const char *value, const char *place, struct faults *faults);
 
 /*
  * Apply `path`, then PATH.d/(name).conf in name order. A missing directory is no fault; a missing
  * file is one unless `optional`.
  */
-bool conf_load(const struct conf_table *table, void *conf, const char *path, bool optional, struct faults *faults);
+bool conf_load(const struct conf_table *table, void *conf, const char *path, bool optional,
+    struct faults *faults);
 
-/* Append the effective configuration in a form that loads again; with `help` each key's line above it. */
+/*
+ * Append the effective configuration in a form that loads again; with `help` each key's line above
+ * it.
+ */
 void conf_print(const struct conf_table *table, const void *conf, bool help, struct buf *out);
 
 #endif

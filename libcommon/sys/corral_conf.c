@@ -3,65 +3,84 @@
 
 #include <stddef.h>
 
-#define KEY(section, key, type, member, fallback, help) \
-	{section, key, type, offsetof(struct corral_conf, member), fallback, help}
+#define KEY(section, key, type, member, fallback, help)                                            \
+	{                                                                                          \
+		section, key, type, offsetof(struct corral_conf, member), fallback, help           \
+	}
 
 static const struct conf_key keys[] = {
-	KEY("cluster", "name", CONF_NAME, cluster.name, "corral", "the cluster's name, as its certificates have it"),
-	KEY("cluster", "ensemble", CONF_ADDRESS_LIST, cluster.ensemble, "127.0.0.1:2281",
-	    "HOST:PORT of the coordination servers"),
-	KEY("cluster", "ensemble_tls", CONF_BOOL, cluster.ensemble_tls, "yes",
-	    "TLS on the way to the ensemble; no only for one that has none"),
-	KEY("cluster", "session_timeout", CONF_TIME_MS, cluster.session_timeout_ms, "10s",
-	    "of sessions with the ensemble: how soon a dead leader is replaced"),
+    KEY("cluster", "name", CONF_NAME, cluster.name, "corral",
+	"the cluster's name, as its certificates have it"),
+    KEY("cluster", "ensemble", CONF_ADDRESS_LIST, cluster.ensemble, "127.0.0.1:2281",
+	"HOST:PORT of the coordination servers"),
+    KEY("cluster", "ensemble_tls", CONF_BOOL, cluster.ensemble_tls, "yes",
+	"TLS on the way to the ensemble; no only for one that has none"),
+    KEY("cluster", "session_timeout", CONF_TIME_MS, cluster.session_timeout_ms, "10s",
+	"of sessions with the ensemble: how soon a dead leader is replaced"),
 
-	KEY("tls", "ca", CONF_PATH, tls.ca, CORRAL_SYSCONFDIR "/tls/ca.pem", "PEM file of the cluster's CA"),
-	KEY("tls", "cert", CONF_PATH, tls.cert, CORRAL_SYSCONFDIR "/tls/cert.pem", "PEM file of this host's certificate"),
-	KEY("tls", "key", CONF_PATH, tls.key, CORRAL_SYSCONFDIR "/tls/key.pem", "PEM file of its key, mode 0600"),
+    KEY("tls", "ca", CONF_PATH, tls.ca, CORRAL_SYSCONFDIR "/tls/ca.pem",
+	"PEM file of the cluster's CA"),
+    KEY("tls", "cert", CONF_PATH, tls.cert, CORRAL_SYSCONFDIR "/tls/cert.pem",
+	"PEM file of this host's certificate"),
+    KEY("tls", "key", CONF_PATH, tls.key, CORRAL_SYSCONFDIR "/tls/key.pem",
+	"PEM file of its key, mode 0600"),
 
-	KEY("master", "name", CONF_NAME, master.name, NULL, "of this master; empty: the host's name"),
-	KEY("master", "listen", CONF_ADDRESS, master.listen, "127.0.0.1:5050", "HTTP API, metrics and page"),
-	KEY("master", "agent_listen", CONF_ADDRESS, master.agent_listen, "127.0.0.1:5060", "for agents"),
-	KEY("master", "state_dir", CONF_PATH, master.state_dir, CORRAL_LOCALSTATEDIR "/master", "the master's own files"),
-	KEY("master", "advertise", CONF_ADDRESS, master.advertise, NULL,
-	    "where clients reach this master; empty: listen"),
-	KEY("master", "agent_advertise", CONF_ADDRESS, master.agent_advertise, NULL,
-	    "where agents reach this master; empty: agent_listen"),
-	KEY("master", "lease", CONF_TIME_MS, master.lease_ms, "15s", "life of an allocation without a heartbeat"),
-	KEY("master", "unreachable_after", CONF_TIME_MS, master.unreachable_after_ms, "30s",
-	    "silence after which a node counts as cut off"),
-	KEY("master", "heartbeat", CONF_TIME_MS, master.heartbeat_ms, "5s", "between two heartbeats of an agent"),
+    KEY("master", "name", CONF_NAME, master.name, NULL, "of this master; empty: the host's name"),
+    KEY("master", "listen", CONF_ADDRESS, master.listen, "127.0.0.1:5050",
+	"HTTP API, metrics and page"),
+    KEY("master", "agent_listen", CONF_ADDRESS, master.agent_listen, "127.0.0.1:5060",
+	"for agents"),
+    KEY("master", "state_dir", CONF_PATH, master.state_dir, CORRAL_LOCALSTATEDIR "/master",
+	"the master's own files"),
+    KEY("master", "advertise", CONF_ADDRESS, master.advertise, NULL,
+	"where clients reach this master; empty: listen"),
+    KEY("master", "agent_advertise", CONF_ADDRESS, master.agent_advertise, NULL,
+	"where agents reach this master; empty: agent_listen"),
+    KEY("master", "lease", CONF_TIME_MS, master.lease_ms, "15s",
+	"life of an allocation without a heartbeat"),
+    KEY("master", "unreachable_after", CONF_TIME_MS, master.unreachable_after_ms, "30s",
+	"silence after which a node counts as cut off"),
+    KEY("master", "heartbeat", CONF_TIME_MS, master.heartbeat_ms, "5s",
+	"between two heartbeats of an agent"),
 
-	KEY("agent", "name", CONF_NAME, agent.name, NULL, "of this node; empty: the host's name"),
-	KEY("agent", "cpus", CONF_CPU, agent.cpu_milli, "0", "offered; 0: what is measured"),
-	KEY("agent", "memory", CONF_SIZE, agent.memory_bytes, "0", "offered; 0: what is measured"),
-	KEY("agent", "disk", CONF_SIZE, agent.disk_bytes, "0", "offered; 0: what is measured"),
-	KEY("agent", "masters", CONF_ADDRESS_LIST, agent.masters, NULL,
-	    "HOST:PORT of the masters' agent_listen; empty: found through the ensemble"),
-	KEY("agent", "attributes", CONF_LIST, agent.attributes, NULL, "NAME=VALUE, for Constraint= of jobs"),
-	KEY("agent", "state_dir", CONF_PATH, agent.state_dir, CORRAL_LOCALSTATEDIR "/agent", "checkpoints and sandboxes"),
-	KEY("agent", "user", CONF_NAME, agent.user, "corral-agent", "account of the process that faces the network"),
-	KEY("agent", "helper", CONF_PATH, agent.helper, CORRAL_RUNDIR "/helper.sock", "socket of the privileged helper"),
-	KEY("agent", "run_as", CONF_LIST, agent.run_as, NULL,
-	    "accounts that operators may run tasks as; empty: those with a uid of 1000 and up"),
-	KEY("agent", "default_user", CONF_NAME, agent.default_user, NULL,
-	    "account of tasks whose job names none; empty: the submitter's"),
-	KEY("agent", "api_listen", CONF_ADDRESS, agent.api_listen, "127.0.0.1:5051", "HTTP API and metrics"),
-	KEY("agent", "executor_listen", CONF_ADDRESS, agent.executor_listen, "127.0.0.1:5061", "for executors; loopback"),
-	KEY("agent", "executor", CONF_PATH, agent.executor, CORRAL_LIBEXECDIR "/corral-executor", "the executor's program"),
-	KEY("agent", "client_socket", CONF_PATH, agent.client_socket, CORRAL_RUNDIR "/client.sock",
-	    "where local users without a certificate connect"),
+    KEY("agent", "name", CONF_NAME, agent.name, NULL, "of this node; empty: the host's name"),
+    KEY("agent", "cpus", CONF_CPU, agent.cpu_milli, "0", "offered; 0: what is measured"),
+    KEY("agent", "memory", CONF_SIZE, agent.memory_bytes, "0", "offered; 0: what is measured"),
+    KEY("agent", "disk", CONF_SIZE, agent.disk_bytes, "0", "offered; 0: what is measured"),
+    KEY("agent", "masters", CONF_ADDRESS_LIST, agent.masters, NULL,
+	"HOST:PORT of the masters' agent_listen; empty: found through the ensemble"),
+    KEY("agent", "attributes", CONF_LIST, agent.attributes, NULL,
+	"NAME=VALUE, for Constraint= of jobs"),
+    KEY("agent", "state_dir", CONF_PATH, agent.state_dir, CORRAL_LOCALSTATEDIR "/agent",
+	"checkpoints and sandboxes"),
+    KEY("agent", "user", CONF_NAME, agent.user, "corral-agent",
+	"account of the process that faces the network"),
+    KEY("agent", "helper", CONF_PATH, agent.helper, CORRAL_RUNDIR "/helper.sock",
+	"socket of the privileged helper"),
+    KEY("agent", "run_as", CONF_LIST, agent.run_as, NULL,
+	"accounts that operators may run tasks as; empty: those with a uid of 1000 and up"),
+    KEY("agent", "default_user", CONF_NAME, agent.default_user, NULL,
+	"account of tasks whose job names none; empty: the submitter's"),
+    KEY("agent", "api_listen", CONF_ADDRESS, agent.api_listen, "127.0.0.1:5051",
+	"HTTP API and metrics"),
+    KEY("agent", "executor_listen", CONF_ADDRESS, agent.executor_listen, "127.0.0.1:5061",
+	"for executors; loopback"),
+    KEY("agent", "executor", CONF_PATH, agent.executor, CORRAL_LIBEXECDIR "/corral-executor",
+	"the executor's program"),
+    KEY("agent", "client_socket", CONF_PATH, agent.client_socket, CORRAL_RUNDIR "/client.sock",
+	"where local users without a certificate connect"),
 
-	KEY("client", "master", CONF_ADDRESS_LIST, client.master, "127.0.0.1:5050", "HOST:PORT of the masters' listen"),
-	KEY("client", "ca", CONF_PATH, client.ca, NULL, "instead of [tls] ca"),
-	KEY("client", "cert", CONF_PATH, client.cert, NULL, "instead of [tls] cert"),
-	KEY("client", "key", CONF_PATH, client.key, NULL, "instead of [tls] key"),
+    KEY("client", "master", CONF_ADDRESS_LIST, client.master, "127.0.0.1:5050",
+	"HOST:PORT of the masters' listen"),
+    KEY("client", "ca", CONF_PATH, client.ca, NULL, "instead of [tls] ca"),
+    KEY("client", "cert", CONF_PATH, client.cert, NULL, "instead of [tls] cert"),
+    KEY("client", "key", CONF_PATH, client.key, NULL, "instead of [tls] key"),
 };
 
 const struct conf_table corral_conf_table = {
-	.manual = "corral.conf(5)",
-	.keys = keys,
-	.count = sizeof keys / sizeof *keys,
+    .manual = "corral.conf(5)",
+    .keys = keys,
+    .count = sizeof keys / sizeof *keys,
 };
 
 const char corral_conf_path[] = CORRAL_SYSCONFDIR "/corral.conf";
@@ -71,7 +90,8 @@ static void
 check_together(const struct corral_conf *conf, const char *path, struct faults *faults)
 {
 	if (conf->master.heartbeat_ms == 0 || conf->master.heartbeat_ms > conf->master.lease_ms / 2)
-		faults_add(faults, path, 0, "[master] heartbeat= must be above 0 and at most half of lease=");
+		faults_add(faults, path, 0,
+		    "[master] heartbeat= must be above 0 and at most half of lease=");
 	if (conf->master.unreachable_after_ms < conf->master.lease_ms)
 		faults_add(faults, path, 0, "[master] unreachable_after= must be at least lease=");
 	if (conf->cluster.session_timeout_ms < 1000 || conf->cluster.session_timeout_ms > 600000)

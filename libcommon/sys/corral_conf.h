@@ -23,24 +23,26 @@ struct corral_conf {
 		char *listen;	    /* HTTP API and page */
 		char *agent_listen; /* agents */
 		char *state_dir;
-		char *advertise;       /* HOST:PORT that clients and agents are sent to; NULL: listen's */
+		char *advertise; /* HOST:PORT that clients and agents are sent to; NULL: listen's */
 		char *agent_advertise;
 		uint64_t lease_ms;
 		uint64_t unreachable_after_ms;
 		uint64_t heartbeat_ms;
 	} master;
 	struct {
-		char *name;	     /* of this node; NULL: the host's name */
-		uint64_t cpu_milli;  /* what the node offers; 0: what it measures */
+		char *name;	    /* of this node; NULL: the host's name */
+		uint64_t cpu_milli; /* what the node offers; 0: what it measures */
 		uint64_t memory_bytes;
 		uint64_t disk_bytes;
-		struct conf_list masters; /* HOST:PORT of masters' agent_listen; empty: found through the ensemble */
+		struct conf_list masters;    /* HOST:PORT of masters' agent_listen; empty: found
+						through the ensemble */
 		struct conf_list attributes; /* NAME=VALUE, for constraints */
 		char *state_dir;
-		char *user;	     /* that the network process becomes */
-		char *helper;	     /* the privileged helper's socket */
-		struct conf_list run_as; /* accounts an operator may run tasks as; empty: uid 1000 and up */
-		char *default_user;  /* of tasks whose job names none; NULL: the submitter's */
+		char *user;   /* that the network process becomes */
+		char *helper; /* the privileged helper's socket */
+		struct conf_list
+		    run_as; /* accounts an operator may run tasks as; empty: uid 1000 and up */
+		char *default_user; /* of tasks whose job names none; NULL: the submitter's */
 		char *api_listen;
 		char *executor_listen;
 		char *executor;	     /* path of corral-executor */
@@ -58,8 +60,8 @@ extern const struct conf_table corral_conf_table;
 extern const char corral_conf_path[];
 
 /*
- * Defaults, then `path` and its .d directory. With path NULL the system's file is read if it exists.
- * Every fault is in faults; false if there was one. corral_conf_fini() in either case.
+ * Defaults, then `path` and its .d directory. With path NULL the system's file is read if it
+ * exists. Every fault is in faults; false if there was one. corral_conf_fini() in either case.
  */
 bool corral_conf_load(struct corral_conf *conf, const char *path, struct faults *faults);
 void corral_conf_fini(struct corral_conf *conf);

@@ -22,13 +22,19 @@ struct faults {
 void faults_init(struct faults *f);
 void faults_fini(struct faults *f);
 
-/* Add one; line 0 leaves the line out, file NULL the place. Newlines in the text come out as blanks. */
+/*
+ * Add one; line 0 leaves the line out, file NULL the place. Newlines in the text come out as
+ * blanks.
+ */
 void faults_add(struct faults *f, const char *file, unsigned line, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 void faults_addv(struct faults *f, const char *file, unsigned line, const char *fmt, va_list ap)
     __attribute__((format(printf, 4, 0)));
 
-/* All lines as one text without a newline at the end, with "and N more" behind those shown. Borrowed from f. */
+/*
+ * All lines as one text without a newline at the end, with "and N more" behind those shown.
+ * Borrowed from f.
+ */
 const char *faults_text(struct faults *f);
 
 /* The name nearest to `text` among count names, or NULL if none is near enough to be meant. */

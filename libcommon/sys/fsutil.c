@@ -13,7 +13,8 @@
 #include <unistd.h>
 
 #define READ_BYTES 16384
-#define TREE_DEPTH_MAX 64 /* descriptors held at once while a tree is removed; deeper parts are lifted first */
+#define TREE_DEPTH_MAX                                                                             \
+	64 /* descriptors held at once while a tree is removed; deeper parts are lifted first */
 
 static void
 close_keeping_errno(int fd)
@@ -42,7 +43,9 @@ fsutil_read(const char *path, size_t max, struct buf *out)
 			break;
 		buf_append(out, chunk, (size_t)n);
 		if (out->len - before > max || out->failed) {
-			errno = out->len - before > max || out->len + (size_t)n > out->max_bytes ? EFBIG : ENOMEM;
+			errno = out->len - before > max || out->len + (size_t)n > out->max_bytes
+				    ? EFBIG
+				    : ENOMEM;
 			n = -1;
 			break;
 		}
@@ -102,7 +105,8 @@ fsutil_write_atomic(const char *path, const void *bytes, size_t size, mode_t mod
 	int fd;
 	bool ok;
 
-	if ((size_t)snprintf(temporary, sizeof temporary, "%s.new.XXXXXX", path) >= sizeof temporary) {
+	if ((size_t)snprintf(temporary, sizeof temporary, "%s.new.XXXXXX", path) >=
+	    sizeof temporary) {
 		errno = ENAMETOOLONG;
 		return false;
 	}
@@ -165,7 +169,8 @@ struct removal {
 	unsigned lifted;
 };
 
-/* Open a directory for emptying, and give ourselves the right to where its owner, we, took it away. */
+/* Open a directory for emptying, and give ourselves the right to where its owner, we, took it away.
+ */
 static int
 open_for_removal(int dirfd, const char *name)
 {
@@ -175,14 +180,16 @@ open_for_removal(int dirfd, const char *name)
 	struct stat st;
 	int handle;
 
-	if (fd < 0 && errno == EACCES && (handle = openat(dirfd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) >= 0) {
+	if (fd < 0 && errno == EACCES &&
+	    (handle = openat(dirfd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) >= 0) {
 		/* By descriptor, since chmod() by name would follow a link put in its place. */
 		snprintf(self, sizeof self, "/proc/self/fd/%d", handle);
 		if (chmod(self, 0700) == 0)
 			fd = openat(dirfd, name, flags);
 		close_keeping_errno(handle);
 	}
-	if (fd >= 0 && fstat(fd, &st) == 0 && (st.st_mode & 0700) != 0700 && fchmod(fd, 0700) != 0) {
+	if (fd >= 0 && fstat(fd, &st) == 0 && (st.st_mode & 0700) != 0700 &&
+	    fchmod(fd, 0700) != 0) {
 		close_keeping_errno(fd);
 		return -1;
 	}
@@ -207,7 +214,8 @@ remove_entry(struct removal *r, int dirfd, const char *name, unsigned depth)
 		return false;
 	if (depth >= TREE_DEPTH_MAX) {
 		snprintf(lifted, sizeof lifted, ".removing-%u", r->lifted++);
-		return renameat(dirfd, name, r->top, lifted) == 0 || errno == EEXIST || errno == ENOTEMPTY;
+		return renameat(dirfd, name, r->top, lifted) == 0 || errno == EEXIST ||
+		       errno == ENOTEMPTY;
 	}
 	if ((fd = open_for_removal(dirfd, name)) < 0)
 		return errno == ENOENT;

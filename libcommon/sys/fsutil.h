@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Files and random bytes. On failure each function returns false with errno set and leaves nothing half made. */
+/*
+ * Files and random bytes. On failure each function returns false with errno set and leaves nothing
+ * half made.
+ */
 #ifndef CORRAL_SYS_FSUTIL_H
 #define CORRAL_SYS_FSUTIL_H
 
@@ -9,22 +12,28 @@
 
 #include "libcommon/base/buf.h"
 
-/* Append a whole file of at most max bytes to out. EFBIG if it is larger, ENOMEM if out is too small. */
+/*
+ * Append a whole file of at most max bytes to out. EFBIG if it is larger, ENOMEM if out is too
+ * small.
+ */
 bool fsutil_read(const char *path, size_t max, struct buf *out);
 
 /*
- * Make path hold exactly these bytes with this mode, or leave it as it was: written beside it, synced,
- * renamed over it, directory synced. Readers see the old file or the new one.
+ * Make path hold exactly these bytes with this mode, or leave it as it was: written beside it,
+ * synced, renamed over it, directory synced. Readers see the old file or the new one.
  */
 bool fsutil_write_atomic(const char *path, const void *bytes, size_t size, mode_t mode);
 
-/* Make a directory and its missing parents, each with this mode; existing ones are left as they are. */
+/*
+ * Make a directory and its missing parents, each with this mode; existing ones are left as they
+ * are.
+ */
 bool fsutil_mkdirs(const char *path, mode_t mode);
 
 /*
- * Remove `name` below the directory dirfd (AT_FDCWD is allowed) with all that it holds. Symbolic links
- * are removed, never followed, whatever others do to the tree meanwhile. True if it is gone (or never was).
- * Mounts below it are not crossed: EXDEV.
+ * Remove `name` below the directory dirfd (AT_FDCWD is allowed) with all that it holds. Symbolic
+ * links are removed, never followed, whatever others do to the tree meanwhile. True if it is gone
+ * (or never was). Mounts below it are not crossed: EXDEV.
  */
 bool fsutil_remove_tree(int dirfd, const char *name);
 

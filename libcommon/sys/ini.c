@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Three steps. The grammar's own splitter turns the text into statements: a section, or a key with its
- * value whole, and the line. Each statement becomes a line of a few bytes ("key=#7", or "k7=#7" where
- * the grammar lets a key hold anything), which inih reads through shielded_line(). inih's events,
- * looked up again by number, are the entries.
+ * Three steps. The grammar's own splitter turns the text into statements: a section, or a key with
+ * its value whole, and the line. Each statement becomes a line of a few bytes ("key=#7", or "k7=#7"
+ * where the grammar lets a key hold anything), which inih reads through shielded_line(). inih's
+ * events, looked up again by number, are the entries.
  */
 #include "libcommon/sys/ini.h"
 
@@ -97,10 +97,11 @@ take_event(void *user, const char *section, const char *name, const char *token)
 	if (token[0] != '#' || !str_to_u64(token + 1, 0, r->statements->count - 1, &at))
 		return 0;
 	s = &r->statements->items[at];
-	if (strcmp(section, r->section) != 0 || (r->grammar == INI_SYSTEMD && strcmp(name, s->name) != 0))
+	if (strcmp(section, r->section) != 0 ||
+	    (r->grammar == INI_SYSTEMD && strcmp(name, s->name) != 0))
 		return 0;
-	r->ini->entries[r->ini->count++] =
-	    (struct ini_entry){.section = r->section, .name = s->name, .value = s->value, .line = s->line};
+	r->ini->entries[r->ini->count++] = (struct ini_entry){
+	    .section = r->section, .name = s->name, .value = s->value, .line = s->line};
 	return 1;
 }
 
@@ -116,7 +117,8 @@ read_statements(struct ini *ini, const struct ini_statements *st, enum ini_gramm
 		return false;
 	}
 	if (ini_parse_stream(shielded_line, &r, take_event, &r) != 0) {
-		faults_add(st->faults, ini->file, 0, "inih read it differently: report this as a bug");
+		faults_add(
+		    st->faults, ini->file, 0, "inih read it differently: report this as a bug");
 		return false;
 	}
 	return true;
@@ -142,8 +144,8 @@ text_is_plain(const char *file, const char *text, size_t size, struct faults *fa
 }
 
 bool
-ini_parse_text(struct ini *ini, enum ini_grammar grammar, const char *file, const char *text, size_t size,
-    struct faults *faults)
+ini_parse_text(struct ini *ini, enum ini_grammar grammar, const char *file, const char *text,
+    size_t size, struct faults *faults)
 {
 	struct ini_statements st = {.file = file, .faults = faults};
 	size_t faults_before = faults->count;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The splitter for java.util.Properties.load(InputStream), after its specification in Java SE 17. */
+/* The splitter for java.util.Properties.load(InputStream), after its specification in Java SE 17.
+ */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,9 +60,9 @@ skip_empty_lines(struct cursor *c)
 }
 
 /*
- * The next logical line without its leading blanks, continuations joined, escapes as they are. *first
- * is the line it begins on. False at the end of the text. Only a lone backslash as the last byte, or
- * before one, makes an empty line; Java reads an empty key from it, and so do we.
+ * The next logical line without its leading blanks, continuations joined, escapes as they are.
+ * *first is the line it begins on. False at the end of the text. Only a lone backslash as the last
+ * byte, or before one, makes an empty line; Java reads an empty key from it, and so do we.
  */
 static bool
 next_logical_line(struct cursor *c, struct buf *to, unsigned *first)
@@ -73,7 +74,10 @@ next_logical_line(struct cursor *c, struct buf *to, unsigned *first)
 	do {
 		const char *start;
 
-		/* While nothing was gathered a comment is still a comment, even behind a continuation. */
+		/*
+		 * While nothing was gathered a comment is still a comment, even behind a
+		 * continuation.
+		 */
 		if (to->len == 0) {
 			if (!skip_empty_lines(c))
 				return false;
@@ -112,7 +116,10 @@ scan_hex4(const char *p, const char *end, uint32_t *code)
 	return true;
 }
 
-/* \uXXXX at *p (behind the 'u'), with its second half if it is a pair: a code point; NULL or a fault. */
+/*
+ * \uXXXX at *p (behind the 'u'), with its second half if it is a pair: a code point; NULL or a
+ * fault.
+ */
 static const char *
 scan_unicode(const char **p, const char *end, uint32_t *code)
 {
@@ -125,8 +132,8 @@ scan_unicode(const char **p, const char *end, uint32_t *code)
 		return "\\u0000 cannot be part of a text";
 	if (*code < 0xd800 || *code > 0xdfff)
 		return NULL;
-	if (*code > 0xdbff || end - *p < 6 || (*p)[0] != '\\' || (*p)[1] != 'u' || !scan_hex4(*p + 2, end, &low) ||
-	    low < 0xdc00 || low > 0xdfff)
+	if (*code > 0xdbff || end - *p < 6 || (*p)[0] != '\\' || (*p)[1] != 'u' ||
+	    !scan_hex4(*p + 2, end, &low) || low < 0xdc00 || low > 0xdfff)
 		return "half of a surrogate pair";
 	*code = 0x10000 + ((*code - 0xd800) << 10) + (low - 0xdc00);
 	*p += 6;
@@ -148,7 +155,8 @@ unescape(const char *p, const char *end, struct buf *to)
 			const char *letter = strchr(letters, c);
 			const char *wrong = NULL;
 
-			code = letter != NULL ? (unsigned char)meanings[letter - letters] : (unsigned char)c;
+			code = letter != NULL ? (unsigned char)meanings[letter - letters]
+					      : (unsigned char)c;
 			if (c == 'u')
 				wrong = scan_unicode(&p, end, &code);
 			if (wrong != NULL)
@@ -185,12 +193,14 @@ find_value(const char *text, const char *end, const char **key_end, const char *
 static bool
 take_line(struct ini_statements *st, const struct buf *joined, struct buf *plain, unsigned line)
 {
-	const char *text = joined->len > 0 ? (const char *)joined->data : "", *end = text + joined->len;
+	const char *text = joined->len > 0 ? (const char *)joined->data : "",
+		   *end = text + joined->len;
 	const char *key_end, *value, *wrong;
 	size_t key_size;
 
 	if (joined->failed) {
-		faults_add(st->faults, st->file, line, "a line longer than %d bytes", INI_LINE_BYTES_MAX);
+		faults_add(
+		    st->faults, st->file, line, "a line longer than %d bytes", INI_LINE_BYTES_MAX);
 		return true;
 	}
 	find_value(text, end, &key_end, &value);
@@ -209,7 +219,8 @@ take_line(struct ini_statements *st, const struct buf *joined, struct buf *plain
 	}
 	/* A key may be empty, and then nothing was allocated. */
 	return ini_statements_add(st, plain->len > 0 ? (const char *)plain->data : "", key_size,
-	    plain->len > 0 ? (const char *)plain->data + key_size : "", plain->len - key_size, line);
+	    plain->len > 0 ? (const char *)plain->data + key_size : "", plain->len - key_size,
+	    line);
 }
 
 static int

@@ -24,11 +24,11 @@ struct ini_statements {
 };
 
 /*
- * Keep name and value (NULL: a section). False, with a fault, when there is no room; the splitter then
- * stops.
+ * Keep name and value (NULL: a section). False, with a fault, when there is no room; the splitter
+ * then stops.
  */
-bool ini_statements_add(struct ini_statements *st, const char *name, size_t name_size, const char *value,
-    size_t value_size, unsigned line);
+bool ini_statements_add(struct ini_statements *st, const char *name, size_t name_size,
+    const char *value, size_t value_size, unsigned line);
 
 /* Split text[size]; faults are added to st->faults. */
 void ini_split_systemd(struct ini_statements *st, const char *text, size_t size);

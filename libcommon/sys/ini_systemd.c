@@ -8,7 +8,8 @@
 
 #define BLANKS " \t"
 
-static const char name_bytes[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+static const char name_bytes[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
 
 static size_t
 trimmed_bytes(const char *text, size_t size)
@@ -26,8 +27,10 @@ take_section(struct ini_statements *st, const char *text, size_t size, unsigned 
 		faults_add(st->faults, st->file, line, "expected [SECTION], alone on its line");
 		return true;
 	}
-	if (size - 2 > INI_SECTION_BYTES_MAX || size == 2 || strspn(text + 1, name_bytes) != size - 2) {
-		faults_add(st->faults, st->file, line, "%.60s: not a section's name (letters, digits, . _ -)", text);
+	if (size - 2 > INI_SECTION_BYTES_MAX || size == 2 ||
+	    strspn(text + 1, name_bytes) != size - 2) {
+		faults_add(st->faults, st->file, line,
+		    "%.60s: not a section's name (letters, digits, . _ -)", text);
 		return true;
 	}
 	return ini_statements_add(st, text + 1, size - 2, NULL, 0, line);
@@ -41,12 +44,15 @@ take_assignment(struct ini_statements *st, const char *text, size_t size, unsign
 	size_t name_size;
 
 	if (equals == NULL) {
-		faults_add(st->faults, st->file, line, "expected KEY=VALUE or [SECTION], found \"%.60s\"", text);
+		faults_add(st->faults, st->file, line,
+		    "expected KEY=VALUE or [SECTION], found \"%.60s\"", text);
 		return true;
 	}
 	name_size = trimmed_bytes(text, (size_t)(equals - text));
-	if (name_size == 0 || name_size > INI_NAME_BYTES_MAX || strspn(text, name_bytes) < name_size) {
-		faults_add(st->faults, st->file, line, "\"%.*s\": not a key (letters, digits, . _ -)",
+	if (name_size == 0 || name_size > INI_NAME_BYTES_MAX ||
+	    strspn(text, name_bytes) < name_size) {
+		faults_add(st->faults, st->file, line,
+		    "\"%.*s\": not a key (letters, digits, . _ -)",
 		    (int)(name_size < 60 ? name_size : 60), text);
 		return true;
 	}
@@ -62,7 +68,8 @@ take_line(struct ini_statements *st, struct buf *joined, unsigned line)
 	size_t size;
 
 	if (text == NULL) {
-		faults_add(st->faults, st->file, line, "a line longer than %d bytes", INI_LINE_BYTES_MAX);
+		faults_add(
+		    st->faults, st->file, line, "a line longer than %d bytes", INI_LINE_BYTES_MAX);
 		return true;
 	}
 	size = trimmed_bytes(text, joined->len);
@@ -73,7 +80,8 @@ take_line(struct ini_statements *st, struct buf *joined, unsigned line)
 		faults_add(st->faults, st->file, line, "the line is not UTF-8");
 		return true;
 	}
-	return text[0] == '[' ? take_section(st, text, size, line) : take_assignment(st, text, size, line);
+	return text[0] == '[' ? take_section(st, text, size, line)
+			      : take_assignment(st, text, size, line);
 }
 
 /* Does the line end in a backslash that is not itself escaped? */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * systemd's notification protocol (sd_notify(3)) without its library. Where NOTIFY_SOCKET is not set
- * every call does nothing and says true. On failure false with errno set; a daemon may go on.
+ * systemd's notification protocol (sd_notify(3)) without its library. Where NOTIFY_SOCKET is not
+ * set every call does nothing and says true. On failure false with errno set; a daemon may go on.
  */
 #ifndef CORRAL_SYS_NOTIFY_H
 #define CORRAL_SYS_NOTIFY_H
@@ -21,7 +21,10 @@ bool notify_reloading(void);
 bool notify_stopping(void);
 bool notify_watchdog(void);
 
-/* Milliseconds between two notify_watchdog() calls (half of WATCHDOG_USEC), 0 if none are expected of this process. */
+/*
+ * Milliseconds between two notify_watchdog() calls (half of WATCHDOG_USEC), 0 if none are expected
+ * of this process.
+ */
 uint64_t notify_watchdog_ms(void);
 
 #endif

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* properties_check DIR COUNT: reads each DIR/N.properties and compares with DIR/N.expected (PropertiesOracle.java). */
+/*
+ * properties_check DIR COUNT: reads each DIR/N.properties and compares with DIR/N.expected
+ * (PropertiesOracle.java).
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,7 +80,8 @@ check(const char *dir, uint64_t number)
 	describe(path, &ours, &faults);
 	same = strcmp(buf_text(&ours), buf_text(&expected)) == 0;
 	if (!same)
-		printf("%s: java reads\n%sours\n%s%s\n", path, buf_text(&expected), buf_text(&ours), faults_text(&faults));
+		printf("%s: java reads\n%sours\n%s%s\n", path, buf_text(&expected), buf_text(&ours),
+		    faults_text(&faults));
 	buf_fini(&ours);
 	buf_fini(&expected);
 	faults_fini(&faults);
@@ -95,6 +99,7 @@ main(int argc, char **argv)
 	}
 	for (uint64_t i = 0; i < count; i++)
 		differ += !check(argv[1], i);
-	printf("%llu of %llu files read differently\n", (unsigned long long)differ, (unsigned long long)count);
+	printf("%llu of %llu files read differently\n", (unsigned long long)differ,
+	    (unsigned long long)count);
 	return differ == 0 ? 0 : 1;
 }

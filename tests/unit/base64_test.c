@@ -8,7 +8,8 @@
 START_TEST(the_vectors_of_rfc_4648_hold_both_ways)
 {
 	static const char *const plain[] = {"", "f", "fo", "foo", "foob", "fooba", "foobar"};
-	static const char *const coded[] = {"", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"};
+	static const char *const coded[] = {
+	    "", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"};
 	char text[16];
 	uint8_t bytes[16];
 	size_t size;
@@ -25,7 +26,8 @@ END_TEST
 
 START_TEST(only_what_the_encoder_writes_is_read)
 {
-	static const char *const bad[] = {"Zg", "Zg=", "Zg===", "=Zg=", "Z===", "====", "Zh==", "Zm9=", "Zm 9", "Zm9v\n",
+	static const char *const bad[] = {"Zg",
+	    "Zg=", "Zg===", "=Zg=", "Z===", "====", "Zh==", "Zm9=", "Zm 9", "Zm9v\n",
 	    "Zg==Zg==", "Zm-_"};
 	uint8_t bytes[16];
 	size_t size;

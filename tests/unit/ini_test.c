@@ -31,8 +31,9 @@ entry_is(size_t i, const char *section, const char *name, const char *value, uns
 
 START_TEST(values_come_out_whole)
 {
-	ck_assert(parse(INI_SYSTEMD, "[Task]\nExecStart=/bin/sh -c 'sleep 1 ; echo x' # no comment\n"
-				     "A = b : c = d\t \r\nEmpty=\nURL=http://h:1/;x\n"));
+	ck_assert(
+	    parse(INI_SYSTEMD, "[Task]\nExecStart=/bin/sh -c 'sleep 1 ; echo x' # no comment\n"
+			       "A = b : c = d\t \r\nEmpty=\nURL=http://h:1/;x\n"));
 	ck_assert_uint_eq(ini.count, 4);
 	entry_is(0, "Task", "ExecStart", "/bin/sh -c 'sleep 1 ; echo x' # no comment", 2);
 	entry_is(1, "Task", "A", "b : c = d", 3);
@@ -43,7 +44,8 @@ END_TEST
 
 START_TEST(a_backslash_joins_lines_with_a_blank_and_skips_comments_between)
 {
-	ck_assert(parse(INI_SYSTEMD, "[a]\nk=one\\\n  two\\\n# not this\n; nor this\n\tthree\nl=x\\\\\nm=end\\"));
+	ck_assert(parse(INI_SYSTEMD,
+	    "[a]\nk=one\\\n  two\\\n# not this\n; nor this\n\tthree\nl=x\\\\\nm=end\\"));
 	entry_is(0, "a", "k", "one two three", 2);
 	entry_is(1, "a", "l", "x\\\\", 7);
 	entry_is(2, "a", "m", "end", 8);
@@ -89,13 +91,14 @@ END_TEST
 START_TEST(every_fault_is_said_with_its_line)
 {
 	ck_assert(!parse(INI_SYSTEMD, "[a\nno equals\n=1\nb d=2\n[]\n[x y]\nk=\xff\nok=1\n"));
-	ck_assert_str_eq(faults_text(&faults), "f:1: expected [SECTION], alone on its line\n"
-					       "f:2: expected KEY=VALUE or [SECTION], found \"no equals\"\n"
-					       "f:3: \"\": not a key (letters, digits, . _ -)\n"
-					       "f:4: \"b d\": not a key (letters, digits, . _ -)\n"
-					       "f:5: []: not a section's name (letters, digits, . _ -)\n"
-					       "f:6: [x y]: not a section's name (letters, digits, . _ -)\n"
-					       "f:7: the line is not UTF-8");
+	ck_assert_str_eq(faults_text(&faults),
+	    "f:1: expected [SECTION], alone on its line\n"
+	    "f:2: expected KEY=VALUE or [SECTION], found \"no equals\"\n"
+	    "f:3: \"\": not a key (letters, digits, . _ -)\n"
+	    "f:4: \"b d\": not a key (letters, digits, . _ -)\n"
+	    "f:5: []: not a section's name (letters, digits, . _ -)\n"
+	    "f:6: [x y]: not a section's name (letters, digits, . _ -)\n"
+	    "f:7: the line is not UTF-8");
 	ck_assert_uint_eq(faults.count, 7);
 	ck_assert_uint_eq(faults.first_line, 1);
 	entry_is(0, "", "ok", "1", 8);
@@ -139,7 +142,8 @@ END_TEST
 
 START_TEST(properties_separate_by_equals_colon_or_blank)
 {
-	ck_assert(parse(INI_PROPERTIES, "a=1\nb:2\nc 3\nd = 4 \n e\t:\t5\nf\ng==6\nh=:7\n! no\n  # no\ni\\ j\\=k=8\n=9"));
+	ck_assert(parse(INI_PROPERTIES,
+	    "a=1\nb:2\nc 3\nd = 4 \n e\t:\t5\nf\ng==6\nh=:7\n! no\n  # no\ni\\ j\\=k=8\n=9"));
 	ck_assert_uint_eq(ini.count, 10);
 	entry_is(0, "", "a", "1", 1);
 	entry_is(1, "", "b", "2", 2);
@@ -156,7 +160,9 @@ END_TEST
 
 START_TEST(properties_escape_continue_and_the_last_one_wins)
 {
-	ck_assert(parse(INI_PROPERTIES, "dir=C:\\\\x\\ty\\q\nk=one\\\n   two\\\r\n\\\n\nk2=\\u00e4\xe4\\ud83d\\ude00\nk=last\n"));
+	ck_assert(parse(INI_PROPERTIES,
+	    "dir=C:\\\\x\\ty\\q\nk=one\\\n   "
+	    "two\\\r\n\\\n\nk2=\\u00e4\xe4\\ud83d\\ude00\nk=last\n"));
 	ck_assert_uint_eq(ini.count, 3);
 	entry_is(0, "", "dir", "C:\\x\tyq", 1);
 	entry_is(1, "", "k2", "\xc3\xa4\xc3\xa4\xf0\x9f\x98\x80", 6);

@@ -55,7 +55,8 @@ bad_task(const char *line, const char *why)
 	char text[512], expected[1024];
 
 	snprintf(text, sizeof text, "[Task]\nExecStart=true\n%s\n", line);
-	snprintf(expected, sizeof expected, "hello.job:3: [Task] %s: %s (corral-job(5))", line, why);
+	snprintf(
+	    expected, sizeof expected, "hello.job:3: [Task] %s: %s (corral-job(5))", line, why);
 	bad(text, expected);
 }
 
@@ -67,7 +68,9 @@ words_are(const char *command, const char *const *words)
 	char text[512];
 	size_t count = 0;
 
-	snprintf(text, sizeof text, "[Job]\nCount=8\n[Task]\nEnvironment=A=one 'B=two  words' P=100%%%%\nExecStart=%s\n", command);
+	snprintf(text, sizeof text,
+	    "[Job]\nCount=8\n[Task]\nEnvironment=A=one 'B=two  words' P=100%%%%\nExecStart=%s\n",
+	    command);
 	good(text);
 	spec = jobfile_task_spec(job, &launch);
 	ck_assert_ptr_nonnull(spec);
@@ -99,13 +102,16 @@ END_TEST
 
 START_TEST(every_key_is_read)
 {
-	good("[Unit]\nDescription=Nightly thumbnails\nDocumentation=man:thumbs(1)\n"
-	     "[Job]\nType=batch\nCount=8\nRuntimeMaxSec=1h\nPriority=70\n"
-	     "[Task]\nExecStartPre=-/usr/bin/test -d /srv/in\nExecStart=/usr/bin/thumbs --shard %i\nWorkingDirectory=/srv/%j\n"
-	     "User=thumbs\nEnvironment=LANG=C.UTF-8\nEnvironment=OMP=1 X=2\nRestart=on-failure\nRestartSec=5s\n"
-	     "StartLimitBurst=3\nKillSignal=SIGINT\nTimeoutStopSec=30s\n"
-	     "[Resources]\nCPU=0.5\nMemory=256M\nMemoryMax=512M\nDisk=1G\n"
-	     "[Placement]\nConstraint=attr.arch == x86_64\nConstraint=node != n17\n");
+	good(
+	    "[Unit]\nDescription=Nightly thumbnails\nDocumentation=man:thumbs(1)\n"
+	    "[Job]\nType=batch\nCount=8\nRuntimeMaxSec=1h\nPriority=70\n"
+	    "[Task]\nExecStartPre=-/usr/bin/test -d /srv/in\nExecStart=/usr/bin/thumbs --shard "
+	    "%i\nWorkingDirectory=/srv/%j\n"
+	    "User=thumbs\nEnvironment=LANG=C.UTF-8\nEnvironment=OMP=1 "
+	    "X=2\nRestart=on-failure\nRestartSec=5s\n"
+	    "StartLimitBurst=3\nKillSignal=SIGINT\nTimeoutStopSec=30s\n"
+	    "[Resources]\nCPU=0.5\nMemory=256M\nMemoryMax=512M\nDisk=1G\n"
+	    "[Placement]\nConstraint=attr.arch == x86_64\nConstraint=node != n17\n");
 	ck_assert_str_eq(job->description, "Nightly thumbnails");
 	ck_assert_uint_eq(job->count, 8);
 	ck_assert_uint_eq(job->runtime_max_ms, 3600000);
@@ -130,9 +136,12 @@ END_TEST
 START_TEST(an_unknown_key_names_the_nearest_one)
 {
 	bad("[Unit]\nDescription=x\n[Job]\nCount=3\n[Task]\nExecStart=true\n\n[Resources]\nMemry=64M\n",
-	    "hello.job:9: [Resources] Memry=64M: unknown key, did you mean Memory= ? (corral-job(5))");
-	bad("[Task]\nExecStart=true\nXyzzy=1\n", "hello.job:3: [Task] Xyzzy=1: unknown key (corral-job(5))");
-	bad("[Taks]\nExecStart=true\n", "hello.job:2: [Taks]: unknown section, did you mean [Task] ? (corral-job(5))");
+	    "hello.job:9: [Resources] Memry=64M: unknown key, did you mean Memory= ? "
+	    "(corral-job(5))");
+	bad("[Task]\nExecStart=true\nXyzzy=1\n",
+	    "hello.job:3: [Task] Xyzzy=1: unknown key (corral-job(5))");
+	bad("[Taks]\nExecStart=true\n",
+	    "hello.job:2: [Taks]: unknown section, did you mean [Task] ? (corral-job(5))");
 	bad("ExecStart=true\n", "hello.job:1: a key before the first [SECTION] (corral-job(5))");
 	bad("[Task]\nExecStart=true\nMemory=64M\n",
 	    "hello.job:3: [Task] Memory=64M: this key belongs in [Resources] (corral-job(5))");
@@ -146,9 +155,11 @@ START_TEST(keys_of_systemd_that_are_not_here_are_refused_by_name_with_a_reason)
 	bad_task("LimitNOFILE=5", "refused: not available in this version");
 	bad_task("RuntimeDirectory=x", "refused: not available in this version");
 	bad("[Task]\nExecStart=true\n[Placement]\nSingleton=yes\n",
-	    "hello.job:4: [Placement] Singleton=yes: refused: not available in this version (corral-job(5))");
+	    "hello.job:4: [Placement] Singleton=yes: refused: not available in this version "
+	    "(corral-job(5))");
 	bad("[Task]\nExecStart=true\n[Job]\nTimeLimit=5s\n",
-	    "hello.job:4: [Job] TimeLimit=5s: refused: systemd's word is RuntimeMaxSec= (corral-job(5))");
+	    "hello.job:4: [Job] TimeLimit=5s: refused: systemd's word is RuntimeMaxSec= "
+	    "(corral-job(5))");
 	bad("[Task]\nExecStart=true\n[Install]\nWantedBy=multi-user.target\n",
 	    "hello.job:4: [Install]: refused: jobs are submitted, not enabled (corral-job(5))");
 	bad("[Task]\nExecStart=true\n[Sandbox]\nPrivateTmp=yes\n",
@@ -158,35 +169,47 @@ END_TEST
 
 START_TEST(bad_values_say_what_is_expected_and_all_of_them_are_said)
 {
-	bad("[Job]\nType=cron\nCount=0\nRuntimeMaxSec=soon\n[Task]\nExecStart=true\nUser=-x\nRestart=maybe\nKillSignal=SIGNOPE\n"
-	    "[Resources]\nCPU=0\nMemory=lots\nMemory=-1\nMemory=4K\nDisk=50%\n[Placement]\nConstraint=rack == r1\n",
+	bad("[Job]\nType=cron\nCount=0\nRuntimeMaxSec=soon\n[Task]\nExecStart=true\n"
+	    "User=-x\nRestart=maybe\nKillSignal=SIGNOPE\n"
+	    "[Resources]\nCPU=0\nMemory=lots\nMemory=-1\nMemory=4K\nDisk=50%\n"
+	    "[Placement]\nConstraint=rack == r1\n",
 	    "hello.job:2: [Job] Type=cron: expected batch or service (corral-job(5))\n"
 	    "hello.job:3: [Job] Count=0: expected a number from 1 to 1000000 (corral-job(5))\n"
-	    "hello.job:4: [Job] RuntimeMaxSec=soon: expected a time, as 30s, 5min, 1h 30s (corral-job(5))\n"
+	    "hello.job:4: [Job] RuntimeMaxSec=soon: expected a time, as 30s, 5min, 1h 30s "
+	    "(corral-job(5))\n"
 	    "hello.job:7: [Task] User=-x: expected the name of an account (corral-job(5))\n"
 	    "hello.job:8: [Task] Restart=maybe: expected no, on-failure or always (corral-job(5))\n"
-	    "hello.job:9: [Task] KillSignal=SIGNOPE: expected the name of a signal, as SIGTERM (corral-job(5))\n"
-	    "hello.job:11: [Resources] CPU=0: expected cpus above 0, as 2, 0.5, 0.125 (corral-job(5))\n"
-	    "hello.job:12: [Resources] Memory=lots: expected a size, as 256M, 1.5G (corral-job(5))\n"
+	    "hello.job:9: [Task] KillSignal=SIGNOPE: expected the name of a signal, as SIGTERM "
+	    "(corral-job(5))\n"
+	    "hello.job:11: [Resources] CPU=0: expected cpus above 0, as 2, 0.5, 0.125 "
+	    "(corral-job(5))\n"
+	    "hello.job:12: [Resources] Memory=lots: expected a size, as 256M, 1.5G "
+	    "(corral-job(5))\n"
 	    "hello.job:13: [Resources] Memory=-1: expected a size, as 256M, 1.5G (corral-job(5))\n"
-	    "hello.job:14: [Resources] Memory=4K: less than 1M, with which nothing runs (corral-job(5))\n"
+	    "hello.job:14: [Resources] Memory=4K: less than 1M, with which nothing runs "
+	    "(corral-job(5))\n"
 	    "hello.job:15: [Resources] Disk=50%: expected a size, as 512M, 1.5G (corral-job(5))\n"
-	    "hello.job:17: [Placement] Constraint=rack == r1: expected attr.NAME == VALUE, attr.NAME != VALUE, or the same with "
+	    "hello.job:17: [Placement] Constraint=rack == r1: expected attr.NAME == VALUE, "
+	    "attr.NAME != VALUE, or the same with "
 	    "node (corral-job(5))");
 }
 END_TEST
 
 START_TEST(exactly_one_command_is_run)
 {
-	bad("[Job]\nCount=1\n", "hello.job: [Task] ExecStart= is missing: nothing to run (corral-job(5))");
+	bad("[Job]\nCount=1\n",
+	    "hello.job: [Task] ExecStart= is missing: nothing to run (corral-job(5))");
 	bad("", "hello.job: [Task] ExecStart= is missing: nothing to run (corral-job(5))");
-	bad_task("ExecStart=false", "a second command; exactly one ExecStart= is run (ExecStartPre= for those before it)");
+	bad_task("ExecStart=false",
+	    "a second command; exactly one ExecStart= is run (ExecStartPre= for those before it)");
 	good("[Task]\nExecStart=false\nExecStart=\nExecStart=true\n");
 	ck_assert_str_eq(job->start.argv.items[0], "true");
 	bad("[Task]\nExecStart=-true\n",
-	    "hello.job:2: [Task] ExecStart=-true: the prefix - would hide that a task failed; use sh -c '... || true' (corral-job(5))");
+	    "hello.job:2: [Task] ExecStart=-true: the prefix - would hide that a task failed; use "
+	    "sh -c '... || true' (corral-job(5))");
 	bad("[Job]\nType=batch\n[Task]\nExecStart=true\nRestart=always\n",
-	    "hello.job: [Task] Restart=always: a batch would never end; use Type=service or Restart=on-failure (corral-job(5))");
+	    "hello.job: [Task] Restart=always: a batch would never end; use Type=service or "
+	    "Restart=on-failure (corral-job(5))");
 	bad("[Task]\nExecStart=true\n[Resources]\nMemory=2M\nMemoryMax=1M\n",
 	    "hello.job:5: [Resources] MemoryMax= is below Memory= (corral-job(5))");
 }
@@ -195,38 +218,48 @@ END_TEST
 START_TEST(quoting_follows_systemd)
 {
 	words_are("/bin/sh -c 'sleep 1 ; echo x'", WORDS("/bin/sh", "-c", "sleep 1 ; echo x"));
-	words_are("echo \"a b\" c\\sd 'e\\tf' \"\" x'y z'w", WORDS("echo", "a b", "c d", "e\tf", "", "xy zw"));
+	words_are("echo \"a b\" c\\sd 'e\\tf' \"\" x'y z'w",
+	    WORDS("echo", "a b", "c d", "e\tf", "", "xy zw"));
 	words_are("find . -exec ls {} \\;", WORDS("find", ".", "-exec", "ls", "{}", ";"));
 	words_are("echo \\x41\\102\\u00e4 a\\.b", WORDS("echo", "AB\xc3\xa4", "a\\.b"));
 	words_are("echo one\\\n   two", WORDS("echo", "one", "two"));
 	bad_task("ExecStartPre=echo 'x", "a ' without its end");
-	bad_task("ExecStartPre=echo x ; echo y", "several commands in one line; use sh -c '...', or \\; for a ';' of its own");
+	bad_task("ExecStartPre=echo x ; echo y",
+	    "several commands in one line; use sh -c '...', or \\; for a ';' of its own");
 	bad_task("ExecStartPre=echo \\x00", "an escape for NUL, which no argument can hold");
-	bad_task("ExecStartPre=+id", "the prefixes + and ! are refused: a task has the rights of its user");
+	bad_task("ExecStartPre=+id",
+	    "the prefixes + and ! are refused: a task has the rights of its user");
 }
 END_TEST
 
 START_TEST(specifiers_and_variables_are_replaced)
 {
 	words_are("echo %i %n %j %H %% %%i", WORDS("echo", "2", "hello", "hello", "n1", "%", "%i"));
-	words_are("echo ${CORRAL_INDEX}/${CORRAL_COUNT} ${CORRAL_ATTEMPT} ${CORRAL_JOB}@${CORRAL_NODE} ${P}",
+	words_are(
+	    "echo ${CORRAL_INDEX}/${CORRAL_COUNT} ${CORRAL_ATTEMPT} ${CORRAL_JOB}@${CORRAL_NODE} "
+	    "${P}",
 	    WORDS("echo", "2/8", "3", "hello@n1", "100%"));
-	words_are("echo $B ${B} x$B $$HOME ${B", WORDS("echo", "two", "words", "two  words", "x$B", "$HOME", "${B"));
+	words_are("echo $B ${B} x$B $$HOME ${B",
+	    WORDS("echo", "two", "words", "two  words", "x$B", "$HOME", "${B"));
 	words_are(":echo ${NOBODY} $NOBODY", WORDS("echo", "${NOBODY}", "$NOBODY"));
 	bad("[Task]\nExecStart=echo ${NOBODY}\n",
-	    "hello.job:2: [Task] ExecStart=: no Environment= sets ${NOBODY}; write $${NOBODY} to leave it to a shell (corral-job(5))");
+	    "hello.job:2: [Task] ExecStart=: no Environment= sets ${NOBODY}; write $${NOBODY} to "
+	    "leave it to a shell (corral-job(5))");
 	bad("[Task]\nExecStart=date +%d\n",
-	    "hello.job:2: [Task] ExecStart=: %d is no specifier; there are %i %n %j %H, and %% for a percent sign (corral-job(5))");
+	    "hello.job:2: [Task] ExecStart=: %d is no specifier; there are %i %n %j %H, and %% "
+	    "for a percent sign (corral-job(5))");
 }
 END_TEST
 
 START_TEST(the_environment_adds_resets_and_replaces)
 {
 	struct jobfile_launch launch = {.index = 0, .attempt = 1, .node = "n1"};
-	static const char *const expected[] = {"B=2", "C=task 0", "CORRAL_JOB=hello", "CORRAL_INDEX=0", "CORRAL_COUNT=1",
-	    "CORRAL_ATTEMPT=1", "CORRAL_NODE=n1"};
+	static const char *const expected[] = {"B=2", "C=task 0", "CORRAL_JOB=hello",
+	    "CORRAL_INDEX=0", "CORRAL_COUNT=1", "CORRAL_ATTEMPT=1", "CORRAL_NODE=n1"};
 
-	good("[Task]\nExecStart=true\nEnvironment=GONE=1\nEnvironment=\nEnvironment=B=1 \"C=task %i\"\nEnvironment=B=2\n");
+	good(
+	    "[Task]\nExecStart=true\nEnvironment=GONE=1\nEnvironment=\n"
+	    "Environment=B=1 \"C=task %i\"\nEnvironment=B=2\n");
 	spec = jobfile_task_spec(job, &launch);
 	ck_assert_ptr_nonnull(spec);
 	ck_assert_uint_eq(spec->n_environment, sizeof expected / sizeof *expected);
@@ -242,8 +275,10 @@ START_TEST(a_spec_carries_limits_steps_and_places)
 {
 	struct jobfile_launch launch = {.index = 4, .attempt = 1, .node = "n1"};
 
-	good("[Job]\nCount=5\nRuntimeMaxSec=90\n[Task]\nExecStartPre=-mkdir %i\nExecStart=true\nUser=u\nWorkingDirectory=/d/%i\n"
-	     "TimeoutStopSec=infinity\n[Resources]\nCPU=2\nMemory=1G\nMemoryMax=2G\nDisk=3G\n");
+	good(
+	    "[Job]\nCount=5\nRuntimeMaxSec=90\n[Task]\nExecStartPre=-mkdir "
+	    "%i\nExecStart=true\nUser=u\nWorkingDirectory=/d/%i\n"
+	    "TimeoutStopSec=infinity\n[Resources]\nCPU=2\nMemory=1G\nMemoryMax=2G\nDisk=3G\n");
 	spec = jobfile_task_spec(job, &launch);
 	ck_assert_ptr_nonnull(spec);
 	ck_assert_str_eq(spec->exec_start_pre[0]->argv[1], "4");
@@ -261,8 +296,9 @@ END_TEST
 START_TEST(a_script_carries_its_keys_as_comments)
 {
 	struct jobfile_launch launch = {.index = 0, .attempt = 1, .node = "n1"};
-	const char *text = "#!/usr/bin/env bash\n# a note\n#CORRAL Resources.CPU=0.5\n\n#CORRAL\tJob.Count = 4\n"
-			   "echo \"$HOME %i\"\n#CORRAL Job.Count=9\n";
+	const char *text =
+	    "#!/usr/bin/env bash\n# a note\n#CORRAL Resources.CPU=0.5\n\n#CORRAL\tJob.Count = 4\n"
+	    "echo \"$HOME %i\"\n#CORRAL Job.Count=9\n";
 
 	good(text);
 	ck_assert_uint_eq(job->cpu_milli, 500);
@@ -275,12 +311,16 @@ START_TEST(a_script_carries_its_keys_as_comments)
 	ck_assert_str_eq(spec->argv[3], text);
 	ck_assert_str_eq(spec->argv[4], "hello");
 	bad("#!/bin/sh\n#CORRAL Resources.Memry=64M\n",
-	    "hello.job:2: [Resources] Memry=64M: unknown key, did you mean Memory= ? (corral-job(5))");
-	bad("#!/bin/sh\n#CORRAL Memory=64M\n", "hello.job:2: #CORRAL Memory=: expected SECTION.KEY=VALUE (corral-job(5))");
+	    "hello.job:2: [Resources] Memry=64M: unknown key, did you mean Memory= ? "
+	    "(corral-job(5))");
+	bad("#!/bin/sh\n#CORRAL Memory=64M\n",
+	    "hello.job:2: #CORRAL Memory=: expected SECTION.KEY=VALUE (corral-job(5))");
 	bad("#!/bin/sh\n#CORRAL Task.ExecStart=true\n",
 	    "hello.job:2: [Task] ExecStart=true: the script itself is the command (corral-job(5))");
-	bad("#!/usr/bin/awk -f\n", "hello.job:1: #!/usr/bin/awk -f: scripts of a shell, Python, Perl, Ruby and node are taken; "
-				   "for others write a job file (corral-job(5))");
+	bad("#!/usr/bin/awk -f\n",
+	    "hello.job:1: #!/usr/bin/awk -f: scripts of a shell, Python, Perl, Ruby and node are "
+	    "taken; "
+	    "for others write a job file (corral-job(5))");
 }
 END_TEST
 
@@ -293,8 +333,8 @@ START_TEST(names_of_jobs_are_strict)
 	ck_assert(!jobfile_name_ok(longest));
 	ck_assert(jobfile_name_ok(longest + 1));
 	ck_assert(jobfile_name_ok("0-x"));
-	ck_assert(!jobfile_name_ok("") && !jobfile_name_ok("-x") && !jobfile_name_ok("Hello") && !jobfile_name_ok("a.b") &&
-	    !jobfile_name_ok("a_b"));
+	ck_assert(!jobfile_name_ok("") && !jobfile_name_ok("-x") && !jobfile_name_ok("Hello") &&
+		  !jobfile_name_ok("a.b") && !jobfile_name_ok("a_b"));
 	ck_assert(jobfile_name_from_path("/srv/jobs/hello.job", name));
 	ck_assert_str_eq(name, "hello");
 	ck_assert(jobfile_name_from_path("hello", name));
@@ -313,7 +353,9 @@ START_TEST(constraints_choose_nodes)
 
 	arch.name = name;
 	arch.value = value;
-	good("[Task]\nExecStart=true\n[Placement]\nConstraint=attr.arch == x86_64\nConstraint=node != n17\n");
+	good(
+	    "[Task]\nExecStart=true\n[Placement]\nConstraint=attr.arch == x86_64\nConstraint=node "
+	    "!= n17\n");
 	ck_assert(jobfile_allows_node(job, "n1", attributes, 1));
 	ck_assert(!jobfile_allows_node(job, "n17", attributes, 1));
 	ck_assert(!jobfile_allows_node(job, "n1", attributes, 0));

@@ -30,9 +30,10 @@ START_TEST(a_family_prints_as_one_block_under_one_head)
 	b.decimals = 3;
 	b.value = -1250;
 	c.value += 7;
-	ck_assert_str_eq(printed(), "# HELP t_tasks_total Tasks.\n# TYPE t_tasks_total counter\n"
-				    "t_tasks_total{state=\"failed\"} 1\nt_tasks_total{state=\"finished\"} 7\n"
-				    "# HELP t_uptime_seconds Up.\n# TYPE t_uptime_seconds gauge\nt_uptime_seconds -1.25\n");
+	ck_assert_str_eq(printed(),
+	    "# HELP t_tasks_total Tasks.\n# TYPE t_tasks_total counter\n"
+	    "t_tasks_total{state=\"failed\"} 1\nt_tasks_total{state=\"finished\"} 7\n"
+	    "# HELP t_uptime_seconds Up.\n# TYPE t_uptime_seconds gauge\nt_uptime_seconds -1.25\n");
 	metrics_remove(&a);
 	metrics_remove(&b);
 	ck_assert_str_eq(printed(), "# HELP t_tasks_total Tasks.\n# TYPE t_tasks_total counter\n"
@@ -51,12 +52,13 @@ START_TEST(buckets_are_cumulative_and_hold_their_bound)
 	metric_observe(&h, 1000);
 	metric_observe(&h, 1001);
 	metric_observe(&h, 3000000);
-	ck_assert_str_eq(printed(), "# HELP t_delay_seconds Delay.\n# TYPE t_delay_seconds histogram\n"
-				    "t_delay_seconds_bucket{op=\"read\",le=\"0.001\"} 2\n"
-				    "t_delay_seconds_bucket{op=\"read\",le=\"0.01\"} 3\n"
-				    "t_delay_seconds_bucket{op=\"read\",le=\"2.5\"} 3\n"
-				    "t_delay_seconds_bucket{op=\"read\",le=\"+Inf\"} 4\n"
-				    "t_delay_seconds_sum{op=\"read\"} 3.002001\nt_delay_seconds_count{op=\"read\"} 4\n");
+	ck_assert_str_eq(printed(),
+	    "# HELP t_delay_seconds Delay.\n# TYPE t_delay_seconds histogram\n"
+	    "t_delay_seconds_bucket{op=\"read\",le=\"0.001\"} 2\n"
+	    "t_delay_seconds_bucket{op=\"read\",le=\"0.01\"} 3\n"
+	    "t_delay_seconds_bucket{op=\"read\",le=\"2.5\"} 3\n"
+	    "t_delay_seconds_bucket{op=\"read\",le=\"+Inf\"} 4\n"
+	    "t_delay_seconds_sum{op=\"read\"} 3.002001\nt_delay_seconds_count{op=\"read\"} 4\n");
 }
 END_TEST
 

@@ -26,7 +26,9 @@ listen_at(const char *name)
 		at.sun_path[0] = '\0';
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)&at, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name))), 0);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&at,
+			     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name))),
+	    0);
 	ck_assert_int_eq(setenv("NOTIFY_SOCKET", name, 1), 0);
 }
 

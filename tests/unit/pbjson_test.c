@@ -77,20 +77,29 @@ START_TEST(numbers_that_a_double_would_round_are_texts)
 
 	term.era = UINT64_C(1) << 53;
 	term.czxid = -(INT64_C(1) << 53);
-	ck_assert_str_eq(encode(&term.base, 0), "{\"era\":9007199254740992,\"czxid\":-9007199254740992}");
-	same(&corral__term__descriptor, "{\"era\":\"18446744073709551615\",\"czxid\":\"-9223372036854775808\"}");
-	same(&corral__term__descriptor, "{\"era\":\"9007199254740993\",\"czxid\":\"9223372036854775807\"}");
-	refused(&corral__term__descriptor, "{\"era\":\"18446744073709551616\",\"czxid\":0}", "era: expected a whole number");
-	refused(&corral__term__descriptor, "{\"era\":-1,\"czxid\":0}", "era: the number is out of range");
-	refused(&corral__term__descriptor, "{\"era\":1.0,\"czxid\":0}", "era: expected a whole number");
+	ck_assert_str_eq(
+	    encode(&term.base, 0), "{\"era\":9007199254740992,\"czxid\":-9007199254740992}");
+	same(&corral__term__descriptor,
+	    "{\"era\":\"18446744073709551615\",\"czxid\":\"-9223372036854775808\"}");
+	same(&corral__term__descriptor,
+	    "{\"era\":\"9007199254740993\",\"czxid\":\"9223372036854775807\"}");
+	refused(&corral__term__descriptor, "{\"era\":\"18446744073709551616\",\"czxid\":0}",
+	    "era: expected a whole number");
+	refused(&corral__term__descriptor, "{\"era\":-1,\"czxid\":0}",
+	    "era: the number is out of range");
+	refused(
+	    &corral__term__descriptor, "{\"era\":1.0,\"czxid\":0}", "era: expected a whole number");
 }
 END_TEST
 
 START_TEST(a_number_must_fit_its_field)
 {
-	refused(&corral__api__run_end__descriptor, "{\"status\":2147483648}", "status: the number is out of range");
-	refused(&corral__api__run_end__descriptor, "{\"status\":true}", "status: expected a whole number");
-	refused(&corral__api__error__descriptor, "{\"error\":\"x\",\"line\":4294967296}", "line: the number is out of range");
+	refused(&corral__api__run_end__descriptor, "{\"status\":2147483648}",
+	    "status: the number is out of range");
+	refused(&corral__api__run_end__descriptor, "{\"status\":true}",
+	    "status: expected a whole number");
+	refused(&corral__api__error__descriptor, "{\"error\":\"x\",\"line\":4294967296}",
+	    "line: the number is out of range");
 	same(&corral__api__error__descriptor, "{\"error\":\"x\",\"line\":4294967295}");
 }
 END_TEST
@@ -98,9 +107,11 @@ END_TEST
 START_TEST(a_missing_required_field_is_named_with_its_place)
 {
 	refused(&corral__api__job_submit__descriptor, "{\"name\":\"a\"}", "text is missing");
-	refused(&corral__api__job_submit__descriptor, "{\"name\":\"a\",\"text\":null}", "text is missing");
+	refused(&corral__api__job_submit__descriptor, "{\"name\":\"a\",\"text\":null}",
+	    "text is missing");
 	refused(&corral__api__task_list__descriptor,
-	    "{\"tasks\":[{\"job\":\"a\",\"index\":0,\"state\":\"x\"},{\"job\":\"b\",\"index\":1}]}", "tasks[1]: state is missing");
+	    "{\"tasks\":[{\"job\":\"a\",\"index\":0,\"state\":\"x\"},{\"job\":\"b\",\"index\":1}]}",
+	    "tasks[1]: state is missing");
 }
 END_TEST
 
@@ -110,7 +121,8 @@ START_TEST(unknown_fields_are_refused_or_skipped_as_asked)
 	ProtobufCMessage *m;
 
 	refused(&corral__api__job_stop__descriptor, text, "colour: no such field in JobStop");
-	m = pbjson_decode(&corral__api__job_stop__descriptor, text, strlen(text), PBJSON_IGNORE_UNKNOWN, error, sizeof error);
+	m = pbjson_decode(&corral__api__job_stop__descriptor, text, strlen(text),
+	    PBJSON_IGNORE_UNKNOWN, error, sizeof error);
 	ck_assert_ptr_nonnull(m);
 	ck_assert_str_eq(encode(m, 0), "{\"reason\":\"x\"}");
 	protobuf_c_message_free_unpacked(m, NULL);
@@ -120,12 +132,14 @@ END_TEST
 START_TEST(one_member_of_a_group_may_be_there)
 {
 	same(&corral__api__client_to_master__descriptor, "{\"signal\":0}");
-	same(&corral__api__client_to_master__descriptor, "{\"data\":{\"stream\":1,\"fd\":0,\"data\":\"\"}}");
-	refused(&corral__api__client_to_master__descriptor, "{\"ack\":{\"stream\":1,\"bytes\":2},\"signal\":15}",
-	    "only one of its group");
-	refused(&corral__api__client_to_master__descriptor, "{\"data\":{\"stream\":1,\"fd\":0,\"data\":\"?\"}}",
-	    "data.data: not base64");
-	refused(&corral__api__client_to_master__descriptor, "{\"signal\":\"x\"}", "signal: expected a whole number");
+	same(&corral__api__client_to_master__descriptor,
+	    "{\"data\":{\"stream\":1,\"fd\":0,\"data\":\"\"}}");
+	refused(&corral__api__client_to_master__descriptor,
+	    "{\"ack\":{\"stream\":1,\"bytes\":2},\"signal\":15}", "only one of its group");
+	refused(&corral__api__client_to_master__descriptor,
+	    "{\"data\":{\"stream\":1,\"fd\":0,\"data\":\"?\"}}", "data.data: not base64");
+	refused(&corral__api__client_to_master__descriptor, "{\"signal\":\"x\"}",
+	    "signal: expected a whole number");
 }
 END_TEST
 
@@ -133,13 +147,15 @@ START_TEST(wrong_types_and_bad_json_are_refused)
 {
 	refused(&corral__api__job_stop__descriptor, "[]", "expected an object");
 	refused(&corral__api__job_stop__descriptor, "{\"reason\":1}", "reason: expected text");
-	refused(&corral__api__job_stop__descriptor, "{\"reason\":\"a\",\"reason\":\"b\"}", "bad JSON");
+	refused(
+	    &corral__api__job_stop__descriptor, "{\"reason\":\"a\",\"reason\":\"b\"}", "bad JSON");
 	refused(&corral__api__job_stop__descriptor, "{\"reason\":\"a\"} x", "bad JSON in line 1");
 	refused(&corral__api__job_stop__descriptor, "{\"reason\":\"\xff\"}", "bad JSON");
 	refused(&corral__api__job_stop__descriptor, "", "bad JSON");
 	refused(&corral__api__task_list__descriptor, "{\"tasks\":{}}", "tasks: expected a list");
 	refused(&corral__task_spec__descriptor, "{\"argv\":[\"a\",7]}", "argv[1]: expected text");
-	refused(&corral__task_spec__descriptor, "{\"interactive\":1}", "interactive: expected true or false");
+	refused(&corral__task_spec__descriptor, "{\"interactive\":1}",
+	    "interactive: expected true or false");
 }
 END_TEST
 
@@ -149,7 +165,8 @@ START_TEST(text_that_is_not_utf8_is_shown_with_replacement_characters)
 	char text[] = "a\xff\xc3\xa4\xc0\x80z";
 
 	e.error = text;
-	ck_assert_str_eq(encode(&e.base, 0), "{\"error\":\"a\xef\xbf\xbd\xc3\xa4\xef\xbf\xbd\xef\xbf\xbdz\"}");
+	ck_assert_str_eq(
+	    encode(&e.base, 0), "{\"error\":\"a\xef\xbf\xbd\xc3\xa4\xef\xbf\xbd\xef\xbf\xbdz\"}");
 }
 END_TEST
 
@@ -202,7 +219,8 @@ unit_suite(void)
 	tcase_add_test(t, wrong_types_and_bad_json_are_refused);
 	tcase_add_test(t, text_that_is_not_utf8_is_shown_with_replacement_characters);
 	tcase_add_test(t, defaults_are_printed_when_asked_for);
-	tcase_add_test(t, a_message_without_a_required_text_or_a_full_buffer_leaves_the_output_alone);
+	tcase_add_test(
+	    t, a_message_without_a_required_text_or_a_full_buffer_leaves_the_output_alone);
 	suite_add_tcase(s, t);
 	return s;
 }
