@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "libcommon/base/list.h"
@@ -21,10 +20,6 @@
 
 /* Emptied batches that are kept for use again: one fills while one flies. */
 #define SLOTS_KEPT 2
-
-/* How often a full disk is mentioned, and how often it is tried. */
-#define ROOM_SAY_SECONDS 60
-#define ROOM_TRY_SECONDS 1
 
 struct slot {
 	struct list link; /* in log_writer.waiting or .free */
@@ -314,7 +309,7 @@ start_workers(struct log_writer *w)
 		err = -ENOMEM;
 		goto no_watch;
 	}
-	if (w->config.backend == LOG_BACKEND_BEST)
+	if (w->config.backend == LOG_BACKEND_BEST && w->config.sync)
 		w->aio_open = log_aio_init(&w->aio, w->done_fd) == 0;
 	return 0;
 
@@ -340,6 +335,7 @@ log_writer_new(const struct log_writer_config *config)
 	list_init(&w->waiting);
 	list_init(&w->free);
 	txnlog_init(&w->log, config->store, config->preallocate_bytes);
+	w->log.no_sync = !config->sync;
 	if ((err = start_workers(w)) != 0) {
 		free(w);
 		errno = -err;
@@ -382,27 +378,4 @@ log_writer_free(struct log_writer *w)
 	free_slots(&w->free);
 	txnlog_fini(&w->log);
 	free(w);
-}
-
-int
-log_wait_for_room(struct store *s, const char *directory)
-{
-	const struct timespec pause = {.tv_sec = ROOM_TRY_SECONDS};
-
-	for (unsigned tries = 0;; tries++) {
-		struct fault fault = {0};
-		int err = txnlog_probe(s, &fault);
-
-		if (err == 0)
-			return 0;
-		if (err != -ENOSPC && err != -EDQUOT) {
-			log_error("%s: %s", directory, fault.text);
-			return err;
-		}
-		if (tries % (ROOM_SAY_SECONDS / ROOM_TRY_SECONDS) == 0)
-			log_error(
-			    "%s: %s; waiting for room: remove something, or let autopurge do it",
-			    directory, fault.text);
-		nanosleep(&pause, NULL);
-	}
 }

@@ -29,6 +29,7 @@ struct log_writer_config {
 	    *store; /* of libcommon/sys/store_posix: the log's directory; must outlive the writer */
 	uint64_t preallocate_bytes; /* preAllocSize * 1024; 0: none */
 	enum log_backend backend;
+	bool sync; /* false: never wait for the disk (forceSync=no); implies the thread */
 
 	/* In the loop: all transactions up to last_zxid are durable. */
 	void (*durable)(void *arg, uint64_t last_zxid);
@@ -62,11 +63,5 @@ void log_writer_roll(struct log_writer *w);
 
 /* "aio" or "thread", for the log; AIO shows whether it works with the first file. */
 const char *log_writer_backend(const struct log_writer *w);
-
-/*
- * At start: wait until a file in this directory can be appended to and synced. While the disk is
- * full it says so once a minute; 0, or another negative errno with the message logged.
- */
-int log_wait_for_room(struct store *s, const char *directory);
 
 #endif

@@ -98,6 +98,7 @@ driver_open(struct driver *d, enum log_backend backend)
 	struct log_writer_config config = {
 	    .preallocate_bytes = (uint64_t)2 << 20,
 	    .backend = backend,
+	    .sync = true,
 	    .durable = on_durable,
 	    .arg = d,
 	};
@@ -292,15 +293,6 @@ START_TEST(a_failed_write_ends_the_process_and_acknowledges_nothing_more)
 }
 END_TEST
 
-START_TEST(room_is_found_by_trying)
-{
-	struct store *s = store_posix_open(directory());
-
-	ck_assert_int_eq(log_wait_for_room(s, directory()), 0);
-	store_posix_close(s);
-}
-END_TEST
-
 static void
 stop_when_idle(void *arg)
 {
@@ -391,7 +383,6 @@ unit_suite(void)
 	tcase_add_loop_test(t, a_roll_begins_a_new_file, 0, 2);
 	tcase_add_loop_test(t, kill_at_any_moment_loses_nothing_acknowledged, 0, 8);
 	tcase_add_loop_test(t, a_failed_write_ends_the_process_and_acknowledges_nothing_more, 0, 2);
-	tcase_add_test(t, room_is_found_by_trying);
 	tcase_add_test(t, a_child_writes_the_snapshot_and_purges);
 	tcase_add_test(t, a_snapshot_that_cannot_be_written_costs_nothing);
 	suite_add_tcase(s, t);

@@ -213,6 +213,12 @@ write_fault(struct fault *f, const struct txnlog_batch *b, int err, const char *
 }
 
 static int
+sync_blocks(struct txnlog *log)
+{
+	return log->no_sync ? 0 : store_sync(log->file);
+}
+
+static int
 write_blocks(struct txnlog *log, const struct txnlog_batch *b, struct fault *f)
 {
 	int err;
@@ -221,11 +227,11 @@ write_blocks(struct txnlog *log, const struct txnlog_batch *b, struct fault *f)
 	 */
 	if (b->allocate_to > 0 && (err = store_allocate(log->file, b->allocate_to)) != 0)
 		return write_fault(f, b, err, "cannot make room in");
-	if (b->allocate_to > 0 && (err = store_sync(log->file)) != 0)
+	if (b->allocate_to > 0 && (err = sync_blocks(log)) != 0)
 		return write_fault(f, b, err, "cannot sync the zeros of");
 	if ((err = store_pwrite(log->file, b->bytes, b->len, b->offset)) != 0)
 		return write_fault(f, b, err, "cannot write");
-	if ((err = store_sync(log->file)) != 0)
+	if ((err = sync_blocks(log)) != 0)
 		return write_fault(f, b, err, "cannot sync");
 	return 0;
 }
@@ -249,7 +255,7 @@ txnlog_write(struct txnlog *log, struct txnlog_batch *b, struct fault *f)
 		return err;
 	datadir_name(name, "log", b->first_zxid);
 	err = store_rename(log->store, made_as, name);
-	if (err == 0)
+	if (err == 0 && !log->no_sync)
 		err = store_sync_dir(log->store);
 	return err == 0 ? 0 : write_fault(f, b, err, "cannot name");
 }

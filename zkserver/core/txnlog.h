@@ -31,8 +31,7 @@
 #define TXNLOG_RECORD_OVERHEAD_BYTES 13
 #define TXNLOG_BLOCK_BYTES 4096
 
-/* A transaction is its header (32 bytes) at least; the most is what a request may have, times 16.
- */
+/* A transaction is its header at least; the most is what a request may have, times 16. */
 #define TXNLOG_TXN_MIN_BYTES 32
 #define TXNLOG_TXN_MAX_BYTES ((size_t)16 << 20)
 
@@ -41,8 +40,7 @@
 #define TXNLOG_BATCH_MAX_BYTES                                                                     \
 	(TXNLOG_BATCH_FULL_BYTES + TXNLOG_TXN_MAX_BYTES + (size_t)2 * TXNLOG_BLOCK_BYTES)
 
-/* The first file after a start is this long; each one that txnlog_spare_*() makes is four times the
- * last. */
+/* The first file after a start is this long; a spare one is four times the one in use. */
 #define TXNLOG_FIRST_BYTES ((uint64_t)256 * 1024)
 
 /* Names of files in the making; what a crash left there holds nothing acknowledged. */
@@ -65,6 +63,7 @@ struct txnlog_batch {
 struct txnlog {
 	/* Of whoever carries batches out. */
 	struct store *store;
+	bool no_sync; /* set after init: batches count as durable when the system has them */
 	struct store_file *file; /* NULL before the first batch */
 
 	/* Of whoever fills batches: the file as it will be after the last sealed batch. */
