@@ -4,7 +4,14 @@
 noinst_LIBRARIES += libcli.a
 libcli_a_SOURCES = cli/client_conf.c cli/client_conf.h cli/options.c cli/options.h cli/table.c cli/table.h
 
+EXTRA_PROGRAMS += corral
 bin_PROGRAMS += zk
+corral_SOURCES = cli/api.c cli/api.h cli/corral.c cli/corral.h cli/dev.c cli/dev.h cli/dev_daemon.c \
+	cli/dev_layout.c cli/dev_publish.c cli/dev_sweep.c cli/stream.c cli/stream.h cli/verb_job.c \
+	cli/verb_lists.c cli/verb_stream.c cli/verb_tls.c cli/watch.c cli/watch.h
+corral_LDADD = libcli.a libjob.a libio.a libsys.a libcodec.a libproto.a libbase.a \
+	$(EVENT_LIBS) $(OPENSSL_LIBS) $(INIH_LIBS) $(JANSSON_LIBS) $(PROTOBUF_C_LIBS)
+
 zk_SOURCES = cli/zk.c cli/zk_json.c cli/zk_json.h cli/zk_read.c cli/zk_run.c cli/zk_run.h cli/zk_text.c cli/zk_write.c
 zk_LDADD = libcli.a libzk.a libio.a libsys.a libcodec.a libbase.a \
 	$(EVENT_LIBS) $(OPENSSL_LIBS) $(INIH_LIBS) $(JANSSON_LIBS)

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "cli/corral.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "libcommon/codec/pbjson.h"
+#include "libcommon/job/jobfile.h"
+
+#define JSON_BYTES_MAX (256u << 20)
+
+#define AT(member) offsetof(struct corral_options, member)
+#define ROW_MASTER                                                                                 \
+	{                                                                                          \
+		"master", 'm', OPTION_TEXT, AT(client.master), "HOST:PORT",                        \
+		    "the master to ask, or several apart by commas"                                \
+	}
+#define ROWS_CLIENT ROW_MASTER, CLIENT_OPTION_ROWS(struct corral_options)
+#define ROWS_JSON                                                                                  \
+	{"json", 0, OPTION_FLAG, AT(json), NULL, "the API's message (corral-api(7))"},             \
+	{                                                                                          \
+		"json-lines", 0, OPTION_FLAG, AT(json_lines), NULL, "the same, one object a line"  \
+	}
+#define ROWS_TABLE                                                                                 \
+	{"output", 'o', OPTION_TEXT, AT(view.columns), "COLUMNS",                                  \
+	    "show these columns, apart by commas"},                                                \
+	    {"no-header", 0, OPTION_FLAG, AT(view.no_header), NULL, "leave out the header"},       \
+	    {"quiet", 'q', OPTION_FLAG, AT(view.quiet), NULL, "print names only"}, ROWS_JSON
+#define ROWS(rows) rows, sizeof rows / sizeof *rows
+
+static const struct option_row client_rows[] = {ROWS_CLIENT};
+static const struct option_row table_rows[] = {ROWS_CLIENT, ROWS_TABLE};
+static const struct option_row json_rows[] = {ROWS_CLIENT, ROWS_JSON};
+static const struct option_row dev_rows[] = {{"agents", 0, OPTION_U32, AT(dev.agents), "N",
+						 "nodes; several share this machine unequally (1)"},
+    {"agent", 0, OPTION_TEXTS, AT(dev.agent), "AMOUNTS",
+	"what a node offers: cpus=2,memory=1G,disk=10G; repeatable"},
+    {"masters", 0, OPTION_U32, AT(dev.masters), "N", "masters, of which one leads (1)"},
+    {"state", 0, OPTION_TEXT, AT(dev.state), "DIR", "keep the cluster's state here"}};
+static const struct option_row submit_rows[] = {
+    {"name", 'n', OPTION_TEXT, AT(name), "NAME", "of the job, instead of the file's name"},
+    {"watch", 'w', OPTION_FLAG, AT(watch), NULL, "stay and show its progress"}, ROWS_JSON,
+    ROWS_CLIENT};
+static const struct option_row logs_rows[] = {
+    {"follow", 'f', OPTION_FLAG, AT(follow), NULL, "go on until the tasks are over"},
+    {"tail", 0, OPTION_U32, AT(tail), "N", "only the last N lines of each task"}, ROWS_CLIENT};
+static const struct option_row run_rows[] = {
+    {"cpus", 0, OPTION_CPU, AT(cpu_milli), "N", "cpus of each task (1)"},
+    {"mem", 0, OPTION_SIZE, AT(memory_bytes), "SIZE", "memory of each task (256M)"},
+    {"disk", 0, OPTION_SIZE, AT(disk_bytes), "SIZE", "disk of each task (none)"},
+    {"count", 'c', OPTION_U32, AT(count), "N", "run so many tasks (1)"},
+    {"name", 'n', OPTION_TEXT, AT(name), "NAME", "of the job (run- and a random number)"},
+    {"env", 'e', OPTION_TEXTS, AT(env), "NAME=VALUE", "set a variable; repeatable"},
+    {"user", 'u', OPTION_TEXT, AT(user), "NAME", "run as this account"},
+    {"directory", 'd', OPTION_TEXT, AT(directory), "DIR", "working directory (the sandbox)"},
+    {"timeout", 't', OPTION_TIME, AT(timeout_ms), "TIME", "give up if there is no place by then"},
+    ROWS_CLIENT};
+static const struct option_row tls_rows[] = {
+    {"dir", 0, OPTION_TEXT, AT(dir), "DIR",
+	"where CA and certificates are (" CORRAL_SYSCONFDIR "/tls)"},
+    {"cluster", 0, OPTION_TEXT, AT(cluster), "NAME", "of the cluster, for init (corral)"},
+    {"dns", 0, OPTION_TEXTS, AT(dns), "NAME",
+	"a host name that the certificate is good for; repeatable"},
+    {"ip", 0, OPTION_TEXTS, AT(ip), "ADDRESS", "an IP address that it is good for; repeatable"},
+    {"days", 0, OPTION_U32, AT(days), "N", "how long it is valid (365)"}};
+
+struct verb {
+	struct option_verb option;
+	corral_verb *run;
+};
+
+#define VERB(name, operands, summary, rows, min, max, command, run)                                \
+	{                                                                                          \
+		{"corral", name, operands, summary, ROWS(rows), min, max, command}, run            \
+	}
+
+static const struct verb verbs[] = {
+    VERB("dev", "[-- COMMAND...]",
+	"Run a whole cluster on this machine, until Ctrl-C or COMMAND's end.", dev_rows, 0,
+	UINT_MAX, true, verb_dev),
+    VERB("run", "-- COMMAND...",
+	"Run a command somewhere; its output, input, signals and exit status are ours.", run_rows,
+	1, UINT_MAX, true, verb_run),
+    VERB("init", "", "Print an example job file.", client_rows, 0, 0, false, verb_init),
+    VERB("submit", "FILE",
+	"Start the job that a job file (corral-job(5)) describes; - is standard input.",
+	submit_rows, 1, 1, false, verb_submit),
+    VERB("watch", "JOB", "Show a job's progress until it ends; exit 1 if it failed.", client_rows,
+	1, 1, false, verb_watch),
+    VERB("jobs", "", "List the jobs.", table_rows, 0, 0, false, verb_jobs),
+    VERB("ps", "[JOB]", "List the tasks, of all jobs or of one.", table_rows, 0, 1, false, verb_ps),
+    VERB("why", "JOB.INDEX", "Say why a task waits, or how it ended.", json_rows, 1, 1, false,
+	verb_why),
+    VERB("logs", "JOB[.INDEX[.ATTEMPT]]", "Print what tasks wrote.", logs_rows, 1, 1, false,
+	verb_logs),
+    VERB("stop", "JOB...", "Stop jobs.", json_rows, 1, UINT_MAX, false, verb_stop),
+    VERB("nodes", "", "List the nodes with what they have and what of it is in use.", table_rows, 0,
+	0, false, verb_nodes),
+    VERB("status", "", "Show the cluster in a few lines.", json_rows, 0, 0, false, verb_status),
+    VERB("tls", "init | issue ROLE NAME", "Make the cluster's CA, or a certificate by it.",
+	tls_rows, 1, 3, false, verb_tls),
+};
+#define VERB_COUNT (sizeof verbs / sizeof *verbs)
+
+void
+corral_say(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fputs("corral: ", stderr);
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+	va_end(ap);
+}
+
+int
+corral_connect(struct corral *c)
+{
+	struct faults faults;
+	char why[API_ERROR_MAX];
+	int status = 0;
+
+	faults_init(&faults);
+	if (!client_conf_load(&c->conf, &c->options.client, &faults)) {
+		corral_say("%s", faults_text(&faults));
+		status = EX_CONFIG;
+	} else if ((c->loop = loop_new()) == NULL) {
+		corral_say("no event loop: out of memory or descriptors");
+		status = EX_OSERR;
+	} else if ((c->api = api_open(c->loop, &c->conf, why, sizeof why)) == NULL) {
+		corral_say("%s", why);
+		status = EX_CONFIG;
+	}
+	faults_fini(&faults);
+	return status;
+}
+
+int
+corral_get(struct corral *c, const ProtobufCMessageDescriptor *type, ProtobufCMessage **message,
+    const char *fmt, ...)
+{
+	char target[512];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(target, sizeof target, fmt, ap);
+	va_end(ap);
+	if (n < 0 || (size_t)n >= sizeof target) {
+		corral_say("that name is too long");
+		return EX_USAGE;
+	}
+	return api_call(c->api,
+	    &(struct api_request){.method = "GET", .target = target, .reply = type}, message);
+}
+
+static void
+print_message(const ProtobufCMessage *message)
+{
+	struct buf text;
+
+	buf_init(&text, JSON_BYTES_MAX);
+	if (pbjson_encode(message, PBJSON_DEFAULTS, &text))
+		printf("%.*s\n", (int)text.len, (const char *)text.data);
+	else
+		corral_say("no memory for the JSON");
+	buf_fini(&text);
+}
+
+static void
+print_members(const ProtobufCMessage *message, const char *list)
+{
+	const ProtobufCFieldDescriptor *field =
+	    protobuf_c_message_descriptor_get_field_by_name(message->descriptor, list);
+	const char *base = (const char *)message;
+	size_t count = *(const size_t *)(const void *)(base + field->quantifier_offset);
+	ProtobufCMessage *const *members =
+	    *(ProtobufCMessage *const *const *)(const void *)(base + field->offset);
+
+	for (size_t i = 0; i < count; i++)
+		print_message(members[i]);
+}
+
+bool
+corral_print_json(const struct corral *c, const ProtobufCMessage *message, const char *lines)
+{
+	if (c->options.json_lines && lines != NULL)
+		print_members(message, lines);
+	else if (c->options.json || c->options.json_lines)
+		print_message(message);
+	else
+		return false;
+	return true;
+}
+
+static void
+print_usage(FILE *to)
+{
+	fprintf(to, "usage: corral VERB [OPTION]... [OPERAND]...\n\n");
+	for (size_t i = 0; i < VERB_COUNT; i++)
+		fprintf(to, "  %-8s %s\n", verbs[i].option.name, verbs[i].option.summary);
+	fprintf(to, "\n'corral VERB --help' has the options of a verb; corral(1) is the manual.\n");
+}
+
+static void
+print_version(void)
+{
+	printf("corral (corral) " PACKAGE_VERSION "\nLicence: Apache-2.0. There is no warranty.\n");
+}
+
+static const struct verb *
+find_verb(const char *name)
+{
+	for (size_t i = 0; i < VERB_COUNT; i++)
+		if (strcmp(verbs[i].option.name, name) == 0)
+			return &verbs[i];
+	return NULL;
+}
+
+static int
+unknown_verb(const char *name)
+{
+	const char *names[VERB_COUNT], *nearest;
+
+	for (size_t i = 0; i < VERB_COUNT; i++)
+		names[i] = verbs[i].option.name;
+	nearest = faults_nearest(name, names, VERB_COUNT);
+	if (nearest != NULL)
+		corral_say("there is no verb '%s', did you mean '%s'?", name, nearest);
+	else
+		corral_say("there is no verb '%s'; 'corral --help' lists them", name);
+	return EX_USAGE;
+}
+
+static int
+run_verb(const struct verb *v, int argc, char **argv)
+{
+	static struct corral c; /* large: a dev cluster's plan is in it */
+	int first, status;
+
+	c.options.dev.agents = c.options.dev.masters = 1;
+	c.options.count = 1;
+	c.options.cpu_milli = JOBFILE_CPU_DEFAULT_MILLI;
+	c.options.memory_bytes = JOBFILE_MEMORY_DEFAULT;
+	c.options.days = 365;
+	c.options.tail = UINT32_MAX;
+	switch (options_parse(&v->option, argc, argv, &c.options, &first)) {
+	case OPTIONS_HELP:
+		return 0;
+	case OPTIONS_WRONG:
+		/* A status that no command of the user's can be taken for (env(1)). */
+		return v->run == verb_run ? 125 : EX_USAGE;
+	case OPTIONS_GO:
+		break;
+	}
+	status = v->run(&c, argc - first, argv + first);
+	api_close(c.api);
+	if (c.loop != NULL)
+		loop_free(c.loop);
+	corral_conf_fini(&c.conf);
+	/* The reader of a pipe that has seen enough is no trouble, and not worth a word. */
+	if (fflush(stdout) != 0 && errno == EPIPE)
+		return 128 + SIGPIPE;
+	if (ferror(stdout) && status == 0) {
+		corral_say("cannot write to standard output: %s", strerror(errno));
+		return EX_IOERR;
+	}
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct verb *v;
+
+	if (argc < 2) {
+		print_usage(stderr);
+		return EX_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+		print_usage(stdout);
+		return 0;
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		print_version();
+		return 0;
+	}
+	v = find_verb(argv[1]);
+	if (v == NULL)
+		return unknown_verb(argv[1]);
+	return run_verb(v, argc - 1, argv + 1);
+}

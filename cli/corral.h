@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the verbs of `corral` share: one struct of all options, and one function a verb. */
+#ifndef CORRAL_CLI_CORRAL_H
+#define CORRAL_CLI_CORRAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cli/api.h"
+#include "cli/client_conf.h"
+#include "cli/dev.h"
+#include "cli/options.h"
+#include "cli/table.h"
+
+struct corral_options {
+	struct client_options client;
+	struct table_view view;
+	bool json, json_lines;
+	bool follow, watch, all;
+	bool has_tail;
+	uint32_t tail;
+	const char *name;
+	/* run */
+	uint64_t cpu_milli, memory_bytes, disk_bytes, timeout_ms;
+	uint32_t count;
+	struct option_texts env;
+	const char *user, *directory;
+	/* tls */
+	const char *dir, *cluster;
+	struct option_texts dns, ip;
+	uint32_t days;
+	struct dev_options dev;
+};
+
+/* One run of the program. */
+struct corral {
+	struct corral_options options;
+	struct corral_conf conf;
+	struct loop *loop; /* these two: after corral_connect() */
+	struct api *api;
+};
+
+/* Each gets the operands and returns the exit status. */
+typedef int corral_verb(struct corral *c, int argc, char **argv);
+corral_verb verb_dev, verb_init, verb_jobs, verb_logs, verb_nodes, verb_ps, verb_run, verb_status,
+    verb_stop, verb_submit, verb_tls, verb_watch, verb_why;
+
+/* "corral: " and the text, on stderr. */
+void corral_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Read the configuration and open the client of the API. 0, or the exit status after having said
+ * why. */
+int corral_connect(struct corral *c);
+
+/* GET a message; as api_call(). */
+int corral_get(struct corral *c, const ProtobufCMessageDescriptor *type, ProtobufCMessage **message,
+    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+/*
+ * --json and --json-lines: print the message, or each member of its list `lines`, one a line.
+ * False: neither was asked for.
+ */
+bool corral_print_json(const struct corral *c, const ProtobufCMessage *message, const char *lines);
+
+#endif

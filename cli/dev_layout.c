@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "cli/dev.h"
+#include "libcommon/base/amount.h"
+#include "libcommon/base/str.h"
+#include "libcommon/io/cert.h"
+#include "libcommon/sys/fsutil.h"
+
+#define CLUSTER_NAME "dev"
+/* Below the range from which the kernel takes ports for outgoing connections. */
+#define PORT_LOWEST 20000
+#define PORT_COUNT 10000
+#define FILE_BYTES_MAX (64u << 10)
+
+static const char *const program_names[] = {"zkserver", "corral-master", "corral-agent"};
+static const char *const kind_names[] = {"zkserver", "master", "agent"};
+static const enum tls_role kind_roles[] = {TLS_ROLE_ZKSERVER, TLS_ROLE_MASTER, TLS_ROLE_AGENT};
+
+void
+dev_layout_path(const struct dev *dev, char to[PATH_MAX], const char *fmt, ...)
+{
+	size_t len = strlen(dev->state);
+	va_list ap;
+
+	/* The state directory is short enough for all names below it: make_state_directory() saw to
+	 * it. */
+	memcpy(to, dev->state, len);
+	to[len++] = '/';
+	va_start(ap, fmt);
+	vsnprintf(to + len, PATH_MAX - len, fmt, ap);
+	va_end(ap);
+}
+
+/* ---- ports ---- */
+
+static bool
+port_is_free(uint16_t port)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET,
+	    .sin_port = htons(port),
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+	bool is_free;
+
+	if (fd < 0)
+		return false;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	is_free = bind(fd, (struct sockaddr *)&a, sizeof a) == 0;
+	close(fd);
+	return is_free;
+}
+
+static bool
+port_is_planned(const struct dev *dev, uint16_t port)
+{
+	for (size_t i = 0; i < dev->daemon_count; i++)
+		if (dev->daemons[i].port == port || dev->daemons[i].port2 == port)
+			return true;
+	return false;
+}
+
+/* The standard port if nobody has it, else any; 0: none of those tried is free. */
+static uint16_t
+port_pick(const struct dev *dev, uint16_t standard)
+{
+	uint16_t start, port;
+
+	if (!port_is_planned(dev, standard) && port_is_free(standard))
+		return standard;
+	if (!fsutil_random(&start, sizeof start))
+		return 0;
+	for (unsigned i = 0; i < PORT_COUNT; i++) {
+		port = (uint16_t)(PORT_LOWEST + (start + i) % PORT_COUNT);
+		if (!port_is_planned(dev, port) && port_is_free(port))
+			return port;
+	}
+	return 0;
+}
+
+/* ---- what the agents offer ---- */
+
+/* "cpus=2,memory=1G,disk=10G" into the agent's amounts. */
+static bool
+parse_agent(const char *text, struct dev_daemon *d)
+{
+	char copy[256], *rest = copy, *word;
+
+	if (!str_copy(copy, sizeof copy, text))
+		return false;
+	while ((word = strsep(&rest, ",")) != NULL) {
+		char *value = strchr(word, '=');
+		bool ok = false;
+
+		if (value == NULL)
+			return false;
+		*value++ = '\0';
+		if (strcmp(word, "cpus") == 0)
+			ok = amount_parse_cpu(value, &d->cpu_milli);
+		else if (strcmp(word, "memory") == 0)
+			ok = amount_parse_size(value, &d->memory_bytes);
+		else if (strcmp(word, "disk") == 0)
+			ok = amount_parse_size(value, &d->disk_bytes);
+		if (!ok)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Several agents share one machine, so that what they offer together is there: the first of N gets
+ * N parts, the last one part, as real machines are unequal.
+ */
+static void
+share_machine(struct dev *dev, struct dev_daemon *d, unsigned number)
+{
+	uint64_t part = dev->agents - number, parts = (uint64_t)dev->agents * (dev->agents + 1) / 2;
+	uint64_t pages = (uint64_t)sysconf(_SC_PHYS_PAGES), page = (uint64_t)sysconf(_SC_PAGESIZE);
+	struct statvfs fs;
+
+	d->cpu_milli = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN) * 1000 * part / parts;
+	/* A tenth of the memory is the system's own, as agents that measure leave it, too. */
+	d->memory_bytes = pages / 10 * 9 * page / parts * part;
+	if (statvfs(dev->state, &fs) == 0)
+		d->disk_bytes = fs.f_bavail * fs.f_frsize / 10 * 9 / parts * part;
+}
+
+/* ---- the plan ---- */
+
+static struct dev_daemon *
+add_daemon(
+    struct dev *dev, enum dev_kind kind, const char *name, uint16_t standard, uint16_t standard2)
+{
+	struct dev_daemon *d = &dev->daemons[dev->daemon_count];
+
+	d->dev = dev;
+	d->kind = kind;
+	str_copy(d->name, sizeof d->name, name);
+	d->port = port_pick(dev, standard);
+	dev->daemon_count++;
+	d->port2 = port_pick(dev, standard2);
+	snprintf(d->address, sizeof d->address, "127.0.0.1:%u", d->port);
+	if (d->port == 0 || d->port2 == 0) {
+		fprintf(stderr, "corral: no free port on 127.0.0.1 for %s\n", name);
+		return NULL;
+	}
+	return d;
+}
+
+/* One agent has the machine's name; several are n1, n2 ... */
+static void
+agent_name(const struct dev *dev, unsigned number, char to[DEV_NAME_MAX])
+{
+	if (dev->agents > 1 || gethostname(to, DEV_NAME_MAX) != 0)
+		snprintf(to, DEV_NAME_MAX, "n%u", number + 1);
+	to[DEV_NAME_MAX - 1] = '\0';
+	to[strcspn(to, ".")] = '\0';
+}
+
+static bool
+plan_agents(struct dev *dev, const struct dev_options *options)
+{
+	char name[DEV_NAME_MAX];
+
+	for (unsigned i = 0; i < dev->agents; i++) {
+		struct dev_daemon *d;
+
+		agent_name(dev, i, name);
+		d = add_daemon(dev, DEV_AGENT, name, 5051, 5061);
+		if (d == NULL)
+			return false;
+		if (dev->agents > 1)
+			share_machine(dev, d, i);
+		if (i < options->agent.count && !parse_agent(options->agent.items[i], d)) {
+			fprintf(stderr,
+			    "corral: --agent %s: expected cpus=N,memory=SIZE,disk=SIZE or some of "
+			    "them\n",
+			    options->agent.items[i]);
+			return false;
+		}
+	}
+	return true;
+}
+
+bool
+dev_layout_plan(struct dev *dev, const struct dev_options *options)
+{
+	char name[DEV_NAME_MAX];
+
+	dev->masters = options->masters;
+	dev->agents = options->agent.count > options->agents ? (uint32_t)options->agent.count
+							     : options->agents;
+	if (dev->masters == 0 || dev->masters > DEV_MASTERS_MAX || dev->agents > DEV_AGENTS_MAX) {
+		fprintf(stderr, "corral: a dev cluster has 1 to %d masters and at most %d agents\n",
+		    DEV_MASTERS_MAX, DEV_AGENTS_MAX);
+		return false;
+	}
+	if (add_daemon(dev, DEV_ZKSERVER, "zkserver", 2181, 2281) == NULL)
+		return false;
+	for (unsigned i = 0; i < dev->masters; i++) {
+		snprintf(name, sizeof name, dev->masters > 1 ? "master-%u" : "master", i + 1);
+		if (add_daemon(dev, DEV_MASTER, name, 5050, 5060) == NULL)
+			return false;
+	}
+	return plan_agents(dev, options);
+}
+
+bool
+dev_layout_program(const struct dev *dev, enum dev_kind kind, char to[PATH_MAX])
+{
+	int n = snprintf(to, PATH_MAX, "%s/%s", dev->programs, program_names[kind]);
+
+	if (n > 0 && n < PATH_MAX && access(to, X_OK) == 0)
+		return true;
+	snprintf(to, PATH_MAX, "%s/%s", CORRAL_BINDIR, program_names[kind]);
+	if (access(to, X_OK) == 0)
+		return true;
+	fprintf(stderr, "corral: %s is neither in %s nor in %s\n", program_names[kind],
+	    dev->programs, CORRAL_BINDIR);
+	return false;
+}
+
+/* ---- files ---- */
+
+static bool
+write_file(const char *path, struct buf *text)
+{
+	bool done = !text->failed && fsutil_write_atomic(path, text->data, text->len, 0644);
+
+	if (!done)
+		fprintf(stderr, "corral: cannot write %s: %s\n", path,
+		    strerror(text->failed ? ENOMEM : errno));
+	buf_fini(text);
+	return done;
+}
+
+/* The addresses of all daemons of a kind, apart by commas. */
+static void
+print_addresses(const struct dev *dev, enum dev_kind kind, bool second, struct buf *to)
+{
+	const char *comma = "";
+
+	for (size_t i = 0; i < dev->daemon_count; i++) {
+		const struct dev_daemon *d = &dev->daemons[i];
+
+		if (d->kind != kind)
+			continue;
+		buf_printf(to, "%s127.0.0.1:%u", comma, second ? d->port2 : d->port);
+		comma = ",";
+	}
+}
+
+static bool
+write_zoo_cfg(const struct dev_daemon *d)
+{
+	char path[PATH_MAX];
+	struct buf text;
+
+	buf_init(&text, FILE_BYTES_MAX);
+	buf_printf(
+	    &text, "# made by corral dev\ntickTime=250\ndataDir=%s/%s\n", d->dev->state, d->name);
+	buf_printf(&text, "clientPort=%u\nclientPortAddress=127.0.0.1\n", d->port);
+	buf_printf(&text, "secureClientPort=%u\nsecureClientPortAddress=127.0.0.1\n", d->port2);
+	buf_printf(&text, "ssl.keyStore.type=PEM\nssl.keyStore.location=%s/tls/%s.pem\n",
+	    d->dev->state, d->name);
+	buf_printf(&text, "ssl.trustStore.type=PEM\nssl.trustStore.location=%s/tls/ca.pem\n",
+	    d->dev->state);
+	buf_printf(&text, "admin.enableServer=false\n4lw.commands.whitelist=*\n");
+	dev_layout_path(d->dev, path, "%s.cfg", d->name);
+	return write_file(path, &text);
+}
+
+/* What every corral.conf of the cluster has; `name` is whose certificate it shows. */
+static void
+print_common(const struct dev *dev, const char *name, struct buf *to)
+{
+	buf_printf(to, "# made by corral dev\n[cluster]\nname=" CLUSTER_NAME "\nensemble=");
+	print_addresses(dev, DEV_ZKSERVER, true, to);
+	/* A leader that died is replaced soon: on one machine, silence is no network's fault. */
+	buf_printf(to, "\nensemble_tls=yes\nsession_timeout=2s\n");
+	buf_printf(to, "\n[tls]\nca=%s/tls/ca.pem\ncert=%s/tls/%s.pem\nkey=%s/tls/%s-key.pem\n",
+	    dev->state, dev->state, name, dev->state, name);
+}
+
+static void
+print_master(const struct dev_daemon *d, struct buf *to)
+{
+	buf_printf(to,
+	    "\n[master]\nname=%s\nlisten=127.0.0.1:%u\nagent_listen=127.0.0.1:%u\nstate_dir=%s/"
+	    "%s\n",
+	    d->name, d->port, d->port2, d->dev->state, d->name);
+	buf_printf(to, "heartbeat=1s\nlease=5s\nunreachable_after=10s\n");
+}
+
+static void
+print_agent(const struct dev_daemon *d, struct buf *to)
+{
+	const struct dev *dev = d->dev;
+	char text[AMOUNT_TEXT_MAX];
+
+	buf_printf(to, "\n[agent]\nname=%s\nmasters=", d->name);
+	print_addresses(dev, DEV_MASTER, true, to);
+	buf_printf(
+	    to, "\napi_listen=127.0.0.1:%u\nexecutor_listen=127.0.0.1:%u\n", d->port, d->port2);
+	buf_printf(to, "state_dir=%s/%s\nhelper=%s/%s.helper\nclient_socket=%s/%s.client\n",
+	    dev->state, d->name, dev->state, d->name, dev->state, d->name);
+	if (d->cpu_milli != 0)
+		buf_printf(to, "cpus=%s\n", amount_print_cpu(text, d->cpu_milli));
+	if (d->memory_bytes != 0)
+		buf_printf(to, "memory=%s\n", amount_format_size(text, d->memory_bytes));
+	if (d->disk_bytes != 0)
+		buf_printf(to, "disk=%s\n", amount_format_size(text, d->disk_bytes));
+}
+
+static bool
+write_corral_conf(const struct dev_daemon *d)
+{
+	char path[PATH_MAX];
+	struct buf text;
+
+	buf_init(&text, FILE_BYTES_MAX);
+	print_common(d->dev, d->name, &text);
+	if (d->kind == DEV_MASTER)
+		print_master(d, &text);
+	else
+		print_agent(d, &text);
+	dev_layout_path(d->dev, path, "%s.conf", d->name);
+	return write_file(path, &text);
+}
+
+bool
+dev_layout_write_client_conf(const struct dev *dev, const char *path)
+{
+	struct buf text;
+
+	buf_init(&text, FILE_BYTES_MAX);
+	print_common(dev, "operator", &text);
+	buf_printf(&text, "\n[client]\nmaster=");
+	print_addresses(dev, DEV_MASTER, false, &text);
+	buf_printf(&text, "\n");
+	return write_file(path, &text);
+}
+
+/* ---- certificates ---- */
+
+static bool
+issue(const struct dev *dev, enum tls_role role, const char *name)
+{
+	static const char *const dns[] = {"localhost"}, *const ips[] = {"127.0.0.1"};
+	struct cert_request request = {.role = role,
+	    .name = name,
+	    .dns = dns,
+	    .dns_count = 1,
+	    .ips = ips,
+	    .ip_count = 1,
+	    .days = 30};
+	char dir[PATH_MAX], cert[PATH_MAX], key[PATH_MAX], why[512];
+
+	dev_layout_path(dev, dir, "tls");
+	dev_layout_path(dev, cert, "tls/%s.pem", name);
+	dev_layout_path(dev, key, "tls/%s-key.pem", name);
+	if (access(cert, F_OK) == 0 && access(key, F_OK) == 0)
+		return true;
+	if (cert_issue(dir, &request, cert, key, why, sizeof why))
+		return true;
+	fprintf(stderr, "corral: %s\n", why);
+	return false;
+}
+
+static bool
+write_certificates(const struct dev *dev)
+{
+	char dir[PATH_MAX], ca[PATH_MAX], why[512];
+
+	dev_layout_path(dev, dir, "tls");
+	dev_layout_path(dev, ca, "tls/ca.pem");
+	if (access(ca, F_OK) != 0 && !cert_ca_create(dir, CLUSTER_NAME, false, why, sizeof why)) {
+		fprintf(stderr, "corral: %s\n", why);
+		return false;
+	}
+	for (size_t i = 0; i < dev->daemon_count; i++)
+		if (!issue(dev, kind_roles[dev->daemons[i].kind], dev->daemons[i].name))
+			return false;
+	return issue(dev, TLS_ROLE_OPERATOR, "operator");
+}
+
+bool
+dev_layout_write(struct dev *dev)
+{
+	char path[PATH_MAX];
+
+	if (!write_certificates(dev))
+		return false;
+	for (size_t i = 0; i < dev->daemon_count; i++) {
+		const struct dev_daemon *d = &dev->daemons[i];
+
+		if (d->kind == DEV_ZKSERVER ? !write_zoo_cfg(d) : !write_corral_conf(d))
+			return false;
+	}
+	dev_layout_path(dev, path, "corral.conf");
+	return dev_layout_write_client_conf(dev, path) && dev_layout_write_daemons(dev);
+}
+
+bool
+dev_layout_write_daemons(const struct dev *dev)
+{
+	char path[PATH_MAX];
+	struct buf text;
+
+	buf_init(&text, FILE_BYTES_MAX);
+	for (size_t i = 0; i < dev->daemon_count; i++) {
+		const struct dev_daemon *d = &dev->daemons[i];
+
+		buf_printf(&text, "%s %s %ld %s\n", d->name, kind_names[d->kind], (long)d->pid,
+		    d->address);
+	}
+	dev_layout_path(dev, path, "daemons");
+	return write_file(path, &text);
+}

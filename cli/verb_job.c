@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The verbs about one job or the cluster: init, submit, stop, why, status. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "cli/corral.h"
+#include "cli/watch.h"
+#include "libcommon/base/amount.h"
+#include "libcommon/base/str.h"
+#include "libcommon/job/jobfile.h"
+#include "libcommon/sys/fsutil.h"
+#include "proto/api.pb-c.h"
+
+int
+verb_init(struct corral *c, int argc, char **argv)
+{
+	(void)c;
+	(void)argc;
+	(void)argv;
+	fputs(jobfile_example, stdout);
+	return 0;
+}
+
+/* ---- submit ---- */
+
+/* The text of FILE or of standard input; 0, or the exit status after having said why. */
+static int
+read_job_file(const char *file, struct buf *text)
+{
+	const char *path = strcmp(file, "-") == 0 ? "/dev/stdin" : file;
+
+	if (fsutil_read(path, JOBFILE_TEXT_MAX, text))
+		return 0;
+	corral_say("%s: %s", file,
+	    errno == EFBIG ? "larger than a job file may be (512K)" : strerror(errno));
+	return errno == EFBIG ? EX_DATAERR : EX_NOINPUT;
+}
+
+static int
+job_name(const struct corral *c, const char *file, char to[JOBFILE_NAME_MAX + 1])
+{
+	const char *name = c->options.name;
+
+	if (name != NULL && jobfile_name_ok(name) && str_copy(to, JOBFILE_NAME_MAX + 1, name))
+		return 0;
+	if (name != NULL)
+		corral_say("--name %s: a job's name is a-z, 0-9 and '-', at most %d of them", name,
+		    JOBFILE_NAME_MAX);
+	else if (strcmp(file, "-") == 0)
+		corral_say("a job file on standard input has no name: give one with --name");
+	else if (jobfile_name_from_path(file, to))
+		return 0;
+	else
+		corral_say(
+		    "%s: no job can have this name (a-z, 0-9, '-'): give one with --name", file);
+	return EX_USAGE;
+}
+
+/* What is wrong with the file is said here, before any master is asked. */
+static int
+check_job_file(const char *name, const char *file, const struct buf *text)
+{
+	struct jobfile *job;
+	struct faults faults;
+	int status = 0;
+
+	faults_init(&faults);
+	job = jobfile_parse(name, file, (const char *)text->data, text->len, &faults);
+	if (job == NULL) {
+		const char *line = faults_text(&faults);
+
+		while (*line != '\0') {
+			size_t len = strcspn(line, "\n");
+
+			corral_say("%.*s", (int)len, line);
+			line += len + (line[len] == '\n');
+		}
+		status = EX_DATAERR;
+	}
+	jobfile_free(job);
+	faults_fini(&faults);
+	return status;
+}
+
+static int
+send_job(struct corral *c, const char *name, const char *file, const char *text)
+{
+	Corral__Api__JobSubmit body = CORRAL__API__JOB_SUBMIT__INIT;
+	const struct api_request request = {.method = "POST",
+	    .target = "jobs",
+	    .body = &body.base,
+	    .reply = &corral__api__job__descriptor};
+	ProtobufCMessage *message = NULL;
+	int status;
+
+	body.name = (char *)name;
+	body.text = (char *)text;
+	body.file = (char *)file;
+	status = api_call(c->api, &request, &message);
+	if (status == 0 && !corral_print_json(c, message, NULL)) {
+		const Corral__Api__Job *job = (const Corral__Api__Job *)message;
+
+		fprintf(c->options.watch ? stderr : stdout, "%s: %u task%s accepted\n", name,
+		    job->count, job->count == 1 ? "" : "s");
+	}
+	protobuf_c_message_free_unpacked(message, NULL);
+	return status;
+}
+
+int
+verb_submit(struct corral *c, int argc, char **argv)
+{
+	char name[JOBFILE_NAME_MAX + 1];
+	struct buf text;
+	int status;
+
+	(void)argc;
+	buf_init(&text, JOBFILE_TEXT_MAX + 1);
+	status = job_name(c, argv[0], name);
+	if (status == 0)
+		status = read_job_file(argv[0], &text);
+	if (status == 0)
+		status = check_job_file(name, argv[0], &text);
+	if (status == 0)
+		status = corral_connect(c);
+	if (status == 0)
+		status = send_job(c, name, argv[0], buf_text(&text));
+	buf_fini(&text);
+	if (status == 0 && c->options.watch)
+		status = watch_job(c, name);
+	return status;
+}
+
+/* ---- stop ---- */
+
+static int
+stop_job(struct corral *c, const char *name)
+{
+	Corral__Api__JobStop body = CORRAL__API__JOB_STOP__INIT;
+	ProtobufCMessage *message = NULL;
+	char target[JOBFILE_NAME_MAX + 16];
+	int status;
+
+	if (!jobfile_name_ok(name)) {
+		corral_say("'%s' is no name of a job", name);
+		return EX_USAGE;
+	}
+	snprintf(target, sizeof target, "jobs/%s/stop", name);
+	status = api_call(c->api,
+	    &(struct api_request){.method = "POST",
+		.target = target,
+		.body = &body.base,
+		.reply = &corral__api__job__descriptor},
+	    &message);
+	if (status == 0 && !corral_print_json(c, message, NULL)) {
+		const Corral__Api__Job *job = (const Corral__Api__Job *)message;
+
+		printf("%s: %s, %u task%s stopped\n", name,
+		    job->state != NULL ? job->state : "stopping", job->stopped,
+		    job->stopped == 1 ? "" : "s");
+	}
+	protobuf_c_message_free_unpacked(message, NULL);
+	return status;
+}
+
+int
+verb_stop(struct corral *c, int argc, char **argv)
+{
+	int status = corral_connect(c);
+
+	for (int i = 0; i < argc && status == 0; i++)
+		status = stop_job(c, argv[i]);
+	return status;
+}
+
+/* ---- why ---- */
+
+static void
+print_why(const Corral__Api__Why *w)
+{
+	char age[AMOUNT_TEXT_MAX];
+
+	printf("%s %s", w->task, strcmp(w->state, "waiting") == 0 ? "waits" : w->state);
+	if (w->has_waiting_ms)
+		printf(" (%s)",
+		    amount_print_age(age, w->waiting_ms > 0 ? (uint64_t)w->waiting_ms : 0));
+	printf("%s%s\n", w->summary != NULL ? ": " : "", w->summary != NULL ? w->summary : "");
+	for (size_t i = 0; i < w->n_nodes; i++)
+		printf("  %-10s %-8s %s\n", w->nodes[i]->node, w->nodes[i]->resource,
+		    w->nodes[i]->text);
+	if (w->has_nodes_total)
+		printf("%u node%s looked at, %u fit.%s%s\n", w->nodes_total,
+		    w->nodes_total == 1 ? "" : "s", w->nodes_fit,
+		    w->next != NULL ? " Next try: " : "", w->next != NULL ? w->next : "");
+}
+
+int
+verb_why(struct corral *c, int argc, char **argv)
+{
+	ProtobufCMessage *message = NULL;
+	char task[256];
+	int status;
+
+	(void)argc;
+	if (!http_encode(task, sizeof task, argv[0])) {
+		corral_say("'%s' is no name of a task", argv[0]);
+		return EX_USAGE;
+	}
+	status = corral_connect(c);
+	if (status == 0)
+		status = corral_get(c, &corral__api__why__descriptor, &message, "why/%s", task);
+	if (status == 0 && !corral_print_json(c, message, NULL))
+		print_why((const Corral__Api__Why *)message);
+	protobuf_c_message_free_unpacked(message, NULL);
+	return status;
+}
+
+/* ---- status ---- */
+
+static void
+print_amounts(const Corral__Api__ClusterStatus *s)
+{
+	static const Corral__Resources none = CORRAL__RESOURCES__INIT;
+	const Corral__Resources *whole = s->capacity != NULL ? s->capacity : &none;
+	const Corral__Resources *used = s->used != NULL ? s->used : &none;
+	char a[AMOUNT_TEXT_MAX], b[AMOUNT_TEXT_MAX];
+
+	printf("cpu       %s of %s in use\n", amount_print_cpu(a, used->cpu_milli),
+	    amount_print_cpu(b, whole->cpu_milli));
+	printf("memory    %s of %s\n", amount_print_size(a, used->memory_bytes),
+	    amount_print_size(b, whole->memory_bytes));
+	printf("disk      %s of %s\n", amount_print_size(a, used->disk_bytes),
+	    amount_print_size(b, whole->disk_bytes));
+}
+
+static void
+print_status(const Corral__Api__ClusterStatus *s)
+{
+	char age[AMOUNT_TEXT_MAX];
+
+	printf("cluster   %s, corral %s, %u of %u node%s ready\n",
+	    s->cluster != NULL ? s->cluster : "-", s->version != NULL ? s->version : "-",
+	    s->nodes_ready, s->nodes_total, s->nodes_total == 1 ? "" : "s");
+	printf("leader    %s", s->leader != NULL ? s->leader : "none");
+	if (s->term != NULL)
+		printf(", term (%llu, 0x%llx)", (unsigned long long)s->term->era,
+		    (unsigned long long)s->term->czxid);
+	if (s->has_leading_ms)
+		printf(", for %s",
+		    amount_print_age(age, s->leading_ms > 0 ? (uint64_t)s->leading_ms : 0));
+	printf("\nmasters  ");
+	for (size_t i = 0; i < s->n_masters; i++)
+		printf(" %s", s->masters[i]);
+	printf("\nensemble  %s\n", s->ensemble != NULL ? s->ensemble : "-");
+	print_amounts(s);
+	printf("tasks     %u running, %u waiting, of %u job%s\n", s->tasks_running,
+	    s->tasks_waiting, s->jobs, s->jobs == 1 ? "" : "s");
+}
+
+int
+verb_status(struct corral *c, int argc, char **argv)
+{
+	ProtobufCMessage *message = NULL;
+	int status = corral_connect(c);
+
+	(void)argc;
+	(void)argv;
+	if (status == 0)
+		status =
+		    corral_get(c, &corral__api__cluster_status__descriptor, &message, "status");
+	if (status == 0 && !corral_print_json(c, message, NULL))
+		print_status((const Corral__Api__ClusterStatus *)message);
+	protobuf_c_message_free_unpacked(message, NULL);
+	return status;
+}

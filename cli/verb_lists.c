@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The verbs that print a table: jobs, ps, nodes. */
+#include <signal.h>
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "cli/corral.h"
+#include "libcommon/base/amount.h"
+#include "libcommon/job/jobfile.h"
+#include "proto/api.pb-c.h"
+
+#define COLUMNS(columns) columns, sizeof columns / sizeof *columns
+
+static const struct table_column job_columns[] = {{.name = "JOB"}, {.name = "TYPE"},
+    {.name = "STATE"}, {.name = "COUNT", .right = true}, {.name = "WAITING", .right = true},
+    {.name = "RUNNING", .right = true}, {.name = "FINISHED", .right = true},
+    {.name = "FAILED", .right = true}, {.name = "LOST", .right = true},
+    {.name = "RETRIES", .right = true}, {.name = "AGE", .right = true},
+    {.name = "ID", .hidden = true}, {.name = "BY", .hidden = true},
+    {.name = "DESCRIPTION", .hidden = true}};
+static const struct table_column task_columns[] = {{.name = "JOB"}, {.name = "TASK", .right = true},
+    {.name = "STATE"}, {.name = "NODE"}, {.name = "CPU", .right = true},
+    {.name = "MEM", .right = true}, {.name = "AGE", .right = true}, {.name = "EXIT"},
+    {.name = "ID", .hidden = true}, {.name = "ATTEMPT", .right = true, .hidden = true},
+    {.name = "RETRIES", .right = true, .hidden = true},
+    {.name = "DISK", .right = true, .hidden = true}, {.name = "REASON", .hidden = true},
+    {.name = "MESSAGE", .hidden = true}};
+static const struct table_column node_columns[] = {{.name = "NODE"}, {.name = "STATE"},
+    {.name = "CPU", .right = true}, {.name = "MEM", .right = true}, {.name = "DISK", .right = true},
+    {.name = "TASKS", .right = true}, {.name = "SEEN", .right = true},
+    {.name = "ID", .hidden = true}, {.name = "ADDRESS", .hidden = true},
+    {.name = "VERSION", .hidden = true}, {.name = "LOAD", .hidden = true},
+    {.name = "MISSING", .hidden = true}, {.name = "ATTRIBUTES", .hidden = true}};
+
+/* How long ago a wall time was; "" if it is unknown. */
+static const char *
+print_since(char to[AMOUNT_TEXT_MAX], int64_t wall_ms)
+{
+	int64_t age = clock_wall_ms() - wall_ms;
+
+	if (wall_ms <= 0)
+		return "";
+	return amount_print_age(to, age > 0 ? (uint64_t)age : 0);
+}
+
+static int
+finish_table(struct corral *c, struct table *t, const char *id)
+{
+	bool printed = table_print(t, &c->options.view, id, "corral", stdout);
+
+	table_fini(t);
+	return printed ? 0 : EX_USAGE;
+}
+
+/* ---- jobs ---- */
+
+static void
+add_job(struct table *t, const Corral__Api__Job *j)
+{
+	char age[AMOUNT_TEXT_MAX];
+
+	table_add(t, "%s", j->name);
+	table_add(t, "%s", j->type != NULL ? j->type : "");
+	table_add(t, "%s", j->state != NULL ? j->state : "");
+	table_add(t, "%u", j->count);
+	table_add(t, "%u", j->waiting);
+	table_add(t, "%u", j->running);
+	table_add(t, "%u", j->finished);
+	table_add(t, "%u", j->failed);
+	table_add(t, "%u", j->lost);
+	table_add(t, "%u", j->retries);
+	table_add(t, "%s", print_since(age, j->submitted_wall_ms));
+	table_add(t, "%s", j->name);
+	table_add(t, "%s", j->submitted_by != NULL ? j->submitted_by : "");
+	table_add(t, "%s", j->description != NULL ? j->description : "");
+}
+
+int
+verb_jobs(struct corral *c, int argc, char **argv)
+{
+	ProtobufCMessage *message = NULL;
+	int status = corral_connect(c);
+
+	(void)argc;
+	(void)argv;
+	if (status == 0)
+		status = corral_get(c, &corral__api__job_list__descriptor, &message, "jobs");
+	if (status == 0 && !corral_print_json(c, message, "jobs")) {
+		const Corral__Api__JobList *list = (const Corral__Api__JobList *)message;
+		struct table t;
+
+		table_init(&t, COLUMNS(job_columns));
+		for (size_t i = 0; i < list->n_jobs; i++)
+			add_job(&t, list->jobs[i]);
+		status = finish_table(c, &t, "id");
+	}
+	protobuf_c_message_free_unpacked(message, NULL);
+	return status;
+}
+
+/* ---- ps ---- */
+
+static void
+add_exit(struct table *t, const Corral__Api__Task *k)
+{
+	const char *name = k->signal > 0 ? sigabbrev_np(k->signal) : NULL;
+
+	if (name != NULL)
+		table_add(t, "SIG%s", name);
+	else if (k->signal > 0)
+		table_add(t, "signal %d", k->signal);
+	else if (k->has_exit_code)
+		table_add(t, "%d", k->exit_code);
+	else
+		table_add(t, "%s", "");
+}
+
+static void
+add_task(struct table *t, const Corral__Api__Task *k)
+{
+	static const Corral__Resources none = CORRAL__RESOURCES__INIT;
+	const Corral__Resources *r = k->resources != NULL ? k->resources : &none;
+	char text[AMOUNT_TEXT_MAX];
+
+	table_add(t, "%s", k->job);
+	table_add(t, "%u", k->index);
+	table_add(t, "%s", k->state);
+	table_add(t, "%s", k->node != NULL ? k->node : "");
+	table_add(t, "%s", amount_print_cpu(text, r->cpu_milli));
+	table_add(t, "%s", amount_format_size(text, r->memory_bytes));
+	table_add(t, "%s", print_since(text, k->since_wall_ms));
+	add_exit(t, k);
+	table_add(t, "%s.%u", k->job, k->index);
+	table_add(t, "%u", k->attempt);
+	table_add(t, "%u", k->retries);
+	table_add(t, "%s", amount_format_size(text, r->disk_bytes));
+	table_add(t, "%s", k->reason != NULL ? k->reason : "");
+	table_add(t, "%s", k->message != NULL ? k->message : "");
+}
+
+int
+verb_ps(struct corral *c, int argc, char **argv)
+{
+	ProtobufCMessage *message = NULL;
+	int status;
+
+	if (argc > 0 && !jobfile_name_ok(argv[0])) {
+		corral_say("'%s' is no name of a job", argv[0]);
+		return EX_USAGE;
+	}
+	status = corral_connect(c);
+	if (status == 0)
+		status = corral_get(c, &corral__api__task_list__descriptor, &message, "tasks%s%s",
+		    argc > 0 ? "?job=" : "", argc > 0 ? argv[0] : "");
+	if (status == 0 && !corral_print_json(c, message, "tasks")) {
+		const Corral__Api__TaskList *list = (const Corral__Api__TaskList *)message;
+		struct table t;
+
+		table_init(&t, COLUMNS(task_columns));
+		for (size_t i = 0; i < list->n_tasks; i++)
+			add_task(&t, list->tasks[i]);
+		status = finish_table(c, &t, "id");
+	}
+	protobuf_c_message_free_unpacked(message, NULL);
+	return status;
+}
+
+/* ---- nodes ---- */
+
+/* "0.1/23.4 GiB": the first amount in the second one's unit. */
+static void
+add_share(struct table *t, uint64_t used, uint64_t whole)
+{
+	char text[AMOUNT_TEXT_MAX];
+	const char *unit;
+	double scale;
+
+	amount_print_size(text, whole);
+	unit = strchr(text, ' ');
+	scale = whole != 0 ? strtod(text, NULL) / (double)whole : 0;
+	table_add(t, "%.1f/%s", (double)used * scale, unit != NULL ? text : "0 B");
+}
+
+static void
+add_node_details(struct table *t, const Corral__Api__Node *n)
+{
+	struct buf text;
+
+	table_add(t, "%s", n->id != NULL ? n->id : "");
+	table_add(t, "%s", n->address != NULL ? n->address : "");
+	table_add(t, "%s", n->version != NULL ? n->version : "");
+	table_add(t, "%.2f", n->usage != NULL ? n->usage->load_1m_milli / 1000.0 : 0.0);
+	buf_init(&text, 4096);
+	for (size_t i = 0; i < n->n_missing_isolation; i++)
+		buf_printf(&text, "%s%s", i > 0 ? "," : "", n->missing_isolation[i]);
+	table_add(t, "%s", buf_text(&text));
+	buf_clear(&text);
+	for (size_t i = 0; i < n->n_attributes; i++)
+		buf_printf(&text, "%s%s=%s", i > 0 ? "," : "", n->attributes[i]->name,
+		    n->attributes[i]->value);
+	table_add(t, "%s", buf_text(&text));
+	buf_fini(&text);
+}
+
+static void
+add_node(struct table *t, const Corral__Api__Node *n)
+{
+	static const Corral__Resources none = CORRAL__RESOURCES__INIT;
+	const Corral__Resources *whole = n->capacity != NULL ? n->capacity : &none;
+	const Corral__Resources *used = n->used != NULL ? n->used : &none;
+	char a[AMOUNT_TEXT_MAX], b[AMOUNT_TEXT_MAX];
+
+	table_add(t, "%s", n->name);
+	table_add(t, "%s", n->state != NULL ? n->state : "");
+	table_add(t, "%s/%s", amount_print_cpu(a, used->cpu_milli),
+	    amount_print_cpu(b, whole->cpu_milli));
+	add_share(t, used->memory_bytes, whole->memory_bytes);
+	add_share(t, used->disk_bytes, whole->disk_bytes);
+	table_add(t, "%u", n->tasks);
+	table_add(t, "%s", amount_print_age(a, n->seen_ms_ago > 0 ? (uint64_t)n->seen_ms_ago : 0));
+	add_node_details(t, n);
+}
+
+int
+verb_nodes(struct corral *c, int argc, char **argv)
+{
+	ProtobufCMessage *message = NULL;
+	int status = corral_connect(c);
+
+	(void)argc;
+	(void)argv;
+	if (status == 0)
+		status = corral_get(c, &corral__api__node_list__descriptor, &message, "nodes");
+	if (status == 0 && !corral_print_json(c, message, "nodes")) {
+		const Corral__Api__NodeList *list = (const Corral__Api__NodeList *)message;
+		struct table t;
+
+		table_init(&t, COLUMNS(node_columns));
+		for (size_t i = 0; i < list->n_nodes; i++)
+			add_node(&t, list->nodes[i]);
+		status = finish_table(c, &t, "node");
+	}
+	protobuf_c_message_free_unpacked(message, NULL);
+	return status;
+}
