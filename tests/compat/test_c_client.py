@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Apache ZooKeeper's C client (libzookeeper-mt) against zkserver; and against Apache's server, which proves the test."""
+"""Apache ZooKeeper's C client (libzookeeper-mt) against zkserver; and against Apache's own, which proves the test."""
 import os
 import subprocess
 from pathlib import Path

@@ -19,8 +19,8 @@ def test_the_shell_makes_reads_changes_and_removes(server, zk, root):
     out = shell(server, f"create {root}/a one", f"create -s {root}/s- x", f"create -e {root}/e x", f"ls {root}",
                 f"get -s {root}/a", f"set {root}/a two", f"get {root}/a", f"stat {root}/e", f"getAcl {root}/a",
                 f"delete {root}/a", f"get {root}/a", f"create {root}/none/x", f"sync {root}")
-    for words in (f"Created {root}/a", f"Created {root}/s-0000000001", f"Created {root}/e", "[a, e, s-0000000001]", "one",
-                  "dataLength = 3", "two", "'world,'anyone", "cdrwa", "Sync is OK",
+    for words in (f"Created {root}/a", f"Created {root}/s-0000000001", f"Created {root}/e",
+                  "[a, e, s-0000000001]", "one", "dataLength = 3", "two", "'world,'anyone", "cdrwa", "Sync is OK",
                   f"Node does not exist: {root}/a", f"Node does not exist: {root}/none/x"):
         assert words in out, (words, out)
     assert zk("ls", root) == "s-0000000001\n"

@@ -5,8 +5,8 @@ import threading
 
 import pytest
 from kazoo.client import KazooClient, KazooState
-from kazoo.exceptions import (BadVersionError, InvalidACLError, NoAuthError, NoChildrenForEphemeralsError, NodeExistsError,
-                              NoNodeError, NotEmptyError, RolledBackError, RuntimeInconsistency)
+from kazoo.exceptions import (BadVersionError, InvalidACLError, NoAuthError, NoChildrenForEphemeralsError,
+                              NodeExistsError, NoNodeError, NotEmptyError, RolledBackError, RuntimeInconsistency)
 from kazoo.security import make_acl, make_digest_acl
 
 from servers import TICK_MS, wait_until
@@ -128,7 +128,8 @@ def test_a_transaction_is_all_or_nothing(client, root):
     good.create(f"{root}/b/c-", sequence=True)
     good.delete(f"{root}/b/c-0000000000")
     results = good.commit()
-    assert results[0] is True and results[1].version == 1 and results[2:] == [f"{root}/b", f"{root}/b/c-0000000000", True]
+    assert results[0] is True and results[1].version == 1
+    assert results[2:] == [f"{root}/b", f"{root}/b/c-0000000000", True]
     assert client.get(f"{root}/a")[1].mzxid == client.exists(f"{root}/b").czxid
     bad = client.transaction()
     bad.create(f"{root}/z")
