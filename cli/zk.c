@@ -11,73 +11,80 @@
 #define TIMEOUT_MS 10000
 
 #define FLAG(member, name_, letter_, help_)                                                        \
-	{.name = name_, .letter = letter_, .kind = OPTION_FLAG,                                    \
-	    .offset = offsetof(struct zk_options, member), .help = help_}
+	{                                                                                          \
+		.name = name_, .letter = letter_, .kind = OPTION_FLAG,                             \
+		.offset = offsetof(struct zk_options, member), .help = help_                       \
+	}
 #define VERSION_ROW(help_)                                                                         \
-	{.name = "version", .letter = 'v', .kind = OPTION_U32,                                     \
-	    .offset = offsetof(struct zk_options, version), .argument = "N", .help = help_}
+	{                                                                                          \
+		.name = "version", .letter = 'v', .kind = OPTION_U32,                              \
+		.offset = offsetof(struct zk_options, version), .argument = "N", .help = help_     \
+	}
 #define ACL_ROW                                                                                    \
-	{.name = "acl", .letter = 'a', .kind = OPTION_TEXTS, .offset = offsetof(struct zk_options, acls), \
-	    .argument = "SCHEME:ID:PERMS", .help = "who may do what; may be repeated (world:anyone:cdrwa)"}
+	{                                                                                          \
+		.name = "acl", .letter = 'a', .kind = OPTION_TEXTS,                                \
+		.offset = offsetof(struct zk_options, acls), .argument = "SCHEME:ID:PERMS",        \
+		.help = "who may do what; may be repeated (world:anyone:cdrwa)"                    \
+	}
 #define ROWS(name) name, sizeof name / sizeof name[0]
 
 static const struct option_row program_rows[] = {
-	FLAG(show_version, "version", 'V', "print the version"),
-	ZK_COMMON_ROWS,
+    FLAG(show_version, "version", 'V', "print the version"),
+    ZK_COMMON_ROWS,
 };
 
 static const struct option_row ls_rows[] = {
-	FLAG(recursive, "recursive", 'R', "all below the node, as whole paths"),
-	FLAG(long_form, "stat", 's', "with version, size, children, owner, time"),
-	ZK_COMMON_ROWS,
+    FLAG(recursive, "recursive", 'R', "all below the node, as whole paths"),
+    FLAG(long_form, "stat", 's', "with version, size, children, owner, time"),
+    ZK_COMMON_ROWS,
 };
 
 static const struct option_row get_rows[] = {
-	FLAG(stat, "stat", 's', "the node's facts on standard error"),
-	ZK_COMMON_ROWS,
+    FLAG(stat, "stat", 's', "the node's facts on standard error"),
+    ZK_COMMON_ROWS,
 };
 
 static const struct option_row plain_rows[] = {
-	ZK_COMMON_ROWS,
+    ZK_COMMON_ROWS,
 };
 
 static const struct option_row watch_rows[] = {
-	FLAG(once, "once", '1', "end after the first event"),
-	ZK_COMMON_ROWS,
+    FLAG(once, "once", '1', "end after the first event"),
+    ZK_COMMON_ROWS,
 };
 
 static const struct option_row create_rows[] = {
-	FLAG(ephemeral, "ephemeral", 'e', "the node lives until this command is interrupted"),
-	FLAG(sequential, "sequential", 's', "the server adds a number that grows to the name"),
-	FLAG(parents, "parents", 'p', "make missing parents too"),
-	ACL_ROW,
-	ZK_COMMON_ROWS,
+    FLAG(ephemeral, "ephemeral", 'e', "the node lives until this command is interrupted"),
+    FLAG(sequential, "sequential", 's', "the server adds a number that grows to the name"),
+    FLAG(parents, "parents", 'p', "make missing parents too"),
+    ACL_ROW,
+    ZK_COMMON_ROWS,
 };
 
 static const struct option_row set_rows[] = {
-	VERSION_ROW("only if the node has this version"),
-	ZK_COMMON_ROWS,
+    VERSION_ROW("only if the node has this version"),
+    ZK_COMMON_ROWS,
 };
 
 static const struct option_row rm_rows[] = {
-	FLAG(recursive, "recursive", 'r', "all below the node too"),
-	VERSION_ROW("only if the node has this version"),
-	ZK_COMMON_ROWS,
+    FLAG(recursive, "recursive", 'r', "all below the node too"),
+    VERSION_ROW("only if the node has this version"),
+    ZK_COMMON_ROWS,
 };
 
 static const struct option_row acl_rows[] = {
-	VERSION_ROW("only if the access control has this version"),
-	ZK_COMMON_ROWS,
+    VERSION_ROW("only if the access control has this version"),
+    ZK_COMMON_ROWS,
 };
 
 static const struct option_verb program = {
-	.program = "zk",
-	.operands = "COMMAND [OPERAND]...",
-	.summary = "Read and write the nodes of a ZooKeeper ensemble.",
-	.rows = program_rows,
-	.row_count = sizeof program_rows / sizeof program_rows[0],
-	.operands_max = 1000,
-	.command = true,
+    .program = "zk",
+    .operands = "COMMAND [OPERAND]...",
+    .summary = "Read and write the nodes of a ZooKeeper ensemble.",
+    .rows = program_rows,
+    .row_count = sizeof program_rows / sizeof program_rows[0],
+    .operands_max = 1000,
+    .command = true,
 };
 
 struct verb {
@@ -86,18 +93,26 @@ struct verb {
 };
 
 #define VERB(name_, operands_, least, most, rows_, summary_)                                       \
-	{{"zk", #name_, operands_, summary_, ROWS(rows_), least, most, false}, zk_verb_##name_}
+	{                                                                                          \
+		{"zk", #name_, operands_, summary_, ROWS(rows_), least, most, false},              \
+		    zk_verb_##name_                                                                \
+	}
 
 static const struct verb verbs[] = {
-	VERB(ls, "[PATH]", 0, 1, ls_rows, "List the children of a node, / by default."),
-	VERB(get, "PATH", 1, 1, get_rows, "Write a node's data to standard output, byte by byte."),
-	VERB(set, "PATH DATA|-", 2, 2, set_rows, "Replace a node's data; - reads it from standard input."),
-	VERB(create, "PATH [DATA|-]", 1, 2, create_rows, "Make a node and print its path."),
-	VERB(rm, "PATH", 1, 1, rm_rows, "Remove a node."),
-	VERB(stat, "PATH", 1, 1, plain_rows, "Print the facts about a node: times, zxids, versions, sizes."),
-	VERB(watch, "PATH", 1, 1, watch_rows, "Print one line for each change of a node until interrupted."),
-	VERB(acl, "PATH [SCHEME:ID:PERMS]...", 1, 65, acl_rows, "Print who may do what with a node, or set it."),
-	VERB(sync, "[PATH]", 0, 1, plain_rows, "Wait until the server has all that was committed before."),
+    VERB(ls, "[PATH]", 0, 1, ls_rows, "List the children of a node, / by default."),
+    VERB(get, "PATH", 1, 1, get_rows, "Write a node's data to standard output, byte by byte."),
+    VERB(set, "PATH DATA|-", 2, 2, set_rows,
+	"Replace a node's data; - reads it from standard input."),
+    VERB(create, "PATH [DATA|-]", 1, 2, create_rows, "Make a node and print its path."),
+    VERB(rm, "PATH", 1, 1, rm_rows, "Remove a node."),
+    VERB(stat, "PATH", 1, 1, plain_rows,
+	"Print the facts about a node: times, zxids, versions, sizes."),
+    VERB(watch, "PATH", 1, 1, watch_rows,
+	"Print one line for each change of a node until interrupted."),
+    VERB(acl, "PATH [SCHEME:ID:PERMS]...", 1, 65, acl_rows,
+	"Print who may do what with a node, or set it."),
+    VERB(sync, "[PATH]", 0, 1, plain_rows,
+	"Wait until the server has all that was committed before."),
 };
 
 #define VERB_COUNT (sizeof verbs / sizeof verbs[0])

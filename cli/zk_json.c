@@ -12,12 +12,12 @@
 json_t *
 zk_json_node(const char *path, const struct zk_stat *st)
 {
-	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:I, s:i, s:i}", "path", path,
-	    "czxid", (json_int_t)st->czxid, "mzxid", (json_int_t)st->mzxid, "pzxid", (json_int_t)st->pzxid,
-	    "ctime_ms", (json_int_t)st->ctime_ms, "mtime_ms", (json_int_t)st->mtime_ms, "version",
-	    (int)st->version, "cversion", (int)st->cversion, "aversion", (int)st->aversion, "ephemeral_owner",
-	    (json_int_t)st->ephemeral_owner, "data_bytes", (int)st->data_bytes, "child_count",
-	    (int)st->child_count);
+	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:I, s:i, s:i}", "path",
+	    path, "czxid", (json_int_t)st->czxid, "mzxid", (json_int_t)st->mzxid, "pzxid",
+	    (json_int_t)st->pzxid, "ctime_ms", (json_int_t)st->ctime_ms, "mtime_ms",
+	    (json_int_t)st->mtime_ms, "version", (int)st->version, "cversion", (int)st->cversion,
+	    "aversion", (int)st->aversion, "ephemeral_owner", (json_int_t)st->ephemeral_owner,
+	    "data_bytes", (int)st->data_bytes, "child_count", (int)st->child_count);
 }
 
 json_t *
@@ -47,8 +47,8 @@ zk_json_print(json_t *value)
 
 	if (value == NULL)
 		fprintf(stderr, "zk: out of memory\n");
-	else if (json_dumpf(value, stdout, JSON_COMPACT | JSON_ENCODE_ANY) != 0 || putchar('\n') == EOF ||
-	    fflush(stdout) != 0) {
+	else if (json_dumpf(value, stdout, JSON_COMPACT | JSON_ENCODE_ANY) != 0 ||
+		 putchar('\n') == EOF || fflush(stdout) != 0) {
 		fprintf(stderr, "zk: standard output: %s\n", strerror(errno));
 		status = EX_IOERR;
 	} else {

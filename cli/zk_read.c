@@ -14,20 +14,20 @@
 #include "libcommon/base/str.h"
 
 static const struct table_column ls_columns[] = {
-	{"VERSION", true, false},
-	{"BYTES", true, false},
-	{"CHILDREN", true, false},
-	{"OWNER", true, false},
-	{"MODIFIED", false, false},
-	{"NAME", false, false},
+    {"VERSION", true, false},
+    {"BYTES", true, false},
+    {"CHILDREN", true, false},
+    {"OWNER", true, false},
+    {"MODIFIED", false, false},
+    {"NAME", false, false},
 };
 
 /* What ls gathers before it prints. */
 struct ls {
 	struct zk_run *run;
 	struct table table;
-	json_t *items;	/* with --json */
-	size_t skip;	/* bytes of a path that are not shown */
+	json_t *items; /* with --json */
+	size_t skip;   /* bytes of a path that are not shown */
 	struct zk_stat stat;
 	char path[ZK_RUN_PATH_MAX]; /* of the node at hand */
 };
@@ -81,8 +81,8 @@ ls_show(struct ls *ls)
 	if (rc != ZK_OK)
 		return rc == ZK_NONODE ? ZK_OK : rc;
 	if (options->json)
-		json_array_append_new(ls->items, options->long_form ?
-		    zk_json_node(name, &ls->stat) : json_string(name));
+		json_array_append_new(ls->items,
+		    options->long_form ? zk_json_node(name, &ls->stat) : json_string(name));
 	else if (options->long_form)
 		ls_row(ls, name, &ls->stat);
 	else
@@ -157,8 +157,8 @@ stat_print(FILE *to, const struct zk_stat *st)
 	    "children     %" PRId32 ", changed by zxid 0x%" PRIx64 "\n"
 	    "version      %" PRId32 " (of children %" PRId32 ", of access control %" PRId32 ")\n"
 	    "bytes        %" PRId32 "\n",
-	    created, (uint64_t)st->czxid, modified, (uint64_t)st->mzxid, st->child_count, (uint64_t)st->pzxid,
-	    st->version, st->cversion, st->aversion, st->data_bytes);
+	    created, (uint64_t)st->czxid, modified, (uint64_t)st->mzxid, st->child_count,
+	    (uint64_t)st->pzxid, st->version, st->cversion, st->aversion, st->data_bytes);
 	if (st->ephemeral_owner != 0)
 		fprintf(to, "ephemeral of session 0x%" PRIx64 "\n", (uint64_t)st->ephemeral_owner);
 }
@@ -227,7 +227,8 @@ static void watch_node(struct watch_job *job);
 static void
 watch_fail(struct watch_job *job, int rc)
 {
-	/* The watches are set again when there is a connection again: the request that sets one too. */
+	/* The watches are set again when there is a connection again: the request that sets one
+	 * too. */
 	if (rc == ZK_CONNECTIONLOSS && zk_state(job->run->zk) != ZK_EXPIRED) {
 		watch_node(job);
 		return;
@@ -261,7 +262,8 @@ watch_node_set(void *arg, const struct zk_result *result)
 		return;
 	}
 	if (!job->said)
-		fprintf(stderr, "zk: watching %s%s\n", job->path, rc == ZK_NONODE ? ", which does not exist" : "");
+		fprintf(stderr, "zk: watching %s%s\n", job->path,
+		    rc == ZK_NONODE ? ", which does not exist" : "");
 	job->said = true;
 }
 
@@ -306,7 +308,8 @@ watch_fired(void *arg, enum zk_event event, const char *path)
 		return;
 	}
 	if (job->run->options->json)
-		job->status = zk_json_print(json_pack("{s:s, s:s}", "event", event_name(event), "path", path));
+		job->status = zk_json_print(
+		    json_pack("{s:s, s:s}", "event", event_name(event), "path", path));
 	else
 		printf("%-8s %s\n", event_name(event), path);
 	if (fflush(stdout) != 0)

@@ -126,14 +126,16 @@ target_from_conf(struct run_target *target, const struct corral_conf *conf)
 	buf_init(&b, sizeof target->hosts - 1);
 	for (size_t i = 0; i < ensemble->count; i++)
 		buf_printf(&b, "%s%s", i > 0 ? "," : "", ensemble->items[i]);
-	ok = buf_text(&b) != NULL && str_copy(target->hosts, sizeof target->hosts, (const char *)b.data);
+	ok = buf_text(&b) != NULL &&
+	     str_copy(target->hosts, sizeof target->hosts, (const char *)b.data);
 	target->tls = conf->cluster.ensemble_tls;
 	buf_fini(&b);
 	return ok;
 }
 
 static bool
-target_find(struct run_target *target, const struct zk_options *options, const struct corral_conf *conf)
+target_find(
+    struct run_target *target, const struct zk_options *options, const struct corral_conf *conf)
 {
 	const char *hosts = options->hosts != NULL ? options->hosts : getenv("ZK_HOSTS");
 
@@ -161,7 +163,8 @@ run_begin(struct zk_run *run, const struct corral_conf *conf)
 			return EX_CONFIG;
 		}
 	}
-	run->zk = zk_new(run->loop, target.hosts, run->tls, ZK_TIMEOUT_MS_DEFAULT, NULL, NULL, error, sizeof error);
+	run->zk = zk_new(run->loop, target.hosts, run->tls, ZK_TIMEOUT_MS_DEFAULT, NULL, NULL,
+	    error, sizeof error);
 	if (run->zk == NULL) {
 		fprintf(stderr, "zk: %s\n", error);
 		return EX_USAGE;
@@ -251,8 +254,8 @@ run_submit(struct zk_run *run, const struct zk_op *op)
 {
 	switch (op->type) {
 	case ZK_OP_CREATE2:
-		return zk_create(run->zk, op->path, op->data, op->size, op->acls, op->acl_count, op->flags,
-		    run_on_answer, run);
+		return zk_create(run->zk, op->path, op->data, op->size, op->acls, op->acl_count,
+		    op->flags, run_on_answer, run);
 	case ZK_OP_DELETE:
 		return zk_delete(run->zk, op->path, op->version, run_on_answer, run);
 	case ZK_OP_EXISTS:
@@ -260,13 +263,15 @@ run_submit(struct zk_run *run, const struct zk_op *op)
 	case ZK_OP_GET:
 		return zk_get(run->zk, op->path, NULL, run_on_answer, run);
 	case ZK_OP_SET:
-		return zk_set(run->zk, op->path, op->data, op->size, op->version, run_on_answer, run);
+		return zk_set(
+		    run->zk, op->path, op->data, op->size, op->version, run_on_answer, run);
 	case ZK_OP_CHILDREN:
 		return zk_children(run->zk, op->path, NULL, run_on_answer, run);
 	case ZK_OP_GET_ACL:
 		return zk_get_acl(run->zk, op->path, run_on_answer, run);
 	case ZK_OP_SET_ACL:
-		return zk_set_acl(run->zk, op->path, op->acls, op->acl_count, op->version, run_on_answer, run);
+		return zk_set_acl(
+		    run->zk, op->path, op->acls, op->acl_count, op->version, run_on_answer, run);
 	case ZK_OP_SYNC:
 		return zk_sync(run->zk, op->path, run_on_answer, run);
 	default:
@@ -337,7 +342,8 @@ zk_run_fail(const struct zk_run *run, const char *path, int rc)
 	if (fault != NULL)
 		fprintf(stderr, "zk: %s: not a path: %s\n", path, fault);
 	else if (rc == ZK_OPERATIONTIMEOUT)
-		fprintf(stderr, "zk: %s: no answer from %s in time (--timeout says how long to wait)\n", path,
+		fprintf(stderr,
+		    "zk: %s: no answer from %s in time (--timeout says how long to wait)\n", path,
 		    zk_server(run->zk));
 	else if (rc == ZK_NOTEMPTY)
 		fprintf(stderr, "zk: %s: node has children (-r removes them too)\n", path);

@@ -34,15 +34,26 @@ struct zk_options {
 
 /* The rows that every verb has. */
 #define ZK_COMMON_ROWS                                                                             \
-	{.name = "hosts", .kind = OPTION_TEXT, .offset = offsetof(struct zk_options, hosts),       \
-	    .argument = "HOST:PORT,...", .help = "the servers; default: ZK_HOSTS, corral.conf(5), this machine"}, \
-	{.name = "timeout", .kind = OPTION_TIME, .offset = offsetof(struct zk_options, timeout_ms), \
-	    .argument = "TIME", .help = "wait so long for a connection and for each answer (10s)"}, \
-	{.name = "auth", .kind = OPTION_TEXTS, .offset = offsetof(struct zk_options, auths),       \
-	    .argument = "SCHEME:DATA", .help = "authenticate, as digest:USER:PASSWORD; may be repeated"}, \
-	{.name = "json", .kind = OPTION_FLAG, .offset = offsetof(struct zk_options, json),         \
-	    .help = "print JSON"},                                                                 \
-	CLIENT_OPTION_ROWS(struct zk_options)
+	{.name = "hosts",                                                                          \
+	    .kind = OPTION_TEXT,                                                                   \
+	    .offset = offsetof(struct zk_options, hosts),                                          \
+	    .argument = "HOST:PORT,...",                                                           \
+	    .help = "the servers; default: ZK_HOSTS, corral.conf(5), this machine"},               \
+	    {.name = "timeout",                                                                    \
+		.kind = OPTION_TIME,                                                               \
+		.offset = offsetof(struct zk_options, timeout_ms),                                 \
+		.argument = "TIME",                                                                \
+		.help = "wait so long for a connection and for each answer (10s)"},                \
+	    {.name = "auth",                                                                       \
+		.kind = OPTION_TEXTS,                                                              \
+		.offset = offsetof(struct zk_options, auths),                                      \
+		.argument = "SCHEME:DATA",                                                         \
+		.help = "authenticate, as digest:USER:PASSWORD; may be repeated"},                 \
+	    {.name = "json",                                                                       \
+		.kind = OPTION_FLAG,                                                               \
+		.offset = offsetof(struct zk_options, json),                                       \
+		.help = "print JSON"},                                                             \
+	    CLIENT_OPTION_ROWS(struct zk_options)
 
 struct zk_run {
 	const struct zk_options *options;
@@ -67,8 +78,8 @@ int zk_run_open(struct zk_run *run, const struct zk_options *options);
 void zk_run_close(struct zk_run *run);
 
 /*
- * One request and its answer. The result is the code of zk_err.h, ZK_OPERATIONTIMEOUT when there was
- * no answer in time; answer (may be NULL) is called for ZK_OK only.
+ * One request and its answer. The result is the code of zk_err.h, ZK_OPERATIONTIMEOUT when there
+ * was no answer in time; answer (may be NULL) is called for ZK_OK only.
  */
 int zk_run_request(struct zk_run *run, const struct zk_op *op, zk_run_answer *answer, void *arg);
 
@@ -90,8 +101,8 @@ int zk_run_children(struct zk_run *run, const char *path, struct zk_names *names
 void zk_names_free(struct zk_names *names);
 
 /*
- * A walk down a tree keeps one path: push appends "/NAME" and returns the length before, to which the
- * caller cuts the path again; SIZE_MAX, with the path as it was, if it does not fit.
+ * A walk down a tree keeps one path: push appends "/NAME" and returns the length before, to which
+ * the caller cuts the path again; SIZE_MAX, with the path as it was, if it does not fit.
  */
 size_t zk_path_push(char path[ZK_RUN_PATH_MAX], const char *name);
 
@@ -100,7 +111,8 @@ bool zk_acl_parse(char *text, struct zk_acl *acl);
 /* "cdrwa" as far as perms has them. */
 void zk_perms_text(char to[6], int32_t perms);
 
-/* The verbs: an exit status each. argv are the operands, argc at least and at most as the verb says. */
+/* The verbs: an exit status each. argv are the operands, argc at least and at most as the verb
+ * says. */
 int zk_verb_ls(struct zk_run *run, int argc, char **argv);
 int zk_verb_get(struct zk_run *run, int argc, char **argv);
 int zk_verb_stat(struct zk_run *run, int argc, char **argv);

@@ -68,11 +68,11 @@ static const struct {
 	char letter;
 	int32_t perm;
 } perm_letters[] = {
-	{'c', ZK_PERM_CREATE},
-	{'d', ZK_PERM_DELETE},
-	{'r', ZK_PERM_READ},
-	{'w', ZK_PERM_WRITE},
-	{'a', ZK_PERM_ADMIN},
+    {'c', ZK_PERM_CREATE},
+    {'d', ZK_PERM_DELETE},
+    {'r', ZK_PERM_READ},
+    {'w', ZK_PERM_WRITE},
+    {'a', ZK_PERM_ADMIN},
 };
 
 #define PERM_COUNT (sizeof perm_letters / sizeof perm_letters[0])

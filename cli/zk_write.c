@@ -35,7 +35,8 @@ data_read(const char *text, struct buf *b)
 	}
 	if (!b->failed)
 		return 0;
-	fprintf(stderr, "zk: the data is larger than the %d bytes that a node can hold\n", ZK_FRAME_BYTES_MAX);
+	fprintf(stderr, "zk: the data is larger than the %d bytes that a node can hold\n",
+	    ZK_FRAME_BYTES_MAX);
 	return EX_DATAERR;
 }
 
@@ -50,8 +51,11 @@ acls_read(const char *const *texts, size_t count, char **copies, struct zk_acl *
 	for (size_t i = 0; i < count; i++) {
 		copies[i] = strdup(texts[i]);
 		if (copies[i] == NULL || !zk_acl_parse(copies[i], &acls[i])) {
-			fprintf(stderr, "zk: '%s' is no access control entry: write SCHEME:ID:PERMS, PERMS being "
-			    "letters of cdrwa (create, delete, read, write, admin)\n", texts[i]);
+			fprintf(stderr,
+			    "zk: '%s' is no access control entry: write SCHEME:ID:PERMS, PERMS "
+			    "being "
+			    "letters of cdrwa (create, delete, read, write, admin)\n",
+			    texts[i]);
 			return -1;
 		}
 	}
@@ -119,8 +123,12 @@ static int
 create_node(struct zk_run *run, const char *path, const struct buf *data, const struct zk_acl *acls,
     size_t acl_count)
 {
-	struct zk_op op = {.type = ZK_OP_CREATE2, .path = path, .data = data->len > 0 ? data->data : (const void *)"",
-		.size = data->len, .acls = acl_count > 0 ? acls : NULL, .acl_count = acl_count};
+	struct zk_op op = {.type = ZK_OP_CREATE2,
+	    .path = path,
+	    .data = data->len > 0 ? data->data : (const void *)"",
+	    .size = data->len,
+	    .acls = acl_count > 0 ? acls : NULL,
+	    .acl_count = acl_count};
 	const struct zk_options *options = run->options;
 	int rc = ZK_OK, status = 0;
 
@@ -168,7 +176,8 @@ stat_print_json(struct zk_run *run, const struct zk_result *result, void *arg)
 int
 zk_verb_set(struct zk_run *run, int argc, char **argv)
 {
-	struct zk_op op = {.type = ZK_OP_SET, .path = argv[0], .version = (int32_t)run->options->version};
+	struct zk_op op = {
+	    .type = ZK_OP_SET, .path = argv[0], .version = (int32_t)run->options->version};
 	struct buf data;
 	int status = data_read(argv[1], &data);
 
@@ -176,7 +185,8 @@ zk_verb_set(struct zk_run *run, int argc, char **argv)
 	op.data = data.len > 0 ? data.data : (const void *)"";
 	op.size = data.len;
 	if (status == 0)
-		status = zk_run_fail(run, argv[0], zk_run_request(run, &op, stat_print_json, argv[0]));
+		status =
+		    zk_run_fail(run, argv[0], zk_run_request(run, &op, stat_print_json, argv[0]));
 	buf_fini(&data);
 	return status;
 }
@@ -192,7 +202,8 @@ rm_children(struct zk_run *run, char *path, unsigned depth)
 	for (size_t i = 0; i < names.count && rc == ZK_OK; i++) {
 		size_t len = zk_path_push(path, names.items[i]);
 
-		rc = len != SIZE_MAX && depth < ZK_RUN_DEPTH_MAX ? rm_walk(run, path, depth + 1) : ZK_TOOLARGE;
+		rc = len != SIZE_MAX && depth < ZK_RUN_DEPTH_MAX ? rm_walk(run, path, depth + 1)
+								 : ZK_TOOLARGE;
 		if (rc == ZK_OK)
 			path[len] = '\0';
 	}
@@ -207,7 +218,8 @@ rm_walk(struct zk_run *run, char *path, unsigned depth)
 	struct zk_op op = {.type = ZK_OP_DELETE, .path = path, .version = ZK_ANY_VERSION};
 	int rc;
 
-	/* Again and again, while others make children below it: what we removed does not come back. */
+	/* Again and again, while others make children below it: what we removed does not come back.
+	 */
 	while ((rc = zk_run_request(run, &op, NULL, NULL)) == ZK_NOTEMPTY) {
 		rc = rm_children(run, path, depth);
 		if (rc != ZK_OK)
@@ -219,13 +231,15 @@ rm_walk(struct zk_run *run, char *path, unsigned depth)
 static bool
 rm_is_reserved(const char *path)
 {
-	return strcmp(path, "/") == 0 || strcmp(path, "/zookeeper") == 0 || str_starts(path, "/zookeeper/");
+	return strcmp(path, "/") == 0 || strcmp(path, "/zookeeper") == 0 ||
+	       str_starts(path, "/zookeeper/");
 }
 
 int
 zk_verb_rm(struct zk_run *run, int argc, char **argv)
 {
-	const struct zk_op op = {.type = ZK_OP_DELETE, .path = argv[0], .version = (int32_t)run->options->version};
+	const struct zk_op op = {
+	    .type = ZK_OP_DELETE, .path = argv[0], .version = (int32_t)run->options->version};
 	char path[ZK_RUN_PATH_MAX];
 	int rc = ZK_TOOLARGE;
 
@@ -233,8 +247,10 @@ zk_verb_rm(struct zk_run *run, int argc, char **argv)
 	if (!run->options->recursive)
 		return zk_run_fail(run, argv[0], zk_run_request(run, &op, NULL, NULL));
 	if (run->options->version != UINT32_MAX || rm_is_reserved(argv[0])) {
-		fprintf(stderr, "zk: %s: %s\n", argv[0], run->options->version != UINT32_MAX ?
-		    "-r and -v do not go together" : "this tree is the server's own and cannot be removed");
+		fprintf(stderr, "zk: %s: %s\n", argv[0],
+		    run->options->version != UINT32_MAX
+			? "-r and -v do not go together"
+			: "this tree is the server's own and cannot be removed");
 		return EX_USAGE;
 	}
 	if (str_copy(path, sizeof path, argv[0]))
@@ -254,8 +270,9 @@ acl_print(struct zk_run *run, const struct zk_result *result, void *arg)
 
 		zk_perms_text(perms, acl->perms);
 		if (run->options->json)
-			json_array_append_new(items, json_pack("{s:s, s:s, s:s}", "scheme", acl->scheme, "id",
-			    acl->id, "perms", perms));
+			json_array_append_new(
+			    items, json_pack("{s:s, s:s, s:s}", "scheme", acl->scheme, "id",
+				       acl->id, "perms", perms));
 		else
 			printf("%s:%s:%s\n", acl->scheme, acl->id, perms);
 	}
@@ -270,9 +287,12 @@ zk_verb_acl(struct zk_run *run, int argc, char **argv)
 	struct zk_acl acls[ACLS_MAX];
 	char *copies[ACLS_MAX] = {NULL};
 	size_t given = (size_t)argc - 1;
-	struct zk_op op = {.type = given > 0 ? ZK_OP_SET_ACL : ZK_OP_GET_ACL, .path = argv[0], .acls = acls,
-		.version = (int32_t)run->options->version};
-	int count = acls_read((const char *const *)(argv + 1), given, copies, acls), status = EX_USAGE, rc;
+	struct zk_op op = {.type = given > 0 ? ZK_OP_SET_ACL : ZK_OP_GET_ACL,
+	    .path = argv[0],
+	    .acls = acls,
+	    .version = (int32_t)run->options->version};
+	int count = acls_read((const char *const *)(argv + 1), given, copies, acls),
+	    status = EX_USAGE, rc;
 
 	if (count >= 0) {
 		op.acl_count = (size_t)count;

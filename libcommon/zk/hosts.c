@@ -52,8 +52,8 @@ hosts_add(struct zk_hosts *h, const char *item, size_t len, char *error, size_t 
 		fault = item_fault(host);
 	}
 	if (fault != NULL) {
-		snprintf(error, size, "hosts: '%.*s': %s (write HOST:PORT,HOST:PORT)", (int)(len < 256 ? len : 256),
-		    item, fault);
+		snprintf(error, size, "hosts: '%.*s': %s (write HOST:PORT,HOST:PORT)",
+		    (int)(len < 256 ? len : 256), item, fault);
 		return false;
 	}
 	if (*item_port(host) == ':')

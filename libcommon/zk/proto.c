@@ -4,12 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MULTI_END (-1) /* type of the header that ends a multi */
+#define MULTI_END (-1)	 /* type of the header that ends a multi */
 #define MULTI_ERROR (-1) /* type of a result that is an error */
 #define CHILD_BYTES_MIN 4
 #define ACL_BYTES_MIN 12
 
-/* Where decoded texts go: room for all that a reply can hold, since each text had a 4-byte length. */
+/* Where decoded texts go: room for all that a reply can hold, since each text had a 4-byte length.
+ */
 struct pool {
 	char *at;
 };
@@ -18,7 +19,9 @@ const char *
 zk_rc_name(int rc)
 {
 	switch (rc) {
-#define X(name, code, text) case (code): return #name;
+#define X(name, code, text)                                                                        \
+	case (code):                                                                               \
+		return #name;
 		ZK_ERRORS(X)
 #undef X
 	}
@@ -29,7 +32,9 @@ const char *
 zk_rc_text(int rc)
 {
 	switch (rc) {
-#define X(name, code, text) case (code): return text;
+#define X(name, code, text)                                                                        \
+	case (code):                                                                               \
+		return text;
 		ZK_ERRORS(X)
 #undef X
 	}
@@ -208,7 +213,8 @@ text_decode(struct jute_reader *r, struct pool *p)
 	return text;
 }
 
-/* Allocate result->memory: an array of `bytes` at its start, and behind it the pool for what is left. */
+/* Allocate result->memory: an array of `bytes` at its start, and behind it the pool for what is
+ * left. */
 static void *
 result_allocate(struct jute_reader *r, struct zk_result *result, size_t bytes, struct pool *p)
 {
@@ -318,7 +324,8 @@ part_decode(struct jute_reader *r, struct zk_op_result *part, struct pool *p)
 	return !r->bad;
 }
 
-/* How many results a multi's reply has, if it is sound; the texts go to scratch and are forgotten. */
+/* How many results a multi's reply has, if it is sound; the texts go to scratch and are forgotten.
+ */
 static bool
 multi_count(struct jute_reader r, const struct pool *scratch, size_t *count)
 {
@@ -331,7 +338,8 @@ multi_count(struct jute_reader r, const struct pool *scratch, size_t *count)
 	return !r.bad;
 }
 
-/* The code of the part that failed: the parts around it have OK before and RUNTIMEINCONSISTENCY after. */
+/* The code of the part that failed: the parts around it have OK before and RUNTIMEINCONSISTENCY
+ * after. */
 static int
 multi_rc(const struct zk_op_result *ops, size_t count)
 {

@@ -40,8 +40,14 @@ enum zk_opcode {
 /* Flags of a create. */
 enum { ZK_PERSISTENT = 0, ZK_EPHEMERAL = 1, ZK_SEQUENTIAL = 2 };
 
-enum { ZK_PERM_READ = 1, ZK_PERM_WRITE = 2, ZK_PERM_CREATE = 4, ZK_PERM_DELETE = 8, ZK_PERM_ADMIN = 16,
-	ZK_PERM_ALL = 31 };
+enum {
+	ZK_PERM_READ = 1,
+	ZK_PERM_WRITE = 2,
+	ZK_PERM_CREATE = 4,
+	ZK_PERM_DELETE = 8,
+	ZK_PERM_ADMIN = 16,
+	ZK_PERM_ALL = 31
+};
 
 struct zk_acl {
 	int32_t perms;
@@ -72,25 +78,28 @@ struct zk_op {
 };
 
 struct zk_op_result {
-	int rc; /* ZK_RUNTIMEINCONSISTENCY: another part failed */
-	const char *path; /* create: the name that was made */
+	int rc;		     /* ZK_RUNTIMEINCONSISTENCY: another part failed */
+	const char *path;    /* create: the name that was made */
 	struct zk_stat stat; /* create, set */
 };
 
-/* What came of a request. Pointers are borrowed for the callback; what does not apply is 0 or NULL. */
+/* What came of a request. Pointers are borrowed for the callback; what does not apply is 0 or NULL.
+ */
 struct zk_result {
 	int rc;	      /* zk_err.h; of a multi: that of the part that failed */
 	int64_t zxid; /* of the reply: a write's zxid or a later one; 0 without a reply */
-	uint64_t sent_ms; /* clock_boot_ms() when the request was handed to the socket; 0: never sent */
-	struct zk_stat stat;	   /* create, exists, get, set, children, get_acl, set_acl */
-	const uint8_t *data;	   /* get; NULL: null */
-	size_t size;		   /* of data */
-	const char *path;	   /* create: the name that was made; sync */
+	uint64_t
+	    sent_ms; /* clock_boot_ms() when the request was handed to the socket; 0: never sent */
+	struct zk_stat stat;	     /* create, exists, get, set, children, get_acl, set_acl */
+	const uint8_t *data;	     /* get; NULL: null */
+	size_t size;		     /* of data */
+	const char *path;	     /* create: the name that was made; sync */
 	const char *const *children; /* names without the parent's path, in no order */
 	size_t child_count;
 	const struct zk_acl *acls;
 	size_t acl_count;
-	const struct zk_op_result *ops; /* multi: one for each part, whether it was carried out or not */
+	const struct zk_op_result
+	    *ops; /* multi: one for each part, whether it was carried out or not */
 	size_t op_count;
 	bool watching; /* the watch that came with the request is set: it will be called once */
 	void *memory;  /* what the pointers point into; zk_result_fini() releases it */
@@ -102,7 +111,8 @@ struct zk_reply_header {
 	int32_t err;
 };
 
-/* A path as Apache's servers accept it (PathUtils.validatePath); NULL if it is good, else why not. */
+/* A path as Apache's servers accept it (PathUtils.validatePath); NULL if it is good, else why not.
+ */
 const char *zk_path_fault(const char *path);
 
 /* Append header and record of a request. b->failed: longer than b may be, or no memory. */

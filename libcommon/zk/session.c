@@ -91,7 +91,8 @@ requests_free(struct list *head)
 {
 	struct list *it, *next;
 
-	LIST_EACH(it, next, head) {
+	LIST_EACH(it, next, head)
+	{
 		list_remove(it);
 		request_free(CONTAINER_OF(it, struct request, link));
 	}
@@ -117,9 +118,9 @@ zk_session_free(struct zk_session *s)
 	requests_free(&s->sent);
 	requests_free(&s->done);
 	LIST_EACH(it, next, &s->fired)
-		watch_free(CONTAINER_OF(it, struct watch, link));
+	watch_free(CONTAINER_OF(it, struct watch, link));
 	LIST_EACH(it, next, &s->auths)
-		auth_free(CONTAINER_OF(it, struct auth, link));
+	auth_free(CONTAINER_OF(it, struct auth, link));
 	watches_fini(&s->watches);
 	free(s);
 }
@@ -180,7 +181,7 @@ session_complete_all(struct zk_session *s, struct list *head, int rc)
 	struct list *it, *next;
 
 	LIST_EACH(it, next, head)
-		session_complete(s, CONTAINER_OF(it, struct request, link), rc);
+	session_complete(s, CONTAINER_OF(it, struct request, link), rc);
 }
 
 void
@@ -207,7 +208,8 @@ session_is_final(const struct zk_session *s)
 	return s->state == ZK_EXPIRED || s->state == ZK_AUTH_FAILED;
 }
 
-/* The connect request comes first on each link; it names the session to go on with, if there is one. */
+/* The connect request comes first on each link; it names the session to go on with, if there is
+ * one. */
 void
 zk_session_up(struct zk_session *s, uint64_t now_ms)
 {
@@ -318,7 +320,7 @@ session_welcome(struct zk_session *s, uint64_t now_ms, struct jute_reader *r)
 	s->state = ZK_CONNECTED;
 	s->sent_ms = now_ms;
 	LIST_EACH(it, next, &s->auths)
-		session_send_auth(s, CONTAINER_OF(it, struct auth, link));
+	session_send_auth(s, CONTAINER_OF(it, struct auth, link));
 	session_send_watches(s);
 }
 
@@ -337,14 +339,16 @@ session_event(struct zk_session *s, struct jute_reader *r)
 		return;
 	}
 	text = strndup((const char *)path.data, (size_t)path.len);
-	if (text == NULL) { /* the watches are set again, and the event comes again, after a reconnect */
+	if (text ==
+	    NULL) { /* the watches are set again, and the event comes again, after a reconnect */
 		s->drop = "out of memory";
 		return;
 	}
 	list_init(&fired);
 	watches_fire(&s->watches, (enum zk_event)type, text, &fired);
 	free(text);
-	LIST_EACH(it, next, &fired) {
+	LIST_EACH(it, next, &fired)
+	{
 		list_remove(it);
 		list_append(&s->fired, it);
 	}
@@ -422,7 +426,8 @@ zk_session_frame(struct zk_session *s, uint64_t now_ms, const uint8_t *bytes, si
 		break;
 	case XID_AUTH:
 		if (h.err != 0)
-			session_die(s, ZK_AUTH_FAILED, ZK_AUTHFAILED, "it refused the authentication");
+			session_die(
+			    s, ZK_AUTH_FAILED, ZK_AUTHFAILED, "it refused the authentication");
 		break;
 	default:
 		session_reply(s, &h, &r);
@@ -516,7 +521,8 @@ zk_session_sent(struct zk_session *s, uint64_t now_ms)
 static void
 output_done(struct zk_session *s, struct request *q, struct zk_output *out)
 {
-	*out = (struct zk_output){.type = ZK_OUTPUT_DONE, .done = q->done, .arg = q->arg, .result = q->result};
+	*out = (struct zk_output){
+	    .type = ZK_OUTPUT_DONE, .done = q->done, .arg = q->arg, .result = q->result};
 	q->result.memory = NULL;
 	list_remove(&q->link);
 	request_free(q);
@@ -527,7 +533,8 @@ static void
 output_event(struct list *first, struct zk_output *out)
 {
 	list_remove(first);
-	*out = (struct zk_output){.type = ZK_OUTPUT_EVENT, .watch = CONTAINER_OF(first, struct watch, link)};
+	*out = (struct zk_output){
+	    .type = ZK_OUTPUT_EVENT, .watch = CONTAINER_OF(first, struct watch, link)};
 }
 
 bool
@@ -579,7 +586,8 @@ session_next_xid(struct zk_session *s)
 	return s->last_xid;
 }
 
-/* A request of the caller's. Its frame may outgrow what servers take: session_queue() says so then. */
+/* A request of the caller's. Its frame may outgrow what servers take: session_queue() says so then.
+ */
 static struct request *
 session_request_new(struct zk_session *s, enum zk_opcode type, zk_done_fn *done, void *arg)
 {
@@ -621,7 +629,8 @@ op_refusal(const struct zk_op *op)
 {
 	if (zk_path_fault(op->path) != NULL)
 		return ZK_BADARGUMENTS;
-	return op->size <= ZK_FRAME_BYTES_MAX && op->acl_count <= ZK_FRAME_BYTES_MAX ? ZK_OK : ZK_TOOLARGE;
+	return op->size <= ZK_FRAME_BYTES_MAX && op->acl_count <= ZK_FRAME_BYTES_MAX ? ZK_OK
+										     : ZK_TOOLARGE;
 }
 
 int
@@ -633,7 +642,8 @@ zk_session_request(struct zk_session *s, const struct zk_op *op, const struct zk
 
 	if (rc == ZK_OK)
 		rc = op_refusal(op);
-	if (rc == ZK_OK && watch != NULL && s->watches.map.count + s->watch_asked_count >= ZK_WATCHES_MAX)
+	if (rc == ZK_OK && watch != NULL &&
+	    s->watches.map.count + s->watch_asked_count >= ZK_WATCHES_MAX)
 		rc = ZK_OVERLOADED;
 	if (rc != ZK_OK)
 		return rc;
@@ -652,7 +662,8 @@ zk_session_request(struct zk_session *s, const struct zk_op *op, const struct zk
 }
 
 int
-zk_session_multi(struct zk_session *s, const struct zk_op *ops, size_t count, zk_done_fn *done, void *arg)
+zk_session_multi(
+    struct zk_session *s, const struct zk_op *ops, size_t count, zk_done_fn *done, void *arg)
 {
 	int rc = session_refusal(s);
 	struct request *q;

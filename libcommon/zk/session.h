@@ -17,12 +17,12 @@
 #include "libcommon/zk/proto.h"
 #include "libcommon/zk/watches.h"
 
-#define ZK_REQUESTS_MAX 65536		 /* not yet answered: more are refused with ZK_OVERLOADED */
-#define ZK_UNSENT_BYTES_MAX (64u << 20)	 /* waiting for a connection: the same */
-#define ZK_WATCHES_MAX (1u << 20)	 /* set, or asked for: the same */
-#define ZK_AUTHS_MAX 16			 /* the same */
+#define ZK_REQUESTS_MAX 65536		/* not yet answered: more are refused with ZK_OVERLOADED */
+#define ZK_UNSENT_BYTES_MAX (64u << 20) /* waiting for a connection: the same */
+#define ZK_WATCHES_MAX (1u << 20)	/* set, or asked for: the same */
+#define ZK_AUTHS_MAX 16			/* the same */
 #define ZK_SET_WATCHES_BYTES (128u << 10) /* of paths in one request after a change of server */
-#define ZK_PING_MS_MAX 10000		 /* a ping at least so often, however long the time-out */
+#define ZK_PING_MS_MAX 10000		  /* a ping at least so often, however long the time-out */
 
 enum zk_state {
 	ZK_CONNECTING, /* no session yet */
@@ -68,11 +68,12 @@ void zk_session_up(struct zk_session *s, uint64_t now_ms);
 void zk_session_down(struct zk_session *s);
 void zk_session_frame(struct zk_session *s, uint64_t now_ms, const uint8_t *bytes, size_t size);
 void zk_session_tick(struct zk_session *s, uint64_t now_ms);
-uint64_t zk_session_deadline_ms(const struct zk_session *s); /* of the next tick; UINT64_MAX: none */
+uint64_t zk_session_deadline_ms(
+    const struct zk_session *s); /* of the next tick; UINT64_MAX: none */
 
 /*
- * The next frame for the link, NULL if none may be sent now; once the link has taken it, say so with
- * the time that was read before it was handed over.
+ * The next frame for the link, NULL if none may be sent now; once the link has taken it, say so
+ * with the time that was read before it was handed over.
  */
 const uint8_t *zk_session_unsent(const struct zk_session *s, size_t *size);
 void zk_session_sent(struct zk_session *s, uint64_t now_ms);
@@ -84,7 +85,8 @@ void zk_output_fini(struct zk_output *out);
 /* As zk_get() and so on of zk.h have it. */
 int zk_session_request(struct zk_session *s, const struct zk_op *op, const struct zk_watch *watch,
     zk_done_fn *done, void *arg);
-int zk_session_multi(struct zk_session *s, const struct zk_op *ops, size_t count, zk_done_fn *done, void *arg);
+int zk_session_multi(
+    struct zk_session *s, const struct zk_op *ops, size_t count, zk_done_fn *done, void *arg);
 int zk_session_add_auth(struct zk_session *s, const char *scheme, const void *data, size_t size);
 
 /* Close the session after what was requested before; then ZK_OUTPUT_CLOSED comes. */

@@ -21,7 +21,7 @@ watches_fini(struct watches *w)
 	struct list *it, *next;
 
 	HMAP_EACH(it, next, &w->map)
-		watch_free(HMAP_ENTRY(it, struct watch, node));
+	watch_free(HMAP_ENTRY(it, struct watch, node));
 	hmap_fini(&w->map);
 }
 
@@ -71,7 +71,8 @@ watches_add(struct watches *w, struct watch *watch, enum watch_kind kind)
 
 	watch->kind = kind;
 	for (; old != NULL; old = watch_of(hmap_next(&old->node))) {
-		if (old->kind == kind && watch_same_call(old, watch) && strcmp(old->path, watch->path) == 0) {
+		if (old->kind == kind && watch_same_call(old, watch) &&
+		    strcmp(old->path, watch->path) == 0) {
 			watch_free(watch);
 			return true;
 		}
@@ -111,7 +112,8 @@ watch_fired_already(const struct watch *watch, struct list *fired)
 {
 	struct list *it, *next;
 
-	LIST_EACH(it, next, fired) {
+	LIST_EACH(it, next, fired)
+	{
 		if (watch_same_call(CONTAINER_OF(it, struct watch, link), watch))
 			return true;
 	}
@@ -142,7 +144,7 @@ watches_lose(struct watches *w, struct list *fired)
 	struct list *it, *next;
 
 	HMAP_EACH(it, next, &w->map)
-		watch_move(w, HMAP_ENTRY(it, struct watch, node), ZK_EVENT_LOST, fired);
+	watch_move(w, HMAP_ENTRY(it, struct watch, node), ZK_EVENT_LOST, fired);
 }
 
 /* Another watch of the same path and kind stands before it in its chain: the server needs one. */
@@ -161,8 +163,8 @@ watch_told_already(const struct watches *w, const struct watch *watch)
 
 /* Append the paths of one kind in [from, to) as a vector. */
 static void
-kind_encode(const struct watches *w, enum watch_kind kind, const struct list *from, const struct list *to,
-    struct buf *b)
+kind_encode(const struct watches *w, enum watch_kind kind, const struct list *from,
+    const struct list *to, struct buf *b)
 {
 	size_t at = b->len;
 	int32_t count = 0;

@@ -57,7 +57,8 @@ struct watches {
 void watches_init(struct watches *w, const struct hash_key *key);
 void watches_fini(struct watches *w); /* nobody is called */
 
-/* A watch that is not set yet: made with the request, so that setting it cannot fail. NULL: no memory. */
+/* A watch that is not set yet: made with the request, so that setting it cannot fail. NULL: no
+ * memory. */
 struct watch *watch_new(const struct zk_watch *call, const char *path);
 void watch_free(struct watch *watch); /* accepts NULL */
 
@@ -72,9 +73,10 @@ void watches_lose(struct watches *w, struct list *fired);
 
 /*
  * Append to b the record of one SetWatches request: up to `path_bytes_max` of paths (or one
- * path), from *at on, which starts NULL and is NULL again after the last. w does not change meanwhile.
+ * path), from *at on, which starts NULL and is NULL again after the last. w does not change
+ * meanwhile.
  */
-void watches_encode(const struct watches *w, int64_t zxid, size_t path_bytes_max, const struct list **at,
-    struct buf *b);
+void watches_encode(const struct watches *w, int64_t zxid, size_t path_bytes_max,
+    const struct list **at, struct buf *b);
 
 #endif

@@ -26,8 +26,8 @@ struct zk {
 	void *arg;
 	struct zk_session *session;
 	struct zk_hosts hosts;
-	size_t next;  /* the host to try next */
-	size_t tried; /* hosts tried in vain since the last session or pause */
+	size_t next;	 /* the host to try next */
+	size_t tried;	 /* hosts tried in vain since the last session or pause */
 	size_t failures; /* since the last session was up */
 	uint64_t backoff_ms;
 	struct link_limits limits;
@@ -240,9 +240,11 @@ earlier(uint64_t a, uint64_t b)
 static void
 zk_set_timer(struct zk *z)
 {
-	uint64_t at_ms = earlier(zk_session_deadline_ms(z->session), earlier(z->retry_ms, z->give_up_ms));
+	uint64_t at_ms =
+	    earlier(zk_session_deadline_ms(z->session), earlier(z->retry_ms, z->give_up_ms));
 
-	/* The timer has its place in the loop's heap since zk_new(): setting it again cannot fail. */
+	/* The timer has its place in the loop's heap since zk_new(): setting it again cannot fail.
+	 */
 	if (at_ms != UINT64_MAX)
 		(void)timer_set(&z->timer, at_ms);
 }
@@ -285,9 +287,9 @@ zk_session_make(struct zk *z, uint32_t timeout_ms)
 	if (config.connect_timeout_ms < CONNECT_MS_MIN)
 		config.connect_timeout_ms = CONNECT_MS_MIN;
 	z->limits = (struct link_limits){
-		.frame_bytes_max = REPLY_BYTES_MAX,
-		.queue_bytes_max = QUEUE_BYTES_MAX,
-		.handshake_ms = config.connect_timeout_ms,
+	    .frame_bytes_max = REPLY_BYTES_MAX,
+	    .queue_bytes_max = QUEUE_BYTES_MAX,
+	    .handshake_ms = config.connect_timeout_ms,
 	};
 	if (getrandom(&config.hash, sizeof config.hash, 0) != (ssize_t)sizeof config.hash)
 		return NULL;
@@ -295,8 +297,8 @@ zk_session_make(struct zk *z, uint32_t timeout_ms)
 }
 
 struct zk *
-zk_new(struct loop *loop, const char *hosts, struct tls *tls, uint32_t timeout_ms, zk_state_fn *on_state,
-    void *arg, char *error, size_t size)
+zk_new(struct loop *loop, const char *hosts, struct tls *tls, uint32_t timeout_ms,
+    zk_state_fn *on_state, void *arg, char *error, size_t size)
 {
 	struct zk *z = calloc(1, sizeof *z);
 	uint64_t seed;
@@ -340,7 +342,8 @@ zk_close(struct zk *z, void (*closed)(void *arg), void *arg)
 	z->give_up_ms = clock_boot_ms() + CLOSE_MS_MAX;
 	zk_session_close(z->session);
 	zk_flush(z);
-	(void)timer_set(&z->timer, clock_boot_ms()); /* a turn, for a session that is closed already */
+	(void)timer_set(
+	    &z->timer, clock_boot_ms()); /* a turn, for a session that is closed already */
 }
 
 void
@@ -366,11 +369,11 @@ const char *
 zk_state_name(enum zk_state state)
 {
 	static const char *const names[] = {
-		[ZK_CONNECTING] = "connecting",
-		[ZK_CONNECTED] = "connected",
-		[ZK_SUSPENDED] = "suspended",
-		[ZK_EXPIRED] = "expired",
-		[ZK_AUTH_FAILED] = "authentication failed",
+	    [ZK_CONNECTING] = "connecting",
+	    [ZK_CONNECTED] = "connected",
+	    [ZK_SUSPENDED] = "suspended",
+	    [ZK_EXPIRED] = "expired",
+	    [ZK_AUTH_FAILED] = "authentication failed",
 	};
 
 	return names[state];
@@ -419,7 +422,8 @@ zk_outstanding(const struct zk *z)
 }
 
 static int
-zk_request(struct zk *z, const struct zk_op *op, const struct zk_watch *watch, zk_done_fn *done, void *arg)
+zk_request(
+    struct zk *z, const struct zk_op *op, const struct zk_watch *watch, zk_done_fn *done, void *arg)
 {
 	int rc = zk_session_request(z->session, op, watch, done, arg);
 
@@ -431,8 +435,13 @@ int
 zk_create(struct zk *z, const char *path, const void *data, size_t size, const struct zk_acl *acls,
     size_t acl_count, int flags, zk_done_fn *done, void *arg)
 {
-	struct zk_op op = {.type = ZK_OP_CREATE2, .path = path, .data = data, .size = size, .acls = acls,
-		.acl_count = acl_count, .flags = flags};
+	struct zk_op op = {.type = ZK_OP_CREATE2,
+	    .path = path,
+	    .data = data,
+	    .size = size,
+	    .acls = acls,
+	    .acl_count = acl_count,
+	    .flags = flags};
 
 	return zk_request(z, &op, NULL, done, arg);
 }
@@ -462,16 +471,18 @@ zk_get(struct zk *z, const char *path, const struct zk_watch *watch, zk_done_fn 
 }
 
 int
-zk_set(struct zk *z, const char *path, const void *data, size_t size, int32_t version, zk_done_fn *done,
-    void *arg)
+zk_set(struct zk *z, const char *path, const void *data, size_t size, int32_t version,
+    zk_done_fn *done, void *arg)
 {
-	struct zk_op op = {.type = ZK_OP_SET, .path = path, .data = data, .size = size, .version = version};
+	struct zk_op op = {
+	    .type = ZK_OP_SET, .path = path, .data = data, .size = size, .version = version};
 
 	return zk_request(z, &op, NULL, done, arg);
 }
 
 int
-zk_children(struct zk *z, const char *path, const struct zk_watch *watch, zk_done_fn *done, void *arg)
+zk_children(
+    struct zk *z, const char *path, const struct zk_watch *watch, zk_done_fn *done, void *arg)
 {
 	struct zk_op op = {.type = ZK_OP_CHILDREN, .path = path};
 
@@ -487,11 +498,14 @@ zk_get_acl(struct zk *z, const char *path, zk_done_fn *done, void *arg)
 }
 
 int
-zk_set_acl(struct zk *z, const char *path, const struct zk_acl *acls, size_t acl_count, int32_t aversion,
-    zk_done_fn *done, void *arg)
+zk_set_acl(struct zk *z, const char *path, const struct zk_acl *acls, size_t acl_count,
+    int32_t aversion, zk_done_fn *done, void *arg)
 {
-	struct zk_op op = {.type = ZK_OP_SET_ACL, .path = path, .acls = acls, .acl_count = acl_count,
-		.version = aversion};
+	struct zk_op op = {.type = ZK_OP_SET_ACL,
+	    .path = path,
+	    .acls = acls,
+	    .acl_count = acl_count,
+	    .version = aversion};
 
 	return zk_request(z, &op, NULL, done, arg);
 }

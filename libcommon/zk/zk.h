@@ -41,9 +41,9 @@ struct zk *zk_new(struct loop *loop, const char *hosts, struct tls *tls, uint32_
 
 /*
  * End the session: what was made before is still sent, then the closing. The handle is gone after
- * closed() (may be NULL), which comes when the server has answered or after 2 s at the latest; if it
- * did not answer, ephemeral nodes stay until the session times out. No other callback comes after
- * the call but completions and lost watches.
+ * closed() (may be NULL), which comes when the server has answered or after 2 s at the latest; if
+ * it did not answer, ephemeral nodes stay until the session times out. No other callback comes
+ * after the call but completions and lost watches.
  */
 void zk_close(struct zk *z, void (*closed)(void *arg), void *arg);
 
@@ -53,27 +53,30 @@ void zk_free(struct zk *z);
 
 enum zk_state zk_state(const struct zk *z);
 const char *zk_state_name(enum zk_state state);
-int64_t zk_session_id(const struct zk *z);	  /* 0 before the first connection */
+int64_t zk_session_id(const struct zk *z);	    /* 0 before the first connection */
 uint32_t zk_session_timeout_ms(const struct zk *z); /* as negotiated; before that as asked for */
-const char *zk_server(const struct zk *z);	  /* "HOST:PORT" that is or was tried last */
-const char *zk_why(const struct zk *z);		  /* why the last connection failed; "" if none did */
-size_t zk_failures(const struct zk *z);		  /* hosts that failed since the last session was up */
+const char *zk_server(const struct zk *z);	    /* "HOST:PORT" that is or was tried last */
+const char *zk_why(const struct zk *z); /* why the last connection failed; "" if none did */
+size_t zk_failures(const struct zk *z); /* hosts that failed since the last session was up */
 size_t zk_host_count(const struct zk *z);
-size_t zk_outstanding(const struct zk *z);	  /* requests that have not completed */
+size_t zk_outstanding(const struct zk *z); /* requests that have not completed */
 
 /*
  * Requests. Everything is copied. Result: ZK_OK, or why the request was refused: ZK_BADARGUMENTS (a
  * bad path), ZK_TOOLARGE, ZK_OVERLOADED, ZK_NOMEMORY, ZK_SESSIONEXPIRED, ZK_AUTHFAILED, ZK_CLOSING;
  * then done() is not called. done NULL: nobody is told. watch NULL: none.
  */
-int zk_create(struct zk *z, const char *path, const void *data, size_t size, const struct zk_acl *acls,
-    size_t acl_count, int flags, zk_done_fn *done, void *arg);
+int zk_create(struct zk *z, const char *path, const void *data, size_t size,
+    const struct zk_acl *acls, size_t acl_count, int flags, zk_done_fn *done, void *arg);
 int zk_delete(struct zk *z, const char *path, int32_t version, zk_done_fn *done, void *arg);
-int zk_exists(struct zk *z, const char *path, const struct zk_watch *watch, zk_done_fn *done, void *arg);
-int zk_get(struct zk *z, const char *path, const struct zk_watch *watch, zk_done_fn *done, void *arg);
+int zk_exists(
+    struct zk *z, const char *path, const struct zk_watch *watch, zk_done_fn *done, void *arg);
+int zk_get(
+    struct zk *z, const char *path, const struct zk_watch *watch, zk_done_fn *done, void *arg);
 int zk_set(struct zk *z, const char *path, const void *data, size_t size, int32_t version,
     zk_done_fn *done, void *arg);
-int zk_children(struct zk *z, const char *path, const struct zk_watch *watch, zk_done_fn *done, void *arg);
+int zk_children(
+    struct zk *z, const char *path, const struct zk_watch *watch, zk_done_fn *done, void *arg);
 int zk_get_acl(struct zk *z, const char *path, zk_done_fn *done, void *arg);
 int zk_set_acl(struct zk *z, const char *path, const struct zk_acl *acls, size_t acl_count,
     int32_t aversion, zk_done_fn *done, void *arg);

@@ -75,16 +75,19 @@ check_nodes(zhandle_t *zh, const char *root)
 	snprintf(path, sizeof path, "%s/a", root);
 	CHECK(zoo_create(zh, path, "one", 3, &ZOO_OPEN_ACL_UNSAFE, 0, made, sizeof made) == ZOK);
 	CHECK(strcmp(made, path) == 0);
-	CHECK(zoo_create(zh, path, "one", 3, &ZOO_OPEN_ACL_UNSAFE, 0, made, sizeof made) == ZNODEEXISTS);
+	CHECK(zoo_create(zh, path, "one", 3, &ZOO_OPEN_ACL_UNSAFE, 0, made, sizeof made) ==
+	      ZNODEEXISTS);
 	CHECK(zoo_wget(zh, path, watcher, NULL, data, &size, &stat) == ZOK);
-	CHECK(size == 3 && memcmp(data, "one", 3) == 0 && stat.dataLength == 3 && stat.version == 0);
+	CHECK(
+	    size == 3 && memcmp(data, "one", 3) == 0 && stat.dataLength == 3 && stat.version == 0);
 	CHECK(zoo_set2(zh, path, "two", 3, 0, &stat) == ZOK && stat.version == 1);
 	expect(&events, 1);
 	CHECK(last_event == ZOO_CHANGED_EVENT);
 	CHECK(zoo_set(zh, path, "x", 1, 0) == ZBADVERSION);
 	CHECK(zoo_aset(zh, path, "six", 3, 1, completed, NULL) == ZOK);
 	expect(&completions, 1);
-	CHECK(zoo_get_children(zh, root, 0, &names) == ZOK && names.count == 1 && strcmp(names.data[0], "a") == 0);
+	CHECK(zoo_get_children(zh, root, 0, &names) == ZOK && names.count == 1 &&
+	      strcmp(names.data[0], "a") == 0);
 	deallocate_String_vector(&names);
 	CHECK(zoo_delete(zh, root, -1) == ZNOTEMPTY);
 	CHECK(zoo_delete(zh, path, 2) == ZOK);
@@ -107,7 +110,8 @@ check_multi(zhandle_t *zh, const char *root)
 	CHECK(zoo_multi(zh, 3, ops, results) == ZNONODE);
 	CHECK(results[0].err == ZOK && results[1].err == ZOK && results[2].err == ZNONODE);
 	CHECK(zoo_exists(zh, path, 0, &stat) == ZNONODE);
-	CHECK(zoo_multi(zh, 2, ops, results) == ZOK && strcmp(made, path) == 0 && stat.version == 1);
+	CHECK(
+	    zoo_multi(zh, 2, ops, results) == ZOK && strcmp(made, path) == 0 && stat.version == 1);
 	zoo_delete_op_init(&ops[2], path, 1);
 	CHECK(zoo_multi(zh, 1, &ops[2], results) == ZOK);
 }
@@ -126,7 +130,8 @@ main(int argc, char **argv)
 	check_nodes(zh, argv[2]);
 	check_multi(zh, argv[2]);
 	snprintf(path, sizeof path, "%s/e-", argv[2]);
-	CHECK(zoo_create(zh, path, NULL, -1, &ZOO_OPEN_ACL_UNSAFE, ZOO_EPHEMERAL | ZOO_SEQUENCE, made, sizeof made) == ZOK);
+	CHECK(zoo_create(zh, path, NULL, -1, &ZOO_OPEN_ACL_UNSAFE, ZOO_EPHEMERAL | ZOO_SEQUENCE,
+		  made, sizeof made) == ZOK);
 	CHECK(strncmp(made, path, strlen(path)) == 0 && strlen(made) == strlen(path) + 10);
 	CHECK(zookeeper_close(zh) == ZOK);
 	return 0;

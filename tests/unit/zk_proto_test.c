@@ -9,8 +9,8 @@
 START_TEST(paths_that_apache_refuses_have_a_fault)
 {
 	static const char *const good[] = {"/", "/a", "/a/b.c/..d", "/\xc3\xa9", "/...", "/a b"};
-	static const char *const bad[] = {"", "a", "//", "/a/", "/a//b", "/.", "/a/..", "/a/./b", "/a\nb",
-		"/\x7f"};
+	static const char *const bad[] = {
+	    "", "a", "//", "/a/", "/a//b", "/.", "/a/..", "/a/./b", "/a\nb", "/\x7f"};
 
 	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
 		ck_assert_msg(zk_path_fault(good[i]) == NULL, "%s", good[i]);

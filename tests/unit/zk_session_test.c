@@ -24,7 +24,8 @@ tell(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	ck_assert_int_lt(vsnprintf(told + len, sizeof told - len, fmt, ap), (int)(sizeof told - len));
+	ck_assert_int_lt(
+	    vsnprintf(told + len, sizeof told - len, fmt, ap), (int)(sizeof told - len));
 	va_end(ap);
 }
 
@@ -54,7 +55,8 @@ drain(struct zk_session *s)
 				out.done(out.arg, &out.result);
 			break;
 		case ZK_OUTPUT_EVENT:
-			out.watch->call.fire(out.watch->call.arg, out.watch->event, out.watch->path);
+			out.watch->call.fire(
+			    out.watch->call.arg, out.watch->event, out.watch->path);
 			break;
 		case ZK_OUTPUT_STATE:
 			tell("state%d ", out.state);
@@ -112,11 +114,12 @@ receive(struct zk_session *s, uint64_t now_ms, const char *hex)
 	zk_session_frame(s, now_ms, bytes, size);
 }
 
-#define CONNECT_NEW \
-	"00000000 0000000000000000 00001770 0000000000000000 00000010 00000000000000000000000000000000 00"
+#define CONNECT_NEW                                                                                \
+	"00000000 0000000000000000 00001770 0000000000000000 00000010 "                            \
+	"00000000000000000000000000000000 00"
 #define WELCOME "00000000 00001770 010000128fd30000 00000010 efad48d650fa1ff0e53f42c2193b5b4e 00"
-#define STAT \
-	"0000000000000005 0000000000000006 0000000000000007 0000000000000008 00000001 00000002 " \
+#define STAT                                                                                       \
+	"0000000000000005 0000000000000006 0000000000000007 0000000000000008 00000001 00000002 "   \
 	"00000003 0000000000000000 00000004 00000000 0000000000000009"
 
 static struct zk_session *
@@ -269,7 +272,8 @@ START_TEST(an_expired_session_fails_everything_and_is_final)
 	ck_assert_int_eq(get(s, "/b", NULL, "b"), ZK_OK);
 	zk_session_up(s, T0);
 	zk_session_sent(s, T0);
-	receive(s, T0, "00000000 00000000 0000000000000000 00000010 00000000000000000000000000000000 00");
+	receive(s, T0,
+	    "00000000 00000000 0000000000000000 00000010 00000000000000000000000000000000 00");
 	ck_assert_str_eq(drain(s), "b=SESSIONEXPIRED w:-1/a state3 drop ");
 	ck_assert_int_eq(get(s, "/c", NULL, "c"), ZK_SESSIONEXPIRED);
 	zk_session_free(s);
@@ -284,7 +288,8 @@ START_TEST(watches_are_set_again_after_a_reconnect_and_fire_once)
 
 	ck_assert_int_eq(get(s, "/a", &watch, "a"), ZK_OK);
 	ck_assert_int_eq(exists(s, "/b", &watch, "b"), ZK_OK);
-	ck_assert_int_eq(zk_session_request(s, &children, &watch, on_done, (void *)(uintptr_t) "c"), ZK_OK);
+	ck_assert_int_eq(
+	    zk_session_request(s, &children, &watch, on_done, (void *)(uintptr_t) "c"), ZK_OK);
 	for (int i = 0; i < 3; i++)
 		zk_session_sent(s, T0);
 	receive(s, T0, "00000001 0000000000000042 00000000 00000000" STAT);
@@ -351,7 +356,8 @@ START_TEST(one_caller_hears_once_of_a_node_whose_data_and_children_it_watches)
 	ck_assert_int_eq(get(s, "/a", &watch, "1"), ZK_OK);
 	ck_assert_int_eq(get(s, "/a", &watch, "2"), ZK_OK);
 	ck_assert_int_eq(get(s, "/a", &other, "3"), ZK_OK);
-	ck_assert_int_eq(zk_session_request(s, &children, &watch, on_done, (void *)(uintptr_t) "4"), ZK_OK);
+	ck_assert_int_eq(
+	    zk_session_request(s, &children, &watch, on_done, (void *)(uintptr_t) "4"), ZK_OK);
 	for (int i = 0; i < 4; i++)
 		zk_session_sent(s, T0);
 	receive(s, T0, "00000001 0000000000000042 00000000 00000000" STAT);
@@ -378,7 +384,8 @@ START_TEST(authentication_is_shown_to_each_server_before_anything_else)
 		zk_session_up(s, T0);
 		zk_session_sent(s, T0);
 		receive(s, T0, WELCOME);
-		expect_frame(s, T0, "fffffffc 00000064 00000000 00000006 646967657374 00000003 613a62");
+		expect_frame(
+		    s, T0, "fffffffc 00000064 00000000 00000006 646967657374 00000003 613a62");
 		(void)drain(s);
 		if (round == 0)
 			zk_session_down(s);
@@ -425,10 +432,10 @@ END_TEST
 START_TEST(a_multi_tells_which_part_failed)
 {
 	const struct zk_op ops[] = {
-		{.type = ZK_OP_CHECK, .path = "/a", .version = 3},
-		{.type = ZK_OP_CREATE2, .path = "/b", .data = "x", .size = 1},
-		{.type = ZK_OP_SET, .path = "/c", .version = -1},
-		{.type = ZK_OP_DELETE, .path = "/d", .version = -1},
+	    {.type = ZK_OP_CHECK, .path = "/a", .version = 3},
+	    {.type = ZK_OP_CREATE2, .path = "/b", .data = "x", .size = 1},
+	    {.type = ZK_OP_SET, .path = "/c", .version = -1},
+	    {.type = ZK_OP_DELETE, .path = "/d", .version = -1},
 	};
 	struct zk_session *s = connected();
 
@@ -453,10 +460,10 @@ END_TEST
 START_TEST(bytes_that_make_no_sense_cost_the_connection_only)
 {
 	static const char *const bad[] = {
-		"00",						 /* no header */
-		"00000005 0000000000000001 00000000",		 /* another request's reply */
-		"00000001 0000000000000001 00000000 7fffffff",	 /* an impossible length */
-		"ffffffff 0000000000000001 00000000 00000009 00000003 00000001 2f", /* no such event */
+	    "00",					   /* no header */
+	    "00000005 0000000000000001 00000000",	   /* another request's reply */
+	    "00000001 0000000000000001 00000000 7fffffff", /* an impossible length */
+	    "ffffffff 0000000000000001 00000000 00000009 00000003 00000001 2f", /* no such event */
 	};
 
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -489,7 +496,8 @@ START_TEST(what_cannot_be_sent_is_refused_at_once)
 	for (; rc == ZK_OK; count++)
 		rc = zk_session_request(s, &large, NULL, NULL, NULL);
 	ck_assert_int_eq(rc, ZK_OVERLOADED);
-	ck_assert_int_eq(count, ZK_UNSENT_BYTES_MAX / (1 << 19)); /* their heads take the room of one */
+	ck_assert_int_eq(
+	    count, ZK_UNSENT_BYTES_MAX / (1 << 19)); /* their heads take the room of one */
 	zk_session_abandon(s, ZK_CLOSING);
 	(void)drain(s);
 	for (count = 0; (rc = get(s, "/a", NULL, "a")) == ZK_OK;)
