@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "libcommon/codec/http_head.h"
 #include "libcommon/io/link.h"
 #include "libcommon/io/loop.h"
 #include "libcommon/io/tls.h"
@@ -52,7 +53,8 @@ struct http_config {
 /* NULL: the reason is in error[size]. tls NULL: plain; else a context that does not require_peer. */
 struct http_server *http_server_open(struct loop *loop, const char *address, struct tls *tls,
     const struct http_config *config, void *arg, char *error, size_t size);
-void http_server_close(struct http_server *s); /* drops all its connections; links of it go on */
+/* Drops all its connections (gone() is called); links that came of it go on. */
+void http_server_close(struct http_server *s);
 uint16_t http_server_port(const struct http_server *s);
 
 /* Reading a request. Texts live as long as the request. */
@@ -91,7 +93,8 @@ void http_redirect(struct http_request *r, const char *host_port);
 /*
  * A streamed answer. http_stream_send() returns false when the queue is full: the connection is then
  * dropped and gone() is called from the loop. http_stream_queued() lets a producer wait instead;
- * writable() is called when the queue has drained to half.
+ * writable() is called when the queue has drained to half after it was fuller. Both callbacks get
+ * the arg of http_request_on_gone().
  */
 void http_stream_start(struct http_request *r, int status, const char *content_type);
 bool http_stream_send(struct http_request *r, const void *bytes, size_t size);
@@ -103,10 +106,7 @@ void http_stream_end(struct http_request *r);
 struct link *http_upgrade(struct http_request *r, const struct link_limits *limits,
     const struct link_ops *ops, void *arg);
 
-/* "Not Found" and so on. */
-const char *http_status_text(int status);
-
-/* One call by a client. Everything in it is copied. */
+/* One call by a client. Everything in it is copied, but for link_ops. */
 struct http_call_spec {
 	const char *address;   /* "HOST:PORT", or "/path" of a Unix socket */
 	const char *peer_name; /* as link_connect() has it */
@@ -148,8 +148,5 @@ struct http_call;
 struct http_call *http_call(struct loop *loop, struct tls *tls, const struct http_call_spec *spec,
     const struct http_call_ops *ops, void *arg);
 void http_call_cancel(struct http_call *c); /* nothing is called any more */
-
-/* The encoded form of one path segment or query value; false if it does not fit. */
-bool http_encode(char *to, size_t size, const char *text);
 
 #endif

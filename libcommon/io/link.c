@@ -122,6 +122,7 @@ link_stream_limits(const struct link_limits *limits)
 		.queue_bytes_max = limits->queue_bytes_max,
 		.handshake_ms = limits->handshake_ms,
 		.idle_ms = limits->idle_ms,
+		.stall_ms = limits->idle_ms,
 	};
 }
 

@@ -5,6 +5,7 @@ libio_a_SOURCES = \
 	libcommon/io/connector.c libcommon/io/connector.h \
 	libcommon/io/dialer.c \
 	libcommon/io/http.h \
+	libcommon/io/http_call.c libcommon/io/http_reply.c libcommon/io/http_server.c libcommon/io/http_server.h \
 	libcommon/io/link.c libcommon/io/link.h libcommon/io/link_internal.h \
 	libcommon/io/listener.c \
 	libcommon/io/loop.c libcommon/io/loop.h \

@@ -40,7 +40,7 @@ struct stream {
 	struct bufferevent *bev;
 	int fd; /* the bufferevent's, for questions to the kernel; -1 before */
 	enum stream_state state;
-	bool refused;	/* stream_send() said no; writable() is due */
+	bool refused;	/* writable() is due when the queue has drained to half */
 	bool paused;
 	struct stream_limits limits;
 	const struct stream_ops *ops;
@@ -117,21 +117,29 @@ stream_set_deadline(struct stream *s, uint64_t at_ms)
 		stream_fail(s, "no memory");
 }
 
+/* When a silence that began at since_ms is too long; never for a limit of 0. */
+static uint64_t
+silence_end(uint64_t since_ms, uint32_t limit_ms)
+{
+	return limit_ms == 0 ? UINT64_MAX : since_ms + limit_ms;
+}
+
 /* Silence is judged when the timer fires, so that traffic costs no timer. */
 static void
-stream_check_idle(struct stream *s)
+stream_check_silence(struct stream *s)
 {
 	uint64_t now = loop_now_ms(s->loop);
-	uint64_t heard_ms = s->paused ? now : s->input_ms; /* while paused the silence is ours */
-	uint64_t taken_ms = stream_output_bytes(s) > 0 ? s->output_ms : now;
-	uint64_t oldest = heard_ms < taken_ms ? heard_ms : taken_ms;
+	/* While paused the silence is ours, and an empty queue is nobody's fault. */
+	uint64_t idle_end = silence_end(s->paused ? now : s->input_ms, s->limits.idle_ms);
+	uint64_t stall_end =
+	    silence_end(stream_output_bytes(s) == 0 ? now : s->output_ms, s->limits.stall_ms);
 
-	if (oldest + s->limits.idle_ms > now)
-		stream_set_deadline(s, oldest + s->limits.idle_ms);
-	else if (taken_ms + s->limits.idle_ms <= now)
+	if (stall_end <= now)
 		stream_fail(s, "the peer takes nothing of what was sent");
-	else
+	else if (idle_end <= now)
 		stream_fail(s, "nothing received for too long");
+	else
+		stream_set_deadline(s, idle_end < stall_end ? idle_end : stall_end);
 }
 
 static void
@@ -147,7 +155,7 @@ stream_deadline(void *arg)
 		stream_fail(s, "no TLS handshake within the time limit");
 		break;
 	case STREAM_UP:
-		stream_check_idle(s);
+		stream_check_silence(s);
 		break;
 	default:
 		stream_die(s);
@@ -156,13 +164,13 @@ stream_deadline(void *arg)
 }
 
 static void
-stream_start_idle(struct stream *s)
+stream_watch_silence(struct stream *s)
 {
 	s->input_ms = s->output_ms = loop_now_ms(s->loop);
-	if (s->limits.idle_ms == 0)
+	if (s->limits.idle_ms == 0 && s->limits.stall_ms == 0)
 		timer_cancel(&s->deadline);
 	else
-		stream_set_deadline(s, s->input_ms + s->limits.idle_ms);
+		stream_check_silence(s);
 }
 
 static void
@@ -179,7 +187,7 @@ stream_go_up(struct stream *s)
 		tls_peer_read(ssl, s->peer);
 	}
 	s->state = STREAM_UP;
-	stream_start_idle(s);
+	stream_watch_silence(s);
 	if (s->state == STREAM_UP)
 		s->ops->up(s->arg);
 }
@@ -453,7 +461,7 @@ stream_set_limits(struct stream *s, const struct stream_limits *limits)
 	if (s->state != STREAM_UP)
 		return;
 	stream_apply_limits(s);
-	stream_start_idle(s);
+	stream_watch_silence(s);
 }
 
 struct evbuffer *
@@ -470,21 +478,15 @@ stream_input_again(struct stream *s)
 }
 
 bool
-stream_send(struct stream *s, const struct stream_part *parts, size_t count)
+stream_send_whole(struct stream *s, const struct stream_part *parts, size_t count)
 {
-	size_t room = s->limits.queue_bytes_max, size = 0;
 	struct evbuffer *output;
+	size_t size = 0;
 
 	if (s->state != STREAM_UP)
 		return false;
-	room -= stream_output_bytes(s) < room ? stream_output_bytes(s) : room;
-	for (size_t i = 0; i < count; i++) {
-		if (parts[i].size > room - size) {
-			s->refused = true;
-			return false;
-		}
+	for (size_t i = 0; i < count; i++)
 		size += parts[i].size;
-	}
 	/* Room first, so that the parts come whole or not at all. */
 	output = bufferevent_get_output(s->bev);
 	if (evbuffer_expand(output, size) < 0)
@@ -492,6 +494,30 @@ stream_send(struct stream *s, const struct stream_part *parts, size_t count)
 	for (size_t i = 0; i < count; i++)
 		(void)evbuffer_add(output, parts[i].bytes, parts[i].size);
 	return true;
+}
+
+bool
+stream_send(struct stream *s, const struct stream_part *parts, size_t count)
+{
+	size_t queued = stream_output_bytes(s);
+	size_t room = queued < s->limits.queue_bytes_max ? s->limits.queue_bytes_max - queued : 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (parts[i].size > room) {
+			s->refused = true;
+			return false;
+		}
+		room -= parts[i].size;
+	}
+	return stream_send_whole(s, parts, count);
+}
+
+bool
+stream_want_writable(struct stream *s)
+{
+	if (stream_output_bytes(s) > s->limits.queue_bytes_max / 2)
+		s->refused = true;
+	return s->refused;
 }
 
 size_t

@@ -23,14 +23,15 @@ struct stream_limits {
 	size_t input_bytes_max; /* reading stops while so much is not consumed */
 	size_t queue_bytes_max;
 	uint32_t handshake_ms;
-	uint32_t idle_ms; /* nothing received, or nothing taken of what is queued; 0: never */
+	uint32_t idle_ms;  /* nothing received for so long: down; 0: never */
+	uint32_t stall_ms; /* nothing taken of what is queued for so long: down; 0: never */
 };
 
 /* All run in the loop. After down() the stream is gone. */
 struct stream_ops {
 	void (*up)(void *arg);
 	void (*input)(void *arg);    /* there is more in stream_input() */
-	void (*writable)(void *arg); /* may be NULL: the queue has drained to half after a refusal */
+	void (*writable)(void *arg); /* may be NULL: the queue has drained to half, after a refusal */
 	void (*down)(void *arg, const char *why);
 };
 
@@ -57,6 +58,12 @@ struct stream_part {
 	size_t size;
 };
 bool stream_send(struct stream *s, const struct stream_part *parts, size_t count);
+
+/* The same past the bound, for one reply that is in memory anyway. */
+bool stream_send_whole(struct stream *s, const struct stream_part *parts, size_t count);
+
+/* True if more than half of the queue's bound is queued: then writable() will be called. */
+bool stream_want_writable(struct stream *s);
 size_t stream_queued_bytes(const struct stream *s);
 
 void stream_pause(struct stream *s, bool paused);

@@ -101,7 +101,6 @@ net_teardown(void)
 struct wait {
 	const int *counter;
 	int least;
-	bool (*holds)(void);
 };
 
 static void
@@ -109,25 +108,16 @@ check_wait(void *arg)
 {
 	const struct wait *w = arg;
 
-	if (w->holds != NULL ? w->holds() : *w->counter >= w->least)
+	if (*w->counter >= w->least)
 		loop_stop(net_loop, 0);
 }
 
 void
 net_wait(const int *counter, int least)
 {
-	struct wait w = {counter, least, NULL};
+	struct wait w = {counter, least};
 
 	if (*counter < least)
-		loop_run(net_loop, check_wait, &w);
-}
-
-void
-net_wait_until(bool (*holds)(void))
-{
-	struct wait w = {NULL, 0, holds};
-
-	if (!holds())
 		loop_run(net_loop, check_wait, &w);
 }
 

@@ -35,9 +35,6 @@ void net_teardown(void);
 /* Turn the loop until *counter is at least `least`; the test fails at the deadline. */
 void net_wait(const int *counter, int least);
 
-/* Turn the loop until holds() does. */
-void net_wait_until(bool (*holds)(void));
-
 /* Listen on a free port of loopback (net_address), whose links go to net_server. */
 void net_listen(struct tls *tls, const struct link_limits *limits);
 void net_connect(struct tls *tls, const struct link_limits *limits);
