@@ -12,6 +12,7 @@
 
 #include "cli/dev.h"
 #include "libcommon/base/str.h"
+#include "libcommon/sys/cgroup.h"
 #include "libcommon/sys/fsutil.h"
 #include "libcommon/sys/proc.h"
 
@@ -140,6 +141,29 @@ last_mount(const char *state, char to[PATH_MAX])
 	return found;
 }
 
+/* What an agent that was killed left of its attempts' control groups. */
+static bool
+remove_cgroups(const struct dev *dev)
+{
+	char state[PATH_MAX], group[CGROUP_BASE_NAME_BYTES];
+	struct cgroup_host host;
+	bool clean = true;
+
+	cgroup_host_probe(&host, "/proc/self/mounts");
+	for (size_t i = 0; i < dev->daemon_count && host.can_track; i++) {
+		if (dev->daemons[i].kind != DEV_AGENT)
+			continue;
+		dev_layout_path(dev, state, "%s", dev->daemons[i].name);
+		cgroup_base_name(state, group);
+		cgroup_kill(&host, group);
+		if (!cgroup_remove(&host, group) && errno != ENOENT) {
+			fprintf(stderr, "corral: cannot remove the control group %s: %s\n", group, strerror(errno));
+			clean = false;
+		}
+	}
+	return clean;
+}
+
 bool
 dev_sweep(struct dev *dev)
 {
@@ -148,6 +172,7 @@ dev_sweep(struct dev *dev)
 
 	if (!clean)
 		fprintf(stderr, "corral: some processes of the cluster could not be ended\n");
+	clean = remove_cgroups(dev) && clean;
 	while (last_mount(dev->state, mount_point)) {
 		if (umount2(mount_point, MNT_DETACH) != 0) {
 			fprintf(stderr, "corral: cannot unmount %s: %s\n", mount_point,

@@ -1,1 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+wordcountdir = $(docdir)/examples/wordcount
+dist_wordcount_SCRIPTS = examples/wordcount/run examples/wordcount/shard examples/wordcount/merge \
+	examples/wordcount/demo
+dist_wordcount_DATA = examples/wordcount/README.md examples/wordcount/shards.job examples/wordcount/merge.job

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "libcommon/base/hash.h"
 #include "libcommon/base/str.h"
 
 #define VALUE_BYTES_MAX 4096
@@ -539,4 +540,13 @@ cgroup_each_child(const struct cgroup_host *h, const char *group, void (*visit)(
 	}
 	closedir(dir);
 	return true;
+}
+
+void
+cgroup_base_name(const char *state_dir, char to[CGROUP_BASE_NAME_BYTES])
+{
+	static const struct hash_key fixed = {0, 0}; /* the same name in each run */
+
+	snprintf(to, CGROUP_BASE_NAME_BYTES, "corral-%08x",
+	    (unsigned)hash_bytes(&fixed, state_dir, strlen(state_dir)));
 }

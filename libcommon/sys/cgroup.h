@@ -23,6 +23,8 @@
 /* At most: tracking, cpu, memory, pids, cpuacct. */
 #define CGROUP_HIERARCHIES_MAX 5
 
+#define CGROUP_BASE_NAME_BYTES 32
+
 struct cgroup_host {
 	char unified[PATH_MAX]; /* mount point of cgroup2; "" if there is none */
 	char cpu[PATH_MAX], cpuacct[PATH_MAX], memory[PATH_MAX], pids[PATH_MAX], freezer[PATH_MAX]; /* v1 */
@@ -86,5 +88,8 @@ bool cgroup_remove(const struct cgroup_host *h, const char *group);
 /* Call visit for each group right below `group`, by its last name. False with errno. */
 bool cgroup_each_child(const struct cgroup_host *h, const char *group,
     void (*visit)(void *arg, const char *name), void *arg);
+
+/* The group above all attempts of the agent with this state directory: "corral-1f3a09bc". */
+void cgroup_base_name(const char *state_dir, char to[CGROUP_BASE_NAME_BYTES]);
 
 #endif

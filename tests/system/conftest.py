@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A cluster of real processes for system tests: `corral dev` in a directory of its own, and a look at what it leaves."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("CORRAL_BUILD", TOP / "build"))
+SLOW = 4 if "asan" in BUILD.name else 1
+DEADLINE_S = 30 * SLOW
+
+
+def until(condition, what, seconds=DEADLINE_S):
+    """Wait until condition() is true and return its value; `what` names it when the time is over."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what() if callable(what) else what}"
+        time.sleep(0.02)
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def processes_naming(text):
+    """The pids of all processes that have `text` in their command line, program or working directory."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if text in words or text in os.readlink(path / "cwd"):
+                found.append((int(path.name), words))
+        except OSError:
+            pass
+    return [(pid, words) for pid, words in found if alive(pid) and pid != os.getpid()]
+
+
+def cgroups():
+    """Every control group of ours, in any hierarchy."""
+    return {str(p) for p in Path("/sys/fs/cgroup").glob("**/corral*") if p.is_dir()}
+
+
+class Cluster:
+    """`corral dev` with these options, until stop()."""
+
+    def __init__(self, *options):
+        self.home = Path(tempfile.mkdtemp(prefix="cst."))
+        self.home.chmod(0o755)
+        self.cgroups_before = cgroups()
+        self.env = {k: v for k, v in os.environ.items() if not k.startswith(("CORRAL_", "XDG_"))}
+        self.env |= {"TMPDIR": str(self.home), "HOME": str(self.home), "PATH": f"{BUILD}:{os.environ['PATH']}"}
+        self.lines = []
+        self.dev = subprocess.Popen([BUILD / "corral", "dev", *options], env=self.env, text=True,
+                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+        self.reader = threading.Thread(target=lambda: self.lines.extend(iter(self.dev.stdout.readline, "")))
+        self.reader.start()
+        try:
+            until(lambda: self.said("Ready in") or self.dev.poll() is not None, lambda: "ready:\n" + self.screen())
+            assert self.dev.poll() is None, self.screen()
+        except AssertionError:
+            self.kill()
+            raise
+        self.state = next(self.home.glob("corral-dev.*"))
+        self.env["CORRAL_CONFIG_DIR"] = str(self.state)
+
+    def screen(self):
+        return "".join(self.lines)
+
+    def said(self, text):
+        return any(text in line for line in self.lines)
+
+    def corral(self, *words, status=0, input=None, timeout=DEADLINE_S, env=None, program="corral"):
+        """Run a command line to its end; any other status than `status` fails (None: all are fine)."""
+        run = subprocess.run([BUILD / program, *words], env={**self.env, **(env or {})}, capture_output=True,
+                             text=not isinstance(input, bytes), input=input, timeout=timeout,
+                             stdin=subprocess.DEVNULL if input is None else None)
+        assert status is None or run.returncode == status, (words, run.returncode, run.stdout[-2000:], run.stderr[-2000:])
+        return run
+
+    def json(self, *words):
+        return json.loads(self.corral(*words, "--json").stdout)
+
+    def start(self, *words, **more):
+        """Start a command line and leave it running."""
+        return subprocess.Popen([BUILD / "corral", *words], env=self.env, text=True, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, **more)
+
+    def daemons(self, kind=None):
+        """{name: (pid, address)} of the cluster's daemons."""
+        rows = [line.split() for line in (self.state / "daemons").read_text().splitlines()]
+        return {name: (int(pid), address) for name, k, pid, address in rows if kind in (None, k)}
+
+    def leader(self):
+        """The name of the leading master; waits for one."""
+        def ask():
+            run = self.corral("status", "--json", status=None)
+            return json.loads(run.stdout).get("leader") if run.returncode == 0 else None
+        address = until(ask, "a leader")
+        return next(name for name, (_, a) in self.daemons("master").items() if a == address)
+
+    def kill_daemon(self, name):
+        """kill -9, and wait until it is back."""
+        pid = self.daemons()[name][0]
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: self.daemons()[name][0] not in (0, pid), lambda: f"{name} is back\n{self.screen()}")
+
+    def nodes_ready(self, count):
+        def ask():
+            run = self.corral("nodes", "--json", status=None)
+            nodes = json.loads(run.stdout)["nodes"] if run.returncode == 0 else []
+            return sum(n["state"] == "ready" for n in nodes) == count
+        until(ask, lambda: f"{count} nodes are ready\n{self.screen()}")
+
+    def submit(self, name, text, status=0):
+        path = self.home / f"{name}.job"
+        path.write_text(text)
+        return self.corral("submit", str(path), status=status)
+
+    def job(self, name):
+        run = self.corral("jobs", "--json", status=None)
+        jobs = json.loads(run.stdout).get("jobs", []) if run.returncode == 0 else []
+        return next((j for j in jobs if j["name"] == name), None)
+
+    def wait_job(self, name, state, seconds=2 * DEADLINE_S):
+        until(lambda: (self.job(name) or {}).get("state") == state,
+              lambda: f"{name} is {state}: {self.job(name)}\n{self.corral('ps', name, status=None).stdout}", seconds)
+
+    def logs(self):
+        return "\n".join(f"== {p.name}\n{p.read_text(errors='replace')[-3000:]}" for p in self.state.glob("*.log"))
+
+    def kill(self):
+        if self.dev.poll() is None:
+            self.dev.kill()
+        self.dev.wait(timeout=10)
+        self.reader.join(timeout=10)
+        for pid, _ in processes_naming(str(self.home)):
+            os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def stop(self):
+        """Ctrl-C; then nothing may be left: processes, mounts, control groups, files."""
+        try:
+            if self.dev.poll() is None:
+                self.dev.send_signal(signal.SIGINT)
+            status = self.dev.wait(timeout=DEADLINE_S)
+            self.reader.join(timeout=10)
+            assert status == 0, self.screen()
+            left = processes_naming(str(self.state))
+            assert left == []
+            assert str(self.home) not in Path("/proc/self/mounts").read_text()
+            assert list(self.home.glob("corral-dev*")) == []
+            assert cgroups() - self.cgroups_before == set()
+        finally:
+            self.kill()
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """One node, one master; shared by the tests of a file."""
+    c = Cluster()
+    yield c
+    c.stop()
+
+
+@pytest.fixture(scope="module")
+def wide_cluster():
+    """Three nodes, two masters; shared by the tests of a file."""
+    c = Cluster("--agents", "3", "--masters", "2")
+    yield c
+    c.stop()
+
+
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="run the long forms of tests")
