@@ -59,9 +59,10 @@ api_open(struct loop *loop, const struct corral_conf *conf, char *error, size_t 
 	buf_init(&a->body, REPLY_BYTES_MAX);
 	if (files.ca == NULL || access(files.ca, R_OK) != 0)
 		snprintf(error, size,
-		    "cannot read the cluster's CA %s\n"
-		    "        --ca FILE, CORRAL_TLS_CA or [tls] ca= in corral.conf name it; 'corral "
-		    "tls' makes one",
+		    "no cluster to talk to: its CA %s cannot be read\n"
+		    "        'corral dev' starts one on this machine; corral.conf(5), --ca or "
+		    "CORRAL_TLS_CA "
+		    "name that of another",
 		    files.ca != NULL ? files.ca : "");
 	else
 		a->tls = tls_new(&files, false, error, size);

@@ -4,8 +4,7 @@
 noinst_LIBRARIES += libcli.a
 libcli_a_SOURCES = cli/client_conf.c cli/client_conf.h cli/options.c cli/options.h cli/table.c cli/table.h
 
-EXTRA_PROGRAMS += corral
-bin_PROGRAMS += zk
+bin_PROGRAMS += corral zk
 corral_SOURCES = cli/api.c cli/api.h cli/corral.c cli/corral.h cli/dev.c cli/dev.h cli/dev_daemon.c \
 	cli/dev_layout.c cli/dev_publish.c cli/dev_sweep.c cli/stream.c cli/stream.h cli/verb_job.c \
 	cli/verb_lists.c cli/verb_stream.c cli/verb_tls.c cli/watch.c cli/watch.h
