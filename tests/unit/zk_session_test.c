@@ -17,7 +17,7 @@ static struct zk_result last;
 
 static const struct zk_session_config config = {.timeout_ms = 6000, .connect_timeout_ms = 2000};
 
-static void
+static void __attribute__((format(printf, 1, 2)))
 tell(const char *fmt, ...)
 {
 	size_t len = strlen(told);
