@@ -1,2 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-dist_man_MANS += man/zk.1
+# Manual pages: mdoc, one a program and one a file format. tests/man.sh lints each and looks for it here.
+
+dist_man_MANS += \
+	man/corral-job.5 \
+	man/corral.conf.5 \
+	man/zk.1
+
+if HAVE_MANDOC
+TESTS += tests/man.sh
+endif
+EXTRA_DIST += tests/man.sh

@@ -27,5 +27,9 @@ include tests/compat/local.mk
 # The rules of HACKING.md that a machine can check.
 dist_check_SCRIPTS = tests/tidy
 TESTS += tests/tidy
+
+# What is shipped under etc/.
+TESTS += tests/etc.sh
+EXTRA_DIST += tests/etc.sh
 AM_TESTS_ENVIRONMENT = CC='$(CC)'; export CC;
 EXTRA_DIST += tests/core-symbols.txt tests/SKIPS tests/tally .ci/run

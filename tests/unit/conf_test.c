@@ -168,6 +168,46 @@ START_TEST(an_option_sets_a_key_and_its_fault_names_the_option)
 }
 END_TEST
 
+/* A line of the sample that shows a key: "#key=value", without a blank behind the sign. */
+static bool
+shows_key(const char *line)
+{
+	return line[0] == '#' && line[1] >= 'a' && line[1] <= 'z' && strchr(line, '=') != NULL;
+}
+
+START_TEST(the_sample_file_loads_and_shows_every_key_with_its_default)
+{
+	struct buf text, uncommented, printed, defaults;
+	size_t shown = 0;
+	char *line, *rest;
+	const char *paths;
+
+	buf_init(&text, 1 << 16);
+	buf_init(&uncommented, 1 << 16);
+	buf_init(&printed, 1 << 16);
+	buf_init(&defaults, 1 << 16);
+	ck_assert(fsutil_read(SAMPLE_CONF, 1 << 16, &text));
+	ck_assert_msg(load(buf_text(&text)), "%s", faults_text(&faults));
+	conf_print(&corral_conf_table, &conf, false, &defaults);
+	for (line = (char *)text.data; line != NULL && *line != '\0'; line = rest) {
+		if ((rest = strchr(line, '\n')) != NULL)
+			*rest++ = '\0';
+		shown += shows_key(line);
+		buf_printf(&uncommented, "%s\n", line + shows_key(line));
+	}
+	ck_assert_uint_eq(shown, corral_conf_table.count);
+	ck_assert_msg(load(buf_text(&uncommented)), "%s", faults_text(&faults));
+	conf_print(&corral_conf_table, &conf, false, &printed);
+	/* Paths depend on the prefix: compared up to the first of them. */
+	paths = strstr(buf_text(&defaults), "ca=");
+	ck_assert_mem_eq(printed.data, defaults.data, (size_t)(paths - (char *)defaults.data));
+	buf_fini(&text);
+	buf_fini(&uncommented);
+	buf_fini(&printed);
+	buf_fini(&defaults);
+}
+END_TEST
+
 static void
 release(void)
 {
@@ -190,6 +230,7 @@ unit_suite(void)
 	tcase_add_test(t, a_missing_file_is_a_fault_only_where_it_was_named);
 	tcase_add_test(t, what_is_printed_loads_again_to_the_same);
 	tcase_add_test(t, an_option_sets_a_key_and_its_fault_names_the_option);
+	tcase_add_test(t, the_sample_file_loads_and_shows_every_key_with_its_default);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -8,6 +8,7 @@ tests_unit_ini_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_ini_test_LDADD = $(UNIT_LIBS) libsys.a libbase.a $(INIH_LIBS)
 
 tests_unit_conf_test_SOURCES = tests/unit/conf_test.c
+tests_unit_conf_test_CPPFLAGS = $(AM_CPPFLAGS) -DSAMPLE_CONF='"$(abs_top_srcdir)/etc/corral.conf"'
 tests_unit_conf_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_conf_test_LDADD = $(UNIT_LIBS) libsys.a libbase.a $(INIH_LIBS)
 job_units = tests/unit/jobfile_test
