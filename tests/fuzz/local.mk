@@ -1,1 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
+# Fuzz targets: NAME_fuzz.c defines LLVMFuzzerTestOneInput(), its corpus lies in tests/data/fuzz/NAME.
+# `make check` replays the corpus; under `CC=clang configure --enable-fuzzing --enable-sanitize` the
+# targets are libFuzzer's, and `make fuzz FUZZ_SECONDS=60` runs each.
+# To add one: three lines as below.
+
+fuzz_programs =
+
+fuzz_programs += tests/fuzz/http_head_fuzz
+tests_fuzz_http_head_fuzz_SOURCES = tests/fuzz/http_head_fuzz.c tests/fuzz/fuzz.h
+tests_fuzz_http_head_fuzz_LDADD = $(FUZZ_LIBS) libcodec.a libbase.a
+
+fuzz_programs += tests/fuzz/link_fuzz
+tests_fuzz_link_fuzz_SOURCES = tests/fuzz/link_fuzz.c tests/fuzz/fuzz.h
+tests_fuzz_link_fuzz_LDADD = $(FUZZ_LIBS) libio.a libsys.a libcodec.a libbase.a $(EVENT_LIBS) $(OPENSSL_LIBS)
+
+check_PROGRAMS += $(fuzz_programs)
+EXTRA_DIST += tests/data/fuzz
+
+if FUZZING
+FUZZ_LIBS = @FUZZ_LDFLAGS@
+else
+FUZZ_LIBS = libreplay.a
+check_LIBRARIES += libreplay.a
+libreplay_a_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz.h
+TESTS += $(fuzz_programs)
+endif
+
+FUZZ_SECONDS = 60
+fuzz: $(fuzz_programs)
+	@test -n '$(FUZZ_LDFLAGS)' || { echo "configure with CC=clang --enable-fuzzing first" >&2; exit 1; }
+	@for target in $(fuzz_programs); do \
+	  name=`basename $$target _fuzz`; $(MKDIR_P) fuzz-corpus/$$name; \
+	  echo "fuzzing $$name for $(FUZZ_SECONDS) s"; \
+	  ./$$target -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
+	    fuzz-corpus/$$name $(srcdir)/tests/data/fuzz/$$name || exit 1; \
+	done
+.PHONY: fuzz

@@ -81,15 +81,16 @@ END_TEST
 
 START_TEST(more_fields_than_allowed_are_refused)
 {
-	char many[4096] = "GET / HTTP/1.1\r\nHost: a\r\n";
+	char many[4096];
 
-	for (int i = 1; i < HTTP_FIELDS_MAX; i++)
-		strcat(many, "A: b\r\n");
-	strcat(many, "\r\n");
-	ck_assert(request(many));
-	many[strlen(many) - 2] = '\0';
-	strcat(many, "A: b\r\n\r\n");
-	ck_assert(!request(many));
+	for (int extra = 0; extra < 2; extra++) {
+		size_t len = (size_t)snprintf(many, sizeof many, "GET / HTTP/1.1\r\nHost: a\r\n");
+
+		for (int i = 1; i < HTTP_FIELDS_MAX + extra; i++)
+			len += (size_t)snprintf(many + len, sizeof many - len, "A: b\r\n");
+		snprintf(many + len, sizeof many - len, "\r\n");
+		ck_assert_int_eq(request(many), extra == 0);
+	}
 }
 END_TEST
 
