@@ -46,3 +46,8 @@ libzkserver_a_SOURCES += \
 	zkserver/log_worker.c zkserver/log_worker.h \
 	zkserver/log_writer.c zkserver/log_writer.h \
 	zkserver/snapshot_writer.c zkserver/snapshot_writer.h
+
+bin_PROGRAMS += zkserver/zkserver
+zkserver_zkserver_SOURCES = zkserver/main.c
+zkserver_zkserver_LDADD = libzkserver.a libzkcore.a libio.a libsys.a libcodec.a libbase.a \
+	$(EVENT_LIBS) $(OPENSSL_LIBS) $(INIH_LIBS) $(ZLIB_LIBS) -lpthread
