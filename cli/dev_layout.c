@@ -213,18 +213,34 @@ dev_layout_plan(struct dev *dev, const struct dev_options *options)
 	return plan_agents(dev, options);
 }
 
+/* Print a path, and say whether a program lies there (and not the build tree's folder of that
+ * name). */
+static bool __attribute__((format(printf, 2, 3)))
+is_program(char to[PATH_MAX], const char *fmt, ...)
+{
+	struct stat st;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(to, PATH_MAX, fmt, ap);
+	va_end(ap);
+	return n > 0 && n < PATH_MAX && stat(to, &st) == 0 && S_ISREG(st.st_mode) &&
+	       access(to, X_OK) == 0;
+}
+
 bool
 dev_layout_program(const struct dev *dev, enum dev_kind kind, char to[PATH_MAX])
 {
-	int n = snprintf(to, PATH_MAX, "%s/%s", dev->programs, program_names[kind]);
+	const char *name = program_names[kind];
 
-	if (n > 0 && n < PATH_MAX && access(to, X_OK) == 0)
+	/* In the build tree, zkserver lies in the folder of its name. */
+	if (is_program(to, "%s/%s", dev->programs, name) ||
+	    is_program(to, "%s/%s/%s", dev->programs, name, name) ||
+	    is_program(to, "%s/%s", CORRAL_BINDIR, name))
 		return true;
-	snprintf(to, PATH_MAX, "%s/%s", CORRAL_BINDIR, program_names[kind]);
-	if (access(to, X_OK) == 0)
-		return true;
-	fprintf(stderr, "corral: %s is neither in %s nor in %s\n", program_names[kind],
-	    dev->programs, CORRAL_BINDIR);
+	fprintf(
+	    stderr, "corral: %s is neither in %s nor in %s\n", name, dev->programs, CORRAL_BINDIR);
 	return false;
 }
 
@@ -304,7 +320,7 @@ static void
 print_agent(const struct dev_daemon *d, struct buf *to)
 {
 	const struct dev *dev = d->dev;
-	char text[AMOUNT_TEXT_MAX];
+	char text[AMOUNT_TEXT_MAX], path[PATH_MAX];
 
 	buf_printf(to, "\n[agent]\nname=%s\nmasters=", d->name);
 	print_addresses(dev, DEV_MASTER, true, to);
@@ -312,6 +328,8 @@ print_agent(const struct dev_daemon *d, struct buf *to)
 	    to, "\napi_listen=127.0.0.1:%u\nexecutor_listen=127.0.0.1:%u\n", d->port, d->port2);
 	buf_printf(to, "state_dir=%s/%s\nhelper=%s/%s.helper\nclient_socket=%s/%s.client\n",
 	    dev->state, d->name, dev->state, d->name, dev->state, d->name);
+	if (is_program(path, "%s/corral-executor", dev->programs))
+		buf_printf(to, "executor=%s\n", path);
 	if (d->cpu_milli != 0)
 		buf_printf(to, "cpus=%s\n", amount_print_cpu(text, d->cpu_milli));
 	if (d->memory_bytes != 0)
