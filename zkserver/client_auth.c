@@ -12,22 +12,27 @@
 #define SHA1_BYTES 20
 #define SHA1_BASE64_BYTES 29 /* with its NUL */
 
-/* "user:" and base64(SHA1(user:password)) into id[size]; false: no user, too long, or no SHA-1 here. */
+/*
+ * "user:" and base64(SHA1(user:password)) into id[size]; without a colon all of it is the user, as
+ * Apache has it. False: too long, or no SHA-1 here.
+ */
 static bool
 digest_id(struct jute_bytes auth, char *id, size_t size)
 {
 	uint8_t hash[EVP_MAX_MD_SIZE], text[SHA1_BASE64_BYTES];
-	const uint8_t *colon;
+	const uint8_t *user_end;
 	unsigned len;
 	int n;
 
-	if (auth.len <= 0 || auth.len > AUTH_BYTES_MAX || memchr(auth.data, '\0', (size_t)auth.len) != NULL ||
-	    (colon = memchr(auth.data, ':', (size_t)auth.len)) == NULL)
+	if (auth.len < 0 || auth.len > AUTH_BYTES_MAX || memchr(auth.data, '\0', (size_t)auth.len) != NULL)
 		return false;
+	user_end = memchr(auth.data, ':', (size_t)auth.len);
+	if (user_end == NULL)
+		user_end = auth.data + auth.len;
 	if (EVP_Digest(auth.data, (size_t)auth.len, hash, &len, EVP_sha1(), NULL) != 1 || len != SHA1_BYTES)
 		return false;
 	EVP_EncodeBlock(text, hash, SHA1_BYTES);
-	n = snprintf(id, size, "%.*s:%s", (int)(colon - auth.data), (const char *)auth.data, (const char *)text);
+	n = snprintf(id, size, "%.*s:%s", (int)(user_end - auth.data), (const char *)auth.data, (const char *)text);
 	return n > 0 && (size_t)n < size;
 }
 

@@ -406,11 +406,7 @@ multi_next(struct jute_reader *r, struct op *op)
 		return -1;
 	if (done)
 		return 0;
-	if (type == ZK_OP_SET_ACL || !op_read(r, type, op))
-		return -1;
-	if ((type == ZK_OP_CREATE || type == ZK_OP_CREATE2) && check_mode(op->flags) == ZK_BAD_ARGUMENTS)
-		return -1;
-	return 1;
+	return type != ZK_OP_SET_ACL && op_read(r, type, op) ? 1 : -1;
 }
 
 /* The operations of a multi, or -1. */

@@ -601,15 +601,15 @@ fail:
 }
 
 static bool
-load_builtin(struct tree *t, const char *path, uint32_t acl)
+load_builtin(struct tree *t, const char *path, uint32_t acl, int32_t aversion)
 {
-	static const struct tree_stat zero;
+	const struct tree_stat stat = {.aversion = aversion};
 	struct jute_bytes p = {(const uint8_t *)path, (int32_t)strlen(path)};
 
-	return tree_load(t, p, (struct jute_bytes){(const uint8_t *)"", 0}, acl, &zero) == TREE_OK;
+	return tree_load(t, p, (struct jute_bytes){(const uint8_t *)"", 0}, acl, &stat) == TREE_OK;
 }
 
-/* world:anyone may read: the ACL of /zookeeper/config. */
+/* world:anyone may read: the ACL of /zookeeper/config, whose aversion is -1 at Apache's servers. */
 static bool
 load_config(struct tree *t)
 {
@@ -619,7 +619,7 @@ load_config(struct tree *t)
 
 	if (acl == ACL_KEY_NONE)
 		return false;
-	ok = load_builtin(t, "/zookeeper/config", acl);
+	ok = load_builtin(t, "/zookeeper/config", acl, -1);
 	acl_unref(&t->acls, acl);
 	return ok;
 }
@@ -632,7 +632,7 @@ tree_add_config(struct tree *t)
 	if (tree_find(t, (struct jute_bytes){(const uint8_t *)path, sizeof path - 1}) != NULL)
 		return true;
 	if (tree_find(t, (struct jute_bytes){(const uint8_t *)above, sizeof above - 1}) == NULL &&
-	    !load_builtin(t, above, ACL_KEY_OPEN))
+	    !load_builtin(t, above, ACL_KEY_OPEN, 0))
 		return false;
 	return load_config(t);
 }
@@ -642,7 +642,7 @@ tree_init(struct tree *t, const struct hash_key *key)
 {
 	if (!tree_init_bare(t, key))
 		return false;
-	if (load_builtin(t, "/zookeeper", ACL_KEY_OPEN) && load_builtin(t, "/zookeeper/quota", ACL_KEY_OPEN) &&
+	if (load_builtin(t, "/zookeeper", ACL_KEY_OPEN, 0) && load_builtin(t, "/zookeeper/quota", ACL_KEY_OPEN, 0) &&
 	    tree_add_config(t))
 		return true;
 	tree_fini(t);
