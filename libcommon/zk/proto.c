@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define OP_CREATE                                                                                  \
+	1 /* how Apache's servers name the result of a create2 in a multi: without a Stat */
 #define MULTI_END (-1)	 /* type of the header that ends a multi */
 #define MULTI_ERROR (-1) /* type of a result that is an error */
 #define CHILD_BYTES_MIN 4
@@ -307,6 +309,9 @@ part_decode(struct jute_reader *r, struct zk_op_result *part, struct pool *p)
 	switch (type) {
 	case MULTI_ERROR:
 		part->rc = jute_get_i32(r);
+		break;
+	case OP_CREATE:
+		part->path = text_decode(r, p);
 		break;
 	case ZK_OP_CREATE2:
 		part->path = text_decode(r, p);

@@ -80,7 +80,7 @@ struct zk_op {
 struct zk_op_result {
 	int rc;		     /* ZK_RUNTIMEINCONSISTENCY: another part failed */
 	const char *path;    /* create: the name that was made */
-	struct zk_stat stat; /* create, set */
+	struct zk_stat stat; /* set; create: all 0 if an Apache server answers */
 };
 
 /* What came of a request. Pointers are borrowed for the callback; what does not apply is 0 or NULL.

@@ -96,7 +96,7 @@ class Corral(Server):
     name = "corral"
 
     def command(self):
-        return [str(BUILD / "zkserver"), "run", "--config", str(self.config)]
+        return [str(BUILD / "zkserver" / "zkserver"), "run", "--config", str(self.config)]
 
 
 KINDS = {kind.name: kind for kind in (Apache, Corral)}

@@ -93,6 +93,10 @@ START_TEST(a_multi_of_all_kinds_comes_out_part_by_part)
 	jute_put_text(&b, "/a0000000001");
 	for (int i = 0; i < 68; i++)
 		jute_put_u8(&b, 1);
+	jute_put_i32(&b, 1); /* Apache's answer to a create2: that of a create */
+	jute_put_bool(&b, false);
+	jute_put_i32(&b, 0);
+	jute_put_text(&b, "/b");
 	jute_put_i32(&b, ZK_OP_DELETE);
 	jute_put_bool(&b, false);
 	jute_put_i32(&b, 0);
@@ -102,10 +106,11 @@ START_TEST(a_multi_of_all_kinds_comes_out_part_by_part)
 	r = jute_reader(b.data, b.len);
 	ck_assert(zk_result_decode(&r, ZK_OP_MULTI, &result));
 	ck_assert_int_eq(result.rc, ZK_OK);
-	ck_assert_uint_eq(result.op_count, 2);
+	ck_assert_uint_eq(result.op_count, 3);
 	ck_assert_str_eq(result.ops[0].path, "/a0000000001");
 	ck_assert_int_eq(result.ops[0].stat.czxid, 0x0101010101010101);
-	ck_assert_int_eq(result.ops[1].rc, ZK_OK);
+	ck_assert_str_eq(result.ops[1].path, "/b");
+	ck_assert_int_eq(result.ops[2].rc, ZK_OK);
 	zk_result_fini(&result);
 	for (size_t size = 0; size < b.len; size++) {
 		r = jute_reader(b.data, size);
