@@ -262,6 +262,8 @@ adopt(struct cluster *c, uint64_t now_ms, struct agent *a, struct job *j, const 
 	}
 	if (cell->attempts < t->attempt)
 		cell->attempts = t->attempt;
+	cell->agent = a->number;
+	cell->term = cluster_term_number(c, term);
 	cell_enter(c, j, t->index, CELL_LIVE);
 	emit_task(c, now_ms, t);
 	if (j->state == JOB_STOPPING && !over)

@@ -36,7 +36,7 @@ cluster_init(struct cluster *c, const struct cluster_settings *settings, const s
 	list_init(&c->committing);
 	buf_init(&c->commit.data, 2 * COMMIT_BYTES_MAX);
 	c->registry = calloc(CLUSTER_AGENTS_MAX / REGISTRY_PIECE + 1, 1);
-	return c->registry != NULL;
+	return c->registry != NULL && cluster_term_number(c, term) == 0 && !c->failed;
 }
 
 static void
@@ -63,6 +63,7 @@ cluster_fini(struct cluster *c)
 	free(c->by_number);
 	free(c->by_node);
 	free(c->registry);
+	free(c->terms);
 	free(c->out.items);
 	buf_fini(&c->commit.data);
 	hmap_fini(&c->agents);
@@ -169,6 +170,42 @@ cluster_key(const struct attempt *t, struct task_key *key)
 	    .term = t->term,
 	};
 	memcpy(key->job, t->job->name, sizeof key->job);
+}
+
+struct agent *
+cluster_last_attempt(const struct cluster *c, const struct job *j, uint32_t index, struct task_key *key)
+{
+	const struct cell *cell = &j->cells[index];
+
+	if (cell->agent == CLUSTER_NO_AGENT || cell->agent >= c->agent_count)
+		return NULL;
+	*key = (struct task_key){
+	    .incarnation = j->incarnation,
+	    .index = index,
+	    .attempt = cell->attempts,
+	    .term = c->terms[cell->term],
+	};
+	memcpy(key->job, j->name, sizeof key->job);
+	return c->by_number[cell->agent];
+}
+
+uint16_t
+cluster_term_number(struct cluster *c, struct term term)
+{
+	struct term *terms;
+
+	for (size_t i = c->term_count; i-- > 0;)
+		if (term_equal(c->terms[i], term))
+			return (uint16_t)i;
+	if (c->term_count == CLUSTER_TERMS_MAX)
+		return 0;
+	if ((terms = realloc(c->terms, (c->term_count + 1) * sizeof *terms)) == NULL) {
+		c->failed = true;
+		return 0;
+	}
+	c->terms = terms;
+	terms[c->term_count] = term;
+	return (uint16_t)c->term_count++;
 }
 
 const char *

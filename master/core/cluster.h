@@ -33,6 +33,7 @@ enum {
 	CLUSTER_JOBS_MAX = 100000,	/* that are stored, ended ones included */
 	CLUSTER_ENDED_MAX = 200,	/* ended jobs kept; the oldest is removed first */
 	CLUSTER_INDEXES_MAX = 10000000, /* of all jobs together */
+	CLUSTER_TERMS_MAX = 65535,	/* whose last attempts are remembered */
 	CLUSTER_PLACED_MAX = 4096,	/* attempts launched in one turn; the next turn goes on */
 	REGISTRY_PIECE = 1024,		/* agents to a node of the registry */
 	RESULTS_PIECE = 8192,		/* indexes to a node of results: the longest text fits a node */
@@ -122,7 +123,10 @@ struct cell {
 	uint8_t state : 4;
 	uint8_t reason : 4; /* Corral__TaskReason of the last end */
 	uint8_t code;	    /* the signal with REASON_SIGNAL, else the exit status */
+	uint32_t agent;	    /* number of the last attempt's; CLUSTER_NO_AGENT: none */
+	uint16_t term;	    /* the last attempt's: cluster.terms[term] */
 };
+#define CLUSTER_NO_AGENT UINT32_MAX
 
 enum { PIECE_STORED = 1, PIECE_DIRTY = 2 };
 
@@ -263,6 +267,9 @@ struct cluster {
 	uint64_t mark_window_ms;
 	uint32_t marks_in_window;
 
+	struct term *terms; /* of attempts, ours first */
+	size_t term_count;
+
 	struct hmap jobs;	   /* by name; ended ones too */
 	struct list live, ended, removed;
 	struct list dirty, in_batch; /* jobs, by struct job.in_dirty */
@@ -325,6 +332,8 @@ struct job *cluster_job(const struct cluster *c, const char *name);
 /* The attempt at an index that is not over; NULL if there is none. */
 struct attempt *cluster_live_attempt(const struct cluster *c, const struct job *j, uint32_t index);
 void cluster_key(const struct attempt *t, struct task_key *key);
+/* The last attempt at an index, over or not: its key and its agent. NULL: there was none. */
+struct agent *cluster_last_attempt(const struct cluster *c, const struct job *j, uint32_t index, struct task_key *key);
 
 /* --- turns --- */
 /* Do what is due: delays, marking, placement. Once per loop turn, and at the deadline. */

@@ -149,7 +149,7 @@ add_results(struct cluster *c, struct job *j)
 			continue;
 		if (op_begin(m, piece_kind(j->pieces[p]), "/corral/jobs/%s/results-%u", j->name, p) == NULL)
 			return false;
-		results_encode(j, p, &m->data);
+		results_encode(c, j, p, &m->data);
 		if (!op_end(m, since))
 			return false;
 		j->pieces[p] = PIECE_STORED;

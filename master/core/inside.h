@@ -9,6 +9,8 @@
 struct out *cluster_emit(struct cluster *c, enum out_kind kind, struct agent *a, struct job *j);
 void cluster_emit_key(struct cluster *c, enum out_kind kind, struct agent *a, const Corral__TaskKey *key);
 
+/* The number of a term, of an earlier leader's too. */
+uint16_t cluster_term_number(struct cluster *c, struct term term);
 uint64_t cluster_hash_text(const struct cluster *c, const char *text);
 
 /* agents.c */
@@ -61,6 +63,6 @@ void cluster_launch(struct cluster *c, uint64_t now_ms);
 void registry_encode(const struct cluster *c, uint32_t piece, struct buf *out);
 void job_state_encode(const struct job *j, struct buf *out);
 bool job_state_decode(struct job *j, enum job_state *state, const char *text, size_t size);
-void results_encode(const struct job *j, uint32_t piece, struct buf *out);
+void results_encode(const struct cluster *c, const struct job *j, uint32_t piece, struct buf *out);
 
 #endif

@@ -63,8 +63,10 @@ job_new(struct cluster *c, const char *name, uint32_t count, const struct job_po
 		job_free(c, j);
 		return NULL;
 	}
-	for (uint32_t i = 0; i < count; i++)
-		j->cells[i].state = (uint8_t)first;
+	for (uint32_t i = 0; i < count; i++) {
+		j->cells[i].state = first & 15;
+		j->cells[i].agent = CLUSTER_NO_AGENT;
+	}
 	j->in_state[first] = count;
 	list_append(&c->live, &j->in_order);
 	return j;
@@ -142,7 +144,7 @@ cell_enter(struct cluster *c, struct job *j, uint32_t index, enum cell_state sta
 
 	j->in_state[cell->state]--;
 	j->in_state[state]++;
-	cell->state = (uint8_t)state;
+	cell->state = state & 15;
 	if (state == CELL_PENDING) {
 		if (index < j->next_pending)
 			j->next_pending = index;

@@ -15,6 +15,8 @@ launch_one(struct cluster *c, uint64_t now_ms, struct job *j, struct agent *a, u
 	}
 	t->booked = t->known_start = true;
 	j->cells[index].attempts++;
+	j->cells[index].agent = a->number;
+	j->cells[index].term = 0;
 	cell_enter(c, j, index, CELL_LIVE);
 	cluster_key(t, &o->key);
 	o->state = t->state;

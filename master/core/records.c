@@ -163,7 +163,11 @@ cluster_load_job(struct cluster *c, const char *name, int64_t incarnation, uint3
 	return j;
 }
 
-/* --- results: "FIRST[-LAST] STATE ATTEMPTS FAILURES REASON CODE" for runs of equal indexes --- */
+/*
+ * --- results: "FIRST[-LAST] STATE ATTEMPTS FAILURES REASON CODE AGENT ERA CZXID" for runs of equal
+ * indexes; the last three say where the last attempt was: the agent's number in the registry (or -), and
+ * the term under which it was launched ---
+ */
 
 /* What is stored of an index; an attempt that goes on is not counted, it is found on its agent. */
 static struct cell
@@ -182,7 +186,7 @@ static bool
 cells_equal(const struct cell *a, const struct cell *b)
 {
 	return a->attempts == b->attempts && a->failures == b->failures && a->state == b->state &&
-	    a->reason == b->reason && a->code == b->code;
+	    a->reason == b->reason && a->code == b->code && a->agent == b->agent && a->term == b->term;
 }
 
 static const char *
@@ -201,7 +205,7 @@ cell_word(const struct cell *cell)
 }
 
 void
-results_encode(const struct job *j, uint32_t piece, struct buf *out)
+results_encode(const struct cluster *c, const struct job *j, uint32_t piece, struct buf *out)
 {
 	uint32_t i = piece * RESULTS_PIECE, end = i + RESULTS_PIECE < j->count ? i + RESULTS_PIECE : j->count;
 
@@ -216,8 +220,10 @@ results_encode(const struct job *j, uint32_t piece, struct buf *out)
 		buf_printf(out, "%u", run);
 		if (i - run > 1)
 			buf_printf(out, "-%u", i - 1);
-		buf_printf(out, " %s %u %u %u %u\n", cell_word(&first), first.attempts, first.failures, first.reason,
-		    first.code);
+		buf_printf(out, " %s %u %u %u %u %" PRId64 " %" PRIu64 " %" PRIx64 "\n", cell_word(&first),
+		    first.attempts, first.failures, first.reason, first.code,
+		    first.agent == CLUSTER_NO_AGENT ? -1 : (int64_t)first.agent, c->terms[first.term].era,
+		    (uint64_t)c->terms[first.term].czxid);
 	}
 }
 
@@ -243,9 +249,14 @@ load_result(struct cluster *c, struct job *j, uint32_t piece, const char *line)
 	unsigned first, last, attempts, failures, reason, code;
 	uint8_t state = CELL_UNKNOWN;
 	char range[24], word[12];
+	uint64_t czxid;
+	int64_t agent;
+	struct term term;
 
-	if (sscanf(line, "%23s %11s %u %u %u %u", range, word, &attempts, &failures, &reason, &code) != 6)
+	if (sscanf(line, "%23s %11s %u %u %u %u %" SCNd64 " %" SCNu64 " %" SCNx64, range, word, &attempts, &failures,
+		&reason, &code, &agent, &term.era, &czxid) != 9)
 		return false;
+	term.czxid = (int64_t)czxid;
 	if (sscanf(range, "%u-%u", &first, &last) != 2) {
 		if (sscanf(range, "%u", &first) != 1)
 			return false;
@@ -262,6 +273,8 @@ load_result(struct cluster *c, struct job *j, uint32_t piece, const char *line)
 		cell->failures = (uint16_t)failures;
 		cell->reason = reason & 15;
 		cell->code = (uint8_t)code;
+		cell->agent = agent < 0 || agent >= c->agent_count ? CLUSTER_NO_AGENT : (uint32_t)agent;
+		cell->term = cluster_term_number(c, term);
 	}
 	return true;
 }

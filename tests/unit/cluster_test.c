@@ -85,7 +85,7 @@ START_TEST(a_job_is_accepted_stored_launched_and_finished)
 		fake_read_all(f, a);
 	}
 	ck_assert_int_eq(j->state, JOB_FINISHED);
-	ck_assert_str_eq(fake_find(f, "/corral/jobs/hello/results-0")->data, "0-2 finished 1 0 1 0\n");
+	ck_assert_str_eq(fake_find(f, "/corral/jobs/hello/results-0")->data, "0-2 finished 1 0 1 0 0 1 65\n");
 	ck_assert_ptr_nonnull(strstr(fake_find(f, "/corral/jobs/hello/state")->data, "state=finished\n"));
 	ck_assert_uint_eq(f->cluster.books.leased.cpu_milli, 0);
 }
@@ -133,7 +133,7 @@ START_TEST(a_failure_is_retried_after_its_pause_and_then_final)
 	ck_assert_int_eq(j->state, JOB_FAILED);
 	ck_assert_uint_eq(j->retries, 2);
 	ck_assert_uint_eq(j->cells[0].code, 7);
-	ck_assert_str_eq(fake_find(f, "/corral/jobs/flaky/results-0")->data, "0 failed 3 2 1 7\n");
+	ck_assert_str_eq(fake_find(f, "/corral/jobs/flaky/results-0")->data, "0 failed 3 2 1 7 0 1 65\n");
 }
 END_TEST
 
@@ -430,8 +430,9 @@ END_TEST
 
 START_TEST(records_that_are_damaged_are_refused_and_named)
 {
-	static const char *const bad[] = {"0 finished 1 0 0\n", "0-9 finished 1 0 0 0\n", "2-1 failed 1 0 0 0\n",
-	    "0 dancing 1 0 0 0\n", "0 failed 1 0 0 256\n", "x\n"};
+	static const char *const bad[] = {"0 finished 1 0 0\n", "0-9 finished 1 0 0 0 -1 1 65\n",
+	    "2-1 failed 1 0 0 0 -1 1 65\n", "0 dancing 1 0 0 0 -1 1 65\n", "0 failed 1 0 0 256 -1 1 65\n", "x\n"};
+	static const char good[] = "0-1 open 2 1 1 9 -1 1 65\n2 failed 1 0 2 9 -1 1 64\n";
 	static const char state[] = "state=running\nsubmitted_ms=1\nby=me\n";
 	char error[300];
 	struct job *j = cluster_load_job(&f->cluster, "j", 5, 3, &batch, strdup("d"), "t", 1, state,
@@ -440,8 +441,7 @@ START_TEST(records_that_are_damaged_are_refused_and_named)
 	ck_assert_ptr_nonnull(j);
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
 		ck_assert(!cluster_load_results(&f->cluster, j, 0, bad[i], strlen(bad[i]), error, sizeof error));
-	ck_assert(cluster_load_results(&f->cluster, j, 0, "0-1 open 2 1 1 9\n2 failed 1 0 2 9\n", 34, error,
-	    sizeof error));
+	ck_assert(cluster_load_results(&f->cluster, j, 0, good, sizeof good - 1, error, sizeof error));
 	ck_assert_uint_eq(j->cells[1].attempts, 2);
 	ck_assert_uint_eq(j->in_state[CELL_FAILED], 1);
 	ck_assert_ptr_null(cluster_load_job(&f->cluster, "k", 6, 3, &batch, strdup("d"), "t", 1, "state=odd\n", 10,

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the master's shell share. The core decides (core/cluster.h, core/elect.h). */
+#ifndef CORRAL_MASTER_MASTER_H
+#define CORRAL_MASTER_MASTER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "libcommon/base/buf.h"
+#include "libcommon/base/list.h"
+#include "libcommon/io/http.h"
+#include "libcommon/io/link.h"
+#include "libcommon/io/loop.h"
+#include "libcommon/io/tls.h"
+#include "libcommon/sys/corral_conf.h"
+#include "libcommon/zk/zk.h"
+#include "master/core/cluster.h"
+#include "master/core/elect.h"
+#include "master/info.h"
+#include "master/metrics.h"
+#include "proto/api.pb-c.h"
+
+struct loader;
+
+struct master {
+	struct loop *loop;
+	struct corral_conf conf;
+	const char *config_path; /* NULL: the usual one */
+	char name[CLUSTER_NAME_MAX + 1];
+	struct hash_key hash;
+	struct tls *tls_agents, *tls_api, *tls_ensemble;
+	struct master_metrics metrics;
+	struct timer turn_timer;
+	struct buf scratch; /* one frame or answer at a time */
+
+	/* store.c */
+	struct zk *zk;
+	uint64_t zk_number; /* of the handle: answers of an older one are not for us */
+	struct timer zk_timer; /* before the next handle is made */
+	struct elect elect;
+	struct timer elect_timer;
+	struct master_info info; /* ours */
+	struct buf info_text;
+	struct master_info leader; /* the leader's, when we do not lead; api_address "" if unknown */
+	char leader_node[ELECT_NODE_MAX];
+	struct loader *loader;
+	bool ensemble_up;
+
+	/* from an election to its loss */
+	bool cluster_made;
+	bool leading; /* elected, and the store was read: cluster is good to use */
+	struct cluster cluster;
+	uint64_t leading_since_ms;
+
+	/* agent_link.c */
+	struct listener *agents_listener;
+	struct list agent_links;
+
+	/* http_api.c, stream.c */
+	struct http_server *http;
+	struct list waiters; /* requests whose answer waits for a commit */
+	struct list watchers; /* of events */
+	struct list clients;  /* of runs and logs */
+	uint64_t next_stream;
+};
+
+/* main.c */
+/* The time at which something is done now: not the turn's, for the right to act. */
+bool master_may_act(const struct master *m);
+/* Leadership is lost for this reason; all that it held is dropped at the end of the turn. */
+void master_give_up(struct master *m, const char *why);
+
+/* store.c */
+bool store_open(struct master *m, char *error, size_t size);
+void store_close(struct master *m);
+/* Carry out what the election wants, and write the next batch. */
+void store_turn(struct master *m);
+
+/* store_load.c: read registry and jobs, then master_loaded(). */
+void load_start(struct master *m);
+void load_cancel(struct master *m);
+void master_loaded(struct master *m);
+
+/* agent_link.c */
+bool agents_listen(struct master *m, char *error, size_t size);
+void agents_close(struct master *m);
+/* The store is read: take the registrations that came meanwhile. */
+void agents_take_pending(struct master *m);
+void agents_drop_all(struct master *m);
+/* Send what the core put out for agents. */
+void agents_carry_out(struct master *m);
+/* To one agent; false: it is not connected, or its queue is full and the connection was ended. */
+bool agent_send(struct master *m, struct agent *a, Corral__MasterToAgent *message);
+
+/* http_api.c */
+bool api_listen(struct master *m, char *error, size_t size);
+void api_close(struct master *m);
+/* Tell waiting clients and watchers what the core put out. */
+void api_carry_out(struct master *m);
+void api_drop_all(struct master *m);
+void api_reply(struct master *m, struct http_request *r, int status, const ProtobufCMessage *message);
+void api_error(struct master *m, struct http_request *r, int status, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+/* Who asks, as "ROLE:NAME". */
+const char *api_who(const struct http_request *r, char *to, size_t size);
+
+/* api_views.c: messages that borrow from the core */
+void view_job(const struct master *m, const struct job *j, Corral__Api__Job *v);
+void view_task(const struct master *m, const struct job *j, uint32_t index, Corral__Api__Task *v,
+    Corral__Resources *resources);
+void view_out_task(const struct master *m, const struct out *o, Corral__Api__Task *v);
+struct node_view {
+	Corral__Api__Node v;
+	Corral__Resources capacity, used;
+	Corral__NodeUsage usage;
+};
+void view_node(const struct master *m, const struct agent *a, struct node_view *n);
+void view_status(struct master *m, struct http_request *r);
+void view_tasks(struct master *m, struct http_request *r);
+void view_nodes(struct master *m, struct http_request *r);
+void view_jobs(struct master *m, struct http_request *r);
+void view_why(struct master *m, struct http_request *r, const char *task);
+
+/* stream.c */
+void stream_run(struct master *m, struct http_request *r);
+void stream_logs(struct master *m, struct http_request *r, const char *what);
+void stream_carry_out(struct master *m);
+void stream_drop_all(struct master *m, const char *why);
+void stream_agent_down(struct master *m, struct agent *a);
+void stream_from_agent(struct master *m, struct agent *a, const Corral__AgentToMaster *message);
+
+#endif

@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The master's side of the ensemble: the session, the election's reads and writes, and the batches of
+ * the cluster's core. Each batch is a multi whose first part checks that our election node still
+ * exists, so that a deposed leader cannot write.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "libcommon/base/str.h"
+#include "libcommon/sys/log.h"
+#include "master/master.h"
+#include "master/store.h"
+
+#define ELECTION "/corral/master"
+#define NEW_SESSION_MS 200 /* between two sessions, so that a refusal is no storm */
+
+static void on_state(void *arg, struct zk *z, enum zk_state state);
+static void make_paths(struct master *m, size_t from);
+
+/* What a request's answer needs: whose it is, and that the session is still that one. */
+struct store_call {
+	struct master *m;
+	uint64_t zk_number;
+	store_then *then;
+	void *arg;
+};
+
+static void
+answered(void *arg, const struct zk_result *result)
+{
+	struct store_call *call = arg;
+
+	if (call->zk_number == call->m->zk_number && result->rc != ZK_CLOSING)
+		call->then(call->m, result, call->arg);
+	free(call);
+}
+
+void *
+store_call(struct master *m, store_then *then, void *arg)
+{
+	struct store_call *call = malloc(sizeof *call);
+
+	if (call != NULL)
+		*call = (struct store_call){m, m->zk_number, then, arg};
+	return call;
+}
+
+bool
+store_asked(struct master *m, void *call, int rc, const char *what)
+{
+	if (call != NULL && rc == ZK_OK)
+		return true;
+	free(call);
+	log_error("cannot ask the ensemble to %s: %s", what, call == NULL ? "out of memory" : zk_rc_text(rc));
+	elect_drop(&m->elect, "a request to the ensemble could not be made");
+	return false;
+}
+
+zk_done_fn *
+store_done(void)
+{
+	return answered;
+}
+
+/* --- who may read and write what (cluster.md 7): all to masters, names and the leader to everybody --- */
+
+static size_t
+acls_for(const struct master *m, bool readable, char id[320], struct zk_acl acls[2])
+{
+	size_t count = 0;
+
+	if (m->tls_ensemble == NULL) {
+		acls[count++] = (struct zk_acl){ZK_PERM_ALL, "world", "anyone"};
+		return count;
+	}
+	snprintf(id, 320, "CN=master,O=%s", m->conf.cluster.name);
+	acls[count++] = (struct zk_acl){ZK_PERM_ALL, "x509", id};
+	if (readable)
+		acls[count++] = (struct zk_acl){ZK_PERM_READ, "world", "anyone"};
+	return count;
+}
+
+/* --- the paths that the cluster stands on; any master makes them, whether it leads or not --- */
+
+static const struct {
+	const char *path, *data;
+	bool readable;
+} paths[] = {
+    {"/corral", "", true},
+    {"/corral/era", "1", false},
+    {ELECTION, "", true},
+    {"/corral/registry", "", false},
+    {"/corral/jobs", "", false},
+    {"/corral/services", "", true},
+};
+
+#define PATH_COUNT (sizeof paths / sizeof *paths)
+
+static void
+path_made(struct master *m, const struct zk_result *result, void *arg)
+{
+	size_t i = (size_t)(uintptr_t)arg;
+
+	if (result->rc == ZK_CONNECTIONLOSS) {
+		make_paths(m, i);
+		return;
+	}
+	if (result->rc != ZK_OK && result->rc != ZK_NODEEXISTS) {
+		log_error("cannot make %s in the ensemble: %s", paths[i].path, zk_rc_text(result->rc));
+		elect_drop(&m->elect, "the ensemble refuses its paths");
+		return;
+	}
+	if (i + 1 < PATH_COUNT)
+		make_paths(m, i + 1);
+	else
+		elect_session(&m->elect, zk_session_id(m->zk), zk_session_timeout_ms(m->zk));
+}
+
+static void
+make_paths(struct master *m, size_t from)
+{
+	char id[320];
+	struct zk_acl acls[2];
+	size_t count = acls_for(m, paths[from].readable, id, acls);
+	void *call = store_call(m, path_made, (void *)(uintptr_t)from);
+
+	store_asked(m, call,
+	    call == NULL ? ZK_NOMEMORY :
+			   zk_create(m->zk, paths[from].path, paths[from].data, strlen(paths[from].data), acls, count,
+			       ZK_PERSISTENT, answered, call),
+	    "make a path");
+}
+
+/* --- the session --- */
+
+static void
+session_open(void *arg)
+{
+	struct master *m = arg;
+	char hosts[4096] = "", error[256];
+	size_t used = 0;
+
+	for (size_t i = 0; i < m->conf.cluster.ensemble.count && used < sizeof hosts; i++)
+		used += (size_t)snprintf(hosts + used, sizeof hosts - used, "%s%s", i == 0 ? "" : ",",
+		    m->conf.cluster.ensemble.items[i]);
+	m->zk_number++;
+	m->zk = zk_new(m->loop, hosts, m->tls_ensemble, (uint32_t)m->conf.cluster.session_timeout_ms, on_state, m, error,
+	    sizeof error);
+	if (m->zk == NULL) {
+		log_error("no session with the ensemble at %s: %s", hosts, error);
+		timer_set(&m->zk_timer, clock_boot_ms() + 10 * NEW_SESSION_MS);
+	}
+}
+
+static void
+session_drop(struct master *m)
+{
+	struct zk *z = m->zk;
+	enum zk_state state = z == NULL ? ZK_EXPIRED : zk_state(z);
+
+	m->zk = NULL;
+	m->zk_number++;
+	m->ensemble_up = false;
+	if (z != NULL && (state == ZK_CONNECTED || state == ZK_SUSPENDED))
+		zk_close(z, NULL, NULL); /* and with it our election node */
+	else if (z != NULL)
+		zk_free(z);
+}
+
+static void
+on_state(void *arg, struct zk *z, enum zk_state state)
+{
+	struct master *m = arg;
+
+	if (z != m->zk)
+		return;
+	m->ensemble_up = state == ZK_CONNECTED;
+	switch (state) {
+	case ZK_CONNECTED:
+		log_info("session 0x%" PRIx64 " with the ensemble at %s, time-out %u ms", (uint64_t)zk_session_id(z),
+		    zk_server(z), zk_session_timeout_ms(z));
+		if (m->elect.state == ELECT_IDLE || m->elect.state == ELECT_DROPPED)
+			make_paths(m, 0);
+		break;
+	case ZK_SUSPENDED:
+		log_warn("connection to the ensemble lost (%s), reconnecting", zk_why(z));
+		break;
+	case ZK_EXPIRED:
+		elect_expired(&m->elect);
+		break;
+	case ZK_AUTH_FAILED:
+		log_error("the ensemble does not accept our certificate: check [tls] cert= and the ensemble's trust store");
+		elect_expired(&m->elect);
+		break;
+	case ZK_CONNECTING:
+		break;
+	}
+}
+
+/* --- what the election asks for --- */
+
+static enum elect_result
+elect_result_of(int rc)
+{
+	return rc == ZK_OK ? ELECT_OK : rc == ZK_CONNECTIONLOSS ? ELECT_AGAIN : ELECT_GONE;
+}
+
+static void
+candidates_changed(void *arg, enum zk_event event, const char *path)
+{
+	struct master *m = arg;
+
+	(void)path;
+	if (event != ZK_EVENT_LOST)
+		elect_changed(&m->elect);
+}
+
+static void
+leader_read(struct master *m, const struct zk_result *result, void *arg)
+{
+	(void)arg;
+	if (result->rc != ZK_OK ||
+	    !master_info_decode(&m->leader, (const char *)result->data, result->data == NULL ? 0 : result->size))
+		m->leader = (struct master_info){0};
+}
+
+/* Clients are sent to the leader: who is it? */
+static void
+learn_leader(struct master *m)
+{
+	char path[sizeof ELECTION + ELECT_NODE_MAX];
+	void *call;
+
+	if (strcmp(m->elect.leader, m->leader_node) == 0)
+		return;
+	memcpy(m->leader_node, m->elect.leader, sizeof m->leader_node);
+	m->leader = (struct master_info){0};
+	if (m->leader_node[0] == '\0' || m->zk == NULL)
+		return;
+	snprintf(path, sizeof path, ELECTION "/%s", m->leader_node);
+	call = store_call(m, leader_read, NULL);
+	store_asked(m, call, call == NULL ? ZK_NOMEMORY : zk_get(m->zk, path, NULL, answered, call), "read the leader");
+}
+
+static void
+listed(struct master *m, const struct zk_result *r, void *arg)
+{
+	(void)arg;
+	elect_listed(&m->elect, clock_boot_ms(), elect_result_of(r->rc), r->children, r->child_count);
+	learn_leader(m);
+}
+
+static void
+candidate_read(struct master *m, const struct zk_result *r, void *arg)
+{
+	(void)arg;
+	elect_read(&m->elect, clock_boot_ms(), elect_result_of(r->rc), r->stat.ephemeral_owner);
+}
+
+static void
+created(struct master *m, const struct zk_result *r, void *arg)
+{
+	(void)arg;
+	if (r->rc != ZK_OK && r->rc != ZK_CONNECTIONLOSS) {
+		log_error("cannot make an election node: %s", zk_rc_text(r->rc));
+		elect_drop(&m->elect, "the ensemble refuses the election node");
+		return;
+	}
+	elect_created(&m->elect, elect_result_of(r->rc), r->rc == ZK_OK ? strrchr(r->path, '/') + 1 : "");
+}
+
+static void
+renewed(struct master *m, const struct zk_result *r, void *arg)
+{
+	(void)arg;
+	elect_renewed(&m->elect, clock_boot_ms(), elect_result_of(r->rc), r->stat.czxid);
+}
+
+static void
+era_read(struct master *m, const struct zk_result *r, void *arg)
+{
+	char text[24] = "";
+	uint64_t era = 0;
+	bool ok = r->rc == ZK_OK && r->size < sizeof text && r->data != NULL;
+
+	(void)arg;
+	if (ok)
+		memcpy(text, r->data, r->size);
+	ok = ok && str_to_u64(text, 1, INT64_MAX, &era);
+	if (!ok)
+		log_error("/corral/era: not a number from 1 on (%s): see corral-recovery(7)", zk_rc_text(r->rc));
+	elect_era(&m->elect, clock_boot_ms(), ok ? ELECT_OK : ELECT_GONE, era);
+}
+
+static int
+ask(struct master *m, const struct elect_out *o, void *call)
+{
+	struct zk_watch watch = {candidates_changed, m};
+	char path[sizeof ELECTION + ELECT_NODE_MAX], id[320];
+	struct zk_acl acls[2];
+
+	snprintf(path, sizeof path, ELECTION "/%s", o->name);
+	switch (o->act) {
+	case ELECT_LIST:
+		return zk_children(m->zk, ELECTION, &watch, answered, call);
+	case ELECT_READ:
+		return zk_get(m->zk, path, NULL, answered, call);
+	case ELECT_CREATE:
+		return zk_create(m->zk, ELECTION "/" ELECT_PREFIX, m->info_text.data, m->info_text.len, acls,
+		    acls_for(m, true, id, acls), ZK_EPHEMERAL | ZK_SEQUENTIAL, answered, call);
+	case ELECT_RENEW:
+		return zk_set(m->zk, path, m->info_text.data, m->info_text.len, ZK_ANY_VERSION, answered, call);
+	default:
+		return zk_get(m->zk, "/corral/era", NULL, answered, call);
+	}
+}
+
+static void
+elect_carry_out(struct master *m, const struct elect_out *o)
+{
+	static store_then *const thens[] = {
+	    [ELECT_LIST] = listed,
+	    [ELECT_READ] = candidate_read,
+	    [ELECT_CREATE] = created,
+	    [ELECT_RENEW] = renewed,
+	    [ELECT_ERA] = era_read,
+	};
+	void *call;
+
+	if (o->act == ELECT_LEAD) {
+		load_start(m);
+	} else if (o->act == ELECT_DROP) {
+		log_warn("not leading: %s", m->elect.why);
+		master_give_up(m, m->elect.why);
+		session_drop(m);
+		timer_set(&m->zk_timer, clock_boot_ms() + NEW_SESSION_MS);
+	} else if (m->zk != NULL) {
+		call = store_call(m, thens[o->act], NULL);
+		store_asked(m, call, call == NULL ? ZK_NOMEMORY : ask(m, o, call), "hold an election");
+	}
+}
+
+static void
+elect_due(void *arg)
+{
+	struct master *m = arg;
+
+	elect_tick(&m->elect, clock_boot_ms());
+}
+
+/* --- batches --- */
+
+static void commit_send(struct master *m, const struct commit *batch, bool again);
+
+static void
+commit_stored(struct master *m, const int64_t *czxids)
+{
+	metric_observe(&m->metrics.commit, clock_boot_us() - m->metrics.commit_sent_us);
+	m->metrics.commits.value++;
+	cluster_committed(&m->cluster, clock_boot_ms(), czxids);
+}
+
+/* The job that a batch made whose answer was lost: its czxid was still to be learnt. */
+static void
+czxid_read(struct master *m, const struct zk_result *r, void *arg)
+{
+	int64_t czxids[COMMIT_OPS_MAX] = {0};
+
+	if (r->rc != ZK_OK) {
+		elect_drop(&m->elect, "a batch's fate could not be learnt");
+		return;
+	}
+	czxids[(uintptr_t)arg] = r->stat.czxid;
+	commit_stored(m, czxids);
+}
+
+/*
+ * We are the only writer (the fence says so), so a batch that fails the second time because its own
+ * nodes exist, or are gone, was carried out the first time. If it made more than one job it is left to
+ * the next leader, who reads everything anew.
+ */
+static bool
+commit_was_done(struct master *m, const struct zk_result *r)
+{
+	const struct commit *b = &m->cluster.commit;
+	static const int64_t no_czxids[COMMIT_OPS_MAX];
+	size_t jobs = 0, at = 0;
+	void *call;
+
+	if ((r->rc != ZK_NODEEXISTS && r->rc != ZK_NONODE) || r->op_count == 0 || r->ops[0].rc == r->rc)
+		return false;
+	for (size_t i = 0; i < b->count; i++)
+		if (b->ops[i].job != NULL) {
+			jobs++;
+			at = i;
+		}
+	if (jobs > 1)
+		return false;
+	if (jobs == 0) {
+		commit_stored(m, no_czxids);
+		return true;
+	}
+	call = store_call(m, czxid_read, (void *)(uintptr_t)at);
+	store_asked(m, call, call == NULL ? ZK_NOMEMORY : zk_exists(m->zk, b->ops[at].path, NULL, answered, call),
+	    "look at a job");
+	return true;
+}
+
+static void
+commit_answered(struct master *m, const struct zk_result *r, void *arg)
+{
+	bool again = arg != NULL;
+	int64_t czxids[COMMIT_OPS_MAX] = {0};
+
+	if (!m->leading)
+		return;
+	if (r->rc == ZK_OK) {
+		for (size_t i = 0; i < m->cluster.commit.count && i + 1 < r->op_count; i++)
+			czxids[i] = r->ops[i + 1].stat.czxid;
+		commit_stored(m, czxids);
+	} else if (r->rc == ZK_CONNECTIONLOSS) {
+		commit_send(m, &m->cluster.commit, true);
+	} else if (!again || !commit_was_done(m, r)) {
+		log_error("the ensemble refused a write: %s", zk_rc_text(r->rc));
+		elect_drop(&m->elect, "the ensemble refused a write of the leader");
+	}
+}
+
+static void
+commit_send(struct master *m, const struct commit *batch, bool again)
+{
+	static const enum zk_opcode types[] = {
+	    [STORE_CREATE] = ZK_OP_CREATE2, [STORE_SET] = ZK_OP_SET, [STORE_DELETE] = ZK_OP_DELETE};
+	struct zk_op ops[COMMIT_OPS_MAX + 1];
+	char id[320], fence[sizeof ELECTION + ELECT_NODE_MAX];
+	struct zk_acl acls[2];
+	size_t acl_count = acls_for(m, false, id, acls);
+	void *call = store_call(m, commit_answered, again ? m : NULL);
+
+	snprintf(fence, sizeof fence, ELECTION "/%s", m->elect.own);
+	ops[0] = (struct zk_op){.type = ZK_OP_CHECK, .path = fence, .version = ZK_ANY_VERSION};
+	for (size_t i = 0; i < batch->count; i++)
+		ops[i + 1] = (struct zk_op){
+		    .type = types[batch->ops[i].kind],
+		    .path = batch->ops[i].path,
+		    .data = batch->ops[i].size == 0 ? (const void *)"" : batch->data.data + batch->ops[i].offset,
+		    .size = batch->ops[i].size,
+		    .acls = acls,
+		    .acl_count = acl_count,
+		    .version = ZK_ANY_VERSION,
+		};
+	m->metrics.commit_sent_us = clock_boot_us();
+	store_asked(m, call, call == NULL ? ZK_NOMEMORY : zk_multi(m->zk, ops, batch->count + 1, answered, call),
+	    "write a batch");
+}
+
+void
+store_turn(struct master *m)
+{
+	const struct commit *batch;
+	struct elect_out outs[ELECT_OUT_MAX];
+	size_t count;
+
+	elect_tick(&m->elect, clock_boot_ms());
+	while ((count = m->elect.out_count) > 0) {
+		memcpy(outs, m->elect.out, count * sizeof outs[0]);
+		elect_out_clear(&m->elect);
+		for (size_t i = 0; i < count; i++)
+			elect_carry_out(m, &outs[i]);
+	}
+	if (m->leading && m->zk != NULL && (batch = cluster_commit_begin(&m->cluster)) != NULL)
+		commit_send(m, batch, false);
+	if (elect_deadline_ms(&m->elect) != UINT64_MAX)
+		timer_set(&m->elect_timer, elect_deadline_ms(&m->elect));
+}
+
+bool
+store_open(struct master *m, char *error, size_t size)
+{
+	elect_init(&m->elect);
+	timer_init(&m->zk_timer, m->loop, session_open, m);
+	timer_init(&m->elect_timer, m->loop, elect_due, m);
+	buf_init(&m->info_text, 4096);
+	if (!master_info_encode(&m->info, &m->info_text)) {
+		snprintf(error, size, "[master] listen=%s: the address has no host and port that others can use",
+		    m->info.api_address);
+		return false;
+	}
+	if (m->tls_ensemble == NULL)
+		log_warn("[cluster] ensemble_tls=no: the ensemble is reached without TLS, and whoever reaches it can"
+			 " change what is below /corral");
+	session_open(m);
+	return true;
+}
+
+void
+store_close(struct master *m)
+{
+	load_cancel(m);
+	timer_cancel(&m->zk_timer);
+	timer_cancel(&m->elect_timer);
+	session_drop(m);
+	buf_fini(&m->info_text);
+}
