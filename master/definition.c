@@ -103,7 +103,7 @@ run_policy(const Corral__Api__RunRequest *run, struct job_policy *policy)
 {
 	const Corral__Resources *r = run->spec->resources;
 
-	*policy = (struct job_policy){.need = {r->cpu_milli, r->memory_bytes, r->disk_bytes}};
+	*policy = (struct job_policy){.need = {r->cpu_milli, r->memory_bytes, r->disk_bytes}, .once = true};
 	return run->count;
 }
 

@@ -14,3 +14,20 @@ libmastercore_a_SOURCES = \
 	master/core/place.c master/core/place.h \
 	master/core/records.c \
 	master/core/resources.h
+
+EXTRA_PROGRAMS += corral-master
+corral_master_SOURCES = \
+	master/agent_link.c \
+	master/api_views.c \
+	master/definition.c master/definition.h \
+	master/http_api.c \
+	master/info.c master/info.h \
+	master/main.c \
+	master/master.h \
+	master/metrics.c master/metrics.h \
+	master/status.c \
+	master/store.c master/store.h \
+	master/store_load.c \
+	master/stream.c
+corral_master_LDADD = libmastercore.a libzk.a libio.a libjob.a libsys.a libcodec.a libproto.a libbase.a \
+	$(EVENT_LIBS) $(OPENSSL_LIBS) $(INIH_LIBS) $(JANSSON_LIBS) $(PROTOBUF_C_LIBS)

@@ -391,7 +391,7 @@ main(int argc, char **argv)
 	} else if (strcmp(verb, "check") == 0) {
 		status = check_certificate(&m.conf) ? EX_OK : EX_CONFIG;
 	} else {
-		status = command_status(&m);
+		status = command_status(&m.conf);
 	}
 	faults_fini(&faults);
 	corral_conf_fini(&m.conf);

@@ -70,6 +70,9 @@ bool master_may_act(const struct master *m);
 /* Leadership is lost for this reason; all that it held is dropped at the end of the turn. */
 void master_give_up(struct master *m, const char *why);
 
+/* status.c: `corral-master status`, gives the exit status. */
+int command_status(const struct corral_conf *conf);
+
 /* store.c */
 bool store_open(struct master *m, char *error, size_t size);
 void store_close(struct master *m);

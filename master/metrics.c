@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
 #include "master/metrics.h"
 
 static const uint64_t placement_us[] = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10000};

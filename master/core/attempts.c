@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Attempts: from launch or report to the acknowledged end. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -353,12 +354,24 @@ update_is_sound(const Corral__StatusUpdate *u)
 	    u->state != CORRAL__TASK_STATE__WAITING && strlen(u->key->job) <= CLUSTER_NAME_MAX;
 }
 
+/* The agent's words go with what was put out for this update. */
+static void
+add_message(struct cluster *c, size_t from, const char *message)
+{
+	for (size_t i = from; message != NULL && i < c->out.count; i++)
+		if (c->out.items[i].kind == OUT_TASK)
+			snprintf(c->out.items[i].message, sizeof c->out.items[i].message, "%s", message);
+}
+
 static void
 take_update(struct cluster *c, uint64_t now_ms, struct attempt *t, const Corral__StatusUpdate *u)
 {
+	size_t before = c->out.count;
+
 	t->sequence = u->sequence;
 	if (task_state_terminal(u->state)) {
 		attempt_over(c, now_ms, t, u->state, u->reason, code_of(u), u->uuid.data);
+		add_message(c, before, u->message);
 		return;
 	}
 	if (u->state != t->state) {

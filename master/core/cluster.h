@@ -110,6 +110,7 @@ struct job_policy {
 	uint32_t retries_max;	/* failures of one index that are tried again */
 	struct resources need; /* without the executor's own */
 	bool constrained;      /* ask cluster_ops.allows() for each node */
+	bool once;	       /* a lost attempt is not made again */
 };
 
 /* UNKNOWN: after an election, may run on an agent that has not registered yet. */
@@ -142,6 +143,7 @@ struct job {
 	struct job_policy policy;
 	struct resources need; /* policy.need and the executor's own */
 	void *definition;      /* the shell's, released with cluster_ops.release() */
+	void *client;	       /* the shell's: who waits for its output and its end */
 	char *text;	       /* as stored in its node */
 	size_t text_size;
 	char by[128];	      /* who submitted it */
@@ -215,6 +217,7 @@ struct out {
 	uint8_t code;  /* as in struct cell */
 	bool settled;  /* the index will not be tried again */
 	uint64_t delay_ms; /* since its launch */
+	char message[128]; /* of the update, cut */
 	uint8_t uuid[CLUSTER_UUID_BYTES];
 };
 

@@ -162,10 +162,15 @@ static void
 add_jobs(struct cluster *c)
 {
 	struct list *it, *nx;
+	bool creates = false;
 
 	LIST_EACH(it, nx, &c->dirty) {
 		struct job *j = CONTAINER_OF(it, struct job, in_dirty);
 
+		/* One multi has one zxid, and the incarnations of two jobs must differ. */
+		if (j->incarnation == 0 && creates)
+			continue;
+		creates = creates || j->incarnation == 0;
 		/* The outcome goes before the state that it led to. */
 		if (!add_job_nodes(c, j) || !add_results(c, j))
 			return;

@@ -179,7 +179,7 @@ wants_retry(struct job *j, struct cell *cell, const struct attempt *t, uint64_t 
 	if (j->policy.service && now_ms - t->launched_ms >= CLUSTER_STEADY_MS)
 		cell->failures = 0;
 	if (t->state == CORRAL__TASK_STATE__LOST)
-		return true;
+		return !j->policy.once;
 	if (t->state == CORRAL__TASK_STATE__FINISHED)
 		return j->policy.restart == JOB_RESTART_ALWAYS;
 	if (j->policy.restart == JOB_RESTART_NO || reason == CORRAL__TASK_REASON__REASON_REFUSED)

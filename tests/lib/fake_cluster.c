@@ -256,6 +256,22 @@ fake_turn(struct fake *f)
 	assert(!f->cluster.failed);
 }
 
+/* From now on what runs on these agents may be replaced. */
+static void
+note_forsaken(struct fake *f)
+{
+	const struct fake_node *n = find_node(f, "/corral/registry/agents-0");
+	char needle[48];
+
+	for (size_t i = 0; n != NULL && i < f->agent_count; i++) {
+		struct fake_agent *a = &f->agents[i];
+
+		snprintf(needle, sizeof needle, " unreachable %s\n", a->name);
+		for (size_t t = 0; strstr(n->data, needle) != NULL && t < a->task_count; t++)
+			a->tasks[t].forsaken = true;
+	}
+}
+
 void
 fake_commit(struct fake *f, bool told)
 {
@@ -269,6 +285,7 @@ fake_commit(struct fake *f, bool told)
 		apply(f, m, &m->ops[i]);
 		czxids[i] = f->store.zxid;
 	}
+	note_forsaken(f);
 	f->batch = NULL;
 	if (!told)
 		return;
