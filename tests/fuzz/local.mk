@@ -14,6 +14,22 @@ fuzz_programs += tests/fuzz/link_fuzz
 tests_fuzz_link_fuzz_SOURCES = tests/fuzz/link_fuzz.c tests/fuzz/fuzz.h
 tests_fuzz_link_fuzz_LDADD = $(FUZZ_LIBS) libio.a libsys.a libcodec.a libbase.a $(EVENT_LIBS) $(OPENSSL_LIBS)
 
+fuzz_programs += tests/fuzz/ini_fuzz
+tests_fuzz_ini_fuzz_SOURCES = tests/fuzz/ini_fuzz.c tests/fuzz/fuzz.h
+tests_fuzz_ini_fuzz_LDADD = $(FUZZ_LIBS) libsys.a libbase.a $(INIH_LIBS)
+
+fuzz_programs += tests/fuzz/jobfile_fuzz
+tests_fuzz_jobfile_fuzz_SOURCES = tests/fuzz/jobfile_fuzz.c tests/fuzz/fuzz.h
+tests_fuzz_jobfile_fuzz_LDADD = $(FUZZ_LIBS) libjob.a libproto.a libsys.a libbase.a $(PROTOBUF_C_LIBS) $(INIH_LIBS)
+
+fuzz_programs += tests/fuzz/pbjson_fuzz
+tests_fuzz_pbjson_fuzz_SOURCES = tests/fuzz/pbjson_fuzz.c tests/fuzz/fuzz.h
+tests_fuzz_pbjson_fuzz_LDADD = $(FUZZ_LIBS) libcodec.a libproto.a libbase.a $(PROTOBUF_C_LIBS) $(JANSSON_LIBS)
+
+fuzz_programs += tests/fuzz/properties_fuzz
+tests_fuzz_properties_fuzz_SOURCES = tests/fuzz/properties_fuzz.c tests/fuzz/fuzz.h
+tests_fuzz_properties_fuzz_LDADD = $(FUZZ_LIBS) libsys.a libbase.a $(INIH_LIBS)
+
 check_PROGRAMS += $(fuzz_programs)
 EXTRA_DIST += tests/data/fuzz
 
