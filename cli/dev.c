@@ -266,7 +266,7 @@ daemon_changed(struct dev *dev, struct dev_daemon *d, const char *what)
 		return;
 	}
 	if (d->pid == 0) {
-		fprintf(stderr, "corral: %s %s\n", d->name, what);
+		corral_say("%s did not start", d->name);
 		show_log(d);
 		stop(r, EX_SOFTWARE);
 		return;

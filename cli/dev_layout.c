@@ -285,7 +285,7 @@ write_zoo_cfg(const struct dev_daemon *d)
 	    &text, "# made by corral dev\ntickTime=250\ndataDir=%s/%s\n", d->dev->state, d->name);
 	buf_printf(&text, "clientPort=%u\nclientPortAddress=127.0.0.1\n", d->port);
 	buf_printf(&text, "secureClientPort=%u\nsecureClientPortAddress=127.0.0.1\n", d->port2);
-	buf_printf(&text, "ssl.keyStore.type=PEM\nssl.keyStore.location=%s/tls/%s.pem\n",
+	buf_printf(&text, "ssl.keyStore.type=PEM\nssl.keyStore.location=%s/tls/%s-store.pem\n",
 	    d->dev->state, d->name);
 	buf_printf(&text, "ssl.trustStore.type=PEM\nssl.trustStore.location=%s/tls/ca.pem\n",
 	    d->dev->state);
@@ -379,7 +379,7 @@ issue(const struct dev *dev, enum tls_role role, const char *name)
 	    .dns_count = 1,
 	    .ips = ips,
 	    .ip_count = 1,
-	    .days = 30};
+	    .days = 365};
 	char dir[PATH_MAX], cert[PATH_MAX], key[PATH_MAX], why[512];
 
 	dev_layout_path(dev, dir, "tls");
@@ -391,6 +391,28 @@ issue(const struct dev *dev, enum tls_role role, const char *name)
 		return true;
 	fprintf(stderr, "corral: %s\n", why);
 	return false;
+}
+
+/* zkserver's key store, as Apache's in PEM, is one file with key and certificate. */
+static bool
+write_key_store(const struct dev *dev)
+{
+	const char *name = dev->daemons[0].name;
+	char cert[PATH_MAX], key[PATH_MAX], store[PATH_MAX];
+	struct buf text;
+	bool done;
+
+	dev_layout_path(dev, cert, "tls/%s.pem", name);
+	dev_layout_path(dev, key, "tls/%s-key.pem", name);
+	dev_layout_path(dev, store, "tls/%s-store.pem", name);
+	buf_init(&text, FILE_BYTES_MAX);
+	done = fsutil_read(key, FILE_BYTES_MAX, &text) &&
+	       fsutil_read(cert, FILE_BYTES_MAX, &text) &&
+	       fsutil_write_atomic(store, text.data, text.len, 0600);
+	if (!done)
+		fprintf(stderr, "corral: cannot write %s: %s\n", store, strerror(errno));
+	buf_fini(&text);
+	return done;
 }
 
 static bool
@@ -407,7 +429,7 @@ write_certificates(const struct dev *dev)
 	for (size_t i = 0; i < dev->daemon_count; i++)
 		if (!issue(dev, kind_roles[dev->daemons[i].kind], dev->daemons[i].name))
 			return false;
-	return issue(dev, TLS_ROLE_OPERATOR, "operator");
+	return write_key_store(dev) && issue(dev, TLS_ROLE_OPERATOR, "operator");
 }
 
 bool

@@ -157,7 +157,8 @@ remove_cgroups(const struct dev *dev)
 		cgroup_base_name(state, group);
 		cgroup_kill(&host, group);
 		if (!cgroup_remove(&host, group) && errno != ENOENT) {
-			fprintf(stderr, "corral: cannot remove the control group %s: %s\n", group, strerror(errno));
+			fprintf(stderr, "corral: cannot remove the control group %s: %s\n", group,
+			    strerror(errno));
 			clean = false;
 		}
 	}
