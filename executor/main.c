@@ -56,7 +56,7 @@ main(int argc, char **argv)
 	if (strcmp(verb, "--help") == 0)
 		return fputs(usage, stdout) < 0 ? EX_IOERR : EX_OK;
 	if (strcmp(verb, "--version") == 0)
-		return puts("corral-executor " PACKAGE_VERSION) < 0 ? EX_IOERR : EX_OK;
+		return puts("corral-executor (corral) " PACKAGE_VERSION) < 0 ? EX_IOERR : EX_OK;
 	if (strcmp(verb, "run") == 0)
 		return run(argc, argv);
 	if (strcmp(verb, "attempt") == 0 && argc == 3)
