@@ -75,8 +75,10 @@ tls_handshake_error_text(const SSL *ssl, unsigned long error, char *to, size_t s
 	if (verify != X509_V_OK)
 		snprintf(to, size, "the peer's certificate was refused: %s",
 		    X509_verify_cert_error_string(verify));
+	else if (error == 0 || ERR_GET_REASON(error) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
+		snprintf(to, size, "closed by the peer");
 	else
-		snprintf(to, size, "%s", reason != NULL ? reason : "connection closed");
+		snprintf(to, size, "%s", reason != NULL ? reason : "unknown error");
 	ERR_clear_error();
 }
 

@@ -2,9 +2,11 @@
 /* Frames, bounds and ends of links, and the dialer, over real sockets without TLS. */
 #include "libcommon/io/link.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,6 +27,24 @@ adopt_with(const struct link_limits *limits)
 	net_server.link = link_adopt(net_loop, fds[1], NULL, true, limits, &net_ops, &net_server);
 	ck_assert_ptr_nonnull(net_server.link);
 	net_wait(&net_server.ups, 1);
+}
+
+/* Connect a socket that is no link to net_listen()'s port. */
+static void
+raw_connect(void)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(listener_port(net_listener))};
+
+	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	raw = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(connect(raw, (struct sockaddr *)&in, sizeof in), 0);
+}
+
+static void
+stop(void *arg)
+{
+	(void)arg;
+	loop_stop(net_loop, 0);
 }
 
 static void
@@ -352,6 +372,31 @@ START_TEST(more_connections_than_allowed_are_closed_and_a_closed_one_makes_room)
 }
 END_TEST
 
+/* One turn that does not wait. */
+static void
+turn(void)
+{
+	ck_assert(loop_defer(net_loop, stop, NULL));
+	loop_run(net_loop, NULL, NULL);
+}
+
+START_TEST(a_listener_out_of_descriptors_waits_and_then_accepts)
+{
+	struct rlimit old, none;
+
+	net_listen(NULL, &net_limits);
+	raw_connect();
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &old), 0);
+	none = old;
+	none.rlim_cur = 3;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	turn();
+	ck_assert_ptr_null(net_server.link);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &old), 0);
+	net_wait(&net_server.ups, 1);
+}
+END_TEST
+
 START_TEST(the_dialer_goes_on_to_the_second_address_and_comes_back_after_a_close)
 {
 	char unused[64];
@@ -420,6 +465,7 @@ unit_suite(void)
 	tcase_add_test(t, a_name_is_looked_up_in_the_hosts_file);
 	tcase_add_test(t, a_unix_socket_tells_who_connects_and_a_stale_one_is_replaced);
 	tcase_add_test(t, more_connections_than_allowed_are_closed_and_a_closed_one_makes_room);
+	tcase_add_test(t, a_listener_out_of_descriptors_waits_and_then_accepts);
 	tcase_add_test(t, the_dialer_goes_on_to_the_second_address_and_comes_back_after_a_close);
 	tcase_add_test(t, the_dialer_takes_up_new_addresses);
 	suite_add_tcase(s, t);

@@ -253,6 +253,42 @@ START_TEST(a_client_with_a_certificate_is_refused_where_a_preshared_key_is_asked
 }
 END_TEST
 
+/* Send frames of 100,000 bytes until no more is taken; returns how many. */
+static int
+fill(struct link *l)
+{
+	static const char zeros[100000];
+	int sent = 0;
+
+	while (link_send(l, zeros, sizeof zeros))
+		sent++;
+	return sent;
+}
+
+START_TEST(large_frames_and_full_queues_pass_a_reader_that_pauses)
+{
+	int sent, batches = 0;
+
+	client_tls = net_make_tls("blue", "blue", TLS_ROLE_AGENT, "a1", 100);
+	net_listen(server_tls, &net_limits);
+	net_connect_up(client_tls, &net_limits);
+	link_pause(net_server.link, true);
+	sent = fill(net_client.link);
+	ck_assert_int_eq(sent, (4 << 20) / 100004);
+	link_pause(net_server.link, false);
+	while (batches < 5) {
+		net_wait(&net_client.writables, ++batches);
+		sent += fill(net_client.link);
+	}
+	link_close(net_client.link);
+	net_client.link = NULL;
+	net_wait(&net_server.downs, 1);
+	ck_assert_str_eq(net_server.why, "closed by the peer");
+	ck_assert_int_eq(net_server.frames, sent);
+	ck_assert_uint_eq(net_server.last_size, 100000);
+}
+END_TEST
+
 START_TEST(role_names_and_roles_are_each_others_inverse)
 {
 	for (int role = TLS_ROLE_ZKSERVER; role <= TLS_ROLE_FRAMEWORK; role++)
@@ -286,6 +322,7 @@ unit_suite(void)
 	tcase_add_test(t, an_unknown_preshared_identity_is_refused);
 	tcase_add_test(t, a_client_with_a_preshared_key_refuses_a_server_with_a_certificate);
 	tcase_add_test(t, a_client_with_a_certificate_is_refused_where_a_preshared_key_is_asked_for);
+	tcase_add_test(t, large_frames_and_full_queues_pass_a_reader_that_pauses);
 	tcase_add_test(t, role_names_and_roles_are_each_others_inverse);
 	suite_add_tcase(s, t);
 	return s;
