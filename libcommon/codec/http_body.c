@@ -145,8 +145,8 @@ body_take(struct http_body *b, const uint8_t *in, size_t size, size_t *used, con
 }
 
 static enum http_body_result
-chunked_step(struct http_body *b, const uint8_t *in, size_t size, size_t *used, const uint8_t **data,
-    size_t *data_size)
+chunked_step(struct http_body *b, const uint8_t *in, size_t size, size_t *used,
+    const uint8_t **data, size_t *data_size)
 {
 	enum http_body_result result;
 
@@ -165,14 +165,15 @@ chunked_step(struct http_body *b, const uint8_t *in, size_t size, size_t *used, 
 }
 
 enum http_body_result
-http_body_step(struct http_body *b, const uint8_t *in, size_t size, size_t *used, const uint8_t **data,
-    size_t *data_size)
+http_body_step(struct http_body *b, const uint8_t *in, size_t size, size_t *used,
+    const uint8_t **data, size_t *data_size)
 {
 	*used = *data_size = 0;
 	*data = in;
 	switch (b->kind) {
 	case HTTP_BODY_LENGTH:
-		return b->left == 0 ? HTTP_BODY_DONE : body_take(b, in, size, used, data, data_size);
+		return b->left == 0 ? HTTP_BODY_DONE
+				    : body_take(b, in, size, used, data, data_size);
 	case HTTP_BODY_CHUNKED:
 		return chunked_step(b, in, size, used, data, data_size);
 	case HTTP_BODY_TO_CLOSE:

@@ -12,7 +12,7 @@ is_token_char(char c)
 	static const char marks[] = "!#$%&'*+-.^_`|~"; /* RFC 9110 5.6.2 */
 
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	    (c != '\0' && strchr(marks, c) != NULL);
+	       (c != '\0' && strchr(marks, c) != NULL);
 }
 
 static bool
@@ -230,7 +230,8 @@ bool
 http_head_has_token(const struct http_head *h, const char *name, const char *token)
 {
 	for (size_t i = 0; i < h->field_count; i++) {
-		if (strcasecmp(h->fields[i].name, name) == 0 && list_has_token(h->fields[i].value, token))
+		if (strcasecmp(h->fields[i].name, name) == 0 &&
+		    list_has_token(h->fields[i].value, token))
 			return true;
 	}
 	return false;
@@ -239,6 +240,7 @@ http_head_has_token(const struct http_head *h, const char *name, const char *tok
 const char *
 http_status_text(int status)
 {
+	/* clang-format off */
 	static const struct {
 		int status;
 		const char *text;
@@ -251,11 +253,12 @@ http_status_text(int status)
 		{406, "Not Acceptable"}, {408, "Request Timeout"}, {409, "Conflict"}, {410, "Gone"},
 		{411, "Length Required"}, {412, "Precondition Failed"}, {413, "Content Too Large"},
 		{415, "Unsupported Media Type"}, {417, "Expectation Failed"},
-		{422, "Unprocessable Content"}, {426, "Upgrade Required"}, {429, "Too Many Requests"},
-		{431, "Request Header Fields Too Large"}, {500, "Internal Server Error"},
-		{501, "Not Implemented"}, {502, "Bad Gateway"}, {503, "Service Unavailable"},
-		{504, "Gateway Timeout"},
+		{422, "Unprocessable Content"}, {426, "Upgrade Required"},
+		{429, "Too Many Requests"}, {431, "Request Header Fields Too Large"},
+		{500, "Internal Server Error"}, {501, "Not Implemented"}, {502, "Bad Gateway"},
+		{503, "Service Unavailable"}, {504, "Gateway Timeout"},
 	};
+	/* clang-format on */
 
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
 		if (texts[i].status == status)
@@ -267,7 +270,8 @@ http_status_text(int status)
 bool
 http_encode(char *to, size_t size, const char *text)
 {
-	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+	static const char plain[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
 	static const char hex[] = "0123456789ABCDEF";
 	size_t len = 0;
 

@@ -67,8 +67,8 @@ enum http_body_result { HTTP_BODY_MORE, HTTP_BODY_DATA, HTTP_BODY_DONE, HTTP_BOD
  * Read on: *used bytes of in are spent, *data_size of them from *data on belong to the body (with
  * HTTP_BODY_DATA: call again with the rest). MORE: everything was used, and more is needed.
  */
-enum http_body_result http_body_step(struct http_body *b, const uint8_t *in, size_t size, size_t *used,
-    const uint8_t **data, size_t *data_size);
+enum http_body_result http_body_step(struct http_body *b, const uint8_t *in, size_t size,
+    size_t *used, const uint8_t **data, size_t *data_size);
 
 /* "Not Found" and so on; "Unknown" for numbers without a text here. */
 const char *http_status_text(int status);

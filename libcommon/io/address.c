@@ -58,6 +58,6 @@ address_text(char to[ADDRESS_TEXT_SIZE], const struct sockaddr *sa, socklen_t si
 		     NI_NUMERICHOST | NI_NUMERICSERV) != 0)
 		snprintf(to, ADDRESS_TEXT_SIZE, "unknown");
 	else
-		snprintf(to, ADDRESS_TEXT_SIZE, sa->sa_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host,
-		    port);
+		snprintf(to, ADDRESS_TEXT_SIZE, sa->sa_family == AF_INET6 ? "[%s]:%s" : "%s:%s",
+		    host, port);
 }

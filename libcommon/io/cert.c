@@ -22,7 +22,7 @@
 #include "libcommon/sys/fsutil.h"
 
 #define CERT_CURVE "P-256"
-#define CERT_SERIAL_BITS 127	  /* RFC 5280 4.1.2.2: positive, at most 20 octets */
+#define CERT_SERIAL_BITS 127	   /* RFC 5280 4.1.2.2: positive, at most 20 octets */
 #define CERT_SECURITY_BITS_MIN 112 /* RSA 2048, any usual curve */
 #define CERT_START_EARLIER_S 3600
 #define CERT_DAY_S 86400
@@ -63,7 +63,8 @@ cert_fail_reason(char *error, size_t size, const char *thing, const char *what)
 static bool
 cert_name_is_plain(const char *name)
 {
-	size_t len = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-@+");
+	size_t len =
+	    strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-@+");
 
 	return len > 0 && name[len] == '\0' && len < TLS_NAME_MAX / 2;
 }
@@ -94,7 +95,8 @@ key_write(EVP_PKEY *key, const char *path, char *error, size_t size)
 	long len;
 	bool done;
 
-	if (bio == NULL || PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) != 1) {
+	if (bio == NULL ||
+	    PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) != 1) {
 		BIO_free(bio);
 		return cert_fail_reason(error, size, path, "cannot encode the key");
 	}
@@ -145,7 +147,8 @@ static EVP_PKEY *
 key_load(const char *path, char *error, size_t size)
 {
 	BIO *bio = BIO_new_file(path, "r");
-	EVP_PKEY *key = bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
+	EVP_PKEY *key =
+	    bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
 
 	BIO_free(bio);
 	if (key == NULL)
@@ -187,10 +190,11 @@ ca_load(struct ca *ca, const char *dir, char *error, size_t size)
 		cert_fail(error, size, "%s: the key does not belong to %s", key_path, cert_path);
 		goto fail;
 	}
-	if (X509_NAME_get_text_by_NID(X509_get_subject_name(ca->cert), NID_organizationName, ca->cluster,
-		sizeof ca->cluster) <= 0 ||
+	if (X509_NAME_get_text_by_NID(X509_get_subject_name(ca->cert), NID_organizationName,
+		ca->cluster, sizeof ca->cluster) <= 0 ||
 	    !cert_name_is_plain(ca->cluster)) {
-		cert_fail(error, size, "%s: its subject has no O= with the cluster's name", cert_path);
+		cert_fail(
+		    error, size, "%s: its subject has no O= with the cluster's name", cert_path);
 		goto fail;
 	}
 	return true;
@@ -204,9 +208,9 @@ cert_set_serial(X509 *cert)
 {
 	BIGNUM *number = BN_new();
 	bool done = number != NULL &&
-	    BN_rand(number, CERT_SERIAL_BITS, BN_RAND_TOP_ANY, BN_RAND_BOTTOM_ANY) == 1 &&
-	    BN_add_word(number, 1) == 1 &&
-	    BN_to_ASN1_INTEGER(number, X509_get_serialNumber(cert)) != NULL;
+		    BN_rand(number, CERT_SERIAL_BITS, BN_RAND_TOP_ANY, BN_RAND_BOTTOM_ANY) == 1 &&
+		    BN_add_word(number, 1) == 1 &&
+		    BN_to_ASN1_INTEGER(number, X509_get_serialNumber(cert)) != NULL;
 
 	BN_free(number);
 	return done;
@@ -218,10 +222,10 @@ cert_set_subject(X509 *cert, const char *role, const char *cluster)
 {
 	X509_NAME *name = X509_get_subject_name(cert);
 
-	return X509_NAME_add_entry_by_txt(name, "O", MBSTRING_UTF8, (const unsigned char *)cluster, -1,
-		   -1, 0) == 1 &&
-	    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)role, -1, -1,
-		0) == 1;
+	return X509_NAME_add_entry_by_txt(
+		   name, "O", MBSTRING_UTF8, (const unsigned char *)cluster, -1, -1, 0) == 1 &&
+	       X509_NAME_add_entry_by_txt(
+		   name, "CN", MBSTRING_UTF8, (const unsigned char *)role, -1, -1, 0) == 1;
 }
 
 static bool
@@ -231,8 +235,8 @@ cert_set_times(X509 *cert, int days)
 	int first_day = days > 0 ? 0 : days;
 
 	return X509_time_adj_ex(X509_getm_notBefore(cert), first_day, -early, NULL) != NULL &&
-	    X509_time_adj_ex(X509_getm_notAfter(cert), days, days > 0 ? 0 : -CERT_START_EARLIER_S,
-		NULL) != NULL;
+	       X509_time_adj_ex(X509_getm_notAfter(cert), days,
+		   days > 0 ? 0 : -CERT_START_EARLIER_S, NULL) != NULL;
 }
 
 static bool
@@ -301,13 +305,15 @@ names_add_ip(GENERAL_NAMES *names, const char *text)
 static bool
 dns_name_is_valid(const char *name)
 {
-	size_t len = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_*");
+	size_t len =
+	    strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_*");
 
 	return len > 0 && len <= 253 && name[len] == '\0';
 }
 
 static bool
-cert_add_names(X509 *cert, const struct cert_request *r, const char *cluster, char *error, size_t size)
+cert_add_names(
+    X509 *cert, const struct cert_request *r, const char *cluster, char *error, size_t size)
 {
 	GENERAL_NAMES *names = GENERAL_NAMES_new();
 	char uri[3 * TLS_NAME_MAX];
@@ -342,11 +348,12 @@ static bool
 cert_request_check(const struct cert_request *r, char *error, size_t size)
 {
 	if (tls_role_name(r->role) == NULL)
-		return cert_fail(error, size, "a certificate needs a role: zkserver, master, agent, "
-					      "operator, user or framework");
+		return cert_fail(error, size,
+		    "a certificate needs a role: zkserver, master, agent, "
+		    "operator, user or framework");
 	if (!cert_name_is_plain(r->name))
-		return cert_fail(error, size, "'%s' cannot be a holder's name: use letters, digits and ._-@+",
-		    r->name);
+		return cert_fail(error, size,
+		    "'%s' cannot be a holder's name: use letters, digits and ._-@+", r->name);
 	if (r->dns_count > CERT_NAMES_MAX || r->ip_count > CERT_NAMES_MAX)
 		return cert_fail(error, size, "more than %d names or addresses", CERT_NAMES_MAX);
 	return true;
@@ -354,7 +361,8 @@ cert_request_check(const struct cert_request *r, char *error, size_t size)
 
 /* A certificate for key by the CA; NULL: the reason is in error. */
 static X509 *
-ca_certify(const struct ca *ca, const struct cert_request *r, EVP_PKEY *key, char *error, size_t size)
+ca_certify(
+    const struct ca *ca, const struct cert_request *r, EVP_PKEY *key, char *error, size_t size)
 {
 	const char *cluster = r->cluster != NULL ? r->cluster : ca->cluster;
 	X509 *cert;
@@ -362,7 +370,8 @@ ca_certify(const struct ca *ca, const struct cert_request *r, EVP_PKEY *key, cha
 	if (!cert_request_check(r, error, size))
 		return NULL;
 	if (strcmp(cluster, ca->cluster) != 0) {
-		cert_fail(error, size, "the CA is that of cluster '%s', not of '%s'", ca->cluster, cluster);
+		cert_fail(error, size, "the CA is that of cluster '%s', not of '%s'", ca->cluster,
+		    cluster);
 		return NULL;
 	}
 	cert = cert_new(key, tls_role_name(r->role), cluster, r->days);
@@ -404,7 +413,7 @@ ca_write(const char *cert_path, const char *key_path, const char *cluster, char 
 		cert_fail_reason(error, size, cert_path, "cannot make the CA");
 	else
 		done = key_write(key, key_path, error, size) &&
-		    cert_write_file(cert_path, pem, 0644, error, size);
+		       cert_write_file(cert_path, pem, 0644, error, size);
 	free(pem);
 	X509_free(cert);
 	EVP_PKEY_free(key);
@@ -417,15 +426,20 @@ cert_ca_create(const char *dir, const char *cluster, bool replace, char *error, 
 	char cert_path[PATH_MAX], key_path[PATH_MAX];
 
 	if (!cert_name_is_plain(cluster) || strlen(cluster) > CERT_O_MAX)
-		return cert_fail(error, size, "'%s' cannot be a cluster's name: use letters, digits and "
-					      "._-@+, at most %d", cluster, CERT_O_MAX);
+		return cert_fail(error, size,
+		    "'%s' cannot be a cluster's name: use letters, digits and "
+		    "._-@+, at most %d",
+		    cluster, CERT_O_MAX);
 	if (!ca_paths(dir, cert_path, key_path, error, size))
 		return false;
 	if (!replace && (access(cert_path, F_OK) == 0 || access(key_path, F_OK) == 0))
-		return cert_fail(error, size, "%s: there is a CA already: all certificates would become "
-					      "worthless without it", dir);
+		return cert_fail(error, size,
+		    "%s: there is a CA already: all certificates would become "
+		    "worthless without it",
+		    dir);
 	if (!fsutil_mkdirs(dir, 0755))
-		return cert_fail(error, size, "%s: cannot make the directory: %s", dir, strerror(errno));
+		return cert_fail(
+		    error, size, "%s: cannot make the directory: %s", dir, strerror(errno));
 	return ca_write(cert_path, key_path, cluster, error, size);
 }
 
@@ -450,7 +464,7 @@ cert_issue(const char *ca_dir, const struct cert_request *request, const char *c
 		pem = cert_text(cert);
 		done = pem == NULL ? cert_fail(error, size, "%s: no memory", cert_path)
 				   : key_write(key, key_path, error, size) &&
-			cert_write_file(cert_path, pem, 0644, error, size);
+					 cert_write_file(cert_path, pem, 0644, error, size);
 	}
 	free(pem);
 	X509_free(cert);
@@ -493,7 +507,8 @@ request_key(const char *pem, char *error, size_t size)
 	EVP_PKEY *key = req == NULL ? NULL : X509_REQ_get_pubkey(req);
 
 	if (key == NULL || X509_REQ_verify(req, key) != 1) {
-		cert_fail(error, size, "the signing request cannot be read, or its signature is wrong");
+		cert_fail(
+		    error, size, "the signing request cannot be read, or its signature is wrong");
 		EVP_PKEY_free(key);
 		key = NULL;
 	} else if (EVP_PKEY_get_security_bits(key) < CERT_SECURITY_BITS_MIN) {
@@ -552,13 +567,14 @@ cert_read_info(const char *path, struct cert_info *info, char *error, size_t siz
 	*info = (struct cert_info){0};
 	tls_peer_of_cert(cert, &info->holder);
 	done = X509_digest(cert, EVP_sha256(), digest, &digest_size) == 1 &&
-	    2 * digest_size + 1 == CERT_FINGERPRINT_SIZE &&
-	    asn1_seconds(X509_get0_notBefore(cert), &info->not_before_s) &&
-	    asn1_seconds(X509_get0_notAfter(cert), &info->not_after_s);
+	       2 * digest_size + 1 == CERT_FINGERPRINT_SIZE &&
+	       asn1_seconds(X509_get0_notBefore(cert), &info->not_before_s) &&
+	       asn1_seconds(X509_get0_notAfter(cert), &info->not_after_s);
 	if (done)
 		str_hex(info->fingerprint, digest, digest_size);
 	else
-		cert_fail(error, size, "%s: the certificate's times or digest cannot be read", path);
+		cert_fail(
+		    error, size, "%s: the certificate's times or digest cannot be read", path);
 	X509_free(cert);
 	return done;
 }

@@ -49,8 +49,8 @@ bool cert_issue(const char *ca_dir, const struct cert_request *request, const ch
 
 /*
  * The same where the holder keeps its key: cert_key_create() makes the key file and a PEM signing
- * request (which proves that the holder has the key; nothing else in it counts), cert_sign() answers
- * that request with a PEM certificate. *pem is malloc'ed text; the caller frees it.
+ * request (which proves that the holder has the key; nothing else in it counts), cert_sign()
+ * answers that request with a PEM certificate. *pem is malloc'ed text; the caller frees it.
  */
 bool cert_key_create(const char *key_path, char **request_pem, char *error, size_t size);
 bool cert_sign(const char *ca_dir, const struct cert_request *request, const char *request_pem,

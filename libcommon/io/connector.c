@@ -202,8 +202,8 @@ connector_found(int result, struct evutil_addrinfo *found, void *arg)
 static void
 connector_resolve(struct connector *c, const char *host, const char *port)
 {
-	struct evutil_addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM,
-	    .ai_protocol = IPPROTO_TCP};
+	struct evutil_addrinfo hints = {
+	    .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_protocol = IPPROTO_TCP};
 	struct evdns_getaddrinfo_request *request;
 	struct lookup *k;
 
@@ -216,10 +216,12 @@ connector_resolve(struct connector *c, const char *host, const char *port)
 	hints.ai_flags = 0;
 	k = calloc(1, sizeof *k);
 	if (k != NULL)
-		k->dns = evdns_base_new(loop_event_base(c->loop), EVDNS_BASE_INITIALIZE_NAMESERVERS);
+		k->dns =
+		    evdns_base_new(loop_event_base(c->loop), EVDNS_BASE_INITIALIZE_NAMESERVERS);
 	if (k == NULL || k->dns == NULL) {
 		free(k);
-		connector_fail(c, "cannot find the host: no resolver (is /etc/resolv.conf readable?)");
+		connector_fail(
+		    c, "cannot find the host: no resolver (is /etc/resolv.conf readable?)");
 		return;
 	}
 	k->loop = c->loop;

@@ -60,7 +60,8 @@ dialer_schedule(struct dialer *d)
 	if (d->tried >= d->count) {
 		d->tried = 0;
 		delay = d->wait_ms / 2 + rng_below(&d->rng, d->wait_ms / 2 + 1);
-		d->wait_ms = 2 * d->wait_ms < DIALER_WAIT_MAX_MS ? 2 * d->wait_ms : DIALER_WAIT_MAX_MS;
+		d->wait_ms =
+		    2 * d->wait_ms < DIALER_WAIT_MAX_MS ? 2 * d->wait_ms : DIALER_WAIT_MAX_MS;
 	}
 	if (!timer_set(&d->timer, loop_now_ms(d->loop) + delay))
 		deferral_set(d->loop, &d->retry);
@@ -76,8 +77,8 @@ static void
 dialer_link_ended(void *arg)
 {
 	struct dialer *d = arg;
-	bool settled = link_was_up(d->link) &&
-	    loop_now_ms(d->loop) - d->link_ms >= DIALER_SETTLED_MS;
+	bool settled =
+	    link_was_up(d->link) && loop_now_ms(d->loop) - d->link_ms >= DIALER_SETTLED_MS;
 
 	d->link = NULL;
 	if (settled) {

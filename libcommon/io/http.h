@@ -3,9 +3,9 @@
  * HTTP/1.1: a server with routes, and one call at a time for clients. Over TCP, TLS or a Unix
  * socket; replies whole, streamed in chunks, redirected, or upgraded to a link (frames).
  *
- * Bounds: heads of HTTP_HEAD_BYTES_MAX, bodies and queues of the given sizes, connections by number,
- * time for the handshake, for a request's arrival, and between requests. A client that breaks one
- * gets the fitting 4xx where it can still be told, and the connection closes.
+ * Bounds: heads of HTTP_HEAD_BYTES_MAX, bodies and queues of the given sizes, connections by
+ * number, time for the handshake, for a request's arrival, and between requests. A client that
+ * breaks one gets the fitting 4xx where it can still be told, and the connection closes.
  */
 #ifndef CORRAL_IO_HTTP_H
 #define CORRAL_IO_HTTP_H
@@ -44,13 +44,13 @@ struct http_config {
 	uint32_t request_ms; /* from a request's first byte to its last */
 	uint32_t idle_ms;    /* between two requests */
 	/*
-	 * Every route is open: for a Unix socket (http_request_cred() tells who asks) and for a plain
-	 * listener whose handlers check a secret themselves.
+	 * Every route is open: for a Unix socket (http_request_cred() tells who asks) and for a
+	 * plain listener whose handlers check a secret themselves.
 	 */
 	bool anonymous;
 };
 
-/* NULL: the reason is in error[size]. tls NULL: plain; else a context that does not require_peer. */
+/* NULL: the reason is in error[size]. tls NULL: plain; else one without require_peer. */
 struct http_server *http_server_open(struct loop *loop, const char *address, struct tls *tls,
     const struct http_config *config, void *arg, char *error, size_t size);
 /* Drops all its connections (gone() is called); links that came of it go on. */
@@ -75,7 +75,8 @@ bool http_request_wants_upgrade(const struct http_request *r); /* to corral-fram
  * A handler that answers later says whom to tell when the client is gone before that: then the
  * request is gone, and must not be answered. `arg` is also what http_request_data() returns.
  */
-void http_request_on_gone(struct http_request *r, void (*gone)(void *arg, struct http_request *r), void *arg);
+void http_request_on_gone(
+    struct http_request *r, void (*gone)(void *arg, struct http_request *r), void *arg);
 void *http_request_data(const struct http_request *r);
 
 /*
@@ -84,25 +85,27 @@ void *http_request_data(const struct http_request *r);
  * http_reply_header() adds a header beforehand (no more than fit in 2 KiB; false: it did not).
  */
 bool http_reply_header(struct http_request *r, const char *name, const char *value);
-void http_reply(struct http_request *r, int status, const char *content_type, const void *body, size_t size);
+void http_reply(
+    struct http_request *r, int status, const char *content_type, const void *body, size_t size);
 void http_reply_text(struct http_request *r, int status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* 307 to "https://HOST:PORT" + target (or http, as this server is plain). */
 void http_redirect(struct http_request *r, const char *host_port);
 
 /*
- * A streamed answer. http_stream_send() returns false when the queue is full: the connection is then
- * dropped and gone() is called from the loop. http_stream_queued() lets a producer wait instead;
- * writable() is called when the queue has drained to half after it was fuller. Both callbacks get
- * the arg of http_request_on_gone().
+ * A streamed answer. http_stream_send() returns false when the queue is full: the connection is
+ * then dropped and gone() is called from the loop. http_stream_queued() lets a producer wait
+ * instead; writable() is called when the queue has drained to half after it was fuller. Both
+ * callbacks get the arg of http_request_on_gone().
  */
 void http_stream_start(struct http_request *r, int status, const char *content_type);
 bool http_stream_send(struct http_request *r, const void *bytes, size_t size);
-void http_stream_on_writable(struct http_request *r, void (*writable)(void *arg, struct http_request *r));
+void http_stream_on_writable(
+    struct http_request *r, void (*writable)(void *arg, struct http_request *r));
 size_t http_stream_queued(const struct http_request *r);
 void http_stream_end(struct http_request *r);
 
-/* 101, and the connection is a link from then on, up already: up() is not called. NULL: no memory. */
+/* 101, and the connection is a link, up already: up() is not called. NULL: no memory. */
 struct link *http_upgrade(struct http_request *r, const struct link_limits *limits,
     const struct link_ops *ops, void *arg);
 
@@ -111,14 +114,16 @@ struct http_call_spec {
 	const char *address;   /* "HOST:PORT", or "/path" of a Unix socket */
 	const char *peer_name; /* as link_connect() has it */
 	const char *method;
-	const char *target; /* path and query, encoded */
+	const char *target;	    /* path and query, encoded */
 	const char *const *headers; /* "Name: value", ended by NULL; may be NULL */
 	const void *body;
 	size_t body_size;
 	size_t reply_bytes_max; /* of a whole reply, or of one line of a stream */
 	uint32_t connect_ms;	/* connecting and handshake, per address */
-	uint32_t reply_ms;	/* from then to the reply's last byte (a stream's: its head); 0: for ever */
-	bool upgrade;		/* ask for corral-frames; the reply is upgraded(), or done() if refused */
+	/* From then to the reply's last byte (a stream's: its head); 0: for ever. */
+	uint32_t reply_ms;
+	/* Ask for corral-frames: upgraded() is called, or done() if it was refused. */
+	bool upgrade;
 	struct link_limits link_limits; /* for the link after the upgrade */
 	const struct link_ops *link_ops;
 };
@@ -138,7 +143,7 @@ struct http_response {
  */
 struct http_call_ops {
 	void (*done)(void *arg, const struct http_response *response);
-	void (*failed)(void *arg, const char *why); /* a text for the user: where, what, what to do */
+	void (*failed)(void *arg, const char *why); /* a text for the user: where and what */
 	void (*line)(void *arg, const char *line, size_t size);
 	void (*upgraded)(void *arg, struct link *l); /* set its arg here, with link_set_arg() */
 };

@@ -30,7 +30,8 @@ struct http_call {
 	struct link_limits link_limits;
 	const struct link_ops *link_ops;
 	char *address, *peer_name, *target;
-	struct buf fields; /* the caller's header lines and the body, behind the lines that we make */
+	struct buf
+	    fields; /* the caller's header lines and the body, behind the lines that we make */
 	struct stream *stream;
 	struct timer deadline;
 	struct deferral release;
@@ -41,7 +42,7 @@ struct http_call {
 	char *head_text;
 	struct http_head head;
 	struct http_body framing;
-	bool by_line; /* the reply goes to line() */
+	bool by_line;	 /* the reply goes to line() */
 	struct buf body; /* of the reply; with by_line, the line at hand */
 };
 
@@ -62,7 +63,9 @@ call_release(void *arg)
 	free(c);
 }
 
-/* Nothing is called any more; the memory stays until the end of the turn, for callers up the stack. */
+/*
+ * Nothing is called any more; the memory stays until the end of the turn, for callers up the stack.
+ */
 static void
 call_end(struct http_call *c)
 {
@@ -97,11 +100,11 @@ call_done(struct http_call *c)
 	const char *location = http_head_get(&c->head, "location");
 	const char *last_line = buf_text(&c->body); /* or the whole body */
 	struct http_response response = {
-		.status = c->head.status,
-		.content_type = type != NULL ? type : "",
-		.location = location != NULL ? location : "",
-		.body = c->by_line && last_line != NULL ? "" : last_line,
-		.size = c->by_line ? 0 : c->body.len,
+	    .status = c->head.status,
+	    .content_type = type != NULL ? type : "",
+	    .location = location != NULL ? location : "",
+	    .body = c->by_line && last_line != NULL ? "" : last_line,
+	    .size = c->by_line ? 0 : c->body.len,
 	};
 
 	if (response.body == NULL) {
@@ -139,8 +142,7 @@ call_up(void *arg)
 	parts[1] = (struct stream_part){c->fields.data, c->fields.len};
 	if (head.failed || !stream_send_whole(c->stream, parts, 2))
 		call_fail(c, "no memory for the request");
-	else if (c->reply_ms != 0 &&
-	    !timer_set(&c->deadline, loop_now_ms(c->loop) + c->reply_ms))
+	else if (c->reply_ms != 0 && !timer_set(&c->deadline, loop_now_ms(c->loop) + c->reply_ms))
 		call_fail(c, "no memory");
 	buf_fini(&head);
 }
@@ -214,7 +216,8 @@ call_follow(struct http_call *c)
 	const char *location = http_head_get(&c->head, "location");
 
 	if (location == NULL || !call_parse_location(c, location)) {
-		call_fail(c, "redirected to '%s', which is not a place to go", location != NULL ? location : "");
+		call_fail(c, "redirected to '%s', which is not a place to go",
+		    location != NULL ? location : "");
 		return;
 	}
 	timer_cancel(&c->deadline);
@@ -318,7 +321,8 @@ call_read_body(struct http_call *c)
 	do {
 		if (evbuffer_peek(input, -1, NULL, &piece, 1) < 1)
 			piece.iov_len = 0;
-		result = http_body_step(&c->framing, piece.iov_base, piece.iov_len, &used, &data, &data_size);
+		result = http_body_step(
+		    &c->framing, piece.iov_base, piece.iov_len, &used, &data, &data_size);
 		if (result == HTTP_BODY_DATA && c->by_line)
 			call_take_lines(c, data, data_size);
 		else if (result == HTTP_BODY_DATA)
@@ -348,9 +352,9 @@ call_input(void *arg)
 }
 
 static const struct stream_ops call_stream_ops = {
-	.up = call_up,
-	.input = call_input,
-	.down = call_down,
+    .up = call_up,
+    .input = call_input,
+    .down = call_down,
 };
 
 /* False: no memory. */
@@ -358,12 +362,13 @@ static bool
 call_begin(struct http_call *c)
 {
 	const struct stream_limits limits = {
-		.input_bytes_max = 4 * HTTP_HEAD_BYTES_MAX,
-		.queue_bytes_max = CALL_REQUEST_BYTES_MAX,
-		.handshake_ms = c->connect_ms,
+	    .input_bytes_max = 4 * HTTP_HEAD_BYTES_MAX,
+	    .queue_bytes_max = CALL_REQUEST_BYTES_MAX,
+	    .handshake_ms = c->connect_ms,
 	};
 
-	c->stream = stream_connect(c->loop, c->address, c->tls, c->peer_name, &limits, &call_stream_ops, c);
+	c->stream =
+	    stream_connect(c->loop, c->address, c->tls, c->peer_name, &limits, &call_stream_ops, c);
 	return c->stream != NULL;
 }
 
@@ -374,10 +379,12 @@ call_put_fields(struct http_call *c, const struct http_call_spec *spec)
 	for (size_t i = 0; spec->headers != NULL && spec->headers[i] != NULL; i++)
 		buf_printf(&c->fields, "%s\r\n", spec->headers[i]);
 	if (spec->upgrade)
-		buf_printf(&c->fields, "Connection: Upgrade\r\nUpgrade: %s\r\n", HTTP_UPGRADE_PROTOCOL);
+		buf_printf(
+		    &c->fields, "Connection: Upgrade\r\nUpgrade: %s\r\n", HTTP_UPGRADE_PROTOCOL);
 	else
 		buf_printf(&c->fields, "Connection: close\r\n");
-	if (spec->body_size > 0 || strcmp(spec->method, "POST") == 0 || strcmp(spec->method, "PUT") == 0)
+	if (spec->body_size > 0 || strcmp(spec->method, "POST") == 0 ||
+	    strcmp(spec->method, "PUT") == 0)
 		buf_printf(&c->fields, "Content-Length: %zu\r\n", spec->body_size);
 	buf_append(&c->fields, "\r\n", 2);
 	buf_append(&c->fields, spec->body, spec->body_size);

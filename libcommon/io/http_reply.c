@@ -77,11 +77,12 @@ bool
 http_request_wants_upgrade(const struct http_request *r)
 {
 	return r->head.minor == 1 && http_head_has_token(&r->head, "connection", "upgrade") &&
-	    http_head_has_token(&r->head, "upgrade", HTTP_UPGRADE_PROTOCOL);
+	       http_head_has_token(&r->head, "upgrade", HTTP_UPGRADE_PROTOCOL);
 }
 
 void
-http_request_on_gone(struct http_request *r, void (*gone)(void *arg, struct http_request *r), void *arg)
+http_request_on_gone(
+    struct http_request *r, void (*gone)(void *arg, struct http_request *r), void *arg)
 {
 	r->gone = gone;
 	r->gone_arg = arg;
@@ -126,7 +127,8 @@ reply_put_date(struct buf *head)
 	char text[40];
 	struct tm tm;
 
-	if (gmtime_r(&now, &tm) != NULL && strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &tm) > 0)
+	if (gmtime_r(&now, &tm) != NULL &&
+	    strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &tm) > 0)
 		buf_printf(head, "Date: %s\r\n", text);
 }
 
@@ -138,7 +140,8 @@ reply_put_head(struct http_request *r, struct buf *head, int status, const char 
 	buf_printf(head, "HTTP/1.1 %d %s\r\n", status, http_status_text(status));
 	reply_put_date(head);
 	if (content_type != NULL && value_is_clean(content_type))
-		buf_printf(head, "Content-Type: %s\r\nX-Content-Type-Options: nosniff\r\n", content_type);
+		buf_printf(
+		    head, "Content-Type: %s\r\nX-Content-Type-Options: nosniff\r\n", content_type);
 	buf_append(head, r->extra.data, r->extra.len);
 	if (status != 101 && !r->keep_alive)
 		buf_printf(head, "Connection: close\r\n");
@@ -152,7 +155,8 @@ request_is_head(const struct http_request *r)
 }
 
 void
-http_reply(struct http_request *r, int status, const char *content_type, const void *body, size_t size)
+http_reply(
+    struct http_request *r, int status, const char *content_type, const void *body, size_t size)
 {
 	struct stream_part parts[2] = {{0}};
 	struct buf head;
@@ -167,7 +171,8 @@ http_reply(struct http_request *r, int status, const char *content_type, const v
 	parts[0] = (struct stream_part){head.data, head.len};
 	parts[1] = (struct stream_part){body, request_is_head(r) || status == 204 ? 0 : size};
 	if (head.failed || !stream_send_whole(r->stream, parts, 2))
-		r->keep_alive = false; /* no memory: the client sees the connection end without an answer */
+		r->keep_alive =
+		    false; /* no memory: the client sees the connection end without an answer */
 	buf_fini(&head);
 	http_request_finish(r);
 }
@@ -188,10 +193,11 @@ void
 http_redirect(struct http_request *r, const char *host_port)
 {
 	char location[HTTP_EXTRA_BYTES_MAX];
-	int len = snprintf(location, sizeof location, "%s://%s%s", stream_is_tls(r->stream) ? "https" : "http",
-	    host_port, r->head.target);
+	int len = snprintf(location, sizeof location, "%s://%s%s",
+	    stream_is_tls(r->stream) ? "https" : "http", host_port, r->head.target);
 
-	if (len < 0 || (size_t)len >= sizeof location || !http_reply_header(r, "Location", location))
+	if (len < 0 || (size_t)len >= sizeof location ||
+	    !http_reply_header(r, "Location", location))
 		http_reply_text(r, 503, "ask %s instead\n", host_port);
 	else
 		http_reply_text(r, 307, "ask %s instead\n", host_port);
@@ -263,7 +269,8 @@ http_stream_end(struct http_request *r)
 		return;
 	assert(r->phase == HTTP_STREAMING);
 	if (!list_empty(&r->drop.link)) {
-		r->gone = NULL; /* it overran its bound and is about to be dropped; nobody waits for that */
+		/* It overran its bound and is about to be dropped; nobody waits for that. */
+		r->gone = NULL;
 		return;
 	}
 	if (!stream_send_whole(r->stream, &part, 1))
@@ -272,7 +279,8 @@ http_stream_end(struct http_request *r)
 }
 
 struct link *
-http_upgrade(struct http_request *r, const struct link_limits *limits, const struct link_ops *ops, void *arg)
+http_upgrade(
+    struct http_request *r, const struct link_limits *limits, const struct link_ops *ops, void *arg)
 {
 	struct stream_part part;
 	struct link *l = NULL;

@@ -125,7 +125,9 @@ http_writable(void *arg)
 		http_input(r);
 }
 
-/* Answer a request that no handler will see, and close: what follows on the connection is not read. */
+/*
+ * Answer a request that no handler will see, and close: what follows on the connection is not read.
+ */
 static void
 request_refuse(struct http_request *r, int status, const char *why)
 {
@@ -162,7 +164,7 @@ static bool
 method_fits(const char *wanted, const char *method)
 {
 	return wanted == NULL || strcmp(wanted, method) == 0 ||
-	    (strcmp(wanted, "GET") == 0 && strcmp(method, "HEAD") == 0);
+	       (strcmp(wanted, "GET") == 0 && strcmp(method, "HEAD") == 0);
 }
 
 /* The route of the longest prefix that has the method; NULL with 404 or 405 in *status. */
@@ -226,7 +228,7 @@ static bool
 request_is_allowed(const struct http_request *r)
 {
 	return r->route->open || r->server->config.anonymous ||
-	    stream_peer(r->stream)->role != TLS_ROLE_NONE;
+	       stream_peer(r->stream)->role != TLS_ROLE_NONE;
 }
 
 /* With the head at hand: who may ask what, and how much will follow. False: it was refused. */
@@ -248,14 +250,16 @@ request_admit(struct http_request *r)
 	r->route = server_find_route(r->server, r->path, r->head.method, &status);
 	if (r->route == NULL) {
 		request_refuse(r, status,
-		    status == 404 ? "there is nothing here" : "this path does not take that method");
+		    status == 404 ? "there is nothing here"
+				  : "this path does not take that method");
 		return false;
 	}
 	if (!request_is_allowed(r)) {
 		request_refuse(r, 401, "a client certificate of the cluster is needed");
 		return false;
 	}
-	if (r->framing.kind == HTTP_BODY_LENGTH && r->framing.left > r->server->config.body_bytes_max) {
+	if (r->framing.kind == HTTP_BODY_LENGTH &&
+	    r->framing.left > r->server->config.body_bytes_max) {
 		request_refuse(r, 413, "the body is too large");
 		return false;
 	}
@@ -268,7 +272,8 @@ request_say_continue(struct http_request *r)
 	static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
 	struct stream_part part = {line, sizeof line - 1};
 
-	if (r->framing.kind != HTTP_BODY_NONE && http_head_has_token(&r->head, "expect", "100-continue"))
+	if (r->framing.kind != HTTP_BODY_NONE &&
+	    http_head_has_token(&r->head, "expect", "100-continue"))
 		(void)stream_send_whole(r->stream, &part, 1);
 }
 
@@ -325,7 +330,8 @@ request_read_body(struct http_request *r)
 	do {
 		if (evbuffer_peek(input, -1, NULL, &piece, 1) < 1)
 			piece.iov_len = 0;
-		result = http_body_step(&r->framing, piece.iov_base, piece.iov_len, &used, &data, &data_size);
+		result = http_body_step(
+		    &r->framing, piece.iov_base, piece.iov_len, &used, &data, &data_size);
 		if (result == HTTP_BODY_DATA)
 			buf_append(&r->body, data, data_size);
 		(void)evbuffer_drain(input, used);
@@ -354,10 +360,10 @@ http_input(void *arg)
 }
 
 static const struct stream_ops http_stream_ops = {
-	.up = http_up,
-	.input = http_input,
-	.writable = http_writable,
-	.down = http_down,
+    .up = http_up,
+    .input = http_input,
+    .writable = http_writable,
+    .down = http_down,
 };
 
 static void
@@ -374,10 +380,10 @@ server_accept(void *arg, int fd)
 {
 	struct http_server *s = arg;
 	const struct stream_limits limits = {
-		.input_bytes_max = HTTP_HEAD_BYTES_MAX + 4096,
-		.queue_bytes_max = s->config.queue_bytes_max,
-		.handshake_ms = s->config.handshake_ms,
-		.stall_ms = HTTP_STALL_MS,
+	    .input_bytes_max = HTTP_HEAD_BYTES_MAX + 4096,
+	    .queue_bytes_max = s->config.queue_bytes_max,
+	    .handshake_ms = s->config.handshake_ms,
+	    .stall_ms = HTTP_STALL_MS,
 	};
 	struct http_request *r = calloc(1, sizeof *r);
 
@@ -426,8 +432,8 @@ http_server_open(struct loop *loop, const char *address, struct tls *tls,
 	s->arg = arg;
 	list_init(&s->connections);
 	deferral_init(&s->release, server_release, s);
-	s->listener =
-	    listener_open_raw(loop, address, config->connections_max, server_accept, s, error, size);
+	s->listener = listener_open_raw(
+	    loop, address, config->connections_max, server_accept, s, error, size);
 	if (s->listener == NULL) {
 		server_release(s);
 		return NULL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A connection of the HTTP server, shared by its two halves: http_server.c reads, http_reply.c answers. */
+/* A connection of the HTTP server; http_server.c reads on it, http_reply.c answers. */
 #ifndef CORRAL_IO_HTTP_SERVER_H
 #define CORRAL_IO_HTTP_SERVER_H
 
@@ -31,13 +31,13 @@ struct http_request {
 	struct stream *stream;
 	enum http_phase phase;
 	struct timer deadline; /* of the head and the body */
-	struct deferral drop;	 /* a stream that overran its bound */
+	struct deferral drop;  /* a stream that overran its bound */
 	struct deferral release;
 
 	bool begun;	 /* the first bytes of the head are there, and its time runs */
 	char *head_text; /* what head points into */
 	struct http_head head;
-	char *path; /* decoded */
+	char *path;  /* decoded */
 	char *query; /* what params point into */
 	struct http_param params[HTTP_QUERY_MAX];
 	size_t param_count;
@@ -66,7 +66,7 @@ struct http_server {
 /* The answer is complete: wait for the next request, or close. */
 void http_request_finish(struct http_request *r);
 
-/* Nothing more will happen here; the memory goes at the end of the turn. The stream is the caller's. */
+/* Nothing more happens here; memory goes at the end of the turn. The stream is the caller's. */
 void http_request_end(struct http_request *r);
 
 #endif

@@ -108,21 +108,21 @@ link_input(void *arg)
 }
 
 static const struct stream_ops link_stream_ops = {
-	.up = link_up,
-	.input = link_input,
-	.writable = link_writable,
-	.down = link_down,
+    .up = link_up,
+    .input = link_input,
+    .writable = link_writable,
+    .down = link_down,
 };
 
 static struct stream_limits
 link_stream_limits(const struct link_limits *limits)
 {
 	return (struct stream_limits){
-		.input_bytes_max = FRAME_HEAD_BYTES + limits->frame_bytes_max,
-		.queue_bytes_max = limits->queue_bytes_max,
-		.handshake_ms = limits->handshake_ms,
-		.idle_ms = limits->idle_ms,
-		.stall_ms = limits->idle_ms,
+	    .input_bytes_max = FRAME_HEAD_BYTES + limits->frame_bytes_max,
+	    .queue_bytes_max = limits->queue_bytes_max,
+	    .handshake_ms = limits->handshake_ms,
+	    .idle_ms = limits->idle_ms,
+	    .stall_ms = limits->idle_ms,
 	};
 }
 
@@ -200,7 +200,8 @@ link_send2(struct link *l, const void *head, size_t head_size, const void *tail,
 {
 	size_t size = head_size + tail_size;
 	uint8_t prefix[FRAME_HEAD_BYTES];
-	struct stream_part parts[] = {{prefix, sizeof prefix}, {head, head_size}, {tail, tail_size}};
+	struct stream_part parts[] = {
+	    {prefix, sizeof prefix}, {head, head_size}, {tail, tail_size}};
 
 	if (l->closed || size < head_size || size > l->frame_bytes_max)
 		return false;

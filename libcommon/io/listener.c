@@ -17,7 +17,8 @@
 
 #define LISTENER_BACKLOG 1024
 #define LISTENER_BACK_OFF_MS 1000
-#define LISTENER_ACCEPTS_PER_TURN 8 /* of 0.2 to 0.6 ms of handshake each: others wait so long at most */
+/* A handshake is 0.2 to 0.6 ms of computing: others wait for so many of them at most. */
+#define LISTENER_ACCEPTS_PER_TURN 8
 #define LISTENER_ADDRESS_SIZE 288
 
 /* Shared with the streams that it accepted, which count down when they end, also after it. */
@@ -78,8 +79,8 @@ listener_release(void *arg)
 static void
 listener_back_off(struct listener *l)
 {
-	log_error_errno("%s: cannot accept connections: waiting a second (raise LimitNOFILE=?)",
-	    l->address);
+	log_error_errno(
+	    "%s: cannot accept connections: waiting a second (raise LimitNOFILE=?)", l->address);
 	fd_watch_free(l->watch);
 	l->watch = NULL;
 	if (!timer_set(&l->back_off, loop_now_ms(l->loop) + LISTENER_BACK_OFF_MS))
@@ -119,7 +120,8 @@ listener_ready(void *arg, int what)
 		fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
 			listener_take(l, fd);
-		} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+		} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+			   errno == ENOMEM) {
 			listener_back_off(l);
 			return;
 		} else if (errno == EAGAIN) {
@@ -134,7 +136,8 @@ listener_resume(void *arg)
 	struct listener *l = arg;
 
 	l->watch = fd_watch_new(l->loop, l->fd, FD_READ, listener_ready, l);
-	if (l->watch == NULL && !timer_set(&l->back_off, loop_now_ms(l->loop) + LISTENER_BACK_OFF_MS))
+	if (l->watch == NULL &&
+	    !timer_set(&l->back_off, loop_now_ms(l->loop) + LISTENER_BACK_OFF_MS))
 		log_error("%s: no memory to accept connections: restart the program", l->address);
 }
 
@@ -160,7 +163,7 @@ socket_is_stale(const struct sockaddr_un *un)
 	if (fd < 0)
 		return false;
 	stale = lstat(un->sun_path, &st) == 0 && S_ISSOCK(st.st_mode) &&
-	    connect(fd, (const struct sockaddr *)un, sizeof *un) < 0 && errno == ECONNREFUSED;
+		connect(fd, (const struct sockaddr *)un, sizeof *un) < 0 && errno == ECONNREFUSED;
 	close(fd);
 	return stale;
 }
@@ -173,11 +176,13 @@ listener_bind_unix(const char *path, char *error, size_t size)
 	int fd, result;
 
 	if (!address_unix(path, &un))
-		return listener_fail(error, size, "%s: the path is too long for a socket (at most %zu bytes)",
-		    path, sizeof un.sun_path - 1);
+		return listener_fail(error, size,
+		    "%s: the path is too long for a socket (at most %zu bytes)", path,
+		    sizeof un.sun_path - 1);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return listener_fail(error, size, "%s: cannot make a socket: %s", path, strerror(errno));
+		return listener_fail(
+		    error, size, "%s: cannot make a socket: %s", path, strerror(errno));
 	if (socket_is_stale(&un))
 		(void)unlink(path);
 	mask = umask(0177);
@@ -207,7 +212,9 @@ listener_bind_found(const struct addrinfo *ai)
 	return -1;
 }
 
-/* Done at start-up only: names may block here. ":PORT" and "*:PORT" are all addresses, of V4 too. */
+/*
+ * Done at start-up only: names may block here. ":PORT" and "*:PORT" are all addresses, of V4 too.
+ */
 static int
 listener_bind_tcp(const char *address, char *error, size_t size)
 {
@@ -216,18 +223,21 @@ listener_bind_tcp(const char *address, char *error, size_t size)
 	int fd = -1, result;
 
 	if (!address_split(address, host, port))
-		return listener_fail(error, size, "%s: not an address of the form HOST:PORT", address);
+		return listener_fail(
+		    error, size, "%s: not an address of the form HOST:PORT", address);
 	if (strcmp(host, "*") == 0 || host[0] == '\0')
-		(void)snprintf(host, sizeof host, "%s", access("/proc/net/if_inet6", F_OK) == 0 ? "::" : "0.0.0.0");
+		(void)snprintf(host, sizeof host, "%s",
+		    access("/proc/net/if_inet6", F_OK) == 0 ? "::" : "0.0.0.0");
 	result = getaddrinfo(host, port, &hints, &found);
 	if (result != 0)
-		return listener_fail(error, size, "%s: cannot find the address: %s", address,
-		    gai_strerror(result));
+		return listener_fail(
+		    error, size, "%s: cannot find the address: %s", address, gai_strerror(result));
 	for (const struct addrinfo *ai = found; ai != NULL && fd < 0; ai = ai->ai_next)
 		fd = listener_bind_found(ai);
 	freeaddrinfo(found);
 	if (fd < 0)
-		return listener_fail(error, size, "%s: cannot listen: %s", address, strerror(errno));
+		return listener_fail(
+		    error, size, "%s: cannot listen: %s", address, strerror(errno));
 	return fd;
 }
 
@@ -287,8 +297,8 @@ listener_open(struct loop *loop, const char *address, struct tls *tls,
     const struct link_limits *limits, size_t connections_max,
     void (*accepted)(void *arg, struct link *l), void *arg, char *error, size_t size)
 {
-	struct listener *l =
-	    listener_open_raw(loop, address, connections_max, listener_make_link, NULL, error, size);
+	struct listener *l = listener_open_raw(
+	    loop, address, connections_max, listener_make_link, NULL, error, size);
 
 	if (l == NULL)
 		return NULL;

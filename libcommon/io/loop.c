@@ -85,7 +85,10 @@ loop_now_ms(const struct loop *l)
 {
 	struct loop *self = (struct loop *)l;
 
-	/* libevent has no hook between waiting and the first callback: the first reader reads the clock. */
+	/*
+	 * libevent has no hook between waiting and the first callback: the first reader reads the
+	 * clock.
+	 */
 	if (!self->now_known) {
 		self->now_ms = clock_boot_ms();
 		self->now_known = true;
@@ -111,7 +114,7 @@ loop_timers_ready(evutil_socket_t fd, short what, void *arg)
 	(void)!read(fd, &expirations, sizeof expirations);
 	l->armed_ms = 0;
 	while ((t = timers_first(&l->timers)) != NULL && t->at_ms <= loop_now_ms(l) &&
-	    t->order <= last_order) {
+	       t->order <= last_order) {
 		timers_remove(&l->timers, t);
 		t->fire(t->arg);
 	}
@@ -209,7 +212,8 @@ loop_drop_deferred_calls(struct loop *l)
 	struct list *it, *next;
 	struct deferral *d;
 
-	LIST_EACH(it, next, &l->deferred) {
+	LIST_EACH(it, next, &l->deferred)
+	{
 		d = CONTAINER_OF(it, struct deferral, link);
 		if (d->run != deferred_call_run)
 			continue;
@@ -333,15 +337,15 @@ fd_watch_ready(evutil_socket_t fd, short what, void *arg)
 	const struct fd_watch *w = arg;
 
 	(void)fd;
-	w->ready(w->arg,
-	    (what & EV_READ ? (int)FD_READ : 0) | (what & EV_WRITE ? (int)FD_WRITE : 0));
+	w->ready(
+	    w->arg, (what & EV_READ ? (int)FD_READ : 0) | (what & EV_WRITE ? (int)FD_WRITE : 0));
 }
 
 struct fd_watch *
 fd_watch_new(struct loop *l, int fd, int what, void (*ready)(void *arg, int what), void *arg)
 {
-	short events = (short)(EV_PERSIST | (what & FD_READ ? EV_READ : 0) |
-	    (what & FD_WRITE ? EV_WRITE : 0));
+	short events =
+	    (short)(EV_PERSIST | (what & FD_READ ? EV_READ : 0) | (what & FD_WRITE ? EV_WRITE : 0));
 	struct fd_watch *w = malloc(sizeof *w);
 
 	if (w == NULL)

@@ -26,8 +26,8 @@ struct loop *loop_new(void);
 void loop_free(struct loop *l);
 
 /*
- * Turn until loop_stop() was called; returns the status that it was given. A turn: what is ready and
- * due, then what was deferred, then after_turn() (may be NULL).
+ * Turn until loop_stop() was called; returns the status that it was given. A turn: what is ready
+ * and due, then what was deferred, then after_turn() (may be NULL).
  */
 int loop_run(struct loop *l, void (*after_turn)(void *arg), void *arg);
 void loop_stop(struct loop *l, int status);
@@ -47,7 +47,7 @@ struct timer {
 	void (*fire)(void *arg);
 	void *arg;
 	uint64_t at_ms;
-	size_t slot; /* place in the loop's heap, from 1; 0 while not set */
+	size_t slot;	/* place in the loop's heap, from 1; 0 while not set */
 	uint64_t order; /* of settings: among equal times the first set fires first */
 };
 
@@ -56,10 +56,10 @@ void timer_init(struct timer *t, struct loop *l, void (*fire)(void *arg), void *
 bool timer_set(struct timer *t, uint64_t at_ms);
 void timer_cancel(struct timer *t);
 
-/* Run fn(arg) at the end of this turn, in order of calls: for what must not happen in a callback. */
+/* Run fn(arg) at the end of this turn, in order of calls. False: no memory. */
 bool loop_defer(struct loop *l, void (*fn)(void *arg), void *arg);
 
-/* The same embedded in its owner: never fails, may be taken back. Set again while set: no effect. */
+/* The same embedded in its owner: never fails, may be taken back; set while set has no effect. */
 struct deferral {
 	struct list link;
 	void (*run)(void *arg);
@@ -70,17 +70,18 @@ void deferral_init(struct deferral *d, void (*run)(void *arg), void *arg);
 void deferral_set(struct loop *l, struct deferral *d);
 void deferral_cancel(struct deferral *d);
 
-/* Run it when the loop is freed, unless it is cancelled before: what ends by itself must not leak. */
+/* Run it when the loop is freed, if it was not cancelled: what ends by itself must not leak. */
 void deferral_set_at_free(struct loop *l, struct deferral *d);
 
 enum { FD_READ = 1, FD_WRITE = 2 };
 
-/* A watched descriptor (pidfd, inotify, pipe, signalfd ...), level-triggered; the fd stays the caller's. */
+/* A watched descriptor (pidfd, pipe ...), level-triggered; it stays the caller's. */
 struct fd_watch;
-struct fd_watch *fd_watch_new(struct loop *l, int fd, int what, void (*ready)(void *arg, int what), void *arg);
+struct fd_watch *fd_watch_new(
+    struct loop *l, int fd, int what, void (*ready)(void *arg, int what), void *arg);
 void fd_watch_free(struct fd_watch *w);
 
-/* Call fn for a signal from now on; it runs in the loop, not in the handler. At most one per signal. */
+/* Call fn for a signal from now on, in the loop, not in the handler. One per signal. */
 bool loop_on_signal(struct loop *l, int signo, void (*fn)(void *arg, int signo), void *arg);
 
 #endif

@@ -40,17 +40,17 @@ struct stream {
 	struct bufferevent *bev;
 	int fd; /* the bufferevent's, for questions to the kernel; -1 before */
 	enum stream_state state;
-	bool refused;	/* writable() is due when the queue has drained to half */
+	bool refused; /* writable() is due when the queue has drained to half */
 	bool paused;
 	struct stream_limits limits;
 	const struct stream_ops *ops;
 	void *arg;
-	struct timer deadline;	 /* of the handshake, of silence, or of closing */
-	struct deferral later;	 /* up() of a plain socket, or the next input() */
+	struct timer deadline; /* of the handshake, of silence, or of closing */
+	struct deferral later; /* up() of a plain socket, or the next input() */
 	struct deferral release;
-	uint64_t input_ms;	/* when something was received last */
-	uint64_t output_ms;	/* when the kernel took something of the queue last, or it was empty */
-	struct tls_peer *peer;	/* NULL: nobody known */
+	uint64_t input_ms;  /* when something was received last */
+	uint64_t output_ms; /* when the kernel took something of the queue last, or it was empty */
+	struct tls_peer *peer; /* NULL: nobody known */
 	void (*released)(void *arg);
 	void *released_arg;
 	char address[ADDRESS_TEXT_SIZE];
@@ -201,7 +201,10 @@ stream_linger(struct stream *s)
 		(void)SSL_shutdown(ssl);
 		ERR_clear_error();
 	}
-	/* Closing a socket with unread input would reset it, and the peer could lose our last bytes. */
+	/*
+	 * Closing a socket with unread input would reset it, and the peer could lose our last
+	 * bytes.
+	 */
 	if (shutdown(s->fd, SHUT_WR) < 0)
 		stream_die(s);
 	else
@@ -271,17 +274,12 @@ stream_event(struct bufferevent *bev, short what, void *arg)
 			stream_go_up(s);
 		return;
 	}
-	if (s->state == STREAM_SHAKING && ssl != NULL) {
+	if (tls_error != 0 || what & BEV_EVENT_EOF || error == 0)
 		tls_handshake_error_text(ssl, tls_error, reason, sizeof reason);
-		snprintf(why, sizeof why, "TLS handshake failed: %s", reason);
-	} else if (what & BEV_EVENT_EOF) {
-		snprintf(why, sizeof why, "closed by the peer");
-	} else if (tls_error != 0) {
-		tls_handshake_error_text(ssl, tls_error, reason, sizeof reason);
-		snprintf(why, sizeof why, "TLS error: %s", reason);
-	} else {
-		snprintf(why, sizeof why, "%s", error != 0 ? strerror(error) : "connection lost");
-	}
+	else
+		snprintf(reason, sizeof reason, "%s", strerror(error));
+	snprintf(why, sizeof why, "%s%s",
+	    s->state == STREAM_SHAKING && ssl != NULL ? "TLS handshake failed: " : "", reason);
 	stream_fail(s, why);
 }
 
@@ -300,7 +298,7 @@ stream_later(void *arg)
 	if (s->state == STREAM_SHAKING)
 		stream_go_up(s);
 	else if (s->state == STREAM_UP && !s->paused &&
-	    evbuffer_get_length(bufferevent_get_input(s->bev)) > 0)
+		 evbuffer_get_length(bufferevent_get_input(s->bev)) > 0)
 		s->ops->input(s->arg);
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Bytes in both directions over a connected socket or one that is still to be connected, plain or
- * TLS: what links and HTTP stand on. It owns the bufferevent, the deadlines, the bound of the output
- * queue and the end: nothing is freed before the end of the turn in which it went down, and a
- * closed stream lingers until the peer has had all its bytes. For libcommon/io only.
+ * TLS: what links and HTTP stand on. It owns the bufferevent, the deadlines, the bound of the
+ * output queue and the end: nothing is freed before the end of the turn in which it went down, and
+ * a closed stream lingers until the peer has had all its bytes. For libcommon/io only.
  */
 #ifndef CORRAL_IO_STREAM_H
 #define CORRAL_IO_STREAM_H
@@ -31,12 +31,13 @@ struct stream_limits {
 struct stream_ops {
 	void (*up)(void *arg);
 	void (*input)(void *arg);    /* there is more in stream_input() */
-	void (*writable)(void *arg); /* may be NULL: the queue has drained to half, after a refusal */
+	void (*writable)(void *arg); /* may be NULL: drained to half after a refusal */
 	void (*down)(void *arg, const char *why);
 };
 
 struct stream *stream_connect(struct loop *loop, const char *address, struct tls *tls,
-    const char *peer_name, const struct stream_limits *limits, const struct stream_ops *ops, void *arg);
+    const char *peer_name, const struct stream_limits *limits, const struct stream_ops *ops,
+    void *arg);
 
 /* Takes fd, also when it fails (NULL: no memory). */
 struct stream *stream_adopt(struct loop *loop, int fd, struct tls *tls, bool server,
@@ -68,7 +69,9 @@ size_t stream_queued_bytes(const struct stream *s);
 
 void stream_pause(struct stream *s, bool paused);
 
-/* No callback is called any more. close: what is queued is sent first, within the handshake limit. */
+/*
+ * No callback is called any more. close: what is queued is sent first, within the handshake limit.
+ */
 void stream_close(struct stream *s);
 void stream_abort(struct stream *s);
 

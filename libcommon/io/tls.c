@@ -69,14 +69,13 @@ tls_error_text(char *to, size_t size)
 void
 tls_handshake_error_text(const SSL *ssl, unsigned long error, char *to, size_t size)
 {
-	long verify = ssl == NULL ? X509_V_OK : SSL_get_verify_result(ssl);
 	const char *reason = ERR_reason_error_string(error);
 
-	if (verify != X509_V_OK)
-		snprintf(to, size, "the peer's certificate was refused: %s",
-		    X509_verify_cert_error_string(verify));
-	else if (error == 0 || ERR_GET_REASON(error) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
+	if (error == 0 || ERR_GET_REASON(error) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
 		snprintf(to, size, "closed by the peer");
+	else if (ERR_GET_REASON(error) == SSL_R_CERTIFICATE_VERIFY_FAILED)
+		snprintf(to, size, "the peer's certificate was refused: %s",
+		    X509_verify_cert_error_string(SSL_get_verify_result(ssl)));
 	else
 		snprintf(to, size, "%s", reason != NULL ? reason : "unknown error");
 	ERR_clear_error();
@@ -98,7 +97,10 @@ tls_ctx_new(int version_min)
 {
 	SSL_CTX *ctx;
 
-	/* Without openssl.cnf: what we offer must not depend on the machine, and start-up is shorter. */
+	/*
+	 * Without openssl.cnf: what we offer must not depend on the machine, and start-up is
+	 * shorter.
+	 */
 	if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
 		return NULL;
 	ctx = SSL_CTX_new(TLS_method());
@@ -106,8 +108,8 @@ tls_ctx_new(int version_min)
 		return NULL;
 	SSL_CTX_set_security_level(ctx, TLS_SECURITY_LEVEL);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
-	SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET |
-		SSL_OP_CIPHER_SERVER_PREFERENCE);
+	SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+				     SSL_OP_NO_TICKET | SSL_OP_CIPHER_SERVER_PREFERENCE);
 	/* A resumed session would skip the question what the peer's certificate is worth today. */
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_default_passwd_cb(ctx, tls_no_passphrase);
@@ -148,8 +150,9 @@ tls_load_own(const struct tls *t, SSL_CTX *ctx, char *error, size_t size)
 	}
 	if (SSL_CTX_use_PrivateKey_file(ctx, t->key, SSL_FILETYPE_PEM) != 1) {
 		if (ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_VALUES_MISMATCH)
-			return tls_fail(error, size, "%s: the key does not belong to the certificate in %s",
-			    t->key, t->cert);
+			return tls_fail(error, size,
+			    "%s: the key does not belong to the certificate in %s", t->key,
+			    t->cert);
 		tls_error_text(why, sizeof why);
 		return tls_fail(error, size, "%s: cannot load the private key: %s", t->key, why);
 	}
@@ -165,7 +168,7 @@ static SSL_CTX *
 tls_load(const struct tls *t, char *error, size_t size)
 {
 	SSL_CTX *ctx = tls_ctx_new(TLS1_2_VERSION);
-	STACK_OF(X509_NAME) *ca_names;
+	STACK_OF(X509_NAME) * ca_names;
 	char why[256];
 
 	if (ctx == NULL) {
@@ -206,7 +209,8 @@ tls_new(const struct tls_files *files, bool require_peer, char *error, size_t si
 	struct tls *t;
 
 	if (files->ca == NULL || (files->cert == NULL) != (files->key == NULL)) {
-		tls_fail(error, size, "TLS needs a CA file, and a certificate together with its key");
+		tls_fail(
+		    error, size, "TLS needs a CA file, and a certificate together with its key");
 		return NULL;
 	}
 	t = calloc(1, sizeof *t);
@@ -292,7 +296,8 @@ psk_session(SSL *ssl, const uint8_t key[TLS_PSK_BYTES])
 }
 
 static int
-psk_use(SSL *ssl, const EVP_MD *md, const unsigned char **id, size_t *id_size, SSL_SESSION **session)
+psk_use(
+    SSL *ssl, const EVP_MD *md, const unsigned char **id, size_t *id_size, SSL_SESSION **session)
 {
 	const struct tls *t = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
 
@@ -308,7 +313,9 @@ psk_use(SSL *ssl, const EVP_MD *md, const unsigned char **id, size_t *id_size, S
 	return 1;
 }
 
-/* Returning 1 with no session: the identity is unknown, which ends the handshake (no certificate). */
+/*
+ * Returning 1 with no session: the identity is unknown, which ends the handshake (no certificate).
+ */
 static int
 psk_find(SSL *ssl, const unsigned char *id, size_t id_size, SSL_SESSION **session)
 {
@@ -405,8 +412,8 @@ tls_new_ssl(struct tls *t, bool server)
 		return NULL;
 	}
 	/*
-	 * With a pre-shared key no CA is loaded: a server that wanted to show a certificate instead is
-	 * refused, and a client that offers no key finds a server without a certificate.
+	 * With a pre-shared key no CA is loaded: a server that wanted to show a certificate instead
+	 * is refused, and a client that offers no key finds a server without a certificate.
 	 */
 	if (!server || (t->require_peer && !t->psk))
 		SSL_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
@@ -427,13 +434,14 @@ tls_ssl_expect(const struct tls *t, SSL *ssl, const char *peer_name)
 
 	if (t->psk)
 		return true;
-	X509_VERIFY_PARAM_set_hostflags(param,
-	    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+	X509_VERIFY_PARAM_set_hostflags(
+	    param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
 	if (X509_VERIFY_PARAM_set1_ip_asc(param, peer_name) == 1) {
 		done = true;
 	} else {
-		done = peer_name[0] != '\0' && X509_VERIFY_PARAM_set1_host(param, peer_name, 0) == 1 &&
-		    SSL_set_tlsext_host_name(ssl, peer_name) == 1;
+		done = peer_name[0] != '\0' &&
+		       X509_VERIFY_PARAM_set1_host(param, peer_name, 0) == 1 &&
+		       SSL_set_tlsext_host_name(ssl, peer_name) == 1;
 	}
 	ERR_clear_error();
 	return done;
@@ -452,8 +460,8 @@ tls_peer_read(SSL *ssl, struct tls_peer *peer)
 	if (identity != NULL && SSL_session_reused(ssl))
 		(void)str_copy(peer->psk_identity, sizeof peer->psk_identity, identity);
 	/*
-	 * The session with the peer's certificates (7 KiB) stays: SSL_set_session(ssl, NULL) would also
-	 * put the version-flexible method back, and with it the keys of the connection away.
+	 * The session with the peer's certificates (7 KiB) stays: SSL_set_session(ssl, NULL) would
+	 * also put the version-flexible method back, and with it the keys of the connection away.
 	 */
 	ERR_clear_error();
 }

@@ -33,7 +33,7 @@ struct tls_peer {
 	char psk_identity[TLS_NAME_MAX];
 };
 
-struct tls;	/* a context: reference-counted, shared by many links */
+struct tls; /* a context: reference-counted, shared by many links */
 
 struct tls_files {
 	const char *ca;	  /* PEM, one or more certificates */

@@ -13,13 +13,13 @@
 #define TLS_URI_SCHEME "corral://"
 
 static const char *const role_names[] = {
-	[TLS_ROLE_NONE] = NULL,
-	[TLS_ROLE_ZKSERVER] = "zkserver",
-	[TLS_ROLE_MASTER] = "master",
-	[TLS_ROLE_AGENT] = "agent",
-	[TLS_ROLE_OPERATOR] = "operator",
-	[TLS_ROLE_USER] = "user",
-	[TLS_ROLE_FRAMEWORK] = "framework",
+    [TLS_ROLE_NONE] = NULL,
+    [TLS_ROLE_ZKSERVER] = "zkserver",
+    [TLS_ROLE_MASTER] = "master",
+    [TLS_ROLE_AGENT] = "agent",
+    [TLS_ROLE_OPERATOR] = "operator",
+    [TLS_ROLE_USER] = "user",
+    [TLS_ROLE_FRAMEWORK] = "framework",
 };
 
 #define ROLE_COUNT (sizeof role_names / sizeof role_names[0])
@@ -62,9 +62,9 @@ peer_read_uri(const char *uri, struct tls_peer *peer)
 	char role[TLS_NAME_MAX];
 
 	return uri_part(&at, peer->cluster, sizeof peer->cluster, false) &&
-	    uri_part(&at, role, sizeof role, false) &&
-	    (peer->role = tls_role_parse(role)) != TLS_ROLE_NONE &&
-	    uri_part(&at, peer->name, sizeof peer->name, true);
+	       uri_part(&at, role, sizeof role, false) &&
+	       (peer->role = tls_role_parse(role)) != TLS_ROLE_NONE &&
+	       uri_part(&at, peer->name, sizeof peer->name, true);
 }
 
 static void
@@ -83,7 +83,10 @@ peer_read_san(const GENERAL_NAMES *names, struct tls_peer *peer)
 		if (strlen(uri) != (size_t)ASN1_STRING_length(name->d.uniformResourceIdentifier) ||
 		    !str_starts(uri, TLS_URI_SCHEME))
 			continue;
-		/* Two identities in one certificate are none: which of them counts must not depend on us. */
+		/*
+		 * Two identities in one certificate are none: which of them counts must not depend
+		 * on us.
+		 */
 		if (count++ > 0 || !peer_read_uri(uri, &found))
 			return;
 	}

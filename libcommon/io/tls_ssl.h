@@ -34,7 +34,10 @@ void tls_peer_of_cert(X509 *cert, struct tls_peer *peer);
 /* OpenSSL's first queued error as text for a log, and its queue emptied. */
 void tls_error_text(char *to, size_t size);
 
-/* Why a handshake failed: what was wrong with the peer's certificate, or the error (of ERR_get_error()). */
+/*
+ * Why a handshake failed or a connection ended: what was wrong with the peer's certificate, or the
+ * error (of ERR_get_error(); 0: the end of the connection). ssl may be NULL if the error is 0.
+ */
 void tls_handshake_error_text(const SSL *ssl, unsigned long error, char *to, size_t size);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Heads and bodies of HTTP. The first byte chooses: its lowest bit a request or a response, the rest
- * the size of the pieces in which the body arrives.
+ * Heads and bodies of HTTP. The first byte chooses: its lowest bit a request or a response, the
+ * rest the size of the pieces in which the body arrives.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -61,7 +61,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 1)
 		return 0;
-	head_size = http_head_size(data + 1, size - 1 < HTTP_HEAD_BYTES_MAX ? size - 1 : HTTP_HEAD_BYTES_MAX);
+	head_size = http_head_size(
+	    data + 1, size - 1 < HTTP_HEAD_BYTES_MAX ? size - 1 : HTTP_HEAD_BYTES_MAX);
 	if (head_size == 0)
 		return 0;
 	text = malloc(head_size + 1);
@@ -75,7 +76,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_head(&head, text, head_size);
 		if (data[0] & 1 ? http_body_of_response(&body, &head, &why)
 				: http_body_of_request(&body, &head, &why))
-			check_body(&body, data + 1 + head_size, size - 1 - head_size, 1 + (data[0] >> 1));
+			check_body(
+			    &body, data + 1 + head_size, size - 1 - head_size, 1 + (data[0] >> 1));
 	}
 	free(text);
 	return 0;

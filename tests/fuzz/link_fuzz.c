@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Frames off a socket: whatever arrives, each frame is whole and within the limit, and the link ends. */
+/*
+ * Frames off a socket: whatever arrives, each frame is whole and within the limit, and the link
+ * ends.
+ */
 #include <assert.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -46,14 +49,17 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct link_ops ops = {.up = up, .frame = frame, .down = down};
 	static const struct link_limits limits = {
-		.frame_bytes_max = FRAME_BYTES_MAX, .queue_bytes_max = 1024, .handshake_ms = 10000,
+	    .frame_bytes_max = FRAME_BYTES_MAX,
+	    .queue_bytes_max = 1024,
+	    .handshake_ms = 10000,
 	};
 	const uint8_t *expected = data;
 	int fds[2];
 
 	if (loop == NULL)
 		loop = loop_new();
-	if (loop == NULL || size > INPUT_BYTES_MAX || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+	if (loop == NULL || size > INPUT_BYTES_MAX ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
 		return 0;
 	received = 0;
 	if (write(fds[0], data, size) == (ssize_t)size &&

@@ -15,10 +15,10 @@ char net_address[64];
 static struct timer deadline;
 
 const struct link_limits net_limits = {
-	.frame_bytes_max = 1 << 20,
-	.queue_bytes_max = 4 << 20,
-	.handshake_ms = NET_DEADLINE_MS,
-	.idle_ms = 0,
+    .frame_bytes_max = 1 << 20,
+    .queue_bytes_max = 4 << 20,
+    .handshake_ms = NET_DEADLINE_MS,
+    .idle_ms = 0,
 };
 
 static void
@@ -62,10 +62,10 @@ end_down(void *arg, struct link *l, const char *why)
 }
 
 const struct link_ops net_ops = {
-	.up = end_up,
-	.frame = end_frame,
-	.writable = end_writable,
-	.down = end_down,
+    .up = end_up,
+    .frame = end_frame,
+    .writable = end_writable,
+    .down = end_down,
 };
 
 static void
@@ -134,8 +134,8 @@ net_listen(struct tls *tls, const struct link_limits *limits)
 {
 	char error[256];
 
-	net_listener = listener_open(net_loop, "127.0.0.1:0", tls, limits, 8, accepted, NULL, error,
-	    sizeof error);
+	net_listener = listener_open(
+	    net_loop, "127.0.0.1:0", tls, limits, 8, accepted, NULL, error, sizeof error);
 	ck_assert_msg(net_listener != NULL, "%s", error);
 	snprintf(net_address, sizeof net_address, "127.0.0.1:%u", listener_port(net_listener));
 }
@@ -169,13 +169,13 @@ void
 net_issue(const char *ca, enum tls_role role, const char *name, int days)
 {
 	const struct cert_request request = {
-		.role = role,
-		.name = name,
-		.dns = (const char *const[]){"localhost"},
-		.dns_count = 1,
-		.ips = (const char *const[]){"127.0.0.1"},
-		.ip_count = 1,
-		.days = days,
+	    .role = role,
+	    .name = name,
+	    .dns = (const char *const[]){"localhost"},
+	    .dns_count = 1,
+	    .ips = (const char *const[]){"127.0.0.1"},
+	    .ip_count = 1,
+	    .days = days,
 	};
 	char dir[PATH_MAX], cert[PATH_MAX], key[PATH_MAX], error[256];
 

@@ -45,8 +45,12 @@ void net_connect_up(struct tls *tls, const struct link_limits *limits);
 /* A CA in unit_tmpdir()/NAME. */
 void net_make_ca(const char *name);
 
-/* A context with a certificate of that CA for 127.0.0.1 and localhost; it believes the CA `believed`. */
-struct tls *net_make_tls(const char *ca, const char *believed, enum tls_role role, const char *name, int days);
+/*
+ * A context with a certificate of that CA for 127.0.0.1 and localhost; it believes the CA
+ * `believed`.
+ */
+struct tls *net_make_tls(
+    const char *ca, const char *believed, enum tls_role role, const char *name, int days);
 
 /* Issue the certificate of net_make_tls() again. */
 void net_issue(const char *ca, enum tls_role role, const char *name, int days);

@@ -15,13 +15,13 @@ static char error[256];
 static char ca[PATH_MAX], ca_pem[PATH_MAX], cert[PATH_MAX], key[PATH_MAX];
 
 static const struct cert_request agent = {
-	.role = TLS_ROLE_AGENT,
-	.name = "node-7",
-	.dns = (const char *const[]){"node-7.example.org", "localhost"},
-	.dns_count = 2,
-	.ips = (const char *const[]){"127.0.0.1", "2001:db8::1"},
-	.ip_count = 2,
-	.days = 365,
+    .role = TLS_ROLE_AGENT,
+    .name = "node-7",
+    .dns = (const char *const[]){"node-7.example.org", "localhost"},
+    .dns_count = 2,
+    .ips = (const char *const[]){"127.0.0.1", "2001:db8::1"},
+    .ip_count = 2,
+    .days = 365,
 };
 
 static void

@@ -30,7 +30,8 @@ response(const char *bytes)
 
 START_TEST(a_request_comes_apart_into_method_target_and_fields)
 {
-	ck_assert(request("POST /a/b?c=d HTTP/1.1\r\nHost: h\r\nContent-Length:  5 \r\nX-Empty:\r\n\r\n"));
+	ck_assert(request(
+	    "POST /a/b?c=d HTTP/1.1\r\nHost: h\r\nContent-Length:  5 \r\nX-Empty:\r\n\r\n"));
 	ck_assert_str_eq(head.method, "POST");
 	ck_assert_str_eq(head.target, "/a/b?c=d");
 	ck_assert_int_eq(head.minor, 1);
@@ -51,24 +52,24 @@ START_TEST(a_head_is_not_there_before_its_empty_line)
 END_TEST
 
 static const char *const bad_requests[] = {
-	"\r\n\r\n",
-	"GET\r\n\r\n",
-	"GET /\r\n\r\n",
-	"GET / HTTP/1.1\r\n\r\n",			 /* no Host */
-	"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",	 /* two */
-	"GET / HTTP/2.0\r\nHost: a\r\n\r\n",
-	"GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
-	"G(T / HTTP/1.1\r\nHost: a\r\n\r\n",
-	"GET x HTTP/1.1\r\nHost: a\r\n\r\n",
-	"GET http://other/ HTTP/1.1\r\nHost: a\r\n\r\n",
-	"GET /\x80 HTTP/1.1\r\nHost: a\r\n\r\n",
-	"GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n",
-	"GET / HTTP/1.1\r\nHost: a\r\nName : value\r\n\r\n", /* a blank before the colon */
-	"GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n",
-	"GET / HTTP/1.1\r\nHost: a\r\n: no name\r\n\r\n",
-	"GET / HTTP/1.1\nHost: a\r\n\r\n",
-	"GET / HTTP/1.1\r\nHost: a\rb\r\n\r\n",
-	"GET / HTTP/1.1\r\nHost: a\x01\r\n\r\n",
+    "\r\n\r\n",
+    "GET\r\n\r\n",
+    "GET /\r\n\r\n",
+    "GET / HTTP/1.1\r\n\r\n",			    /* no Host */
+    "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", /* two */
+    "GET / HTTP/2.0\r\nHost: a\r\n\r\n",
+    "GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "G(T / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "GET x HTTP/1.1\r\nHost: a\r\n\r\n",
+    "GET http://other/ HTTP/1.1\r\nHost: a\r\n\r\n",
+    "GET /\x80 HTTP/1.1\r\nHost: a\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a\r\nName : value\r\n\r\n", /* a blank before the colon */
+    "GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a\r\n: no name\r\n\r\n",
+    "GET / HTTP/1.1\nHost: a\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a\rb\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a\x01\r\n\r\n",
 };
 
 START_TEST(a_malformed_request_is_refused_with_a_reason)
@@ -108,7 +109,8 @@ END_TEST
 
 START_TEST(tokens_are_found_in_lists_whole_and_in_any_case)
 {
-	ck_assert(request("GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive , UPGRADE\r\nConnection: x\r\n\r\n"));
+	ck_assert(request("GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive , "
+			  "UPGRADE\r\nConnection: x\r\n\r\n"));
 	ck_assert(http_head_has_token(&head, "connection", "upgrade"));
 	ck_assert(http_head_has_token(&head, "connection", "keep-alive"));
 	ck_assert(http_head_has_token(&head, "connection", "x"));
@@ -121,19 +123,19 @@ static const struct {
 	const char *fields;
 	int kind; /* -1: refused */
 } framings[] = {
-	{"", HTTP_BODY_NONE},
-	{"Content-Length: 0\r\n", HTTP_BODY_LENGTH},
-	{"Content-Length: 7\r\n", HTTP_BODY_LENGTH},
-	{"Transfer-Encoding: chunked\r\n", HTTP_BODY_CHUNKED},
-	{"Transfer-Encoding: gzip\r\n", -1},
-	{"Transfer-Encoding: gzip, chunked\r\n", -1},
-	{"Transfer-Encoding: chunked\r\nContent-Length: 7\r\n", -1},
-	{"Content-Length: 7\r\nContent-Length: 7\r\n", -1},
-	{"Content-Length: +7\r\n", -1},
-	{"Content-Length: 7, 7\r\n", -1},
-	{"Content-Length: -1\r\n", -1},
-	{"Content-Length: 99999999999999999999\r\n", -1},
-	{"Content-Length:\r\n", -1},
+    {"", HTTP_BODY_NONE},
+    {"Content-Length: 0\r\n", HTTP_BODY_LENGTH},
+    {"Content-Length: 7\r\n", HTTP_BODY_LENGTH},
+    {"Transfer-Encoding: chunked\r\n", HTTP_BODY_CHUNKED},
+    {"Transfer-Encoding: gzip\r\n", -1},
+    {"Transfer-Encoding: gzip, chunked\r\n", -1},
+    {"Transfer-Encoding: chunked\r\nContent-Length: 7\r\n", -1},
+    {"Content-Length: 7\r\nContent-Length: 7\r\n", -1},
+    {"Content-Length: +7\r\n", -1},
+    {"Content-Length: 7, 7\r\n", -1},
+    {"Content-Length: -1\r\n", -1},
+    {"Content-Length: 99999999999999999999\r\n", -1},
+    {"Content-Length:\r\n", -1},
 };
 
 START_TEST(a_body_is_framed_one_way_or_not_at_all)
@@ -161,8 +163,8 @@ feed(struct http_body *body, const char *bytes, size_t piece, size_t *used_all)
 	while (result == HTTP_BODY_MORE || result == HTTP_BODY_DATA) {
 		size_t give = size - *used_all < piece ? size - *used_all : piece;
 
-		result = http_body_step(body, (const uint8_t *)bytes + *used_all, give, &used, &data,
-		    &data_size);
+		result = http_body_step(
+		    body, (const uint8_t *)bytes + *used_all, give, &used, &data, &data_size);
 		memcpy(text + out, data, data_size);
 		out += data_size;
 		*used_all += used;
@@ -175,7 +177,8 @@ feed(struct http_body *body, const char *bytes, size_t piece, size_t *used_all)
 
 START_TEST(a_chunked_body_comes_out_whole_in_pieces_of_any_size)
 {
-	const char chunks[] = "5\r\nhello\r\n1;name=value\r\n \r\n00A\r\nworld12345\r\n0\r\nTrailer: x\r\n\r\n";
+	const char chunks[] =
+	    "5\r\nhello\r\n1;name=value\r\n \r\n00A\r\nworld12345\r\n0\r\nTrailer: x\r\n\r\n";
 	char bytes[128];
 	size_t used;
 
@@ -191,8 +194,16 @@ START_TEST(a_chunked_body_comes_out_whole_in_pieces_of_any_size)
 END_TEST
 
 static const char *const bad_chunks[] = {
-	"x\r\n", "\r\n", "-1\r\n", "5 \nhello", "5\rhello", "5\r\nhelloX", "5\r\nhello\rX",
-	"ffffffffffffffff\r\n", "10000000001\r\n", "0\r\n\n",
+    "x\r\n",
+    "\r\n",
+    "-1\r\n",
+    "5 \nhello",
+    "5\rhello",
+    "5\r\nhelloX",
+    "5\r\nhello\rX",
+    "ffffffffffffffff\r\n",
+    "10000000001\r\n",
+    "0\r\n\n",
 };
 
 START_TEST(malformed_chunks_are_refused)
@@ -251,9 +262,11 @@ unit_suite(void)
 	tcase_add_test(t, more_fields_than_allowed_are_refused);
 	tcase_add_test(t, a_response_has_a_status_and_perhaps_a_reason);
 	tcase_add_test(t, tokens_are_found_in_lists_whole_and_in_any_case);
-	tcase_add_loop_test(t, a_body_is_framed_one_way_or_not_at_all, 0, sizeof framings / sizeof framings[0]);
+	tcase_add_loop_test(
+	    t, a_body_is_framed_one_way_or_not_at_all, 0, sizeof framings / sizeof framings[0]);
 	tcase_add_test(t, a_chunked_body_comes_out_whole_in_pieces_of_any_size);
-	tcase_add_loop_test(t, malformed_chunks_are_refused, 0, sizeof bad_chunks / sizeof bad_chunks[0]);
+	tcase_add_loop_test(
+	    t, malformed_chunks_are_refused, 0, sizeof bad_chunks / sizeof bad_chunks[0]);
 	tcase_add_test(t, endless_chunk_lines_and_trailers_are_refused);
 	tcase_add_test(t, texts_survive_encoding_and_bad_escapes_are_refused);
 	suite_add_tcase(s, t);

@@ -68,15 +68,15 @@ call_upgraded(void *arg, struct link *l)
 }
 
 static const struct http_call_ops call_ops = {
-	.done = call_done,
-	.failed = call_failed,
-	.upgraded = call_upgraded,
+    .done = call_done,
+    .failed = call_failed,
+    .upgraded = call_upgraded,
 };
 
 static const struct http_call_ops line_ops = {
-	.done = call_done,
-	.failed = call_failed,
-	.line = call_line,
+    .done = call_done,
+    .failed = call_failed,
+    .line = call_line,
 };
 
 static void
@@ -151,25 +151,25 @@ handle_upgrade(void *arg, struct http_request *r)
 }
 
 static const struct http_route routes[] = {
-	{"GET", "/echo", false, handle_echo},
-	{"POST", "/echo", false, handle_echo},
-	{NULL, "/echo/any", false, handle_echo},
-	{"GET", "/health", true, handle_health},
-	{"GET", "/hold", false, handle_hold},
-	{"GET", "/stream", false, handle_stream},
-	{NULL, "/redirect", false, handle_redirect},
-	{"GET", "/frames", false, handle_upgrade},
+    {"GET", "/echo", false, handle_echo},
+    {"POST", "/echo", false, handle_echo},
+    {NULL, "/echo/any", false, handle_echo},
+    {"GET", "/health", true, handle_health},
+    {"GET", "/hold", false, handle_hold},
+    {"GET", "/stream", false, handle_stream},
+    {NULL, "/redirect", false, handle_redirect},
+    {"GET", "/frames", false, handle_upgrade},
 };
 
 static struct http_config config = {
-	.routes = routes,
-	.route_count = sizeof routes / sizeof routes[0],
-	.connections_max = 8,
-	.body_bytes_max = 1000,
-	.queue_bytes_max = 64 << 10,
-	.handshake_ms = NET_DEADLINE_MS,
-	.request_ms = NET_DEADLINE_MS,
-	.idle_ms = NET_DEADLINE_MS,
+    .routes = routes,
+    .route_count = sizeof routes / sizeof routes[0],
+    .connections_max = 8,
+    .body_bytes_max = 1000,
+    .queue_bytes_max = 64 << 10,
+    .handshake_ms = NET_DEADLINE_MS,
+    .request_ms = NET_DEADLINE_MS,
+    .idle_ms = NET_DEADLINE_MS,
 };
 
 static struct http_server *
@@ -188,7 +188,8 @@ static struct tls *
 open_tls(bool with_certificate, bool require_peer)
 {
 	char ca[PATH_MAX], cert[PATH_MAX], key[PATH_MAX], error[256];
-	struct tls_files files = {ca, with_certificate ? cert : NULL, with_certificate ? key : NULL};
+	struct tls_files files = {
+	    ca, with_certificate ? cert : NULL, with_certificate ? key : NULL};
 	struct tls *tls;
 
 	snprintf(ca, sizeof ca, "%s/blue/ca.pem", unit_tmpdir());
@@ -232,20 +233,21 @@ teardown(void)
 }
 
 static struct http_call *
-start_call(const char *method, const char *target, const char *body, const struct http_call_ops *ops)
+start_call(
+    const char *method, const char *target, const char *body, const struct http_call_ops *ops)
 {
 	struct http_call_spec spec = {
-		.address = net_address,
-		.method = method,
-		.target = target,
-		.body = body,
-		.body_size = body != NULL ? strlen(body) : 0,
-		.reply_bytes_max = 4096,
-		.connect_ms = NET_DEADLINE_MS,
-		.reply_ms = NET_DEADLINE_MS,
-		.upgrade = ops->upgraded != NULL && strncmp(target, "/frames", 7) == 0,
-		.link_limits = net_limits,
-		.link_ops = &net_ops,
+	    .address = net_address,
+	    .method = method,
+	    .target = target,
+	    .body = body,
+	    .body_size = body != NULL ? strlen(body) : 0,
+	    .reply_bytes_max = 4096,
+	    .connect_ms = NET_DEADLINE_MS,
+	    .reply_ms = NET_DEADLINE_MS,
+	    .upgrade = ops->upgraded != NULL && strncmp(target, "/frames", 7) == 0,
+	    .link_limits = net_limits,
+	    .link_ops = &net_ops,
 	};
 	struct http_call *c = http_call(net_loop, client_tls, &spec, ops, NULL);
 
@@ -324,8 +326,12 @@ END_TEST
 START_TEST(a_reply_larger_than_the_client_takes_is_an_error_that_names_the_place)
 {
 	struct http_call_spec spec = {
-		.address = net_address, .method = "GET", .target = "/echo", .reply_bytes_max = 4,
-		.connect_ms = NET_DEADLINE_MS, .reply_ms = NET_DEADLINE_MS,
+	    .address = net_address,
+	    .method = "GET",
+	    .target = "/echo",
+	    .reply_bytes_max = 4,
+	    .connect_ms = NET_DEADLINE_MS,
+	    .reply_ms = NET_DEADLINE_MS,
 	};
 
 	ck_assert_ptr_nonnull(http_call(net_loop, client_tls, &spec, &call_ops, NULL));
@@ -382,8 +388,12 @@ END_TEST
 START_TEST(a_client_gives_up_when_no_answer_comes_in_time)
 {
 	struct http_call_spec spec = {
-		.address = net_address, .method = "GET", .target = "/hold", .reply_bytes_max = 4,
-		.connect_ms = NET_DEADLINE_MS, .reply_ms = 20,
+	    .address = net_address,
+	    .method = "GET",
+	    .target = "/hold",
+	    .reply_bytes_max = 4,
+	    .connect_ms = NET_DEADLINE_MS,
+	    .reply_ms = 20,
 	};
 
 	ck_assert_ptr_nonnull(http_call(net_loop, client_tls, &spec, &call_ops, NULL));
@@ -394,7 +404,8 @@ END_TEST
 
 START_TEST(a_redirect_is_followed_once_and_takes_the_body_along)
 {
-	static const struct http_route leader_routes[] = {{"POST", "/redirect", false, handle_echo}};
+	static const struct http_route leader_routes[] = {
+	    {"POST", "/redirect", false, handle_echo}};
 
 	config.routes = leader_routes;
 	config.route_count = 1;
@@ -485,7 +496,8 @@ raw_close(void)
 static void
 raw_ready(void *arg, int what)
 {
-	ssize_t got = recv(raw, raw_reply + raw_size, sizeof raw_reply - 1 - raw_size, MSG_DONTWAIT);
+	ssize_t got =
+	    recv(raw, raw_reply + raw_size, sizeof raw_reply - 1 - raw_size, MSG_DONTWAIT);
 
 	(void)arg;
 	(void)what;
@@ -502,7 +514,8 @@ raw_ready(void *arg, int what)
 static void
 raw_send(const char *bytes)
 {
-	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(http_server_port(server))};
+	struct sockaddr_in in = {
+	    .sin_family = AF_INET, .sin_port = htons(http_server_port(server))};
 
 	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	raw = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -544,7 +557,8 @@ START_TEST(pipelined_requests_are_answered_in_order_on_one_connection)
 {
 	raw_talk("GET /echo?q=1 HTTP/1.1\r\nHost: a\r\n\r\n"
 		 "POST /echo?q=2 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
-		 "POST /echo?q=3 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nxyz\r\n0\r\n\r\n"
+		 "POST /echo?q=3 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
+		 "chunked\r\n\r\n3\r\nxyz\r\n0\r\n\r\n"
 		 "GET /echo?q=4 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
 	ck_assert_int_eq(count("HTTP/1.1 200 OK\r\n"), 4);
 	ck_assert_int_eq(count("X-Test: yes\r\n"), 4);
@@ -558,13 +572,14 @@ END_TEST
 static const struct {
 	const char *bytes, *status;
 } bad[] = {
-	{"GET\r\n\r\n", "400"},
-	{"GET /echo HTTP/1.1\r\n\r\n", "400"},
-	{"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "400"},
-	{"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "400"},
-	{"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1001\r\n\r\n", "413"},
-	{"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1388\r\n", "413"},
-	{"GET /nothing HTTP/1.0\r\n\r\n", "404"},
+    {"GET\r\n\r\n", "400"},
+    {"GET /echo HTTP/1.1\r\n\r\n", "400"},
+    {"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+	"400"},
+    {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "400"},
+    {"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1001\r\n\r\n", "413"},
+    {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1388\r\n", "413"},
+    {"GET /nothing HTTP/1.0\r\n\r\n", "404"},
 };
 
 START_TEST(a_bad_request_is_answered_once_and_costs_its_connection)
@@ -572,7 +587,8 @@ START_TEST(a_bad_request_is_answered_once_and_costs_its_connection)
 	char bytes[8192];
 
 	/* What follows a refused request on its connection is not read as a request. */
-	snprintf(bytes, sizeof bytes, "%s%02000d\r\nGET /echo HTTP/1.1\r\nHost: a\r\n\r\n", bad[_i].bytes, 0);
+	snprintf(bytes, sizeof bytes, "%s%02000d\r\nGET /echo HTTP/1.1\r\nHost: a\r\n\r\n",
+	    bad[_i].bytes, 0);
 	raw_talk(bytes);
 	ck_assert_msg(strstr(raw_reply, bad[_i].status) == raw_reply + 9, "%s", raw_reply);
 	ck_assert_int_eq(count("HTTP/1.1 "), 1);
@@ -616,7 +632,8 @@ START_TEST(a_client_that_expects_to_be_told_is_told_to_continue)
 {
 	raw_talk("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n"
 		 "Connection: close\r\n\r\nok");
-	ck_assert_ptr_eq(strstr(raw_reply, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n"), raw_reply);
+	ck_assert_ptr_eq(
+	    strstr(raw_reply, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n"), raw_reply);
 }
 END_TEST
 

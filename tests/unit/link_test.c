@@ -33,7 +33,8 @@ adopt_with(const struct link_limits *limits)
 static void
 raw_connect(void)
 {
-	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(listener_port(net_listener))};
+	struct sockaddr_in in = {
+	    .sin_family = AF_INET, .sin_port = htons(listener_port(net_listener))};
 
 	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	raw = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -126,9 +127,13 @@ START_TEST(a_frame_of_the_limit_is_taken_and_one_byte_more_is_not)
 	limits.frame_bytes_max = 8;
 	adopt_with(&limits);
 	ck_assert(!link_send(net_server.link, "123456789", 9));
-	raw_write("\0\0\0\010" "12345678", 12);
+	raw_write("\0\0\0\010"
+		  "12345678",
+	    12);
 	net_wait(&net_server.frames, 1);
-	raw_write("\0\0\0\011" "123456789", 13);
+	raw_write("\0\0\0\011"
+		  "123456789",
+	    13);
 	net_wait(&net_server.downs, 1);
 	ck_assert_int_eq(net_server.frames, 1);
 }
@@ -296,7 +301,8 @@ END_TEST
 
 START_TEST(nobody_listening_and_malformed_addresses_are_reported_not_returned)
 {
-	static const char *const bad[] = {"127.0.0.1", "127.0.0.1:99999", ":80", "::1:80", "/nowhere/at/all"};
+	static const char *const bad[] = {
+	    "127.0.0.1", "127.0.0.1:99999", ":80", "::1:80", "/nowhere/at/all"};
 
 	net_listen(NULL, &net_limits);
 	listener_close(net_listener);
@@ -332,15 +338,15 @@ START_TEST(a_unix_socket_tells_who_connects_and_a_stale_one_is_replaced)
 	net_listen(NULL, &net_limits);
 	snprintf(path, sizeof path, "%.48s/socket", unit_tmpdir());
 	for (int round = 0; round < 2; round++) {
-		struct listener *l = listener_open(net_loop, path, NULL, &net_limits, 1, NULL, NULL, error,
-		    sizeof error);
+		struct listener *l = listener_open(
+		    net_loop, path, NULL, &net_limits, 1, NULL, NULL, error, sizeof error);
 
 		ck_assert_msg(l != NULL, "%s", error);
 		ck_assert_int_eq(stat(path, &st), 0);
 		ck_assert_uint_eq(st.st_mode & 07777, 0600);
 		/* A second one on the same path is refused while the first lives. */
-		ck_assert_ptr_null(listener_open(net_loop, path, NULL, &net_limits, 1, NULL, NULL, error,
-		    sizeof error));
+		ck_assert_ptr_null(listener_open(
+		    net_loop, path, NULL, &net_limits, 1, NULL, NULL, error, sizeof error));
 		listener_close(l);
 	}
 	adopt_with(&net_limits);
@@ -357,8 +363,8 @@ START_TEST(more_connections_than_allowed_are_closed_and_a_closed_one_makes_room)
 
 	net_listen(NULL, &net_limits);
 	for (int i = 0; i < 8; i++) {
-		others[i].link =
-		    link_connect(net_loop, net_address, NULL, NULL, &net_limits, &net_ops, &others[i]);
+		others[i].link = link_connect(
+		    net_loop, net_address, NULL, NULL, &net_limits, &net_ops, &others[i]);
 		net_wait(&net_server.ups, i + 1);
 	}
 	net_connect(NULL, &net_limits);

@@ -271,7 +271,8 @@ unit_suite(void)
 	tcase_add_test(t, a_cancelled_timer_does_not_fire_and_one_that_is_set_again_fires_once);
 	tcase_add_test(t, a_timer_set_in_the_past_by_its_own_callback_fires_in_the_next_turn);
 	tcase_add_test(t, a_thousand_timers_set_moved_and_cancelled_at_random_fire_in_order);
-	tcase_add_test(t, what_is_deferred_runs_in_order_before_the_end_of_the_turn_and_not_within_itself);
+	tcase_add_test(
+	    t, what_is_deferred_runs_in_order_before_the_end_of_the_turn_and_not_within_itself);
 	tcase_add_test(t, an_embedded_deferral_runs_once_and_can_be_taken_back);
 	tcase_add_test(t, a_watched_descriptor_is_reported_until_it_is_drained);
 	tcase_add_test(t, a_signal_is_handled_in_the_loop);

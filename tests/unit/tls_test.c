@@ -124,8 +124,8 @@ START_TEST(a_certificate_that_is_not_for_the_name_asked_for_is_refused)
 {
 	client_tls = net_make_tls("blue", "blue", TLS_ROLE_AGENT, "a1", 100);
 	net_listen(server_tls, &net_limits);
-	net_client.link = link_connect(net_loop, net_address, client_tls, "master.example.org", &net_limits,
-	    &net_ops, &net_client);
+	net_client.link = link_connect(net_loop, net_address, client_tls, "master.example.org",
+	    &net_limits, &net_ops, &net_client);
 	net_wait(&net_client.downs, 1);
 	ck_assert_int_eq(net_client.ups, 0);
 	ck_assert_msg(strstr(net_client.why, "hostname mismatch") != NULL, "%s", net_client.why);
@@ -218,6 +218,10 @@ START_TEST(a_preshared_key_opens_a_link_and_names_its_holder)
 	ck_assert_int_eq(link_peer(net_server.link)->role, TLS_ROLE_NONE);
 	ck_assert(link_send(net_server.link, "hello", 5));
 	net_wait(&net_client.frames, 1);
+	link_abort(net_client.link);
+	net_client.link = NULL;
+	net_wait(&net_server.downs, 1);
+	ck_assert_str_eq(net_server.why, "closed by the peer");
 }
 END_TEST
 
@@ -321,7 +325,8 @@ unit_suite(void)
 	tcase_add_test(t, a_wrong_preshared_key_is_refused);
 	tcase_add_test(t, an_unknown_preshared_identity_is_refused);
 	tcase_add_test(t, a_client_with_a_preshared_key_refuses_a_server_with_a_certificate);
-	tcase_add_test(t, a_client_with_a_certificate_is_refused_where_a_preshared_key_is_asked_for);
+	tcase_add_test(
+	    t, a_client_with_a_certificate_is_refused_where_a_preshared_key_is_asked_for);
 	tcase_add_test(t, large_frames_and_full_queues_pass_a_reader_that_pauses);
 	tcase_add_test(t, role_names_and_roles_are_each_others_inverse);
 	suite_add_tcase(s, t);
