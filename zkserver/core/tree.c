@@ -461,9 +461,10 @@ tree_delete(struct tree *t, struct jute_bytes path, int64_t zxid)
 static struct tree_node *
 replace_data(struct tree *t, struct tree_node *n, struct jute_bytes path, struct jute_bytes data)
 {
-	struct tree_node *moved = realloc(n, node_bytes(n->name_len, data));
+	size_t size = node_bytes(n->name_len, data);
+	struct tree_node *moved = n;
 
-	if (moved == NULL)
+	if (size != node_bytes(n->name_len, tree_node_data(n)) && (moved = realloc(n, size)) == NULL)
 		return NULL;
 	t->data_bytes -= moved->data_len;
 	id_set(t, moved->id, moved);
