@@ -15,7 +15,7 @@ libmastercore_a_SOURCES = \
 	master/core/records.c \
 	master/core/resources.h
 
-EXTRA_PROGRAMS += corral-master
+bin_PROGRAMS += corral-master
 corral_master_SOURCES = \
 	master/agent_link.c \
 	master/api_views.c \

@@ -188,7 +188,7 @@ static bool
 write_ports(const struct master *m)
 {
 	char path[4096], text[128];
-	int size = snprintf(text, sizeof text, "http=%u\nagents=%u\n", http_server_port(m->http),
+	int size = snprintf(text, sizeof text, "http %u\nagents %u\n", http_server_port(m->http),
 	    listener_port(m->agents_listener));
 
 	if (snprintf(path, sizeof path, "%s/ports", m->conf.master.state_dir) >= (int)sizeof path)

@@ -49,7 +49,7 @@ find_address(const struct corral_conf *conf, char to[300])
 	snprintf(path, sizeof path, "%s/ports", conf->master.state_dir);
 	buf_init(&text, 4096);
 	found = fsutil_read(path, 4095, &text) && buf_text(&text) != NULL &&
-	    sscanf(buf_text(&text), "http=%u", &port) == 1 &&
+	    sscanf(buf_text(&text), "http %u", &port) == 1 &&
 	    snprintf(to, 300, "%.*s:%u", (int)(colon - conf->master.listen), conf->master.listen, port) < 300;
 	buf_fini(&text);
 	return found;
