@@ -212,6 +212,7 @@ looked(void *arg, struct api_result *result)
 	if (r->phase != PHASE_NODES)
 		return;
 	if (complete) {
+		print_kind(r, DEV_MASTER);
 		print_kind(r, DEV_AGENT);
 		become_ready(r);
 	} else {
@@ -242,7 +243,6 @@ advance(struct run *r)
 		start_kind(r, DEV_MASTER);
 	}
 	if (r->phase == PHASE_MASTERS && all_ready(&r->dev, DEV_MASTER)) {
-		print_kind(r, DEV_MASTER);
 		r->phase = PHASE_AGENTS;
 		start_kind(r, DEV_AGENT);
 	}

@@ -2,6 +2,8 @@
 # Manual pages: mdoc, one a program and one a file format. tests/man.sh lints each and looks for it here.
 
 dist_man_MANS += \
+	man/corral.1 \
+	man/corral-quickstart.7 \
 	man/corral-job.5 \
 	man/corral.conf.5 \
 	man/zk.1
