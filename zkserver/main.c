@@ -60,7 +60,6 @@ load_conf(struct zoo_conf *conf, const char *path)
 {
 	struct faults faults;
 	char dir[ZOO_PATH_MAX];
-	char why[512];
 
 	if (path == NULL) {
 		default_data_dir(dir, sizeof dir);
@@ -73,10 +72,6 @@ load_conf(struct zoo_conf *conf, const char *path)
 		exit(EX_CONFIG);
 	}
 	faults_fini(&faults);
-	if (!zkserver_check_tls(conf, why, sizeof why)) {
-		fprintf(stderr, "%s: %s\n", path, why);
-		exit(EX_CONFIG);
-	}
 }
 
 static int
@@ -93,11 +88,16 @@ static int
 check(const struct options *o)
 {
 	static struct zoo_conf conf;
+	char why[512];
 
 	if (o->config == NULL)
 		usage_error();
 	log_init("zkserver", LOG_LEVEL_INFO);
 	load_conf(&conf, o->config);
+	if (!zkserver_check_tls(&conf, why, sizeof why)) {
+		fprintf(stderr, "%s: %s\n", o->config, why);
+		return EX_CONFIG;
+	}
 	printf("%s: no faults\n", o->config);
 	return EX_OK;
 }

@@ -190,7 +190,7 @@ START_TEST(a_list_is_made_ready_without_duplicates_and_with_the_callers_identiti
 	jute_put_i32(&list, 3);
 	put_acl(&list, ACL_READ, "world", "anyone");
 	put_acl(&list, ACL_READ, "world", "anyone");
-	put_acl(&list, ACL_ALL, "auth", "");
+	put_acl(&list, ACL_ALL, "auth", NULL);
 	ck_assert_int_eq(fix_up(&list, &ids, &to), 0);
 	jute_put_i32(&want, 3);
 	put_acl(&want, ACL_READ, "world", "anyone");

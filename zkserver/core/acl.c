@@ -438,11 +438,10 @@ is_duplicate(struct jute_reader first, const uint8_t *end, const struct item *i)
 static int
 fix_up_item(const struct item *i, const struct acl_ids *who, struct buf *to, int32_t *count)
 {
-	if (i->scheme.len < 0 || i->id.len < 0)
-		return ZK_INVALID_ACL;
+	/* Clients write the empty id of "auth" as null, too. */
 	if (bytes_are(i->scheme, "auth"))
 		return put_own_ids(to, i->perms, who, count) ? 0 : ZK_INVALID_ACL;
-	if (!id_is_valid(i))
+	if (i->id.len < 0 || !id_is_valid(i))
 		return ZK_INVALID_ACL;
 	item_put(to, i->perms, i->scheme, i->id);
 	(*count)++;
