@@ -40,7 +40,8 @@ class Plan:
         path = "/".join([self.root] + [self.rng.choice(NAMES) for _ in range(depth)])
         if self.rng.random() < 0.03:
             path = self.rng.choice(("", "a", "/", "//", path + "/", path + "//x", path + "/../x", path + "/./x",
-                                    path + "/\0", path + "/\x01", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"))
+                                    path + "/\0", path + "/\x01", "/zookeeper", "/zookeeper/quota",
+                                    "/zookeeper/config"))
         if self.rng.random() < 0.05:
             path += f"{self.rng.randrange(4):010}"
         return text(path)
@@ -278,5 +279,3 @@ def test_too_long_frames_close_the_connection(both):
                 assert connection.receive() is None
         with Connection(server.port) as connection:
             assert connection.ping()[1][2] == 0
-
-
