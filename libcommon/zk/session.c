@@ -8,54 +8,12 @@
 #include "libcommon/base/buf.h"
 #include "libcommon/base/list.h"
 #include "libcommon/codec/jute.h"
+#include "libcommon/zk/session_internal.h"
 
 enum { XID_EVENT = -1, XID_PING = -2, XID_AUTH = -4, XID_SET_WATCHES = -8 };
 
 #define CONNECT_BYTES_MAX 64
 #define PING_BYTES 8
-#define NAME_BYTES_MAX 256 /* of an authentication scheme */
-
-enum link_state { LINK_DOWN, LINK_GREETING, LINK_READY };
-
-/* A frame on its way: a caller's request (xid > 0), or one of the session's own. */
-struct request {
-	struct list link; /* in control or unsent; then in sent; then in done */
-	int32_t xid;
-	enum zk_opcode type;
-	zk_done_fn *done;
-	void *arg;
-	struct watch *watch; /* to be set when the answer says so */
-	struct buf frame;
-	struct zk_result result;
-};
-
-struct auth {
-	struct list link;
-	char *scheme;
-	uint8_t *data;
-	size_t size;
-};
-
-struct zk_session {
-	struct zk_session_config config;
-	enum zk_state state, told; /* told: what the last ZK_OUTPUT_STATE said */
-	enum link_state link;
-	int64_t id, last_zxid;
-	uint8_t password[ZK_PASSWORD_BYTES];
-	uint32_t timeout_ms;
-	uint64_t up_ms, received_ms, sent_ms;
-	int32_t last_xid;
-	struct list control; /* our own requests: sent first, never completed to anyone */
-	struct list unsent, sent;
-	struct list done;  /* requests that completed and were not told */
-	struct list fired; /* watches likewise: told after `done` */
-	size_t request_count, unsent_bytes, watch_asked_count;
-	struct list auths;
-	size_t auth_count;
-	struct watches watches;
-	const char *drop; /* why the link has to be dropped; NULL: it has not */
-	bool closing, closed, closed_told;
-};
 
 struct zk_session *
 zk_session_new(const struct zk_session_config *config)
@@ -77,8 +35,8 @@ zk_session_new(const struct zk_session_config *config)
 	return s;
 }
 
-static void
-request_free(struct request *q)
+void
+zk_request_free(struct zk_request *q)
 {
 	buf_fini(&q->frame);
 	watch_free(q->watch);
@@ -94,12 +52,12 @@ requests_free(struct list *head)
 	LIST_EACH(it, next, head)
 	{
 		list_remove(it);
-		request_free(CONTAINER_OF(it, struct request, link));
+		zk_request_free(CONTAINER_OF(it, struct zk_request, link));
 	}
 }
 
-static void
-auth_free(struct auth *a)
+void
+zk_auth_free(struct zk_auth *a)
 {
 	free(a->scheme);
 	free(a->data);
@@ -120,15 +78,15 @@ zk_session_free(struct zk_session *s)
 	LIST_EACH(it, next, &s->fired)
 	watch_free(CONTAINER_OF(it, struct watch, link));
 	LIST_EACH(it, next, &s->auths)
-	auth_free(CONTAINER_OF(it, struct auth, link));
+	zk_auth_free(CONTAINER_OF(it, struct zk_auth, link));
 	watches_fini(&s->watches);
 	free(s);
 }
 
-static struct request *
-request_new(enum zk_opcode type, int32_t xid, size_t bytes_max)
+struct zk_request *
+zk_request_new(enum zk_opcode type, int32_t xid, size_t bytes_max)
 {
-	struct request *q = calloc(1, sizeof *q);
+	struct zk_request *q = calloc(1, sizeof *q);
 
 	if (q == NULL)
 		return NULL;
@@ -143,7 +101,7 @@ request_new(enum zk_opcode type, int32_t xid, size_t bytes_max)
 static struct buf *
 session_control(struct zk_session *s, enum zk_opcode type, int32_t xid, size_t bytes_max)
 {
-	struct request *q = request_new(type, xid, bytes_max);
+	struct zk_request *q = zk_request_new(type, xid, bytes_max);
 
 	if (q == NULL) {
 		s->drop = "out of memory";
@@ -162,7 +120,7 @@ session_control_check(struct zk_session *s, const struct buf *frame)
 
 /* A request has its result: tell it. */
 static void
-session_complete(struct zk_session *s, struct request *q, int rc)
+session_complete(struct zk_session *s, struct zk_request *q, int rc)
 {
 	list_remove(&q->link);
 	buf_fini(&q->frame);
@@ -181,7 +139,7 @@ session_complete_all(struct zk_session *s, struct list *head, int rc)
 	struct list *it, *next;
 
 	LIST_EACH(it, next, head)
-	session_complete(s, CONTAINER_OF(it, struct request, link), rc);
+	session_complete(s, CONTAINER_OF(it, struct zk_request, link), rc);
 }
 
 void
@@ -202,8 +160,8 @@ session_die(struct zk_session *s, enum zk_state state, int rc, const char *why)
 	s->closed = s->closing;
 }
 
-static bool
-session_is_final(const struct zk_session *s)
+bool
+zk_session_is_final(const struct zk_session *s)
 {
 	return s->state == ZK_EXPIRED || s->state == ZK_AUTH_FAILED;
 }
@@ -215,7 +173,7 @@ zk_session_up(struct zk_session *s, uint64_t now_ms)
 {
 	struct buf *b;
 
-	assert(s->link == LINK_DOWN && !session_is_final(s));
+	assert(s->link == LINK_DOWN && !zk_session_is_final(s));
 	s->link = LINK_GREETING;
 	s->up_ms = s->received_ms = s->sent_ms = now_ms;
 	b = session_control(s, 0, 0, CONNECT_BYTES_MAX);
@@ -245,8 +203,8 @@ zk_session_down(struct zk_session *s)
 	}
 }
 
-static void
-session_send_auth(struct zk_session *s, const struct auth *a)
+void
+zk_session_send_auth(struct zk_session *s, const struct zk_auth *a)
 {
 	struct buf *b = session_control(s, ZK_OP_AUTH, XID_AUTH, ZK_FRAME_BYTES_MAX);
 
@@ -320,7 +278,7 @@ session_welcome(struct zk_session *s, uint64_t now_ms, struct jute_reader *r)
 	s->state = ZK_CONNECTED;
 	s->sent_ms = now_ms;
 	LIST_EACH(it, next, &s->auths)
-	session_send_auth(s, CONTAINER_OF(it, struct auth, link));
+	zk_session_send_auth(s, CONTAINER_OF(it, struct zk_auth, link));
 	session_send_watches(s);
 }
 
@@ -356,7 +314,7 @@ session_event(struct zk_session *s, struct jute_reader *r)
 
 /* Set the watch that came with a request, if its answer is one that sets it. */
 static bool
-session_set_watch(struct zk_session *s, struct request *q, int rc)
+session_set_watch(struct zk_session *s, struct zk_request *q, int rc)
 {
 	struct watch *watch = q->watch;
 	enum watch_kind kind = q->type == ZK_OP_CHILDREN ? WATCH_CHILD : WATCH_DATA;
@@ -375,7 +333,7 @@ static void
 session_reply(struct zk_session *s, const struct zk_reply_header *h, struct jute_reader *r)
 {
 	struct list *first = list_first(&s->sent);
-	struct request *q = first != NULL ? CONTAINER_OF(first, struct request, link) : NULL;
+	struct zk_request *q = first != NULL ? CONTAINER_OF(first, struct zk_request, link) : NULL;
 	int rc = h->err;
 
 	if (q == NULL || q->xid != h->xid) {
@@ -475,7 +433,7 @@ zk_session_deadline_ms(const struct zk_session *s)
 	return list_empty(&s->control) && ping_ms < silence_ms ? ping_ms : silence_ms;
 }
 
-static struct request *
+static struct zk_request *
 session_first_unsent(const struct zk_session *s)
 {
 	const struct list *it = NULL;
@@ -486,13 +444,13 @@ session_first_unsent(const struct zk_session *s)
 		it = s->control.next;
 	else if (s->link == LINK_READY && !list_empty(&s->unsent))
 		it = s->unsent.next;
-	return it != NULL ? CONTAINER_OF(it, struct request, link) : NULL;
+	return it != NULL ? CONTAINER_OF(it, struct zk_request, link) : NULL;
 }
 
 const uint8_t *
 zk_session_unsent(const struct zk_session *s, size_t *size)
 {
-	const struct request *q = session_first_unsent(s);
+	const struct zk_request *q = session_first_unsent(s);
 
 	if (q == NULL)
 		return NULL;
@@ -503,13 +461,13 @@ zk_session_unsent(const struct zk_session *s, size_t *size)
 void
 zk_session_sent(struct zk_session *s, uint64_t now_ms)
 {
-	struct request *q = session_first_unsent(s);
+	struct zk_request *q = session_first_unsent(s);
 
 	assert(q != NULL);
 	s->sent_ms = now_ms;
 	list_remove(&q->link);
 	if (q->xid <= 0) {
-		request_free(q);
+		zk_request_free(q);
 		return;
 	}
 	s->unsent_bytes -= q->frame.len;
@@ -519,13 +477,13 @@ zk_session_sent(struct zk_session *s, uint64_t now_ms)
 }
 
 static void
-output_done(struct zk_session *s, struct request *q, struct zk_output *out)
+output_done(struct zk_session *s, struct zk_request *q, struct zk_output *out)
 {
 	*out = (struct zk_output){
 	    .type = ZK_OUTPUT_DONE, .done = q->done, .arg = q->arg, .result = q->result};
 	q->result.memory = NULL;
 	list_remove(&q->link);
-	request_free(q);
+	zk_request_free(q);
 	s->request_count--;
 }
 
@@ -541,7 +499,7 @@ bool
 zk_session_next(struct zk_session *s, struct zk_output *out)
 {
 	if (!list_empty(&s->done)) {
-		output_done(s, CONTAINER_OF(s->done.next, struct request, link), out);
+		output_done(s, CONTAINER_OF(s->done.next, struct zk_request, link), out);
 	} else if (!list_empty(&s->fired)) {
 		output_event(s->fired.next, out);
 	} else if (s->told != s->state) {
@@ -564,183 +522,6 @@ zk_output_fini(struct zk_output *out)
 {
 	zk_result_fini(&out->result);
 	watch_free(out->watch);
-}
-
-/* ZK_OK, or why no request is taken now. */
-static int
-session_refusal(const struct zk_session *s)
-{
-	if (s->closing)
-		return ZK_CLOSING;
-	if (s->state == ZK_EXPIRED)
-		return ZK_SESSIONEXPIRED;
-	if (s->state == ZK_AUTH_FAILED)
-		return ZK_AUTHFAILED;
-	return s->request_count < ZK_REQUESTS_MAX ? ZK_OK : ZK_OVERLOADED;
-}
-
-static int32_t
-session_next_xid(struct zk_session *s)
-{
-	s->last_xid = s->last_xid < INT32_MAX ? s->last_xid + 1 : 1;
-	return s->last_xid;
-}
-
-/* A request of the caller's. Its frame may outgrow what servers take: session_queue() says so then.
- */
-static struct request *
-session_request_new(struct zk_session *s, enum zk_opcode type, zk_done_fn *done, void *arg)
-{
-	struct request *q = request_new(type, session_next_xid(s), ZK_UNSENT_BYTES_MAX);
-
-	if (q != NULL) {
-		q->done = done;
-		q->arg = arg;
-	}
-	return q;
-}
-
-/* Takes q. */
-static int
-session_queue(struct zk_session *s, struct request *q)
-{
-	int rc = ZK_OK;
-
-	if (q->frame.failed)
-		rc = ZK_NOMEMORY;
-	else if (q->frame.len > ZK_FRAME_BYTES_MAX)
-		rc = ZK_TOOLARGE;
-	else if (s->unsent_bytes + q->frame.len > ZK_UNSENT_BYTES_MAX)
-		rc = ZK_OVERLOADED;
-	if (rc != ZK_OK) {
-		request_free(q);
-		return rc;
-	}
-	s->unsent_bytes += q->frame.len;
-	s->watch_asked_count += q->watch != NULL;
-	s->request_count++;
-	list_append(&s->unsent, &q->link);
-	return ZK_OK;
-}
-
-/* What can be said against one part before anything is encoded. */
-static int
-op_refusal(const struct zk_op *op)
-{
-	if (zk_path_fault(op->path) != NULL)
-		return ZK_BADARGUMENTS;
-	return op->size <= ZK_FRAME_BYTES_MAX && op->acl_count <= ZK_FRAME_BYTES_MAX ? ZK_OK
-										     : ZK_TOOLARGE;
-}
-
-int
-zk_session_request(struct zk_session *s, const struct zk_op *op, const struct zk_watch *watch,
-    zk_done_fn *done, void *arg)
-{
-	int rc = session_refusal(s);
-	struct request *q;
-
-	if (rc == ZK_OK)
-		rc = op_refusal(op);
-	if (rc == ZK_OK && watch != NULL &&
-	    s->watches.map.count + s->watch_asked_count >= ZK_WATCHES_MAX)
-		rc = ZK_OVERLOADED;
-	if (rc != ZK_OK)
-		return rc;
-	q = session_request_new(s, op->type, done, arg);
-	if (q == NULL)
-		return ZK_NOMEMORY;
-	if (watch != NULL) {
-		q->watch = watch_new(watch, op->path);
-		if (q->watch == NULL) {
-			request_free(q);
-			return ZK_NOMEMORY;
-		}
-	}
-	zk_request_encode(&q->frame, q->xid, op, watch != NULL);
-	return session_queue(s, q);
-}
-
-int
-zk_session_multi(
-    struct zk_session *s, const struct zk_op *ops, size_t count, zk_done_fn *done, void *arg)
-{
-	int rc = session_refusal(s);
-	struct request *q;
-
-	for (size_t i = 0; i < count && rc == ZK_OK; i++)
-		rc = op_refusal(&ops[i]);
-	if (rc != ZK_OK)
-		return rc;
-	q = session_request_new(s, ZK_OP_MULTI, done, arg);
-	if (q == NULL)
-		return ZK_NOMEMORY;
-	zk_multi_encode(&q->frame, q->xid, ops, count);
-	return session_queue(s, q);
-}
-
-static struct auth *
-auth_new(const char *scheme, const void *data, size_t size)
-{
-	struct auth *a = calloc(1, sizeof *a);
-
-	if (a == NULL)
-		return NULL;
-	list_init(&a->link);
-	a->scheme = strdup(scheme);
-	a->data = malloc(size + 1); /* not zero bytes */
-	a->size = size;
-	if (a->scheme == NULL || a->data == NULL) {
-		auth_free(a);
-		return NULL;
-	}
-	if (size > 0)
-		memcpy(a->data, data, size);
-	return a;
-}
-
-int
-zk_session_add_auth(struct zk_session *s, const char *scheme, const void *data, size_t size)
-{
-	int rc = session_refusal(s);
-	struct auth *a;
-
-	if (rc == ZK_OK && s->auth_count >= ZK_AUTHS_MAX)
-		rc = ZK_OVERLOADED;
-	if (rc == ZK_OK && (size > ZK_FRAME_BYTES_MAX / 2 || strlen(scheme) > NAME_BYTES_MAX))
-		rc = ZK_TOOLARGE;
-	if (rc != ZK_OK)
-		return rc;
-	a = auth_new(scheme, data, size);
-	if (a == NULL)
-		return ZK_NOMEMORY;
-	list_append(&s->auths, &a->link);
-	s->auth_count++;
-	if (s->link == LINK_READY)
-		session_send_auth(s, a);
-	return ZK_OK;
-}
-
-void
-zk_session_close(struct zk_session *s)
-{
-	struct request *q;
-
-	if (s->closing)
-		return;
-	if (session_is_final(s) || (s->id == 0 && s->request_count == 0)) {
-		s->closing = s->closed = true;
-		return;
-	}
-	q = session_request_new(s, ZK_OP_CLOSE, NULL, NULL);
-	s->closing = true;
-	if (q != NULL) {
-		zk_header_encode(&q->frame, q->xid, ZK_OP_CLOSE);
-		if (session_queue(s, q) == ZK_OK)
-			return;
-	}
-	zk_session_abandon(s, ZK_CLOSING); /* no memory: the session is left to its time-out */
-	s->closed = true;
 }
 
 enum zk_state
