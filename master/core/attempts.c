@@ -410,7 +410,5 @@ cluster_update(struct cluster *c, uint64_t now_ms, struct agent *a, const Corral
 			acknowledge(c, a, u);
 		return;
 	}
-	if (t->known_start && u->sequence != t->sequence + 1)
-		return; /* a gap: the agent sends the missing one first */
 	take_update(c, now_ms, t, u);
 }

@@ -174,8 +174,6 @@ struct attempt {
 	uint32_t sequence; /* of the last update that was taken; 0: none */
 	Corral__TaskState state;
 	bool booked;
-	bool known_start; /* launched by this master: its updates start at 1 */
-	bool killing;
 	uint64_t registration; /* of the agent's last report that named it */
 	uint64_t since_ms, launched_ms;
 	uint8_t uuid[CLUSTER_UUID_BYTES]; /* of the terminal update */

@@ -7,6 +7,8 @@
 #include "libcommon/base/str.h"
 #include "master/core/inside.h"
 
+enum { REFUSALS_MAX = 5 };
+
 struct job *
 cluster_job(const struct cluster *c, const char *name)
 {
@@ -171,20 +173,25 @@ retry(struct cluster *c, uint64_t now_ms, struct job *j, uint32_t index)
 
 /*
  * A lost attempt is not the task's failure and is always tried again. A failure counts against the
- * limit, unless it is a service's that had run steadily; a refusal by the agent would only be repeated.
+ * limit, unless it is a service's that had run steadily. An agent that refuses may do so because its
+ * picture of what runs there is a moment ahead of ours, or for good: that is tried a few times.
  */
 static bool
 wants_retry(struct job *j, struct cell *cell, const struct attempt *t, uint64_t now_ms, Corral__TaskReason reason)
 {
+	uint32_t most = j->policy.retries_max;
+
 	if (j->policy.service && now_ms - t->launched_ms >= CLUSTER_STEADY_MS)
 		cell->failures = 0;
-	if (t->state == CORRAL__TASK_STATE__LOST)
+	if (t->state == CORRAL__TASK_STATE__LOST && reason != CORRAL__TASK_REASON__REASON_REFUSED)
 		return !j->policy.once;
 	if (t->state == CORRAL__TASK_STATE__FINISHED)
 		return j->policy.restart == JOB_RESTART_ALWAYS;
-	if (j->policy.restart == JOB_RESTART_NO || reason == CORRAL__TASK_REASON__REASON_REFUSED)
-		return false;
-	if (cell->failures >= j->policy.retries_max)
+	if (reason == CORRAL__TASK_REASON__REASON_REFUSED)
+		most = j->policy.once ? 0 : REFUSALS_MAX;
+	else if (j->policy.restart == JOB_RESTART_NO)
+		most = 0;
+	if (cell->failures >= most)
 		return false;
 	if (cell->failures < UINT16_MAX)
 		cell->failures++;

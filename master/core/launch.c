@@ -13,7 +13,7 @@ launch_one(struct cluster *c, uint64_t now_ms, struct job *j, struct agent *a, u
 		c->failed = true;
 		return;
 	}
-	t->booked = t->known_start = true;
+	t->booked = true;
 	j->cells[index].attempts++;
 	j->cells[index].agent = a->number;
 	j->cells[index].term = 0;
