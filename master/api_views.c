@@ -237,6 +237,16 @@ add_tasks(const struct master *m, const struct job *j, uint32_t from, struct tas
 	}
 }
 
+/* In a list of everything, runs that are over would hide the rest. */
+static void
+add_listed(const struct master *m, const struct job *j, struct task_page *page)
+{
+	bool over = j->state == JOB_STOPPED || j->state == JOB_FINISHED || j->state == JOB_FAILED;
+
+	if (!over || !j->policy.once)
+		add_tasks(m, j, 0, page);
+}
+
 static uint64_t
 query_number(struct http_request *r, const char *name, uint64_t otherwise, uint64_t most)
 {
@@ -274,7 +284,7 @@ view_tasks(struct master *m, struct http_request *r)
 			add_tasks(m, j, from, &page);
 		else
 			HMAP_EACH(it, nx, &m->cluster.jobs)
-				add_tasks(m, HMAP_ENTRY(it, struct job, by_name), 0, &page);
+				add_listed(m, HMAP_ENTRY(it, struct job, by_name), &page);
 		list.tasks = page.pointers;
 		list.n_tasks = page.count;
 		api_reply(m, r, 200, &list.base);

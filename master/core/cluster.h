@@ -41,6 +41,9 @@ enum {
 	COMMIT_BYTES_MAX = 512 * 1024, /* a batch is closed when it has passed this */
 };
 
+/* How long an ended job of a client's own (job_policy.once) can still be asked about. */
+#define CLUSTER_ONCE_KEPT_MS 60000
+
 /* How long a task must have run for its failure not to count against the limit of a service. */
 #define CLUSTER_STEADY_MS 10000
 

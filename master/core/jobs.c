@@ -239,18 +239,26 @@ job_settle(struct cluster *c, uint64_t now_ms, struct job *j)
 	job_dirty(c, j);
 }
 
-/* The oldest ended jobs go, unless an acknowledgement is still to come out of them. */
+static bool
+is_settled(const struct job *j)
+{
+	return list_empty(&j->attempts) && list_empty(&j->in_dirty) && !j->in_commit;
+}
+
+/*
+ * The oldest ended jobs go, and those that were run for a client, who has its answer, after a short
+ * while. Not while an acknowledgement is still to come out of them.
+ */
 static void
-trim_ended(struct cluster *c)
+trim_ended(struct cluster *c, uint64_t now_ms)
 {
 	struct list *it, *nx;
 
 	LIST_EACH(it, nx, &c->ended) {
 		struct job *j = CONTAINER_OF(it, struct job, in_order);
 
-		if (c->ended_count <= CLUSTER_ENDED_MAX)
-			return;
-		if (list_empty(&j->attempts) && list_empty(&j->in_dirty) && !j->in_commit)
+		if (is_settled(j) && (c->ended_count > CLUSTER_ENDED_MAX ||
+					 (j->policy.once && now_ms - j->since_ms >= CLUSTER_ONCE_KEPT_MS)))
 			remove_ended(c, j);
 	}
 }
@@ -263,7 +271,7 @@ make_room(struct cluster *c, const char *name)
 
 	if (j == NULL)
 		return true;
-	if (!has_ended(j) || !list_empty(&j->attempts) || !list_empty(&j->in_dirty) || j->in_commit)
+	if (!has_ended(j) || !is_settled(j))
 		return false;
 	remove_ended(c, j);
 	return true;
@@ -275,7 +283,7 @@ cluster_submit(struct cluster *c, uint64_t now_ms, const char *name, uint32_t co
 {
 	struct job *j;
 
-	trim_ended(c);
+	trim_ended(c, now_ms);
 	if (c->jobs.count >= CLUSTER_JOBS_MAX || c->index_count + count > CLUSTER_INDEXES_MAX) {
 		c->ops.release(definition);
 		return SUBMIT_FULL;

@@ -428,6 +428,27 @@ START_TEST(ended_jobs_are_kept_up_to_a_bound_and_their_nodes_go_with_them)
 }
 END_TEST
 
+START_TEST(a_run_that_is_over_goes_soon_and_is_never_made_twice)
+{
+	struct fake_agent *a = ready_agent(1000);
+	struct job_policy once = {.once = true, .restart = JOB_RESTART_ALWAYS, .need = {1000, 64 * MIB, 0}};
+
+	fake_submit(f, "run-1", 1, &once);
+	fake_settle(f);
+	fake_cut(f, a); /* the launch is lost with its connection */
+	fake_connect(f, a);
+	f->now_ms += 5000;
+	fake_settle(f);
+	ck_assert_int_eq(cluster_job(&f->cluster, "run-1")->state, JOB_FAILED);
+	ck_assert_uint_eq(f->launches, 1);
+	fake_submit(f, "other", 1, &batch);
+	ck_assert_ptr_nonnull(cluster_job(&f->cluster, "run-1"));
+	f->now_ms += CLUSTER_ONCE_KEPT_MS;
+	fake_submit(f, "third", 1, &batch);
+	ck_assert_ptr_null(cluster_job(&f->cluster, "run-1"));
+}
+END_TEST
+
 START_TEST(records_that_are_damaged_are_refused_and_named)
 {
 	static const char *const bad[] = {"0 finished 1 0 0\n", "0-9 finished 1 0 0 0 -1 1 65\n",
@@ -475,6 +496,7 @@ unit_suite(void)
 	tcase_add_test(t, constraints_are_kept_in_first_fit_order);
 	tcase_add_loop_test(t, a_registration_that_cannot_be_is_refused_with_a_reason, 0, 3);
 	tcase_add_test(t, ended_jobs_are_kept_up_to_a_bound_and_their_nodes_go_with_them);
+	tcase_add_test(t, a_run_that_is_over_goes_soon_and_is_never_made_twice);
 	tcase_add_test(t, records_that_are_damaged_are_refused_and_named);
 	suite_add_tcase(s, t);
 	return s;
