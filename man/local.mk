@@ -3,6 +3,8 @@
 
 dist_man_MANS += \
 	man/corral.1 \
+	man/corral-api.7 \
+	man/corral-master.8 \
 	man/corral-quickstart.7 \
 	man/corral-job.5 \
 	man/corral.conf.5 \
