@@ -46,8 +46,8 @@ parse(const struct option_verb *verb, char **argv)
 	given = (struct given){0};
 	return options_parse(verb, argc, argv, &given, &first);
 }
-#define PARSE(verb, ...) parse(verb, (char *[]){(char[]){"verb"}, __VA_ARGS__, NULL})
-#define W(text) ((char[]){text})
+#define PARSE(verb, ...) parse(verb, (char *[]){W("verb"), __VA_ARGS__, NULL})
+#define W(text) ((char *)(text))
 
 START_TEST(values_of_every_kind_reach_their_members)
 {
