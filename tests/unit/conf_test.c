@@ -50,7 +50,7 @@ START_TEST(values_of_every_type_are_read)
 {
 	ck_assert_msg(
 	    load("[cluster]\nname=prod\nensemble=a:2181, b:2181 [::1]:2181\nensemble_tls=no\n"
-		 "[agent]\ncpus=1.5\nmemory=2G\ndefault_user=\nattributes=arch=x86_64,rack=r1\n"
+		 "[agent]\ncpus=1.5\nmemory=2G\nname=\nattributes=arch=x86_64,rack=r1\n"
 		 "[master]\nlease=1min 5s\nunreachable_after=infinity\n"),
 	    "%s", faults_text(&faults));
 	ck_assert_str_eq(conf.cluster.name, "prod");
@@ -59,7 +59,7 @@ START_TEST(values_of_every_type_are_read)
 	ck_assert(!conf.cluster.ensemble_tls);
 	ck_assert_uint_eq(conf.agent.cpu_milli, 1500);
 	ck_assert_uint_eq(conf.agent.memory_bytes, UINT64_C(2) << 30);
-	ck_assert_ptr_null(conf.agent.default_user);
+	ck_assert_ptr_null(conf.agent.name);
 	ck_assert_str_eq(conf.agent.attributes.items[1], "rack=r1");
 	ck_assert_uint_eq(conf.master.lease_ms, 65000);
 }
@@ -67,25 +67,24 @@ END_TEST
 
 START_TEST(every_fault_names_its_line_and_the_nearest_key)
 {
-	ck_assert(!load(
-	    "[master]\nlisten=nowhere\nlese=5s\nlease=soon\n[agnet]\nx=1\n[tls]\nca=rel.pem\n"
-	    "[cluster]\nname=-x\nensemble=a:1,b\nensemble_tls=maybe\n"
-	    "[agent]\ncpus=-1\nmemory=lots\nzzz=1\n"));
-	for (
-	    const char *const *want = (const char *const
-		    []){"c.conf:2: [master] listen=nowhere: expected HOST:PORT (corral.conf(5))",
-		"c.conf:3: [master] lese=5s: unknown key, did you mean lease= ? (corral.conf(5))",
-		"c.conf:4: [master] lease=soon: expected a time, as 15s, 5min, 1h 30s "
-		"(corral.conf(5))",
-		"c.conf:6: [agnet]: unknown section, did you mean [agent] ? (corral.conf(5))",
-		"c.conf:8: [tls] ca=rel.pem: expected an absolute path (corral.conf(5))",
-		"c.conf:10: [cluster] name=-x: expected a name",
-		"c.conf:11: [cluster] ensemble=a:1,b: expected HOST:PORT (corral.conf(5))",
-		"c.conf:12: [cluster] ensemble_tls=maybe: expected yes or no (corral.conf(5))",
-		"c.conf:14: [agent] cpus=-1: expected cpus, as 2, 0.5, 0.125 (corral.conf(5))",
-		"c.conf:15: [agent] memory=lots: expected a size, as 512M, 1.5G (corral.conf(5))",
-		"c.conf:16: [agent] zzz=1: unknown key (corral.conf(5))", NULL};
-	    *want != NULL; want++)
+	ck_assert(
+	    !load("[master]\nlisten=nowhere\nlese=5s\nlease=soon\n[agnet]\nx=1\n[tls]\nca=rel.pem\n"
+		  "[cluster]\nname=-x\nensemble=a:1,b\nensemble_tls=maybe\n"
+		  "[agent]\ncpus=-1\nmemory=lots\nzzz=1\n"));
+	for (const char *const *want = (const char *const
+		     []){"c.conf:2: [master] listen=nowhere: expected HOST:PORT (corral.conf(5))",
+		 "c.conf:3: [master] lese=5s: unknown key, did you mean lease= ? (corral.conf(5))",
+		 "c.conf:4: [master] lease=soon: expected a time, as 15s, 5min, 1h 30s "
+		 "(corral.conf(5))",
+		 "c.conf:6: [agnet]: unknown section, did you mean [agent] ? (corral.conf(5))",
+		 "c.conf:8: [tls] ca=rel.pem: expected an absolute path (corral.conf(5))",
+		 "c.conf:10: [cluster] name=-x: expected a name",
+		 "c.conf:11: [cluster] ensemble=a:1,b: expected HOST:PORT (corral.conf(5))",
+		 "c.conf:12: [cluster] ensemble_tls=maybe: expected yes or no (corral.conf(5))",
+		 "c.conf:14: [agent] cpus=-1: expected cpus, as 2, 0.5, 0.125 (corral.conf(5))",
+		 "c.conf:15: [agent] memory=lots: expected a size, as 512M, 1.5G (corral.conf(5))",
+		 "c.conf:16: [agent] zzz=1: unknown key (corral.conf(5))", NULL};
+	     *want != NULL; want++)
 		ck_assert_msg(strstr(faults_text(&faults), *want) != NULL, "%s\nnot in\n%s", *want,
 		    faults_text(&faults));
 	ck_assert_uint_eq(faults.count, 11);
@@ -140,9 +139,9 @@ START_TEST(what_is_printed_loads_again_to_the_same)
 
 	buf_init(&first, 1 << 16);
 	buf_init(&second, 1 << 16);
-	ck_assert(load(
-	    "[cluster]\nensemble=a:1,b:2\n[master]\nlease=90s\nunreachable_after=infinity\n"
-	    "[agent]\ncpus=0.125\nmemory=1500M\n"));
+	ck_assert(
+	    load("[cluster]\nensemble=a:1,b:2\n[master]\nlease=90s\nunreachable_after=infinity\n"
+		 "[agent]\ncpus=0.125\nmemory=1500M\n"));
 	conf_print(&corral_conf_table, &conf, true, &first);
 	ck_assert_msg(load(buf_text(&first)), "%s", faults_text(&faults));
 	ck_assert_uint_eq(conf.agent.memory_bytes, UINT64_C(1500) << 20);
