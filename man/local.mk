@@ -8,7 +8,8 @@ dist_man_MANS += \
 	man/corral-quickstart.7 \
 	man/corral-job.5 \
 	man/corral.conf.5 \
-	man/zk.1
+	man/zk.1 \
+	man/zkserver.8
 
 if HAVE_MANDOC
 TESTS += tests/man.sh

@@ -6,4 +6,4 @@ check-system: all
 .PHONY: check-system
 EXTRA_DIST += tests/system/conftest.py tests/system/kill_loop.py tests/system/test_build.py tests/system/test_cli.py \
 	tests/system/test_demo.py tests/system/test_dev.py tests/system/test_failures.py tests/system/test_jobs.py \
-	tests/system/test_kill_loop.py tests/system/test_run.py
+	tests/system/test_kill_loop.py tests/system/test_run.py tests/system/test_zkserver.py
