@@ -1,1 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
+# The agent's core links without libevent and OpenSSL; its shell is the program, helper included.
+noinst_LIBRARIES += libagentcore.a
+libagentcore_a_SOURCES = \
+	agent/core/attempt.c agent/core/attempt.h \
+	agent/core/checkpoint.c agent/core/checkpoint.h \
+	agent/core/core.c agent/core/core.h \
+	agent/core/core_internal.h \
+	agent/core/core_master.c \
+	agent/core/core_task.c
+
+bin_PROGRAMS += corral-agent
+corral_agent_SOURCES = \
+	agent/agent.c agent/agent.h \
+	agent/executor_link.c agent/executor_link.h \
+	agent/helper.c agent/helper.h \
+	agent/helper_process.c agent/helper_process.h \
+	agent/identity.c agent/identity.h \
+	agent/leader.c agent/leader.h \
+	agent/logs.c agent/logs.h \
+	agent/main.c \
+	agent/master_link.c agent/master_link.h \
+	agent/measure.c agent/measure.h \
+	agent/privilege.c agent/privilege.h \
+	agent/sandbox.c agent/sandbox.h \
+	agent/status_file.c agent/status_file.h
+corral_agent_LDADD = libagentcore.a libzk.a libio.a libsys.a libcodec.a libproto.a libbase.a \
+	$(EVENT_LIBS) $(OPENSSL_LIBS) $(INIH_LIBS) $(JANSSON_LIBS) $(PROTOBUF_C_LIBS) $(ZLIB_LIBS)

@@ -522,24 +522,17 @@ cgroup_remove(const struct cgroup_host *h, const char *group)
 	return error == 0;
 }
 
-bool
-cgroup_each_child(const struct cgroup_host *h, const char *group, void (*visit)(void *arg, const char *name),
-    void *arg)
+void
+cgroup_remove_if_empty(const struct cgroup_host *h, const char *group)
 {
+	const char *root[CGROUP_HIERARCHIES_MAX];
+	size_t count = roots(h, root);
 	char path[PATH_MAX];
-	struct dirent *entry;
-	DIR *dir;
 
-	if (!join(path, h->v2_track ? h->unified : h->freezer, group, ""))
-		return false;
-	if ((dir = opendir(path)) == NULL)
-		return errno == ENOENT;
-	while ((entry = readdir(dir)) != NULL) {
-		if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
-			visit(arg, entry->d_name);
+	for (size_t i = 0; i < count; i++) {
+		if (join(path, root[i], group, ""))
+			rmdir(path); /* EBUSY, ENOTEMPTY, ENOENT: as asked for */
 	}
-	closedir(dir);
-	return true;
 }
 
 void

@@ -85,9 +85,8 @@ bool cgroup_usage(const struct cgroup_host *h, const char *group, struct cgroup_
 /* Remove the group and those below, in all hierarchies. False with errno EBUSY while it is populated. */
 bool cgroup_remove(const struct cgroup_host *h, const char *group);
 
-/* Call visit for each group right below `group`, by its last name. False with errno. */
-bool cgroup_each_child(const struct cgroup_host *h, const char *group,
-    void (*visit)(void *arg, const char *name), void *arg);
+/* Remove the group alone, in each hierarchy where nothing is in it and below it. */
+void cgroup_remove_if_empty(const struct cgroup_host *h, const char *group);
 
 /* The group above all attempts of the agent with this state directory: "corral-1f3a09bc". */
 void cgroup_base_name(const char *state_dir, char to[CGROUP_BASE_NAME_BYTES]);

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the agent's core share. */
+#ifndef CORRAL_AGENT_CORE_INTERNAL_H
+#define CORRAL_AGENT_CORE_INTERNAL_H
+
+#include "agent/core/core.h"
+
+enum helper_kind { HELPER_LAUNCH, HELPER_PROBE, HELPER_KILL, HELPER_CLEAN, HELPER_FORGET };
+
+/* A request to the helper whose reply is awaited; replies come in order. */
+struct helper_wait {
+	struct list link;
+	uint64_t id;
+	enum helper_kind kind;
+	struct taskkey key;
+};
+
+struct agent_core {
+	struct agent_core_conf conf;
+	struct checkpoint checkpoint;
+	bool no_memory; /* something could not be done for want of it: stop at the commit */
+
+	char agent_id[64];
+	Corral__Term highest_term;
+	bool has_term;
+	uint16_t executor_port;
+
+	struct attempt_table table;
+	struct list active, settled;
+	size_t active_count, settled_count;
+
+	/* The master's connection. */
+	bool up, registered;
+	uint64_t registration;
+	uint64_t lease_ms, heartbeat_ms, lease_end_ms, heartbeat_at_ms;
+	Corral__NodeUsage usage;
+
+	uint64_t next_request;
+	struct list helper_waits;
+
+	struct list outputs;
+	size_t output_count;
+};
+
+/* ---- core.c ---- */
+void core_push(struct agent_core *c, enum agent_out_kind kind, const struct taskkey *key, const ProtobufCMessage *m);
+void core_drop_master(struct agent_core *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void core_record_node(struct agent_core *c);
+void core_record_term(struct agent_core *c);
+void core_record_attempt(struct agent_core *c, const struct attempt *a);
+void core_record_executor(struct agent_core *c, const struct attempt *a);
+void core_record_update(struct agent_core *c, Corral__StatusUpdate *update);
+void core_record_ack(struct agent_core *c, const struct attempt *a, const Corral__StatusUpdate *update);
+void core_record_forget(struct agent_core *c, const struct attempt *a);
+void core_to_executor(struct agent_core *c, const struct attempt *a, Corral__AgentToExecutor *m);
+
+/* ---- core_task.c: attempts, executors, the helper ---- */
+struct attempt *core_add_attempt(struct agent_core *c, const Corral__TaskKey *key, const Corral__TaskSpec *spec);
+void core_launch(struct agent_core *c, struct attempt *a);
+/* Make an update of our own, checkpoint it and send it. */
+void core_make_update(struct agent_core *c, struct attempt *a, Corral__TaskState state, Corral__TaskReason reason,
+    const char *message, uint64_t now_ms);
+/* Take the update as the attempt's next: numbered, checkpointed; terminal ones end the attempt. */
+void core_take_update(struct agent_core *c, struct attempt *a, const Corral__StatusUpdate *update, uint64_t now_ms);
+void core_enter_over(struct agent_core *c, struct attempt *a, uint64_t now_ms);
+/* An attempt that is over, acknowledged and cleaned up is settled. */
+void core_settle(struct agent_core *c, struct attempt *a, uint64_t now_ms);
+/* Say the outcome of an attempt that is over once more. */
+void core_repeat_outcome(struct agent_core *c, struct attempt *a, uint64_t now_ms);
+void core_kill(struct agent_core *c, struct attempt *a, uint64_t now_ms);
+void core_recover(struct agent_core *c, struct attempt *a, bool same_boot, uint64_t now_ms);
+void core_task_tick(struct agent_core *c, struct attempt *a, uint64_t now_ms);
+void core_forget_old(struct agent_core *c, uint64_t now_ms);
+void core_send_lease(struct agent_core *c, const struct attempt *a);
+
+/* ---- core_master.c ---- */
+/* Send the first update of the attempt, if it is due and we are registered. */
+void core_pump(struct agent_core *c, struct attempt *a, uint64_t now_ms);
+void core_master_tick(struct agent_core *c, uint64_t now_ms);
+
+#endif

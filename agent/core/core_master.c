@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The agent towards its master: registration, lease, terms, launches, kills, and the stream of updates.
+ * Only the newest registration and the highest term are obeyed.
+ */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/core/core_internal.h"
+#include "libcommon/base/str.h"
+
+#define LEASE_MS_BEFORE_WELCOME 15000
+#define SEND_MS_MIN 10000
+#define SEND_MS_MAX 600000
+
+/* ---- To the master. ---- */
+
+static void
+send_master(struct agent_core *c, Corral__AgentToMaster *m)
+{
+	if (m->body_case != CORRAL__AGENT_TO_MASTER__BODY_REGISTER) {
+		m->has_registration = true;
+		m->registration = c->registration;
+	}
+	core_push(c, AGENT_OUT_MASTER, NULL, &m->base);
+}
+
+/* Each attempt that is not settled, as the checkpoint has it. NULL with *count > 0: no memory. */
+static Corral__TaskReport **
+reports_new(struct agent_core *c, size_t *count)
+{
+	Corral__TaskReport **list = calloc(c->active_count + 1, sizeof *list), *items;
+	struct list *it, *nx;
+	size_t n = 0;
+
+	items = calloc(c->active_count + 1, sizeof *items);
+	if (list == NULL || items == NULL) {
+		free(list);
+		free(items);
+		return NULL;
+	}
+	list[0] = items; /* so that reports_free() finds it, also with none */
+	LIST_EACH(it, nx, &c->active) {
+		struct attempt *a = CONTAINER_OF(it, struct attempt, link);
+		Corral__TaskReport *r = &items[n];
+
+		if (a->phase == ATTEMPT_OVER && list_empty(&a->updates))
+			continue; /* acknowledged */
+		corral__task_report__init(r);
+		r->key = a->key_message;
+		r->state = a->state;
+		if (a->phase == ATTEMPT_RECOVERING || a->phase == ATTEMPT_READING || a->phase == ATTEMPT_KILLING) {
+			r->state = CORRAL__TASK_STATE__RECOVERING;
+			a->recovering_told = true;
+		}
+		if (a->spec != NULL) {
+			r->resources = a->spec->resources;
+			r->has_singleton = true;
+			r->singleton = a->spec->singleton;
+		}
+		list[n++] = r;
+	}
+	*count = n;
+	return list;
+}
+
+static void
+reports_free(Corral__TaskReport **list)
+{
+	free(list[0]);
+	free(list);
+}
+
+void
+agent_core_master_up(struct agent_core *c, uint64_t now_ms)
+{
+	Corral__AgentToMaster m = CORRAL__AGENT_TO_MASTER__INIT;
+	Corral__Register r = *c->conf.identity;
+
+	c->up = true;
+	c->registered = false;
+	c->lease_ms = LEASE_MS_BEFORE_WELCOME;
+	c->lease_end_ms = now_ms + c->lease_ms;
+	r.agent_id = c->agent_id;
+	r.boot_id = (char *)(uintptr_t)c->conf.boot_id;
+	r.highest_term = c->has_term ? &c->highest_term : NULL;
+	if ((r.tasks = reports_new(c, &r.n_tasks)) == NULL) {
+		c->no_memory = true;
+		return;
+	}
+	m.body_case = CORRAL__AGENT_TO_MASTER__BODY_REGISTER;
+	m.register_ = &r;
+	send_master(c, &m);
+	reports_free(r.tasks);
+}
+
+void
+agent_core_master_down(struct agent_core *c)
+{
+	c->up = false;
+	c->registered = false;
+}
+
+void
+core_pump(struct agent_core *c, struct attempt *a, uint64_t now_ms)
+{
+	Corral__AgentToMaster m = CORRAL__AGENT_TO_MASTER__INIT;
+	Corral__Updates updates = CORRAL__UPDATES__INIT;
+	Corral__StatusUpdate *first = attempt_first_update(a);
+
+	if (!c->registered || first == NULL || now_ms < a->send_at_ms)
+		return;
+	updates.n_updates = 1;
+	updates.updates = &first;
+	m.body_case = CORRAL__AGENT_TO_MASTER__BODY_UPDATES;
+	m.updates = &updates;
+	send_master(c, &m);
+	a->send_wait_ms = a->send_wait_ms == 0 ? SEND_MS_MIN : a->send_wait_ms * 2;
+	if (a->send_wait_ms > SEND_MS_MAX)
+		a->send_wait_ms = SEND_MS_MAX;
+	a->send_at_ms = now_ms + a->send_wait_ms;
+}
+
+void
+core_repeat_outcome(struct agent_core *c, struct attempt *a, uint64_t now_ms)
+{
+	Corral__AgentToMaster m = CORRAL__AGENT_TO_MASTER__INIT;
+	Corral__Updates updates = CORRAL__UPDATES__INIT;
+	Corral__StatusUpdate u = CORRAL__STATUS_UPDATE__INIT, *list = &u;
+
+	a->send_at_ms = now_ms;
+	if (!list_empty(&a->updates) || !c->registered || a->seen_count == 0) {
+		core_pump(c, a, now_ms);
+		return;
+	}
+	/* Acknowledged before: state and number are what is kept of it. */
+	u.key = a->key_message;
+	u.sequence = a->sequence;
+	u.state = a->state;
+	u.uuid.data = a->seen_uuids[(a->seen_count - 1) % ATTEMPT_UPDATES_MAX];
+	u.uuid.len = ATTEMPT_UUID_BYTES;
+	updates.n_updates = 1;
+	updates.updates = &list;
+	m.body_case = CORRAL__AGENT_TO_MASTER__BODY_UPDATES;
+	m.updates = &updates;
+	send_master(c, &m);
+}
+
+static void
+send_heartbeat(struct agent_core *c, uint64_t now_ms)
+{
+	Corral__AgentToMaster m = CORRAL__AGENT_TO_MASTER__INIT;
+	Corral__Heartbeat h = CORRAL__HEARTBEAT__INIT;
+
+	h.sent_boot_ms = now_ms;
+	h.usage = &c->usage;
+	m.body_case = CORRAL__AGENT_TO_MASTER__BODY_HEARTBEAT;
+	m.heartbeat = &h;
+	send_master(c, &m);
+	c->heartbeat_at_ms = now_ms + c->heartbeat_ms;
+}
+
+void
+core_master_tick(struct agent_core *c, uint64_t now_ms)
+{
+	if (c->up && now_ms >= c->lease_end_ms) {
+		core_drop_master(c, "the lease has ended: no heartbeat was acknowledged for %" PRIu64 " ms", c->lease_ms);
+		return;
+	}
+	if (c->registered && now_ms >= c->heartbeat_at_ms)
+		send_heartbeat(c, now_ms);
+}
+
+/* ---- From the master. ---- */
+
+static void
+take_welcome(struct agent_core *c, const Corral__MasterToAgent *m, uint64_t now_ms)
+{
+	const Corral__Welcome *w = m->welcome;
+	struct list *it, *nx;
+
+	if (strcmp(c->agent_id, w->agent_id) != 0) {
+		if (!str_copy(c->agent_id, sizeof c->agent_id, w->agent_id)) {
+			core_drop_master(c, "the master gave an agent id that is longer than %zu bytes",
+			    sizeof c->agent_id - 1);
+			return;
+		}
+		core_record_node(c);
+	}
+	c->registered = true;
+	c->registration = m->registration;
+	c->lease_end_ms = c->lease_end_ms - c->lease_ms + w->lease_ms; /* counted from when Register was sent */
+	c->lease_ms = w->lease_ms;
+	c->heartbeat_ms = w->heartbeat_ms > 0 ? w->heartbeat_ms : 1;
+	send_heartbeat(c, now_ms);
+	LIST_EACH(it, nx, &c->active) {
+		struct attempt *a = CONTAINER_OF(it, struct attempt, link);
+
+		a->send_at_ms = now_ms;
+		a->send_wait_ms = 0;
+		core_pump(c, a, now_ms);
+	}
+}
+
+static void
+take_heartbeat_ack(struct agent_core *c, const Corral__HeartbeatAck *ack, uint64_t now_ms)
+{
+	struct list *it, *nx;
+
+	/* From when that heartbeat was sent; one that was never sent extends nothing. */
+	if (ack->sent_boot_ms > now_ms || ack->sent_boot_ms + c->lease_ms <= c->lease_end_ms)
+		return;
+	c->lease_end_ms = ack->sent_boot_ms + c->lease_ms;
+	LIST_EACH(it, nx, &c->active) {
+		struct attempt *a = CONTAINER_OF(it, struct attempt, link);
+
+		if (a->linked && a->spec != NULL && a->spec->singleton)
+			core_send_lease(c, a);
+	}
+}
+
+/* Why the launch cannot be taken: the node's own books are the last judge. NULL: it can. */
+static const char *
+launch_fault(const struct agent_core *c, const Corral__TaskLaunch *l, const Corral__Term *term, char *text, size_t size)
+{
+	const Corral__Resources *have = c->conf.identity->capacity, *want = l->spec->resources;
+	uint64_t cpu = 0, memory = 0, disk = 0;
+	struct list *it, *nx;
+
+	if (term_compare(l->key->term, term) != 0)
+		return "its key carries another term than its launch";
+	if (l->spec->n_argv == 0)
+		return "it has no command";
+	if (c->active_count >= AGENT_ATTEMPTS_MAX)
+		return "the node has as many attempts as it can keep";
+	if (want == NULL)
+		return NULL;
+	LIST_EACH(it, nx, &c->active) {
+		const struct attempt *a = CONTAINER_OF(it, struct attempt, link);
+
+		if (a->spec == NULL || a->spec->resources == NULL)
+			continue;
+		cpu += a->spec->resources->cpu_milli;
+		memory += a->spec->resources->memory_bytes;
+		disk += a->spec->resources->disk_bytes;
+	}
+	if (want->cpu_milli <= have->cpu_milli && cpu <= have->cpu_milli - want->cpu_milli &&
+	    want->memory_bytes <= have->memory_bytes && memory <= have->memory_bytes - want->memory_bytes &&
+	    want->disk_bytes <= have->disk_bytes && disk <= have->disk_bytes - want->disk_bytes)
+		return NULL;
+	snprintf(text, size,
+	    "the node has not enough left: %" PRIu64 " of %" PRIu64 " thousandths of cpu, %" PRIu64 " of %" PRIu64
+	    " bytes of memory, %" PRIu64 " of %" PRIu64 " bytes of disk are taken",
+	    cpu, have->cpu_milli, memory, have->memory_bytes, disk, have->disk_bytes);
+	return text;
+}
+
+static void
+take_launch(struct agent_core *c, const Corral__TaskLaunch *l, const Corral__Term *term, uint64_t now_ms)
+{
+	struct taskkey key = taskkey_of(l->key);
+	struct attempt *a = attempt_find(&c->table, &key);
+	const char *fault;
+	char text[256];
+
+	if (a != NULL) {
+		/* A key is launched at most once: what is known of it is what there is to say. */
+		if (a->phase >= ATTEMPT_OVER)
+			core_repeat_outcome(c, a, now_ms);
+		return;
+	}
+	fault = launch_fault(c, l, term, text, sizeof text);
+	if ((a = core_add_attempt(c, l->key, fault == NULL ? l->spec : NULL)) == NULL)
+		return;
+	if (fault == NULL) {
+		core_launch(c, a);
+		return;
+	}
+	a->cleaned = true;
+	core_record_attempt(c, a);
+	core_make_update(c, a, CORRAL__TASK_STATE__LOST, CORRAL__TASK_REASON__REASON_REFUSED, fault, now_ms);
+}
+
+static void
+take_kill(struct agent_core *c, const Corral__TaskKey *message, uint64_t now_ms)
+{
+	struct taskkey key = taskkey_of(message);
+	struct attempt *a = attempt_find(&c->table, &key);
+
+	if (a != NULL) {
+		core_kill(c, a, now_ms);
+		return;
+	}
+	/* Unknown: remembered as killed, so that a launch that comes later is none. */
+	if (c->active_count >= AGENT_ATTEMPTS_MAX || (a = core_add_attempt(c, message, NULL)) == NULL)
+		return;
+	a->cleaned = true;
+	core_record_attempt(c, a);
+	core_make_update(c, a, CORRAL__TASK_STATE__KILLED, CORRAL__TASK_REASON__REASON_STOPPED, NULL, now_ms);
+}
+
+static void
+take_signal(struct agent_core *c, Corral__TaskSignal *signal)
+{
+	struct taskkey key = taskkey_of(signal->key);
+	struct attempt *a = attempt_find(&c->table, &key);
+	Corral__AgentToExecutor m = CORRAL__AGENT_TO_EXECUTOR__INIT;
+
+	if (a == NULL)
+		return;
+	m.body_case = CORRAL__AGENT_TO_EXECUTOR__BODY_SIGNAL;
+	m.signal = signal;
+	core_to_executor(c, a, &m);
+}
+
+static void
+take_update_ack(struct agent_core *c, const Corral__UpdateAck *ack, uint64_t now_ms)
+{
+	struct taskkey key = taskkey_of(ack->key);
+	struct attempt *a = attempt_find(&c->table, &key);
+	Corral__StatusUpdate *first = a != NULL ? attempt_first_update(a) : NULL;
+
+	if (first == NULL || ack->uuid.len != first->uuid.len ||
+	    memcmp(ack->uuid.data, first->uuid.data, ack->uuid.len) != 0)
+		return; /* of one that was acknowledged before */
+	core_record_ack(c, a, first);
+	attempt_drop_first_update(a);
+	a->send_at_ms = now_ms;
+	a->send_wait_ms = 0;
+	core_pump(c, a, now_ms);
+	core_settle(c, a, now_ms);
+}
+
+/* The term is the highest so far (and remembered as such). False: it is older, and the link is dropped. */
+static bool
+take_term(struct agent_core *c, const Corral__Term *term)
+{
+	int order = c->has_term ? term_compare(term, &c->highest_term) : 1;
+
+	if (order < 0) {
+		core_drop_master(c,
+		    "term (%" PRIu64 ", 0x%" PRIx64 ") is older than (%" PRIu64 ", 0x%" PRIx64
+		    ") seen before: was the ensemble restored? see corral-recovery(7)",
+		    term->era, (uint64_t)term->czxid, c->highest_term.era, (uint64_t)c->highest_term.czxid);
+		return false;
+	}
+	if (order > 0) {
+		c->highest_term.era = term->era;
+		c->highest_term.czxid = term->czxid;
+		c->has_term = true;
+		core_record_term(c);
+	}
+	return true;
+}
+
+enum agent_verdict
+agent_core_master_message(struct agent_core *c, const Corral__MasterToAgent *m, uint64_t now_ms)
+{
+	if (!c->up || !take_term(c, m->term))
+		return AGENT_IGNORED;
+	if (m->body_case == CORRAL__MASTER_TO_AGENT__BODY_WELCOME) {
+		if (!c->registered && m->has_registration)
+			take_welcome(c, m, now_ms);
+		return AGENT_DONE;
+	}
+	if (m->body_case == CORRAL__MASTER_TO_AGENT__BODY_REFUSED) {
+		core_drop_master(c, "the master refused this agent: %s", m->refused->why);
+		return AGENT_DONE;
+	}
+	/* A frozen agent wakes up: what lies unread in its buffer is of a lease that is over. */
+	core_master_tick(c, now_ms);
+	if (!c->registered || !m->has_registration || m->registration != c->registration)
+		return AGENT_IGNORED;
+	switch (m->body_case) {
+	case CORRAL__MASTER_TO_AGENT__BODY_HEARTBEAT_ACK:
+		take_heartbeat_ack(c, m->heartbeat_ack, now_ms);
+		return AGENT_DONE;
+	case CORRAL__MASTER_TO_AGENT__BODY_LAUNCH:
+		for (size_t i = 0; i < m->launch->n_tasks; i++)
+			take_launch(c, m->launch->tasks[i], m->term, now_ms);
+		return AGENT_DONE;
+	case CORRAL__MASTER_TO_AGENT__BODY_KILL:
+		for (size_t i = 0; i < m->kill->n_keys; i++)
+			take_kill(c, m->kill->keys[i], now_ms);
+		return AGENT_DONE;
+	case CORRAL__MASTER_TO_AGENT__BODY_UPDATE_ACKS:
+		for (size_t i = 0; i < m->update_acks->n_acks; i++)
+			take_update_ack(c, m->update_acks->acks[i], now_ms);
+		return AGENT_DONE;
+	case CORRAL__MASTER_TO_AGENT__BODY_TASK_SIGNAL:
+		take_signal(c, m->task_signal);
+		return AGENT_DONE;
+	case CORRAL__MASTER_TO_AGENT__BODY_STREAM_OPEN:
+	case CORRAL__MASTER_TO_AGENT__BODY_STREAM_DATA:
+	case CORRAL__MASTER_TO_AGENT__BODY_STREAM_CLOSE:
+	case CORRAL__MASTER_TO_AGENT__BODY_STREAM_ACK:
+		return AGENT_STREAM;
+	default: /* of a newer master */
+		return AGENT_IGNORED;
+	}
+}
+
+/* ---- Time. ---- */
+
+void
+agent_core_tick(struct agent_core *c, uint64_t now_ms)
+{
+	struct list *it, *nx;
+
+	core_master_tick(c, now_ms);
+	LIST_EACH(it, nx, &c->active) {
+		struct attempt *a = CONTAINER_OF(it, struct attempt, link);
+
+		core_task_tick(c, a, now_ms);
+		core_pump(c, a, now_ms);
+	}
+	core_forget_old(c, now_ms);
+}
+
+static uint64_t
+earlier(uint64_t a, uint64_t b)
+{
+	return b < a ? b : a;
+}
+
+uint64_t
+agent_core_deadline_ms(const struct agent_core *c)
+{
+	uint64_t at = UINT64_MAX;
+	struct list *it, *nx;
+
+	if (c->up)
+		at = earlier(at, c->lease_end_ms);
+	if (c->registered)
+		at = earlier(at, c->heartbeat_at_ms);
+	LIST_EACH(it, nx, &c->active) {
+		const struct attempt *a = CONTAINER_OF(it, struct attempt, link);
+
+		if (a->look_at_ms != 0 && !a->asked)
+			at = earlier(at, a->look_at_ms);
+		if (c->registered && !list_empty(&a->updates))
+			at = earlier(at, a->send_at_ms);
+	}
+	if (c->settled_count > 0)
+		at = earlier(at, CONTAINER_OF(c->settled.next, struct attempt, link)->settled_at_ms +
+			c->conf.sandbox_keep_ms);
+	return at;
+}

@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Attempts on this node: from the launch over the executor's word to the outcome, and back to it after
+ * a crash. A crash between any two steps leads to exactly one of: launched once, or reported lost:
+ *
+ *   checkpoint attempt | helper forks | hello | checkpoint executor | word | update | checkpoint update
+ *
+ * After a crash each attempt without an outcome is RECOVERING. Its executor comes back: it knows itself
+ * whether it had the word. It is dead: its final status is read, else what it left is killed and it is lost.
+ */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/core/core_internal.h"
+
+#define LOOK_MS_MIN 10
+#define LOOK_MS_MAX 2000
+
+struct attempt *
+core_add_attempt(struct agent_core *c, const Corral__TaskKey *key, const Corral__TaskSpec *spec)
+{
+	struct attempt *a = attempt_new(&c->table, key, spec);
+
+	if (a == NULL) {
+		c->no_memory = true;
+		return NULL;
+	}
+	list_append(&c->active, &a->link);
+	c->active_count++;
+	return a;
+}
+
+/* ---- Requests to the helper. ---- */
+
+static void
+ask_helper(struct agent_core *c, struct attempt *a, enum helper_kind kind, Corral__HelperRequest *r)
+{
+	struct helper_wait *w = calloc(1, sizeof *w);
+
+	if (w == NULL) {
+		c->no_memory = true;
+		return;
+	}
+	w->id = r->id = ++c->next_request;
+	w->kind = kind;
+	w->key = a->key;
+	list_append(&c->helper_waits, &w->link);
+	a->asked = true;
+	core_push(c, AGENT_OUT_HELPER, &a->key, &r->base);
+}
+
+void
+core_launch(struct agent_core *c, struct attempt *a)
+{
+	Corral__HelperRequest r = CORRAL__HELPER_REQUEST__INIT;
+	Corral__HelperLaunch l = CORRAL__HELPER_LAUNCH__INIT;
+	char sandbox[4096], run_directory[4096];
+
+	c->conf.random(c->conf.arg, a->psk, sizeof a->psk);
+	core_record_attempt(c, a);
+	if (!agent_core_sandbox(c, a->name, sandbox, sizeof sandbox) ||
+	    !agent_core_run_directory(c, a->name, run_directory, sizeof run_directory)) {
+		c->no_memory = true; /* checked when the agent started: a state directory that long is refused */
+		return;
+	}
+	l.key = a->key_message;
+	l.spec = a->spec;
+	l.psk.data = a->psk;
+	l.psk.len = sizeof a->psk;
+	l.agent_address = (char *)(uintptr_t)c->conf.executor_address;
+	l.sandbox = sandbox;
+	l.run_directory = run_directory;
+	r.body_case = CORRAL__HELPER_REQUEST__BODY_LAUNCH;
+	r.launch = &l;
+	ask_helper(c, a, HELPER_LAUNCH, &r);
+}
+
+static void
+ask_probe(struct agent_core *c, struct attempt *a)
+{
+	Corral__HelperRequest r = CORRAL__HELPER_REQUEST__INIT;
+	Corral__HelperProbe p = CORRAL__HELPER_PROBE__INIT;
+
+	p.key = a->key_message;
+	p.has_pid = p.has_start_time = a->pid != 0;
+	p.pid = a->pid;
+	p.start_time = a->start_time;
+	r.body_case = CORRAL__HELPER_REQUEST__BODY_PROBE;
+	r.probe = &p;
+	ask_helper(c, a, HELPER_PROBE, &r);
+}
+
+static void
+ask_kill(struct agent_core *c, struct attempt *a)
+{
+	Corral__HelperRequest r = CORRAL__HELPER_REQUEST__INIT;
+	Corral__HelperKill k = CORRAL__HELPER_KILL__INIT;
+
+	k.key = a->key_message;
+	k.has_pid = k.has_start_time = a->pid != 0;
+	k.pid = a->pid;
+	k.start_time = a->start_time;
+	r.body_case = CORRAL__HELPER_REQUEST__BODY_KILL;
+	r.kill = &k;
+	ask_helper(c, a, HELPER_KILL, &r);
+}
+
+/* Remove the cgroups, and with `all` the sandbox and the run directory. */
+static void
+ask_remove(struct agent_core *c, struct attempt *a, bool all)
+{
+	Corral__HelperRequest r = CORRAL__HELPER_REQUEST__INIT;
+	Corral__HelperRemove m = CORRAL__HELPER_REMOVE__INIT;
+	char sandbox[4096];
+
+	m.key = a->key_message;
+	if (all && agent_core_sandbox(c, a->name, sandbox, sizeof sandbox))
+		m.sandbox = sandbox;
+	r.body_case = CORRAL__HELPER_REQUEST__BODY_REMOVE;
+	r.remove = &m;
+	ask_helper(c, a, all ? HELPER_FORGET : HELPER_CLEAN, &r);
+}
+
+/* Look again after a while that grows. */
+static void
+look_later(struct attempt *a, uint64_t now_ms)
+{
+	a->look_wait_ms = a->look_wait_ms == 0 ? LOOK_MS_MIN : a->look_wait_ms * 2;
+	if (a->look_wait_ms > LOOK_MS_MAX)
+		a->look_wait_ms = LOOK_MS_MAX;
+	a->look_at_ms = now_ms + a->look_wait_ms;
+}
+
+static void
+look_now(struct attempt *a, uint64_t now_ms)
+{
+	a->look_wait_ms = 0;
+	a->look_at_ms = now_ms;
+}
+
+/* ---- Updates and outcomes. ---- */
+
+void
+core_enter_over(struct agent_core *c, struct attempt *a, uint64_t now_ms)
+{
+	(void)c;
+	a->phase = ATTEMPT_OVER;
+	corral__task_spec__free_unpacked(a->spec, NULL);
+	a->spec = NULL;
+	if (!a->linked)
+		look_now(a, now_ms); /* to remove its cgroups */
+}
+
+void
+core_take_update(struct agent_core *c, struct attempt *a, const Corral__StatusUpdate *update, uint64_t now_ms)
+{
+	Corral__StatusUpdate ours = *update;
+	bool first = list_empty(&a->updates);
+
+	assert(a->phase < ATTEMPT_OVER);
+	attempt_saw_uuid(a, &update->uuid);
+	ours.key = a->key_message;
+	ours.sequence = a->sequence + 1;
+	if (!attempt_add_update(a, &ours)) {
+		c->no_memory = true;
+		return;
+	}
+	core_record_update(c, &ours);
+	if (attempt_state_is_terminal(ours.state))
+		core_enter_over(c, a, now_ms);
+	if (first) {
+		a->send_at_ms = now_ms;
+		a->send_wait_ms = 0;
+	}
+	core_pump(c, a, now_ms);
+}
+
+void
+core_make_update(struct agent_core *c, struct attempt *a, Corral__TaskState state, Corral__TaskReason reason,
+    const char *message, uint64_t now_ms)
+{
+	Corral__StatusUpdate u = CORRAL__STATUS_UPDATE__INIT;
+	uint8_t uuid[ATTEMPT_UUID_BYTES];
+
+	c->conf.random(c->conf.arg, uuid, sizeof uuid);
+	u.key = a->key_message;
+	u.uuid.data = uuid;
+	u.uuid.len = sizeof uuid;
+	u.state = state;
+	u.has_reason = true;
+	u.reason = reason;
+	u.message = (char *)(uintptr_t)message;
+	u.has_at_wall_ms = true;
+	u.at_wall_ms = c->conf.wall_ms(c->conf.arg);
+	core_take_update(c, a, &u, now_ms);
+}
+
+void
+core_settle(struct agent_core *c, struct attempt *a, uint64_t now_ms)
+{
+	if (a->phase != ATTEMPT_OVER || !a->cleaned || !list_empty(&a->updates))
+		return;
+	a->phase = ATTEMPT_SETTLED;
+	a->settled_at_ms = now_ms;
+	list_remove(&a->link);
+	list_append(&c->settled, &a->link);
+	c->active_count--;
+	c->settled_count++;
+}
+
+/* Nothing of it is alive and nobody knows how it ended. */
+static void
+make_lost(struct agent_core *c, struct attempt *a, uint64_t now_ms)
+{
+	if (a->kill_wanted)
+		core_make_update(c, a, CORRAL__TASK_STATE__KILLED, CORRAL__TASK_REASON__REASON_STOPPED, NULL, now_ms);
+	else
+		core_make_update(c, a, CORRAL__TASK_STATE__LOST, a->lost_reason,
+		    a->lost_reason == CORRAL__TASK_REASON__REASON_REBOOT
+			? "the node was started anew"
+			: "its executor ended without a final status",
+		    now_ms);
+}
+
+/* ---- Executors. ---- */
+
+void
+core_send_lease(struct agent_core *c, const struct attempt *a)
+{
+	Corral__AgentToExecutor m = CORRAL__AGENT_TO_EXECUTOR__INIT;
+	Corral__LeaseEnd end = CORRAL__LEASE_END__INIT;
+
+	end.end_boot_ms = c->lease_end_ms;
+	m.body_case = CORRAL__AGENT_TO_EXECUTOR__BODY_LEASE_END;
+	m.lease_end = &end;
+	core_to_executor(c, a, &m);
+}
+
+static void
+send_start(struct agent_core *c, const struct attempt *a)
+{
+	Corral__AgentToExecutor m = CORRAL__AGENT_TO_EXECUTOR__INIT;
+	Corral__StartTask start = CORRAL__START_TASK__INIT;
+
+	if (a->spec->singleton)
+		core_send_lease(c, a);
+	m.body_case = CORRAL__AGENT_TO_EXECUTOR__BODY_START;
+	m.start = &start;
+	core_to_executor(c, a, &m);
+}
+
+static void
+send_stop(struct agent_core *c, const struct attempt *a)
+{
+	Corral__AgentToExecutor m = CORRAL__AGENT_TO_EXECUTOR__INIT;
+	Corral__StopTask stop = CORRAL__STOP_TASK__INIT;
+
+	m.body_case = CORRAL__AGENT_TO_EXECUTOR__BODY_STOP;
+	m.stop = &stop;
+	core_to_executor(c, a, &m);
+}
+
+static void
+send_ack(struct agent_core *c, const struct attempt *a, const Corral__StatusUpdate *update)
+{
+	Corral__AgentToExecutor m = CORRAL__AGENT_TO_EXECUTOR__INIT;
+	Corral__UpdateAck ack = CORRAL__UPDATE_ACK__INIT;
+
+	ack.key = a->key_message;
+	ack.uuid = update->uuid;
+	m.body_case = CORRAL__AGENT_TO_EXECUTOR__BODY_UPDATE_ACK;
+	m.update_ack = &ack;
+	core_to_executor(c, a, &m);
+}
+
+/* The executor of a live attempt: known before, or now for the first time. */
+static bool
+hello_fits(const struct attempt *a, const Corral__ExecutorHello *hello)
+{
+	return hello->pid > 0 && (a->pid == 0 || (a->pid == hello->pid && a->start_time == hello->start_time));
+}
+
+bool
+agent_core_hello(struct agent_core *c, const Corral__ExecutorHello *hello, uint64_t now_ms)
+{
+	struct taskkey key = taskkey_of(hello->key);
+	struct attempt *a = attempt_find(&c->table, &key);
+
+	if (a == NULL || !hello_fits(a, hello))
+		return false;
+	a->linked = true;
+	if (a->phase >= ATTEMPT_OVER)
+		return true; /* it has its outcome acknowledged again, and leaves */
+	if (a->phase == ATTEMPT_KILLING || a->phase == ATTEMPT_READING)
+		return true; /* taken for silent and being killed: let that end */
+	a->pid = hello->pid;
+	a->start_time = hello->start_time;
+	a->phase = ATTEMPT_LIVE;
+	a->look_at_ms = 0;
+	if (!a->executor_known) {
+		a->executor_known = true;
+		core_record_executor(c, a);
+	}
+	if (a->kill_wanted)
+		send_stop(c, a);
+	else if (hello->state == CORRAL__TASK_STATE__LAUNCHING)
+		send_start(c, a);
+	else if (a->recovering_told && hello->state == CORRAL__TASK_STATE__RUNNING &&
+	    a->state == CORRAL__TASK_STATE__RUNNING)
+		core_make_update(c, a, CORRAL__TASK_STATE__RUNNING, CORRAL__TASK_REASON__REASON_NONE,
+		    "its executor is back", now_ms);
+	a->recovering_told = false;
+	return true;
+}
+
+void
+agent_core_executor_update(struct agent_core *c, const struct taskkey *key, const Corral__StatusUpdate *update,
+    uint64_t now_ms)
+{
+	struct attempt *a = attempt_find(&c->table, key);
+
+	if (a == NULL || !a->linked)
+		return;
+	if (a->phase < ATTEMPT_OVER && !attempt_saw_uuid(a, &update->uuid) &&
+	    (update->state == CORRAL__TASK_STATE__RUNNING || attempt_state_is_terminal(update->state)))
+		core_take_update(c, a, update, now_ms);
+	send_ack(c, a, update); /* leaves after the commit */
+}
+
+void
+agent_core_executor_down(struct agent_core *c, const struct taskkey *key, uint64_t now_ms)
+{
+	struct attempt *a = attempt_find(&c->table, key);
+
+	if (a == NULL || !a->linked)
+		return;
+	a->linked = false;
+	if (a->phase == ATTEMPT_LIVE) {
+		a->phase = ATTEMPT_RECOVERING;
+		a->give_up_at_ms = now_ms + c->conf.recovery_ms;
+	}
+	if (!a->asked && !a->cleaned)
+		look_now(a, now_ms);
+	core_task_tick(c, a, now_ms);
+}
+
+void
+core_kill(struct agent_core *c, struct attempt *a, uint64_t now_ms)
+{
+	if (a->phase >= ATTEMPT_OVER) {
+		core_repeat_outcome(c, a, now_ms); /* the master asks because it has not heard it */
+		return;
+	}
+	if (a->kill_wanted)
+		return;
+	a->kill_wanted = true;
+	send_stop(c, a);
+}
+
+/* ---- Looking after what is not connected. ---- */
+
+void
+core_recover(struct agent_core *c, struct attempt *a, bool same_boot, uint64_t now_ms)
+{
+	a->send_at_ms = now_ms;
+	if (a->phase == ATTEMPT_OVER) {
+		core_enter_over(c, a, now_ms);
+		return;
+	}
+	if (a->spec == NULL) {
+		/* A kill of an unknown key, whose outcome was cut off behind it in the file. */
+		core_make_update(c, a, CORRAL__TASK_STATE__KILLED, CORRAL__TASK_REASON__REASON_STOPPED, NULL, now_ms);
+		return;
+	}
+	if (same_boot) {
+		a->phase = ATTEMPT_RECOVERING;
+		a->give_up_at_ms = now_ms + c->conf.recovery_ms;
+		look_now(a, now_ms);
+		return;
+	}
+	/* Another boot: no process of then is left, and no number of then means anything. */
+	a->pid = 0;
+	a->lost_reason = CORRAL__TASK_REASON__REASON_REBOOT;
+	a->phase = ATTEMPT_READING;
+	core_push(c, AGENT_OUT_READ_STATUS, &a->key, NULL);
+}
+
+void
+core_task_tick(struct agent_core *c, struct attempt *a, uint64_t now_ms)
+{
+	if (a->look_at_ms == 0 || now_ms < a->look_at_ms || a->asked)
+		return;
+	a->look_at_ms = 0;
+	switch (a->phase) {
+	case ATTEMPT_LAUNCHING:
+	case ATTEMPT_RECOVERING:
+		ask_probe(c, a);
+		break;
+	case ATTEMPT_KILLING:
+		ask_kill(c, a);
+		break;
+	case ATTEMPT_OVER:
+		if (!a->cleaned)
+			ask_remove(c, a, false);
+		break;
+	case ATTEMPT_LIVE:
+	case ATTEMPT_READING:
+	case ATTEMPT_SETTLED:
+		break;
+	}
+}
+
+void
+agent_core_status(struct agent_core *c, const struct taskkey *key, const Corral__StatusUpdate *update, uint64_t now_ms)
+{
+	struct attempt *a = attempt_find(&c->table, key);
+
+	if (a == NULL || a->phase != ATTEMPT_READING)
+		return;
+	if (update != NULL && attempt_state_is_terminal(update->state)) {
+		core_take_update(c, a, update, now_ms);
+		return;
+	}
+	if (a->lost_reason == CORRAL__TASK_REASON__REASON_REBOOT) {
+		make_lost(c, a, now_ms);
+		return;
+	}
+	a->phase = ATTEMPT_KILLING;
+	look_now(a, now_ms);
+	core_task_tick(c, a, now_ms);
+}
+
+static void
+took_probe(struct agent_core *c, struct attempt *a, const Corral__HelperReply *reply, uint64_t now_ms)
+{
+	if (a->phase != ATTEMPT_RECOVERING && a->phase != ATTEMPT_LAUNCHING)
+		return;
+	if (reply->error != NULL && *reply->error != '\0') {
+		look_later(a, now_ms);
+		return;
+	}
+	if (!reply->alive) {
+		a->phase = ATTEMPT_READING;
+		core_push(c, AGENT_OUT_READ_STATUS, &a->key, NULL);
+	} else if (a->give_up_at_ms != 0 && now_ms >= a->give_up_at_ms) {
+		a->phase = ATTEMPT_KILLING; /* it lives and is silent: it is ended */
+		look_now(a, now_ms);
+	} else
+		look_later(a, now_ms);
+}
+
+static void
+took_launch(struct agent_core *c, struct attempt *a, const Corral__HelperReply *reply, uint64_t now_ms)
+{
+	if (reply->error != NULL && *reply->error != '\0') {
+		if (a->phase == ATTEMPT_LAUNCHING)
+			core_make_update(c, a, CORRAL__TASK_STATE__FAILED, CORRAL__TASK_REASON__REASON_REFUSED,
+			    reply->error, now_ms);
+		return;
+	}
+	if (a->phase != ATTEMPT_LAUNCHING)
+		return;
+	a->pid = reply->pid;
+	a->start_time = reply->start_time;
+	/* An executor that does not report in is looked for as one that was lost. */
+	a->give_up_at_ms = now_ms + c->conf.recovery_ms;
+	a->look_wait_ms = LOOK_MS_MAX;
+	a->look_at_ms = now_ms + LOOK_MS_MAX;
+}
+
+static void
+took_kill(struct agent_core *c, struct attempt *a, const Corral__HelperReply *reply, uint64_t now_ms)
+{
+	if (a->phase != ATTEMPT_KILLING)
+		return;
+	if (reply->alive || (reply->error != NULL && *reply->error != '\0'))
+		look_later(a, now_ms);
+	else
+		make_lost(c, a, now_ms);
+}
+
+static void
+took_remove(struct agent_core *c, struct attempt *a, const Corral__HelperReply *reply, uint64_t now_ms)
+{
+	if (reply->error == NULL || *reply->error == '\0') {
+		a->cleaned = true;
+		core_settle(c, a, now_ms);
+	} else
+		look_later(a, now_ms); /* its executor is about to leave */
+}
+
+void
+agent_core_helper_reply(struct agent_core *c, const Corral__HelperReply *reply, uint64_t now_ms)
+{
+	struct list *first = list_first(&c->helper_waits);
+	struct helper_wait *w;
+	struct attempt *a;
+
+	if (first == NULL || (w = CONTAINER_OF(first, struct helper_wait, link))->id != reply->id)
+		return;
+	list_remove(&w->link);
+	a = attempt_find(&c->table, &w->key);
+	if (a != NULL) {
+		a->asked = false;
+		switch (w->kind) {
+		case HELPER_LAUNCH:
+			took_launch(c, a, reply, now_ms);
+			break;
+		case HELPER_PROBE:
+			took_probe(c, a, reply, now_ms);
+			break;
+		case HELPER_KILL:
+			took_kill(c, a, reply, now_ms);
+			break;
+		case HELPER_CLEAN:
+		case HELPER_FORGET:
+			took_remove(c, a, reply, now_ms);
+			break;
+		}
+		core_task_tick(c, a, now_ms);
+	}
+	free(w);
+}
+
+/* ---- The end of settled attempts. ---- */
+
+/* A settled attempt whose time is over goes, with its sandbox. The key goes with it. */
+void
+core_forget_old(struct agent_core *c, uint64_t now_ms)
+{
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, &c->settled) {
+		struct attempt *a = CONTAINER_OF(it, struct attempt, link);
+
+		if (c->settled_count <= AGENT_SETTLED_MAX && now_ms < a->settled_at_ms + c->conf.sandbox_keep_ms)
+			return;
+		if (a->asked)
+			return; /* in order of settlement: the rest can wait, too */
+		ask_remove(c, a, true);
+		core_record_forget(c, a);
+		c->settled_count--;
+		attempt_free(&c->table, a);
+	}
+}

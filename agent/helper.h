@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The privileged part of the agent: it launches executors, kills, probes and removes what belongs to
+ * an attempt, and nothing else. Each request is checked against the configuration; names and paths
+ * are made here from the attempt's key and only compared with what the request says. As root it is a
+ * process of its own (helper_process.h); as an ordinary user the agent calls it directly.
+ */
+#ifndef CORRAL_AGENT_HELPER_H
+#define CORRAL_AGENT_HELPER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "libcommon/base/buf.h"
+#include "libcommon/sys/conf.h"
+#include "proto/corral.pb-c.h"
+
+/* Largest request or reply. */
+#define HELPER_FRAME_BYTES_MAX (2 << 20)
+
+struct helper_conf {
+	const char *state_dir; /* sandbox/ and run/ below it */
+	const char *executor;  /* program */
+	const struct conf_list *run_as;
+	uid_t agent_uid; /* account of the agent's network process */
+	gid_t agent_gid;
+};
+
+struct helper;
+
+/* NULL: said on stderr. conf is copied, what it points to is borrowed. */
+struct helper *helper_new(const struct helper_conf *conf);
+void helper_free(struct helper *h);
+
+/* Do what the request asks, and append the HelperReply to it. */
+void helper_handle(struct helper *h, const Corral__HelperRequest *request, struct buf *reply);
+
+/* Reap executors that ended, after SIGCHLD. */
+void helper_reap(struct helper *h);
+
+/* The isolation that this helper cannot give, as names of Register.missing_isolation, and as a text for people. */
+size_t helper_missing(const struct helper *h, const char *names[4]);
+const char *helper_missing_text(const struct helper *h);
+
+/* The cgroup of an attempt's task, to read its use; false: there are none. */
+bool helper_task_cgroup(const struct helper *h, const char *name, char *to, size_t size);
+
+#endif

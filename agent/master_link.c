@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/master_link.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "libcommon/base/str.h"
+#include "libcommon/io/link.h"
+#include "libcommon/sys/log.h"
+
+#define QUEUE_BYTES_MAX (32 << 20)
+#define HANDSHAKE_MS 10000
+#define WHY_BYTES 256
+
+struct master_link {
+	struct dialer *dialer;
+	struct link *link; /* NULL while it is down */
+	const struct master_link_ops *ops;
+	void *arg;
+	char last_why[WHY_BYTES]; /* so that the same failure is said once */
+};
+
+/* Say why there is no master, once for the same reason. */
+static void
+say_down(struct master_link *l, const char *why)
+{
+	if (strncmp(l->last_why, why, sizeof l->last_why - 1) == 0)
+		return;
+	if (!str_copy(l->last_why, sizeof l->last_why, why))
+		str_copy(l->last_why, sizeof l->last_why, "another reason");
+	log_warn("no master: %s; trying again", why);
+}
+
+static void
+on_up(void *arg, struct link *l)
+{
+	struct master_link *m = arg;
+
+	if (link_peer(l)->role != TLS_ROLE_MASTER) {
+		say_down(m, "the other side's certificate is not a master's");
+		link_abort(l);
+		return;
+	}
+	m->link = l;
+	m->ops->up(m->arg);
+}
+
+static void
+on_frame(void *arg, struct link *l, const uint8_t *bytes, size_t size)
+{
+	Corral__MasterToAgent *message = corral__master_to_agent__unpack(NULL, size, bytes);
+	struct master_link *m = arg;
+
+	(void)l;
+	if (message == NULL) {
+		master_link_drop(m, "it sent a message that cannot be read");
+		return;
+	}
+	m->ops->message(m->arg, message);
+	corral__master_to_agent__free_unpacked(message, NULL);
+}
+
+static void
+on_writable(void *arg, struct link *l)
+{
+	struct master_link *m = arg;
+
+	(void)l;
+	m->ops->writable(m->arg);
+}
+
+static void
+on_down(void *arg, struct link *l, const char *why)
+{
+	struct master_link *m = arg;
+	bool was_up = m->link == l;
+
+	say_down(m, why);
+	if (!was_up)
+		return;
+	m->link = NULL;
+	m->ops->down(m->arg);
+}
+
+struct master_link *
+master_link_new(struct loop *loop, struct tls *tls, const char *const *addresses, size_t count,
+    const struct master_link_ops *ops, void *arg)
+{
+	static const struct link_limits limits = {MASTER_LINK_FRAME_BYTES_MAX, QUEUE_BYTES_MAX, HANDSHAKE_MS, 0};
+	static const struct link_ops link_ops = {on_up, on_frame, on_writable, on_down};
+	struct master_link *l = calloc(1, sizeof *l);
+
+	if (l == NULL)
+		return NULL;
+	l->ops = ops;
+	l->arg = arg;
+	if ((l->dialer = dialer_new(loop, addresses, count, tls, &limits, &link_ops, l)) != NULL)
+		return l;
+	free(l);
+	return NULL;
+}
+
+void
+master_link_free(struct master_link *l)
+{
+	if (l == NULL)
+		return;
+	dialer_free(l->dialer);
+	free(l);
+}
+
+void
+master_link_set_addresses(struct master_link *l, const char *const *addresses, size_t count)
+{
+	if (!dialer_set_addresses(l->dialer, addresses, count)) {
+		log_error("the masters' addresses: no memory");
+		return;
+	}
+	if (l->link != NULL)
+		master_link_drop(l, "another master leads");
+}
+
+bool
+master_link_send(struct master_link *l, const void *bytes, size_t size)
+{
+	return l->link != NULL && link_send(l->link, bytes, size);
+}
+
+void
+master_link_drop(struct master_link *l, const char *why)
+{
+	struct link *link = l->link;
+
+	if (link == NULL)
+		return;
+	say_down(l, why);
+	l->link = NULL;
+	link_abort(link);
+	l->ops->down(l->arg);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/privilege.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "libcommon/sys/log.h"
+
+#define USER_DEFAULT "corral-agent"
+
+bool
+privilege_find(const char *user, struct privilege *p)
+{
+	struct passwd *pw;
+
+	*p = (struct privilege){.uid = geteuid(), .gid = getegid()};
+	if (geteuid() != 0)
+		return true;
+	errno = 0;
+	if ((pw = getpwnam(user)) != NULL) {
+		*p = (struct privilege){pw->pw_uid, pw->pw_gid, pw->pw_uid != 0};
+		return true;
+	}
+	if (strcmp(user, USER_DEFAULT) == 0 && (errno == 0 || errno == ENOENT)) {
+		log_warn("there is no account " USER_DEFAULT ": the agent stays root; make it (systemd-sysusers), or say "
+			 "[agent] user=root to have it so");
+		return true;
+	}
+	log_error("[agent] user=%s: %s", user, errno == 0 ? "there is no such account" : strerror(errno));
+	return false;
+}
+
+bool
+privilege_drop(const struct privilege *p)
+{
+	if (setgroups(1, &p->gid) != 0 || setresgid(p->gid, p->gid, p->gid) != 0 ||
+	    setresuid(p->uid, p->uid, p->uid) != 0) {
+		log_error_errno("becoming uid %u", (unsigned)p->uid);
+		return false;
+	}
+	if (p->uid != 0 && setuid(0) == 0) {
+		log_error("root could be taken again after it was given up");
+		return false;
+	}
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
+		log_error_errno("prctl");
+		return false;
+	}
+	return true;
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "libcommon/sys/fsutil.h"
+#include "libcommon/sys/log.h"
+
+/* Openat(2) that leaves dir_fd's tree by no link and no "..". */
+static int
+open_beneath(int dir_fd, const char *path, int flags)
+{
+	struct open_how how = {
+	    .flags = (uint64_t)(unsigned)flags | O_CLOEXEC,
+	    .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+	};
+
+	return (int)syscall(SYS_openat2, dir_fd, path, &how, sizeof how);
+}
+
+static int
+open_part(const char *state_dir, const char *part)
+{
+	int state_fd = open(state_dir, O_PATH | O_DIRECTORY | O_CLOEXEC), fd, saved;
+
+	if (state_fd < 0)
+		return -1;
+	fd = open_beneath(state_fd, part, O_RDONLY | O_DIRECTORY);
+	saved = errno;
+	close(state_fd);
+	errno = saved;
+	return fd;
+}
+
+static bool
+make_part(const char *state_dir, const char *part, mode_t mode, gid_t gid)
+{
+	char path[PATH_MAX];
+	int n = snprintf(path, sizeof path, "%s/%s", state_dir, part);
+
+	if (n < 0 || (size_t)n >= sizeof path) {
+		log_error("%s: too long for a state directory", state_dir);
+		return false;
+	}
+	if (!fsutil_mkdirs(path, mode) || chmod(path, mode) != 0 ||
+	    (geteuid() == 0 && chown(path, 0, gid) != 0)) {
+		log_error_errno("%s", path);
+		return false;
+	}
+	return true;
+}
+
+bool
+sandbox_prepare(const char *state_dir, gid_t reader_gid)
+{
+	/* A task passes through to its own sandbox, and sees no other's name. */
+	return make_part(state_dir, "sandbox", 0711, reader_gid) && make_part(state_dir, "run", 0750, reader_gid);
+}
+
+/* Make part/name with this mode and owner. */
+static bool
+make_directory(const char *state_dir, const char *part, const char *name, mode_t mode, uid_t uid, gid_t gid)
+{
+	int part_fd = open_part(state_dir, part), fd = -1, saved;
+	bool ok = false;
+
+	if (part_fd < 0)
+		return false;
+	if (mkdirat(part_fd, name, 0700) != 0 && errno != EEXIST)
+		goto out;
+	if ((fd = open_beneath(part_fd, name, O_RDONLY | O_DIRECTORY)) < 0)
+		goto out;
+	ok = (geteuid() != 0 || fchown(fd, uid, gid) == 0) && fchmod(fd, mode) == 0;
+out:
+	saved = errno;
+	if (fd >= 0)
+		close(fd);
+	close(part_fd);
+	errno = saved;
+	return ok;
+}
+
+bool
+sandbox_make(const char *state_dir, const char *name, const struct sandbox_owner *task, gid_t reader_gid,
+    const char **what)
+{
+	*what = "sandbox";
+	if (!make_directory(state_dir, "sandbox", name, 0750, task->uid, reader_gid))
+		return false;
+	*what = "run directory";
+	return make_directory(state_dir, "run", name, 0750, geteuid(), reader_gid);
+}
+
+static bool
+remove_from(const char *state_dir, const char *part, const char *name)
+{
+	int part_fd = open_part(state_dir, part), saved;
+	bool ok;
+
+	if (part_fd < 0)
+		return errno == ENOENT;
+	ok = fsutil_remove_tree(part_fd, name);
+	saved = errno;
+	close(part_fd);
+	errno = saved;
+	return ok;
+}
+
+bool
+sandbox_remove(const char *state_dir, const char *name)
+{
+	bool sandbox = remove_from(state_dir, "sandbox", name);
+
+	return remove_from(state_dir, "run", name) && sandbox;
+}
+
+int
+sandbox_open_file(const char *state_dir, const char *part, const char *name, const char *file)
+{
+	char path[PATH_MAX];
+	int part_fd = open_part(state_dir, part), fd, saved;
+	struct stat st;
+
+	if (part_fd < 0)
+		return -1;
+	snprintf(path, sizeof path, "%s/%s", name, file);
+	fd = open_beneath(part_fd, path, O_RDONLY | O_NONBLOCK);
+	saved = errno;
+	close(part_fd);
+	/* Not what the task may have put in its place: a pipe, a device, another name of a stranger's file. */
+	if (fd >= 0 && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1)) {
+		close(fd);
+		saved = EACCES;
+		fd = -1;
+	}
+	errno = saved;
+	return fd;
+}
