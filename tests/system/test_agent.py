@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An agent and its executors, real processes, under a master that the test plays."""
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import BUILD, TOP, cgroups, processes_naming, until
+
+sys.path.insert(0, str(TOP / "tests/lib"))
+from corralpb import Schema  # noqa: E402
+from fakemaster import FakeMaster  # noqa: E402
+
+PROTO = TOP / "proto/corral.proto"
+
+
+class Agent:
+    """A node with a master of ours, in a directory of its own."""
+
+    def __init__(self, home, *settings):
+        self.home = home
+        self.state = home / "state"
+        tls = ["--dir", str(home / "tls")]
+        for words in (["init"], ["issue", "master", "m1", "--ip", "127.0.0.1"], ["issue", "agent", "n1"]):
+            subprocess.run([BUILD / "corral", "tls", *tls, *words], check=True, capture_output=True, timeout=30)
+        self.master = FakeMaster(PROTO, home / "tls")
+        self.conf = home / "corral.conf"
+        self.conf.write_text("\n".join([
+            "[tls]", f"ca={home}/tls/ca.pem", f"cert={home}/tls/agent-n1.pem", f"key={home}/tls/agent-n1-key.pem",
+            "[agent]", "name=n1", f"masters={self.master.address}", f"state_dir={self.state}",
+            "executor_listen=127.0.0.1:0", "cpus=1", "memory=1G", "disk=10G", "user=root",
+            f"executor={BUILD}/corral-executor", *settings, ""]))
+        self.process = None
+        self.start()
+        self.registered = self.master.welcome()
+
+    def start(self):
+        with open(self.home / "log", "ab") as log:
+            self.process = subprocess.Popen([BUILD / "corral-agent", "run", "--config", self.conf], stdout=log, stderr=log,
+                                            stdin=subprocess.DEVNULL, start_new_session=True)
+
+    def restart(self, signo=signal.SIGKILL):
+        self.process.send_signal(signo)
+        self.process.wait(30)
+        self.start()
+        return self.master.welcome()
+
+    def executors(self):
+        return [pid for pid, words in processes_naming("corral-executor")
+                if " attempt 63-" in words and Path(f"/proc/{pid}/comm").read_text() != "corral-init\n"]
+
+    def log(self):
+        return (self.home / "log").read_text()
+
+    def stop(self):
+        self.process.terminate()
+        assert self.process.wait(30) == 0, self.log()
+        self.master.close()
+
+
+@pytest.fixture
+def agent(tmp_path):
+    os.chmod(tmp_path, 0o755)
+    before = cgroups()
+    a = Agent(tmp_path)
+    yield a
+    try:
+        # Nothing is left behind: no process, no cgroup.
+        until(lambda: not a.executors(), lambda: f"executors left: {processes_naming('corral-executor')}")
+        until(lambda: cgroups() <= before, lambda: f"cgroups left: {cgroups() - before}\n{a.log()}")
+        a.stop()
+    finally:
+        a.process.kill()
+        for pid in a.executors():
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_a_task_runs_and_its_output_and_status_come_back(agent):
+    m, key = agent.master, agent.master.key(0)
+    assert agent.registered["capacity"]["cpu_milli"] == 1000
+    m.launch(key, argv=["sh", "-c", "echo out $X; echo err >&2; exit 3"], environment=["X=42"])
+    running = m.update()
+    assert (running["state"], running["sequence"]) == ("RUNNING", 1)
+    end = m.outcome(key)
+    assert (end["state"], end["reason"], end["exit_code"], end["sequence"]) == ("FAILED", "REASON_EXIT", 3, 2)
+    assert m.output(key) == (b"out 42\n", b"err\n", None)
+    until(lambda: not agent.executors(), "the executor leaves when its final status is acknowledged")
+
+
+def test_a_command_that_is_not_there_is_127(agent):
+    m, key = agent.master, agent.master.key(0)
+    m.launch(key, argv=["/no/such/program"])
+    end = m.outcome(key)
+    assert (end["state"], end["reason"], end["exit_code"]) == ("FAILED", "REASON_CANNOT_EXECUTE", 127)
+    assert "/no/such/program" in end["message"]
+
+
+def test_an_agent_that_was_killed_adopts_its_executors_and_reports_their_end(agent):
+    m, key = agent.master, agent.master.key(0)
+    gate = agent.home / "gate"
+    m.launch(key, argv=["sh", "-c", f"while [ ! -e {gate} ]; do sleep 0.05; done; exit 5"])
+    assert m.update()["state"] == "RUNNING"
+    [executor] = agent.executors()
+    register = agent.restart()
+    assert [(t["key"], t["state"]) for t in register["tasks"]] == [(key, "RECOVERING")]
+    assert m.update()["state"] == "RUNNING"  # it is back
+    assert agent.executors() == [executor]
+    gate.touch()
+    assert m.outcome(key)["exit_code"] == 5
+
+
+def test_a_task_that_ends_while_the_agent_is_down_is_reported_by_the_next_one(agent):
+    m, key = agent.master, agent.master.key(0)
+    gate = agent.home / "gate"
+    m.launch(key, argv=["sh", "-c", f"while [ ! -e {gate} ]; do sleep 0.05; done; exit 6"])
+    assert m.update()["state"] == "RUNNING"
+    agent.process.kill()
+    agent.process.wait()
+    gate.touch()
+    status = until(lambda: list(agent.state.glob("run/*/status")), "the executor writes the final status")
+    assert len(status) == 1
+    agent.start()
+    m.welcome()
+    assert m.outcome(key)["exit_code"] == 6
+
+
+def test_a_killed_executor_is_a_lost_task_and_a_dead_tree(agent):
+    m, key = agent.master, agent.master.key(0)
+    pids = agent.home / "pids"
+    m.launch(key, argv=["sh", "-c", f"trap '' TERM HUP; sleep 1001 & (setsid sleep 1002 &) ; touch {pids}; wait"])
+    assert m.update()["state"] == "RUNNING"
+    until(pids.exists, "the task runs")
+    [executor] = agent.executors()
+    os.kill(executor, signal.SIGKILL)
+    end = m.outcome(key)
+    assert (end["state"], end["reason"]) == ("LOST", "REASON_EXECUTOR_LOST")
+    assert [w for p, w in processes_naming("sleep 100") if w.startswith("sleep 100")] == []
+
+
+def test_an_executor_killed_while_the_agent_is_down_is_lost_as_well(agent):
+    m, key = agent.master, agent.master.key(0)
+    m.launch(key, argv=["sleep", "1003"])
+    assert m.update()["state"] == "RUNNING"
+    agent.process.kill()
+    agent.process.wait()
+    [executor] = agent.executors()
+    os.kill(executor, signal.SIGKILL)
+    agent.start()
+    m.welcome()
+    assert m.outcome(key)["state"] == "LOST"
+    assert processes_naming("sleep 1003") == []
+
+
+def test_a_kill_is_graceful_then_hard_and_repeats_its_answer(agent):
+    m, key = agent.master, agent.master.key(0)
+    m.launch(key, argv=["sh", "-c", "trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.05; done"])
+    assert m.update()["state"] == "RUNNING"
+    until(lambda: any(f.read_bytes() for f in agent.state.glob("sandbox/*/stdout")), "it is ready")
+    m.send(kill={"keys": [key]})
+    end = m.outcome(key)
+    assert (end["state"], end["reason"]) == ("KILLED", "REASON_STOPPED")
+    assert m.output(key)[0] == b"ready\nbye\n"
+    m.send(kill={"keys": [key]})
+    assert m.update()["state"] == "KILLED"
+
+    stubborn = m.key(1)
+    m.launch(stubborn, argv=["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.05; done"], timeout_stop_ms=100)
+    assert m.update()["state"] == "RUNNING"
+    m.send(kill={"keys": [stubborn]})
+    assert m.outcome(stubborn)["state"] == "KILLED"
+
+
+def test_a_launch_after_its_kill_is_never_started(agent):
+    m, key = agent.master, agent.master.key(0)
+    m.send(kill={"keys": [key]})
+    assert m.outcome(key)["state"] == "KILLED"
+    m.launch(key, argv=["touch", str(agent.home / "started")])
+    assert m.update()["state"] == "KILLED"
+    agent.restart()
+    m.launch(key, argv=["touch", str(agent.home / "started")])
+    assert m.update()["state"] == "KILLED"
+    assert not (agent.home / "started").exists()
+
+
+def test_more_than_the_node_has_is_refused(agent):
+    m = agent.master
+    m.launch(m.key(0), argv=["sleep", "1004"], resources={"cpu_milli": 700})
+    assert m.update()["state"] == "RUNNING"
+    m.launch(m.key(1), argv=["true"], resources={"cpu_milli": 400})
+    end = m.outcome(m.key(1))
+    assert (end["state"], end["reason"]) == ("LOST", "REASON_REFUSED")
+    assert "700 of 1000" in end["message"]
+    m.send(kill={"keys": [m.key(0)]})
+    assert m.outcome(m.key(0))["state"] == "KILLED"
+
+
+def test_an_older_term_is_refused_also_after_a_restart(agent):
+    m = agent.master
+    agent.restart()
+    m.term = {"era": 1, "czxid": 6}
+    m.launch(m.key(0), argv=["true"])
+    m.next("gone")
+    assert "is older than (1, 0x7)" in agent.log()
+    m.term = {"era": 1, "czxid": 7}
+
+
+def test_input_reaches_an_interactive_task(agent):
+    m, key = agent.master, agent.master.key(0)
+    m.launch(key, argv=["sh", "-c", "cat; echo end"], interactive=True)
+    m.send(stream_open={"stream": 5, "key": key, "follow": True, "input": True})
+    m.send(stream_data={"stream": 5, "fd": 0, "data": b"hello\n"})
+    m.send(stream_data={"stream": 5, "fd": 0, "eof": True})
+    got, acked = b"", 0
+    while True:
+        _, message = m.inbox.get(timeout=30)
+        if "stream_data" in message:
+            got += message["stream_data"]["data"]
+        elif "stream_ack" in message:
+            acked += message["stream_ack"]["bytes"]
+        elif "updates" in message:
+            for u in message["updates"]["updates"]:
+                m.ack(u)
+        elif "stream_close" in message:
+            break
+    assert (got, acked) == (b"hello\nend\n", 6)
+
+
+def test_much_output_is_streamed_whole_within_the_window(agent):
+    m, key = agent.master, agent.master.key(0)
+    m.launch(key, argv=["sh", "-c", "head -c 5000000 /dev/zero | tr '\\0' x"])
+    out, err, error = m.output(key)
+    assert (len(out), set(out), err, error) == (5000000, {ord("x")}, b"", None)
+
+
+def test_too_much_memory_is_said(agent):
+    if os.geteuid() != 0:
+        pytest.skip("memory limits need root")
+    m, key = agent.master, agent.master.key(0)
+    m.launch(key, argv="dd bs=256M count=1 if=/dev/zero of=/dev/null".split(), memory_max_bytes=32 << 20)
+    end = m.outcome(key)
+    assert (end["state"], end["reason"]) == ("FAILED", "REASON_OUT_OF_MEMORY")
+
+
+def test_an_account_that_run_as_does_not_allow_is_refused(agent):
+    m, key = agent.master, agent.master.key(0)
+    m.launch(key, argv=["id"], user="daemon")
+    end = m.outcome(key)
+    assert (end["state"], end["reason"]) == ("FAILED", "REASON_REFUSED")
+    assert "daemon" in end["message"]
+
+
+def test_an_executor_is_small(agent):
+    m, key = agent.master, agent.master.key(0)
+    m.launch(key, argv=["sleep", "1005"])
+    assert m.update()["state"] == "RUNNING"
+    [executor] = agent.executors()
+    lines = Path(f"/proc/{executor}/smaps_rollup").read_text().splitlines()
+    private = sum(int(l.split()[1]) for l in lines if l.startswith("Private_"))
+    assert "asan" in BUILD.name or private < 3 * 1024, private
+    m.send(kill={"keys": [key]})
+    m.outcome(key)
+
+
+def test_the_helper_and_the_agent_end_together_and_tasks_go_on(agent):
+    if os.geteuid() != 0:
+        pytest.skip("the helper is a process of its own only as root")
+    m, key = agent.master, agent.master.key(0)
+    m.launch(key, argv=["sleep", "1006"])
+    assert m.update()["state"] == "RUNNING"
+    [helper] = [int(p) for p in Path(f"/proc/{agent.process.pid}/task/{agent.process.pid}/children").read_text().split()
+                if Path(f"/proc/{p}/comm").read_text() == "corral-helper\n"]
+    os.kill(helper, signal.SIGKILL)
+    assert agent.process.wait(30) == 75
+    assert len(agent.executors()) == 1
+    agent.start()
+    m.welcome()
+    assert m.update()["state"] == "RUNNING"
+    m.send(kill={"keys": [key]})
+    assert m.outcome(key)["state"] == "KILLED"
+
+
+def run_spec(tmp_path, **spec):
+    """`corral-executor run` of this spec: the finished process."""
+    path = tmp_path / "spec"
+    path.write_bytes(Schema(PROTO).encode("TaskSpec", spec))
+    return subprocess.run([BUILD / "corral-executor", "run", "--spec", path], capture_output=True, timeout=60,
+                          stdin=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("spec, status", [
+    ({"argv": ["true"]}, 0),
+    ({"argv": ["sh", "-c", "exit 9"]}, 9),
+    ({"argv": ["sh", "-c", "kill -9 $$"]}, 137),
+    ({"argv": ["/no/such/program"]}, 127),
+    ({"argv": ["/etc/passwd"]}, 126),
+    ({"argv": ["sleep", "1007"], "runtime_max_ms": 50}, 143),
+    ({"argv": ["true"], "exec_start_pre": [{"argv": ["false"]}]}, 1),
+    ({"argv": ["true"], "exec_start_pre": [{"argv": ["false"], "ignore_failure": True}]}, 0),
+    ({"argv": ["true"], "working_directory": "/no/such/directory"}, 125),
+    ({"argv": []}, 125),
+])
+def test_an_executor_in_the_foreground_passes_the_status_through(tmp_path, spec, status):
+    done = run_spec(tmp_path, **spec)
+    assert done.returncode == status, done.stderr
+    assert status not in (125, 126, 127) or done.stderr
+
+
+def test_an_executor_in_the_foreground_leaves_no_process_behind(tmp_path):
+    done = run_spec(tmp_path, argv=["sh", "-c", "(setsid sleep 1008 >/dev/null 2>&1 &); sleep 1008 >/dev/null 2>&1 & echo done"])
+    assert (done.returncode, done.stdout) == (0, b"done\n")
+    assert processes_naming("sleep 1008") == []
