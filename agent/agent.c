@@ -100,7 +100,8 @@ stop(struct agent *a, int status)
 	loop_stop(a->loop, status);
 }
 
-/* The end of each turn: first the checkpoint, then what depends on it, until nothing is left to do. */
+/* The end of each turn: first the checkpoint, then what depends on it, until nothing is left to do.
+ */
 static void
 turn(void *arg)
 {
@@ -173,7 +174,9 @@ on_helper_reply(void *arg, const Corral__HelperReply *reply)
 static void
 on_helper_down(void *arg, const char *why)
 {
-	log_error("the helper has ended (%s): the agent ends, too, to be started again; executors go on", why);
+	log_error(
+	    "the helper has ended (%s): the agent ends, too, to be started again; executors go on",
+	    why);
 	stop(arg, EX_TEMPFAIL);
 }
 
@@ -233,7 +236,8 @@ on_executor_down(void *arg, const struct taskkey *key)
 	agent_core_executor_down(a->core, key, loop_now_ms(a->loop));
 }
 
-static const struct executor_link_ops executor_ops = {on_psk, on_hello, on_update, on_input_ack, on_executor_down};
+static const struct executor_link_ops executor_ops = {
+    on_psk, on_hello, on_update, on_input_ack, on_executor_down};
 
 /* ---- The master. ---- */
 
@@ -254,8 +258,8 @@ on_master_message(void *arg, const Corral__MasterToAgent *m)
 	if (agent_core_master_message(a->core, m, loop_now_ms(a->loop)) == AGENT_STREAM)
 		logs_message(a->logs, m);
 	if (!was && agent_core_registered(a->core)) {
-		log_info("registered with the master of term (%" PRIu64 ", 0x%" PRIx64 ")", m->term->era,
-		    (uint64_t)m->term->czxid);
+		log_info("registered with the master of term (%" PRIu64 ", 0x%" PRIx64 ")",
+		    m->term->era, (uint64_t)m->term->czxid);
 		notify_status("registered");
 	}
 }
@@ -278,7 +282,8 @@ on_master_down(void *arg)
 	notify_status("no master; tasks go on");
 }
 
-static const struct master_link_ops master_ops = {on_master_up, on_master_message, on_master_writable, on_master_down};
+static const struct master_link_ops master_ops = {
+    on_master_up, on_master_message, on_master_writable, on_master_down};
 
 static void
 on_leader(void *arg, const char *address)
@@ -368,17 +373,19 @@ on_reload(void *arg, int signo)
 static void
 on_dump(void *arg, int signo)
 {
-	static const char *const phases[] = {"launching", "live", "recovering", "reading", "killing", "over", "settled"};
+	static const char *const phases[] = {
+	    "launching", "live", "recovering", "reading", "killing", "over", "settled"};
 	struct agent *a = arg;
 	struct list *it, *nx;
 
 	(void)signo;
 	log_info("state: %s", agent_core_registered(a->core) ? "registered" : "no master");
-	LIST_EACH(it, nx, agent_core_active(a->core)) {
+	LIST_EACH(it, nx, agent_core_active(a->core))
+	{
 		const struct attempt *at = CONTAINER_OF(it, struct attempt, link);
 
-		log_info("attempt %s: %s, executor %" PRId64 ", %u updates not acknowledged", at->name, phases[at->phase],
-		    at->pid, at->update_count);
+		log_info("attempt %s: %s, executor %" PRId64 ", %u updates not acknowledged",
+		    at->name, phases[at->phase], at->pid, at->update_count);
 	}
 }
 
@@ -393,9 +400,12 @@ open_store(struct agent *a)
 		log_error_errno("%s", path);
 		return false;
 	}
-	/* Held for life: two agents over one checkpoint would each take the other's executors for its own. */
+	/* Held for life: two agents over one checkpoint would each take the other's executors for
+	 * its own. */
 	if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
-		log_error("%s: another agent runs on it: stop that one, or give this one another state_dir", path);
+		log_error("%s: another agent runs on it: stop that one, or give this one another "
+			  "state_dir",
+		    path);
 		close(lock);
 		return false;
 	}
@@ -439,13 +449,15 @@ open_core(struct agent *a)
 		return false;
 	}
 	if ((rc = agent_core_open(a->core, clock_boot_ms(), &faults)) != 0) {
-		log_error("%s/" AGENT_CHECKPOINT_DIRECTORY "/" CHECKPOINT_NAME ": %s", a->conf->agent.state_dir,
-		    strerror(-rc));
+		log_error("%s/" AGENT_CHECKPOINT_DIRECTORY "/" CHECKPOINT_NAME ": %s",
+		    a->conf->agent.state_dir, strerror(-rc));
 		return false;
 	}
 	if (faults.damaged)
-		log_error("%s/" AGENT_CHECKPOINT_DIRECTORY "/" CHECKPOINT_NAME ": damaged at byte %" PRIu64 ": the last %" PRIu64
-			  " bytes are left out, the file is kept as checkpoint.damaged: attempts of that part are not known any more",
+		log_error("%s/" AGENT_CHECKPOINT_DIRECTORY "/" CHECKPOINT_NAME
+			  ": damaged at byte %" PRIu64 ": the last %" PRIu64
+			  " bytes are left out, the file is kept as checkpoint.damaged: attempts "
+			  "of that part are not known any more",
 		    a->conf->agent.state_dir, faults.offset_bytes, faults.cut_bytes);
 	return true;
 }
@@ -464,15 +476,18 @@ open_executors(struct agent *a)
 	}
 	if (strcmp(port, "0") == 0 && kept != 0) {
 		snprintf(again, sizeof again, "%s:%u", host, kept);
-		a->executors = executor_links_new(a->loop, again, &executor_ops, a, error, sizeof error);
+		a->executors =
+		    executor_links_new(a->loop, again, &executor_ops, a, error, sizeof error);
 	}
 	if (a->executors == NULL)
-		a->executors = executor_links_new(a->loop, address, &executor_ops, a, error, sizeof error);
+		a->executors =
+		    executor_links_new(a->loop, address, &executor_ops, a, error, sizeof error);
 	if (a->executors == NULL) {
 		log_error("[agent] executor_listen=%s: %s", address, error);
 		return false;
 	}
-	snprintf(a->executor_address, sizeof a->executor_address, "%s:%u", host, executor_links_port(a->executors));
+	snprintf(a->executor_address, sizeof a->executor_address, "%s:%u", host,
+	    executor_links_port(a->executors));
 	agent_core_set_executor_port(a->core, executor_links_port(a->executors));
 	return true;
 }
@@ -489,7 +504,8 @@ open_master(struct agent *a)
 		log_error("[tls]: %s", error);
 		return false;
 	}
-	a->master = master_link_new(a->loop, a->tls, (const char *const *)masters->items, masters->count, &master_ops, a);
+	a->master = master_link_new(
+	    a->loop, a->tls, (const char *const *)masters->items, masters->count, &master_ops, a);
 	if (a->master == NULL) {
 		log_error("no memory");
 		return false;
@@ -503,9 +519,11 @@ open_master(struct agent *a)
 static bool
 catch_signals(struct agent *a, bool own_children)
 {
-	return loop_on_signal(a->loop, SIGTERM, on_stop, a) && loop_on_signal(a->loop, SIGINT, on_stop, a) &&
-	    loop_on_signal(a->loop, SIGHUP, on_reload, a) && loop_on_signal(a->loop, SIGUSR1, on_dump, a) &&
-	    (!own_children || loop_on_signal(a->loop, SIGCHLD, on_child, a));
+	return loop_on_signal(a->loop, SIGTERM, on_stop, a) &&
+	       loop_on_signal(a->loop, SIGINT, on_stop, a) &&
+	       loop_on_signal(a->loop, SIGHUP, on_reload, a) &&
+	       loop_on_signal(a->loop, SIGUSR1, on_dump, a) &&
+	       (!own_children || loop_on_signal(a->loop, SIGCHLD, on_child, a));
 }
 
 static int
@@ -525,7 +543,8 @@ start(struct agent *a, int helper_fd)
 		log_error_errno("inotify");
 		return EX_OSERR;
 	}
-	a->helper_client = helper_client_new(a->loop, a->helper, helper_fd, on_helper_reply, on_helper_down, a);
+	a->helper_client =
+	    helper_client_new(a->loop, a->helper, helper_fd, on_helper_reply, on_helper_down, a);
 	if (a->helper_client == NULL) {
 		log_error("no memory");
 		return EX_OSERR;
@@ -564,8 +583,9 @@ agent_run(const struct corral_conf *conf, struct helper *helper, int helper_fd)
 	int status = start(&a, helper_fd);
 
 	if (status == EX_OK && a.exit_status == EX_OK) {
-		log_info("node %s: %.3f cpus, %" PRIu64 " MiB of memory; executors on %s", a.identity.message.node,
-		    (double)a.identity.capacity.cpu_milli / 1000, a.identity.capacity.memory_bytes >> 20, a.executor_address);
+		log_info("node %s: %.3f cpus, %" PRIu64 " MiB of memory; executors on %s",
+		    a.identity.message.node, (double)a.identity.capacity.cpu_milli / 1000,
+		    a.identity.capacity.memory_bytes >> 20, a.executor_address);
 		notify_ready("no master yet");
 		status = loop_run(a.loop, turn, &a);
 	} else if (status == EX_OK)

@@ -16,7 +16,7 @@
 #define CONNECTIONS_MAX 65536
 
 struct executor_link {
-	struct list all; /* of the links of `owner` */
+	struct list all;       /* of the links of `owner` */
 	struct hmap_node node; /* by name, once it said hello */
 	struct executor_links *owner;
 	struct link *link;
@@ -50,7 +50,8 @@ find(struct executor_links *e, const struct taskkey *key)
 	char name[TASKKEY_NAME_BYTES];
 
 	taskkey_name(key, name);
-	for (struct hmap_node *n = hmap_first(&e->greeted, hash_name(name)); n != NULL; n = hmap_next(n)) {
+	for (struct hmap_node *n = hmap_first(&e->greeted, hash_name(name)); n != NULL;
+	     n = hmap_next(n)) {
 		struct executor_link *x = CONTAINER_OF(n, struct executor_link, node);
 
 		if (strcmp(x->name, name) == 0)
@@ -78,7 +79,8 @@ forget(struct executor_link *x)
 static void
 hang_up(struct executor_link *x, const char *why)
 {
-	log_warn("executor %s: %s: its link is closed", x->greeted ? x->name : link_peer_address(x->link), why);
+	log_warn("executor %s: %s: its link is closed",
+	    x->greeted ? x->name : link_peer_address(x->link), why);
 	link_abort(x->link);
 	forget(x);
 }
@@ -182,10 +184,11 @@ find_psk(void *arg, const char *identity, uint8_t key[TLS_PSK_BYTES])
 }
 
 struct executor_links *
-executor_links_new(struct loop *loop, const char *address, const struct executor_link_ops *ops, void *arg,
-    char *error, size_t size)
+executor_links_new(struct loop *loop, const char *address, const struct executor_link_ops *ops,
+    void *arg, char *error, size_t size)
 {
-	static const struct link_limits limits = {FRAME_BYTES_MAX, QUEUE_BYTES_MAX, HANDSHAKE_MS, 0};
+	static const struct link_limits limits = {
+	    FRAME_BYTES_MAX, QUEUE_BYTES_MAX, HANDSHAKE_MS, 0};
 	struct executor_links *e = calloc(1, sizeof *e);
 
 	if (e == NULL) {
@@ -200,7 +203,8 @@ executor_links_new(struct loop *loop, const char *address, const struct executor
 	if ((e->tls = tls_new_psk_server(find_psk, e)) == NULL)
 		str_copy(error, size, "TLS with pre-shared keys: no memory, or OpenSSL refuses it");
 	else
-		e->listener = listener_open(loop, address, e->tls, &limits, CONNECTIONS_MAX, on_accepted, e, error, size);
+		e->listener = listener_open(
+		    loop, address, e->tls, &limits, CONNECTIONS_MAX, on_accepted, e, error, size);
 	if (e->listener != NULL)
 		return e;
 	executor_links_free(e);
@@ -214,7 +218,8 @@ executor_links_free(struct executor_links *e)
 
 	if (e == NULL)
 		return;
-	LIST_EACH(it, nx, &e->all) {
+	LIST_EACH(it, nx, &e->all)
+	{
 		struct executor_link *x = CONTAINER_OF(it, struct executor_link, all);
 
 		link_abort(x->link);
@@ -234,7 +239,8 @@ executor_links_port(const struct executor_links *e)
 }
 
 bool
-executor_links_send(struct executor_links *e, const struct taskkey *key, const void *bytes, size_t size)
+executor_links_send(
+    struct executor_links *e, const struct taskkey *key, const void *bytes, size_t size)
 {
 	struct executor_link *x = find(e, key);
 

@@ -24,12 +24,13 @@ struct executor_link_ops {
 };
 
 /* Listen on address. NULL: the reason is in error[size]. */
-struct executor_links *executor_links_new(struct loop *loop, const char *address, const struct executor_link_ops *ops,
-    void *arg, char *error, size_t size);
+struct executor_links *executor_links_new(struct loop *loop, const char *address,
+    const struct executor_link_ops *ops, void *arg, char *error, size_t size);
 void executor_links_free(struct executor_links *e);
 uint16_t executor_links_port(const struct executor_links *e);
 
 /* Send one packed AgentToExecutor; false: the attempt has no link, or its queue is full. */
-bool executor_links_send(struct executor_links *e, const struct taskkey *key, const void *bytes, size_t size);
+bool executor_links_send(
+    struct executor_links *e, const struct taskkey *key, const void *bytes, size_t size);
 
 #endif

@@ -34,7 +34,8 @@ struct helper {
 	bool root;
 	struct cgroup_host host;
 	bool pid_namespace;
-	char base[CGROUP_BASE_NAME_BYTES]; /* the cgroup that all of this agent's attempts are below */
+	char base[CGROUP_BASE_NAME_BYTES]; /* the cgroup that all of this agent's attempts are below
+					    */
 	char missing[160];
 };
 
@@ -56,7 +57,8 @@ add_missing(struct helper *h, const char *what)
 	size_t len = strlen(h->missing);
 
 	if (*what != '\0')
-		snprintf(h->missing + len, sizeof h->missing - len, "%s%s", len > 0 ? ", " : "", what);
+		snprintf(
+		    h->missing + len, sizeof h->missing - len, "%s%s", len > 0 ? ", " : "", what);
 }
 
 struct helper *
@@ -143,8 +145,7 @@ struct launch {
 	char *error; /* ERROR_BYTES */
 };
 
-static bool __attribute__((format(printf, 2, 3)))
-refuse(char *error, const char *fmt, ...)
+static bool __attribute__((format(printf, 2, 3))) refuse(char *error, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -163,7 +164,8 @@ path_is(const char *given, const char *state_dir, const char *part, const char *
 	return n > 0 && (size_t)n < sizeof want && strcmp(given, want) == 0;
 }
 
-/* May tasks run as this account? Named ones in run_as; without it those of people, uid 1000 and up. */
+/* May tasks run as this account? Named ones in run_as; without it those of people, uid 1000 and up.
+ */
 static bool
 run_as_allows(const struct conf_list *run_as, const char *name, uid_t uid)
 {
@@ -182,17 +184,23 @@ check_user(struct helper *h, struct launch *l)
 	if (name == NULL || *name == '\0') {
 		/* The agent's own account. */
 		l->has_user = h->root && h->conf.agent_uid != 0;
-		l->user = (struct spawn_user){.uid = h->conf.agent_uid, .gid = h->conf.agent_gid,
-		    .groups = {h->conf.agent_gid}, .group_count = 1};
+		l->user = (struct spawn_user){.uid = h->conf.agent_uid,
+		    .gid = h->conf.agent_gid,
+		    .groups = {h->conf.agent_gid},
+		    .group_count = 1};
 		return true;
 	}
 	if (!spawn_user_find(name, &l->user))
 		return refuse(l->error, "account %s: %s", name,
 		    errno == 0 ? "there is none of that name on this node" : strerror(errno));
 	if (!h->root && l->user.uid != geteuid())
-		return refuse(l->error, "account %s: this agent does not run as root and can take no other account", name);
-	if (h->root && l->user.uid != h->conf.agent_uid && !run_as_allows(h->conf.run_as, name, l->user.uid))
-		return refuse(l->error, "account %s: not allowed by [agent] run_as of this node", name);
+		return refuse(l->error,
+		    "account %s: this agent does not run as root and can take no other account",
+		    name);
+	if (h->root && l->user.uid != h->conf.agent_uid &&
+	    !run_as_allows(h->conf.run_as, name, l->user.uid))
+		return refuse(
+		    l->error, "account %s: not allowed by [agent] run_as of this node", name);
 	l->has_user = h->root && l->user.uid != 0;
 	return true;
 }
@@ -210,7 +218,8 @@ make_groups(struct helper *h, struct launch *l)
 	limits.pid_count = PIDS_MAX;
 	group_name(h, l->name, "exec", exec_group);
 	group_name(h, l->name, "task", l->group);
-	if (cgroup_make(&h->host, exec_group, NULL, place) && cgroup_make(&h->host, l->group, &limits, place))
+	if (cgroup_make(&h->host, exec_group, NULL, place) &&
+	    cgroup_make(&h->host, l->group, &limits, place))
 		return true;
 	return refuse(l->error, "cgroup %.150s: %s", place, strerror(errno));
 }
@@ -315,12 +324,14 @@ launch(struct helper *h, struct launch *l, Corral__HelperReply *reply)
 
 	if (!path_is(l->request->sandbox, state_dir, "sandbox", l->name) ||
 	    !path_is(l->request->run_directory, state_dir, "run", l->name))
-		return refuse(l->error, "the request names another directory than the attempt's own");
+		return refuse(
+		    l->error, "the request names another directory than the attempt's own");
 	if (!check_user(h, l))
 		return false;
 	owner = (struct sandbox_owner){l->has_user ? l->user.uid : geteuid(), 0};
 	if (!sandbox_make(state_dir, l->name, &owner, h->conf.agent_gid, &what))
-		return refuse(l->error, "%s of %s below %.100s: %s", what, l->name, state_dir, strerror(errno));
+		return refuse(l->error, "%s of %s below %.100s: %s", what, l->name, state_dir,
+		    strerror(errno));
 	if (!make_groups(h, l))
 		return false;
 	if ((boot_fd = boot_file(h, l)) < 0)
@@ -364,7 +375,8 @@ visit_executor(void *arg, pid_t pid, const struct proc_stat *st)
 		return true;
 	line[n] = '\0';
 	at = line + strlen(line) + 1;
-	if (at + sizeof verb >= line + n || strcmp(at, verb) != 0 || strcmp(at + sizeof verb, w->name) != 0)
+	if (at + sizeof verb >= line + n || strcmp(at, verb) != 0 ||
+	    strcmp(at + sizeof verb, w->name) != 0)
 		return true;
 	w->found = (struct proc_id){pid, st->start_time};
 	return false;
@@ -386,7 +398,8 @@ find_executor(const char *name, int64_t pid, uint64_t start_time, struct proc_id
 
 /* One round; *alive: something was met. */
 static bool
-kill_attempt(struct helper *h, const char *name, int64_t pid, uint64_t start_time, bool *alive, char *error)
+kill_attempt(
+    struct helper *h, const char *name, int64_t pid, uint64_t start_time, bool *alive, char *error)
 {
 	char group[PATH_MAX];
 	struct proc_id id;
@@ -436,7 +449,7 @@ remove_attempt(struct helper *h, const char *name, const char *sandbox, char *er
 	if (!path_is(sandbox, h->conf.state_dir, "sandbox", name))
 		return refuse(error, "the request names another directory than the attempt's own");
 	return sandbox_remove(h->conf.state_dir, name) ||
-	    refuse(error, "sandbox of %s: %s", name, strerror(errno));
+	       refuse(error, "sandbox of %s: %s", name, strerror(errno));
 }
 
 /* ---- Requests. ---- */
@@ -450,7 +463,8 @@ name_of(const Corral__TaskKey *key, char to[TASKKEY_NAME_BYTES])
 }
 
 static void
-handle_launch(struct helper *h, const Corral__HelperLaunch *request, Corral__HelperReply *reply, char *error)
+handle_launch(
+    struct helper *h, const Corral__HelperLaunch *request, Corral__HelperReply *reply, char *error)
 {
 	struct launch l = {.request = request, .error = error};
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The privileged part of the agent: it launches executors, kills, probes and removes what belongs to
- * an attempt, and nothing else. Each request is checked against the configuration; names and paths
- * are made here from the attempt's key and only compared with what the request says. As root it is a
- * process of its own (helper_process.h); as an ordinary user the agent calls it directly.
+ * The privileged part of the agent: it launches executors, kills, probes and removes what belongs
+ * to an attempt, and nothing else. Each request is checked against the configuration; names and
+ * paths are made here from the attempt's key and only compared with what the request says. As root
+ * it is a process of its own (helper_process.h); as an ordinary user the agent calls it directly.
  */
 #ifndef CORRAL_AGENT_HELPER_H
 #define CORRAL_AGENT_HELPER_H
@@ -39,7 +39,8 @@ void helper_handle(struct helper *h, const Corral__HelperRequest *request, struc
 /* Reap executors that ended, after SIGCHLD. */
 void helper_reap(struct helper *h);
 
-/* The isolation that this helper cannot give, as names of Register.missing_isolation, and as a text for people. */
+/* The isolation that this helper cannot give, as names of Register.missing_isolation, and as a text
+ * for people. */
 size_t helper_missing(const struct helper *h, const char *names[4]);
 const char *helper_missing_text(const struct helper *h);
 

@@ -54,7 +54,8 @@ serve_one(struct helper *h, int fd)
 	if (size > HELPER_FRAME_BYTES_MAX || (frame = malloc(size > 0 ? size : 1)) == NULL)
 		return false;
 	buf_init(&reply, HELPER_FRAME_BYTES_MAX);
-	if (read_all(fd, frame, size) && (request = corral__helper_request__unpack(NULL, size, frame)) != NULL) {
+	if (read_all(fd, frame, size) &&
+	    (request = corral__helper_request__unpack(NULL, size, frame)) != NULL) {
 		buf_append(&reply, head, sizeof head); /* room for the length */
 		helper_handle(h, request, &reply);
 		corral__helper_request__free_unpacked(request, NULL);
@@ -79,7 +80,8 @@ serve(struct helper *h, int fd)
 
 	prctl(PR_SET_NAME, "corral-helper", 0, 0, 0);
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	/* The terminal's and the service manager's signals are for the agent: we end when it does. */
+	/* The terminal's and the service manager's signals are for the agent: we end when it does.
+	 */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
@@ -172,7 +174,8 @@ struct helper_client *
 helper_client_new(struct loop *loop, struct helper *h, int fd, helper_reply_fn *reply,
     void (*down)(void *arg, const char *why), void *arg)
 {
-	static const struct link_limits limits = {HELPER_FRAME_BYTES_MAX, QUEUE_BYTES_MAX, 10000, 0};
+	static const struct link_limits limits = {
+	    HELPER_FRAME_BYTES_MAX, QUEUE_BYTES_MAX, 10000, 0};
 	static const struct link_ops ops = {.up = on_up, .frame = on_frame, .down = on_down};
 	struct helper_client *c = calloc(1, sizeof *c);
 

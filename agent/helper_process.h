@@ -17,12 +17,14 @@ int helper_process_start(struct helper *h);
 struct helper_client;
 typedef void helper_reply_fn(void *arg, const Corral__HelperReply *reply);
 
-/* fd >= 0: a helper process; on its end down() is called. fd -1: h is called directly. NULL: no memory. */
-struct helper_client *helper_client_new(struct loop *loop, struct helper *h, int fd, helper_reply_fn *reply,
-    void (*down)(void *arg, const char *why), void *arg);
+/* fd >= 0: a helper process; on its end down() is called. fd -1: h is called directly. NULL: no
+ * memory. */
+struct helper_client *helper_client_new(struct loop *loop, struct helper *h, int fd,
+    helper_reply_fn *reply, void (*down)(void *arg, const char *why), void *arg);
 void helper_client_free(struct helper_client *c);
 
-/* Hand over one packed HelperRequest; the reply may come from within the call. False: the helper is gone. */
+/* Hand over one packed HelperRequest; the reply may come from within the call. False: the helper is
+ * gone. */
 bool helper_client_send(struct helper_client *c, const void *bytes, size_t size);
 
 #endif

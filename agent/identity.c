@@ -19,7 +19,8 @@ add_attribute(struct identity *id, const char *text)
 	size_t len = strcspn(text, "=");
 
 	if (id->message.n_attributes == IDENTITY_ATTRIBUTES_MAX || len == 0 || text[len] == '\0') {
-		log_error("[agent] attributes: %s: not NAME=VALUE, or more than %d", text, IDENTITY_ATTRIBUTES_MAX);
+		log_error("[agent] attributes: %s: not NAME=VALUE, or more than %d", text,
+		    IDENTITY_ATTRIBUTES_MAX);
 		return false;
 	}
 	corral__attribute__init(a);

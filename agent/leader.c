@@ -25,7 +25,7 @@ struct leader {
 	uint32_t timeout_ms;
 	struct zk *zk;
 	struct timer retry;
-	char node[NAME_BYTES_MAX];	  /* whose data was asked for */
+	char node[NAME_BYTES_MAX];	 /* whose data was asked for */
 	char address[ADDRESS_TEXT_SIZE]; /* as said last; "": nobody */
 	void (*changed)(void *arg, const char *address);
 	void *arg;
@@ -62,7 +62,8 @@ on_data(void *arg, const struct zk_result *r)
 	info = json_loadb((const char *)r->data, r->size, 0, NULL);
 	address = json_string_value(json_object_get(info, "agent_address"));
 	if (address == NULL)
-		log_warn(ELECTION_PATH "/%s: has no \"agent_address\": not a master of this suite", l->node);
+		log_warn(ELECTION_PATH "/%s: has no \"agent_address\": not a master of this suite",
+		    l->node);
 	say(l, address != NULL ? address : "");
 	json_decref(info);
 }
@@ -80,7 +81,8 @@ on_children(void *arg, const struct zk_result *r)
 	}
 	/* Numbers have ten digits, so that the order of names is theirs. */
 	for (size_t i = 0; i < r->child_count; i++) {
-		if (str_starts(r->children[i], ELECTION_PREFIX) && (lowest == NULL || strcmp(r->children[i], lowest) < 0))
+		if (str_starts(r->children[i], ELECTION_PREFIX) &&
+		    (lowest == NULL || strcmp(r->children[i], lowest) < 0))
 			lowest = r->children[i];
 	}
 	if (lowest == NULL || !str_copy(l->node, sizeof l->node, lowest)) {
@@ -108,7 +110,8 @@ on_state(void *arg, struct zk *z, enum zk_state state)
 	if (state == ZK_CONNECTED)
 		look(l);
 	else if (state == ZK_EXPIRED || state == ZK_AUTH_FAILED) {
-		log_warn("the session with the ensemble is over (%s): opening another", zk_state_name(state));
+		log_warn("the session with the ensemble is over (%s): opening another",
+		    zk_state_name(state));
 		zk_free(z);
 		l->zk = NULL;
 		look_later(l);
@@ -177,7 +180,8 @@ leader_new(struct loop *loop, const struct corral_conf *conf, struct tls *tls,
 	l->arg = arg;
 	timer_init(&l->retry, loop, on_retry, l);
 	if (conf->cluster.ensemble.count == 0)
-		log_error("neither [agent] masters= nor [cluster] ensemble= says where the masters are");
+		log_error(
+		    "neither [agent] masters= nor [cluster] ensemble= says where the masters are");
 	else if ((l->hosts = join_hosts(&conf->cluster.ensemble)) != NULL && open_session(l))
 		return l;
 	leader_free(l);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who leads, from the ensemble: the lowest of /corral/master/json.info_N, whose data (a MasterInfo as
- * JSON) carries the address for agents in its member "agent_address". Public ZooKeeper protocol only.
+ * Who leads, from the ensemble: the lowest of /corral/master/json.info_N, whose data (a MasterInfo
+ * as JSON) carries the address for agents in its member "agent_address". Public ZooKeeper protocol
+ * only.
  */
 #ifndef CORRAL_AGENT_LEADER_H
 #define CORRAL_AGENT_LEADER_H

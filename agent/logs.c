@@ -20,7 +20,7 @@
 struct source {
 	uint32_t fd_number; /* 1, 2 */
 	const char *file;
-	int fd; /* -1: not there yet */
+	int fd;	   /* -1: not there yet */
 	int watch; /* inotify's number; -1: none */
 	bool at_end;
 };
@@ -85,7 +85,8 @@ send_close(struct logs *l, uint64_t id, const char *error)
 static void
 seek_tail(int fd, int64_t lines)
 {
-	off_t end = lseek(fd, 0, SEEK_END), at = end, least = end > TAIL_BYTES_MAX ? end - TAIL_BYTES_MAX : 0;
+	off_t end = lseek(fd, 0, SEEK_END), at = end,
+	      least = end > TAIL_BYTES_MAX ? end - TAIL_BYTES_MAX : 0;
 	char chunk[4096];
 	int64_t seen = 0;
 
@@ -182,7 +183,8 @@ pump(struct stream *s)
 	if (s->follow && attempt == LOGS_RUNS)
 		return;
 	nothing_there = attempt == LOGS_UNKNOWN && s->sources[0].fd < 0 && s->sources[1].fd < 0;
-	if (send_close(l, s->id, nothing_there ? "the node keeps no output of this attempt any more" : NULL))
+	if (send_close(l, s->id,
+		nothing_there ? "the node keeps no output of this attempt any more" : NULL))
 		stream_free(s);
 	else
 		s->blocked = true;
@@ -201,11 +203,13 @@ on_inotify(void *arg, int what)
 		for (char *at = events; at < events + n;) {
 			const struct inotify_event *e = (const struct inotify_event *)(void *)at;
 
-			LIST_EACH(it, nx, &l->streams) {
+			LIST_EACH(it, nx, &l->streams)
+			{
 				struct stream *s = CONTAINER_OF(it, struct stream, link);
 
 				/* Two streams of one file share its watch. */
-				if (e->mask & IN_MODIFY && (s->sources[0].watch == e->wd || s->sources[1].watch == e->wd))
+				if (e->mask & IN_MODIFY &&
+				    (s->sources[0].watch == e->wd || s->sources[1].watch == e->wd))
 					pump(s);
 			}
 			at += sizeof *e + e->len;
@@ -236,7 +240,8 @@ flush_input(struct stream *s)
 	if (s->input_waiting.len == 0 && !s->input_eof)
 		return;
 	while (s->input_waiting.len > 0) {
-		size_t size = s->input_waiting.len < CHUNK_BYTES ? s->input_waiting.len : CHUNK_BYTES;
+		size_t size =
+		    s->input_waiting.len < CHUNK_BYTES ? s->input_waiting.len : CHUNK_BYTES;
 
 		d.stream = s->id;
 		d.has_data = true;
@@ -277,7 +282,8 @@ logs_input_taken(struct logs *l, const struct taskkey *key, uint64_t bytes)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &l->streams) {
+	LIST_EACH(it, nx, &l->streams)
+	{
 		struct stream *s = CONTAINER_OF(it, struct stream, link);
 
 		if (s->input && taskkey_equal(&s->key, key)) {
@@ -294,7 +300,8 @@ find(struct logs *l, uint64_t id)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &l->streams) {
+	LIST_EACH(it, nx, &l->streams)
+	{
 		if (CONTAINER_OF(it, struct stream, link)->id == id)
 			return CONTAINER_OF(it, struct stream, link);
 	}
@@ -343,7 +350,8 @@ logs_message(struct logs *l, const Corral__MasterToAgent *m)
 	case CORRAL__MASTER_TO_AGENT__BODY_STREAM_ACK:
 		if ((s = find(l, m->stream_ack->stream)) == NULL)
 			break;
-		s->unacked_bytes -= m->stream_ack->bytes < s->unacked_bytes ? m->stream_ack->bytes : s->unacked_bytes;
+		s->unacked_bytes -= m->stream_ack->bytes < s->unacked_bytes ? m->stream_ack->bytes
+									    : s->unacked_bytes;
 		pump(s);
 		break;
 	case CORRAL__MASTER_TO_AGENT__BODY_STREAM_CLOSE:
@@ -360,7 +368,8 @@ logs_attempt_changed(struct logs *l, const struct taskkey *key)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &l->streams) {
+	LIST_EACH(it, nx, &l->streams)
+	{
 		struct stream *s = CONTAINER_OF(it, struct stream, link);
 
 		if (!taskkey_equal(&s->key, key))
@@ -375,7 +384,8 @@ logs_writable(struct logs *l)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &l->streams) {
+	LIST_EACH(it, nx, &l->streams)
+	{
 		struct stream *s = CONTAINER_OF(it, struct stream, link);
 
 		if (!s->blocked)
@@ -391,7 +401,7 @@ logs_master_down(struct logs *l)
 	struct list *it, *nx;
 
 	LIST_EACH(it, nx, &l->streams)
-		stream_free(CONTAINER_OF(it, struct stream, link));
+	stream_free(CONTAINER_OF(it, struct stream, link));
 }
 
 struct logs *

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Streams between a client (by way of the master) and a task: its stdout and stderr, read from the
- * sandbox and followed, and its standard input. At most LOGS_WINDOW_BYTES are on their way unacknowledged
- * per stream and direction.
+ * sandbox and followed, and its standard input. At most LOGS_WINDOW_BYTES are on their way
+ * unacknowledged per stream and direction.
  */
 #ifndef CORRAL_AGENT_LOGS_H
 #define CORRAL_AGENT_LOGS_H
@@ -25,7 +25,8 @@ enum logs_attempt {
 };
 
 struct logs_ops {
-	/* Send to the master: StreamData, StreamAck or StreamClose. False: not now, writable will be said. */
+	/* Send to the master: StreamData, StreamAck or StreamClose. False: not now, writable will
+	 * be said. */
 	bool (*send)(void *arg, Corral__AgentToMaster *m);
 	/* Pass input to the executor. False: it has no link now. */
 	bool (*input)(void *arg, const struct taskkey *key, Corral__StreamData *data);
@@ -35,7 +36,8 @@ struct logs_ops {
 struct logs;
 
 /* NULL with errno. state_dir is borrowed. */
-struct logs *logs_new(struct loop *loop, const char *state_dir, const struct logs_ops *ops, void *arg);
+struct logs *logs_new(
+    struct loop *loop, const char *state_dir, const struct logs_ops *ops, void *arg);
 void logs_free(struct logs *l);
 
 /* A message of the master for a stream. */

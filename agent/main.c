@@ -138,8 +138,8 @@ prepare_state(const char *state_dir, const struct privilege *p)
 	char path[PATH_MAX];
 
 	snprintf(path, sizeof path, "%s/" AGENT_CHECKPOINT_DIRECTORY, state_dir);
-	if (!fsutil_mkdirs(state_dir, 0711) || !fsutil_mkdirs(path, 0700) || chmod(path, 0700) != 0 ||
-	    (p->change && chown(path, p->uid, p->gid) != 0)) {
+	if (!fsutil_mkdirs(state_dir, 0711) || !fsutil_mkdirs(path, 0700) ||
+	    chmod(path, 0700) != 0 || (p->change && chown(path, p->uid, p->gid) != 0)) {
 		log_error_errno("[agent] state_dir=%s", state_dir);
 		return false;
 	}
@@ -149,7 +149,8 @@ prepare_state(const char *state_dir, const struct privilege *p)
 static int
 run(const struct corral_conf *conf)
 {
-	struct helper_conf helper_conf = {conf->agent.state_dir, conf->agent.executor, &conf->agent.run_as, 0, 0};
+	struct helper_conf helper_conf = {
+	    conf->agent.state_dir, conf->agent.executor, &conf->agent.run_as, 0, 0};
 	struct privilege p;
 	struct helper *helper;
 	int helper_fd = -1, status;
@@ -187,7 +188,8 @@ status(const struct corral_conf *conf)
 		log_error_errno("%s", path);
 		return errno == EACCES ? EX_NOPERM : EXIT_FAILURE;
 	}
-	printf("corral-agent: %s (state %s)\n", running ? "running" : "not running", conf->agent.state_dir);
+	printf("corral-agent: %s (state %s)\n", running ? "running" : "not running",
+	    conf->agent.state_dir);
 	return running ? EX_OK : EXIT_FAILURE;
 }
 

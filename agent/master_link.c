@@ -86,7 +86,8 @@ struct master_link *
 master_link_new(struct loop *loop, struct tls *tls, const char *const *addresses, size_t count,
     const struct master_link_ops *ops, void *arg)
 {
-	static const struct link_limits limits = {MASTER_LINK_FRAME_BYTES_MAX, QUEUE_BYTES_MAX, HANDSHAKE_MS, 0};
+	static const struct link_limits limits = {
+	    MASTER_LINK_FRAME_BYTES_MAX, QUEUE_BYTES_MAX, HANDSHAKE_MS, 0};
 	static const struct link_ops link_ops = {on_up, on_frame, on_writable, on_down};
 	struct master_link *l = calloc(1, sizeof *l);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The link to the leading master: mutual TLS, found among `[agent] masters=` or through the ensemble
- * (leader.h). Bytes only: the core says what they mean.
+ * The link to the leading master: mutual TLS, found among `[agent] masters=` or through the
+ * ensemble (leader.h). Bytes only: the core says what they mean.
  */
 #ifndef CORRAL_AGENT_MASTER_LINK_H
 #define CORRAL_AGENT_MASTER_LINK_H
@@ -25,8 +25,8 @@ struct master_link_ops {
 };
 
 /* NULL: no memory. Addresses as in dialer_new(); none yet is allowed. */
-struct master_link *master_link_new(struct loop *loop, struct tls *tls, const char *const *addresses, size_t count,
-    const struct master_link_ops *ops, void *arg);
+struct master_link *master_link_new(struct loop *loop, struct tls *tls,
+    const char *const *addresses, size_t count, const struct master_link_ops *ops, void *arg);
 void master_link_free(struct master_link *l);
 
 /* Other masters; a link to one that is not among them is dropped. */

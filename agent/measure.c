@@ -10,7 +10,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define FIELDS_MAX 8 /* of /proc/stat's cpu line: user nice system idle iowait irq softirq steal */
+#define FIELDS_MAX 8 /* of /proc/stat's cpu line: user nice system idle iowait irq softirq steal   \
+		      */
 #define FIELD_IDLE 3
 #define FIELD_IOWAIT 4
 
@@ -73,8 +74,8 @@ cpu_used_milli(struct measure *m)
 
 	if (f == NULL)
 		return 0;
-	n = fscanf(f, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &v[6],
-	    &v[7]);
+	n = fscanf(f, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &v[0], &v[1], &v[2], &v[3],
+	    &v[4], &v[5], &v[6], &v[7]);
 	fclose(f);
 	if (n < FIELD_IOWAIT + 1)
 		return 0;
@@ -82,7 +83,8 @@ cpu_used_milli(struct measure *m)
 		all += v[i];
 	busy = all - v[FIELD_IDLE] - v[FIELD_IOWAIT];
 	if (m->all_ticks != 0 && all > m->all_ticks && busy >= m->busy_ticks)
-		used = (busy - m->busy_ticks) * 1000 * (uint64_t)sysconf(_SC_NPROCESSORS_ONLN) / (all - m->all_ticks);
+		used = (busy - m->busy_ticks) * 1000 * (uint64_t)sysconf(_SC_NPROCESSORS_ONLN) /
+		       (all - m->all_ticks);
 	m->busy_ticks = busy;
 	m->all_ticks = all;
 	return used;
@@ -96,9 +98,11 @@ measure_usage(struct measure *m, Corral__NodeUsage *to)
 	double load = 0;
 
 	corral__node_usage__init(to);
-	to->has_cpu_used_milli = to->has_memory_used_bytes = to->has_disk_free_bytes = to->has_load_1m_milli = true;
+	to->has_cpu_used_milli = to->has_memory_used_bytes = to->has_disk_free_bytes =
+	    to->has_load_1m_milli = true;
 	to->cpu_used_milli = cpu_used_milli(m);
 	to->memory_used_bytes = total > available ? total - available : 0;
-	to->disk_free_bytes = statvfs(m->directory, &fs) == 0 ? (uint64_t)fs.f_bavail * fs.f_frsize : 0;
+	to->disk_free_bytes =
+	    statvfs(m->directory, &fs) == 0 ? (uint64_t)fs.f_bavail * fs.f_frsize : 0;
 	to->load_1m_milli = getloadavg(&load, 1) == 1 ? (uint32_t)(load * 1000) : 0;
 }

@@ -8,13 +8,14 @@
 #include "proto/corral.pb-c.h"
 
 struct measure {
-	const char *directory; /* whose file system is the node's disk; borrowed */
+	const char *directory;		/* whose file system is the node's disk; borrowed */
 	uint64_t busy_ticks, all_ticks; /* of the last look */
 };
 
 void measure_init(struct measure *m, const char *directory);
 
-/* Cpus that we may use, memory of the machine, size of the directory's file system. What cannot be read is 0. */
+/* Cpus that we may use, memory of the machine, size of the directory's file system. What cannot be
+ * read is 0. */
 void measure_capacity(const struct measure *m, Corral__Resources *to);
 
 /* Use since the last call (of cpus), and now (the rest). */

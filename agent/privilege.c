@@ -26,11 +26,13 @@ privilege_find(const char *user, struct privilege *p)
 		return true;
 	}
 	if (strcmp(user, USER_DEFAULT) == 0 && (errno == 0 || errno == ENOENT)) {
-		log_warn("there is no account " USER_DEFAULT ": the agent stays root; make it (systemd-sysusers), or say "
+		log_warn("there is no account " USER_DEFAULT
+			 ": the agent stays root; make it (systemd-sysusers), or say "
 			 "[agent] user=root to have it so");
 		return true;
 	}
-	log_error("[agent] user=%s: %s", user, errno == 0 ? "there is no such account" : strerror(errno));
+	log_error(
+	    "[agent] user=%s: %s", user, errno == 0 ? "there is no such account" : strerror(errno));
 	return false;
 }
 
@@ -46,7 +48,8 @@ privilege_drop(const struct privilege *p)
 		log_error("root could be taken again after it was given up");
 		return false;
 	}
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
 		log_error_errno("prctl");
 		return false;
 	}

@@ -13,8 +13,9 @@ struct privilege {
 };
 
 /*
- * The account `user`. As an ordinary user: our own. As root: that account; without the account of the
- * default name, root with a warning; any other name that is missing is refused. False: said on stderr.
+ * The account `user`. As an ordinary user: our own. As root: that account; without the account of
+ * the default name, root with a warning; any other name that is missing is refused. False: said on
+ * stderr.
  */
 bool privilege_find(const char *user, struct privilege *p);
 

@@ -62,12 +62,14 @@ bool
 sandbox_prepare(const char *state_dir, gid_t reader_gid)
 {
 	/* A task passes through to its own sandbox, and sees no other's name. */
-	return make_part(state_dir, "sandbox", 0711, reader_gid) && make_part(state_dir, "run", 0750, reader_gid);
+	return make_part(state_dir, "sandbox", 0711, reader_gid) &&
+	       make_part(state_dir, "run", 0750, reader_gid);
 }
 
 /* Make part/name with this mode and owner. */
 static bool
-make_directory(const char *state_dir, const char *part, const char *name, mode_t mode, uid_t uid, gid_t gid)
+make_directory(
+    const char *state_dir, const char *part, const char *name, mode_t mode, uid_t uid, gid_t gid)
 {
 	int part_fd = open_part(state_dir, part), fd = -1, saved;
 	bool ok = false;
@@ -89,8 +91,8 @@ out:
 }
 
 bool
-sandbox_make(const char *state_dir, const char *name, const struct sandbox_owner *task, gid_t reader_gid,
-    const char **what)
+sandbox_make(const char *state_dir, const char *name, const struct sandbox_owner *task,
+    gid_t reader_gid, const char **what)
 {
 	*what = "sandbox";
 	if (!make_directory(state_dir, "sandbox", name, 0750, task->uid, reader_gid))
@@ -135,7 +137,8 @@ sandbox_open_file(const char *state_dir, const char *part, const char *name, con
 	fd = open_beneath(part_fd, path, O_RDONLY | O_NONBLOCK);
 	saved = errno;
 	close(part_fd);
-	/* Not what the task may have put in its place: a pipe, a device, another name of a stranger's file. */
+	/* Not what the task may have put in its place: a pipe, a device, another name of a
+	 * stranger's file. */
 	if (fd >= 0 && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1)) {
 		close(fd);
 		saved = EACCES;

@@ -38,6 +38,7 @@ status_file_read(const char *state_dir, const struct taskkey *key)
 			return u;
 		corral__status_update__free_unpacked(u, NULL);
 	}
-	log_warn("%s/run/%s/status: not a whole status of this attempt: passed over", state_dir, name);
+	log_warn(
+	    "%s/run/%s/status: not a whole status of this attempt: passed over", state_dir, name);
 	return NULL;
 }

@@ -48,7 +48,8 @@ send_message(struct attempt *a, const Corral__ExecutorToAgent *m)
 		return; /* an update is sent again when the link is up again */
 	corral__executor_to_agent__pack(m, bytes);
 	if (!link_send(a->link, bytes, size))
-		log_warn("the link to the agent is full: a message is held back until it is up again");
+		log_warn(
+		    "the link to the agent is full: a message is held back until it is up again");
 	free(bytes);
 }
 
@@ -150,7 +151,8 @@ take_message(struct attempt *a, const Corral__AgentToExecutor *m)
 		life_acked(life, m->update_ack->uuid.data, m->update_ack->uuid.len);
 		break;
 	case CORRAL__AGENT_TO_EXECUTOR__BODY_INPUT:
-		input_take(&a->input, m->input->data.data, m->input->data.len, m->input->has_eof && m->input->eof);
+		input_take(&a->input, m->input->data.data, m->input->data.len,
+		    m->input->has_eof && m->input->eof);
 		break;
 	case CORRAL__AGENT_TO_EXECUTOR__BODY_LEASE_END:
 		life_lease(life, m->lease_end->end_boot_ms);
@@ -199,7 +201,8 @@ link_down(void *arg, struct link *l, const char *why)
 	runner_drain(&a->runner);
 }
 
-static const struct link_ops agent_link_ops = {.up = link_up, .frame = link_frame, .down = link_down};
+static const struct link_ops agent_link_ops = {
+    .up = link_up, .frame = link_frame, .down = link_down};
 
 /* ---- Preparing. ---- */
 
@@ -208,10 +211,12 @@ static int
 open_output(const struct attempt *a, int sandbox_fd, const char *name)
 {
 	const Corral__ExecutorBoot *boot = a->boot;
-	int fd = openat(sandbox_fd, name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640);
+	int fd =
+	    openat(sandbox_fd, name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640);
 	gid_t gid = boot->has_reader_gid ? boot->reader_gid : (gid_t)-1;
 
-	if (fd < 0 || (geteuid() == 0 && boot->account != NULL && fchown(fd, boot->account->uid, gid) != 0)) {
+	if (fd < 0 ||
+	    (geteuid() == 0 && boot->account != NULL && fchown(fd, boot->account->uid, gid) != 0)) {
 		log_error_errno("%s/%s", boot->sandbox, name);
 		if (fd >= 0)
 			close(fd);
@@ -228,8 +233,8 @@ take_account(struct attempt *a)
 	if (account == NULL)
 		return true;
 	if (account->n_groups > SPAWN_GROUPS_MAX) {
-		log_error("account %u: %zu groups, at most %d are supported", account->uid, account->n_groups,
-		    SPAWN_GROUPS_MAX);
+		log_error("account %u: %zu groups, at most %d are supported", account->uid,
+		    account->n_groups, SPAWN_GROUPS_MAX);
 		return false;
 	}
 	a->user.uid = account->uid;
@@ -265,19 +270,21 @@ prepare_task(struct attempt *a)
 	if (boot->cgroup != NULL && *boot->cgroup != '\0')
 		cgroup_host_probe(&t->host, "/proc/self/mounts");
 	return take_account(a) && (t->stdout_fd = open_output(a, sandbox_fd, "stdout")) >= 0 &&
-	    (t->stderr_fd = open_output(a, sandbox_fd, "stderr")) >= 0;
+	       (t->stderr_fd = open_output(a, sandbox_fd, "stderr")) >= 0;
 }
 
 static bool
 prepare_link(struct attempt *a, struct loop *loop)
 {
-	static const struct link_limits limits = {FRAME_BYTES_MAX, QUEUE_BYTES_MAX, HANDSHAKE_MS, 0};
+	static const struct link_limits limits = {
+	    FRAME_BYTES_MAX, QUEUE_BYTES_MAX, HANDSHAKE_MS, 0};
 	const char *address = a->boot->agent_address;
 	char name[TASKKEY_NAME_BYTES];
 	struct taskkey key = taskkey_of(a->boot->key);
 
 	if (a->boot->psk.len != TLS_PSK_BYTES) {
-		log_error("the key of the link has %zu bytes instead of %d", a->boot->psk.len, TLS_PSK_BYTES);
+		log_error("the key of the link has %zu bytes instead of %d", a->boot->psk.len,
+		    TLS_PSK_BYTES);
 		return false;
 	}
 	taskkey_name(&key, name);
@@ -295,7 +302,8 @@ prepare_link(struct attempt *a, struct loop *loop)
 static bool
 prepare(struct attempt *a, struct loop *loop)
 {
-	if (loop == NULL || !proc_identify(getpid(), &a->self) || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0 ||
+	if (loop == NULL || !proc_identify(getpid(), &a->self) ||
+	    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0 ||
 	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
 		log_error_errno("starting");
 		return false;

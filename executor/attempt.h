@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One attempt under an agent: what `corral-executor attempt NAME` does, started by the agent's helper. */
+/* One attempt under an agent: what `corral-executor attempt NAME` does, started by the agent's
+ * helper. */
 #ifndef CORRAL_EXECUTOR_ATTEMPT_H
 #define CORRAL_EXECUTOR_ATTEMPT_H
 

@@ -108,7 +108,8 @@ prepare(struct foreground *f, const Corral__TaskSpec *spec)
 	}
 	if (spec->user != NULL && *spec->user != '\0') {
 		if (!spawn_user_find(spec->user, &f->user)) {
-			log_error("account %s: %s", spec->user, errno == 0 ? "there is none of that name" : strerror(errno));
+			log_error("account %s: %s", spec->user,
+			    errno == 0 ? "there is none of that name" : strerror(errno));
 			return false;
 		}
 		if (f->user.uid != geteuid())
@@ -132,7 +133,8 @@ run(struct foreground *f, const Corral__TaskSpec *spec)
 	key.term = &term;
 	if (loop == NULL || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0 ||
 	    !runner_init(&f->runner, loop, &key, spec, f->directory, 0, &foreground_ops, f) ||
-	    !loop_on_signal(loop, SIGTERM, on_stop, f) || !loop_on_signal(loop, SIGINT, on_stop, f) ||
+	    !loop_on_signal(loop, SIGTERM, on_stop, f) ||
+	    !loop_on_signal(loop, SIGINT, on_stop, f) ||
 	    !loop_on_signal(loop, SIGHUP, on_stop, f)) {
 		log_error_errno("starting");
 		return STATUS_OWN_FAILURE;

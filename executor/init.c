@@ -69,7 +69,8 @@ init_main(const struct spawn *s, int fd)
 	sigset_t chld;
 	pid_t program;
 
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || prctl(PR_SET_NAME, "corral-init", 0, 0, 0) != 0)
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 ||
+	    prctl(PR_SET_NAME, "corral-init", 0, 0, 0) != 0)
 		fail(fd, "prctl");
 	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
 	    mount("proc", "/proc", "proc", MS_NOSUID | MS_NOEXEC | MS_NODEV, NULL) != 0)
@@ -106,7 +107,8 @@ init_start(const struct spawn *s, int *fd)
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
 		return -1;
-	/* As fork(), in new namespaces; we have one thread, so that the child may go on as it is. */
+	/* As fork(), in new namespaces; we have one thread, so that the child may go on as it is.
+	 */
 	pid = (pid_t)syscall(SYS_clone, CLONE_NEWPID | CLONE_NEWNS | SIGCHLD, 0, 0, 0, 0);
 	if (pid == 0) {
 		close(pair[0]);

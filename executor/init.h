@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The first process of a task's PID namespace: starts the program, reaps orphans, passes signals on,
- * reports how the program ended, and ends itself, upon which the kernel ends all that is left in the
- * namespace. It ends also when the executor does.
+ * The first process of a task's PID namespace: starts the program, reaps orphans, passes signals
+ * on, reports how the program ended, and ends itself, upon which the kernel ends all that is left
+ * in the namespace. It ends also when the executor does.
  */
 #ifndef CORRAL_EXECUTOR_INIT_H
 #define CORRAL_EXECUTOR_INIT_H

@@ -26,7 +26,8 @@ struct input {
 void input_init(struct input *in);
 
 /* The end for the task, or -1 with errno. taken() is told of bytes that need no window any more. */
-int input_open(struct input *in, struct loop *loop, void (*taken)(void *arg, uint64_t bytes), void *arg);
+int input_open(
+    struct input *in, struct loop *loop, void (*taken)(void *arg, uint64_t bytes), void *arg);
 
 /* The task has its end: close ours. */
 void input_started(struct input *in);

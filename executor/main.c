@@ -36,7 +36,8 @@ run(int argc, char **argv)
 		else if (str_starts(argv[i], "--spec="))
 			spec = argv[i] + strlen("--spec=");
 		else {
-			log_error("%s: unknown argument of run, see corral-executor --help", argv[i]);
+			log_error(
+			    "%s: unknown argument of run, see corral-executor --help", argv[i]);
 			return STATUS_OWN_FAILURE;
 		}
 	}

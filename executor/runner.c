@@ -23,13 +23,15 @@ start_process(struct runner *r, size_t step)
 	Corral__ExecStep *pre = main_step ? NULL : r->spec->exec_start_pre[step];
 	char **argv = main_step ? r->spec->argv : pre->argv;
 	size_t count = main_step ? r->spec->n_argv : pre->n_argv;
-	const char **list = taskenv_list(argv, count), **env = taskenv_new(r->key, r->spec, r->sandbox);
+	const char **list = taskenv_list(argv, count),
+		   **env = taskenv_new(r->key, r->spec, r->sandbox);
 	const char *what = "memory";
 	int error = ENOMEM;
 
 	if (list != NULL && env != NULL)
 		error = task_start(&r->task, list, env, main_step ? r->stdin_fd : -1, &what);
-	life_started(&r->life, error, spawn_exit_status(error), what, loop_now_ms(r->loop), clock_wall_ms());
+	life_started(
+	    &r->life, error, spawn_exit_status(error), what, loop_now_ms(r->loop), clock_wall_ms());
 	free(list);
 	taskenv_free(env);
 	if (main_step && r->ops->started != NULL)
@@ -50,7 +52,8 @@ sweep(void *arg)
 		return;
 	}
 	timer_set(&r->sweep, clock_boot_ms() + r->sweep_wait_ms);
-	r->sweep_wait_ms = r->sweep_wait_ms * 2 < SWEEP_WAIT_MS_MAX ? r->sweep_wait_ms * 2 : SWEEP_WAIT_MS_MAX;
+	r->sweep_wait_ms =
+	    r->sweep_wait_ms * 2 < SWEEP_WAIT_MS_MAX ? r->sweep_wait_ms * 2 : SWEEP_WAIT_MS_MAX;
 }
 
 static void
@@ -129,8 +132,9 @@ on_child(void *arg, int signo)
 }
 
 bool
-runner_init(struct runner *r, struct loop *loop, const Corral__TaskKey *key, const Corral__TaskSpec *spec,
-    const char *sandbox, uint64_t recovery_timeout_ms, const struct runner_ops *ops, void *arg)
+runner_init(struct runner *r, struct loop *loop, const Corral__TaskKey *key,
+    const Corral__TaskSpec *spec, const char *sandbox, uint64_t recovery_timeout_ms,
+    const struct runner_ops *ops, void *arg)
 {
 	uint8_t uuids[2 * LIFE_UUID_BYTES];
 

@@ -38,8 +38,9 @@ struct runner {
 };
 
 /* r->task was filled by the caller. False with errno. One runner a process: it takes SIGCHLD. */
-bool runner_init(struct runner *r, struct loop *loop, const Corral__TaskKey *key, const Corral__TaskSpec *spec,
-    const char *sandbox, uint64_t recovery_timeout_ms, const struct runner_ops *ops, void *arg);
+bool runner_init(struct runner *r, struct loop *loop, const Corral__TaskKey *key,
+    const Corral__TaskSpec *spec, const char *sandbox, uint64_t recovery_timeout_ms,
+    const struct runner_ops *ops, void *arg);
 
 /* Do what the core asks for, after each input to r->life; sets the timer. */
 void runner_drain(struct runner *r);

@@ -58,9 +58,11 @@ spec_read(const char *path)
 		return NULL;
 	}
 	buf_init(&b, SPEC_BYTES_MAX);
-	if (read_all(fd, path, &b) && (spec = corral__task_spec__unpack(NULL, b.len, b.data)) == NULL)
+	if (read_all(fd, path, &b) &&
+	    (spec = corral__task_spec__unpack(NULL, b.len, b.data)) == NULL)
 		log_error("%s: is not a corral.TaskSpec; make one with "
-			  "protoc --encode=corral.TaskSpec corral.proto < FILE.txtpb", path);
+			  "protoc --encode=corral.TaskSpec corral.proto < FILE.txtpb",
+		    path);
 	if (spec != NULL && !task_is_whole(spec, path)) {
 		corral__task_spec__free_unpacked(spec, NULL);
 		spec = NULL;
@@ -78,8 +80,11 @@ spec_read_boot(int fd)
 	struct buf b;
 
 	buf_init(&b, SPEC_BYTES_MAX);
-	if (read_all(fd, name, &b) && (boot = corral__executor_boot__unpack(NULL, b.len, b.data)) == NULL)
-		log_error("%s: is not a corral.ExecutorBoot: corral-executor is started by corral-agent", name);
+	if (read_all(fd, name, &b) &&
+	    (boot = corral__executor_boot__unpack(NULL, b.len, b.data)) == NULL)
+		log_error(
+		    "%s: is not a corral.ExecutorBoot: corral-executor is started by corral-agent",
+		    name);
 	if (b.len > 0)
 		explicit_bzero(b.data, b.len); /* the key is in it */
 	buf_fini(&b);

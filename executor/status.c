@@ -12,7 +12,8 @@
 #include "libcommon/sys/fsutil.h"
 
 void
-status_message_fill(struct status_message *s, Corral__TaskKey *key, const struct life_update *u, uint32_t sequence)
+status_message_fill(
+    struct status_message *s, Corral__TaskKey *key, const struct life_update *u, uint32_t sequence)
 {
 	Corral__StatusUpdate *m = &s->update;
 
@@ -41,7 +42,8 @@ status_message_fill(struct status_message *s, Corral__TaskKey *key, const struct
 }
 
 bool
-status_write(const char *directory, Corral__TaskKey *key, const struct life_update *u, uint32_t sequence)
+status_write(
+    const char *directory, Corral__TaskKey *key, const struct life_update *u, uint32_t sequence)
 {
 	uint8_t *packed = NULL;
 	struct status_message s;

@@ -12,9 +12,11 @@ struct status_message {
 	Corral__StatusUpdate update;
 	Corral__Usage usage;
 };
-void status_message_fill(struct status_message *s, Corral__TaskKey *key, const struct life_update *u, uint32_t sequence);
+void status_message_fill(
+    struct status_message *s, Corral__TaskKey *key, const struct life_update *u, uint32_t sequence);
 
 /* Write DIRECTORY/status, one record (libcommon/codec/record.h), synced. False with errno. */
-bool status_write(const char *directory, Corral__TaskKey *key, const struct life_update *u, uint32_t sequence);
+bool status_write(
+    const char *directory, Corral__TaskKey *key, const struct life_update *u, uint32_t sequence);
 
 #endif

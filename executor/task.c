@@ -62,7 +62,8 @@ start_below_init(struct task *t, const struct spawn *s, const char **what)
 }
 
 int
-task_start(struct task *t, const char *const *argv, const char *const *env, int stdin_fd, const char **what)
+task_start(struct task *t, const char *const *argv, const char *const *env, int stdin_fd,
+    const char **what)
 {
 	int fds[CGROUP_HIERARCHIES_MAX], count = 0, error = 0;
 	struct spawn s;
@@ -109,7 +110,8 @@ task_signal(struct task *t, int signo)
 		kill(t->pid, signo);
 }
 
-/* The init has ended: what it said of the program; an init that was killed took the program with it. */
+/* The init has ended: what it said of the program; an init that was killed took the program with
+ * it. */
 static int
 status_from_init(struct task *t, int init_status)
 {
@@ -163,7 +165,7 @@ sweep_children(struct task *t)
 		return true;
 	proc_each(kill_child, &self);
 	while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0 &&
-	    info.si_pid != t->pid)
+	       info.si_pid != t->pid)
 		waitpid(info.si_pid, NULL, 0);
 	return false;
 }

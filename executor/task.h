@@ -3,9 +3,9 @@
  * The processes of one attempt: start one, signal it, learn how it ended, kill all that is left.
  *
  * With `pid_namespace` each process is started below an init of ours (init.h) in a namespace of its
- * own, so that the kernel ends the whole tree when the executor ends. With a cgroup the tree is killed
- * by it. Without either, what a process leaves behind becomes the executor's child (it is a subreaper)
- * and is killed as such.
+ * own, so that the kernel ends the whole tree when the executor ends. With a cgroup the tree is
+ * killed by it. Without either, what a process leaves behind becomes the executor's child (it is a
+ * subreaper) and is killed as such.
  */
 #ifndef CORRAL_EXECUTOR_TASK_H
 #define CORRAL_EXECUTOR_TASK_H
@@ -22,13 +22,13 @@
 
 struct task {
 	struct cgroup_host host;
-	const char *cgroup; /* "" or NULL: none */
+	const char *cgroup;	       /* "" or NULL: none */
 	const struct spawn_user *user; /* NULL: ours */
 	int directory_fd;
 	int stdout_fd, stderr_fd;
 	bool pid_namespace;
-	pid_t pid;	    /* our child: the program, or its init; 0: none */
-	int init_fd;	    /* to the init; -1 */
+	pid_t pid;   /* our child: the program, or its init; 0: none */
+	int init_fd; /* to the init; -1 */
 };
 
 /* How it ended. */
@@ -43,7 +43,8 @@ void task_init(struct task *t);
  * Start argv with env (both end with NULL). stdin_fd -1: /dev/null. Returns 0, or the errno of what
  * failed; *what then names it ("exec", "chdir" ...).
  */
-int task_start(struct task *t, const char *const *argv, const char *const *env, int stdin_fd, const char **what);
+int task_start(struct task *t, const char *const *argv, const char *const *env, int stdin_fd,
+    const char **what);
 
 /* To the process and its process group. */
 void task_signal(struct task *t, int signo);

@@ -63,11 +63,12 @@ taskenv_new(const Corral__TaskKey *key, const Corral__TaskSpec *spec, const char
 
 	if (env == NULL)
 		return NULL;
-	ok = add(env, &count, spec, "PATH=" PATH_DEFAULT) && add(env, &count, spec, "HOME=%s", sandbox) &&
-	    add(env, &count, spec, "CORRAL_SANDBOX=%s", sandbox) &&
-	    add(env, &count, spec, "CORRAL_JOB=%s", key->job) &&
-	    add(env, &count, spec, "CORRAL_INDEX=%u", key->index) &&
-	    add(env, &count, spec, "CORRAL_ATTEMPT=%u", key->attempt);
+	ok = add(env, &count, spec, "PATH=" PATH_DEFAULT) &&
+	     add(env, &count, spec, "HOME=%s", sandbox) &&
+	     add(env, &count, spec, "CORRAL_SANDBOX=%s", sandbox) &&
+	     add(env, &count, spec, "CORRAL_JOB=%s", key->job) &&
+	     add(env, &count, spec, "CORRAL_INDEX=%u", key->index) &&
+	     add(env, &count, spec, "CORRAL_ATTEMPT=%u", key->attempt);
 	for (size_t i = 0; ok && i < spec->n_environment; i++) {
 		if ((copy = strdup(spec->environment[i])) == NULL)
 			ok = false;

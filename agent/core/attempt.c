@@ -85,7 +85,8 @@ attempt_free(struct attempt_table *t, struct attempt *a)
 struct attempt *
 attempt_find_name(const struct attempt_table *t, const char *name)
 {
-	for (struct hmap_node *n = hmap_first(&t->map, hash_name(t, name)); n != NULL; n = hmap_next(n)) {
+	for (struct hmap_node *n = hmap_first(&t->map, hash_name(t, name)); n != NULL;
+	     n = hmap_next(n)) {
 		struct attempt *a = CONTAINER_OF(n, struct attempt, node);
 
 		if (strcmp(a->name, name) == 0)
@@ -107,7 +108,7 @@ bool
 attempt_state_is_terminal(Corral__TaskState state)
 {
 	return state == CORRAL__TASK_STATE__FINISHED || state == CORRAL__TASK_STATE__FAILED ||
-	    state == CORRAL__TASK_STATE__KILLED || state == CORRAL__TASK_STATE__LOST;
+	       state == CORRAL__TASK_STATE__KILLED || state == CORRAL__TASK_STATE__LOST;
 }
 
 Corral__StatusUpdate *
@@ -145,7 +146,8 @@ attempt_add_update(struct attempt *a, const Corral__StatusUpdate *update)
 		free(u);
 		return false;
 	}
-	/* Only re-adoptions can pile up, each RUNNING like the one before: the second is no loss. */
+	/* Only re-adoptions can pile up, each RUNNING like the one before: the second is no loss.
+	 */
 	if (a->update_count == ATTEMPT_UPDATES_MAX)
 		drop_update(a, CONTAINER_OF(a->updates.next->next, struct attempt_update, link));
 	list_append(&a->updates, &u->link);
@@ -164,6 +166,7 @@ attempt_saw_uuid(struct attempt *a, const ProtobufCBinaryData *uuid)
 		if (memcmp(a->seen_uuids[i], uuid->data, ATTEMPT_UUID_BYTES) == 0)
 			return true;
 	}
-	memcpy(a->seen_uuids[a->seen_count++ % ATTEMPT_UPDATES_MAX], uuid->data, ATTEMPT_UUID_BYTES);
+	memcpy(
+	    a->seen_uuids[a->seen_count++ % ATTEMPT_UPDATES_MAX], uuid->data, ATTEMPT_UUID_BYTES);
 	return false;
 }

@@ -17,7 +17,8 @@
 
 #define ATTEMPT_PSK_BYTES 32
 #define ATTEMPT_UUID_BYTES 16
-#define ATTEMPT_UPDATES_MAX 8 /* an executor makes two, each re-adoption one; beyond: the oldest RUNNING goes */
+#define ATTEMPT_UPDATES_MAX                                                                        \
+	8 /* an executor makes two, each re-adoption one; beyond: the oldest RUNNING goes */
 
 enum attempt_phase {
 	ATTEMPT_LAUNCHING,  /* checkpointed, the helper was asked; no executor has reported in */
@@ -25,8 +26,9 @@ enum attempt_phase {
 	ATTEMPT_RECOVERING, /* its executor is not connected, and not proven dead */
 	ATTEMPT_READING,    /* its executor is dead: did it leave a final status? */
 	ATTEMPT_KILLING,    /* no: what it left is killed until it is proven empty */
-	ATTEMPT_OVER,	    /* the terminal update is made; not yet acknowledged, or not cleaned up */
-	ATTEMPT_SETTLED,    /* both are done; the key is remembered so that it is never launched again */
+	ATTEMPT_OVER,	 /* the terminal update is made; not yet acknowledged, or not cleaned up */
+	ATTEMPT_SETTLED, /* both are done; the key is remembered so that it is never launched again
+			  */
 };
 
 struct attempt_update {
@@ -36,7 +38,8 @@ struct attempt_update {
 
 struct attempt {
 	struct hmap_node node;
-	struct list link; /* of the core's list of its kind: active, or settled in order of settlement */
+	struct list
+	    link; /* of the core's list of its kind: active, or settled in order of settlement */
 	struct taskkey key;
 	char name[TASKKEY_NAME_BYTES];
 	Corral__TaskKey *key_message; /* owned */
@@ -49,20 +52,21 @@ struct attempt {
 	bool executor_known; /* pid and start time are checkpointed: the word may be given */
 	bool linked;
 	bool kill_wanted;
-	bool recovering_told;	 /* the master was told RECOVERING */
+	bool recovering_told;		/* the master was told RECOVERING */
 	Corral__TaskReason lost_reason; /* to give when it turns out to be lost */
-	struct list updates;	 /* not acknowledged; the first is on its way */
+	struct list updates;		/* not acknowledged; the first is on its way */
 	unsigned update_count;
-	uint32_t sequence;	 /* of the last update made */
-	uint8_t seen_uuids[ATTEMPT_UPDATES_MAX][ATTEMPT_UUID_BYTES]; /* of the latest updates, a ring */
+	uint32_t sequence; /* of the last update made */
+	uint8_t seen_uuids[ATTEMPT_UPDATES_MAX]
+			  [ATTEMPT_UUID_BYTES]; /* of the latest updates, a ring */
 	unsigned seen_count;
-	uint64_t send_at_ms;	 /* when the first update goes out (again) */
+	uint64_t send_at_ms; /* when the first update goes out (again) */
 	uint64_t send_wait_ms;
-	uint64_t look_at_ms;	 /* when to probe, kill or clean next; 0: not waiting for that */
+	uint64_t look_at_ms; /* when to probe, kill or clean next; 0: not waiting for that */
 	uint64_t look_wait_ms;
-	uint64_t give_up_at_ms;	 /* RECOVERING: when a silent executor is killed */
-	bool asked;		 /* a request to the helper is on its way */
-	bool cleaned;		 /* cgroups are gone */
+	uint64_t give_up_at_ms; /* RECOVERING: when a silent executor is killed */
+	bool asked;		/* a request to the helper is on its way */
+	bool cleaned;		/* cgroups are gone */
 	uint64_t settled_at_ms;
 };
 
@@ -72,7 +76,8 @@ struct attempt_table {
 };
 
 /* A new attempt in the table, LAUNCHING; key and spec (may be NULL) are copied. NULL: no memory. */
-struct attempt *attempt_new(struct attempt_table *t, const Corral__TaskKey *key, const Corral__TaskSpec *spec);
+struct attempt *attempt_new(
+    struct attempt_table *t, const Corral__TaskKey *key, const Corral__TaskSpec *spec);
 void attempt_free(struct attempt_table *t, struct attempt *a);
 struct attempt *attempt_find(const struct attempt_table *t, const struct taskkey *key);
 /* By its name; for the pre-shared key's identity. */

@@ -79,7 +79,8 @@ replay(const struct buf *b, size_t *offset, checkpoint_visit *visit, void *arg, 
 }
 
 int
-checkpoint_read(struct checkpoint *c, checkpoint_visit *visit, void *arg, struct checkpoint_faults *faults)
+checkpoint_read(
+    struct checkpoint *c, checkpoint_visit *visit, void *arg, struct checkpoint_faults *faults)
 {
 	enum record_next end = RECORD_END;
 	size_t offset = 0;
@@ -100,7 +101,8 @@ checkpoint_read(struct checkpoint *c, checkpoint_visit *visit, void *arg, struct
 }
 
 int
-checkpoint_rewrite(struct checkpoint *c, void (*fill)(void *arg, struct checkpoint *c), void *arg, bool keep_old)
+checkpoint_rewrite(
+    struct checkpoint *c, void (*fill)(void *arg, struct checkpoint *c), void *arg, bool keep_old)
 {
 	int rc;
 
@@ -147,7 +149,8 @@ checkpoint_flush(struct checkpoint *c)
 	if (c->pending.failed)
 		return -ENOMEM;
 	if (c->pending.len > 0) {
-		if ((rc = store_pwrite(c->file, c->pending.data, c->pending.len, c->end_bytes)) != 0)
+		if ((rc = store_pwrite(c->file, c->pending.data, c->pending.len, c->end_bytes)) !=
+		    0)
 			return rc;
 		c->end_bytes += c->pending.len;
 		buf_clear(&c->pending);

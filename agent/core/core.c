@@ -33,7 +33,8 @@ push_output(struct agent_core *c, enum agent_out_kind kind)
 }
 
 void
-core_push(struct agent_core *c, enum agent_out_kind kind, const struct taskkey *key, const ProtobufCMessage *m)
+core_push(struct agent_core *c, enum agent_out_kind kind, const struct taskkey *key,
+    const ProtobufCMessage *m)
 {
 	struct agent_out *out = push_output(c, kind);
 
@@ -203,8 +204,8 @@ core_record_forget(struct agent_core *c, const struct attempt *a)
 }
 
 /*
- * The last update that was acknowledged: of those only the number (the next one goes on from it), the
- * state and the uuid still matter.
+ * The last update that was acknowledged: of those only the number (the next one goes on from it),
+ * the state and the uuid still matter.
  */
 static void
 dump_acked(struct agent_core *c, const struct attempt *a)
@@ -235,7 +236,7 @@ dump_attempt(struct agent_core *c, struct attempt *a)
 		core_record_executor(c, a);
 	dump_acked(c, a);
 	LIST_EACH(it, nx, &a->updates)
-		core_record_update(c, CONTAINER_OF(it, struct attempt_update, link)->message);
+	core_record_update(c, CONTAINER_OF(it, struct attempt_update, link)->message);
 }
 
 static void
@@ -249,9 +250,9 @@ dump(void *arg, struct checkpoint *checkpoint)
 	if (c->has_term)
 		core_record_term(c);
 	LIST_EACH(it, nx, &c->settled)
-		dump_attempt(c, CONTAINER_OF(it, struct attempt, link));
+	dump_attempt(c, CONTAINER_OF(it, struct attempt, link));
 	LIST_EACH(it, nx, &c->active)
-		dump_attempt(c, CONTAINER_OF(it, struct attempt, link));
+	dump_attempt(c, CONTAINER_OF(it, struct attempt, link));
 }
 
 /* ---- Recovery. ---- */
@@ -304,7 +305,8 @@ replay_ack(struct attempt *a, const Corral__UpdateAck *ack)
 static void
 replay_node(struct recovery *r, const Corral__CheckpointNode *node)
 {
-	str_copy(r->core->agent_id, sizeof r->core->agent_id, node->agent_id != NULL ? node->agent_id : "");
+	str_copy(r->core->agent_id, sizeof r->core->agent_id,
+	    node->agent_id != NULL ? node->agent_id : "");
 	str_copy(r->boot_id, sizeof r->boot_id, node->boot_id);
 	if (node->has_executor_port && node->executor_port <= UINT16_MAX)
 		r->core->executor_port = (uint16_t)node->executor_port;
@@ -376,8 +378,8 @@ agent_core_open(struct agent_core *c, uint64_t now_ms, struct checkpoint_faults 
 	if ((rc = checkpoint_rewrite(&c->checkpoint, dump, c, faults->damaged)) != 0)
 		return rc;
 	LIST_EACH(it, nx, &c->active)
-		core_recover(c, CONTAINER_OF(it, struct attempt, link), strcmp(r.boot_id, c->conf.boot_id) == 0,
-		    now_ms);
+	core_recover(c, CONTAINER_OF(it, struct attempt, link),
+	    strcmp(r.boot_id, c->conf.boot_id) == 0, now_ms);
 	return 0;
 }
 
@@ -424,14 +426,15 @@ agent_core_free(struct agent_core *c)
 
 	if (c == NULL)
 		return;
-	LIST_EACH(it, nx, &c->outputs) {
+	LIST_EACH(it, nx, &c->outputs)
+	{
 		agent_out_fini(&CONTAINER_OF(it, struct core_output, link)->out);
 		free(CONTAINER_OF(it, struct core_output, link));
 	}
 	LIST_EACH(it, nx, &c->helper_waits)
-		free(CONTAINER_OF(it, struct helper_wait, link));
+	free(CONTAINER_OF(it, struct helper_wait, link));
 	HMAP_EACH(it, nx, &c->table.map)
-		attempt_free(&c->table, HMAP_ENTRY(it, struct attempt, node));
+	attempt_free(&c->table, HMAP_ENTRY(it, struct attempt, node));
 	hmap_fini(&c->table.map);
 	checkpoint_fini(&c->checkpoint);
 	free(c);
@@ -520,7 +523,8 @@ agent_core_check(const struct agent_core *c)
 	size_t active = 0, settled = 0;
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &c->active) {
+	LIST_EACH(it, nx, &c->active)
+	{
 		const struct attempt *a = CONTAINER_OF(it, struct attempt, link);
 
 		active++;
@@ -532,7 +536,8 @@ agent_core_check(const struct agent_core *c)
 			memory += a->spec->resources->memory_bytes;
 		}
 	}
-	LIST_EACH(it, nx, &c->settled) {
+	LIST_EACH(it, nx, &c->settled)
+	{
 		settled++;
 		assert(CONTAINER_OF(it, struct attempt, link)->phase == ATTEMPT_SETTLED);
 	}

@@ -24,13 +24,14 @@
 struct agent_core;
 
 struct agent_core_conf {
-	Corral__Register *identity; /* node, version, attributes, capacity ...; borrowed, filled in by the core */
+	Corral__Register *
+	    identity; /* node, version, attributes, capacity ...; borrowed, filled in by the core */
 	const char *boot_id;
 	const char *executor_address; /* where executors report in; borrowed */
 	const char *state_dir;	      /* sandboxes and run directories lie below it; borrowed */
 	struct hash_key hash_key;
-	uint64_t sandbox_keep_ms;     /* after settlement */
-	uint64_t recovery_ms;	      /* how long a silent executor may live after a restart of the agent */
+	uint64_t sandbox_keep_ms; /* after settlement */
+	uint64_t recovery_ms; /* how long a silent executor may live after a restart of the agent */
 	void (*random)(void *arg, void *bytes, size_t size); /* fit for keys */
 	int64_t (*wall_ms)(void *arg);			     /* for the time in updates only */
 	void *arg;
@@ -38,10 +39,12 @@ struct agent_core_conf {
 
 enum agent_out_kind {
 	AGENT_OUT_MASTER,      /* `bytes`: an AgentToMaster */
-	AGENT_OUT_MASTER_DROP, /* close the connection and register anew, unread bytes unread; `text` says why */
+	AGENT_OUT_MASTER_DROP, /* close the connection and register anew, unread bytes unread;
+				  `text` says why */
 	AGENT_OUT_EXECUTOR,    /* `bytes`: an AgentToExecutor for `key` */
 	AGENT_OUT_HELPER,      /* `bytes`: a HelperRequest */
-	AGENT_OUT_READ_STATUS, /* read the final status in the run directory of `key`: agent_core_status() */
+	AGENT_OUT_READ_STATUS, /* read the final status in the run directory of `key`:
+				  agent_core_status() */
 };
 
 struct agent_out {
@@ -55,7 +58,8 @@ struct agent_out {
 /* What a message of a master asks of the shell. */
 enum agent_verdict {
 	AGENT_DONE,
-	AGENT_STREAM, /* StreamOpen, StreamData, StreamClose, StreamAck: term and registration are right */
+	AGENT_STREAM, /* StreamOpen, StreamData, StreamClose, StreamAck: term and registration are
+			 right */
 	AGENT_IGNORED,
 };
 
@@ -69,11 +73,13 @@ void agent_core_free(struct agent_core *c);
  */
 int agent_core_open(struct agent_core *c, uint64_t now_ms, struct checkpoint_faults *faults);
 
-/* The port where executors of an earlier run look for us; 0: none was kept. Then the one of this run. */
+/* The port where executors of an earlier run look for us; 0: none was kept. Then the one of this
+ * run. */
 uint16_t agent_core_executor_port(const struct agent_core *c);
 void agent_core_set_executor_port(struct agent_core *c, uint16_t port);
 
-/* Make durable what was decided. 0, or -errno: the agent must stop (-ENOMEM too: recovery starts afresh). */
+/* Make durable what was decided. 0, or -errno: the agent must stop (-ENOMEM too: recovery starts
+ * afresh). */
 int agent_core_commit(struct agent_core *c);
 
 /* The next thing to do; false: none. Only after a commit. agent_out_fini() releases it. */
@@ -84,18 +90,20 @@ void agent_out_fini(struct agent_out *out);
 /* ---- Inputs. ---- */
 void agent_core_master_up(struct agent_core *c, uint64_t now_ms);
 void agent_core_master_down(struct agent_core *c);
-enum agent_verdict agent_core_master_message(struct agent_core *c, const Corral__MasterToAgent *m, uint64_t now_ms);
+enum agent_verdict agent_core_master_message(
+    struct agent_core *c, const Corral__MasterToAgent *m, uint64_t now_ms);
 
 /* False: not an attempt of ours, or not the executor that we know: close its link. */
 bool agent_core_hello(struct agent_core *c, const Corral__ExecutorHello *hello, uint64_t now_ms);
-void agent_core_executor_update(struct agent_core *c, const struct taskkey *key, const Corral__StatusUpdate *update,
-    uint64_t now_ms);
+void agent_core_executor_update(struct agent_core *c, const struct taskkey *key,
+    const Corral__StatusUpdate *update, uint64_t now_ms);
 void agent_core_executor_down(struct agent_core *c, const struct taskkey *key, uint64_t now_ms);
 
 /* Replies come in the order of the requests. */
-void agent_core_helper_reply(struct agent_core *c, const Corral__HelperReply *reply, uint64_t now_ms);
-void agent_core_status(struct agent_core *c, const struct taskkey *key, const Corral__StatusUpdate *update,
-    uint64_t now_ms);
+void agent_core_helper_reply(
+    struct agent_core *c, const Corral__HelperReply *reply, uint64_t now_ms);
+void agent_core_status(struct agent_core *c, const struct taskkey *key,
+    const Corral__StatusUpdate *update, uint64_t now_ms);
 void agent_core_tick(struct agent_core *c, uint64_t now_ms);
 uint64_t agent_core_deadline_ms(const struct agent_core *c);
 

@@ -43,25 +43,30 @@ struct agent_core {
 };
 
 /* ---- core.c ---- */
-void core_push(struct agent_core *c, enum agent_out_kind kind, const struct taskkey *key, const ProtobufCMessage *m);
-void core_drop_master(struct agent_core *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void core_push(struct agent_core *c, enum agent_out_kind kind, const struct taskkey *key,
+    const ProtobufCMessage *m);
+void core_drop_master(struct agent_core *c, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 void core_record_node(struct agent_core *c);
 void core_record_term(struct agent_core *c);
 void core_record_attempt(struct agent_core *c, const struct attempt *a);
 void core_record_executor(struct agent_core *c, const struct attempt *a);
 void core_record_update(struct agent_core *c, Corral__StatusUpdate *update);
-void core_record_ack(struct agent_core *c, const struct attempt *a, const Corral__StatusUpdate *update);
+void core_record_ack(
+    struct agent_core *c, const struct attempt *a, const Corral__StatusUpdate *update);
 void core_record_forget(struct agent_core *c, const struct attempt *a);
 void core_to_executor(struct agent_core *c, const struct attempt *a, Corral__AgentToExecutor *m);
 
 /* ---- core_task.c: attempts, executors, the helper ---- */
-struct attempt *core_add_attempt(struct agent_core *c, const Corral__TaskKey *key, const Corral__TaskSpec *spec);
+struct attempt *core_add_attempt(
+    struct agent_core *c, const Corral__TaskKey *key, const Corral__TaskSpec *spec);
 void core_launch(struct agent_core *c, struct attempt *a);
 /* Make an update of our own, checkpoint it and send it. */
-void core_make_update(struct agent_core *c, struct attempt *a, Corral__TaskState state, Corral__TaskReason reason,
-    const char *message, uint64_t now_ms);
+void core_make_update(struct agent_core *c, struct attempt *a, Corral__TaskState state,
+    Corral__TaskReason reason, const char *message, uint64_t now_ms);
 /* Take the update as the attempt's next: numbered, checkpointed; terminal ones end the attempt. */
-void core_take_update(struct agent_core *c, struct attempt *a, const Corral__StatusUpdate *update, uint64_t now_ms);
+void core_take_update(
+    struct agent_core *c, struct attempt *a, const Corral__StatusUpdate *update, uint64_t now_ms);
 void core_enter_over(struct agent_core *c, struct attempt *a, uint64_t now_ms);
 /* An attempt that is over, acknowledged and cleaned up is settled. */
 void core_settle(struct agent_core *c, struct attempt *a, uint64_t now_ms);

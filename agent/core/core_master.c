@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The agent towards its master: registration, lease, terms, launches, kills, and the stream of updates.
- * Only the newest registration and the highest term are obeyed.
+ * The agent towards its master: registration, lease, terms, launches, kills, and the stream of
+ * updates. Only the newest registration and the highest term are obeyed.
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -43,7 +43,8 @@ reports_new(struct agent_core *c, size_t *count)
 		return NULL;
 	}
 	list[0] = items; /* so that reports_free() finds it, also with none */
-	LIST_EACH(it, nx, &c->active) {
+	LIST_EACH(it, nx, &c->active)
+	{
 		struct attempt *a = CONTAINER_OF(it, struct attempt, link);
 		Corral__TaskReport *r = &items[n];
 
@@ -52,7 +53,8 @@ reports_new(struct agent_core *c, size_t *count)
 		corral__task_report__init(r);
 		r->key = a->key_message;
 		r->state = a->state;
-		if (a->phase == ATTEMPT_RECOVERING || a->phase == ATTEMPT_READING || a->phase == ATTEMPT_KILLING) {
+		if (a->phase == ATTEMPT_RECOVERING || a->phase == ATTEMPT_READING ||
+		    a->phase == ATTEMPT_KILLING) {
 			r->state = CORRAL__TASK_STATE__RECOVERING;
 			a->recovering_told = true;
 		}
@@ -167,7 +169,9 @@ void
 core_master_tick(struct agent_core *c, uint64_t now_ms)
 {
 	if (c->up && now_ms >= c->lease_end_ms) {
-		core_drop_master(c, "the lease has ended: no heartbeat was acknowledged for %" PRIu64 " ms", c->lease_ms);
+		core_drop_master(c,
+		    "the lease has ended: no heartbeat was acknowledged for %" PRIu64 " ms",
+		    c->lease_ms);
 		return;
 	}
 	if (c->registered && now_ms >= c->heartbeat_at_ms)
@@ -184,7 +188,8 @@ take_welcome(struct agent_core *c, const Corral__MasterToAgent *m, uint64_t now_
 
 	if (strcmp(c->agent_id, w->agent_id) != 0) {
 		if (!str_copy(c->agent_id, sizeof c->agent_id, w->agent_id)) {
-			core_drop_master(c, "the master gave an agent id that is longer than %zu bytes",
+			core_drop_master(c,
+			    "the master gave an agent id that is longer than %zu bytes",
 			    sizeof c->agent_id - 1);
 			return;
 		}
@@ -192,11 +197,13 @@ take_welcome(struct agent_core *c, const Corral__MasterToAgent *m, uint64_t now_
 	}
 	c->registered = true;
 	c->registration = m->registration;
-	c->lease_end_ms = c->lease_end_ms - c->lease_ms + w->lease_ms; /* counted from when Register was sent */
+	c->lease_end_ms =
+	    c->lease_end_ms - c->lease_ms + w->lease_ms; /* counted from when Register was sent */
 	c->lease_ms = w->lease_ms;
 	c->heartbeat_ms = w->heartbeat_ms > 0 ? w->heartbeat_ms : 1;
 	send_heartbeat(c, now_ms);
-	LIST_EACH(it, nx, &c->active) {
+	LIST_EACH(it, nx, &c->active)
+	{
 		struct attempt *a = CONTAINER_OF(it, struct attempt, link);
 
 		a->send_at_ms = now_ms;
@@ -214,7 +221,8 @@ take_heartbeat_ack(struct agent_core *c, const Corral__HeartbeatAck *ack, uint64
 	if (ack->sent_boot_ms > now_ms || ack->sent_boot_ms + c->lease_ms <= c->lease_end_ms)
 		return;
 	c->lease_end_ms = ack->sent_boot_ms + c->lease_ms;
-	LIST_EACH(it, nx, &c->active) {
+	LIST_EACH(it, nx, &c->active)
+	{
 		struct attempt *a = CONTAINER_OF(it, struct attempt, link);
 
 		if (a->linked && a->spec != NULL && a->spec->singleton)
@@ -224,7 +232,8 @@ take_heartbeat_ack(struct agent_core *c, const Corral__HeartbeatAck *ack, uint64
 
 /* Why the launch cannot be taken: the node's own books are the last judge. NULL: it can. */
 static const char *
-launch_fault(const struct agent_core *c, const Corral__TaskLaunch *l, const Corral__Term *term, char *text, size_t size)
+launch_fault(const struct agent_core *c, const Corral__TaskLaunch *l, const Corral__Term *term,
+    char *text, size_t size)
 {
 	const Corral__Resources *have = c->conf.identity->capacity, *want = l->spec->resources;
 	uint64_t cpu = 0, memory = 0, disk = 0;
@@ -238,7 +247,8 @@ launch_fault(const struct agent_core *c, const Corral__TaskLaunch *l, const Corr
 		return "the node has as many attempts as it can keep";
 	if (want == NULL)
 		return NULL;
-	LIST_EACH(it, nx, &c->active) {
+	LIST_EACH(it, nx, &c->active)
+	{
 		const struct attempt *a = CONTAINER_OF(it, struct attempt, link);
 
 		if (a->spec == NULL || a->spec->resources == NULL)
@@ -248,18 +258,20 @@ launch_fault(const struct agent_core *c, const Corral__TaskLaunch *l, const Corr
 		disk += a->spec->resources->disk_bytes;
 	}
 	if (want->cpu_milli <= have->cpu_milli && cpu <= have->cpu_milli - want->cpu_milli &&
-	    want->memory_bytes <= have->memory_bytes && memory <= have->memory_bytes - want->memory_bytes &&
+	    want->memory_bytes <= have->memory_bytes &&
+	    memory <= have->memory_bytes - want->memory_bytes &&
 	    want->disk_bytes <= have->disk_bytes && disk <= have->disk_bytes - want->disk_bytes)
 		return NULL;
 	snprintf(text, size,
-	    "the node has not enough left: %" PRIu64 " of %" PRIu64 " thousandths of cpu, %" PRIu64 " of %" PRIu64
-	    " bytes of memory, %" PRIu64 " of %" PRIu64 " bytes of disk are taken",
+	    "the node has not enough left: %" PRIu64 " of %" PRIu64 " thousandths of cpu, %" PRIu64
+	    " of %" PRIu64 " bytes of memory, %" PRIu64 " of %" PRIu64 " bytes of disk are taken",
 	    cpu, have->cpu_milli, memory, have->memory_bytes, disk, have->disk_bytes);
 	return text;
 }
 
 static void
-take_launch(struct agent_core *c, const Corral__TaskLaunch *l, const Corral__Term *term, uint64_t now_ms)
+take_launch(
+    struct agent_core *c, const Corral__TaskLaunch *l, const Corral__Term *term, uint64_t now_ms)
 {
 	struct taskkey key = taskkey_of(l->key);
 	struct attempt *a = attempt_find(&c->table, &key);
@@ -281,7 +293,8 @@ take_launch(struct agent_core *c, const Corral__TaskLaunch *l, const Corral__Ter
 	}
 	a->cleaned = true;
 	core_record_attempt(c, a);
-	core_make_update(c, a, CORRAL__TASK_STATE__LOST, CORRAL__TASK_REASON__REASON_REFUSED, fault, now_ms);
+	core_make_update(
+	    c, a, CORRAL__TASK_STATE__LOST, CORRAL__TASK_REASON__REASON_REFUSED, fault, now_ms);
 }
 
 static void
@@ -295,11 +308,13 @@ take_kill(struct agent_core *c, const Corral__TaskKey *message, uint64_t now_ms)
 		return;
 	}
 	/* Unknown: remembered as killed, so that a launch that comes later is none. */
-	if (c->active_count >= AGENT_ATTEMPTS_MAX || (a = core_add_attempt(c, message, NULL)) == NULL)
+	if (c->active_count >= AGENT_ATTEMPTS_MAX ||
+	    (a = core_add_attempt(c, message, NULL)) == NULL)
 		return;
 	a->cleaned = true;
 	core_record_attempt(c, a);
-	core_make_update(c, a, CORRAL__TASK_STATE__KILLED, CORRAL__TASK_REASON__REASON_STOPPED, NULL, now_ms);
+	core_make_update(
+	    c, a, CORRAL__TASK_STATE__KILLED, CORRAL__TASK_REASON__REASON_STOPPED, NULL, now_ms);
 }
 
 static void
@@ -334,7 +349,8 @@ take_update_ack(struct agent_core *c, const Corral__UpdateAck *ack, uint64_t now
 	core_settle(c, a, now_ms);
 }
 
-/* The term is the highest so far (and remembered as such). False: it is older, and the link is dropped. */
+/* The term is the highest so far (and remembered as such). False: it is older, and the link is
+ * dropped. */
 static bool
 take_term(struct agent_core *c, const Corral__Term *term)
 {
@@ -344,7 +360,8 @@ take_term(struct agent_core *c, const Corral__Term *term)
 		core_drop_master(c,
 		    "term (%" PRIu64 ", 0x%" PRIx64 ") is older than (%" PRIu64 ", 0x%" PRIx64
 		    ") seen before: was the ensemble restored? see corral-recovery(7)",
-		    term->era, (uint64_t)term->czxid, c->highest_term.era, (uint64_t)c->highest_term.czxid);
+		    term->era, (uint64_t)term->czxid, c->highest_term.era,
+		    (uint64_t)c->highest_term.czxid);
 		return false;
 	}
 	if (order > 0) {
@@ -411,7 +428,8 @@ agent_core_tick(struct agent_core *c, uint64_t now_ms)
 	struct list *it, *nx;
 
 	core_master_tick(c, now_ms);
-	LIST_EACH(it, nx, &c->active) {
+	LIST_EACH(it, nx, &c->active)
+	{
 		struct attempt *a = CONTAINER_OF(it, struct attempt, link);
 
 		core_task_tick(c, a, now_ms);
@@ -436,7 +454,8 @@ agent_core_deadline_ms(const struct agent_core *c)
 		at = earlier(at, c->lease_end_ms);
 	if (c->registered)
 		at = earlier(at, c->heartbeat_at_ms);
-	LIST_EACH(it, nx, &c->active) {
+	LIST_EACH(it, nx, &c->active)
+	{
 		const struct attempt *a = CONTAINER_OF(it, struct attempt, link);
 
 		if (a->look_at_ms != 0 && !a->asked)
@@ -445,7 +464,8 @@ agent_core_deadline_ms(const struct agent_core *c)
 			at = earlier(at, a->send_at_ms);
 	}
 	if (c->settled_count > 0)
-		at = earlier(at, CONTAINER_OF(c->settled.next, struct attempt, link)->settled_at_ms +
-			c->conf.sandbox_keep_ms);
+		at =
+		    earlier(at, CONTAINER_OF(c->settled.next, struct attempt, link)->settled_at_ms +
+				    c->conf.sandbox_keep_ms);
 	return at;
 }

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Attempts on this node: from the launch over the executor's word to the outcome, and back to it after
- * a crash. A crash between any two steps leads to exactly one of: launched once, or reported lost:
+ * Attempts on this node: from the launch over the executor's word to the outcome, and back to it
+ * after a crash. A crash between any two steps leads to exactly one of: launched once, or reported
+ * lost:
  *
- *   checkpoint attempt | helper forks | hello | checkpoint executor | word | update | checkpoint update
+ *   checkpoint attempt | helper forks | hello | checkpoint executor | word | update | checkpoint
+ * update
  *
- * After a crash each attempt without an outcome is RECOVERING. Its executor comes back: it knows itself
- * whether it had the word. It is dead: its final status is read, else what it left is killed and it is lost.
+ * After a crash each attempt without an outcome is RECOVERING. Its executor comes back: it knows
+ * itself whether it had the word. It is dead: its final status is read, else what it left is killed
+ * and it is lost.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -62,7 +65,8 @@ core_launch(struct agent_core *c, struct attempt *a)
 	core_record_attempt(c, a);
 	if (!agent_core_sandbox(c, a->name, sandbox, sizeof sandbox) ||
 	    !agent_core_run_directory(c, a->name, run_directory, sizeof run_directory)) {
-		c->no_memory = true; /* checked when the agent started: a state directory that long is refused */
+		c->no_memory = true; /* checked when the agent started: a state directory that long
+					is refused */
 		return;
 	}
 	l.key = a->key_message;
@@ -154,7 +158,8 @@ core_enter_over(struct agent_core *c, struct attempt *a, uint64_t now_ms)
 }
 
 void
-core_take_update(struct agent_core *c, struct attempt *a, const Corral__StatusUpdate *update, uint64_t now_ms)
+core_take_update(
+    struct agent_core *c, struct attempt *a, const Corral__StatusUpdate *update, uint64_t now_ms)
 {
 	Corral__StatusUpdate ours = *update;
 	bool first = list_empty(&a->updates);
@@ -178,8 +183,8 @@ core_take_update(struct agent_core *c, struct attempt *a, const Corral__StatusUp
 }
 
 void
-core_make_update(struct agent_core *c, struct attempt *a, Corral__TaskState state, Corral__TaskReason reason,
-    const char *message, uint64_t now_ms)
+core_make_update(struct agent_core *c, struct attempt *a, Corral__TaskState state,
+    Corral__TaskReason reason, const char *message, uint64_t now_ms)
 {
 	Corral__StatusUpdate u = CORRAL__STATUS_UPDATE__INIT;
 	uint8_t uuid[ATTEMPT_UUID_BYTES];
@@ -215,7 +220,8 @@ static void
 make_lost(struct agent_core *c, struct attempt *a, uint64_t now_ms)
 {
 	if (a->kill_wanted)
-		core_make_update(c, a, CORRAL__TASK_STATE__KILLED, CORRAL__TASK_REASON__REASON_STOPPED, NULL, now_ms);
+		core_make_update(c, a, CORRAL__TASK_STATE__KILLED,
+		    CORRAL__TASK_REASON__REASON_STOPPED, NULL, now_ms);
 	else
 		core_make_update(c, a, CORRAL__TASK_STATE__LOST, a->lost_reason,
 		    a->lost_reason == CORRAL__TASK_REASON__REASON_REBOOT
@@ -279,7 +285,8 @@ send_ack(struct agent_core *c, const struct attempt *a, const Corral__StatusUpda
 static bool
 hello_fits(const struct attempt *a, const Corral__ExecutorHello *hello)
 {
-	return hello->pid > 0 && (a->pid == 0 || (a->pid == hello->pid && a->start_time == hello->start_time));
+	return hello->pid > 0 &&
+	       (a->pid == 0 || (a->pid == hello->pid && a->start_time == hello->start_time));
 }
 
 bool
@@ -308,23 +315,24 @@ agent_core_hello(struct agent_core *c, const Corral__ExecutorHello *hello, uint6
 	else if (hello->state == CORRAL__TASK_STATE__LAUNCHING)
 		send_start(c, a);
 	else if (a->recovering_told && hello->state == CORRAL__TASK_STATE__RUNNING &&
-	    a->state == CORRAL__TASK_STATE__RUNNING)
-		core_make_update(c, a, CORRAL__TASK_STATE__RUNNING, CORRAL__TASK_REASON__REASON_NONE,
-		    "its executor is back", now_ms);
+		 a->state == CORRAL__TASK_STATE__RUNNING)
+		core_make_update(c, a, CORRAL__TASK_STATE__RUNNING,
+		    CORRAL__TASK_REASON__REASON_NONE, "its executor is back", now_ms);
 	a->recovering_told = false;
 	return true;
 }
 
 void
-agent_core_executor_update(struct agent_core *c, const struct taskkey *key, const Corral__StatusUpdate *update,
-    uint64_t now_ms)
+agent_core_executor_update(struct agent_core *c, const struct taskkey *key,
+    const Corral__StatusUpdate *update, uint64_t now_ms)
 {
 	struct attempt *a = attempt_find(&c->table, key);
 
 	if (a == NULL || !a->linked)
 		return;
 	if (a->phase < ATTEMPT_OVER && !attempt_saw_uuid(a, &update->uuid) &&
-	    (update->state == CORRAL__TASK_STATE__RUNNING || attempt_state_is_terminal(update->state)))
+	    (update->state == CORRAL__TASK_STATE__RUNNING ||
+		attempt_state_is_terminal(update->state)))
 		core_take_update(c, a, update, now_ms);
 	send_ack(c, a, update); /* leaves after the commit */
 }
@@ -371,7 +379,8 @@ core_recover(struct agent_core *c, struct attempt *a, bool same_boot, uint64_t n
 	}
 	if (a->spec == NULL) {
 		/* A kill of an unknown key, whose outcome was cut off behind it in the file. */
-		core_make_update(c, a, CORRAL__TASK_STATE__KILLED, CORRAL__TASK_REASON__REASON_STOPPED, NULL, now_ms);
+		core_make_update(c, a, CORRAL__TASK_STATE__KILLED,
+		    CORRAL__TASK_REASON__REASON_STOPPED, NULL, now_ms);
 		return;
 	}
 	if (same_boot) {
@@ -413,7 +422,8 @@ core_task_tick(struct agent_core *c, struct attempt *a, uint64_t now_ms)
 }
 
 void
-agent_core_status(struct agent_core *c, const struct taskkey *key, const Corral__StatusUpdate *update, uint64_t now_ms)
+agent_core_status(struct agent_core *c, const struct taskkey *key,
+    const Corral__StatusUpdate *update, uint64_t now_ms)
 {
 	struct attempt *a = attempt_find(&c->table, key);
 
@@ -433,7 +443,8 @@ agent_core_status(struct agent_core *c, const struct taskkey *key, const Corral_
 }
 
 static void
-took_probe(struct agent_core *c, struct attempt *a, const Corral__HelperReply *reply, uint64_t now_ms)
+took_probe(
+    struct agent_core *c, struct attempt *a, const Corral__HelperReply *reply, uint64_t now_ms)
 {
 	if (a->phase != ATTEMPT_RECOVERING && a->phase != ATTEMPT_LAUNCHING)
 		return;
@@ -452,12 +463,13 @@ took_probe(struct agent_core *c, struct attempt *a, const Corral__HelperReply *r
 }
 
 static void
-took_launch(struct agent_core *c, struct attempt *a, const Corral__HelperReply *reply, uint64_t now_ms)
+took_launch(
+    struct agent_core *c, struct attempt *a, const Corral__HelperReply *reply, uint64_t now_ms)
 {
 	if (reply->error != NULL && *reply->error != '\0') {
 		if (a->phase == ATTEMPT_LAUNCHING)
-			core_make_update(c, a, CORRAL__TASK_STATE__FAILED, CORRAL__TASK_REASON__REASON_REFUSED,
-			    reply->error, now_ms);
+			core_make_update(c, a, CORRAL__TASK_STATE__FAILED,
+			    CORRAL__TASK_REASON__REASON_REFUSED, reply->error, now_ms);
 		return;
 	}
 	if (a->phase != ATTEMPT_LAUNCHING)
@@ -471,7 +483,8 @@ took_launch(struct agent_core *c, struct attempt *a, const Corral__HelperReply *
 }
 
 static void
-took_kill(struct agent_core *c, struct attempt *a, const Corral__HelperReply *reply, uint64_t now_ms)
+took_kill(
+    struct agent_core *c, struct attempt *a, const Corral__HelperReply *reply, uint64_t now_ms)
 {
 	if (a->phase != ATTEMPT_KILLING)
 		return;
@@ -482,7 +495,8 @@ took_kill(struct agent_core *c, struct attempt *a, const Corral__HelperReply *re
 }
 
 static void
-took_remove(struct agent_core *c, struct attempt *a, const Corral__HelperReply *reply, uint64_t now_ms)
+took_remove(
+    struct agent_core *c, struct attempt *a, const Corral__HelperReply *reply, uint64_t now_ms)
 {
 	if (reply->error == NULL || *reply->error == '\0') {
 		a->cleaned = true;
@@ -532,10 +546,12 @@ core_forget_old(struct agent_core *c, uint64_t now_ms)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &c->settled) {
+	LIST_EACH(it, nx, &c->settled)
+	{
 		struct attempt *a = CONTAINER_OF(it, struct attempt, link);
 
-		if (c->settled_count <= AGENT_SETTLED_MAX && now_ms < a->settled_at_ms + c->conf.sandbox_keep_ms)
+		if (c->settled_count <= AGENT_SETTLED_MAX &&
+		    now_ms < a->settled_at_ms + c->conf.sandbox_keep_ms)
 			return;
 		if (a->asked)
 			return; /* in order of settlement: the rest can wait, too */

@@ -76,8 +76,9 @@ end(struct life *l, Corral__TaskState state, Corral__TaskReason reason)
 static Corral__TaskState
 stopped_state(const struct life *l)
 {
-	return l->stop_reason == CORRAL__TASK_REASON__REASON_TIME_LIMIT ? CORRAL__TASK_STATE__FAILED
-									: CORRAL__TASK_STATE__KILLED;
+	return l->stop_reason == CORRAL__TASK_REASON__REASON_TIME_LIMIT
+		   ? CORRAL__TASK_STATE__FAILED
+		   : CORRAL__TASK_STATE__KILLED;
 }
 
 static void
@@ -131,7 +132,8 @@ life_link(struct life *l, bool up, uint64_t now_ms)
 {
 	l->linked = up;
 	if (!up) {
-		/* A task that runs is never left alone: the patience counts before and after it only. */
+		/* A task that runs is never left alone: the patience counts before and after it
+		 * only. */
 		l->leave_at_ms = now_ms + l->recovery_timeout_ms;
 		return;
 	}
@@ -161,7 +163,8 @@ life_word(struct life *l, uint64_t now_ms)
 }
 
 void
-life_started(struct life *l, int error, int exit_status, const char *what, uint64_t now_ms, int64_t wall_ms)
+life_started(
+    struct life *l, int error, int exit_status, const char *what, uint64_t now_ms, int64_t wall_ms)
 {
 	struct life_update *u = &l->update[UPDATE_FINAL];
 
@@ -171,8 +174,9 @@ life_started(struct life *l, int error, int exit_status, const char *what, uint6
 		u->has_exit_code = true;
 		u->exit_code = exit_status;
 		snprintf(u->message, sizeof u->message, "%s: %s: %s",
-		    l->step == LIFE_MAIN ? l->spec->argv[0] : l->spec->exec_start_pre[l->step]->argv[0], what,
-		    strerror(error));
+		    l->step == LIFE_MAIN ? l->spec->argv[0]
+					 : l->spec->exec_start_pre[l->step]->argv[0],
+		    what, strerror(error));
 		end(l, CORRAL__TASK_STATE__FAILED, CORRAL__TASK_REASON__REASON_CANNOT_EXECUTE);
 		return;
 	}
@@ -216,7 +220,7 @@ static bool
 step_passed(const struct life *l, int wait_status)
 {
 	return (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0) ||
-	    l->spec->exec_start_pre[l->step]->ignore_failure;
+	       l->spec->exec_start_pre[l->step]->ignore_failure;
 }
 
 static void
@@ -265,8 +269,9 @@ life_exited(struct life *l, const struct life_exit *e, uint64_t now_ms, int64_t 
 	}
 	note_exit(&l->update[UPDATE_FINAL], e, wall_ms);
 	if (l->step != LIFE_MAIN)
-		snprintf(l->update[UPDATE_FINAL].message, LIFE_MESSAGE_BYTES, "step %zu before the task failed: %s",
-		    l->step + 1, l->spec->exec_start_pre[l->step]->argv[0]);
+		snprintf(l->update[UPDATE_FINAL].message, LIFE_MESSAGE_BYTES,
+		    "step %zu before the task failed: %s", l->step + 1,
+		    l->spec->exec_start_pre[l->step]->argv[0]);
 	end_exited(l, e);
 }
 
@@ -304,7 +309,8 @@ tick_patience(struct life *l, uint64_t now_ms)
 	if (l->state == LIFE_ENDED)
 		leave(l);
 	else if (l->state == LIFE_WAITING) {
-		snprintf(l->update[UPDATE_FINAL].message, LIFE_MESSAGE_BYTES, "not started: the agent gave no word");
+		snprintf(l->update[UPDATE_FINAL].message, LIFE_MESSAGE_BYTES,
+		    "not started: the agent gave no word");
 		end(l, CORRAL__TASK_STATE__LOST, CORRAL__TASK_REASON__REASON_AGENT_LOST);
 	}
 }
@@ -317,7 +323,8 @@ life_tick(struct life *l, uint64_t now_ms)
 		begin_stop(l, CORRAL__TASK_REASON__REASON_TIME_LIMIT, now_ms);
 	}
 	/* A stop that has begun is not revoked by a late renewal (cluster protocol, leases). */
-	if (l->spec->singleton && l->lease_end_ms != 0 && now_ms >= l->lease_end_ms && l->process_runs)
+	if (l->spec->singleton && l->lease_end_ms != 0 && now_ms >= l->lease_end_ms &&
+	    l->process_runs)
 		begin_stop(l, CORRAL__TASK_REASON__REASON_AGENT_LOST, now_ms);
 	if (l->kill_at_ms != 0 && now_ms >= l->kill_at_ms && l->state < LIFE_SWEEPING) {
 		l->kill_at_ms = 0;

@@ -2,9 +2,11 @@
 /*
  * The life of one attempt as its executor sees it: the word, the steps before, the task, its stop,
  * the final status kept until it is acknowledged. Decides only: what is to be done comes out as a
- * queue of acts, and the shell reports back what happened. Times are milliseconds on CLOCK_BOOTTIME.
+ * queue of acts, and the shell reports back what happened. Times are milliseconds on
+ * CLOCK_BOOTTIME.
  *
- *   WAITING --word--> STEPS --last step done--> RUNNING --exit--> SWEEPING --tree empty--> ENDED --ack--> GONE
+ *   WAITING --word--> STEPS --last step done--> RUNNING --exit--> SWEEPING --tree empty--> ENDED
+ * --ack--> GONE
  */
 #ifndef CORRAL_EXECUTOR_LIFE_H
 #define CORRAL_EXECUTOR_LIFE_H
@@ -29,11 +31,11 @@ enum life_state {
 };
 
 enum life_act_kind {
-	LIFE_ACT_START,	  /* step `step` of exec_start_pre, or the task itself if step is LIFE_MAIN */
-	LIFE_ACT_SIGNAL,  /* `signo` to the process that runs and its group */
-	LIFE_ACT_KILL,	  /* everything of the task, until life_swept() can be said */
-	LIFE_ACT_SAVE,	  /* `update` to disk, synced, before any later act */
-	LIFE_ACT_SEND,	  /* `update` to the agent, if the link is up */
+	LIFE_ACT_START, /* step `step` of exec_start_pre, or the task itself if step is LIFE_MAIN */
+	LIFE_ACT_SIGNAL, /* `signo` to the process that runs and its group */
+	LIFE_ACT_KILL,	 /* everything of the task, until life_swept() can be said */
+	LIFE_ACT_SAVE,	 /* `update` to disk, synced, before any later act */
+	LIFE_ACT_SEND,	 /* `update` to the agent, if the link is up */
 	LIFE_ACT_LEAVE,
 };
 
@@ -65,13 +67,13 @@ struct life {
 	enum life_state state;
 	size_t step;
 	bool linked;
-	bool process_runs;	/* between life_started() and life_exited() */
-	bool stopping;		/* the stop has begun, with stop_reason */
+	bool process_runs; /* between life_started() and life_exited() */
+	bool stopping;	   /* the stop has begun, with stop_reason */
 	Corral__TaskReason stop_reason;
-	uint64_t kill_at_ms;	/* end of the grace; 0: none is running */
-	uint64_t limit_at_ms;	/* end of the allowed run time; 0: none */
-	uint64_t lease_end_ms;	/* 0: none heard */
-	uint64_t leave_at_ms;	/* without an agent; 0: not counting */
+	uint64_t kill_at_ms;	      /* end of the grace; 0: none is running */
+	uint64_t limit_at_ms;	      /* end of the allowed run time; 0: none */
+	uint64_t lease_end_ms;	      /* 0: none heard */
+	uint64_t leave_at_ms;	      /* without an agent; 0: not counting */
 	struct life_update update[2]; /* RUNNING, and the final one */
 	struct life_act acts[LIFE_ACTS_MAX];
 	size_t act_head, act_count;
@@ -85,8 +87,8 @@ struct life_exit {
 };
 
 /* spec is borrowed for the life; the uuids are random bytes for the two updates. */
-void life_init(struct life *l, const Corral__TaskSpec *spec, const uint8_t uuids[2 * LIFE_UUID_BYTES],
-    uint64_t recovery_timeout_ms, uint64_t now_ms);
+void life_init(struct life *l, const Corral__TaskSpec *spec,
+    const uint8_t uuids[2 * LIFE_UUID_BYTES], uint64_t recovery_timeout_ms, uint64_t now_ms);
 
 /* The next thing to do, in order; false when there is none. */
 bool life_next(struct life *l, struct life_act *act);
@@ -97,8 +99,10 @@ void life_word(struct life *l, uint64_t now_ms);
 void life_stop(struct life *l, bool at_once, uint64_t now_ms);
 void life_signal(struct life *l, int signo);
 void life_lease(struct life *l, uint64_t end_ms);
-/* The answer to LIFE_ACT_START: error 0, or the errno of `what` failed (127 or 126 is the status). */
-void life_started(struct life *l, int error, int exit_status, const char *what, uint64_t now_ms, int64_t wall_ms);
+/* The answer to LIFE_ACT_START: error 0, or the errno of `what` failed (127 or 126 is the status).
+ */
+void life_started(
+    struct life *l, int error, int exit_status, const char *what, uint64_t now_ms, int64_t wall_ms);
 void life_exited(struct life *l, const struct life_exit *e, uint64_t now_ms, int64_t wall_ms);
 /* Nothing of the task is alive. */
 void life_swept(struct life *l, uint64_t now_ms);

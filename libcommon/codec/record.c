@@ -41,7 +41,8 @@ record_put(struct buf *b, const void *bytes, size_t size)
 }
 
 enum record_next
-record_get(const uint8_t *bytes, size_t size, size_t *offset, const uint8_t **contents, size_t *length)
+record_get(
+    const uint8_t *bytes, size_t size, size_t *offset, const uint8_t **contents, size_t *length)
 {
 	const uint8_t *head = bytes + *offset;
 	size_t left = size - *offset;

@@ -29,7 +29,7 @@ enum record_next {
  * The record at *offset of bytes[size]: *contents and *length are set and *offset moves behind it
  * only with RECORD_OK.
  */
-enum record_next record_get(const uint8_t *bytes, size_t size, size_t *offset, const uint8_t **contents,
-    size_t *length);
+enum record_next record_get(
+    const uint8_t *bytes, size_t size, size_t *offset, const uint8_t **contents, size_t *length);
 
 #endif

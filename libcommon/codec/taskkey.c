@@ -7,14 +7,15 @@
 struct taskkey
 taskkey_of(const Corral__TaskKey *key)
 {
-	return (struct taskkey){key->incarnation, key->index, key->attempt, key->term->era, key->term->czxid};
+	return (struct taskkey){
+	    key->incarnation, key->index, key->attempt, key->term->era, key->term->czxid};
 }
 
 bool
 taskkey_equal(const struct taskkey *a, const struct taskkey *b)
 {
-	return a->incarnation == b->incarnation && a->index == b->index && a->attempt == b->attempt &&
-	    a->era == b->era && a->czxid == b->czxid;
+	return a->incarnation == b->incarnation && a->index == b->index &&
+	       a->attempt == b->attempt && a->era == b->era && a->czxid == b->czxid;
 }
 
 void

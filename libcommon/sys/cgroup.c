@@ -39,7 +39,8 @@ join(char to[PATH_MAX], const char *root, const char *group, const char *file)
 }
 
 static bool
-write_value(const char *root, const char *group, const char *file, const char *value, char place[PATH_MAX])
+write_value(
+    const char *root, const char *group, const char *file, const char *value, char place[PATH_MAX])
 {
 	size_t len = strlen(value);
 	int fd, saved;
@@ -55,7 +56,8 @@ write_value(const char *root, const char *group, const char *file, const char *v
 }
 
 static bool
-write_number(const char *root, const char *group, const char *file, uint64_t value, char place[PATH_MAX])
+write_number(
+    const char *root, const char *group, const char *file, uint64_t value, char place[PATH_MAX])
 {
 	char text[32];
 
@@ -119,8 +121,8 @@ note_mount(struct cgroup_host *h, const struct mntent *m)
 	const struct {
 		const char *option;
 		char *to;
-	} v1[] = {{"cpu", h->cpu}, {"cpuacct", h->cpuacct}, {"memory", h->memory}, {"pids", h->pids},
-	    {"freezer", h->freezer}};
+	} v1[] = {{"cpu", h->cpu}, {"cpuacct", h->cpuacct}, {"memory", h->memory},
+	    {"pids", h->pids}, {"freezer", h->freezer}};
 
 	if (access(m->mnt_dir, W_OK) != 0)
 		return;
@@ -181,7 +183,8 @@ cgroup_host_missing(const struct cgroup_host *h, char *to, size_t size)
 	bool track = h->can_track;
 
 	snprintf(to, size, "%s%s%s%s", track ? "" : ", process tracking by cgroup",
-	    track && h->can_limit_cpu ? "" : ", cpu limit", track && h->can_limit_memory ? "" : ", memory limit",
+	    track && h->can_limit_cpu ? "" : ", cpu limit",
+	    track && h->can_limit_memory ? "" : ", memory limit",
 	    track && h->can_limit_pids ? "" : ", process count limit");
 	if (to[0] == ',')
 		memmove(to, to + 2, strlen(to + 2) + 1);
@@ -242,7 +245,8 @@ make_path(const char *root, const char *group, const char *delegate, char place[
 }
 
 static bool
-limit_cpu(const struct cgroup_host *h, const char *group, const struct cgroup_limits *l, char place[PATH_MAX])
+limit_cpu(const struct cgroup_host *h, const char *group, const struct cgroup_limits *l,
+    char place[PATH_MAX])
 {
 	uint64_t quota = l->cpu_milli * (CPU_PERIOD_US / 1000), share;
 	char text[64];
@@ -254,15 +258,17 @@ limit_cpu(const struct cgroup_host *h, const char *group, const struct cgroup_li
 		share = l->cpu_share_milli / 10;
 		share = share < 1 ? 1 : share > 10000 ? 10000 : share;
 		snprintf(text, sizeof text, "%llu %d", (unsigned long long)quota, CPU_PERIOD_US);
-		return (l->cpu_share_milli == 0 || write_number(h->unified, group, "cpu.weight", share, place)) &&
-		    (quota == 0 || write_value(h->unified, group, "cpu.max", text, place));
+		return (l->cpu_share_milli == 0 ||
+			   write_number(h->unified, group, "cpu.weight", share, place)) &&
+		       (quota == 0 || write_value(h->unified, group, "cpu.max", text, place));
 	}
 	share = l->cpu_share_milli * 1024 / 1000;
 	share = share < 2 ? 2 : share > 262144 ? 262144 : share;
-	return (l->cpu_share_milli == 0 || write_number(h->cpu, group, "cpu.shares", share, place)) &&
-	    (quota == 0 ||
-		(write_number(h->cpu, group, "cpu.cfs_period_us", CPU_PERIOD_US, place) &&
-		    write_number(h->cpu, group, "cpu.cfs_quota_us", quota, place)));
+	return (l->cpu_share_milli == 0 ||
+		   write_number(h->cpu, group, "cpu.shares", share, place)) &&
+	       (quota == 0 ||
+		   (write_number(h->cpu, group, "cpu.cfs_period_us", CPU_PERIOD_US, place) &&
+		       write_number(h->cpu, group, "cpu.cfs_quota_us", quota, place)));
 }
 
 static bool
@@ -270,16 +276,19 @@ limit_memory(const struct cgroup_host *h, const char *group, uint64_t bytes, cha
 {
 	if (h->v2_limits) {
 		/* One process too many ends the task as a whole; swap would only put that off. */
-		if (!write_value(h->unified, group, "memory.oom.group", "1", place) && errno != ENOENT)
+		if (!write_value(h->unified, group, "memory.oom.group", "1", place) &&
+		    errno != ENOENT)
 			return false;
-		if (!write_value(h->unified, group, "memory.swap.max", "0", place) && errno != ENOENT)
+		if (!write_value(h->unified, group, "memory.swap.max", "0", place) &&
+		    errno != ENOENT)
 			return false;
 		return write_number(h->unified, group, "memory.max", bytes, place);
 	}
 	if (!write_number(h->memory, group, "memory.limit_in_bytes", bytes, place))
 		return false;
 	/* Memory and swap together: the file exists only where the kernel counts swap. */
-	return write_number(h->memory, group, "memory.memsw.limit_in_bytes", bytes, place) || errno == ENOENT;
+	return write_number(h->memory, group, "memory.memsw.limit_in_bytes", bytes, place) ||
+	       errno == ENOENT;
 }
 
 static bool
@@ -289,7 +298,8 @@ make_v1(const char *root, const char *group, char place[PATH_MAX])
 }
 
 static bool
-set_limits(const struct cgroup_host *h, const char *group, const struct cgroup_limits *l, char place[PATH_MAX])
+set_limits(const struct cgroup_host *h, const char *group, const struct cgroup_limits *l,
+    char place[PATH_MAX])
 {
 	bool v1 = !h->v2_limits;
 
@@ -297,7 +307,8 @@ set_limits(const struct cgroup_host *h, const char *group, const struct cgroup_l
 	    ((v1 && !make_v1(h->cpu, group, place)) || !limit_cpu(h, group, l, place)))
 		return false;
 	if (l->memory_bytes != 0 && h->can_limit_memory &&
-	    ((v1 && !make_v1(h->memory, group, place)) || !limit_memory(h, group, l->memory_bytes, place)))
+	    ((v1 && !make_v1(h->memory, group, place)) ||
+		!limit_memory(h, group, l->memory_bytes, place)))
 		return false;
 	if (l->pid_count != 0 && h->can_limit_pids &&
 	    ((v1 && !make_v1(h->pids, group, place)) ||
@@ -308,7 +319,8 @@ set_limits(const struct cgroup_host *h, const char *group, const struct cgroup_l
 }
 
 bool
-cgroup_make(const struct cgroup_host *h, const char *group, const struct cgroup_limits *limits, char place[PATH_MAX])
+cgroup_make(const struct cgroup_host *h, const char *group, const struct cgroup_limits *limits,
+    char place[PATH_MAX])
 {
 	const char *track = h->v2_track ? h->unified : h->freezer;
 	char delegate[64] = "", own_place[PATH_MAX];
@@ -324,7 +336,7 @@ cgroup_make(const struct cgroup_host *h, const char *group, const struct cgroup_
 		snprintf(delegate, sizeof delegate, "%s%s+memory", h->can_limit_cpu ? "+cpu " : "",
 		    h->can_limit_pids ? "+pids " : "");
 	return make_path(track, group, delegate[0] != '\0' ? delegate : NULL, place) &&
-	    (limits == NULL || set_limits(h, group, limits, place));
+	       (limits == NULL || set_limits(h, group, limits, place));
 }
 
 int

@@ -5,8 +5,8 @@
  *
  * - tracking: which processes are in it, kill them all, however they fork. On a cgroup2 mount that
  *   has cgroup.kill, else on v1's freezer.
- * - limits: cpu, memory, number of processes. On v2 where its root has the controllers, else on v1's
- *   hierarchies of the same names.
+ * - limits: cpu, memory, number of processes. On v2 where its root has the controllers, else on
+ * v1's hierarchies of the same names.
  *
  * A group may be made in the hierarchies for its limits only; its tracking part always exists.
  * (Linux: Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/.)
@@ -27,15 +27,17 @@
 
 struct cgroup_host {
 	char unified[PATH_MAX]; /* mount point of cgroup2; "" if there is none */
-	char cpu[PATH_MAX], cpuacct[PATH_MAX], memory[PATH_MAX], pids[PATH_MAX], freezer[PATH_MAX]; /* v1 */
+	char cpu[PATH_MAX], cpuacct[PATH_MAX], memory[PATH_MAX], pids[PATH_MAX],
+	    freezer[PATH_MAX]; /* v1 */
 	bool can_track, can_limit_cpu, can_limit_memory, can_limit_pids;
 	bool v2_limits; /* the limits are v2's */
-	bool v2_track;  /* so is tracking */
+	bool v2_track;	/* so is tracking */
 };
 
 struct cgroup_limits {
-	uint64_t cpu_milli;    /* ceiling in thousandths of a cpu; 0: none */
-	uint64_t cpu_share_milli; /* weight under contention, in thousandths of a cpu; 0: the default */
+	uint64_t cpu_milli; /* ceiling in thousandths of a cpu; 0: none */
+	uint64_t
+	    cpu_share_milli; /* weight under contention, in thousandths of a cpu; 0: the default */
 	uint64_t memory_bytes; /* 0: none */
 	uint64_t pid_count;    /* 0: none */
 };
@@ -67,7 +69,8 @@ bool cgroup_make(const struct cgroup_host *h, const char *group, const struct cg
  * Open the cgroup.procs files that a process writes "0" to in order to enter the group, in each
  * hierarchy where the group exists. Returns how many were filled, -1 with errno. Close-on-exec.
  */
-int cgroup_open_procs(const struct cgroup_host *h, const char *group, int fds[CGROUP_HIERARCHIES_MAX]);
+int cgroup_open_procs(
+    const struct cgroup_host *h, const char *group, int fds[CGROUP_HIERARCHIES_MAX]);
 
 /*
  * SIGKILL every process of the group and the groups below it, forking ones too: one round, bounded.
@@ -82,7 +85,8 @@ int cgroup_populated(const struct cgroup_host *h, const char *group);
 /* False with errno if the group is gone. What the host does not count is 0. */
 bool cgroup_usage(const struct cgroup_host *h, const char *group, struct cgroup_usage *to);
 
-/* Remove the group and those below, in all hierarchies. False with errno EBUSY while it is populated. */
+/* Remove the group and those below, in all hierarchies. False with errno EBUSY while it is
+ * populated. */
 bool cgroup_remove(const struct cgroup_host *h, const char *group);
 
 /* Remove the group alone, in each hierarchy where nothing is in it and below it. */

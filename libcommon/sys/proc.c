@@ -44,7 +44,8 @@ proc_stat(pid_t pid, struct proc_stat *to)
 	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
 	if (!read_text(path, text, sizeof text))
 		return false;
-	/* The name in parentheses may hold anything, a parenthesis too: fields begin after the last. */
+	/* The name in parentheses may hold anything, a parenthesis too: fields begin after the
+	 * last. */
 	if ((rest = strrchr(text, ')')) == NULL ||
 	    sscanf(rest + 1,
 		" %c %d %d %d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d %*d %llu",
@@ -83,7 +84,7 @@ proc_is_alive(const struct proc_id *id)
 	struct proc_stat st;
 
 	return id->pid > 0 && proc_stat(id->pid, &st) && st.start_time == id->start_time &&
-	    state_is_alive(st.state);
+	       state_is_alive(st.state);
 }
 
 int
@@ -98,7 +99,8 @@ proc_open(const struct proc_id *id)
 	}
 	if ((fd = (int)syscall(SYS_pidfd_open, id->pid, 0)) < 0)
 		return -1;
-	/* The descriptor holds the process that had the number a moment ago: is it the one we mean? */
+	/* The descriptor holds the process that had the number a moment ago: is it the one we mean?
+	 */
 	if (proc_stat(id->pid, &st) && st.start_time == id->start_time)
 		return fd;
 	close(fd);
@@ -183,7 +185,8 @@ session_walk(const struct proc_id *leader, bool kill_them)
 
 	if (leader->pid <= 0)
 		return 0;
-	/* A process with the leader's number and another start time: the session is not the one meant. */
+	/* A process with the leader's number and another start time: the session is not the one
+	 * meant. */
 	if (proc_stat(leader->pid, &st) && st.start_time != leader->start_time)
 		return 0;
 	return proc_each(session_visit, &w) ? w.alive_count : 1;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Processes as the kernel shows them. A pid alone names nothing, since numbers come round: a process
- * is known by (pid, start time, boot id), and is signalled only after that was compared.
+ * Processes as the kernel shows them. A pid alone names nothing, since numbers come round: a
+ * process is known by (pid, start time, boot id), and is signalled only after that was compared.
  */
 #ifndef CORRAL_SYS_PROC_H
 #define CORRAL_SYS_PROC_H

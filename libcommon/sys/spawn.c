@@ -90,8 +90,8 @@ static void
 child_reset_signals(void)
 {
 	/*
-	 * By the kernel's own struct (all zero: SIG_DFL), since libc's call refuses the two signals that
-	 * it keeps for itself, and a parent started by posix_spawn() has those ignored.
+	 * By the kernel's own struct (all zero: SIG_DFL), since libc's call refuses the two signals
+	 * that it keeps for itself, and a parent started by posix_spawn() has those ignored.
 	 */
 	static const unsigned char action[64];
 
@@ -134,7 +134,8 @@ child_place_fd(int from, int to, int mode)
 	return dup2(fd, to) == to;
 }
 
-/* Lift all descriptors that we pass out of the low numbers first, so that none overwrites another. */
+/* Lift all descriptors that we pass out of the low numbers first, so that none overwrites another.
+ */
 static bool
 child_place_fds(const struct spawn *s)
 {
@@ -163,16 +164,17 @@ static bool
 child_set_user(const struct spawn_user *u)
 {
 	return syscall(SYS_setgroups, u->group_count, u->groups) == 0 &&
-	    syscall(SYS_setresgid, u->gid, u->gid, u->gid) == 0 &&
-	    syscall(SYS_setresuid, u->uid, u->uid, u->uid) == 0;
+	       syscall(SYS_setresgid, u->gid, u->gid, u->gid) == 0 &&
+	       syscall(SYS_setresuid, u->uid, u->uid, u->uid) == 0;
 }
 
-/* PR_SET_PDEATHSIG is cleared by a change of credentials: set it after, and look whether it was too late. */
+/* PR_SET_PDEATHSIG is cleared by a change of credentials: set it after, and look whether it was too
+ * late. */
 static bool
 child_bind_to_parent(const struct spawn_call *c)
 {
 	return prctl(PR_SET_PDEATHSIG, c->s->death_signal, 0, 0, 0) == 0 &&
-	    syscall(SYS_getppid) == c->parent;
+	       syscall(SYS_getppid) == c->parent;
 }
 
 static void
@@ -207,9 +209,11 @@ child_main(struct spawn_call *c)
 		child_try(c, "no_new_privs", prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
 	if (s->death_signal != 0)
 		child_try(c, "prctl", child_bind_to_parent(c));
-	/* Close-on-exec instead of a close: a failed exec may leave the caller's table as it was. */
+	/* Close-on-exec instead of a close: a failed exec may leave the caller's table as it was.
+	 */
 	child_try(c, "close_range",
-	    syscall(SYS_close_range, FIRST_KEPT_FD + s->keep_count, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */) == 0);
+	    syscall(SYS_close_range, FIRST_KEPT_FD + s->keep_count, ~0U,
+		4 /* CLOSE_RANGE_CLOEXEC */) == 0);
 	/* execve(2) changes neither; its prototype is older than const. */
 	execve(c->path, (char *const *)(uintptr_t)s->argv, (char *const *)(uintptr_t)s->env);
 	child_try(c, "exec", false);

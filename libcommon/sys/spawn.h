@@ -16,7 +16,8 @@
 #define SPAWN_GROUPS_MAX 64
 #define SPAWN_KEEP_MAX 4
 
-/* An account's numbers. Looked up before the spawn: nothing of libc's name service runs in the child. */
+/* An account's numbers. Looked up before the spawn: nothing of libc's name service runs in the
+ * child. */
 struct spawn_user {
 	uid_t uid;
 	gid_t gid;
@@ -30,15 +31,15 @@ struct spawn_limit {
 };
 
 struct spawn {
-	const char *path;	    /* looked up in PATH of env if it has no '/' */
+	const char *path;		    /* looked up in PATH of env if it has no '/' */
 	const char *const *argv;	    /* ends with NULL */
-	const char *const *env;	    /* ends with NULL */
+	const char *const *env;		    /* ends with NULL */
 	int stdin_fd, stdout_fd, stderr_fd; /* -1: /dev/null */
-	int keep_fds[SPAWN_KEEP_MAX]; /* become descriptors 3, 4 ... in the child */
+	int keep_fds[SPAWN_KEEP_MAX];	    /* become descriptors 3, 4 ... in the child */
 	size_t keep_count;
-	const int *cgroup_fds;	    /* open cgroup.procs files that the child enters; may be NULL */
+	const int *cgroup_fds; /* open cgroup.procs files that the child enters; may be NULL */
 	size_t cgroup_count;
-	int directory_fd;	    /* working directory; -1: as the parent's */
+	int directory_fd;	       /* working directory; -1: as the parent's */
 	const struct spawn_user *user; /* NULL: as the parent */
 	const struct spawn_limit *limits;
 	size_t limit_count;
@@ -52,8 +53,8 @@ struct spawn {
 void spawn_init(struct spawn *s, const char *path, const char *const *argv, const char *const *env);
 
 /*
- * The child's pid, or -1 with errno of the step that failed; *step then says which ("exec", "chdir",
- * "setuid" ...), and no child is left behind. step may be NULL.
+ * The child's pid, or -1 with errno of the step that failed; *step then says which ("exec",
+ * "chdir", "setuid" ...), and no child is left behind. step may be NULL.
  */
 pid_t spawn_run(const struct spawn *s, const char **step);
 

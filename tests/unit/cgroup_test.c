@@ -70,7 +70,8 @@ START_TEST(processes_that_fork_and_ignore_signals_are_all_killed)
 
 	ck_assert(cgroup_make(&host, group, NULL, NULL));
 	ck_assert_int_eq(cgroup_populated(&host, group), 0);
-	pid = start("trap '' TERM; for i in 1 2 3 4; do (setsid sh -c 'sleep 600 & sleep 600') & done; sleep 600");
+	pid = start("trap '' TERM; for i in 1 2 3 4; do (setsid sh -c 'sleep 600 & sleep 600') & "
+		    "done; sleep 600");
 	ck_assert_int_eq(cgroup_populated(&host, group), 1);
 	ck_assert(!cgroup_remove(&host, group));
 	ck_assert_int_eq(errno, EBUSY);
@@ -89,7 +90,8 @@ START_TEST(the_freezer_kills_as_well_as_cgroup2)
 		return;
 	host.v2_track = false;
 	ck_assert(cgroup_make(&host, group, NULL, NULL));
-	pid = start("for i in 1 2 3 4; do (setsid sh -c 'sleep 600 & sleep 600') & done; sleep 600");
+	pid =
+	    start("for i in 1 2 3 4; do (setsid sh -c 'sleep 600 & sleep 600') & done; sleep 600");
 	ck_assert_int_eq(cgroup_populated(&host, group), 1);
 	while (cgroup_kill(&host, group) == 0)
 		waitpid(pid, NULL, WNOHANG);
@@ -138,8 +140,11 @@ START_TEST(no_more_processes_than_allowed_and_cpu_time_is_counted)
 		return;
 	ck_assert(cgroup_make(&host, group, &limits, NULL));
 	ck_assert(cgroup_make(&host, group, &limits, NULL)); /* again is no error */
-	ck_assert_int_ne(wait_for(start("n=0; while [ $n -lt 20000 ]; do n=$((n+1)); done; for i in 1 2 3 4 5; do "
-					"sleep 600 & done; wait")), 0);
+	ck_assert_int_ne(
+	    wait_for(
+		start("n=0; while [ $n -lt 20000 ]; do n=$((n+1)); done; for i in 1 2 3 4 5; do "
+		      "sleep 600 & done; wait")),
+	    0);
 	ck_assert(cgroup_usage(&host, group, &usage));
 	ck_assert_uint_gt(usage.cpu_us, 0);
 }
@@ -165,7 +170,8 @@ START_TEST(without_mounts_everything_is_named_as_missing)
 	ck_assert(!cgroup_make(&host, group, NULL, NULL));
 	ck_assert_int_eq(errno, ENOTSUP);
 	cgroup_host_missing(&host, text, sizeof text);
-	ck_assert_str_eq(text, "process tracking by cgroup, cpu limit, memory limit, process count limit");
+	ck_assert_str_eq(
+	    text, "process tracking by cgroup, cpu limit, memory limit, process count limit");
 }
 END_TEST
 

@@ -79,7 +79,8 @@ START_TEST(the_session_of_a_dead_leader_is_still_found_and_killed)
 	ck_assert_int_eq(pipe(pipefd), 0);
 	if ((leader = fork()) == 0) {
 		setsid();
-		if ((member = fork()) > 0 && write(pipefd[1], &member, sizeof member) == sizeof member)
+		if ((member = fork()) > 0 &&
+		    write(pipefd[1], &member, sizeof member) == sizeof member)
 			pause();
 		for (;;)
 			pause();

@@ -72,8 +72,11 @@ START_TEST(the_child_has_only_what_it_was_given)
 	s.keep_fds[0] = kept;
 	s.keep_count = 1;
 	ck_assert_int_ge(leak, 0);
-	ck_assert_int_eq(run_script(&s, "readlink /proc/$$/fd/0 /proc/$$/fd/3; ls /proc/$$/fd | tr '\\n' ' '; "
-					"echo $ANSWER; set | grep -c HOME", text, sizeof text), 256);
+	ck_assert_int_eq(run_script(&s,
+			     "readlink /proc/$$/fd/0 /proc/$$/fd/3; ls /proc/$$/fd | tr '\\n' ' '; "
+			     "echo $ANSWER; set | grep -c HOME",
+			     text, sizeof text),
+	    256);
 	ck_assert_str_eq(text, "/dev/null\n/etc/passwd\n0 1 2 3 42\n0\n");
 	close(leak);
 	close(kept);
@@ -92,9 +95,11 @@ START_TEST(session_directory_limits_and_signals_are_set)
 	s.new_session = true;
 	s.limits = &limit;
 	s.limit_count = 1;
-	ck_assert_int_eq(run_script(&s, "pwd; ulimit -n; grep SigIgn /proc/self/status | cut -f2;"
-					"set -- $(cat /proc/$$/stat); test $1 = $6 && echo leader",
-					text, sizeof text), 0);
+	ck_assert_int_eq(run_script(&s,
+			     "pwd; ulimit -n; grep SigIgn /proc/self/status | cut -f2;"
+			     "set -- $(cat /proc/$$/stat); test $1 = $6 && echo leader",
+			     text, sizeof text),
+	    0);
 	snprintf(want, sizeof want, "%s\n77\n0000000000000000\nleader\n", unit_tmpdir());
 	ck_assert_str_eq(text, want);
 	close(s.directory_fd);
@@ -133,8 +138,10 @@ START_TEST(another_account_is_taken_with_its_groups_and_keeps_nothing_of_ours)
 	s.user = &user;
 	s.no_new_privs = true;
 	s.death_signal = SIGKILL;
-	ck_assert_int_eq(run_script(&s, "id -un; grep -E '^(CapEff|NoNewPrivs)' /proc/self/status | cut -f2", text,
-			     sizeof text), 0);
+	ck_assert_int_eq(
+	    run_script(&s, "id -un; grep -E '^(CapEff|NoNewPrivs)' /proc/self/status | cut -f2",
+		text, sizeof text),
+	    0);
 	ck_assert_str_eq(text, "nobody\n0000000000000000\n1\n");
 }
 END_TEST
