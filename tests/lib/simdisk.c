@@ -9,7 +9,7 @@
 #include "libcommon/base/list.h"
 #include "libcommon/base/rng.h"
 
-#define NAMES_MAX 1024
+#define NAMES_MAX 4096
 #define CHANGES_MAX 1024
 
 /* From begin_op(): the power goes during this operation, which reaches the cache and no further. */
@@ -72,7 +72,7 @@ struct simdisk {
 	size_t change_count;
 	uint64_t capacity, ops, stop_at, fail_at;
 	int fail_error;
-	bool stopped;
+	bool stopped, ignore_sync, ignore_dir_sync;
 	uint64_t faults[SIMDISK_FAULT_KINDS];
 	simdisk_trace *trace;
 	void *trace_arg;
@@ -473,11 +473,18 @@ sim_sync(struct store_file *f)
 	if (err == HALF_DONE || err == SIMDISK_STOPPED)
 		return SIMDISK_STOPPED;
 	if (err < 0) {
-		/* Linux marks the pages clean after reporting: what was not written is gone. */
+		/*
+		 * Linux marks the pages clean after reporting. What was not written is gone, or
+		 * stands in the cache as if it were durable until the power goes.
+		 */
 		d->faults[SIMDISK_SYNC_ERROR]++;
-		inode_flush(d, h->inode, (unsigned)rng_below(&d->rng, 100), true);
+		inode_flush(
+		    d, h->inode, (unsigned)rng_below(&d->rng, 100), rng_below(&d->rng, 2) == 0);
+		memset(h->inode->dirty, 0, h->inode->cap / SIMDISK_SECTOR_BYTES * sizeof(bool));
 		return err;
 	}
+	if (d->ignore_sync)
+		return 0;
 	inode_flush(d, h->inode, 100, false);
 	h->inode->durable_size = h->inode->seen_size;
 	return 0;
@@ -533,6 +540,8 @@ sim_sync_dir(struct store *s)
 
 	if (err != 0)
 		return err == HALF_DONE ? SIMDISK_STOPPED : err;
+	if (d->ignore_dir_sync)
+		return 0;
 	for (size_t i = 0; i < d->change_count; i++)
 		apply_change(&d->durable, &d->changes[i]);
 	d->change_count = 0;
@@ -631,6 +640,13 @@ simdisk_fail_at(struct simdisk *d, uint64_t op, int error)
 {
 	d->fail_at = op;
 	d->fail_error = error;
+}
+
+void
+simdisk_ignore_sync(struct simdisk *d, bool files, bool directory)
+{
+	d->ignore_sync = files;
+	d->ignore_dir_sync = directory;
 }
 
 static void

@@ -57,6 +57,9 @@ bool simdisk_stopped(const struct simdisk *d);
  */
 void simdisk_fail_at(struct simdisk *d, uint64_t op, int error);
 
+/* A bug on purpose: sync() of files, or of the directory, succeeds and does nothing. */
+void simdisk_ignore_sync(struct simdisk *d, bool files, bool directory);
+
 /* The process is gone. Files it had open are invalid from now on: the owner must have let go of
  * them. */
 void simdisk_crash(struct simdisk *d);

@@ -5,3 +5,17 @@ check_PROGRAMS += tests/sim/clustersim
 TESTS += tests/sim/clustersim
 tests_sim_clustersim_SOURCES = tests/sim/clustersim.c tests/lib/fake_cluster.c tests/lib/fake_cluster.h
 tests_sim_clustersim_LDADD = libmastercore.a libproto.a libbase.a $(PROTOBUF_C_LIBS)
+
+# A server and its disk, seed after seed.
+check_PROGRAMS += tests/sim/zksim
+TESTS += tests/sim/zksim.sh
+EXTRA_DIST += tests/sim/zksim.sh
+tests_sim_zksim_SOURCES = \
+	tests/sim/model.c tests/sim/model.h \
+	tests/sim/world.c tests/sim/world.h \
+	tests/sim/zkcheck.c tests/sim/zkcheck.h \
+	tests/sim/zkclient.c tests/sim/zkclient.h \
+	tests/sim/zknode.c tests/sim/zknode.h \
+	tests/sim/zksim.c \
+	tests/lib/simdisk.c tests/lib/simdisk.h
+tests_sim_zksim_LDADD = libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS)

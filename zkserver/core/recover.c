@@ -109,6 +109,8 @@ replay(struct store *logs, const struct recover_options *options, struct db *db,
 		report->cut_offset = r.torn_offset;
 		got = txnlog_cut(logs, r.torn_file_zxid, r.torn_offset, r.torn_file_empty, f);
 	}
+	if (got == 0 && r.end_offset > 0)
+		got = txnlog_settle(logs, r.end_file_zxid, r.end_offset, f);
 	txnlog_reader_close(&r);
 	return got;
 }
@@ -147,6 +149,10 @@ recover(struct store *snapshots, struct store *logs, const struct recover_option
 	*report = (struct recover_report){0};
 	if ((err = txnlog_clean(logs, f)) != 0 || (err = snapshot_clean(snapshots, f)) != 0)
 		return err;
+	/* A snapshot's name may not be durable yet; its contents are. */
+	if ((err = store_sync_dir(snapshots)) != 0)
+		return fault_set(
+		    f, err, "cannot sync the directory of the snapshots: %s", strerror(-err));
 	if ((err = load_newest(snapshots, db, &info, report, f)) != 0)
 		return err;
 	if (!report->found_snapshot && (err = begin_empty(snapshots, logs, options, db, f)) != 0)

@@ -403,6 +403,8 @@ next_in_file(struct txnlog_reader *r, struct txnlog_record *record, struct fault
 	};
 	r->pos = p.end;
 	r->file_records++;
+	r->end_file_zxid = record->file_zxid;
+	r->end_offset = p.end;
 	return 1;
 }
 
@@ -487,6 +489,50 @@ txnlog_cut(struct store *s, uint64_t file_zxid, uint64_t offset, bool remove, st
 	return err == 0 ? 0
 			: fault_set(f, err, "cannot cut %s at offset %llu: %s", name,
 			      (unsigned long long)offset, strerror(-err));
+}
+
+/* Write the bytes from..to of a file again. */
+static int
+write_again(struct store_file *file, uint64_t from, uint64_t to)
+{
+	uint8_t *chunk = malloc(WINDOW_BYTES);
+	int err = chunk != NULL ? 0 : -ENOMEM;
+
+	while (err == 0 && from < to) {
+		size_t size = to - from < WINDOW_BYTES ? (size_t)(to - from) : WINDOW_BYTES;
+		ssize_t n = store_pread(file, chunk, size, from);
+
+		if (n <= 0)
+			err = n < 0 ? (int)n : -EIO;
+		else
+			err = store_pwrite(file, chunk, (size_t)n, from);
+		from += n > 0 ? (uint64_t)n : 0;
+	}
+	free(chunk);
+	return err;
+}
+
+int
+txnlog_settle(struct store *s, uint64_t file_zxid, uint64_t end_offset, struct fault *f)
+{
+	uint64_t from =
+	    end_offset > TXNLOG_BATCH_MAX_BYTES ? end_offset - TXNLOG_BATCH_MAX_BYTES : 0;
+	struct store_file *file = NULL;
+	char name[DATADIR_NAME_BYTES];
+	int err;
+
+	datadir_name(name, "log", file_zxid);
+	err = store_open(s, name, STORE_OPEN_WRITE, &file);
+	if (err == 0)
+		err = write_again(file, from, end_offset);
+	if (err == 0)
+		err = store_sync(file);
+	store_close(file);
+	if (err == 0)
+		err = store_sync_dir(s);
+	return err == 0
+		   ? 0
+		   : fault_set(f, err, "cannot make %s durable again: %s", name, strerror(-err));
 }
 
 /* Remove the files above file_zxid, the newest first, so that what is left has no gap. */

@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/sim/model.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "libcommon/base/buf.h"
+#include "libcommon/codec/jute.h"
+#include "zkserver/core/proto.h"
+#include "zkserver/core/txn.h"
+
+#define STAT_DIGEST_BYTES 60
+
+static void *
+must(void *p)
+{
+	if (p == NULL) {
+		fputs("zksim: no memory for the model\n", stderr);
+		exit(71);
+	}
+	return p;
+}
+
+static struct model_node *
+find(const struct model *m, const char *path)
+{
+	if (strcmp(path, "/") == 0)
+		path = "";
+	for (size_t i = 0; i < m->node_count; i++)
+		if (strcmp(m->nodes[i].path, path) == 0)
+			return &m->nodes[i];
+	return NULL;
+}
+
+static struct model_node *
+find_or_add(struct model *m, const char *path)
+{
+	struct model_node *n = find(m, path);
+
+	if (n != NULL)
+		return n;
+	if (m->node_count == m->node_cap) {
+		m->node_cap = m->node_cap > 0 ? 2 * m->node_cap : 64;
+		m->nodes = must(realloc(m->nodes, m->node_cap * sizeof(*m->nodes)));
+	}
+	n = &m->nodes[m->node_count++];
+	*n = (struct model_node){.path = must(strdup(path))};
+	return n;
+}
+
+static uint8_t *
+copy(const uint8_t *bytes, int32_t len)
+{
+	uint8_t *p = must(malloc(len > 0 ? (size_t)len : 1));
+
+	if (len > 0)
+		memcpy(p, bytes, (size_t)len);
+	return p;
+}
+
+/* The state of a node to be changed at zxid: a copy of the last one, or that of this zxid itself.
+ */
+static struct model_state *
+change(struct model_node *n, int64_t zxid)
+{
+	struct model_state *s;
+
+	if (n->count > 0 && n->states[n->count - 1].zxid == zxid)
+		return &n->states[n->count - 1];
+	if (n->count == n->cap) {
+		n->cap = n->cap > 0 ? 2 * n->cap : 4;
+		n->states = must(realloc(n->states, n->cap * sizeof(*n->states)));
+	}
+	s = &n->states[n->count++];
+	*s = n->count > 1 ? s[-1] : (struct model_state){.len = -1};
+	s->data = copy(s->data, s->len);
+	s->zxid = zxid;
+	return s;
+}
+
+static void
+set_data(struct model_state *s, struct jute_bytes data)
+{
+	free(s->data);
+	s->data = copy(data.data, data.len);
+	s->len = data.len;
+}
+
+static const struct model_state *
+latest(const struct model_node *n)
+{
+	return n != NULL && n->count > 0 && n->states[n->count - 1].exists
+		   ? &n->states[n->count - 1]
+		   : NULL;
+}
+
+static void
+complain(struct model *m, const char *what, const char *path, int64_t zxid)
+{
+	if (m->wrong[0] == '\0')
+		snprintf(m->wrong, sizeof(m->wrong), "zxid 0x%llx %s %.64s",
+		    (unsigned long long)zxid, what, path);
+}
+
+/* The parent's path, in a buffer of the caller's. */
+static const char *
+parent_of(const char *path, char to[1024])
+{
+	snprintf(to, 1024, "%s", path);
+	*strrchr(to, '/') = '\0';
+	return to;
+}
+
+static void
+apply_create(
+    struct model *m, const struct txn_header *h, const struct txn_body *b, const char *path)
+{
+	struct model_node *n = find_or_add(m, path), *parent;
+	struct model_state *s;
+	char text[1024];
+
+	parent = find(m, parent_of(path, text));
+	if (latest(n) != NULL)
+		complain(m, "creates what exists:", path, h->zxid);
+	if (latest(parent) == NULL) {
+		complain(m, "creates below nothing:", path, h->zxid);
+		return;
+	}
+	if (b->owner != 0 && !model_has_session(m, b->owner))
+		complain(m, "creates for a session that is none:", path, h->zxid);
+	s = change(n, h->zxid);
+	s->exists = true;
+	s->czxid = s->mzxid = s->pzxid = h->zxid;
+	s->ctime = s->mtime = h->time_ms;
+	s->owner = b->owner;
+	s->version = s->cversion = s->aversion = 0;
+	set_data(s, b->data);
+	s = change(parent, h->zxid);
+	s->cversion = b->version >= 0 ? b->version : s->cversion + 1;
+	s->pzxid = h->zxid;
+}
+
+static void
+apply_delete(struct model *m, int64_t zxid, const char *path)
+{
+	struct model_node *n = find(m, path);
+	char text[1024];
+
+	if (latest(n) == NULL) {
+		complain(m, "deletes what is not there:", path, zxid);
+		return;
+	}
+	if (model_children(m, path, zxid) > 0)
+		complain(m, "deletes a parent:", path, zxid);
+	change(n, zxid)->exists = false;
+	change(find(m, parent_of(path, text)), zxid)->pzxid = zxid;
+}
+
+static void
+apply_body(struct model *m, const struct txn_header *h, const struct txn_body *b)
+{
+	char path[1024];
+	struct model_node *n;
+	struct model_state *s;
+
+	snprintf(path, sizeof(path), "%.*s", b->path.len > 0 ? b->path.len : 0,
+	    (const char *)b->path.data);
+	switch (b->type) {
+	case ZK_OP_CREATE:
+	case ZK_OP_CREATE2:
+	case ZK_OP_CREATE_CONTAINER:
+		apply_create(m, h, b, path);
+		return;
+	case ZK_OP_DELETE:
+	case ZK_OP_DELETE_CONTAINER:
+		apply_delete(m, h->zxid, path);
+		return;
+	case ZK_OP_SET_DATA:
+	case ZK_OP_SET_ACL:
+		break;
+	default:
+		return;
+	}
+	if ((n = find(m, path)) == NULL || latest(n) == NULL) {
+		complain(m, "sets what is not there:", path, h->zxid);
+		return;
+	}
+	s = change(n, h->zxid);
+	if (b->type == ZK_OP_SET_ACL) {
+		s->aversion = b->version;
+		return;
+	}
+	set_data(s, b->data);
+	s->version = b->version;
+	s->mzxid = h->zxid;
+	s->mtime = h->time_ms;
+}
+
+static void
+apply_multi(struct model *m, const struct txn *t)
+{
+	struct jute_reader r = t->body.rest;
+	struct txn_body part;
+	bool failed = false;
+
+	for (int32_t i = 0; i < t->body.count && txn_next_part(&r, &t->header, &part); i++)
+		failed = failed || part.type == ZK_OP_ERROR;
+	r = t->body.rest;
+	for (int32_t i = 0; !failed && i < t->body.count && txn_next_part(&r, &t->header, &part);
+	     i++)
+		apply_body(m, &t->header, &part);
+}
+
+static void
+apply_close(struct model *m, const struct txn *t)
+{
+	struct jute_reader r = t->body.rest;
+	char path[1024];
+
+	for (int32_t i = 0; i < t->body.count; i++) {
+		struct jute_bytes b = jute_get_bytes(&r);
+
+		snprintf(path, sizeof(path), "%.*s", b.len > 0 ? b.len : 0, (const char *)b.data);
+		apply_delete(m, t->header.zxid, path);
+	}
+	for (size_t i = 0; i < m->session_count; i++)
+		if (m->sessions[i] == t->header.session)
+			m->sessions[i] = m->sessions[--m->session_count];
+	for (size_t i = 0; i < m->node_count; i++)
+		if (latest(&m->nodes[i]) != NULL &&
+		    latest(&m->nodes[i])->owner == t->header.session)
+			complain(m, "ends a session but leaves", m->nodes[i].path, t->header.zxid);
+}
+
+static void
+apply(struct model *m, const struct model_record *record)
+{
+	struct txn t;
+
+	if (!txn_decode(&t, record->bytes, record->size)) {
+		complain(m, "is no transaction", "", m->applied + 1);
+		return;
+	}
+	if (t.header.zxid != m->applied + 1)
+		complain(m, "is out of order", "", t.header.zxid);
+	if (t.body.type == ZK_OP_CREATE_SESSION) {
+		if (!model_has_session(m, t.header.session) &&
+		    m->session_count < MODEL_SESSIONS_MAX)
+			m->sessions[m->session_count++] = t.header.session;
+	} else if (t.body.type == ZK_OP_CLOSE_SESSION)
+		apply_close(m, &t);
+	else if (t.body.type == ZK_OP_MULTI)
+		apply_multi(m, &t);
+	else
+		apply_body(m, &t.header, &t.body);
+}
+
+/* The four nodes of a new ensemble. */
+static void
+add_first_nodes(struct model *m)
+{
+	static const char *const paths[] = {
+	    "", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"};
+
+	for (size_t i = 0; i < 4; i++) {
+		struct model_state *s = change(find_or_add(m, paths[i]), 0);
+
+		s->exists = true;
+		s->len = 0;
+	}
+}
+
+void
+model_init(struct model *m)
+{
+	memset(m, 0, sizeof(*m));
+	add_first_nodes(m);
+}
+
+static void
+drop_nodes(struct model *m)
+{
+	for (size_t i = 0; i < m->node_count; i++) {
+		for (size_t k = 0; k < m->nodes[i].count; k++)
+			free(m->nodes[i].states[k].data);
+		free(m->nodes[i].states);
+		free(m->nodes[i].path);
+	}
+	m->node_count = m->session_count = 0;
+	m->applied = 0;
+}
+
+void
+model_fini(struct model *m)
+{
+	drop_nodes(m);
+	for (size_t i = 0; i < m->record_count; i++)
+		free(m->records[i].bytes);
+	free(m->records);
+	free(m->nodes);
+	memset(m, 0, sizeof(*m));
+}
+
+void
+model_record(struct model *m, const uint8_t *bytes, size_t size)
+{
+	if (m->record_count == m->record_cap) {
+		m->record_cap = m->record_cap > 0 ? 2 * m->record_cap : 256;
+		m->records = must(realloc(m->records, m->record_cap * sizeof(*m->records)));
+	}
+	m->records[m->record_count++] = (struct model_record){copy(bytes, (int32_t)size), size};
+}
+
+void
+model_advance(struct model *m, int64_t zxid)
+{
+	while (m->applied < zxid && (size_t)m->applied < m->record_count) {
+		apply(m, &m->records[m->applied]);
+		m->applied++;
+	}
+}
+
+void
+model_rewind(struct model *m, int64_t zxid)
+{
+	while (m->record_count > (size_t)zxid)
+		free(m->records[--m->record_count].bytes);
+	drop_nodes(m);
+	add_first_nodes(m);
+	model_advance(m, zxid);
+}
+
+static uint64_t
+node_digest(const char *path, const struct model_state *s)
+{
+	uint8_t stat[STAT_DIGEST_BYTES];
+	struct buf b = {.data = stat, .cap = sizeof(stat), .max_bytes = sizeof(stat)};
+	uLong crc = crc32(crc32(0, NULL, 0), (const uint8_t *)path, (uInt)strlen(path));
+
+	if (s->len > 0)
+		crc = crc32(crc, s->data, (uInt)s->len);
+	jute_put_i64(&b, s->czxid);
+	jute_put_i64(&b, s->mzxid);
+	jute_put_i64(&b, s->pzxid);
+	jute_put_i64(&b, s->ctime);
+	jute_put_i64(&b, s->mtime);
+	jute_put_i32(&b, s->version);
+	jute_put_i32(&b, s->cversion);
+	jute_put_i32(&b, s->aversion);
+	jute_put_i64(&b, s->owner);
+	return crc32(crc, stat, sizeof(stat));
+}
+
+uint64_t
+model_digest(const struct model *m)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < m->node_count; i++)
+		if (latest(&m->nodes[i]) != NULL &&
+		    strncmp(m->nodes[i].path, "/zookeeper/", 11) != 0)
+			sum += node_digest(m->nodes[i].path, latest(&m->nodes[i]));
+	return sum;
+}
+
+const struct model_state *
+model_at(const struct model *m, const char *path, int64_t zxid)
+{
+	const struct model_node *n = find(m, path);
+
+	for (size_t i = n != NULL ? n->count : 0; i > 0; i--)
+		if (n->states[i - 1].zxid <= zxid)
+			return &n->states[i - 1];
+	return NULL;
+}
+
+bool
+model_exists(const struct model *m, const char *path, int64_t zxid)
+{
+	const struct model_state *s = model_at(m, path, zxid);
+
+	return s != NULL && s->exists;
+}
+
+int32_t
+model_children(const struct model *m, const char *path, int64_t zxid)
+{
+	size_t len = strcmp(path, "/") == 0 ? 0 : strlen(path);
+	int32_t count = 0;
+
+	for (size_t i = 0; i < m->node_count; i++) {
+		const char *p = m->nodes[i].path;
+
+		if (strncmp(p, path, len) == 0 && p[len] == '/' &&
+		    strchr(p + len + 1, '/') == NULL && model_exists(m, p, zxid))
+			count++;
+	}
+	return count;
+}
+
+bool
+model_has_session(const struct model *m, int64_t session)
+{
+	for (size_t i = 0; i < m->session_count; i++)
+		if (m->sessions[i] == session)
+			return true;
+	return false;
+}
+
+bool
+model_is_ending(const struct model *m, int64_t session)
+{
+	struct txn_header h;
+
+	for (size_t i = (size_t)m->applied; i < m->record_count; i++)
+		if (txn_decode_header(&h, m->records[i].bytes, m->records[i].size) &&
+		    h.session == session && h.type == ZK_OP_CLOSE_SESSION)
+			return true;
+	return false;
+}
+
+int64_t
+model_fires(const struct model *m, const char *path, bool children, int64_t after)
+{
+	const struct model_node *n = find(m, path);
+	const struct model_state *was = model_at(m, path, after);
+	static const struct model_state none;
+
+	if (n == NULL)
+		return 0;
+	was = was != NULL ? was : &none;
+	for (size_t i = 0; i < n->count; i++) {
+		const struct model_state *s = &n->states[i];
+
+		if (s->zxid <= after)
+			continue;
+		if (s->exists != was->exists || s->czxid != was->czxid)
+			return s->zxid;
+		if (children ? s->pzxid != was->pzxid : s->mzxid != was->mzxid)
+			return s->zxid;
+		was = s;
+	}
+	return 0;
+}

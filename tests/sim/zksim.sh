@@ -1,0 +1,32 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The simulated server in `make check`: seeds that failed once, a fixed range, fresh ones for some seconds,
+# and planted bugs, each of which must be found within so many seeds.
+zksim=${ZKSIM:-tests/sim/zksim}
+count=0
+bad=0
+
+run() {
+	title=$1
+	shift
+	count=$((count + 1))
+	if out=$("$zksim" "$@" 2>&1); then
+		echo "ok $count - $title"
+	else
+		echo "not ok $count - $title"
+		bad=1
+	fi
+	printf '%s\n' "$out" | tail -n 60 | sed 's/^/# /'
+}
+
+# 7: a log went on behind records that were in the page cache only.
+for seed in 7 20 31 97; do
+	run "seed $seed, which failed once" --twice "$seed"
+done
+run "fixed seeds" --twice --seeds 150 --from 1
+run "fresh seeds" --seeds 100000 --time "${ZKSIM_SECONDS:-8}"
+for bug in early-ack no-sync no-dir-sync; do
+	run "a planted bug is found within 60 seeds: $bug" --plant "$bug" --seeds 60 --from 1
+done
+echo "1..$count"
+exit $bad
