@@ -136,11 +136,11 @@ free_slot(struct slot *s)
 static void
 return_slot(struct log_writer *w, struct slot *s)
 {
+	txnlog_batch_clear(&w->log, &s->batch);
 	if (w->free_count >= SLOTS_KEPT) {
 		free_slot(s);
 		return;
 	}
-	txnlog_batch_clear(&s->batch);
 	list_append(&w->free, &s->link);
 	w->free_count++;
 }

@@ -247,7 +247,7 @@ on_durable(void *arg, uint64_t token)
 	b = &n->batches[!n->filling];
 	n->flying = false;
 	tell_synced(n, (int64_t)b->last_zxid);
-	txnlog_batch_clear(b);
+	txnlog_batch_clear(&n->log, b);
 	zknode_turn(n);
 }
 

@@ -48,6 +48,7 @@ write_batch(struct txnlog *log, uint64_t first, uint64_t last, size_t body)
 	txnlog_seal(log, &batch);
 	err = txnlog_write(log, &batch, &fault);
 	ck_assert_int_eq(err == 0, fault.text[0] == '\0');
+	txnlog_batch_clear(log, &batch);
 	txnlog_batch_fini(&batch);
 	buf_fini(&txn);
 	return err;
@@ -205,6 +206,39 @@ START_TEST(a_full_file_goes_on_in_the_spare_one)
 	o = read_all(simdisk_store(d), 0);
 	ck_assert_int_eq(o.err, 0);
 	ck_assert_uint_eq(o.last, 900);
+	simdisk_free(d);
+}
+END_TEST
+
+START_TEST(no_spare_is_made_while_a_batch_has_the_last_one)
+{
+	struct simdisk *d = new_disk(2);
+	struct txnlog_batch batch;
+	struct store_file *spare;
+	struct fault fault = {0};
+	struct txnlog log;
+	struct buf txn;
+
+	buf_init(&txn, TXNLOG_TXN_MAX_BYTES);
+	txnlog_batch_init(&batch);
+	txnlog_init(&log, simdisk_store(d), PREALLOCATE);
+	ck_assert_int_eq(write_batch(&log, 1, 1, 200000), 0);
+	ck_assert_uint_gt(txnlog_spare_wanted_bytes(&log), 0);
+	ck_assert_int_eq(txnlog_spare_make(simdisk_store(d), 1 << 20, &spare, &fault), 0);
+	txnlog_spare_adopt(&log, spare, 1 << 20);
+	txnlog_roll(&log);
+	make_txn(&txn, 2, 900000);
+	ck_assert_int_eq(txnlog_append(&log, &batch, txn.data, txn.len), 0);
+	ck_assert_uint_eq(txnlog_spare_wanted_bytes(&log), 0);
+	txnlog_seal(&log, &batch);
+	ck_assert_uint_eq(txnlog_spare_wanted_bytes(&log), 0);
+	ck_assert_int_eq(txnlog_write(&log, &batch, &fault), 0);
+	txnlog_batch_clear(&log, &batch);
+	ck_assert_uint_gt(txnlog_spare_wanted_bytes(&log), 0);
+	ck_assert_uint_eq(read_all(simdisk_store(d), 0).last, 2);
+	txnlog_batch_fini(&batch);
+	txnlog_fini(&log);
+	buf_fini(&txn);
 	simdisk_free(d);
 }
 END_TEST
@@ -563,6 +597,7 @@ unit_suite(void)
 	tcase_add_test(t, what_was_written_is_read_back_in_order);
 	tcase_add_test(t, the_bytes_are_those_of_zookeepers_log);
 	tcase_add_test(t, a_full_file_goes_on_in_the_spare_one);
+	tcase_add_test(t, no_spare_is_made_while_a_batch_has_the_last_one);
 	tcase_add_test(t, without_a_spare_the_file_grows);
 	tcase_add_test(t, a_power_loss_at_any_operation_loses_nothing_acknowledged);
 	tcase_add_test(t, a_crash_at_any_operation_loses_nothing_acknowledged);

@@ -50,9 +50,12 @@ txnlog_batch_fini(struct txnlog_batch *b)
 }
 
 void
-txnlog_batch_clear(struct txnlog_batch *b)
+txnlog_batch_clear(struct txnlog *log, struct txnlog_batch *b)
 {
 	struct txnlog_batch empty = {.bytes = b->bytes, .cap = b->cap};
+
+	if (b->from_spare)
+		log->spare_unnamed = false;
 
 	if (b->cap > BATCH_KEEP_BYTES) {
 		free(b->bytes);
@@ -131,7 +134,10 @@ batch_begin(struct txnlog *log, struct txnlog_batch *b)
 	}
 	log->roll = false;
 	b->spare = log->spare;
+	b->from_spare = b->spare != NULL;
+	log->spare_unnamed = log->spare_unnamed || b->from_spare;
 	log->spare = NULL;
+	log->end = TXNLOG_HEADER_BYTES;
 	log->size = b->spare != NULL ? log->spare_size : 0;
 	b->offset = 0;
 	put_u32(header, TXNLOG_MAGIC);
@@ -239,7 +245,7 @@ write_blocks(struct txnlog *log, const struct txnlog_batch *b, struct fault *f)
 int
 txnlog_write(struct txnlog *log, struct txnlog_batch *b, struct fault *f)
 {
-	const char *made_as = b->spare != NULL ? TXNLOG_SPARE_NAME : TXNLOG_NEW_NAME;
+	const char *made_as = b->from_spare ? TXNLOG_SPARE_NAME : TXNLOG_NEW_NAME;
 	char name[DATADIR_NAME_BYTES];
 	int err;
 
@@ -271,7 +277,8 @@ txnlog_spare_wanted_bytes(const struct txnlog *log)
 {
 	uint64_t size = log->size * 4;
 
-	if (log->spare != NULL || log->preallocate_bytes == 0 || log->end <= log->size / 2)
+	if (log->spare != NULL || log->spare_unnamed || log->preallocate_bytes == 0 ||
+	    log->end <= log->size / 2)
 		return 0;
 	return round_up(
 	    size < log->preallocate_bytes ? size : log->preallocate_bytes, TXNLOG_BLOCK_BYTES);

@@ -56,7 +56,7 @@ struct txnlog_batch {
 	/* Where it goes; complete once sealed. */
 	uint64_t offset;      /* of bytes in the file; a multiple of TXNLOG_BLOCK_BYTES */
 	uint64_t allocate_to; /* the size that the file must be given first; 0: it has it */
-	bool new_file;
+	bool new_file, from_spare;
 	struct store_file *spare; /* for a new file: the prepared one, or NULL to make one */
 };
 
@@ -71,7 +71,8 @@ struct txnlog {
 	uint64_t end;		    /* bytes in use; 0: no file yet */
 	uint64_t size;		    /* bytes allocated */
 	uint64_t last_zxid;
-	bool roll; /* the next batch starts a new file */
+	bool roll;	    /* the next batch starts a new file */
+	bool spare_unnamed; /* a batch has taken the spare file, which keeps its name until then */
 	struct store_file *spare;
 	uint64_t spare_size;
 	uint8_t tail[TXNLOG_BLOCK_BYTES]; /* the last block, as far as it is in use */
@@ -85,8 +86,8 @@ void txnlog_fini(struct txnlog *log);
 void txnlog_batch_init(struct txnlog_batch *b);
 void txnlog_batch_fini(struct txnlog_batch *b);
 
-/* Empty a batch that was carried out, for use again. */
-void txnlog_batch_clear(struct txnlog_batch *b);
+/* Whoever fills batches knows now that this one was carried out: empty it, for use again. */
+void txnlog_batch_clear(struct txnlog *log, struct txnlog_batch *b);
 
 /*
  * Append one transaction (header, body, digest as zookeeper's wire has them) to the batch that
