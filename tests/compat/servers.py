@@ -70,7 +70,9 @@ class Server:
             return
         self.process.send_signal(how)
         try:
-            self.process.wait(STOP_SECONDS)
+            status = self.process.wait(STOP_SECONDS)
+            if how == signal.SIGTERM:
+                assert status in self.stop_statuses, (status, (self.dir / "log").read_text()[-4000:])
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -87,6 +89,7 @@ class Server:
 
 class Apache(Server):
     name = "apache"
+    stop_statuses = (128 + signal.SIGTERM,)  # Java's own
 
     def command(self):
         return JAVA + ["org.apache.zookeeper.server.quorum.QuorumPeerMain", str(self.config)]
@@ -94,6 +97,7 @@ class Apache(Server):
 
 class Corral(Server):
     name = "corral"
+    stop_statuses = (0,)
 
     def command(self):
         return [str(BUILD / "zkserver" / "zkserver"), "run", "--config", str(self.config)]
