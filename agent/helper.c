@@ -293,10 +293,14 @@ start_executor(struct helper *h, struct launch *l, int boot_fd)
 	}
 	s.cgroup_fds = fds;
 	s.cgroup_count = (size_t)count;
+	if (h->host.can_track)
+		s.cgroup_directory_fd = cgroup_open_birthplace(&h->host, group);
 	if ((pid = spawn_run(&s, &step)) < 0)
 		refuse(l->error, "%s: %s: %s", h->conf.executor, step, strerror(errno));
 	while (count > 0)
 		close(fds[--count]);
+	if (s.cgroup_directory_fd >= 0)
+		close(s.cgroup_directory_fd);
 	return pid;
 }
 

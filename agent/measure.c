@@ -10,8 +10,9 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define FIELDS_MAX 8 /* of /proc/stat's cpu line: user nice system idle iowait irq softirq steal   \
-		      */
+#define FIELDS_MAX                                                                                 \
+	8 /* of /proc/stat's cpu line: user nice system idle iowait irq softirq steal              \
+	   */
 #define FIELD_IDLE 3
 #define FIELD_IOWAIT 4
 

@@ -2,8 +2,8 @@
 #include "executor/init.h"
 
 #include <errno.h>
+#include <linux/sched.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mount.h>
@@ -80,7 +80,8 @@ init_main(const struct spawn *s, int fd)
 	sigprocmask(SIG_SETMASK, &chld, NULL);
 	if ((polled[1].fd = signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK)) < 0)
 		fail(fd, "signalfd");
-	own.death_signal = 0; /* the namespace sees to that */
+	own.death_signal = 0;	      /* the namespace sees to that */
+	own.cgroup_directory_fd = -1; /* we were born there */
 	if ((program = spawn_run(&own, &what)) < 0)
 		fail(fd, what);
 	report(fd, INIT_STARTED, 0, "");
@@ -102,14 +103,19 @@ init_main(const struct spawn *s, int fd)
 pid_t
 init_start(const struct spawn *s, int *fd)
 {
+	struct clone_args args = {.flags = CLONE_NEWPID | CLONE_NEWNS, .exit_signal = SIGCHLD};
 	int pair[2], saved;
 	pid_t pid;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
 		return -1;
+	if (s->cgroup_directory_fd >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)s->cgroup_directory_fd;
+	}
 	/* As fork(), in new namespaces; we have one thread, so that the child may go on as it is.
 	 */
-	pid = (pid_t)syscall(SYS_clone, CLONE_NEWPID | CLONE_NEWNS | SIGCHLD, 0, 0, 0, 0);
+	pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
 	if (pid == 0) {
 		close(pair[0]);
 		init_main(s, pair[1]);

@@ -83,6 +83,8 @@ task_start(struct task *t, const char *const *argv, const char *const *env, int 
 	}
 	s.cgroup_fds = fds;
 	s.cgroup_count = (size_t)count;
+	if (has_cgroup(t))
+		s.cgroup_directory_fd = cgroup_open_birthplace(&t->host, t->cgroup);
 	if (t->pid_namespace)
 		error = start_below_init(t, &s, what);
 	else if ((t->pid = spawn_run(&s, what)) < 0) {
@@ -91,6 +93,8 @@ task_start(struct task *t, const char *const *argv, const char *const *env, int 
 	}
 	while (count > 0)
 		close(fds[--count]);
+	if (s.cgroup_directory_fd >= 0)
+		close(s.cgroup_directory_fd);
 	return error;
 }
 

@@ -136,19 +136,37 @@ note_mount(struct cgroup_host *h, const struct mntent *m)
 	}
 }
 
-/* cgroup.kill came with Linux 5.14; it is absent in the root group: a probe group shows it. */
+/* The group has the file cgroup.kill, which came with Linux 5.14. */
+static bool
+group_can_be_killed(const char *unified, const char *group)
+{
+	char path[PATH_MAX];
+
+	return join(path, unified, group, "cgroup.kill") && access(path, W_OK) == 0;
+}
+
+/* The root group never has it: any other shows it, one made for that if there is none. */
 static bool
 unified_can_kill(const char *unified)
 {
-	char path[PATH_MAX];
-	int n = snprintf(path, sizeof path, "%s/corral-probe.%d", unified, (int)getpid());
+	char name[32], path[PATH_MAX];
+	DIR *dir = opendir(unified);
+	struct dirent *entry;
 	bool ok;
 
-	if (n < 0 || (size_t)n + sizeof "/cgroup.kill" > sizeof path || mkdir(path, 0755) != 0)
+	while (dir != NULL && (entry = readdir(dir)) != NULL) {
+		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+			continue;
+		ok = group_can_be_killed(unified, entry->d_name);
+		closedir(dir);
+		return ok;
+	}
+	if (dir != NULL)
+		closedir(dir);
+	snprintf(name, sizeof name, "corral-probe.%d", (int)getpid());
+	if (!join(path, unified, name, "") || mkdir(path, 0755) != 0)
 		return false;
-	memcpy(path + n, "/cgroup.kill", sizeof "/cgroup.kill");
-	ok = access(path, W_OK) == 0;
-	path[n] = '\0';
+	ok = group_can_be_killed(unified, name);
 	rmdir(path);
 	return ok;
 }
@@ -340,6 +358,19 @@ cgroup_make(const struct cgroup_host *h, const char *group, const struct cgroup_
 }
 
 int
+cgroup_open_birthplace(const struct cgroup_host *h, const char *group)
+{
+	char path[PATH_MAX];
+
+	if (!h->v2_track) {
+		errno = ENOTSUP;
+		return -1;
+	}
+	return join(path, h->unified, group, "") ? open(path, O_PATH | O_DIRECTORY | O_CLOEXEC)
+						 : -1;
+}
+
+int
 cgroup_open_procs(const struct cgroup_host *h, const char *group, int fds[CGROUP_HIERARCHIES_MAX])
 {
 	const char *root[CGROUP_HIERARCHIES_MAX];
@@ -347,7 +378,7 @@ cgroup_open_procs(const struct cgroup_host *h, const char *group, int fds[CGROUP
 	char path[PATH_MAX];
 	int count = 0;
 
-	for (size_t i = 0; i < root_count; i++) {
+	for (size_t i = h->v2_track ? 1 : 0; i < root_count; i++) {
 		if (!join(path, root[i], group, "cgroup.procs"))
 			goto fail;
 		if ((fds[count] = open(path, O_WRONLY | O_CLOEXEC)) >= 0)

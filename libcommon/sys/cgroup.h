@@ -66,8 +66,15 @@ bool cgroup_make(const struct cgroup_host *h, const char *group, const struct cg
     char place[PATH_MAX]);
 
 /*
+ * Open the group's directory in which a child can be born (spawn.h); -1 where tracking is v1's (or
+ * with errno).
+ */
+int cgroup_open_birthplace(const struct cgroup_host *h, const char *group);
+
+/*
  * Open the cgroup.procs files that a process writes "0" to in order to enter the group, in each
- * hierarchy where the group exists. Returns how many were filled, -1 with errno. Close-on-exec.
+ * hierarchy where the group exists and that is no birthplace. Returns how many were filled, -1 with
+ * errno. Close-on-exec.
  */
 int cgroup_open_procs(
     const struct cgroup_host *h, const char *group, int fds[CGROUP_HIERARCHIES_MAX]);

@@ -6,12 +6,14 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <linux/sched.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -23,7 +25,7 @@
 #define FIRST_KEPT_FD 3
 #define SPARE_FD_MIN (FIRST_KEPT_FD + SPAWN_KEEP_MAX)
 
-/* Shared with the child, which runs in our memory until it has executed. */
+/* In memory shared with the child until it has executed. */
 struct spawn_call {
 	const struct spawn *s;
 	char path[PATH_MAX];
@@ -44,6 +46,7 @@ spawn_init(struct spawn *s, const char *path, const char *const *argv, const cha
 	    .stdout_fd = -1,
 	    .stderr_fd = -1,
 	    .directory_fd = -1,
+	    .cgroup_directory_fd = -1,
 	};
 }
 
@@ -233,35 +236,69 @@ call_vfork(struct spawn_call *c)
 	return pid;
 }
 
+/* As vfork(), but with memory of its own, and born in the cgroup. */
+static pid_t
+call_clone3(struct spawn_call *c)
+{
+	struct clone_args args = {
+	    .flags = CLONE_VFORK | CLONE_INTO_CGROUP,
+	    .exit_signal = SIGCHLD,
+	    .cgroup = (uint64_t)c->s->cgroup_directory_fd,
+	};
+	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
+
+	if (pid == 0)
+		child_main(c);
+	return pid;
+}
+
+/* Make the child with all signals blocked: no handler of ours may run in it. The pid or -1;
+ * c->error. */
+static pid_t
+make_child(struct spawn_call *c)
+{
+	sigset_t all, saved;
+	pid_t pid;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &saved);
+	sigemptyset(&c->mask);
+	pid = c->s->cgroup_directory_fd >= 0 ? call_clone3(c) : call_vfork(c);
+	if (pid < 0)
+		c->error = errno;
+	else if (c->error != 0)
+		waitpid(pid, NULL, 0);
+	sigprocmask(SIG_SETMASK, &saved, NULL);
+	return pid;
+}
+
 pid_t
 spawn_run(const struct spawn *s, const char **step)
 {
-	struct spawn_call c = {.s = s, .parent = getpid(), .step = "vfork"};
-	sigset_t all;
-	pid_t pid;
+	const char *failed = "exec";
+	struct spawn_call *c =
+	    mmap(NULL, sizeof *c, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t pid = -1;
+	int error = ENOMEM;
 
 	assert(s->keep_count <= SPAWN_KEEP_MAX);
-	if (step != NULL)
-		*step = "exec";
-	if (!resolve(&c))
-		return -1;
-	/* No handler of ours may run in the child, where it would act on our memory. */
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, &c.mask);
-	sigset_t saved = c.mask;
-
-	sigemptyset(&c.mask);
-	pid = call_vfork(&c);
-	if (pid < 0)
-		c.error = errno;
-	else if (c.error != 0)
-		waitpid(pid, NULL, 0);
-	sigprocmask(SIG_SETMASK, &saved, NULL);
-	if (c.error == 0)
+	if (c != MAP_FAILED) {
+		c->s = s;
+		c->parent = getpid();
+		c->step = "fork";
+		if (resolve(c)) {
+			pid = make_child(c);
+			error = c->error;
+			failed = c->step;
+		} else
+			error = errno;
+		munmap(c, sizeof *c);
+	}
+	if (error == 0)
 		return pid;
 	if (step != NULL)
-		*step = c.step;
-	errno = c.error;
+		*step = failed;
+	errno = error;
 	return -1;
 }
 

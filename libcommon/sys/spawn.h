@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Start a program. The child is made by vfork(), so that the parent's memory is not copied and the
- * errno of a failed step comes back without a pipe. The order in the child: signals to default, new
- * session or process group, cgroups, limits, standard streams, working directory, credentials,
- * parent-death signal, all other descriptors closed, exec.
+ * Start a program. The child is made by vfork(), so that the parent's memory is not copied, or by
+ * clone3() where it is to be born in a cgroup: moving it there later waits for an RCU grace period,
+ * 10 to 30 ms. Both suspend the parent until the exec, so that errors come back without a pipe. The
+ * order in the child: signals to default, new session or process group, cgroups, limits, standard
+ * streams, working directory, credentials, parent-death signal, all other descriptors closed, exec.
  */
 #ifndef CORRAL_SYS_SPAWN_H
 #define CORRAL_SYS_SPAWN_H
@@ -39,6 +40,7 @@ struct spawn {
 	size_t keep_count;
 	const int *cgroup_fds; /* open cgroup.procs files that the child enters; may be NULL */
 	size_t cgroup_count;
+	int cgroup_directory_fd;       /* of cgroup2, in which the child is born; -1: none */
 	int directory_fd;	       /* working directory; -1: as the parent's */
 	const struct spawn_user *user; /* NULL: as the parent */
 	const struct spawn_limit *limits;

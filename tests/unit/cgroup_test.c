@@ -46,12 +46,16 @@ start(const char *script)
 	pid_t pid;
 
 	spawn_init(&s, "sh", argv, env);
-	ck_assert_int_gt(count = cgroup_open_procs(&host, group, fds), 0);
+	ck_assert_int_ge(count = cgroup_open_procs(&host, group, fds), 0);
+	s.cgroup_directory_fd = cgroup_open_birthplace(&host, group);
+	ck_assert_int_eq(s.cgroup_directory_fd >= 0, host.v2_track);
 	s.cgroup_fds = fds;
 	s.cgroup_count = (size_t)count;
 	ck_assert_int_gt(pid = spawn_run(&s, NULL), 0);
 	while (count > 0)
 		close(fds[--count]);
+	if (s.cgroup_directory_fd >= 0)
+		close(s.cgroup_directory_fd);
 	return pid;
 }
 
