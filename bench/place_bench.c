@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What first-fit placement costs: ns and tree nodes looked at per placement, for three workloads and
- * three sizes of cluster. Each workload is run three times from one seed: for the mean, for the
- * percentiles (with a clock read around each call), and against a linear first-fit, which has a time
- * limit of its own; the last column says how many placements it compared.
+ * What first-fit placement costs: ns and tree nodes looked at per placement, for three workloads
+ * and three sizes of cluster. Each workload is run three times from one seed: for the mean, for the
+ * percentiles (with a clock read around each call), and against a linear first-fit, which has a
+ * time limit of its own; the last column says how many placements it compared.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -34,7 +34,7 @@ struct world {
 	size_t tasks, tasks_capacity;
 	struct task *task;
 	struct resources *linear; /* what is free, for the linear pass */
-	uint32_t *ns, *visits; /* per placement, PASS_EACH */
+	uint32_t *ns, *visits;	  /* per placement, PASS_EACH */
 	uint64_t placed, failed, compared, place_ns;
 };
 
@@ -84,7 +84,8 @@ node_amount(struct world *w, uint32_t i)
 	return a;
 }
 
-/* 8 cpu sizes by 5 memory sizes; an adversarial request is balanced, of any size, and fits nowhere. */
+/* 8 cpu sizes by 5 memory sizes; an adversarial request is balanced, of any size, and fits nowhere.
+ */
 static struct resources
 task_amount(struct world *w)
 {
@@ -269,9 +270,9 @@ measure(enum workload workload, uint32_t nodes, uint32_t ops)
 	qsort(visits, ops, sizeof *visits, by_value);
 	world_init(&w, workload, nodes, PASS_LINEAR);
 	run(&w, ops);
-	printf("%-19s %7u %8u %8llu %7.0f %6u %6u %8.1f %6u %6u %9llu\n", names[workload], nodes, ops,
-	    (unsigned long long)fits, (double)total_ns / ops, ns[ops / 2], ns[ops - ops / 100], visits_mean,
-	    visits[ops / 2], visits[ops - ops / 100], (unsigned long long)w.compared);
+	printf("%-19s %7u %8u %8llu %7.0f %6u %6u %8.1f %6u %6u %9llu\n", names[workload], nodes,
+	    ops, (unsigned long long)fits, (double)total_ns / ops, ns[ops / 2], ns[ops - ops / 100],
+	    visits_mean, visits[ops / 2], visits[ops - ops / 100], (unsigned long long)w.compared);
 	fflush(stdout);
 	world_fini(&w);
 	free(ns);
@@ -292,8 +293,9 @@ measure_one_descent(uint32_t nodes)
 	began = now_ns();
 	while ((n = place_fill(&w.place, &need, UINT32_MAX, &cursor, &node)) > 0)
 		placed += n;
-	printf("%-19s %7u %8llu %8llu %7.1f\n", "alike, one call", nodes, (unsigned long long)placed,
-	    (unsigned long long)placed, (double)(now_ns() - began) / (double)placed);
+	printf("%-19s %7u %8llu %8llu %7.1f\n", "alike, one call", nodes,
+	    (unsigned long long)placed, (unsigned long long)placed,
+	    (double)(now_ns() - began) / (double)placed);
 	world_fini(&w);
 }
 
@@ -305,7 +307,8 @@ measure_goal(void)
 
 	world_init(&w, MIXED, 6100, PASS_MEAN);
 	ns = run(&w, 2000000);
-	printf("6,100 nodes, 2,000,000 placements of 40 shapes and as many releases: %.2f s on one core\n\n",
+	printf("6,100 nodes, 2,000,000 placements of 40 shapes and as many releases: %.2f s on one "
+	       "core\n\n",
 	    (double)ns / 1e9);
 	world_fini(&w);
 }
@@ -318,8 +321,8 @@ main(void)
 	measure_goal();
 	printf("ns: a placement (mean: with its release; p50, p99: alone, with two clock reads).\n"
 	       "visits: tree nodes looked at by a placement; never more than 2 x nodes.\n\n");
-	printf("%-19s %7s %8s %8s %7s %6s %6s %8s %6s %6s %9s\n", "workload", "nodes", "calls", "fit", "ns",
-	    "p50", "p99", "visits", "p50", "p99", "compared");
+	printf("%-19s %7s %8s %8s %7s %6s %6s %8s %6s %6s %9s\n", "workload", "nodes", "calls",
+	    "fit", "ns", "p50", "p99", "visits", "p50", "p99", "compared");
 	for (int i = 0; i < 3; i++)
 		measure_one_descent(sizes[i]);
 	for (int i = 0; i < 3; i++)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Links from agents: TLS with an agent's certificate, whose name is the agent's. A link's first frame
- * is a registration; what comes after it is of that registration. Only a leader talks; the others end
- * the link, and the agent goes on to the next master.
+ * Links from agents: TLS with an agent's certificate, whose name is the agent's. A link's first
+ * frame is a registration; what comes after it is of that registration. Only a leader talks; the
+ * others end the link, and the agent goes on to the next master.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -133,7 +133,8 @@ refuse(struct agent_link *l, const char *why)
 	refused.why = (char *)why;
 	message.body_case = CORRAL__MASTER_TO_AGENT__BODY_REFUSED;
 	message.refused = &refused;
-	log_warn("agent %s at %s is refused: %s", link_peer(l->link)->name, link_peer_address(l->link), why);
+	log_warn("agent %s at %s is refused: %s", link_peer(l->link)->name,
+	    link_peer_address(l->link), why);
 	if (send_message(l, &message))
 		link_close(l->link);
 	else
@@ -170,7 +171,8 @@ take_register(struct agent_link *l, Corral__AgentToMaster *message)
 	Corral__Register *r = message->register_;
 
 	if (strcmp(r->node, link_peer(l->link)->name) != 0) {
-		refuse(l, "its node name is not that of its certificate: see [agent] name= in corral.conf(5)");
+		refuse(l, "its node name is not that of its certificate: see [agent] name= in "
+			  "corral.conf(5)");
 		return;
 	}
 	message->body_case = CORRAL__AGENT_TO_MASTER__BODY__NOT_SET;
@@ -214,7 +216,8 @@ take_message(struct agent_link *l, Corral__AgentToMaster *message)
 		break;
 	case CORRAL__AGENT_TO_MASTER__BODY_UPDATES:
 		for (size_t i = 0; i < message->updates->n_updates; i++)
-			cluster_update(&m->cluster, clock_boot_ms(), l->agent, message->updates->updates[i]);
+			cluster_update(
+			    &m->cluster, clock_boot_ms(), l->agent, message->updates->updates[i]);
 		break;
 	default:
 		stream_from_agent(m, l->agent, message);
@@ -253,8 +256,10 @@ on_up(void *arg, struct link *link)
 	if (peer->role == TLS_ROLE_AGENT && strcmp(peer->cluster, l->m->conf.cluster.name) == 0 &&
 	    strlen(peer->name) <= CLUSTER_NAME_MAX && strpbrk(peer->name, " \n/") == NULL)
 		return;
-	log_warn("%s is refused on the agents' port: its certificate is %s of cluster '%s', not an agent's of '%s'",
-	    link_peer_address(link), peer->role == TLS_ROLE_NONE ? "nobody's" : tls_role_name(peer->role), peer->cluster,
+	log_warn("%s is refused on the agents' port: its certificate is %s of cluster '%s', not an "
+		 "agent's of '%s'",
+	    link_peer_address(link),
+	    peer->role == TLS_ROLE_NONE ? "nobody's" : tls_role_name(peer->role), peer->cluster,
 	    l->m->conf.cluster.name);
 	link_end(l);
 }
@@ -299,8 +304,8 @@ agents_listen(struct master *m, char *error, size_t size)
 	    .idle_ms = (uint32_t)(2 * m->conf.master.lease_ms),
 	};
 
-	m->agents_listener = listener_open(m->loop, m->conf.master.agent_listen, m->tls_agents, &limits, AGENT_LINKS_MAX,
-	    on_accepted, m, error, size);
+	m->agents_listener = listener_open(m->loop, m->conf.master.agent_listen, m->tls_agents,
+	    &limits, AGENT_LINKS_MAX, on_accepted, m, error, size);
 	return m->agents_listener != NULL;
 }
 
@@ -330,7 +335,8 @@ agents_take_pending(struct master *m)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &m->agent_links) {
+	LIST_EACH(it, nx, &m->agent_links)
+	{
 		struct agent_link *l = CONTAINER_OF(it, struct agent_link, in_all);
 		Corral__Register *r = l->pending;
 
@@ -524,20 +530,23 @@ agents_carry_out(struct master *m)
 	struct list *it, *nx;
 
 	for (size_t i = 0; i < o->count; i++) {
-		struct agent_link *l = o->items[i].kind <= OUT_ACK && o->items[i].agent != NULL ?
-		    o->items[i].agent->link :
-		    NULL;
+		struct agent_link *l = o->items[i].kind <= OUT_ACK && o->items[i].agent != NULL
+					   ? o->items[i].agent->link
+					   : NULL;
 
 		if (l != NULL && !add(l, &o->items[i])) {
-			log_warn("agent %s: its messages do not go out, ending its connection", l->agent->name);
+			log_warn("agent %s: its messages do not go out, ending its connection",
+			    l->agent->name);
 			link_end(l);
 		}
 	}
-	LIST_EACH(it, nx, &m->agent_links) {
+	LIST_EACH(it, nx, &m->agent_links)
+	{
 		struct agent_link *l = CONTAINER_OF(it, struct agent_link, in_all);
 
 		if (!flush(l)) {
-			log_warn("agent %s: its messages do not go out, ending its connection", l->agent->name);
+			log_warn("agent %s: its messages do not go out, ending its connection",
+			    l->agent->name);
 			link_end(l);
 		}
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the API shows of the core's state. Messages borrow from the core, for the length of an answer. */
+/* What the API shows of the core's state. Messages borrow from the core, for the length of an
+ * answer. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,8 +17,9 @@ enum { TASKS_SHOWN = 10000, TASKS_SHOWN_MAX = 200000, WHY_NODES_MAX = 200 };
 static const char *
 reason_name(unsigned reason)
 {
-	static const char *const names[] = {"", "exit", "signal", "out of memory", "time limit", "stopped",
-	    "cannot execute", "refused by the agent", "executor lost", "node lost", "reboot", "old term", "disk limit"};
+	static const char *const names[] = {"", "exit", "signal", "out of memory", "time limit",
+	    "stopped", "cannot execute", "refused by the agent", "executor lost", "node lost",
+	    "reboot", "old term", "disk limit"};
 
 	return reason < sizeof names / sizeof *names ? names[reason] : "unknown";
 }
@@ -46,7 +48,8 @@ view_job(const struct master *m, const struct job *j, Corral__Api__Job *v)
 	v->type = (char *)(j->policy.service ? "service" : "batch");
 	v->state = (char *)job_state_name(j->state == JOB_CREATING ? JOB_RUNNING : j->state);
 	SET(v, count, j->count);
-	SET(v, waiting, j->in_state[CELL_PENDING] + j->in_state[CELL_DELAYED] + j->in_state[CELL_UNKNOWN]);
+	SET(v, waiting,
+	    j->in_state[CELL_PENDING] + j->in_state[CELL_DELAYED] + j->in_state[CELL_UNKNOWN]);
 	SET(v, running, j->in_state[CELL_LIVE]);
 	SET(v, finished, j->in_state[CELL_FINISHED]);
 	SET(v, failed, j->in_state[CELL_FAILED]);
@@ -79,10 +82,12 @@ set_code(Corral__Api__Task *v, unsigned reason, uint8_t code)
 }
 
 void
-view_task(const struct master *m, const struct job *j, uint32_t index, Corral__Api__Task *v, Corral__Resources *resources)
+view_task(const struct master *m, const struct job *j, uint32_t index, Corral__Api__Task *v,
+    Corral__Resources *resources)
 {
 	const struct cell *cell = &j->cells[index];
-	const struct attempt *t = cell->state == CELL_LIVE ? cluster_live_attempt(&m->cluster, j, index) : NULL;
+	const struct attempt *t =
+	    cell->state == CELL_LIVE ? cluster_live_attempt(&m->cluster, j, index) : NULL;
 
 	corral__api__task__init(v);
 	set_resources(resources, &j->policy.need);
@@ -128,7 +133,8 @@ void
 view_node(const struct master *m, const struct agent *a, struct node_view *n)
 {
 	static const struct resources none;
-	const struct account *account = a->node == PLACE_NONE ? NULL : &m->cluster.books.accounts[a->node];
+	const struct account *account =
+	    a->node == PLACE_NONE ? NULL : &m->cluster.books.accounts[a->node];
 
 	memset(n, 0, sizeof *n);
 	corral__api__node__init(&n->v);
@@ -170,10 +176,12 @@ view_status(struct master *m, struct http_request *r)
 
 	for (uint32_t i = 0; i < c->agent_count; i++)
 		ready += c->by_number[i]->state == AGENT_READY;
-	LIST_EACH(it, nx, (struct list *)&c->live) {
+	LIST_EACH(it, nx, (struct list *)&c->live)
+	{
 		const struct job *j = CONTAINER_OF(it, struct job, in_order);
 
-		waiting += j->in_state[CELL_PENDING] + j->in_state[CELL_DELAYED] + j->in_state[CELL_UNKNOWN];
+		waiting += j->in_state[CELL_PENDING] + j->in_state[CELL_DELAYED] +
+			   j->in_state[CELL_UNKNOWN];
 	}
 	set_resources(&capacity, &c->books.total);
 	set_resources(&used, &c->books.leased);
@@ -202,14 +210,16 @@ view_jobs(struct master *m, struct http_request *r)
 {
 	Corral__Api__JobList list = CORRAL__API__JOB_LIST__INIT;
 	size_t count = m->cluster.jobs.count;
-	Corral__Api__Job *jobs = calloc(count + 1, sizeof *jobs), **pointers = calloc(count + 1, sizeof *pointers);
+	Corral__Api__Job *jobs = calloc(count + 1, sizeof *jobs),
+			 **pointers = calloc(count + 1, sizeof *pointers);
 	struct list *it, *nx;
 
 	if (jobs == NULL || pointers == NULL) {
 		api_error(m, r, 503, "out of memory");
 		goto done;
 	}
-	HMAP_EACH(it, nx, &m->cluster.jobs) {
+	HMAP_EACH(it, nx, &m->cluster.jobs)
+	{
 		pointers[list.n_jobs] = &jobs[list.n_jobs];
 		view_job(m, HMAP_ENTRY(it, struct job, by_name), &jobs[list.n_jobs++]);
 	}
@@ -284,7 +294,7 @@ view_tasks(struct master *m, struct http_request *r)
 			add_tasks(m, j, from, &page);
 		else
 			HMAP_EACH(it, nx, &m->cluster.jobs)
-				add_listed(m, HMAP_ENTRY(it, struct job, by_name), &page);
+		add_listed(m, HMAP_ENTRY(it, struct job, by_name), &page);
 		list.tasks = page.pointers;
 		list.n_tasks = page.count;
 		api_reply(m, r, 200, &list.base);
@@ -333,13 +343,18 @@ print_lack(enum books_lack lack, const struct resources *need, const struct reso
 
 	if (lack == BOOKS_LACK_CPU)
 		snprintf(text, 128, "needs %s, %s of %s free", amount_print_cpu(a, need->cpu_milli),
-		    amount_print_cpu(b, free_now->cpu_milli), amount_print_cpu(d, total->cpu_milli));
+		    amount_print_cpu(b, free_now->cpu_milli),
+		    amount_print_cpu(d, total->cpu_milli));
 	else if (lack == BOOKS_LACK_MEMORY)
-		snprintf(text, 128, "needs %s, %s of %s free", amount_print_size(a, need->memory_bytes),
-		    amount_print_size(b, free_now->memory_bytes), amount_print_size(d, total->memory_bytes));
+		snprintf(text, 128, "needs %s, %s of %s free",
+		    amount_print_size(a, need->memory_bytes),
+		    amount_print_size(b, free_now->memory_bytes),
+		    amount_print_size(d, total->memory_bytes));
 	else
-		snprintf(text, 128, "needs %s, %s of %s free", amount_print_size(a, need->disk_bytes),
-		    amount_print_size(b, free_now->disk_bytes), amount_print_size(d, total->disk_bytes));
+		snprintf(text, 128, "needs %s, %s of %s free",
+		    amount_print_size(a, need->disk_bytes),
+		    amount_print_size(b, free_now->disk_bytes),
+		    amount_print_size(d, total->disk_bytes));
 }
 
 static void
@@ -360,10 +375,12 @@ why_not(const struct master *m, const struct job *j, const struct agent *a, stru
 	} else if (j->policy.constrained && !m->cluster.ops.allows(j->definition, a)) {
 		n->resource = (char *)"constraint";
 		snprintf(text, 128, "a Constraint= of the job does not allow it");
-	} else if ((lack = books_lacking(&m->cluster.books, a->node, &j->need)) != BOOKS_LACK_NOTHING) {
+	} else if ((lack = books_lacking(&m->cluster.books, a->node, &j->need)) !=
+		   BOOKS_LACK_NOTHING) {
 		free_now = books_free(&m->cluster.books, a->node);
 		n->resource = (char *)names[lack];
-		print_lack(lack, &j->need, &free_now, &m->cluster.books.accounts[a->node].total, text);
+		print_lack(
+		    lack, &j->need, &free_now, &m->cluster.books.accounts[a->node].total, text);
 	} else {
 		w->fit++;
 		return;
@@ -373,10 +390,12 @@ why_not(const struct master *m, const struct job *j, const struct agent *a, stru
 }
 
 static void
-explain_waiting(struct master *m, const struct job *j, const struct cell *cell, Corral__Api__Why *v, struct why *w)
+explain_waiting(struct master *m, const struct job *j, const struct cell *cell, Corral__Api__Why *v,
+    struct why *w)
 {
 	if (cell->state == CELL_UNKNOWN) {
-		v->summary = (char *)"it may run on a node that has not come back since the election";
+		v->summary =
+		    (char *)"it may run on a node that has not come back since the election";
 		v->next = (char *)"when all nodes of the registry are back or given up.";
 		return;
 	}
@@ -410,7 +429,8 @@ view_why(struct master *m, struct http_request *r, const char *task)
 	if (size <= CLUSTER_NAME_MAX)
 		memcpy(name, task, size);
 	j = cluster_job(&m->cluster, name);
-	if (j == NULL || (task[size] == '.' && !str_to_u64(task + size + 1, 0, j->count - 1, &index))) {
+	if (j == NULL ||
+	    (task[size] == '.' && !str_to_u64(task + size + 1, 0, j->count - 1, &index))) {
 		api_error(m, r, 404, "there is no task '%s'", task);
 		return;
 	}

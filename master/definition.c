@@ -20,9 +20,11 @@ run_fault(const Corral__Api__RunRequest *run)
 		return "there is no command";
 	if (run->count == 0 || run->count > RUN_COUNT_MAX)
 		return "the count must be from 1 to 1000";
-	if (s->resources == NULL || (s->resources->cpu_milli == 0 && s->resources->memory_bytes == 0))
+	if (s->resources == NULL ||
+	    (s->resources->cpu_milli == 0 && s->resources->memory_bytes == 0))
 		return "the request needs resources: cpus and memory";
-	if (s->resources->cpu_milli > UINT64_C(1) << 40 || s->resources->memory_bytes > UINT64_C(1) << 56 ||
+	if (s->resources->cpu_milli > UINT64_C(1) << 40 ||
+	    s->resources->memory_bytes > UINT64_C(1) << 56 ||
 	    s->resources->disk_bytes > UINT64_C(1) << 60)
 		return "no machine has such resources";
 	if (s->singleton)
@@ -38,8 +40,9 @@ parse_run(const char *file, const char *text, size_t size, struct faults *faults
 	const char *why = error;
 
 	if (d != NULL)
-		d->run = (Corral__Api__RunRequest *)pbjson_decode(&corral__api__run_request__descriptor, text, size,
-		    PBJSON_IGNORE_UNKNOWN, error, sizeof error);
+		d->run =
+		    (Corral__Api__RunRequest *)pbjson_decode(&corral__api__run_request__descriptor,
+			text, size, PBJSON_IGNORE_UNKNOWN, error, sizeof error);
 	if (d != NULL && d->run != NULL && (why = run_fault(d->run)) == NULL)
 		return d;
 	faults_add(faults, file, 0, "%s", why);
@@ -48,7 +51,8 @@ parse_run(const char *file, const char *text, size_t size, struct faults *faults
 }
 
 struct definition *
-definition_parse(const char *name, const char *file, const char *text, size_t size, struct faults *faults)
+definition_parse(
+    const char *name, const char *file, const char *text, size_t size, struct faults *faults)
 {
 	struct definition *d;
 
@@ -103,7 +107,8 @@ run_policy(const Corral__Api__RunRequest *run, struct job_policy *policy)
 {
 	const Corral__Resources *r = run->spec->resources;
 
-	*policy = (struct job_policy){.need = {r->cpu_milli, r->memory_bytes, r->disk_bytes}, .once = true};
+	*policy = (struct job_policy){
+	    .need = {r->cpu_milli, r->memory_bytes, r->disk_bytes}, .once = true};
 	return run->count;
 }
 
@@ -116,9 +121,9 @@ definition_policy(const struct definition *d, struct job_policy *policy)
 		return run_policy(d->run, policy);
 	*policy = (struct job_policy){
 	    .service = f->type == JOBFILE_SERVICE,
-	    .restart = f->restart == JOBFILE_RESTART_ALWAYS	   ? JOB_RESTART_ALWAYS :
-		f->restart == JOBFILE_RESTART_ON_FAILURE ? JOB_RESTART_ON_FAILURE :
-							   JOB_RESTART_NO,
+	    .restart = f->restart == JOBFILE_RESTART_ALWAYS	  ? JOB_RESTART_ALWAYS
+		       : f->restart == JOBFILE_RESTART_ON_FAILURE ? JOB_RESTART_ON_FAILURE
+								  : JOB_RESTART_NO,
 	    .restart_ms = f->restart_ms,
 	    .retries_max = f->retries_max,
 	    .need = {f->cpu_milli, f->memory_bytes, f->disk_bytes},
@@ -141,7 +146,8 @@ definition_allows(const void *definition, const struct agent *a)
 	const struct definition *d = definition;
 
 	return d->file == NULL || a->report == NULL ||
-	    jobfile_allows_node(d->file, a->name, a->report->attributes, a->report->n_attributes);
+	       jobfile_allows_node(
+		   d->file, a->name, a->report->attributes, a->report->n_attributes);
 }
 
 /* A copy that owns all it holds, by way of the wire. */
@@ -164,7 +170,8 @@ static bool
 add_variable(Corral__TaskSpec *spec, const char *name, const char *value)
 {
 	char text[256];
-	char **environment = realloc(spec->environment, (spec->n_environment + 1) * sizeof *environment);
+	char **environment =
+	    realloc(spec->environment, (spec->n_environment + 1) * sizeof *environment);
 
 	if (environment == NULL)
 		return false;
@@ -194,19 +201,22 @@ run_spec(const Corral__Api__RunRequest *run, const struct task_key *key, const c
 		return NULL;
 	spec->has_interactive = true;
 	spec->interactive = run->input;
-	if (add_variable(spec, "CORRAL_JOB", key->job) && add_number(spec, "CORRAL_INDEX", key->index) &&
-	    add_number(spec, "CORRAL_ATTEMPT", key->attempt) && add_number(spec, "CORRAL_COUNT", run->count) &&
-	    add_variable(spec, "CORRAL_NODE", node))
+	if (add_variable(spec, "CORRAL_JOB", key->job) &&
+	    add_number(spec, "CORRAL_INDEX", key->index) &&
+	    add_number(spec, "CORRAL_ATTEMPT", key->attempt) &&
+	    add_number(spec, "CORRAL_COUNT", run->count) && add_variable(spec, "CORRAL_NODE", node))
 		return spec;
 	corral__task_spec__free_unpacked(spec, NULL);
 	return NULL;
 }
 
 Corral__TaskSpec *
-definition_spec(const struct definition *d, const struct job *j, const struct task_key *key, const char *node)
+definition_spec(
+    const struct definition *d, const struct job *j, const struct task_key *key, const char *node)
 {
 	struct jobfile_launch launch = {key->index, key->attempt, node};
-	Corral__TaskSpec *spec = d->file != NULL ? jobfile_task_spec(d->file, &launch) : run_spec(d->run, key, node);
+	Corral__TaskSpec *spec =
+	    d->file != NULL ? jobfile_task_spec(d->file, &launch) : run_spec(d->run, key, node);
 
 	/* A user's task runs as the account of its own name, whatever the node's default is. */
 	if (spec != NULL && str_starts(j->by, "user:") && definition_user(d) == NULL) {

@@ -137,8 +137,8 @@ read_body(struct master *m, struct http_request *r, const ProtobufCMessageDescri
 	size_t size;
 	const uint8_t *body = http_request_body(r, &size);
 	char error[256];
-	ProtobufCMessage *message = pbjson_decode(type, size == 0 ? "{}" : (const char *)body, size == 0 ? 2 : size,
-	    PBJSON_IGNORE_UNKNOWN, error, sizeof error);
+	ProtobufCMessage *message = pbjson_decode(type, size == 0 ? "{}" : (const char *)body,
+	    size == 0 ? 2 : size, PBJSON_IGNORE_UNKNOWN, error, sizeof error);
 
 	if (message == NULL)
 		api_error(m, r, 400, "the request's body: %s", error);
@@ -167,12 +167,14 @@ may_run_as(struct master *m, struct http_request *r, const char *account)
 
 	if (peer->role != TLS_ROLE_USER || account == NULL || strcmp(account, peer->name) == 0)
 		return true;
-	api_error(m, r, 403, "user %s may not run tasks as %s; an operator may", peer->name, account);
+	api_error(
+	    m, r, 403, "user %s may not run tasks as %s; an operator may", peer->name, account);
 	return false;
 }
 
 static void
-submit(struct master *m, struct http_request *r, const Corral__Api__JobSubmit *s, struct definition *d)
+submit(
+    struct master *m, struct http_request *r, const Corral__Api__JobSubmit *s, struct definition *d)
 {
 	struct job_policy policy;
 	uint32_t count = definition_policy(d, &policy);
@@ -183,15 +185,16 @@ submit(struct master *m, struct http_request *r, const Corral__Api__JobSubmit *s
 		definition_free(d);
 		return;
 	}
-	switch (cluster_submit(&m->cluster, clock_boot_ms(), s->name, count, &policy, d, s->text, strlen(s->text),
-	    api_who(r, who, sizeof who), clock_wall_ms(), &j)) {
+	switch (cluster_submit(&m->cluster, clock_boot_ms(), s->name, count, &policy, d, s->text,
+	    strlen(s->text), api_who(r, who, sizeof who), clock_wall_ms(), &j)) {
 	case SUBMIT_OK:
 		log_info("job %s: %u tasks, by %s", s->name, count, who);
 		wait_for(m, r, j, false);
 		break;
 	case SUBMIT_IN_USE:
-		api_error(m, r, 409, "job %s runs already or is being stopped: corral stop %s, or another name", s->name,
-		    s->name);
+		api_error(m, r, 409,
+		    "job %s runs already or is being stopped: corral stop %s, or another name",
+		    s->name, s->name);
 		break;
 	case SUBMIT_FULL:
 		api_error(m, r, 409, "the master has no room for %u more tasks", count);
@@ -216,7 +219,8 @@ handle_submit(struct master *m, struct http_request *r)
 	file = s->file != NULL ? s->file : s->name;
 	faults_init(&faults);
 	if (!jobfile_name_ok(s->name)) {
-		api_error(m, r, 400, "'%s' is no name of a job: a-z, 0-9 and '-', at most %d of them", s->name,
+		api_error(m, r, 400,
+		    "'%s' is no name of a job: a-z, 0-9 and '-', at most %d of them", s->name,
 		    JOBFILE_NAME_MAX);
 	} else if (s->text[0] == '{') {
 		api_error(m, r, 400, "%s: not a job file", file);
@@ -276,14 +280,16 @@ handle_job(struct master *m, struct http_request *r, const char *rest)
 {
 	char name[CLUSTER_NAME_MAX + 1] = "";
 	size_t size = strcspn(rest, "/");
-	bool get = strcmp(http_request_method(r), "GET") == 0, stop = strcmp(rest + size, "/stop") == 0;
+	bool get = strcmp(http_request_method(r), "GET") == 0,
+	     stop = strcmp(rest + size, "/stop") == 0;
 	Corral__Api__Job v;
 	struct job *j;
 
 	if (size <= CLUSTER_NAME_MAX)
 		memcpy(name, rest, size);
 	if ((rest[size] != '\0' && !stop) || get == stop) {
-		api_error(m, r, rest[size] != '\0' && !stop ? 404 : 405, "no such thing to ask of a job");
+		api_error(
+		    m, r, rest[size] != '\0' && !stop ? 404 : 405, "no such thing to ask of a job");
 		return;
 	}
 	if ((j = find_job(m, r, name)) == NULL)
@@ -329,7 +335,9 @@ handle_events(struct master *m, struct http_request *r)
 static const char *
 event_job(const struct out *o)
 {
-	return o->kind == OUT_TASK || o->kind == OUT_LAUNCH ? o->key.job : o->kind == OUT_JOB ? o->job->name : "";
+	return o->kind == OUT_TASK || o->kind == OUT_LAUNCH ? o->key.job
+	       : o->kind == OUT_JOB			    ? o->job->name
+							    : "";
 }
 
 static bool
@@ -372,7 +380,8 @@ tell_watchers(struct master *m, const struct out *o)
 
 	if (list_empty(&m->watchers) || !encode_event(m, o))
 		return;
-	LIST_EACH(it, nx, &m->watchers) {
+	LIST_EACH(it, nx, &m->watchers)
+	{
 		struct watcher *w = CONTAINER_OF(it, struct watcher, in_all);
 
 		if (w->job[0] == '\0' || strcmp(w->job, job) == 0)
@@ -391,11 +400,12 @@ answer_waiters(struct master *m, const struct out *o)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &m->waiters) {
+	LIST_EACH(it, nx, &m->waiters)
+	{
 		struct waiter *w = CONTAINER_OF(it, struct waiter, in_all);
 
-		if (w->job == o->job &&
-		    (w->stop ? o->kind == OUT_JOB && has_ended(w->job) : o->kind == OUT_JOB_ACCEPTED))
+		if (w->job == o->job && (w->stop ? o->kind == OUT_JOB && has_ended(w->job)
+						 : o->kind == OUT_JOB_ACCEPTED))
 			waiter_answer(w);
 	}
 }
@@ -430,7 +440,8 @@ api_drop_all(struct master *m)
 	while ((first = list_first(&m->waiters)) != NULL) {
 		struct waiter *w = CONTAINER_OF(first, struct waiter, in_all);
 
-		api_error(m, w->request, 503, "this master no longer leads: the request may or may not be carried out");
+		api_error(m, w->request, 503,
+		    "this master no longer leads: the request may or may not be carried out");
 		waiter_free(w);
 	}
 	while ((first = list_first(&m->watchers)) != NULL) {
@@ -450,7 +461,8 @@ leads(struct master *m, struct http_request *r)
 {
 	if (m->leading && master_may_act(m))
 		return true;
-	if (!m->leading && m->leader.api_address[0] != '\0' && strcmp(m->leader.id, m->info.id) != 0)
+	if (!m->leading && m->leader.api_address[0] != '\0' &&
+	    strcmp(m->leader.id, m->info.id) != 0)
 		http_redirect(r, m->leader.api_address);
 	else
 		api_error(m, r, 503, "no master leads at the moment: try again");
@@ -463,10 +475,12 @@ may_ask(struct master *m, struct http_request *r)
 	const struct tls_peer *peer = http_request_peer(r);
 
 	if (strlen(peer->name) <= NAME_BYTES_MAX &&
-	    (peer->role == TLS_ROLE_OPERATOR || peer->role == TLS_ROLE_USER || peer->role == TLS_ROLE_MASTER) &&
+	    (peer->role == TLS_ROLE_OPERATOR || peer->role == TLS_ROLE_USER ||
+		peer->role == TLS_ROLE_MASTER) &&
 	    strcmp(peer->cluster, m->conf.cluster.name) == 0)
 		return true;
-	api_error(m, r, 403, "a certificate of an operator, a user or a master of cluster '%s' is needed",
+	api_error(m, r, 403,
+	    "a certificate of an operator, a user or a master of cluster '%s' is needed",
 	    m->conf.cluster.name);
 	return false;
 }
@@ -523,7 +537,8 @@ handle_health(void *arg, struct http_request *r)
 	if (!m->ensemble_up)
 		http_reply_text(r, 503, "no connection to the ensemble\n");
 	else
-		http_reply_text(r, 200, "%s\n", m->leading && master_may_act(m) ? "leader" : "standby");
+		http_reply_text(
+		    r, 200, "%s\n", m->leading && master_may_act(m) ? "leader" : "standby");
 }
 
 static void
@@ -567,7 +582,8 @@ api_listen(struct master *m, char *error, size_t size)
 	    .idle_ms = 60000,
 	};
 
-	m->http = http_server_open(m->loop, m->conf.master.listen, m->tls_api, &config, m, error, size);
+	m->http =
+	    http_server_open(m->loop, m->conf.master.listen, m->tls_api, &config, m, error, size);
 	return m->http != NULL;
 }
 

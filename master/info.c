@@ -39,10 +39,11 @@ master_info_encode(const struct master_info *info, struct buf *out)
 		return false;
 	/* "ip" is the address in network order, read as a number of the machine's. */
 	(void)inet_pton(AF_INET, host, &v4);
-	json = json_pack("{s:{s:s,s:s,s:i},s:[],s:s,s:s,s:I,s:s+,s:i,s:s,s:s,s:s,s:s}", "address", "hostname", host,
-	    "ip", host, "port", (int)port, "capabilities", "hostname", host, "id", info->id, "ip",
-	    (json_int_t)v4.s_addr, "pid", "master@", info->api_address, "port", (int)port, "version", info->version,
-	    "name", info->name, "api_address", info->api_address, "agent_address", info->agent_address);
+	json = json_pack("{s:{s:s,s:s,s:i},s:[],s:s,s:s,s:I,s:s+,s:i,s:s,s:s,s:s,s:s}", "address",
+	    "hostname", host, "ip", host, "port", (int)port, "capabilities", "hostname", host, "id",
+	    info->id, "ip", (json_int_t)v4.s_addr, "pid", "master@", info->api_address, "port",
+	    (int)port, "version", info->version, "name", info->name, "api_address",
+	    info->api_address, "agent_address", info->agent_address);
 	text = json == NULL ? NULL : json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
 	if (text != NULL) {
 		buf_append(out, text, strlen(text));
@@ -66,10 +67,12 @@ master_info_decode(struct master_info *info, const char *text, size_t size)
 {
 	json_t *json = json_loadb(text, size, 0, NULL);
 	bool ok = take(info->id, sizeof info->id, json_object_get(json, "id")) &&
-	    take(info->version, sizeof info->version, json_object_get(json, "version")) &&
-	    take(info->name, sizeof info->name, json_object_get(json, "name")) &&
-	    take(info->api_address, sizeof info->api_address, json_object_get(json, "api_address")) &&
-	    take(info->agent_address, sizeof info->agent_address, json_object_get(json, "agent_address"));
+		  take(info->version, sizeof info->version, json_object_get(json, "version")) &&
+		  take(info->name, sizeof info->name, json_object_get(json, "name")) &&
+		  take(info->api_address, sizeof info->api_address,
+		      json_object_get(json, "api_address")) &&
+		  take(info->agent_address, sizeof info->agent_address,
+		      json_object_get(json, "agent_address"));
 
 	json_decref(json);
 	if (!ok)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a master says of itself in its election node: a MasterInfo as Apache Mesos writes it, in JSON, so
- * that Mesos' tools find the leader, and beside it the addresses of our own API and agents' port.
+ * What a master says of itself in its election node: a MasterInfo as Apache Mesos writes it, in
+ * JSON, so that Mesos' tools find the leader, and beside it the addresses of our own API and
+ * agents' port.
  */
 #ifndef CORRAL_MASTER_INFO_H
 #define CORRAL_MASTER_INFO_H

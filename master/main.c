@@ -26,8 +26,10 @@ static const char usage_text[] =
     "       corral-master status [--config FILE]\n"
     "\n"
     "The resource master of a Corral cluster: knows every node, places every task.\n"
-    "  run      in the foreground, until SIGTERM; SIGHUP reads configuration and certificates again\n"
-    "  check    reads the configuration and says every fault in it; exit status 78 if there is one\n"
+    "  run      in the foreground, until SIGTERM; SIGHUP reads configuration and certificates "
+    "again\n"
+    "  check    reads the configuration and says every fault in it; exit status 78 if there is "
+    "one\n"
     "  status   asks the master that this configuration describes whether it leads\n"
     "See corral-master(8) and corral.conf(5).\n";
 
@@ -41,8 +43,8 @@ void
 master_give_up(struct master *m, const char *why)
 {
 	if (m->leading) {
-		log_warn("leadership of term (%" PRIu64 ", 0x%" PRIx64 ") ends: %s", m->cluster.term.era,
-		    (uint64_t)m->cluster.term.czxid, why);
+		log_warn("leadership of term (%" PRIu64 ", 0x%" PRIx64 ") ends: %s",
+		    m->cluster.term.era, (uint64_t)m->cluster.term.czxid, why);
 		notify_status("standby");
 	}
 	stream_drop_all(m, "the master that this went through no longer leads: try again");
@@ -63,8 +65,10 @@ master_loaded(struct master *m)
 	m->leading_since_ms = clock_boot_ms();
 	m->metrics.elections.value++;
 	m->leader = m->info;
-	log_info("leading: term (%" PRIu64 ", 0x%" PRIx64 "), %zu jobs, %" PRIu32 " agents in the registry",
-	    m->elect.term.era, (uint64_t)m->elect.term.czxid, m->cluster.jobs.count, m->cluster.agent_count);
+	log_info("leading: term (%" PRIu64 ", 0x%" PRIx64 "), %zu jobs, %" PRIu32
+		 " agents in the registry",
+	    m->elect.term.era, (uint64_t)m->elect.term.czxid, m->cluster.jobs.count,
+	    m->cluster.agent_count);
 	notify_status("leader, %" PRIu32 " agents in the registry", m->cluster.agent_count);
 	agents_take_pending(m);
 }
@@ -159,8 +163,9 @@ on_state_wanted(void *arg, int signo)
 	const struct cluster *c = &m->cluster;
 
 	(void)signo;
-	log_info("state: %s, term (%" PRIu64 ", 0x%" PRIx64 "), ensemble %s, leader %s", m->leading ? "leading" : "standby",
-	    m->elect.term.era, (uint64_t)m->elect.term.czxid, m->ensemble_up ? "connected" : "not connected",
+	log_info("state: %s, term (%" PRIu64 ", 0x%" PRIx64 "), ensemble %s, leader %s",
+	    m->leading ? "leading" : "standby", m->elect.term.era, (uint64_t)m->elect.term.czxid,
+	    m->ensemble_up ? "connected" : "not connected",
 	    m->leader.api_address[0] == '\0' ? "unknown" : m->leader.api_address);
 	if (m->leading)
 		log_info("state: %" PRIu32 " agents, %zu jobs, %" PRIu32 " tasks running, %" PRIu32
@@ -174,7 +179,8 @@ on_state_wanted(void *arg, int signo)
 static bool
 public_address(const char *advertise, const char *listen, uint16_t port, char *to, size_t size)
 {
-	const char *address = advertise != NULL ? advertise : listen, *colon = strrchr(address, ':');
+	const char *address = advertise != NULL ? advertise : listen,
+		   *colon = strrchr(address, ':');
 
 	if (colon == NULL)
 		return false;
@@ -208,7 +214,8 @@ open_tls(const struct master *m, bool require_peer)
 	return t;
 }
 
-/* Our own certificate must say that we are a master of this cluster: others will not believe us else. */
+/* Our own certificate must say that we are a master of this cluster: others will not believe us
+ * else. */
 static bool
 check_certificate(const struct corral_conf *conf)
 {
@@ -219,9 +226,11 @@ check_certificate(const struct corral_conf *conf)
 		log_error("%s", error);
 		return false;
 	}
-	if (info.holder.role == TLS_ROLE_MASTER && strcmp(info.holder.cluster, conf->cluster.name) == 0)
+	if (info.holder.role == TLS_ROLE_MASTER &&
+	    strcmp(info.holder.cluster, conf->cluster.name) == 0)
 		return true;
-	log_error("%s: not a certificate of a master of cluster '%s'; make one with: corral tls issue master NAME",
+	log_error("%s: not a certificate of a master of cluster '%s'; make one with: corral tls "
+		  "issue master NAME",
 	    conf->tls.cert, conf->cluster.name);
 	return false;
 }
@@ -254,10 +263,11 @@ open_ports(struct master *m)
 		log_error("%s", error);
 		return false;
 	}
-	if (!public_address(m->conf.master.advertise, m->conf.master.listen, http_server_port(m->http),
-		m->info.api_address, sizeof m->info.api_address) ||
+	if (!public_address(m->conf.master.advertise, m->conf.master.listen,
+		http_server_port(m->http), m->info.api_address, sizeof m->info.api_address) ||
 	    !public_address(m->conf.master.agent_advertise, m->conf.master.agent_listen,
-		listener_port(m->agents_listener), m->info.agent_address, sizeof m->info.agent_address)) {
+		listener_port(m->agents_listener), m->info.agent_address,
+		sizeof m->info.agent_address)) {
 		log_error("[master] advertise=: too long");
 		return false;
 	}
@@ -288,7 +298,8 @@ start(struct master *m)
 	m->tls_agents = open_tls(m, true);
 	m->tls_api = open_tls(m, false);
 	m->tls_ensemble = m->conf.cluster.ensemble_tls ? open_tls(m, false) : NULL;
-	if (m->tls_agents == NULL || m->tls_api == NULL || (m->conf.cluster.ensemble_tls && m->tls_ensemble == NULL))
+	if (m->tls_agents == NULL || m->tls_api == NULL ||
+	    (m->conf.cluster.ensemble_tls && m->tls_ensemble == NULL))
 		return EX_CONFIG;
 	timer_init(&m->turn_timer, m->loop, turn_due, m);
 	loop_on_signal(m->loop, SIGTERM, on_stop, m);
@@ -363,7 +374,8 @@ main(int argc, char **argv)
 			break;
 		case 'l':
 			if (!log_level_parse(optarg, &level))
-				log_die(EX_USAGE, "--log-level=%s: error, warn, info or debug", optarg);
+				log_die(
+				    EX_USAGE, "--log-level=%s: error, warn, info or debug", optarg);
 			log_set_level(level);
 			break;
 		case 'h':

@@ -35,13 +35,14 @@ struct master {
 
 	/* store.c */
 	struct zk *zk;
-	uint64_t zk_number; /* of the handle: answers of an older one are not for us */
+	uint64_t zk_number;    /* of the handle: answers of an older one are not for us */
 	struct timer zk_timer; /* before the next handle is made */
 	struct elect elect;
 	struct timer elect_timer;
 	struct master_info info; /* ours */
 	struct buf info_text;
-	struct master_info leader; /* the leader's, when we do not lead; api_address "" if unknown */
+	struct master_info
+	    leader; /* the leader's, when we do not lead; api_address "" if unknown */
 	char leader_node[ELECT_NODE_MAX];
 	struct loader *loader;
 	bool ensemble_up;
@@ -58,7 +59,7 @@ struct master {
 
 	/* http_api.c, stream.c */
 	struct http_server *http;
-	struct list waiters; /* requests whose answer waits for a commit */
+	struct list waiters;  /* requests whose answer waits for a commit */
 	struct list watchers; /* of events */
 	struct list clients;  /* of runs and logs */
 	uint64_t next_stream;
@@ -101,7 +102,8 @@ void api_close(struct master *m);
 /* Tell waiting clients and watchers what the core put out. */
 void api_carry_out(struct master *m);
 void api_drop_all(struct master *m);
-void api_reply(struct master *m, struct http_request *r, int status, const ProtobufCMessage *message);
+void api_reply(
+    struct master *m, struct http_request *r, int status, const ProtobufCMessage *message);
 void api_error(struct master *m, struct http_request *r, int status, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 /* Who asks, as "ROLE:NAME". */

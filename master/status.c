@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `corral-master status`: does the master that this configuration describes answer, and does it lead? */
+/* `corral-master status`: does the master that this configuration describes answer, and does it
+ * lead? */
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -44,13 +45,15 @@ find_address(const struct corral_conf *conf, char to[300])
 	bool found;
 
 	if (conf->master.advertise != NULL || colon == NULL || strcmp(colon, ":0") != 0)
-		return snprintf(to, 300, "%s", conf->master.advertise != NULL ? conf->master.advertise :
-										conf->master.listen) < 300;
+		return snprintf(to, 300, "%s",
+			   conf->master.advertise != NULL ? conf->master.advertise
+							  : conf->master.listen) < 300;
 	snprintf(path, sizeof path, "%s/ports", conf->master.state_dir);
 	buf_init(&text, 4096);
 	found = fsutil_read(path, 4095, &text) && buf_text(&text) != NULL &&
-	    sscanf(buf_text(&text), "http %u", &port) == 1 &&
-	    snprintf(to, 300, "%.*s:%u", (int)(colon - conf->master.listen), conf->master.listen, port) < 300;
+		sscanf(buf_text(&text), "http %u", &port) == 1 &&
+		snprintf(to, 300, "%.*s:%u", (int)(colon - conf->master.listen),
+		    conf->master.listen, port) < 300;
 	buf_fini(&text);
 	return found;
 }
@@ -60,8 +63,12 @@ command_status(const struct corral_conf *conf)
 {
 	struct tls_files files = {conf->tls.ca, conf->tls.cert, conf->tls.key};
 	char address[300], error[512];
-	struct http_call_spec spec = {.address = address, .method = "GET", .target = "/health", .reply_bytes_max = 4096,
-	    .connect_ms = 5000, .reply_ms = 5000};
+	struct http_call_spec spec = {.address = address,
+	    .method = "GET",
+	    .target = "/health",
+	    .reply_bytes_max = 4096,
+	    .connect_ms = 5000,
+	    .reply_ms = 5000};
 	struct asking a = {.address = address};
 	struct tls *tls;
 	int status = EX_OSERR;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The master's side of the ensemble: the session, the election's reads and writes, and the batches of
- * the cluster's core. Each batch is a multi whose first part checks that our election node still
+ * The master's side of the ensemble: the session, the election's reads and writes, and the batches
+ * of the cluster's core. Each batch is a multi whose first part checks that our election node still
  * exists, so that a deposed leader cannot write.
  */
 #include <inttypes.h>
@@ -54,7 +54,8 @@ store_asked(struct master *m, void *call, int rc, const char *what)
 	if (call != NULL && rc == ZK_OK)
 		return true;
 	free(call);
-	log_error("cannot ask the ensemble to %s: %s", what, call == NULL ? "out of memory" : zk_rc_text(rc));
+	log_error("cannot ask the ensemble to %s: %s", what,
+	    call == NULL ? "out of memory" : zk_rc_text(rc));
 	elect_drop(&m->elect, "a request to the ensemble could not be made");
 	return false;
 }
@@ -65,7 +66,8 @@ store_done(void)
 	return answered;
 }
 
-/* --- who may read and write what (cluster.md 7): all to masters, names and the leader to everybody --- */
+/* --- who may read and write what (cluster.md 7): all to masters, names and the leader to everybody
+ * --- */
 
 static size_t
 acls_for(const struct master *m, bool readable, char id[320], struct zk_acl acls[2])
@@ -109,7 +111,8 @@ path_made(struct master *m, const struct zk_result *result, void *arg)
 		return;
 	}
 	if (result->rc != ZK_OK && result->rc != ZK_NODEEXISTS) {
-		log_error("cannot make %s in the ensemble: %s", paths[i].path, zk_rc_text(result->rc));
+		log_error(
+		    "cannot make %s in the ensemble: %s", paths[i].path, zk_rc_text(result->rc));
 		elect_drop(&m->elect, "the ensemble refuses its paths");
 		return;
 	}
@@ -128,9 +131,10 @@ make_paths(struct master *m, size_t from)
 	void *call = store_call(m, path_made, (void *)(uintptr_t)from);
 
 	store_asked(m, call,
-	    call == NULL ? ZK_NOMEMORY :
-			   zk_create(m->zk, paths[from].path, paths[from].data, strlen(paths[from].data), acls, count,
-			       ZK_PERSISTENT, answered, call),
+	    call == NULL
+		? ZK_NOMEMORY
+		: zk_create(m->zk, paths[from].path, paths[from].data, strlen(paths[from].data),
+		      acls, count, ZK_PERSISTENT, answered, call),
 	    "make a path");
 }
 
@@ -144,11 +148,11 @@ session_open(void *arg)
 	size_t used = 0;
 
 	for (size_t i = 0; i < m->conf.cluster.ensemble.count && used < sizeof hosts; i++)
-		used += (size_t)snprintf(hosts + used, sizeof hosts - used, "%s%s", i == 0 ? "" : ",",
-		    m->conf.cluster.ensemble.items[i]);
+		used += (size_t)snprintf(hosts + used, sizeof hosts - used, "%s%s",
+		    i == 0 ? "" : ",", m->conf.cluster.ensemble.items[i]);
 	m->zk_number++;
-	m->zk = zk_new(m->loop, hosts, m->tls_ensemble, (uint32_t)m->conf.cluster.session_timeout_ms, on_state, m, error,
-	    sizeof error);
+	m->zk = zk_new(m->loop, hosts, m->tls_ensemble,
+	    (uint32_t)m->conf.cluster.session_timeout_ms, on_state, m, error, sizeof error);
 	if (m->zk == NULL) {
 		log_error("no session with the ensemble at %s: %s", hosts, error);
 		timer_set(&m->zk_timer, clock_boot_ms() + 10 * NEW_SESSION_MS);
@@ -180,8 +184,8 @@ on_state(void *arg, struct zk *z, enum zk_state state)
 	m->ensemble_up = state == ZK_CONNECTED;
 	switch (state) {
 	case ZK_CONNECTED:
-		log_info("session 0x%" PRIx64 " with the ensemble at %s, time-out %u ms", (uint64_t)zk_session_id(z),
-		    zk_server(z), zk_session_timeout_ms(z));
+		log_info("session 0x%" PRIx64 " with the ensemble at %s, time-out %u ms",
+		    (uint64_t)zk_session_id(z), zk_server(z), zk_session_timeout_ms(z));
 		if (m->elect.state == ELECT_IDLE || m->elect.state == ELECT_DROPPED)
 			make_paths(m, 0);
 		break;
@@ -192,7 +196,8 @@ on_state(void *arg, struct zk *z, enum zk_state state)
 		elect_expired(&m->elect);
 		break;
 	case ZK_AUTH_FAILED:
-		log_error("the ensemble does not accept our certificate: check [tls] cert= and the ensemble's trust store");
+		log_error("the ensemble does not accept our certificate: check [tls] cert= and the "
+			  "ensemble's trust store");
 		elect_expired(&m->elect);
 		break;
 	case ZK_CONNECTING:
@@ -222,8 +227,8 @@ static void
 leader_read(struct master *m, const struct zk_result *result, void *arg)
 {
 	(void)arg;
-	if (result->rc != ZK_OK ||
-	    !master_info_decode(&m->leader, (const char *)result->data, result->data == NULL ? 0 : result->size))
+	if (result->rc != ZK_OK || !master_info_decode(&m->leader, (const char *)result->data,
+				       result->data == NULL ? 0 : result->size))
 		m->leader = (struct master_info){0};
 }
 
@@ -242,14 +247,16 @@ learn_leader(struct master *m)
 		return;
 	snprintf(path, sizeof path, ELECTION "/%s", m->leader_node);
 	call = store_call(m, leader_read, NULL);
-	store_asked(m, call, call == NULL ? ZK_NOMEMORY : zk_get(m->zk, path, NULL, answered, call), "read the leader");
+	store_asked(m, call, call == NULL ? ZK_NOMEMORY : zk_get(m->zk, path, NULL, answered, call),
+	    "read the leader");
 }
 
 static void
 listed(struct master *m, const struct zk_result *r, void *arg)
 {
 	(void)arg;
-	elect_listed(&m->elect, clock_boot_ms(), elect_result_of(r->rc), r->children, r->child_count);
+	elect_listed(
+	    &m->elect, clock_boot_ms(), elect_result_of(r->rc), r->children, r->child_count);
 	learn_leader(m);
 }
 
@@ -269,7 +276,8 @@ created(struct master *m, const struct zk_result *r, void *arg)
 		elect_drop(&m->elect, "the ensemble refuses the election node");
 		return;
 	}
-	elect_created(&m->elect, elect_result_of(r->rc), r->rc == ZK_OK ? strrchr(r->path, '/') + 1 : "");
+	elect_created(
+	    &m->elect, elect_result_of(r->rc), r->rc == ZK_OK ? strrchr(r->path, '/') + 1 : "");
 }
 
 static void
@@ -291,7 +299,8 @@ era_read(struct master *m, const struct zk_result *r, void *arg)
 		memcpy(text, r->data, r->size);
 	ok = ok && str_to_u64(text, 1, INT64_MAX, &era);
 	if (!ok)
-		log_error("/corral/era: not a number from 1 on (%s): see corral-recovery(7)", zk_rc_text(r->rc));
+		log_error("/corral/era: not a number from 1 on (%s): see corral-recovery(7)",
+		    zk_rc_text(r->rc));
 	elect_era(&m->elect, clock_boot_ms(), ok ? ELECT_OK : ELECT_GONE, era);
 }
 
@@ -309,10 +318,12 @@ ask(struct master *m, const struct elect_out *o, void *call)
 	case ELECT_READ:
 		return zk_get(m->zk, path, NULL, answered, call);
 	case ELECT_CREATE:
-		return zk_create(m->zk, ELECTION "/" ELECT_PREFIX, m->info_text.data, m->info_text.len, acls,
-		    acls_for(m, true, id, acls), ZK_EPHEMERAL | ZK_SEQUENTIAL, answered, call);
+		return zk_create(m->zk, ELECTION "/" ELECT_PREFIX, m->info_text.data,
+		    m->info_text.len, acls, acls_for(m, true, id, acls),
+		    ZK_EPHEMERAL | ZK_SEQUENTIAL, answered, call);
 	case ELECT_RENEW:
-		return zk_set(m->zk, path, m->info_text.data, m->info_text.len, ZK_ANY_VERSION, answered, call);
+		return zk_set(m->zk, path, m->info_text.data, m->info_text.len, ZK_ANY_VERSION,
+		    answered, call);
 	default:
 		return zk_get(m->zk, "/corral/era", NULL, answered, call);
 	}
@@ -339,7 +350,8 @@ elect_carry_out(struct master *m, const struct elect_out *o)
 		timer_set(&m->zk_timer, clock_boot_ms() + NEW_SESSION_MS);
 	} else if (m->zk != NULL) {
 		call = store_call(m, thens[o->act], NULL);
-		store_asked(m, call, call == NULL ? ZK_NOMEMORY : ask(m, o, call), "hold an election");
+		store_asked(
+		    m, call, call == NULL ? ZK_NOMEMORY : ask(m, o, call), "hold an election");
 	}
 }
 
@@ -379,8 +391,8 @@ czxid_read(struct master *m, const struct zk_result *r, void *arg)
 
 /*
  * We are the only writer (the fence says so), so a batch that fails the second time because its own
- * nodes exist, or are gone, was carried out the first time. If it made more than one job it is left to
- * the next leader, who reads everything anew.
+ * nodes exist, or are gone, was carried out the first time. If it made more than one job it is left
+ * to the next leader, who reads everything anew.
  */
 static bool
 commit_was_done(struct master *m, const struct zk_result *r)
@@ -390,7 +402,8 @@ commit_was_done(struct master *m, const struct zk_result *r)
 	size_t jobs = 0, at = 0;
 	void *call;
 
-	if ((r->rc != ZK_NODEEXISTS && r->rc != ZK_NONODE) || r->op_count == 0 || r->ops[0].rc == r->rc)
+	if ((r->rc != ZK_NODEEXISTS && r->rc != ZK_NONODE) || r->op_count == 0 ||
+	    r->ops[0].rc == r->rc)
 		return false;
 	for (size_t i = 0; i < b->count; i++)
 		if (b->ops[i].job != NULL) {
@@ -404,7 +417,8 @@ commit_was_done(struct master *m, const struct zk_result *r)
 		return true;
 	}
 	call = store_call(m, czxid_read, (void *)(uintptr_t)at);
-	store_asked(m, call, call == NULL ? ZK_NOMEMORY : zk_exists(m->zk, b->ops[at].path, NULL, answered, call),
+	store_asked(m, call,
+	    call == NULL ? ZK_NOMEMORY : zk_exists(m->zk, b->ops[at].path, NULL, answered, call),
 	    "look at a job");
 	return true;
 }
@@ -446,14 +460,16 @@ commit_send(struct master *m, const struct commit *batch, bool again)
 		ops[i + 1] = (struct zk_op){
 		    .type = types[batch->ops[i].kind],
 		    .path = batch->ops[i].path,
-		    .data = batch->ops[i].size == 0 ? (const void *)"" : batch->data.data + batch->ops[i].offset,
+		    .data = batch->ops[i].size == 0 ? (const void *)""
+						    : batch->data.data + batch->ops[i].offset,
 		    .size = batch->ops[i].size,
 		    .acls = acls,
 		    .acl_count = acl_count,
 		    .version = ZK_ANY_VERSION,
 		};
 	m->metrics.commit_sent_us = clock_boot_us();
-	store_asked(m, call, call == NULL ? ZK_NOMEMORY : zk_multi(m->zk, ops, batch->count + 1, answered, call),
+	store_asked(m, call,
+	    call == NULL ? ZK_NOMEMORY : zk_multi(m->zk, ops, batch->count + 1, answered, call),
 	    "write a batch");
 }
 
@@ -485,12 +501,14 @@ store_open(struct master *m, char *error, size_t size)
 	timer_init(&m->elect_timer, m->loop, elect_due, m);
 	buf_init(&m->info_text, 4096);
 	if (!master_info_encode(&m->info, &m->info_text)) {
-		snprintf(error, size, "[master] listen=%s: the address has no host and port that others can use",
+		snprintf(error, size,
+		    "[master] listen=%s: the address has no host and port that others can use",
 		    m->info.api_address);
 		return false;
 	}
 	if (m->tls_ensemble == NULL)
-		log_warn("[cluster] ensemble_tls=no: the ensemble is reached without TLS, and whoever reaches it can"
+		log_warn("[cluster] ensemble_tls=no: the ensemble is reached without TLS, and "
+			 "whoever reaches it can"
 			 " change what is below /corral");
 	session_open(m);
 	return true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a new leader reads: the registry, then job after job its text, its state and its results. A job
- * that cannot be read is left alone, said so, and its name stays refused by the ensemble.
+ * What a new leader reads: the registry, then job after job its text, its state and its results. A
+ * job that cannot be read is left alone, said so, and its name stays refused by the ensemble.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -27,8 +27,8 @@ struct loaded_job {
 struct loader {
 	struct loaded_job *jobs;
 	size_t job_count, at;
-	uint32_t piece;	      /* of the registry, or of the results of the job at hand */
-	uint32_t *pieces;     /* of results that the job at hand has */
+	uint32_t piece;	  /* of the registry, or of the results of the job at hand */
+	uint32_t *pieces; /* of results that the job at hand has */
 	size_t pieces_count;
 };
 
@@ -74,7 +74,8 @@ get(struct master *m, const char *path, store_then *then)
 {
 	void *call = store_call(m, then, NULL);
 
-	store_asked(m, call, call == NULL ? ZK_NOMEMORY : zk_get(m->zk, path, NULL, store_done(), call), "read");
+	store_asked(m, call,
+	    call == NULL ? ZK_NOMEMORY : zk_get(m->zk, path, NULL, store_done(), call), "read");
 }
 
 static void
@@ -82,7 +83,9 @@ children(struct master *m, const char *path, store_then *then)
 {
 	void *call = store_call(m, then, NULL);
 
-	store_asked(m, call, call == NULL ? ZK_NOMEMORY : zk_children(m->zk, path, NULL, store_done(), call), "list");
+	store_asked(m, call,
+	    call == NULL ? ZK_NOMEMORY : zk_children(m->zk, path, NULL, store_done(), call),
+	    "list");
 }
 
 /* Copy an answer's data; false with everything given up if it is an error. */
@@ -122,10 +125,11 @@ give_results(struct master *m, struct job *j, struct loaded_job *l)
 
 	for (uint32_t i = 0; i < l->piece_count; i++)
 		if (l->results[i].data != NULL &&
-		    !cluster_load_results(&m->cluster, j, i, (const char *)l->results[i].data, l->results[i].len, error,
-			sizeof error))
-			log_error("/corral/jobs/%s/results-%u: %s; its indexes from there on are run again", l->name, i,
-			    error);
+		    !cluster_load_results(&m->cluster, j, i, (const char *)l->results[i].data,
+			l->results[i].len, error, sizeof error))
+			log_error("/corral/jobs/%s/results-%u: %s; its indexes from there on are "
+				  "run again",
+			    l->name, i, error);
 }
 
 static void
@@ -141,12 +145,14 @@ give_job(struct master *m, struct loaded_job *l)
 	faults_init(&faults);
 	d = definition_parse(l->name, l->name, (const char *)l->text.data, l->text.len, &faults);
 	if (d == NULL) {
-		log_error("/corral/jobs/%s is not a job that this master can read, and is left alone: %s", l->name,
-		    faults_text(&faults));
+		log_error(
+		    "/corral/jobs/%s is not a job that this master can read, and is left alone: %s",
+		    l->name, faults_text(&faults));
 	} else {
 		count = definition_policy(d, &policy);
-		j = cluster_load_job(&m->cluster, l->name, l->czxid, count, &policy, d, (const char *)l->text.data,
-		    l->text.len, (const char *)l->state.data, l->state.len, error, sizeof error);
+		j = cluster_load_job(&m->cluster, l->name, l->czxid, count, &policy, d,
+		    (const char *)l->text.data, l->text.len, (const char *)l->state.data,
+		    l->state.len, error, sizeof error);
 		if (j == NULL)
 			log_error("/corral/jobs/%s: %s; it is left alone", l->name, error);
 	}
@@ -194,7 +200,8 @@ results_next(struct master *m)
 		job_next(m);
 		return;
 	}
-	snprintf(path, sizeof path, "/corral/jobs/%s/results-%" PRIu32, l->jobs[l->at].name, l->pieces[l->piece]);
+	snprintf(path, sizeof path, "/corral/jobs/%s/results-%" PRIu32, l->jobs[l->at].name,
+	    l->pieces[l->piece]);
 	get(m, path, results_read);
 }
 
@@ -204,7 +211,8 @@ note_piece(struct loader *l, struct loaded_job *j, const char *name)
 	uint64_t piece;
 	struct buf *results;
 
-	if (!str_starts(name, "results-") || !str_to_u64(name + strlen("results-"), 0, LOAD_PIECES_MAX - 1, &piece))
+	if (!str_starts(name, "results-") ||
+	    !str_to_u64(name + strlen("results-"), 0, LOAD_PIECES_MAX - 1, &piece))
 		return true;
 	if (piece >= j->piece_count) {
 		results = realloc(j->results, (piece + 1) * sizeof *results);
@@ -302,8 +310,10 @@ jobs_listed(struct master *m, const struct zk_result *r, void *arg)
 	}
 	for (size_t i = 0; i < r->child_count; i++) {
 		if (!jobfile_name_ok(r->children[i]))
-			log_error("/corral/jobs/%s has no name of a job, and is left alone", r->children[i]);
-		else if (str_copy(l->jobs[l->job_count].name, sizeof l->jobs[0].name, r->children[i]))
+			log_error("/corral/jobs/%s has no name of a job, and is left alone",
+			    r->children[i]);
+		else if (str_copy(
+			     l->jobs[l->job_count].name, sizeof l->jobs[0].name, r->children[i]))
 			l->job_count++;
 	}
 	job_next(m);
@@ -325,8 +335,8 @@ registry_read(struct master *m, const struct zk_result *r, void *arg)
 		fail(m, "the registry", zk_rc_text(r->rc));
 		return;
 	}
-	if (!cluster_load_agents(&m->cluster, m->loader->piece, r->data == NULL ? "" : (const char *)r->data, r->size,
-		error, sizeof error)) {
+	if (!cluster_load_agents(&m->cluster, m->loader->piece,
+		r->data == NULL ? "" : (const char *)r->data, r->size, error, sizeof error)) {
 		fail(m, "the registry", error);
 		return;
 	}
@@ -356,7 +366,8 @@ load_start(struct master *m)
 	log_info("elected: term (%" PRIu64 ", 0x%" PRIx64 "), reading the store", m->elect.term.era,
 	    (uint64_t)m->elect.term.czxid);
 	m->loader = calloc(1, sizeof *m->loader);
-	m->cluster_made = cluster_init(&m->cluster, &settings, &ops, &m->hash, m->elect.term, clock_boot_ms());
+	m->cluster_made =
+	    cluster_init(&m->cluster, &settings, &ops, &m->hash, m->elect.term, clock_boot_ms());
 	if (m->loader == NULL || !m->cluster_made) {
 		m->cluster_made = true;
 		fail(m, "the store", "out of memory");

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Streams: what `corral run` and `corral logs` see of tasks. A client's link carries the streams of all
- * the tasks that it follows; each is relayed to the agent under a number of ours. Data are passed on at
- * once and held nowhere: whoever sends may have one window on the way, which the other end's
- * acknowledgements open again. Only input that comes before its task runs waits here, within that window.
+ * Streams: what `corral run` and `corral logs` see of tasks. A client's link carries the streams of
+ * all the tasks that it follows; each is relayed to the agent under a number of ours. Data are
+ * passed on at once and held nowhere: whoever sends may have one window on the way, which the other
+ * end's acknowledgements open again. Only input that comes before its task runs waits here, within
+ * that window.
  */
 #include <inttypes.h>
 #include <signal.h>
@@ -21,9 +22,9 @@ enum {
 	WINDOW_BYTES = 1 << 20,
 	FRAME_BYTES_MAX = 2 << 20,
 	QUEUE_BYTES_MAX = 64 << 20,
-	OPEN_MAX = 48,	     /* streams of one client at a time; the others wait for one to end */
-	LINGER_MS = 10000,   /* for the rest of the output after the end of the tasks */
-	STATUS_OURS = 125,   /* what `corral run` exits with when it is not the task that failed */
+	OPEN_MAX = 48,	   /* streams of one client at a time; the others wait for one to end */
+	LINGER_MS = 10000, /* for the rest of the output after the end of the tasks */
+	STATUS_OURS = 125, /* what `corral run` exits with when it is not the task that failed */
 };
 
 struct client {
@@ -187,7 +188,8 @@ relay_open(struct client *c, struct agent *a, const struct task_key *key)
 
 	if (r == NULL)
 		return false;
-	*r = (struct relay){.client = c, .agent = a, .registration = a->registration, .index = key->index};
+	*r = (struct relay){
+	    .client = c, .agent = a, .registration = a->registration, .index = key->index};
 	r->number = ++c->m->next_stream;
 	list_append(&c->relays, &r->in_client);
 	c->open++;
@@ -272,11 +274,12 @@ open_more(struct client *c)
 	struct task_key key;
 	struct agent *a;
 
-	for (; c->job != NULL && c->open < OPEN_MAX && c->next_index < c->end_index; c->next_index++) {
+	for (; c->job != NULL && c->open < OPEN_MAX && c->next_index < c->end_index;
+	     c->next_index++) {
 		a = cluster_last_attempt(cluster, c->job, c->next_index, &key);
 		if (a != NULL && !relay_open(c, a, &key))
-			snprintf(c->message, sizeof c->message, "node %s is not connected: what its tasks wrote is missing",
-			    a->name);
+			snprintf(c->message, sizeof c->message,
+			    "node %s is not connected: what its tasks wrote is missing", a->name);
 	}
 }
 
@@ -299,14 +302,17 @@ time_is_up(void *arg)
 
 	if (c->ended) {
 		if (c->open > 0)
-			snprintf(c->message, sizeof c->message, "the rest of the output did not arrive");
+			snprintf(
+			    c->message, sizeof c->message, "the rest of the output did not arrive");
 		finish(c);
 	} else if (!c->run) {
 		settle(c); /* an agent went */
 	} else if (!c->launched && c->job != NULL) {
 		c->status = STATUS_OURS;
-		snprintf(c->message, sizeof c->message, "not placed in time: corral why %s", c->name);
-		cluster_stop(&c->m->cluster, clock_boot_ms(), c->job, "its time to be placed is over");
+		snprintf(
+		    c->message, sizeof c->message, "not placed in time: corral why %s", c->name);
+		cluster_stop(
+		    &c->m->cluster, clock_boot_ms(), c->job, "its time to be placed is over");
 		finish(c);
 	}
 }
@@ -318,7 +324,8 @@ relay_of_index(struct client *c, uint64_t index)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &c->relays) {
+	LIST_EACH(it, nx, &c->relays)
+	{
 		struct relay *r = CONTAINER_OF(it, struct relay, in_client);
 
 		if (r->index == index)
@@ -388,11 +395,13 @@ take_signal(struct client *c, int32_t signo)
 	if (!c->run || c->job == NULL || signo < 1 || signo > 64)
 		return;
 	c->signal = signo;
-	if (c->job->in_state[CELL_LIVE] == 0 && (signo == SIGINT || signo == SIGTERM || signo == SIGHUP || signo == SIGQUIT)) {
+	if (c->job->in_state[CELL_LIVE] == 0 &&
+	    (signo == SIGINT || signo == SIGTERM || signo == SIGHUP || signo == SIGQUIT)) {
 		cluster_stop(&c->m->cluster, clock_boot_ms(), c->job, "a signal");
 		return;
 	}
-	LIST_EACH(it, nx, &c->job->attempts) {
+	LIST_EACH(it, nx, &c->job->attempts)
+	{
 		const struct attempt *t = CONTAINER_OF(it, struct attempt, in_job);
 
 		if (!task_state_terminal(t->state))
@@ -407,7 +416,7 @@ leave(struct client *c)
 	struct list *it, *nx;
 
 	LIST_EACH(it, nx, &c->relays)
-		relay_close(CONTAINER_OF(it, struct relay, in_client));
+	relay_close(CONTAINER_OF(it, struct relay, in_client));
 	if (c->run && c->job != NULL && c->m->leading && master_may_act(c->m))
 		cluster_stop(&c->m->cluster, clock_boot_ms(), c->job, "its client left");
 	client_free(c);
@@ -523,13 +532,15 @@ run_job(struct master *m, struct http_request *r, Corral__Api__RunRequest *run)
 		return NULL;
 	}
 	count = definition_policy(d, &policy);
-	result = cluster_submit(&m->cluster, clock_boot_ms(), name, count, &policy, d, (const char *)text.data, text.len,
-	    api_who(r, who, sizeof who), clock_wall_ms(), &j);
+	result = cluster_submit(&m->cluster, clock_boot_ms(), name, count, &policy, d,
+	    (const char *)text.data, text.len, api_who(r, who, sizeof who), clock_wall_ms(), &j);
 	buf_fini(&text);
 	if (result == SUBMIT_OK)
 		return j;
 	api_error(m, r, result == SUBMIT_NO_MEMORY ? 503 : 409,
-	    result == SUBMIT_IN_USE ? "job %s runs already or is being stopped" : "the master has no room for %s", name);
+	    result == SUBMIT_IN_USE ? "job %s runs already or is being stopped"
+				    : "the master has no room for %s",
+	    name);
 	return NULL;
 }
 
@@ -549,8 +560,8 @@ stream_run(struct master *m, struct http_request *r)
 		api_error(m, r, 400, "run needs an upgrade to " HTTP_UPGRADE_PROTOCOL);
 		return;
 	}
-	run = (Corral__Api__RunRequest *)pbjson_decode(&corral__api__run_request__descriptor, (const char *)body, size,
-	    PBJSON_IGNORE_UNKNOWN, error, sizeof error);
+	run = (Corral__Api__RunRequest *)pbjson_decode(&corral__api__run_request__descriptor,
+	    (const char *)body, size, PBJSON_IGNORE_UNKNOWN, error, sizeof error);
 	if (run == NULL) {
 		api_error(m, r, 400, "the request's body: %s", error);
 		return;
@@ -574,7 +585,8 @@ stream_run(struct master *m, struct http_request *r)
 
 /* JOB, JOB.INDEX or JOB.INDEX.ATTEMPT; false: the request was answered. */
 static bool
-parse_task(struct master *m, struct http_request *r, const char *what, struct job **job, uint32_t *first, uint32_t *end)
+parse_task(struct master *m, struct http_request *r, const char *what, struct job **job,
+    uint32_t *first, uint32_t *end)
 {
 	char text[128], *rest = text, *name, *index, *attempt;
 	uint64_t i = 0, n = 0;
@@ -585,8 +597,10 @@ parse_task(struct master *m, struct http_request *r, const char *what, struct jo
 		index = strsep(&rest, ".");
 		attempt = strsep(&rest, ".");
 		*job = cluster_job(&m->cluster, name);
-		if (*job != NULL && (rest != NULL || (index != NULL && !str_to_u64(index, 0, (*job)->count - 1, &i)) ||
-					(attempt != NULL && !str_to_u64(attempt, 1, UINT32_MAX, &n))))
+		if (*job != NULL &&
+		    (rest != NULL ||
+			(index != NULL && !str_to_u64(index, 0, (*job)->count - 1, &i)) ||
+			(attempt != NULL && !str_to_u64(attempt, 1, UINT32_MAX, &n))))
 			*job = NULL;
 		*first = (uint32_t)i;
 		*end = *job == NULL ? 0 : index == NULL ? (*job)->count : (uint32_t)i + 1;
@@ -596,7 +610,8 @@ parse_task(struct master *m, struct http_request *r, const char *what, struct jo
 		return false;
 	}
 	if (n != 0 && n != (*job)->cells[i].attempts) {
-		api_error(m, r, 404, "only the output of the last attempt is kept in reach, which is %" PRIu32,
+		api_error(m, r, 404,
+		    "only the output of the last attempt is kept in reach, which is %" PRIu32,
 		    (*job)->cells[i].attempts);
 		return false;
 	}
@@ -640,10 +655,12 @@ relay_of_number(struct master *m, const struct agent *a, uint64_t number)
 {
 	struct list *it, *nx, *rit, *rnx;
 
-	LIST_EACH(it, nx, &m->clients) {
+	LIST_EACH(it, nx, &m->clients)
+	{
 		struct client *c = CONTAINER_OF(it, struct client, in_all);
 
-		LIST_EACH(rit, rnx, &c->relays) {
+		LIST_EACH(rit, rnx, &c->relays)
+		{
 			struct relay *r = CONTAINER_OF(rit, struct relay, in_client);
 
 			if (r->number == number && r->agent == a)
@@ -702,8 +719,8 @@ stream_from_agent(struct master *m, struct agent *a, const Corral__AgentToMaster
 			break;
 		c = r->client;
 		if (message->stream_close->error != NULL && message->stream_close->error[0] != '\0')
-			snprintf(c->message, sizeof c->message, "%s.%" PRIu32 ": %s", c->name, r->index,
-			    message->stream_close->error);
+			snprintf(c->message, sizeof c->message, "%s.%" PRIu32 ": %s", c->name,
+			    r->index, message->stream_close->error);
 		relay_free(r);
 		settle(c);
 		break;
@@ -717,11 +734,13 @@ stream_agent_down(struct master *m, struct agent *a)
 {
 	struct list *it, *nx, *rit, *rnx;
 
-	LIST_EACH(it, nx, &m->clients) {
+	LIST_EACH(it, nx, &m->clients)
+	{
 		struct client *c = CONTAINER_OF(it, struct client, in_all);
 		size_t before = c->open;
 
-		LIST_EACH(rit, rnx, &c->relays) {
+		LIST_EACH(rit, rnx, &c->relays)
+		{
 			struct relay *r = CONTAINER_OF(rit, struct relay, in_client);
 
 			if (r->agent == a)
@@ -729,8 +748,10 @@ stream_agent_down(struct master *m, struct agent *a)
 		}
 		if (c->open == before)
 			continue;
-		snprintf(c->message, sizeof c->message, "the connection to node %s was lost: output may be missing", a->name);
-		/* The last word, if it is due, comes in the next turn: the caller may be one of ours. */
+		snprintf(c->message, sizeof c->message,
+		    "the connection to node %s was lost: output may be missing", a->name);
+		/* The last word, if it is due, comes in the next turn: the caller may be one of
+		 * ours. */
 		if (c->ended || !c->run)
 			timer_set(&c->timer, clock_boot_ms());
 	}
@@ -749,8 +770,8 @@ take_task(struct client *c, const struct out *o)
 	if (o->message[0] != '\0')
 		snprintf(c->message, sizeof c->message, "%s", o->message);
 	else if (o->state == CORRAL__TASK_STATE__LOST)
-		snprintf(c->message, sizeof c->message, "%s.%" PRIu32 " was lost with node %s", c->name, o->key.index,
-		    o->agent->name);
+		snprintf(c->message, sizeof c->message, "%s.%" PRIu32 " was lost with node %s",
+		    c->name, o->key.index, o->agent->name);
 }
 
 static void
@@ -765,12 +786,13 @@ take_out(const struct out *o)
 			timer_cancel(&c->timer);
 		c->launched = true;
 		if (!relay_open(c, o->agent, &o->key))
-			snprintf(c->message, sizeof c->message, "node %s is not connected: output is missing",
-			    o->agent->name);
+			snprintf(c->message, sizeof c->message,
+			    "node %s is not connected: output is missing", o->agent->name);
 	} else if (o->kind == OUT_TASK) {
 		take_task(c, o);
 	}
-	if (c->job->state == JOB_FINISHED || c->job->state == JOB_FAILED || c->job->state == JOB_STOPPED) {
+	if (c->job->state == JOB_FINISHED || c->job->state == JOB_FAILED ||
+	    c->job->state == JOB_STOPPED) {
 		note_end(c);
 		settle(c);
 	}

@@ -60,8 +60,8 @@ agent_new(struct cluster *c, const char *name, const char *id)
 	list_init(&a->doomed);
 	list_init(&a->in_admitting);
 	a->node = PLACE_NONE;
-	if (!str_copy(a->name, sizeof a->name, name) || !str_copy(a->id, sizeof a->id, id) || !grow_tables(c) ||
-	    !hmap_insert(&c->agents, &a->by_name, cluster_hash_text(c, name))) {
+	if (!str_copy(a->name, sizeof a->name, name) || !str_copy(a->id, sizeof a->id, id) ||
+	    !grow_tables(c) || !hmap_insert(&c->agents, &a->by_name, cluster_hash_text(c, name))) {
 		free(a);
 		return NULL;
 	}
@@ -83,7 +83,7 @@ agent_free(struct agent *a)
 	struct list *it, *nx;
 
 	LIST_EACH(it, nx, &a->doomed)
-		free(CONTAINER_OF(it, struct doomed, in_agent));
+	free(CONTAINER_OF(it, struct doomed, in_agent));
 	report_free(a->report);
 	free(a);
 }
@@ -139,19 +139,24 @@ report_fault(const struct cluster *c, const Corral__Register *r, char *text, siz
 	if (term_is_newer(r->highest_term, c->term)) {
 		snprintf(text, size,
 		    "term (%" PRIu64 ", 0x%" PRIx64 ") is older than (%" PRIu64 ", 0x%" PRIx64
-		    "), which the agent has seen: was the ensemble restored? see corral-recovery(7)",
-		    c->term.era, (uint64_t)c->term.czxid, r->highest_term->era, (uint64_t)r->highest_term->czxid);
+		    "), which the agent has seen: was the ensemble restored? see "
+		    "corral-recovery(7)",
+		    c->term.era, (uint64_t)c->term.czxid, r->highest_term->era,
+		    (uint64_t)r->highest_term->czxid);
 		return text;
 	}
 	if (r->capacity->cpu_milli == 0 || r->capacity->memory_bytes == 0)
-		return "the node offers no cpu or no memory: see [agent] cpus= and memory= in corral.conf(5)";
-	if (r->capacity->cpu_milli > UINT64_C(1) << 40 || r->capacity->memory_bytes > UINT64_C(1) << 56 ||
+		return "the node offers no cpu or no memory: see [agent] cpus= and memory= in "
+		       "corral.conf(5)";
+	if (r->capacity->cpu_milli > UINT64_C(1) << 40 ||
+	    r->capacity->memory_bytes > UINT64_C(1) << 56 ||
 	    r->capacity->disk_bytes > UINT64_C(1) << 60)
 		return "the node offers more than any machine has: see [agent] in corral.conf(5)";
 	if (r->n_tasks > REPORT_TASKS_MAX)
 		return "the report names too many tasks";
 	for (size_t i = 0; i < r->n_tasks; i++)
-		if ((unsigned)r->tasks[i]->state >= 8 || strlen(r->tasks[i]->key->job) > CLUSTER_NAME_MAX)
+		if ((unsigned)r->tasks[i]->state >= 8 ||
+		    strlen(r->tasks[i]->key->job) > CLUSTER_NAME_MAX)
 			return "the report names a task that cannot be";
 	return NULL;
 }
@@ -174,14 +179,18 @@ entry_for(struct cluster *c, const char *name, const Corral__Register *r, const 
 	struct agent *a = cluster_agent(c, name);
 
 	if (a != NULL && id[0] != '\0' && strcmp(id, a->id) != 0) {
-		*why = "the registry has another agent id for this name: two machines with one certificate, or a"
-		       " state directory of another cluster; empty the agent's state directory if its tasks are over";
+		*why = "the registry has another agent id for this name: two machines with one "
+		       "certificate, or a"
+		       " state directory of another cluster; empty the agent's state directory if "
+		       "its tasks are over";
 		return NULL;
 	}
 	if (a != NULL)
 		return a;
-	if (id[0] != '\0' && (strlen(id) > CLUSTER_ID_MAX || strchr(id, '\n') || strchr(id, ' ') || id_taken(c, id))) {
-		*why = "another agent has this agent id: the state directory was copied; empty it on this machine";
+	if (id[0] != '\0' && (strlen(id) > CLUSTER_ID_MAX || strchr(id, '\n') || strchr(id, ' ') ||
+				 id_taken(c, id))) {
+		*why = "another agent has this agent id: the state directory was copied; empty it "
+		       "on this machine";
 		return NULL;
 	}
 	if (id[0] == '\0') {
@@ -198,8 +207,8 @@ entry_for(struct cluster *c, const char *name, const Corral__Register *r, const 
 }
 
 struct agent *
-cluster_register(struct cluster *c, uint64_t now_ms, const char *name, Corral__Register *report, void *link,
-    char *error, size_t error_size)
+cluster_register(struct cluster *c, uint64_t now_ms, const char *name, Corral__Register *report,
+    void *link, char *error, size_t error_size)
 {
 	const Corral__Resources *r = report->capacity;
 	struct resources capacity = {r->cpu_milli, r->memory_bytes, r->disk_bytes};
@@ -208,7 +217,8 @@ cluster_register(struct cluster *c, uint64_t now_ms, const char *name, Corral__R
 	struct agent *a;
 
 	if (why == NULL && !attempts_report_fits(c, report, &capacity))
-		why = "the node offers less than its running tasks were promised: raise [agent] cpus= and memory="
+		why = "the node offers less than its running tasks were promised: raise [agent] "
+		      "cpus= and memory="
 		      " to what they were, or stop the tasks first";
 	a = why == NULL ? entry_for(c, name, report, &why) : NULL;
 	if (why != NULL) {
@@ -284,11 +294,13 @@ cluster_agent_down(struct cluster *c, uint64_t now_ms, struct agent *a, uint64_t
 }
 
 void
-cluster_heartbeat(struct cluster *c, uint64_t now_ms, struct agent *a, const Corral__NodeUsage *usage)
+cluster_heartbeat(
+    struct cluster *c, uint64_t now_ms, struct agent *a, const Corral__NodeUsage *usage)
 {
 	a->heard_ms = now_ms;
 	if (usage != NULL) {
-		a->used = (struct resources){usage->cpu_used_milli, usage->memory_used_bytes, usage->disk_free_bytes};
+		a->used = (struct resources){
+		    usage->cpu_used_milli, usage->memory_used_bytes, usage->disk_free_bytes};
 		a->load_milli = usage->load_1m_milli;
 	}
 	if (a->state == AGENT_SILENT && a->connected && !a->marked)
@@ -322,8 +334,8 @@ cluster_mark_unreachable(struct cluster *c, struct agent *a)
 }
 
 /*
- * At most a tenth of the agents a minute, and none while more than half of them are silent: then it is
- * rather the master that is cut off, and the operator decides.
+ * At most a tenth of the agents a minute, and none while more than half of them are silent: then it
+ * is rather the master that is cut off, and the operator decides.
  */
 static bool
 may_mark(struct cluster *c, uint64_t now_ms, uint32_t present, uint32_t silent)
@@ -373,7 +385,8 @@ agent_given_up(struct cluster *c, uint64_t now_ms, struct agent *a)
 
 	a->marking = MARKING_NOT;
 	doomed_release_all(c, a);
-	LIST_EACH(it, nx, &a->attempts) {
+	LIST_EACH(it, nx, &a->attempts)
+	{
 		struct attempt *t = CONTAINER_OF(it, struct attempt, in_agent);
 
 		if (!task_state_terminal(t->state))

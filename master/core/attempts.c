@@ -14,8 +14,8 @@ index_hash(int64_t incarnation, uint32_t index)
 }
 
 struct attempt *
-attempt_new(struct cluster *c, uint64_t now_ms, struct job *j, struct agent *a, uint32_t index, uint32_t number,
-    struct term term, Corral__TaskState state)
+attempt_new(struct cluster *c, uint64_t now_ms, struct job *j, struct agent *a, uint32_t index,
+    uint32_t number, struct term term, Corral__TaskState state)
 {
 	struct attempt *t = calloc(1, sizeof *t);
 
@@ -145,7 +145,8 @@ job_of(const struct cluster *c, const Corral__TaskKey *key)
 	return j;
 }
 
-/* What a reported attempt takes: as its job has it, or as the agent says where the job is not ours. */
+/* What a reported attempt takes: as its job has it, or as the agent says where the job is not ours.
+ */
 static struct resources
 report_need(const struct cluster *c, const Corral__TaskReport *r)
 {
@@ -155,7 +156,8 @@ report_need(const struct cluster *c, const Corral__TaskReport *r)
 	if (j != NULL)
 		return j->need;
 	if (r->resources != NULL) {
-		struct resources own = {r->resources->cpu_milli, r->resources->memory_bytes, r->resources->disk_bytes};
+		struct resources own = {
+		    r->resources->cpu_milli, r->resources->memory_bytes, r->resources->disk_bytes};
 
 		resources_add(&need, &own, 1);
 	}
@@ -163,7 +165,8 @@ report_need(const struct cluster *c, const Corral__TaskReport *r)
 }
 
 bool
-attempts_report_fits(const struct cluster *c, const Corral__Register *report, const struct resources *capacity)
+attempts_report_fits(
+    const struct cluster *c, const Corral__Register *report, const struct resources *capacity)
 {
 	struct resources left = *capacity;
 
@@ -223,30 +226,35 @@ doomed_over(struct cluster *c, struct agent *a, const Corral__TaskKey *key)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &a->doomed) {
+	LIST_EACH(it, nx, &a->doomed)
+	{
 		struct doomed *d = CONTAINER_OF(it, struct doomed, in_agent);
 
-		if (d->incarnation == key->incarnation && d->index == key->index && d->attempt == key->attempt &&
+		if (d->incarnation == key->incarnation && d->index == key->index &&
+		    d->attempt == key->attempt &&
 		    term_equal(d->term, (struct term){key->term->era, key->term->czxid}))
 			doomed_release(c, a, d);
 	}
 }
 
 /*
- * May a reported attempt that we have no record of become the index's live one? A running one may if
- * nothing else has taken its place; one that ended may if its outcome was not stored before.
+ * May a reported attempt that we have no record of become the index's live one? A running one may
+ * if nothing else has taken its place; one that ended may if its outcome was not stored before.
  */
 static bool
 adoptable(const struct cell *cell, const Corral__TaskReport *r)
 {
-	if (cell->state != CELL_UNKNOWN && cell->state != CELL_PENDING && cell->state != CELL_DELAYED)
+	if (cell->state != CELL_UNKNOWN && cell->state != CELL_PENDING &&
+	    cell->state != CELL_DELAYED)
 		return false;
 	return !task_state_terminal(r->state) || r->key->attempt > cell->attempts;
 }
 
-/* An attempt of an earlier leader's, or one that was given up and came back before it was replaced. */
+/* An attempt of an earlier leader's, or one that was given up and came back before it was replaced.
+ */
 static bool
-adopt(struct cluster *c, uint64_t now_ms, struct agent *a, struct job *j, const Corral__TaskReport *r)
+adopt(
+    struct cluster *c, uint64_t now_ms, struct agent *a, struct job *j, const Corral__TaskReport *r)
 {
 	struct cell *cell = &j->cells[r->key->index];
 	bool over = task_state_terminal(r->state);
@@ -279,7 +287,8 @@ settle_one(struct cluster *c, uint64_t now_ms, struct agent *a, const Corral__Ta
 	struct job *j = job_of(c, r->key);
 
 	if (t != NULL && t->agent == a) {
-		if (!task_state_terminal(t->state) && !task_state_terminal(r->state) && r->state != t->state) {
+		if (!task_state_terminal(t->state) && !task_state_terminal(r->state) &&
+		    r->state != t->state) {
 			attempt_enter(c, t, r->state);
 			emit_task(c, now_ms, t);
 		}
@@ -287,7 +296,8 @@ settle_one(struct cluster *c, uint64_t now_ms, struct agent *a, const Corral__Ta
 			cluster_emit_key(c, OUT_KILL, a, r->key);
 		return;
 	}
-	if (j != NULL && t == NULL && adoptable(&j->cells[r->key->index], r) && adopt(c, now_ms, a, j, r))
+	if (j != NULL && t == NULL && adoptable(&j->cells[r->key->index], r) &&
+	    adopt(c, now_ms, a, j, r))
 		return;
 	if (!task_state_terminal(r->state))
 		doom(c, a, r);
@@ -305,7 +315,8 @@ lose_the_unreported(struct cluster *c, uint64_t now_ms, struct agent *a)
 		if (t != NULL && t->agent == a)
 			t->registration = a->registration;
 	}
-	LIST_EACH(it, nx, &a->attempts) {
+	LIST_EACH(it, nx, &a->attempts)
+	{
 		struct attempt *t = CONTAINER_OF(it, struct attempt, in_agent);
 
 		if (t->registration != a->registration && !task_state_terminal(t->state))
@@ -350,8 +361,9 @@ code_of(const Corral__StatusUpdate *u)
 static bool
 update_is_sound(const Corral__StatusUpdate *u)
 {
-	return u->uuid.len == CLUSTER_UUID_BYTES && (unsigned)u->state < 8 && (unsigned)u->reason < 16 &&
-	    u->state != CORRAL__TASK_STATE__WAITING && strlen(u->key->job) <= CLUSTER_NAME_MAX;
+	return u->uuid.len == CLUSTER_UUID_BYTES && (unsigned)u->state < 8 &&
+	       (unsigned)u->reason < 16 && u->state != CORRAL__TASK_STATE__WAITING &&
+	       strlen(u->key->job) <= CLUSTER_NAME_MAX;
 }
 
 /* The agent's words go with what was put out for this update. */
@@ -360,7 +372,8 @@ add_message(struct cluster *c, size_t from, const char *message)
 {
 	for (size_t i = from; message != NULL && i < c->out.count; i++)
 		if (c->out.items[i].kind == OUT_TASK)
-			snprintf(c->out.items[i].message, sizeof c->out.items[i].message, "%s", message);
+			snprintf(
+			    c->out.items[i].message, sizeof c->out.items[i].message, "%s", message);
 }
 
 static void
@@ -383,9 +396,9 @@ take_update(struct cluster *c, uint64_t now_ms, struct attempt *t, const Corral_
 }
 
 /*
- * An update of an attempt that we do not know is of one that was settled or replaced before: its end is
- * acknowledged, since nothing more is to be stored, and its going on is ended. One that ended already waits
- * for the commit of its outcome, and is acknowledged then.
+ * An update of an attempt that we do not know is of one that was settled or replaced before: its
+ * end is acknowledged, since nothing more is to be stored, and its going on is ended. One that
+ * ended already waits for the commit of its outcome, and is acknowledged then.
  */
 void
 cluster_update(struct cluster *c, uint64_t now_ms, struct agent *a, const Corral__StatusUpdate *u)

@@ -84,7 +84,8 @@ note_leased(struct books *b, uint32_t node, const struct resources *need, uint32
 }
 
 uint32_t
-books_fill(struct books *b, const struct resources *need, uint32_t count, uint32_t *cursor, uint32_t *node)
+books_fill(
+    struct books *b, const struct resources *need, uint32_t count, uint32_t *cursor, uint32_t *node)
 {
 	uint32_t times = place_fill(&b->place, need, count, cursor, node);
 
@@ -151,5 +152,6 @@ books_check(const struct books *b)
 		resources_add(&total, &a->total, 1);
 		resources_add(&leased, &a->leased, 1);
 	}
-	return resources_equal(&total, &b->total) && resources_equal(&leased, &b->leased) && place_check(&b->place);
+	return resources_equal(&total, &b->total) && resources_equal(&leased, &b->leased) &&
+	       place_check(&b->place);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The books: what each node has in all, and what of it is leased to tasks. The only module that books
- * and frees; at every instant total = free + leased for every node (books_check()). What is free lies
- * in the placement tree, so that booking and placing are one act.
+ * The books: what each node has in all, and what of it is leased to tasks. The only module that
+ * books and frees; at every instant total = free + leased for every node (books_check()). What is
+ * free lies in the placement tree, so that booking and placing are one act.
  */
 #ifndef CORRAL_MASTER_BOOKS_H
 #define CORRAL_MASTER_BOOKS_H
@@ -21,8 +21,8 @@ struct account {
 
 struct books {
 	struct place place;
-	struct account *accounts; /* by node number */
-	uint32_t capacity;	  /* accounts allocated */
+	struct account *accounts;	/* by node number */
+	uint32_t capacity;		/* accounts allocated */
 	struct resources total, leased; /* over all nodes that are in the books */
 };
 
@@ -42,7 +42,8 @@ void books_node_remove(struct books *b, uint32_t node);
 bool books_node_resize(struct books *b, uint32_t node, const struct resources *total);
 
 /* First-fit for up to `count` equal tasks, as place_fill(). */
-uint32_t books_fill(struct books *b, const struct resources *need, uint32_t count, uint32_t *cursor, uint32_t *node);
+uint32_t books_fill(struct books *b, const struct resources *need, uint32_t count, uint32_t *cursor,
+    uint32_t *node);
 
 /* Book a task that a node runs already; false if it would exceed the node's total. */
 bool books_lease(struct books *b, uint32_t node, const struct resources *need);

@@ -8,8 +8,8 @@
 #include "master/core/inside.h"
 
 bool
-cluster_init(struct cluster *c, const struct cluster_settings *settings, const struct cluster_ops *ops,
-    const struct hash_key *hash, struct term term, uint64_t now_ms)
+cluster_init(struct cluster *c, const struct cluster_settings *settings,
+    const struct cluster_ops *ops, const struct hash_key *hash, struct term term, uint64_t now_ms)
 {
 	uint64_t least = settings->lease_ms + settings->lease_ms * 3 / 100;
 
@@ -45,7 +45,7 @@ free_jobs(struct cluster *c, struct list *jobs)
 	struct list *it, *nx;
 
 	LIST_EACH(it, nx, jobs)
-		job_free(c, CONTAINER_OF(it, struct job, in_order));
+	job_free(c, CONTAINER_OF(it, struct job, in_order));
 }
 
 void
@@ -54,7 +54,7 @@ cluster_fini(struct cluster *c)
 	struct list *it, *nx;
 
 	HMAP_EACH(it, nx, &c->attempts)
-		attempt_free(c, HMAP_ENTRY(it, struct attempt, by_key));
+	attempt_free(c, HMAP_ENTRY(it, struct attempt, by_key));
 	free_jobs(c, &c->live);
 	free_jobs(c, &c->ended);
 	free_jobs(c, &c->removed);
@@ -105,7 +105,8 @@ cluster_deadline_ms(const struct cluster *c, uint64_t now_ms)
 	uint64_t at = c->unplaced ? now_ms : c->scan_ms;
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &c->live) {
+	LIST_EACH(it, nx, &c->live)
+	{
 		struct job *j = CONTAINER_OF(it, struct job, in_order);
 		struct list *first = list_first(&j->delayed);
 
@@ -173,7 +174,8 @@ cluster_key(const struct attempt *t, struct task_key *key)
 }
 
 struct agent *
-cluster_last_attempt(const struct cluster *c, const struct job *j, uint32_t index, struct task_key *key)
+cluster_last_attempt(
+    const struct cluster *c, const struct job *j, uint32_t index, struct task_key *key)
 {
 	const struct cell *cell = &j->cells[index];
 
@@ -211,7 +213,8 @@ cluster_term_number(struct cluster *c, struct term term)
 const char *
 agent_state_name(enum agent_state state)
 {
-	static const char *const names[] = {"awaited", "admitting", "ready", "silent", "unreachable"};
+	static const char *const names[] = {
+	    "awaited", "admitting", "ready", "silent", "unreachable"};
 
 	return names[state];
 }
@@ -219,7 +222,8 @@ agent_state_name(enum agent_state state)
 const char *
 job_state_name(enum job_state state)
 {
-	static const char *const names[] = {"creating", "running", "stopping", "stopped", "finished", "failed"};
+	static const char *const names[] = {
+	    "creating", "running", "stopping", "stopped", "finished", "failed"};
 
 	return names[state];
 }
@@ -228,14 +232,14 @@ bool
 task_state_terminal(Corral__TaskState state)
 {
 	return state == CORRAL__TASK_STATE__FINISHED || state == CORRAL__TASK_STATE__FAILED ||
-	    state == CORRAL__TASK_STATE__KILLED || state == CORRAL__TASK_STATE__LOST;
+	       state == CORRAL__TASK_STATE__KILLED || state == CORRAL__TASK_STATE__LOST;
 }
 
 const char *
 task_state_name(Corral__TaskState state)
 {
-	static const char *const names[] = {
-	    "waiting", "launching", "running", "recovering", "finished", "failed", "killed", "lost"};
+	static const char *const names[] = {"waiting", "launching", "running", "recovering",
+	    "finished", "failed", "killed", "lost"};
 
 	return (unsigned)state < 8 ? names[state] : "unknown";
 }
@@ -254,7 +258,7 @@ job_check(const struct cluster *c, const struct job *j)
 			return false;
 	}
 	LIST_EACH(it, nx, (struct list *)&j->attempts)
-		live += !task_state_terminal(CONTAINER_OF(it, struct attempt, in_job)->state);
+	live += !task_state_terminal(CONTAINER_OF(it, struct attempt, in_job)->state);
 	return memcmp(in_state, j->in_state, sizeof in_state) == 0 && live == in_state[CELL_LIVE];
 }
 
@@ -265,7 +269,8 @@ agent_check(const struct cluster *c, const struct agent *a)
 	struct list *it, *nx;
 	uint32_t count = 0;
 
-	LIST_EACH(it, nx, (struct list *)&a->attempts) {
+	LIST_EACH(it, nx, (struct list *)&a->attempts)
+	{
 		const struct attempt *t = CONTAINER_OF(it, struct attempt, in_agent);
 
 		count++;
@@ -275,9 +280,10 @@ agent_check(const struct cluster *c, const struct agent *a)
 			return false;
 	}
 	LIST_EACH(it, nx, (struct list *)&a->doomed)
-		resources_add(&sum, &CONTAINER_OF(it, struct doomed, in_agent)->need, 1);
+	resources_add(&sum, &CONTAINER_OF(it, struct doomed, in_agent)->need, 1);
 	return count == a->attempt_count &&
-	    (a->node == PLACE_NONE ? count == 0 : resources_equal(&sum, &c->books.accounts[a->node].leased));
+	       (a->node == PLACE_NONE ? count == 0
+				      : resources_equal(&sum, &c->books.accounts[a->node].leased));
 }
 
 bool
@@ -286,8 +292,8 @@ cluster_check(const struct cluster *c)
 	struct list *it, *nx;
 
 	LIST_EACH(it, nx, (struct list *)&c->live)
-		if (!job_check(c, CONTAINER_OF(it, struct job, in_order)))
-			return false;
+	if (!job_check(c, CONTAINER_OF(it, struct job, in_order)))
+		return false;
 	for (uint32_t i = 0; i < c->agent_count; i++)
 		if (!agent_check(c, c->by_number[i]))
 			return false;

@@ -5,11 +5,12 @@
  * builds it anew from the ensemble (registry, jobs, results) and from what agents report.
  *
  * A core: each function takes an event and the time (milliseconds on the master's CLOCK_BOOTTIME),
- * changes the state, and appends to cluster->out what is to be sent or told. The shell carries `out`
- * out after each call and empties it. What has to outlive the master is collected and written by
- * group commit: cluster_commit_begin() gives one batch, at most one at a time, and what depends on it
- * (a welcome, a job's acceptance, an update's acknowledgement) comes out of cluster_committed(). There
- * is no answer for a failed batch: a leader that cannot write is none, and drops all this.
+ * changes the state, and appends to cluster->out what is to be sent or told. The shell carries
+ * `out` out after each call and empties it. What has to outlive the master is collected and written
+ * by group commit: cluster_commit_begin() gives one batch, at most one at a time, and what depends
+ * on it (a welcome, a job's acceptance, an update's acknowledgement) comes out of
+ * cluster_committed(). There is no answer for a failed batch: a leader that cannot write is none,
+ * and drops all this.
  */
 #ifndef CORRAL_MASTER_CLUSTER_H
 #define CORRAL_MASTER_CLUSTER_H
@@ -36,7 +37,7 @@ enum {
 	CLUSTER_TERMS_MAX = 65535,	/* whose last attempts are remembered */
 	CLUSTER_PLACED_MAX = 4096,	/* attempts launched in one turn; the next turn goes on */
 	REGISTRY_PIECE = 1024,		/* agents to a node of the registry */
-	RESULTS_PIECE = 8192,		/* indexes to a node of results: the longest text fits a node */
+	RESULTS_PIECE = 8192, /* indexes to a node of results: the longest text fits a node */
 	COMMIT_OPS_MAX = 256,
 	COMMIT_BYTES_MAX = 512 * 1024, /* a batch is closed when it has passed this */
 };
@@ -72,29 +73,30 @@ struct cluster_settings {
 };
 
 /*
- * AWAITED: in the registry, not heard since the election. ADMITTING: registered, the registry write is
- * under way. SILENT: no connection, or not heard for a lease's length.
+ * AWAITED: in the registry, not heard since the election. ADMITTING: registered, the registry write
+ * is under way. SILENT: no connection, or not heard for a lease's length.
  */
 enum agent_marking { MARKING_NOT, MARKING_WANTED, MARKING_IN_BATCH };
 enum agent_state { AGENT_AWAITED, AGENT_ADMITTING, AGENT_READY, AGENT_SILENT, AGENT_UNREACHABLE };
 
 struct agent {
 	struct hmap_node by_name;
-	struct list in_admitting; /* admitting, or admitted by the batch at hand */
+	struct list in_admitting;	 /* admitting, or admitted by the batch at hand */
 	char name[CLUSTER_NAME_MAX + 1]; /* as its certificate has it */
 	char id[CLUSTER_ID_MAX + 1];
 	enum agent_state state;
 	bool connected;
-	bool stored;	       /* the registry has it as admitted and reachable */
-	bool awaited;	       /* holds up indexes of unknown state */
-	bool marked;	       /* the registry says unreachable, or will with the next commit */
+	bool stored;  /* the registry has it as admitted and reachable */
+	bool awaited; /* holds up indexes of unknown state */
+	bool marked;  /* the registry says unreachable, or will with the next commit */
 	enum agent_marking marking; /* its tasks are given up when the mark is stored */
-	uint32_t number;       /* place in the registry */
-	uint32_t node;	       /* number in the books; PLACE_NONE before it registered with this master */
+	uint32_t number;	    /* place in the registry */
+	uint32_t node; /* number in the books; PLACE_NONE before it registered with this master */
 	uint64_t registration; /* the newest one's number; 0: none with this master */
 	uint64_t heard_ms;
-	Corral__Register *report; /* the newest registration; its tasks only until they are settled */
-	struct resources used;	  /* measured by the agent: cpu and memory used, disk free */
+	Corral__Register
+	    *report;	       /* the newest registration; its tasks only until they are settled */
+	struct resources used; /* measured by the agent: cpu and memory used, disk free */
 	uint32_t load_milli;
 	struct list attempts;
 	struct list doomed; /* struct doomed */
@@ -110,14 +112,22 @@ struct job_policy {
 	bool service;
 	enum job_restart restart;
 	uint64_t restart_ms;
-	uint32_t retries_max;	/* failures of one index that are tried again */
+	uint32_t retries_max;  /* failures of one index that are tried again */
 	struct resources need; /* without the executor's own */
 	bool constrained;      /* ask cluster_ops.allows() for each node */
 	bool once;	       /* a lost attempt is not made again */
 };
 
 /* UNKNOWN: after an election, may run on an agent that has not registered yet. */
-enum cell_state { CELL_UNKNOWN, CELL_PENDING, CELL_DELAYED, CELL_LIVE, CELL_FINISHED, CELL_FAILED, CELL_STOPPED };
+enum cell_state {
+	CELL_UNKNOWN,
+	CELL_PENDING,
+	CELL_DELAYED,
+	CELL_LIVE,
+	CELL_FINISHED,
+	CELL_FAILED,
+	CELL_STOPPED
+};
 #define CELL_STATES 7
 
 /* One index of a job: all that there is to a task that is not running. */
@@ -136,10 +146,10 @@ enum { PIECE_STORED = 1, PIECE_DIRTY = 2 };
 
 struct job {
 	struct hmap_node by_name;
-	struct list in_order;  /* of creation: live, ended or removed jobs */
-	struct list in_dirty;  /* has something to store */
-	struct list attempts;  /* struct attempt.in_job */
-	struct list delayed;   /* struct delay, by time */
+	struct list in_order; /* of creation: live, ended or removed jobs */
+	struct list in_dirty; /* has something to store */
+	struct list attempts; /* struct attempt.in_job */
+	struct list delayed;  /* struct delay, by time */
 	char name[CLUSTER_NAME_MAX + 1];
 	int64_t incarnation; /* czxid of its node */
 	enum job_state state;
@@ -160,7 +170,7 @@ struct job {
 	uint32_t lost, retries;
 	uint32_t stopped_live; /* live when the stop came */
 	uint32_t next_pending; /* no index below it is pending */
-	bool hidden; /* not to be found by its name */
+	bool hidden;	       /* not to be found by its name */
 	bool state_dirty;
 	bool results_dirty;
 	bool in_commit; /* its creation or its new state is in the batch at hand */
@@ -198,14 +208,14 @@ struct delay {
 };
 
 enum out_kind {
-	OUT_WELCOME,	 /* agent */
-	OUT_LAUNCH,	 /* agent, job, key */
-	OUT_KILL,	 /* agent, key */
-	OUT_ACK,	 /* agent, key, uuid */
+	OUT_WELCOME,	  /* agent */
+	OUT_LAUNCH,	  /* agent, job, key */
+	OUT_KILL,	  /* agent, key */
+	OUT_ACK,	  /* agent, key, uuid */
 	OUT_JOB_ACCEPTED, /* job: its creation is stored */
-	OUT_JOB,	 /* job: another state, stored */
-	OUT_TASK,	 /* job, key, agent, state, reason, code, settled */
-	OUT_NODE,	 /* agent: another state */
+	OUT_JOB,	  /* job: another state, stored */
+	OUT_TASK,	  /* job, key, agent, state, reason, code, settled */
+	OUT_NODE,	  /* agent: another state */
 };
 
 struct out {
@@ -215,8 +225,8 @@ struct out {
 	struct task_key key;
 	Corral__TaskState state;
 	Corral__TaskReason reason;
-	uint8_t code;  /* as in struct cell */
-	bool settled;  /* the index will not be tried again */
+	uint8_t code;	   /* as in struct cell */
+	bool settled;	   /* the index will not be tried again */
 	uint64_t delay_ms; /* since its launch */
 	char message[128]; /* of the update, cut */
 	uint8_t uuid[CLUSTER_UUID_BYTES];
@@ -274,62 +284,67 @@ struct cluster {
 	struct term *terms; /* of attempts, ours first */
 	size_t term_count;
 
-	struct hmap jobs;	   /* by name; ended ones too */
+	struct hmap jobs; /* by name; ended ones too */
 	struct list live, ended, removed;
 	struct list dirty, in_batch; /* jobs, by struct job.in_dirty */
 	uint32_t ended_count;
 	uint64_t index_count;
-	struct hmap attempts;	   /* by (incarnation, index) */
+	struct hmap attempts; /* by (incarnation, index) */
 	struct list ending, committing;
-	bool unplaced;	   /* something changed that may let a task be placed */
-	bool writing;	   /* a batch is out */
-	uint64_t placements; /* ever */
+	bool unplaced;		   /* something changed that may let a task be placed */
+	bool writing;		   /* a batch is out */
+	uint64_t placements;	   /* ever */
 	uint32_t in_task_state[8]; /* attempts by Corral__TaskState */
 	uint32_t in_job_state[6];
-	bool failed; /* no memory for something that cannot be refused: the shell gives up leadership */
+	bool failed; /* no memory for something that cannot be refused: the shell gives up
+			leadership */
 
 	struct commit commit;
 	struct cluster_out out;
 };
 
 /* ops are kept by value. False: no memory. */
-bool cluster_init(struct cluster *c, const struct cluster_settings *settings, const struct cluster_ops *ops,
-    const struct hash_key *hash, struct term term, uint64_t now_ms);
+bool cluster_init(struct cluster *c, const struct cluster_settings *settings,
+    const struct cluster_ops *ops, const struct hash_key *hash, struct term term, uint64_t now_ms);
 void cluster_fini(struct cluster *c);
 
-/* --- what the ensemble has, before cluster_start(); on false the text in error[size] says what is wrong --- */
-bool cluster_load_agents(struct cluster *c, uint32_t piece, const char *text, size_t size, char *error,
-    size_t error_size);
-/* Jobs in order of their incarnation. Takes definition (also on failure); text is copied. */
-struct job *cluster_load_job(struct cluster *c, const char *name, int64_t incarnation, uint32_t count,
-    const struct job_policy *policy, void *definition, const char *text, size_t text_size, const char *state,
-    size_t state_size, char *error, size_t error_size);
-bool cluster_load_results(struct cluster *c, struct job *j, uint32_t piece, const char *text, size_t size,
+/* --- what the ensemble has, before cluster_start(); on false the text in error[size] says what is
+ * wrong --- */
+bool cluster_load_agents(struct cluster *c, uint32_t piece, const char *text, size_t size,
     char *error, size_t error_size);
+/* Jobs in order of their incarnation. Takes definition (also on failure); text is copied. */
+struct job *cluster_load_job(struct cluster *c, const char *name, int64_t incarnation,
+    uint32_t count, const struct job_policy *policy, void *definition, const char *text,
+    size_t text_size, const char *state, size_t state_size, char *error, size_t error_size);
+bool cluster_load_results(struct cluster *c, struct job *j, uint32_t piece, const char *text,
+    size_t size, char *error, size_t error_size);
 void cluster_start(struct cluster *c, uint64_t now_ms);
 
 /* --- agents --- */
 /*
  * A registration on a new connection. Takes report in any case. NULL: refused, with the reason in
- * error. Otherwise the agent, whose newest registration this now is (agent->registration); OUT_WELCOME
- * follows at once or with the commit.
+ * error. Otherwise the agent, whose newest registration this now is (agent->registration);
+ * OUT_WELCOME follows at once or with the commit.
  */
-struct agent *cluster_register(struct cluster *c, uint64_t now_ms, const char *name, Corral__Register *report,
-    void *link, char *error, size_t error_size);
+struct agent *cluster_register(struct cluster *c, uint64_t now_ms, const char *name,
+    Corral__Register *report, void *link, char *error, size_t error_size);
 /* The connection of this registration is gone; an older one's end is no news. */
 void cluster_agent_down(struct cluster *c, uint64_t now_ms, struct agent *a, uint64_t registration);
-void cluster_heartbeat(struct cluster *c, uint64_t now_ms, struct agent *a, const Corral__NodeUsage *usage);
-void cluster_update(struct cluster *c, uint64_t now_ms, struct agent *a, const Corral__StatusUpdate *u);
-/* By the operator: as if it had been silent long enough, without the limit. False: it is connected. */
+void cluster_heartbeat(
+    struct cluster *c, uint64_t now_ms, struct agent *a, const Corral__NodeUsage *usage);
+void cluster_update(
+    struct cluster *c, uint64_t now_ms, struct agent *a, const Corral__StatusUpdate *u);
+/* By the operator: as if it had been silent long enough, without the limit. False: it is connected.
+ */
 bool cluster_mark_unreachable(struct cluster *c, struct agent *a);
 struct agent *cluster_agent(const struct cluster *c, const char *name);
 
 /* --- jobs --- */
 enum submit_result { SUBMIT_OK, SUBMIT_IN_USE, SUBMIT_FULL, SUBMIT_NO_MEMORY };
 /* Takes definition in any case; text is copied. An ended job of the same name is replaced. */
-enum submit_result cluster_submit(struct cluster *c, uint64_t now_ms, const char *name, uint32_t count,
-    const struct job_policy *policy, void *definition, const char *text, size_t text_size, const char *by,
-    int64_t wall_ms, struct job **job);
+enum submit_result cluster_submit(struct cluster *c, uint64_t now_ms, const char *name,
+    uint32_t count, const struct job_policy *policy, void *definition, const char *text,
+    size_t text_size, const char *by, int64_t wall_ms, struct job **job);
 /* Idempotent; false if the job has ended already. */
 bool cluster_stop(struct cluster *c, uint64_t now_ms, struct job *j, const char *by);
 struct job *cluster_job(const struct cluster *c, const char *name);
@@ -337,14 +352,16 @@ struct job *cluster_job(const struct cluster *c, const char *name);
 struct attempt *cluster_live_attempt(const struct cluster *c, const struct job *j, uint32_t index);
 void cluster_key(const struct attempt *t, struct task_key *key);
 /* The last attempt at an index, over or not: its key and its agent. NULL: there was none. */
-struct agent *cluster_last_attempt(const struct cluster *c, const struct job *j, uint32_t index, struct task_key *key);
+struct agent *cluster_last_attempt(
+    const struct cluster *c, const struct job *j, uint32_t index, struct task_key *key);
 
 /* --- turns --- */
 /* Do what is due: delays, marking, placement. Once per loop turn, and at the deadline. */
 void cluster_turn(struct cluster *c, uint64_t now_ms);
 uint64_t cluster_deadline_ms(const struct cluster *c, uint64_t now_ms);
 
-/* The next batch to write, or NULL: nothing to store, or a batch is out. Borrowed until committed. */
+/* The next batch to write, or NULL: nothing to store, or a batch is out. Borrowed until committed.
+ */
 const struct commit *cluster_commit_begin(struct cluster *c);
 /* The batch is stored; czxids[i] is that of ops[i] where it created a node. */
 void cluster_committed(struct cluster *c, uint64_t now_ms, const int64_t *czxids);
@@ -352,7 +369,8 @@ void cluster_committed(struct cluster *c, uint64_t now_ms, const int64_t *czxids
 /* Forget what was put out: it was carried out. */
 void cluster_out_clear(struct cluster *c);
 
-/* The books balance, the counts are those of the lists, no index has two live attempts. For tests. */
+/* The books balance, the counts are those of the lists, no index has two live attempts. For tests.
+ */
 bool cluster_check(const struct cluster *c);
 
 const char *agent_state_name(enum agent_state state);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Group commit: one batch of store operations at a time, made of all that is dirty when the one before
- * is done. What waits for the store (welcomes, acceptances, acknowledgements, giving agents up) is
- * remembered with the batch and comes out when it is stored.
+ * Group commit: one batch of store operations at a time, made of all that is dirty when the one
+ * before is done. What waits for the store (welcomes, acceptances, acknowledgements, giving agents
+ * up) is remembered with the batch and comes out when it is stored.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,7 +21,8 @@ mark_here(const struct commit *m)
 	return (struct mark){m->count, m->data.len};
 }
 
-/* Begin an operation; its data are what is appended to m->data until op_end(). NULL: the batch is full. */
+/* Begin an operation; its data are what is appended to m->data until op_end(). NULL: the batch is
+ * full. */
 static struct store_op *op_begin(struct commit *m, enum store_op_kind kind, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -41,12 +42,14 @@ op_begin(struct commit *m, enum store_op_kind kind, const char *fmt, ...)
 	return op;
 }
 
-/* Close the operations since `since`; false if they made the batch too large: they are taken back. */
+/* Close the operations since `since`; false if they made the batch too large: they are taken back.
+ */
 static bool
 op_end(struct commit *m, struct mark since)
 {
 	for (size_t i = since.ops; i < m->count; i++)
-		m->ops[i].size = (i + 1 < m->count ? m->ops[i + 1].offset : m->data.len) - m->ops[i].offset;
+		m->ops[i].size =
+		    (i + 1 < m->count ? m->ops[i + 1].offset : m->data.len) - m->ops[i].offset;
 	if (m->data.len <= COMMIT_BYTES_MAX || since.ops == 0)
 		return true;
 	buf_truncate(&m->data, since.bytes);
@@ -66,14 +69,17 @@ add_removals(struct cluster *c)
 	struct commit *m = &c->commit;
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &c->removed) {
+	LIST_EACH(it, nx, &c->removed)
+	{
 		struct job *j = CONTAINER_OF(it, struct job, in_order);
 		struct mark since = mark_here(m);
 		bool full = false;
 
 		for (uint32_t p = 0; p <= j->count / RESULTS_PIECE; p++)
 			if (j->pieces[p] & PIECE_STORED)
-				full = full || op_begin(m, STORE_DELETE, "/corral/jobs/%s/results-%u", j->name, p) == NULL;
+				full =
+				    full || op_begin(m, STORE_DELETE, "/corral/jobs/%s/results-%u",
+						j->name, p) == NULL;
 		full = full || op_begin(m, STORE_DELETE, "/corral/jobs/%s/state", j->name) == NULL;
 		full = full || op_begin(m, STORE_DELETE, "/corral/jobs/%s", j->name) == NULL;
 		if (full) {
@@ -97,7 +103,8 @@ add_registry(struct cluster *c)
 
 		if (!(c->registry[p] & PIECE_DIRTY))
 			continue;
-		if (op_begin(m, piece_kind(c->registry[p]), "/corral/registry/agents-%u", p) == NULL)
+		if (op_begin(m, piece_kind(c->registry[p]), "/corral/registry/agents-%u", p) ==
+		    NULL)
 			return false;
 		registry_encode(c, p, &m->data);
 		if (!op_end(m, since))
@@ -108,7 +115,8 @@ add_registry(struct cluster *c)
 	return true;
 }
 
-/* A job's own node and its state. A stop may have come before the job was stored: both go at once. */
+/* A job's own node and its state. A stop may have come before the job was stored: both go at once.
+ */
 static bool
 add_job_nodes(struct cluster *c, struct job *j)
 {
@@ -124,7 +132,8 @@ add_job_nodes(struct cluster *c, struct job *j)
 		op->job = j;
 		buf_append(&m->data, j->text, j->text_size);
 	}
-	if (op_begin(m, j->incarnation == 0 ? STORE_CREATE : STORE_SET, "/corral/jobs/%s/state", j->name) == NULL) {
+	if (op_begin(m, j->incarnation == 0 ? STORE_CREATE : STORE_SET, "/corral/jobs/%s/state",
+		j->name) == NULL) {
 		m->count = since.ops;
 		buf_truncate(&m->data, since.bytes);
 		return false;
@@ -147,7 +156,8 @@ add_results(struct cluster *c, struct job *j)
 
 		if (!(j->pieces[p] & PIECE_DIRTY))
 			continue;
-		if (op_begin(m, piece_kind(j->pieces[p]), "/corral/jobs/%s/results-%u", j->name, p) == NULL)
+		if (op_begin(m, piece_kind(j->pieces[p]), "/corral/jobs/%s/results-%u", j->name,
+			p) == NULL)
 			return false;
 		results_encode(c, j, p, &m->data);
 		if (!op_end(m, since))
@@ -164,7 +174,8 @@ add_jobs(struct cluster *c)
 	struct list *it, *nx;
 	bool creates = false;
 
-	LIST_EACH(it, nx, &c->dirty) {
+	LIST_EACH(it, nx, &c->dirty)
+	{
 		struct job *j = CONTAINER_OF(it, struct job, in_dirty);
 
 		/* One multi has one zxid, and the incarnations of two jobs must differ. */
@@ -185,7 +196,8 @@ collect_waiters(struct cluster *c)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &c->ending) {
+	LIST_EACH(it, nx, &c->ending)
+	{
 		struct attempt *t = CONTAINER_OF(it, struct attempt, in_ending);
 
 		if (t->job->pieces[t->index / RESULTS_PIECE] & PIECE_DIRTY)
@@ -193,7 +205,8 @@ collect_waiters(struct cluster *c)
 		list_remove(&t->in_ending);
 		list_append(&c->committing, &t->in_ending);
 	}
-	LIST_EACH(it, nx, &c->admitting) {
+	LIST_EACH(it, nx, &c->admitting)
+	{
 		struct agent *a = CONTAINER_OF(it, struct agent, in_admitting);
 
 		if (c->registry[a->number / REGISTRY_PIECE] & PIECE_DIRTY)
@@ -202,7 +215,8 @@ collect_waiters(struct cluster *c)
 		list_append(&c->admitting_in_batch, it);
 	}
 	for (uint32_t i = 0; c->marking && i < c->agent_count; i++)
-		if (c->by_number[i]->marking == MARKING_WANTED && !(c->registry[i / REGISTRY_PIECE] & PIECE_DIRTY))
+		if (c->by_number[i]->marking == MARKING_WANTED &&
+		    !(c->registry[i / REGISTRY_PIECE] & PIECE_DIRTY))
 			c->by_number[i]->marking = MARKING_IN_BATCH;
 }
 
@@ -234,7 +248,8 @@ jobs_committed(struct cluster *c, uint64_t now_ms, const int64_t *czxids)
 			c->commit.ops[i].job->incarnation = czxids[i];
 			cluster_emit(c, OUT_JOB_ACCEPTED, NULL, c->commit.ops[i].job);
 		}
-	LIST_EACH(it, nx, &c->in_batch) {
+	LIST_EACH(it, nx, &c->in_batch)
+	{
 		struct job *j = CONTAINER_OF(it, struct job, in_dirty);
 		bool had_state = j->in_commit;
 

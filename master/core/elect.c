@@ -70,11 +70,13 @@ elect_expired(struct elect *e)
 	elect_drop(e, "the session expired");
 }
 
-/* The sequence number at the end of a candidate's name; false for anything else below the directory. */
+/* The sequence number at the end of a candidate's name; false for anything else below the
+ * directory. */
 static bool
 sequence_of(const char *name, int64_t *sequence)
 {
-	return str_starts(name, ELECT_PREFIX) && str_to_i64(name + strlen(ELECT_PREFIX), INT32_MIN, INT64_MAX, sequence);
+	return str_starts(name, ELECT_PREFIX) &&
+	       str_to_i64(name + strlen(ELECT_PREFIX), INT32_MIN, INT64_MAX, sequence);
 }
 
 /* ZooKeeper pads the number with zeros, which a strict reader of numbers takes as well. */
@@ -149,7 +151,8 @@ take_place(struct elect *e, uint64_t now_ms)
 }
 
 void
-elect_listed(struct elect *e, uint64_t now_ms, enum elect_result result, const char *const *names, size_t count)
+elect_listed(struct elect *e, uint64_t now_ms, enum elect_result result, const char *const *names,
+    size_t count)
 {
 	if (e->state != ELECT_LISTING)
 		return;

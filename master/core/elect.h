@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The election of the leading master and its right to act. Masters contend with ephemeral sequential
- * nodes /corral/master/json.info_N; the lowest that lives leads. After a reply that was lost a master
- * looks for a node of its own session before it creates one.
+ * The election of the leading master and its right to act. Masters contend with ephemeral
+ * sequential nodes /corral/master/json.info_N; the lowest that lives leads. After a reply that was
+ * lost a master looks for a node of its own session before it creates one.
  *
- * A leader renews itself by writes to its own node every T/10 (T: the session time-out) and may act only
- * within T/2 of the sending time of the last one that was answered with success; pings and reads prove
- * nothing. Past its bound it drops everything, ends its session and contends anew: a term is never
- * resumed. The term is (era, czxid of the node).
+ * A leader renews itself by writes to its own node every T/10 (T: the session time-out) and may act
+ * only within T/2 of the sending time of the last one that was answered with success; pings and
+ * reads prove nothing. Past its bound it drops everything, ends its session and contends anew: a
+ * term is never resumed. The term is (era, czxid of the node).
  *
  * A core: each function takes an event and the time, and appends to elect->out what is to be done.
  */
@@ -25,19 +25,19 @@ enum { ELECT_NODE_MAX = 64, ELECT_OUT_MAX = 8, ELECT_RENEWALS_MAX = 16, ELECT_CA
 #define ELECT_PREFIX "json.info_"
 
 enum elect_state {
-	ELECT_IDLE,	/* no session */
-	ELECT_LISTING,	/* the children of /corral/master are being read, with a watch */
+	ELECT_IDLE,	 /* no session */
+	ELECT_LISTING,	 /* the children of /corral/master are being read, with a watch */
 	ELECT_SEARCHING, /* one child after the other is read: is it ours? */
 	ELECT_CREATING,
-	ELECT_STANDBY,	/* a lower node lives: until the watch fires */
-	ELECT_PROVING,	/* lowest: the first renewal is under way, then the era is read */
+	ELECT_STANDBY, /* a lower node lives: until the watch fires */
+	ELECT_PROVING, /* lowest: the first renewal is under way, then the era is read */
 	ELECT_LEADING,
-	ELECT_DROPPED,	/* everything is to be dropped and the session closed */
+	ELECT_DROPPED, /* everything is to be dropped and the session closed */
 };
 
 enum elect_act {
-	ELECT_LIST,   /* read the children, with a watch: elect_listed(), and later elect_changed() */
-	ELECT_READ,   /* read the node `name`: elect_read() */
+	ELECT_LIST, /* read the children, with a watch: elect_listed(), and later elect_changed() */
+	ELECT_READ, /* read the node `name`: elect_read() */
 	ELECT_CREATE, /* create the node: elect_created() */
 	ELECT_RENEW,  /* write own node `name`: elect_renewed() */
 	ELECT_ERA,    /* read the era: elect_era() */
@@ -59,8 +59,8 @@ struct elect_out {
 struct elect {
 	enum elect_state state;
 	int64_t session_id;
-	uint64_t timeout_ms; /* T */
-	char own[ELECT_NODE_MAX]; /* "" while not known */
+	uint64_t timeout_ms;	     /* T */
+	char own[ELECT_NODE_MAX];    /* "" while not known */
 	char leader[ELECT_NODE_MAX]; /* the lowest node seen; "" if there is none */
 	char candidates[ELECT_CANDIDATES_MAX][ELECT_NODE_MAX];
 	size_t candidate_count, candidate_next;
@@ -83,8 +83,10 @@ void elect_session(struct elect *e, int64_t session_id, uint64_t timeout_ms);
 void elect_expired(struct elect *e);
 
 /* Answers to what was asked for; names are the children's names, in any order. */
-void elect_listed(struct elect *e, uint64_t now_ms, enum elect_result result, const char *const *names, size_t count);
-void elect_read(struct elect *e, uint64_t now_ms, enum elect_result result, int64_t ephemeral_owner);
+void elect_listed(struct elect *e, uint64_t now_ms, enum elect_result result,
+    const char *const *names, size_t count);
+void elect_read(
+    struct elect *e, uint64_t now_ms, enum elect_result result, int64_t ephemeral_owner);
 void elect_created(struct elect *e, enum elect_result result, const char *name);
 void elect_renewed(struct elect *e, uint64_t now_ms, enum elect_result result, int64_t czxid);
 void elect_era(struct elect *e, uint64_t now_ms, enum elect_result result, uint64_t era);

@@ -7,7 +7,8 @@
 
 /* Append an output; NULL when there is no memory, which the shell learns from c->failed. */
 struct out *cluster_emit(struct cluster *c, enum out_kind kind, struct agent *a, struct job *j);
-void cluster_emit_key(struct cluster *c, enum out_kind kind, struct agent *a, const Corral__TaskKey *key);
+void cluster_emit_key(
+    struct cluster *c, enum out_kind kind, struct agent *a, const Corral__TaskKey *key);
 
 /* The number of a term, of an earlier leader's too. */
 uint16_t cluster_term_number(struct cluster *c, struct term term);
@@ -25,8 +26,8 @@ void agents_scan(struct cluster *c, uint64_t now_ms);
 void registry_dirty(struct cluster *c, const struct agent *a);
 
 /* attempts.c */
-struct attempt *attempt_new(struct cluster *c, uint64_t now_ms, struct job *j, struct agent *a, uint32_t index,
-    uint32_t number, struct term term, Corral__TaskState state);
+struct attempt *attempt_new(struct cluster *c, uint64_t now_ms, struct job *j, struct agent *a,
+    uint32_t index, uint32_t number, struct term term, Corral__TaskState state);
 void attempt_free(struct cluster *c, struct attempt *t);
 struct attempt *attempt_find(const struct cluster *c, const Corral__TaskKey *key);
 void attempt_enter(struct cluster *c, struct attempt *t, Corral__TaskState state);
@@ -36,11 +37,13 @@ void attempt_over(struct cluster *c, uint64_t now_ms, struct attempt *t, Corral_
 void attempts_settle_report(struct cluster *c, uint64_t now_ms, struct agent *a);
 void doomed_release_all(struct cluster *c, struct agent *a);
 /* Does what is reported as running fit into this capacity? */
-bool attempts_report_fits(const struct cluster *c, const Corral__Register *report, const struct resources *capacity);
+bool attempts_report_fits(
+    const struct cluster *c, const Corral__Register *report, const struct resources *capacity);
 
 /* jobs.c */
-struct job *job_new(struct cluster *c, const char *name, uint32_t count, const struct job_policy *policy,
-    void *definition, const char *text, size_t text_size, enum cell_state first);
+struct job *job_new(struct cluster *c, const char *name, uint32_t count,
+    const struct job_policy *policy, void *definition, const char *text, size_t text_size,
+    enum cell_state first);
 void job_free(struct cluster *c, struct job *j);
 void job_enter(struct cluster *c, struct job *j, enum job_state state);
 void job_dirty(struct cluster *c, struct job *j);

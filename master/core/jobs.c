@@ -38,8 +38,8 @@ job_allocate(struct job *j, const char *text, size_t text_size)
 }
 
 struct job *
-job_new(struct cluster *c, const char *name, uint32_t count, const struct job_policy *policy, void *definition,
-    const char *text, size_t text_size, enum cell_state first)
+job_new(struct cluster *c, const char *name, uint32_t count, const struct job_policy *policy,
+    void *definition, const char *text, size_t text_size, enum cell_state first)
 {
 	struct job *j = calloc(1, sizeof *j);
 
@@ -80,7 +80,7 @@ job_free(struct cluster *c, struct job *j)
 	struct list *it, *nx;
 
 	LIST_EACH(it, nx, &j->delayed)
-		free(CONTAINER_OF(it, struct delay, in_job));
+	free(CONTAINER_OF(it, struct delay, in_job));
 	if (!j->hidden)
 		hmap_remove(&c->jobs, &j->by_name);
 	list_remove(&j->in_order);
@@ -173,11 +173,12 @@ retry(struct cluster *c, uint64_t now_ms, struct job *j, uint32_t index)
 
 /*
  * A lost attempt is not the task's failure and is always tried again. A failure counts against the
- * limit, unless it is a service's that had run steadily. An agent that refuses may do so because its
- * picture of what runs there is a moment ahead of ours, or for good: that is tried a few times.
+ * limit, unless it is a service's that had run steadily. An agent that refuses may do so because
+ * its picture of what runs there is a moment ahead of ours, or for good: that is tried a few times.
  */
 static bool
-wants_retry(struct job *j, struct cell *cell, const struct attempt *t, uint64_t now_ms, Corral__TaskReason reason)
+wants_retry(struct job *j, struct cell *cell, const struct attempt *t, uint64_t now_ms,
+    Corral__TaskReason reason)
 {
 	uint32_t most = j->policy.retries_max;
 
@@ -199,8 +200,8 @@ wants_retry(struct job *j, struct cell *cell, const struct attempt *t, uint64_t 
 }
 
 bool
-cell_outcome(struct cluster *c, uint64_t now_ms, struct job *j, const struct attempt *t, Corral__TaskReason reason,
-    uint8_t code)
+cell_outcome(struct cluster *c, uint64_t now_ms, struct job *j, const struct attempt *t,
+    Corral__TaskReason reason, uint8_t code)
 {
 	struct cell *cell = &j->cells[t->index];
 	bool finished = t->state == CORRAL__TASK_STATE__FINISHED, again = false;
@@ -211,9 +212,9 @@ cell_outcome(struct cluster *c, uint64_t now_ms, struct job *j, const struct att
 		j->lost++;
 	if (j->state != JOB_RUNNING)
 		cell_enter(c, j, t->index,
-		    finished				       ? CELL_FINISHED :
-		    t->state == CORRAL__TASK_STATE__FAILED ? CELL_FAILED :
-							     CELL_STOPPED);
+		    finished				     ? CELL_FINISHED
+		    : t->state == CORRAL__TASK_STATE__FAILED ? CELL_FAILED
+							     : CELL_STOPPED);
 	else if ((again = wants_retry(j, cell, t, now_ms, reason)))
 		retry(c, now_ms, j, t->index);
 	else
@@ -225,8 +226,8 @@ cell_outcome(struct cluster *c, uint64_t now_ms, struct job *j, const struct att
 void
 job_settle(struct cluster *c, uint64_t now_ms, struct job *j)
 {
-	uint32_t left = j->in_state[CELL_UNKNOWN] + j->in_state[CELL_PENDING] + j->in_state[CELL_DELAYED] +
-	    j->in_state[CELL_LIVE];
+	uint32_t left = j->in_state[CELL_UNKNOWN] + j->in_state[CELL_PENDING] +
+			j->in_state[CELL_DELAYED] + j->in_state[CELL_LIVE];
 
 	if (left > 0 || (j->state != JOB_RUNNING && j->state != JOB_STOPPING))
 		return;
@@ -254,11 +255,13 @@ trim_ended(struct cluster *c, uint64_t now_ms)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &c->ended) {
+	LIST_EACH(it, nx, &c->ended)
+	{
 		struct job *j = CONTAINER_OF(it, struct job, in_order);
 
-		if (is_settled(j) && (c->ended_count > CLUSTER_ENDED_MAX ||
-					 (j->policy.once && now_ms - j->since_ms >= CLUSTER_ONCE_KEPT_MS)))
+		if (is_settled(j) &&
+		    (c->ended_count > CLUSTER_ENDED_MAX ||
+			(j->policy.once && now_ms - j->since_ms >= CLUSTER_ONCE_KEPT_MS)))
 			remove_ended(c, j);
 	}
 }
@@ -278,8 +281,9 @@ make_room(struct cluster *c, const char *name)
 }
 
 enum submit_result
-cluster_submit(struct cluster *c, uint64_t now_ms, const char *name, uint32_t count, const struct job_policy *policy,
-    void *definition, const char *text, size_t text_size, const char *by, int64_t wall_ms, struct job **job)
+cluster_submit(struct cluster *c, uint64_t now_ms, const char *name, uint32_t count,
+    const struct job_policy *policy, void *definition, const char *text, size_t text_size,
+    const char *by, int64_t wall_ms, struct job **job)
 {
 	struct job *j;
 
@@ -309,7 +313,8 @@ stop_waiting(struct cluster *c, struct job *j)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &j->delayed) {
+	LIST_EACH(it, nx, &j->delayed)
+	{
 		list_remove(it);
 		free(CONTAINER_OF(it, struct delay, in_job));
 	}
@@ -345,11 +350,13 @@ job_kill_all(struct cluster *c, struct job *j)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &j->attempts) {
+	LIST_EACH(it, nx, &j->attempts)
+	{
 		struct attempt *t = CONTAINER_OF(it, struct attempt, in_job);
 		struct out *o;
 
-		if (task_state_terminal(t->state) || (o = cluster_emit(c, OUT_KILL, t->agent, NULL)) == NULL)
+		if (task_state_terminal(t->state) ||
+		    (o = cluster_emit(c, OUT_KILL, t->agent, NULL)) == NULL)
 			continue;
 		cluster_key(t, &o->key);
 	}
@@ -360,7 +367,8 @@ jobs_recovered(struct cluster *c, uint64_t now_ms)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &c->live) {
+	LIST_EACH(it, nx, &c->live)
+	{
 		struct job *j = CONTAINER_OF(it, struct job, in_order);
 
 		for (uint32_t i = 0; i < j->count && j->in_state[CELL_UNKNOWN] > 0; i++) {
@@ -379,7 +387,8 @@ jobs_delays(struct cluster *c, uint64_t now_ms)
 {
 	struct list *it, *nx, *first;
 
-	LIST_EACH(it, nx, &c->live) {
+	LIST_EACH(it, nx, &c->live)
+	{
 		struct job *j = CONTAINER_OF(it, struct job, in_order);
 
 		while ((first = list_first(&j->delayed)) != NULL) {

@@ -5,8 +5,8 @@
 static void
 launch_one(struct cluster *c, uint64_t now_ms, struct job *j, struct agent *a, uint32_t index)
 {
-	struct attempt *t = attempt_new(c, now_ms, j, a, index, j->cells[index].attempts + 1, c->term,
-	    CORRAL__TASK_STATE__LAUNCHING);
+	struct attempt *t = attempt_new(c, now_ms, j, a, index, j->cells[index].attempts + 1,
+	    c->term, CORRAL__TASK_STATE__LAUNCHING);
 	struct out *o = t == NULL ? NULL : cluster_emit(c, OUT_LAUNCH, a, j);
 
 	if (o == NULL) {
@@ -44,7 +44,8 @@ launch_job(struct cluster *c, uint64_t now_ms, struct job *j, uint32_t room)
 	uint32_t cursor = 0, node, placed = 0, want, n;
 
 	while (placed < room && j->in_state[CELL_PENDING] > 0) {
-		want = j->in_state[CELL_PENDING] < room - placed ? j->in_state[CELL_PENDING] : room - placed;
+		want = j->in_state[CELL_PENDING] < room - placed ? j->in_state[CELL_PENDING]
+								 : room - placed;
 		n = books_fill(&c->books, &j->need, want, &cursor, &node);
 		if (n == 0)
 			break;
@@ -67,7 +68,8 @@ cluster_launch(struct cluster *c, uint64_t now_ms)
 	uint32_t room = CLUSTER_PLACED_MAX;
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &c->live) {
+	LIST_EACH(it, nx, &c->live)
+	{
 		struct job *j = CONTAINER_OF(it, struct job, in_order);
 
 		if (j->state != JOB_RUNNING || j->in_state[CELL_PENDING] == 0)

@@ -247,8 +247,8 @@ place_node_set(struct place *p, uint32_t node, const struct resources *free_amou
 }
 
 /*
- * The leftmost leaf at or behind `from` that admits the request: look at a subtree, go into it if it
- * may hold a fit, else on to the next one to the right.
+ * The leftmost leaf at or behind `from` that admits the request: look at a subtree, go into it if
+ * it may hold a fit, else on to the next one to the right.
  */
 static uint32_t
 search(struct place *p, const struct place_key *need, uint32_t from)
@@ -277,7 +277,8 @@ search(struct place *p, const struct place_key *need, uint32_t from)
 }
 
 uint32_t
-place_fill(struct place *p, const struct resources *need, uint32_t count, uint32_t *cursor, uint32_t *node)
+place_fill(
+    struct place *p, const struct resources *need, uint32_t count, uint32_t *cursor, uint32_t *node)
 {
 	struct place_key key = key_of(p, need);
 	uint32_t found, times;

@@ -11,7 +11,8 @@
 
 enum { LINE_MAX_BYTES = 256 };
 
-/* Take the next line of a text into line[]; false at the end, or (with *bad) when it is too long. */
+/* Take the next line of a text into line[]; false at the end, or (with *bad) when it is too long.
+ */
 static bool
 next_line(const char **at, const char *end, char line[LINE_MAX_BYTES], bool *bad)
 {
@@ -30,7 +31,8 @@ next_line(const char **at, const char *end, char line[LINE_MAX_BYTES], bool *bad
 	return true;
 }
 
-static bool fault(char *error, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static bool fault(char *error, size_t size, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
 static bool
 fault(char *error, size_t size, const char *fmt, ...)
@@ -53,7 +55,8 @@ registry_encode(const struct cluster *c, uint32_t piece, struct buf *out)
 	for (uint32_t i = first; i < c->agent_count && i < first + REGISTRY_PIECE; i++) {
 		const struct agent *a = c->by_number[i];
 
-		buf_printf(out, "%s %s %s\n", a->id, a->marked ? "unreachable" : "admitted", a->name);
+		buf_printf(
+		    out, "%s %s %s\n", a->id, a->marked ? "unreachable" : "admitted", a->name);
 	}
 }
 
@@ -77,7 +80,8 @@ load_agent(struct cluster *c, const char *line)
 }
 
 bool
-cluster_load_agents(struct cluster *c, uint32_t piece, const char *text, size_t size, char *error, size_t error_size)
+cluster_load_agents(struct cluster *c, uint32_t piece, const char *text, size_t size, char *error,
+    size_t error_size)
 {
 	const char *at = text, *end = text + size;
 	char line[LINE_MAX_BYTES];
@@ -100,7 +104,8 @@ void
 job_state_encode(const struct job *j, struct buf *out)
 {
 	buf_printf(out, "state=%s\nsubmitted_ms=%" PRId64 "\nby=%s\n",
-	    job_state_name(j->state == JOB_CREATING ? JOB_RUNNING : j->state), j->submitted_wall_ms, j->by);
+	    job_state_name(j->state == JOB_CREATING ? JOB_RUNNING : j->state), j->submitted_wall_ms,
+	    j->by);
 	if (j->stopped_by[0] != '\0')
 		buf_printf(out, "stopped_by=%s\n", j->stopped_by);
 }
@@ -142,8 +147,8 @@ job_state_decode(struct job *j, enum job_state *state, const char *text, size_t 
 
 struct job *
 cluster_load_job(struct cluster *c, const char *name, int64_t incarnation, uint32_t count,
-    const struct job_policy *policy, void *definition, const char *text, size_t text_size, const char *state,
-    size_t state_size, char *error, size_t error_size)
+    const struct job_policy *policy, void *definition, const char *text, size_t text_size,
+    const char *state, size_t state_size, char *error, size_t error_size)
 {
 	struct job *j = job_new(c, name, count, policy, definition, text, text_size, CELL_UNKNOWN);
 	enum job_state now = JOB_CREATING;
@@ -165,8 +170,8 @@ cluster_load_job(struct cluster *c, const char *name, int64_t incarnation, uint3
 
 /*
  * --- results: "FIRST[-LAST] STATE ATTEMPTS FAILURES REASON CODE AGENT ERA CZXID" for runs of equal
- * indexes; the last three say where the last attempt was: the agent's number in the registry (or -), and
- * the term under which it was launched ---
+ * indexes; the last three say where the last attempt was: the agent's number in the registry (or
+ * -), and the term under which it was launched ---
  */
 
 /* What is stored of an index; an attempt that goes on is not counted, it is found on its agent. */
@@ -186,7 +191,8 @@ static bool
 cells_equal(const struct cell *a, const struct cell *b)
 {
 	return a->attempts == b->attempts && a->failures == b->failures && a->state == b->state &&
-	    a->reason == b->reason && a->code == b->code && a->agent == b->agent && a->term == b->term;
+	       a->reason == b->reason && a->code == b->code && a->agent == b->agent &&
+	       a->term == b->term;
 }
 
 static const char *
@@ -207,7 +213,8 @@ cell_word(const struct cell *cell)
 void
 results_encode(const struct cluster *c, const struct job *j, uint32_t piece, struct buf *out)
 {
-	uint32_t i = piece * RESULTS_PIECE, end = i + RESULTS_PIECE < j->count ? i + RESULTS_PIECE : j->count;
+	uint32_t i = piece * RESULTS_PIECE,
+		 end = i + RESULTS_PIECE < j->count ? i + RESULTS_PIECE : j->count;
 
 	while (i < end) {
 		struct cell first = stored_cell(&j->cells[i]), next;
@@ -220,10 +227,10 @@ results_encode(const struct cluster *c, const struct job *j, uint32_t piece, str
 		buf_printf(out, "%u", run);
 		if (i - run > 1)
 			buf_printf(out, "-%u", i - 1);
-		buf_printf(out, " %s %u %u %u %u %" PRId64 " %" PRIu64 " %" PRIx64 "\n", cell_word(&first),
-		    first.attempts, first.failures, first.reason, first.code,
-		    first.agent == CLUSTER_NO_AGENT ? -1 : (int64_t)first.agent, c->terms[first.term].era,
-		    (uint64_t)c->terms[first.term].czxid);
+		buf_printf(out, " %s %u %u %u %u %" PRId64 " %" PRIu64 " %" PRIx64 "\n",
+		    cell_word(&first), first.attempts, first.failures, first.reason, first.code,
+		    first.agent == CLUSTER_NO_AGENT ? -1 : (int64_t)first.agent,
+		    c->terms[first.term].era, (uint64_t)c->terms[first.term].czxid);
 	}
 }
 
@@ -253,8 +260,8 @@ load_result(struct cluster *c, struct job *j, uint32_t piece, const char *line)
 	int64_t agent;
 	struct term term;
 
-	if (sscanf(line, "%23s %11s %u %u %u %u %" SCNd64 " %" SCNu64 " %" SCNx64, range, word, &attempts, &failures,
-		&reason, &code, &agent, &term.era, &czxid) != 9)
+	if (sscanf(line, "%23s %11s %u %u %u %u %" SCNd64 " %" SCNu64 " %" SCNx64, range, word,
+		&attempts, &failures, &reason, &code, &agent, &term.era, &czxid) != 9)
 		return false;
 	term.czxid = (int64_t)czxid;
 	if (sscanf(range, "%u-%u", &first, &last) != 2) {
@@ -262,8 +269,9 @@ load_result(struct cluster *c, struct job *j, uint32_t piece, const char *line)
 			return false;
 		last = first;
 	}
-	if (first > last || last >= j->count || first / RESULTS_PIECE != piece || last / RESULTS_PIECE != piece ||
-	    failures > UINT16_MAX || reason > 15 || code > 255 || !parse_cell_word(word, &state))
+	if (first > last || last >= j->count || first / RESULTS_PIECE != piece ||
+	    last / RESULTS_PIECE != piece || failures > UINT16_MAX || reason > 15 || code > 255 ||
+	    !parse_cell_word(word, &state))
 		return false;
 	for (uint32_t i = first; i <= last; i++) {
 		struct cell *cell = &j->cells[i];
@@ -273,15 +281,16 @@ load_result(struct cluster *c, struct job *j, uint32_t piece, const char *line)
 		cell->failures = (uint16_t)failures;
 		cell->reason = reason & 15;
 		cell->code = (uint8_t)code;
-		cell->agent = agent < 0 || agent >= c->agent_count ? CLUSTER_NO_AGENT : (uint32_t)agent;
+		cell->agent =
+		    agent < 0 || agent >= c->agent_count ? CLUSTER_NO_AGENT : (uint32_t)agent;
 		cell->term = cluster_term_number(c, term);
 	}
 	return true;
 }
 
 bool
-cluster_load_results(struct cluster *c, struct job *j, uint32_t piece, const char *text, size_t size, char *error,
-    size_t error_size)
+cluster_load_results(struct cluster *c, struct job *j, uint32_t piece, const char *text,
+    size_t size, char *error, size_t error_size)
 {
 	const char *at = text, *end = text + size;
 	char line[LINE_MAX_BYTES];

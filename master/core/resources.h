@@ -16,7 +16,7 @@ static inline bool
 resources_fits(const struct resources *need, const struct resources *have)
 {
 	return need->cpu_milli <= have->cpu_milli && need->memory_bytes <= have->memory_bytes &&
-	    need->disk_bytes <= have->disk_bytes;
+	       need->disk_bytes <= have->disk_bytes;
 }
 
 static inline bool
@@ -28,10 +28,12 @@ resources_is_zero(const struct resources *a)
 static inline bool
 resources_equal(const struct resources *a, const struct resources *b)
 {
-	return a->cpu_milli == b->cpu_milli && a->memory_bytes == b->memory_bytes && a->disk_bytes == b->disk_bytes;
+	return a->cpu_milli == b->cpu_milli && a->memory_bytes == b->memory_bytes &&
+	       a->disk_bytes == b->disk_bytes;
 }
 
-/* *a += times * b. The caller knows that it does not overflow: a sum never passes a node's total. */
+/* *a += times * b. The caller knows that it does not overflow: a sum never passes a node's total.
+ */
 static inline void
 resources_add(struct resources *a, const struct resources *b, uint64_t times)
 {

@@ -103,7 +103,8 @@ apply(struct fake *f, const struct commit *m, const struct store_op *op)
 static int
 by_czxid(const void *a, const void *b)
 {
-	const struct fake_node *x = *(struct fake_node *const *)a, *y = *(struct fake_node *const *)b;
+	const struct fake_node *x = *(struct fake_node *const *)a,
+			       *y = *(struct fake_node *const *)b;
 
 	return x->czxid < y->czxid ? -1 : x->czxid > y->czxid;
 }
@@ -119,8 +120,9 @@ load_job(struct fake *f, const struct fake_node *n)
 	const struct fake_node *state;
 	struct job *j;
 
-	assert(sscanf(n->data, "%u %u %u %" SCNu64 " %u %" SCNu64 " %" SCNu64 " %u", &count, &service, &restart,
-		   &p.restart_ms, &retries, &p.need.cpu_milli, &p.need.memory_bytes, &constrained) == 8);
+	assert(sscanf(n->data, "%u %u %u %" SCNu64 " %u %" SCNu64 " %" SCNu64 " %u", &count,
+		   &service, &restart, &p.restart_ms, &retries, &p.need.cpu_milli,
+		   &p.need.memory_bytes, &constrained) == 8);
 	p.service = service;
 	p.restart = (enum job_restart)restart;
 	p.retries_max = retries;
@@ -128,8 +130,8 @@ load_job(struct fake *f, const struct fake_node *n)
 	snprintf(path, sizeof path, "%s/state", n->path);
 	state = find_node(f, path);
 	assert(state != NULL);
-	j = cluster_load_job(&f->cluster, name, n->czxid, count, &p, strdup(n->data), n->data, n->size, state->data,
-	    state->size, error, sizeof error);
+	j = cluster_load_job(&f->cluster, name, n->czxid, count, &p, strdup(n->data), n->data,
+	    n->size, state->data, state->size, error, sizeof error);
 	assert(j != NULL);
 	for (uint32_t piece = 0; piece <= count / RESULTS_PIECE; piece++) {
 		const struct fake_node *r;
@@ -137,7 +139,8 @@ load_job(struct fake *f, const struct fake_node *n)
 		snprintf(path, sizeof path, "%s/results-%u", n->path, piece);
 		if ((r = find_node(f, path)) == NULL)
 			continue;
-		if (!cluster_load_results(&f->cluster, j, piece, r->data, r->size, error, sizeof error)) {
+		if (!cluster_load_results(
+			&f->cluster, j, piece, r->data, r->size, error, sizeof error)) {
 			fprintf(stderr, "%s: %s\n", path, error);
 			abort();
 		}
@@ -162,7 +165,8 @@ load_store(struct fake *f)
 		snprintf(path, sizeof path, "/corral/registry/agents-%u", piece);
 		if ((n = find_node(f, path)) == NULL)
 			break;
-		assert(cluster_load_agents(&f->cluster, piece, n->data, n->size, error, sizeof error));
+		assert(
+		    cluster_load_agents(&f->cluster, piece, n->data, n->size, error, sizeof error));
 	}
 	for (size_t i = 0; i < f->store.count; i++)
 		if (is_job_node(f->store.nodes[i].path))
@@ -216,11 +220,13 @@ put_into_inbox(struct fake *f, const struct out *o)
 		return;
 	assert(a->inbox_count < FAKE_QUEUE_MAX);
 	a->inbox[a->inbox_count] = *o;
-	/* What a message says of a job and an agent, by value: the core's structs may be gone when it is read. */
+	/* What a message says of a job and an agent, by value: the core's structs may be gone when
+	 * it is read. */
 	a->inbox[a->inbox_count].job = NULL;
 	if (o->kind == OUT_LAUNCH) {
 		a->inbox[a->inbox_count].agent = NULL;
-		a->inbox[a->inbox_count].delay_ms = o->job->policy.need.cpu_milli << 32 | o->job->policy.need.memory_bytes / MIB;
+		a->inbox[a->inbox_count].delay_ms =
+		    o->job->policy.need.cpu_milli << 32 | o->job->policy.need.memory_bytes / MIB;
 	}
 	if (o->kind == OUT_WELCOME)
 		a->inbox[a->inbox_count].delay_ms = o->agent->registration;
@@ -305,11 +311,12 @@ fake_submit(struct fake *f, const char *name, uint32_t count, const struct job_p
 {
 	char text[200];
 	struct job *j;
-	int size = snprintf(text, sizeof text, "%u %u %u %" PRIu64 " %u %" PRIu64 " %" PRIu64 " %u", count, p->service,
-	    p->restart, p->restart_ms, p->retries_max, p->need.cpu_milli, p->need.memory_bytes, p->constrained);
+	int size = snprintf(text, sizeof text, "%u %u %u %" PRIu64 " %u %" PRIu64 " %" PRIu64 " %u",
+	    count, p->service, p->restart, p->restart_ms, p->retries_max, p->need.cpu_milli,
+	    p->need.memory_bytes, p->constrained);
 
-	if (cluster_submit(&f->cluster, f->now_ms, name, count, p, strdup(text), text, (size_t)size, "operator:test",
-		1, &j) != SUBMIT_OK)
+	if (cluster_submit(&f->cluster, f->now_ms, name, count, p, strdup(text), text, (size_t)size,
+		"operator:test", 1, &j) != SUBMIT_OK)
 		return NULL;
 	return j;
 }
@@ -319,8 +326,8 @@ fake_submit(struct fake *f, const char *name, uint32_t count, const struct job_p
 static bool
 keys_equal(const struct task_key *a, const struct task_key *b)
 {
-	return a->incarnation == b->incarnation && a->index == b->index && a->attempt == b->attempt &&
-	    term_equal(a->term, b->term);
+	return a->incarnation == b->incarnation && a->index == b->index &&
+	       a->attempt == b->attempt && term_equal(a->term, b->term);
 }
 
 static struct fake_task *
@@ -416,7 +423,8 @@ void
 fake_heartbeat(struct fake *f, struct fake_agent *a)
 {
 	if (a->connected && a->registration != 0)
-		cluster_heartbeat(&f->cluster, f->now_ms, cluster_agent(&f->cluster, a->name), NULL);
+		cluster_heartbeat(
+		    &f->cluster, f->now_ms, cluster_agent(&f->cluster, a->name), NULL);
 }
 
 void
@@ -466,7 +474,8 @@ fake_lose_all(struct fake *f, struct fake_agent *a)
 {
 	for (size_t i = 0; i < a->task_count; i++)
 		if (!task_state_terminal(a->tasks[i].state))
-			task_enter(f, a, &a->tasks[i], CORRAL__TASK_STATE__LOST, CORRAL__TASK_REASON__REASON_REBOOT, 0);
+			task_enter(f, a, &a->tasks[i], CORRAL__TASK_STATE__LOST,
+			    CORRAL__TASK_REASON__REASON_REBOOT, 0);
 }
 
 static bool
@@ -508,7 +517,8 @@ take_kill(struct fake *f, struct fake_agent *a, const struct out *o)
 		assert(a->refused_count < FAKE_TASKS_MAX);
 		a->refused[a->refused_count++] = o->key;
 	} else if (!task_state_terminal(t->state)) {
-		task_enter(f, a, t, CORRAL__TASK_STATE__KILLED, CORRAL__TASK_REASON__REASON_STOPPED, 0);
+		task_enter(
+		    f, a, t, CORRAL__TASK_STATE__KILLED, CORRAL__TASK_REASON__REASON_STOPPED, 0);
 	}
 }
 
@@ -517,7 +527,8 @@ take_ack(struct fake_agent *a, const struct out *o)
 {
 	struct fake_task *t = find_task(a, &o->key);
 
-	if (t != NULL && task_state_terminal(t->state) && memcmp(t->uuid, o->uuid, sizeof t->uuid) == 0)
+	if (t != NULL && task_state_terminal(t->state) &&
+	    memcmp(t->uuid, o->uuid, sizeof t->uuid) == 0)
 		*t = a->tasks[--a->task_count];
 }
 

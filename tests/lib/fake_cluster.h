@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The world around the master's core in one process: an ensemble that is a list of texts, agents that
- * keep tasks on a disk that never fails, and links between them that can be cut. What happens next is
- * the caller's choice; nothing here has a clock or draws numbers.
+ * The world around the master's core in one process: an ensemble that is a list of texts, agents
+ * that keep tasks on a disk that never fails, and links between them that can be cut. What happens
+ * next is the caller's choice; nothing here has a clock or draws numbers.
  */
 #ifndef CORRAL_TESTS_FAKE_CLUSTER_H
 #define CORRAL_TESTS_FAKE_CLUSTER_H
@@ -40,7 +40,7 @@ struct fake_agent {
 	struct resources capacity;
 	struct fake_task tasks[FAKE_TASKS_MAX];
 	size_t task_count;
-	uint64_t registration;	/* as the master gave it; 0: not welcomed */
+	uint64_t registration; /* as the master gave it; 0: not welcomed */
 	bool connected;
 	struct out inbox[FAKE_QUEUE_MAX]; /* sent by the master, not read yet */
 	size_t inbox_count;
@@ -56,7 +56,7 @@ struct fake {
 	bool leading;
 	struct term term;
 	uint64_t now_ms;
-	const struct commit *batch; /* out, not applied yet */
+	const struct commit *batch;			    /* out, not applied yet */
 	uint64_t launches, kills, acks, accepted, welcomes; /* seen in the core's output */
 	uint64_t refusals; /* launches that an agent had no room for: the master over-committed */
 	uint64_t uuids;
@@ -70,7 +70,8 @@ void fake_init(struct fake *f);
 void fake_fini(struct fake *f);
 struct fake_agent *fake_add_agent(struct fake *f, uint64_t cpu_milli, uint64_t memory_mib);
 
-/* A master is elected and reads the store; the one before it, if any, is gone, and all links with it. */
+/* A master is elected and reads the store; the one before it, if any, is gone, and all links with
+ * it. */
 void fake_elect(struct fake *f);
 void fake_depose(struct fake *f);
 
@@ -81,16 +82,20 @@ void fake_commit(struct fake *f, bool told);
 /* Turn and commit until nothing is left to store. */
 void fake_settle(struct fake *f);
 
-struct job *fake_submit(struct fake *f, const char *name, uint32_t count, const struct job_policy *policy);
+struct job *fake_submit(
+    struct fake *f, const char *name, uint32_t count, const struct job_policy *policy);
 
-void fake_connect(struct fake *f, struct fake_agent *a); /* a new connection, and a registration on it */
-void fake_cut(struct fake *f, struct fake_agent *a);	 /* both ends know */
+void fake_connect(
+    struct fake *f, struct fake_agent *a); /* a new connection, and a registration on it */
+void fake_cut(struct fake *f, struct fake_agent *a); /* both ends know */
 void fake_heartbeat(struct fake *f, struct fake_agent *a);
-void fake_read(struct fake *f, struct fake_agent *a);	 /* the agent takes one message from its inbox */
+void fake_read(
+    struct fake *f, struct fake_agent *a); /* the agent takes one message from its inbox */
 void fake_read_all(struct fake *f, struct fake_agent *a);
 void fake_send_update(struct fake *f, struct fake_agent *a, struct fake_task *t);
 void fake_exit(struct fake *f, struct fake_agent *a, struct fake_task *t, uint8_t code);
-void fake_lose_all(struct fake *f, struct fake_agent *a); /* the machine was reset: all tasks are lost */
+void fake_lose_all(
+    struct fake *f, struct fake_agent *a); /* the machine was reset: all tasks are lost */
 
 const struct fake_node *fake_find(const struct fake *f, const char *path);
 

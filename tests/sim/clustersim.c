@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The master's core under a seeded scheduler: agents come, go, are cut off and lose their tasks; masters
- * fail before, between and after their writes; messages wait or are lost with their connection. After each step:
+ * The master's core under a seeded scheduler: agents come, go, are cut off and lose their tasks;
+ * masters fail before, between and after their writes; messages wait or are lost with their
+ * connection. After each step:
  *   - the books balance, the counts are right, no index has two live attempts (cluster_check());
  *   - no agent is sent more than it has;
  *   - no key is started twice, and no index twice at a time unless the first one's agent was marked
  *     unreachable in the store before.
- * At the end all is healed, and then each task has reached exactly one end, which the store has, which never
- * changed once it was stored, and which is true: what is stored as finished did exit with 0.
+ * At the end all is healed, and then each task has reached exactly one end, which the store has,
+ * which never changed once it was stored, and which is true: what is stored as finished did exit
+ * with 0.
  *
  *     clustersim [SEEDS [FIRST-SEED [STEPS]]]
  */
@@ -47,7 +49,8 @@ static void fail(const struct sim *s, const char *what) __attribute__((noreturn)
 static void
 fail(const struct sim *s, const char *what)
 {
-	fprintf(stderr, "clustersim: seed %llu, step %u: %s\n", (unsigned long long)s->seed, s->step, what);
+	fprintf(stderr, "clustersim: seed %llu, step %u: %s\n", (unsigned long long)s->seed,
+	    s->step, what);
 	exit(EXIT_FAILURE);
 }
 
@@ -74,8 +77,8 @@ on_success(void *arg, const struct task_key *key)
 static bool
 same_attempt(const struct task_key *a, const struct task_key *b)
 {
-	return a->incarnation == b->incarnation && a->index == b->index && a->attempt == b->attempt &&
-	    term_equal(a->term, b->term);
+	return a->incarnation == b->incarnation && a->index == b->index &&
+	       a->attempt == b->attempt && term_equal(a->term, b->term);
 }
 
 static void
@@ -93,9 +96,10 @@ on_start(void *arg, const struct task_key *key)
 		const struct fake_agent *a = &s->fake.agents[i];
 
 		for (size_t t = 0; t < a->task_count; t++)
-			if (a->tasks[t].key.incarnation == key->incarnation && a->tasks[t].key.index == key->index &&
-			    !same_attempt(&a->tasks[t].key, key) && !task_state_terminal(a->tasks[t].state) &&
-			    !a->tasks[t].forsaken)
+			if (a->tasks[t].key.incarnation == key->incarnation &&
+			    a->tasks[t].key.index == key->index &&
+			    !same_attempt(&a->tasks[t].key, key) &&
+			    !task_state_terminal(a->tasks[t].state) && !a->tasks[t].forsaken)
 				fail(s, "a task was started while another attempt at it runs");
 	}
 }
@@ -146,7 +150,8 @@ static void
 end_a_task(struct sim *s)
 {
 	struct fake_agent *a = any_agent(s);
-	struct fake_task *t = a->task_count == 0 ? NULL : &a->tasks[rng_below(&s->rng, a->task_count)];
+	struct fake_task *t =
+	    a->task_count == 0 ? NULL : &a->tasks[rng_below(&s->rng, a->task_count)];
 
 	if (t != NULL && !task_state_terminal(t->state))
 		fake_exit(&s->fake, a, t, rng_below(&s->rng, 4) == 0 ? 3 : 0);
@@ -164,7 +169,8 @@ send_again(struct sim *s)
 static bool
 is_end(uint8_t cell_state)
 {
-	return cell_state == CELL_FINISHED || cell_state == CELL_FAILED || cell_state == CELL_STOPPED;
+	return cell_state == CELL_FINISHED || cell_state == CELL_FAILED ||
+	       cell_state == CELL_STOPPED;
 }
 
 /* What the store says of each job, compared with what it said before and with what happened. */
@@ -173,7 +179,8 @@ look_at_store(struct sim *s)
 {
 	struct list *it, *nx;
 
-	HMAP_EACH(it, nx, &s->fake.cluster.jobs) {
+	HMAP_EACH(it, nx, &s->fake.cluster.jobs)
+	{
 		const struct job *j = HMAP_ENTRY(it, struct job, by_name);
 		struct known_job *k = known(s, j->incarnation);
 
@@ -271,7 +278,8 @@ heal(struct sim *s)
 	for (int i = 0; i < HEAL_TURNS && !all_over(s); i++) {
 		s->step++;
 		s->fake.now_ms += 200;
-		LIST_EACH(it, nx, &s->fake.cluster.live) {
+		LIST_EACH(it, nx, &s->fake.cluster.live)
+		{
 			struct job *j = CONTAINER_OF(it, struct job, in_order);
 
 			if (j->policy.service)
@@ -291,7 +299,8 @@ heal(struct sim *s)
 	}
 	if (!all_over(s))
 		fail(s, "something is left over after all was healed");
-	if (s->fake.cluster.books.leased.cpu_milli != 0 || s->fake.cluster.books.leased.memory_bytes != 0)
+	if (s->fake.cluster.books.leased.cpu_milli != 0 ||
+	    s->fake.cluster.books.leased.memory_bytes != 0)
 		fail(s, "resources are leased to nobody");
 	fake_elect(&s->fake);
 	look_at_store(s);
@@ -315,7 +324,8 @@ run(uint64_t seed, uint32_t steps)
 	s->fake.arg = s;
 	agents = 1 + (uint32_t)rng_below(&s->rng, 12);
 	for (uint32_t i = 0; i < agents; i++)
-		fake_add_agent(&s->fake, 1500 * (1 + rng_below(&s->rng, 4)), 512 * (1 + rng_below(&s->rng, 4)));
+		fake_add_agent(&s->fake, 1500 * (1 + rng_below(&s->rng, 4)),
+		    512 * (1 + rng_below(&s->rng, 4)));
 	fake_elect(&s->fake);
 	for (s->step = 0; s->step < steps; s->step++)
 		step(s);

@@ -11,8 +11,10 @@
 #define MIB (UINT64_C(1) << 20)
 
 static const struct job_policy batch = {.need = {1000, 64 * MIB, 0}};
-static const struct job_policy retrying = {
-    .restart = JOB_RESTART_ON_FAILURE, .restart_ms = 100, .retries_max = 2, .need = {1000, 64 * MIB, 0}};
+static const struct job_policy retrying = {.restart = JOB_RESTART_ON_FAILURE,
+    .restart_ms = 100,
+    .retries_max = 2,
+    .need = {1000, 64 * MIB, 0}};
 static const struct job_policy service = {
     .service = true, .restart = JOB_RESTART_ALWAYS, .retries_max = 1, .need = {500, 64 * MIB, 0}};
 
@@ -57,7 +59,8 @@ START_TEST(an_agent_is_welcomed_when_the_registry_has_it_and_not_before)
 	fake_commit(f, true);
 	ck_assert_uint_eq(f->welcomes, 1);
 	ck_assert_int_eq(cluster_agent(&f->cluster, "n0")->state, AGENT_READY);
-	ck_assert_ptr_nonnull(strstr(fake_find(f, "/corral/registry/agents-0")->data, " admitted n0\n"));
+	ck_assert_ptr_nonnull(
+	    strstr(fake_find(f, "/corral/registry/agents-0")->data, " admitted n0\n"));
 	fake_cut(f, a);
 	fake_connect(f, a);
 	ck_assert_uint_eq(f->welcomes, 2); /* known: at once */
@@ -85,8 +88,10 @@ START_TEST(a_job_is_accepted_stored_launched_and_finished)
 		fake_read_all(f, a);
 	}
 	ck_assert_int_eq(j->state, JOB_FINISHED);
-	ck_assert_str_eq(fake_find(f, "/corral/jobs/hello/results-0")->data, "0-2 finished 1 0 1 0 0 1 65\n");
-	ck_assert_ptr_nonnull(strstr(fake_find(f, "/corral/jobs/hello/state")->data, "state=finished\n"));
+	ck_assert_str_eq(
+	    fake_find(f, "/corral/jobs/hello/results-0")->data, "0-2 finished 1 0 1 0 0 1 65\n");
+	ck_assert_ptr_nonnull(
+	    strstr(fake_find(f, "/corral/jobs/hello/state")->data, "state=finished\n"));
 	ck_assert_uint_eq(f->cluster.books.leased.cpu_milli, 0);
 }
 END_TEST
@@ -133,7 +138,8 @@ START_TEST(a_failure_is_retried_after_its_pause_and_then_final)
 	ck_assert_int_eq(j->state, JOB_FAILED);
 	ck_assert_uint_eq(j->retries, 2);
 	ck_assert_uint_eq(j->cells[0].code, 7);
-	ck_assert_str_eq(fake_find(f, "/corral/jobs/flaky/results-0")->data, "0 failed 3 2 1 7 0 1 65\n");
+	ck_assert_str_eq(
+	    fake_find(f, "/corral/jobs/flaky/results-0")->data, "0 failed 3 2 1 7 0 1 65\n");
 }
 END_TEST
 
@@ -267,7 +273,8 @@ START_TEST(an_agent_that_stays_away_is_given_up_and_its_tasks_go_elsewhere)
 	fake_commit(f, true);
 	f->now_ms += 200;
 	fake_settle(f);
-	ck_assert_ptr_nonnull(strstr(fake_find(f, "/corral/registry/agents-0")->data, " unreachable n0\n"));
+	ck_assert_ptr_nonnull(
+	    strstr(fake_find(f, "/corral/registry/agents-0")->data, " unreachable n0\n"));
 	ck_assert_uint_eq(f->launches, 2);
 	fake_read_all(f, b);
 	fake_connect(f, a); /* it comes back: the attempt was replaced and is killed */
@@ -359,7 +366,8 @@ START_TEST(constraints_are_kept_in_first_fit_order)
 	struct job *j;
 
 	p.constrained = true;
-	ck_assert_int_eq(cluster_submit(&f->cluster, f->now_ms, "only", 2, &p, strdup("@n1"), "x", 1, "", 1, &j),
+	ck_assert_int_eq(
+	    cluster_submit(&f->cluster, f->now_ms, "only", 2, &p, strdup("@n1"), "x", 1, "", 1, &j),
 	    SUBMIT_OK);
 	fake_settle(f);
 	ck_assert_uint_eq(a->inbox_count, 0);
@@ -369,7 +377,8 @@ END_TEST
 
 START_TEST(a_registration_that_cannot_be_is_refused_with_a_reason)
 {
-	static const char *const reasons[] = {"was the ensemble restored", "offers no cpu", "less than its running tasks"};
+	static const char *const reasons[] = {
+	    "was the ensemble restored", "offers no cpu", "less than its running tasks"};
 	struct fake_agent *a = ready_agent(1000);
 	Corral__Register *r = malloc(sizeof *r);
 	char error[400] = "";
@@ -400,7 +409,8 @@ START_TEST(a_registration_that_cannot_be_is_refused_with_a_reason)
 	corral__term__init(r->tasks[0]->key->term);
 	r->tasks[0]->state = CORRAL__TASK_STATE__RUNNING;
 	r->n_tasks = 1;
-	ck_assert_ptr_null(cluster_register(&f->cluster, f->now_ms, "n0", r, NULL, error, sizeof error));
+	ck_assert_ptr_null(
+	    cluster_register(&f->cluster, f->now_ms, "n0", r, NULL, error, sizeof error));
 	ck_assert_msg(strstr(error, reasons[_i]) != NULL, "%s", error);
 }
 END_TEST
@@ -431,7 +441,8 @@ END_TEST
 START_TEST(a_run_that_is_over_goes_soon_and_is_never_made_twice)
 {
 	struct fake_agent *a = ready_agent(1000);
-	struct job_policy once = {.once = true, .restart = JOB_RESTART_ALWAYS, .need = {1000, 64 * MIB, 0}};
+	struct job_policy once = {
+	    .once = true, .restart = JOB_RESTART_ALWAYS, .need = {1000, 64 * MIB, 0}};
 
 	fake_submit(f, "run-1", 1, &once);
 	fake_settle(f);
@@ -452,7 +463,8 @@ END_TEST
 START_TEST(records_that_are_damaged_are_refused_and_named)
 {
 	static const char *const bad[] = {"0 finished 1 0 0\n", "0-9 finished 1 0 0 0 -1 1 65\n",
-	    "2-1 failed 1 0 0 0 -1 1 65\n", "0 dancing 1 0 0 0 -1 1 65\n", "0 failed 1 0 0 256 -1 1 65\n", "x\n"};
+	    "2-1 failed 1 0 0 0 -1 1 65\n", "0 dancing 1 0 0 0 -1 1 65\n",
+	    "0 failed 1 0 0 256 -1 1 65\n", "x\n"};
 	static const char good[] = "0-1 open 2 1 1 9 -1 1 65\n2 failed 1 0 2 9 -1 1 64\n";
 	static const char state[] = "state=running\nsubmitted_ms=1\nby=me\n";
 	char error[300];
@@ -461,15 +473,18 @@ START_TEST(records_that_are_damaged_are_refused_and_named)
 
 	ck_assert_ptr_nonnull(j);
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-		ck_assert(!cluster_load_results(&f->cluster, j, 0, bad[i], strlen(bad[i]), error, sizeof error));
-	ck_assert(cluster_load_results(&f->cluster, j, 0, good, sizeof good - 1, error, sizeof error));
+		ck_assert(!cluster_load_results(
+		    &f->cluster, j, 0, bad[i], strlen(bad[i]), error, sizeof error));
+	ck_assert(
+	    cluster_load_results(&f->cluster, j, 0, good, sizeof good - 1, error, sizeof error));
 	ck_assert_uint_eq(j->cells[1].attempts, 2);
 	ck_assert_uint_eq(j->in_state[CELL_FAILED], 1);
-	ck_assert_ptr_null(cluster_load_job(&f->cluster, "k", 6, 3, &batch, strdup("d"), "t", 1, "state=odd\n", 10,
-	    error, sizeof error));
+	ck_assert_ptr_null(cluster_load_job(&f->cluster, "k", 6, 3, &batch, strdup("d"), "t", 1,
+	    "state=odd\n", 10, error, sizeof error));
 	ck_assert(!cluster_load_agents(&f->cluster, 0, "a admitted\n", 11, error, sizeof error));
 	ck_assert(!cluster_load_agents(&f->cluster, 1, "a admitted n\n", 13, error, sizeof error));
-	ck_assert(cluster_load_agents(&f->cluster, 0, "a admitted n\nb unreachable m\n", 29, error, sizeof error));
+	ck_assert(cluster_load_agents(
+	    &f->cluster, 0, "a admitted n\nb unreachable m\n", 29, error, sizeof error));
 	ck_assert_int_eq(cluster_agent(&f->cluster, "m")->state, AGENT_UNREACHABLE);
 }
 END_TEST
@@ -488,7 +503,8 @@ unit_suite(void)
 	tcase_add_test(t, a_service_is_started_again_when_it_exits_and_a_steady_one_for_ever);
 	tcase_add_test(t, stop_kills_what_runs_cancels_what_waits_and_frees_the_name);
 	tcase_add_test(t, a_new_leader_adopts_what_agents_report_and_launches_nothing_twice);
-	tcase_add_loop_test(t, an_end_that_nobody_acknowledged_before_the_failover_counts_once, 0, 2);
+	tcase_add_loop_test(
+	    t, an_end_that_nobody_acknowledged_before_the_failover_counts_once, 0, 2);
 	tcase_add_test(t, an_agent_that_stays_away_is_given_up_and_its_tasks_go_elsewhere);
 	tcase_add_test(t, an_attempt_that_comes_back_before_it_was_replaced_goes_on);
 	tcase_add_test(t, a_launch_that_never_arrived_is_lost_at_registration_and_made_again);

@@ -33,7 +33,8 @@ random_amount(struct rng *r, uint64_t most)
 }
 
 static void
-place_one(struct place *p, struct linear *l, struct rng *r, uint32_t *on, struct resources *needs, size_t *tasks)
+place_one(struct place *p, struct linear *l, struct rng *r, uint32_t *on, struct resources *needs,
+    size_t *tasks)
 {
 	struct resources need = random_amount(r, 12);
 	uint32_t cursor = 0, node = PLACE_NONE, expected = linear_find(l, &need);
@@ -48,7 +49,8 @@ place_one(struct place *p, struct linear *l, struct rng *r, uint32_t *on, struct
 }
 
 static void
-release_one(struct place *p, struct linear *l, struct rng *r, uint32_t *on, struct resources *needs, size_t *tasks)
+release_one(struct place *p, struct linear *l, struct rng *r, uint32_t *on, struct resources *needs,
+    size_t *tasks)
 {
 	size_t i = rng_below(r, *tasks);
 
@@ -170,22 +172,26 @@ END_TEST
 START_TEST(a_shape_that_failed_costs_no_second_walk_until_something_is_freed)
 {
 	struct place p;
-	struct resources cpu_only = {8000, 1, 0}, memory_only = {1, 8000 * MIB, 0}, need = {4000, 4000 * MIB, 1};
+	struct resources cpu_only = {8000, 1, 0}, memory_only = {1, 8000 * MIB, 0},
+			 need = {4000, 4000 * MIB, 1};
 	struct resources one_cpu = {1000, 1, 0};
 	uint32_t cursor = 0, node;
 	uint64_t before;
 
 	place_init(&p);
 	for (int i = 0; i < 256; i++)
-		place_node_open(&p, place_node_add(&p, i % 2 == 0 ? &cpu_only : &memory_only), true);
+		place_node_open(
+		    &p, place_node_add(&p, i % 2 == 0 ? &cpu_only : &memory_only), true);
 	ck_assert_uint_eq(place_fill(&p, &need, 1, &cursor, &node), 0);
-	ck_assert_uint_le(p.visited, 4); /* the balance keys see at the root that no node has both */
+	ck_assert_uint_le(
+	    p.visited, 4); /* the balance keys see at the root that no node has both */
 	before = p.visited;
 	cursor = 0;
 	ck_assert_uint_eq(place_fill(&p, &need, 1, &cursor, &node), 0);
 	ck_assert_uint_eq(p.visited, before);
 	cursor = 0;
-	ck_assert_uint_eq(place_fill(&p, &one_cpu, 1, &cursor, &node), 1); /* a smaller shape is not refused */
+	ck_assert_uint_eq(
+	    place_fill(&p, &one_cpu, 1, &cursor, &node), 1); /* a smaller shape is not refused */
 	place_give(&p, node, &one_cpu, 1);
 	cursor = 0;
 	ck_assert_uint_eq(place_fill(&p, &need, 1, &cursor, &node), 0);
@@ -233,7 +239,8 @@ END_TEST
 START_TEST(a_node_cannot_shrink_below_what_is_leased_and_says_what_it_lacks)
 {
 	struct books b;
-	struct resources total = {4000, 1000 * MIB, 10 * MIB}, need = {3000, 500 * MIB, 0}, less = {2000, 1000 * MIB, 0};
+	struct resources total = {4000, 1000 * MIB, 10 * MIB}, need = {3000, 500 * MIB, 0},
+			 less = {2000, 1000 * MIB, 0};
 	struct resources just = {3000, 500 * MIB, 0};
 	uint32_t node;
 
