@@ -31,6 +31,7 @@
 enum phase {
 	PHASE_ZKSERVER,
 	PHASE_MASTERS,
+	PHASE_LEADER,
 	PHASE_AGENTS,
 	PHASE_NODES,
 	PHASE_READY,
@@ -198,26 +199,36 @@ become_ready(struct run *r)
 }
 
 static void look(void *arg);
+static void advance(struct run *r);
 
-/* The cluster is ready when its leader has all nodes on its books, not when the processes run. */
+static void
+advance_by(struct run *r, const Corral__Api__ClusterStatus *status)
+{
+	if (r->phase == PHASE_LEADER && status->leader != NULL) {
+		r->phase = PHASE_AGENTS;
+		start_kind(r, DEV_AGENT);
+	} else if (r->phase == PHASE_NODES && status->nodes_ready >= r->dev.agents) {
+		print_kind(r, DEV_MASTER);
+		print_kind(r, DEV_AGENT);
+		become_ready(r);
+	}
+}
+
+/* A cluster is ready when its leader has all nodes on its books, not when the processes run. */
 static void
 looked(void *arg, struct api_result *result)
 {
 	struct run *r = arg;
-	Corral__Api__ClusterStatus *status = (Corral__Api__ClusterStatus *)result->message;
-	bool complete = status != NULL && status->nodes_ready >= r->dev.agents;
+	enum phase before = r->phase;
 
-	if (status != NULL)
-		corral__api__cluster_status__free_unpacked(status, NULL);
-	if (r->phase != PHASE_NODES)
-		return;
-	if (complete) {
-		print_kind(r, DEV_MASTER);
-		print_kind(r, DEV_AGENT);
-		become_ready(r);
-	} else {
-		timer_set(&r->look, clock_boot_ms() + LOOK_MS);
+	if (result->message != NULL) {
+		advance_by(r, (const Corral__Api__ClusterStatus *)result->message);
+		protobuf_c_message_free_unpacked(result->message, NULL);
 	}
+	if (r->phase == before && r->phase != PHASE_STOPPING)
+		timer_set(&r->look, clock_boot_ms() + LOOK_MS);
+	else
+		advance(r);
 }
 
 static void
@@ -243,8 +254,8 @@ advance(struct run *r)
 		start_kind(r, DEV_MASTER);
 	}
 	if (r->phase == PHASE_MASTERS && all_ready(&r->dev, DEV_MASTER)) {
-		r->phase = PHASE_AGENTS;
-		start_kind(r, DEV_AGENT);
+		r->phase = PHASE_LEADER;
+		look(r);
 	}
 	if (r->phase == PHASE_AGENTS && all_ready(&r->dev, DEV_AGENT)) {
 		r->phase = PHASE_NODES;

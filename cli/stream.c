@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "libcommon/sys/fsutil.h"
@@ -140,6 +141,19 @@ input_ready(void *arg, int what)
 		stop_watching_input(s);
 }
 
+/* The kernel does not watch files and /dev/null: they are always ready (epoll_ctl(2), EPERM). */
+static bool
+can_be_watched(int fd)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+	bool watched = epoll >= 0 && epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0;
+
+	if (epoll >= 0)
+		close(epoll);
+	return watched;
+}
+
 /* Go on with the input as far as the window allows. */
 static void
 continue_input(struct stream *s)
@@ -148,16 +162,17 @@ continue_input(struct stream *s)
 		return;
 	if (s->unacknowledged + CHUNK_BYTES > WINDOW_BYTES)
 		return;
-	if (!s->input_is_file)
-		s->input_watch =
-		    fd_watch_new(s->corral->loop, STDIN_FILENO, FD_READ, input_ready, s);
-	if (s->input_watch != NULL)
+	if (s->input_is_file) {
+		while (s->link != NULL && !s->input_done &&
+		       s->unacknowledged + CHUNK_BYTES <= WINDOW_BYTES && pump_input(s))
+			;
 		return;
-	/* The kernel does not watch files and /dev/null: they are always ready. */
-	s->input_is_file = true;
-	while (s->link != NULL && !s->input_done && s->unacknowledged + CHUNK_BYTES <= WINDOW_BYTES)
-		if (!pump_input(s))
-			break;
+	}
+	s->input_watch = fd_watch_new(s->corral->loop, STDIN_FILENO, FD_READ, input_ready, s);
+	if (s->input_watch == NULL) {
+		corral_say("no memory to read standard input");
+		end(s, s->config.broken);
+	}
 }
 
 /* ---- what the tasks write ---- */
@@ -379,6 +394,7 @@ stream_run(struct corral *c, const struct api_request *request, const struct str
 	struct stream s = {.corral = c, .config = *config};
 	int status;
 
+	s.input_is_file = config->input && !can_be_watched(STDIN_FILENO);
 	if (config->signals)
 		pass_signals(&s);
 	status = api_upgrade(c->api, request, &limits, &ops, &s);
