@@ -17,7 +17,8 @@
 #include "libcommon/sys/log.h"
 #include "zkserver/admin.h"
 
-#define KEEP_BYTES 4096	  /* a buffer that is empty keeps so much memory */
+#define KEEP_BYTES 4096	  /* a connection's buffer that is empty keeps so much memory */
+#define KEEP_SHARED_BYTES ((size_t)4 << 20)
 #define TLS_RECORD_BYTES 16384
 #define WORD_BYTES 4
 #define LENGTH_BYTES 4
@@ -158,9 +159,9 @@ drain(struct client_conn *c, struct buf *b)
 }
 
 static void
-release_if_empty(struct buf *b)
+release_if_empty(struct buf *b, size_t keep_bytes)
 {
-	if (b->len == 0 && b->cap > KEEP_BYTES)
+	if (b->len == 0 && b->cap > keep_bytes)
 		buf_fini(b);
 }
 
@@ -176,11 +177,12 @@ push(struct client_conn *c)
 		up = drain(c, shared);
 		buf_append(&c->out, shared->data, shared->len);
 		buf_clear(shared);
+		release_if_empty(shared, KEEP_SHARED_BYTES);
 	} else
 		up = drain(c, &c->out);
 	if (!up || c->out.failed)
 		c->broken = true;
-	release_if_empty(&c->out);
+	release_if_empty(&c->out, KEEP_BYTES);
 	want_write(c, c->out.len > 0);
 }
 
@@ -296,7 +298,7 @@ resume(struct client_conn *c)
 {
 	use_shared_out(c);
 	buf_consume(&c->in, feed(c, c->in.data, c->in.len));
-	release_if_empty(&c->in);
+	release_if_empty(&c->in, KEEP_BYTES);
 	push(c);
 	list_remove(&c->core.dirty); /* this was what it wanted */
 	if (!survives(c))

@@ -57,7 +57,7 @@ static const struct row ROWS[] = {
     ROW("snapshot.trust.empty", KIND_BOOL, trust_empty, 0, 0),
     ROW("autopurge.snapRetainCount", KIND_U32, purge_retain, 0, INT32_MAX),
     ROW("autopurge.purgeInterval", KIND_U32, purge_hours, 0, 24 * 365),
-    ROW("jute.maxbuffer", KIND_U32, jute_max_bytes, 1024, 64 << 20),
+    ROW("jute.maxbuffer", KIND_U32, jute_max_bytes, 1024, 8 << 20),
     ROW("globalOutstandingLimit", KIND_U32, outstanding_max, 1, 1000000),
     TEXT_ROW("4lw.commands.whitelist", words),
     SILENT_ROW("admin.enableServer"),

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -372,11 +373,25 @@ serve(struct daemon *d)
 	return loop_run(d->loop, after_turn, d);
 }
 
+/* One descriptor a client: as many as the system lets us have. */
+static void
+raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+		log_warn_errno("the limit of open files stays as it is");
+}
+
 static int
 start(struct daemon *d)
 {
 	char why[512];
 
+	raise_descriptor_limit();
 	if (!open_tls(d->conf, &d->tls, why, sizeof why)) {
 		log_error("%s", why);
 		return EX_CONFIG;

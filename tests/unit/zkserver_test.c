@@ -713,6 +713,61 @@ START_TEST(an_empty_multi_is_answered_and_a_broken_one_is_a_marshalling_error)
 }
 END_TEST
 
+START_TEST(a_multi_that_would_outgrow_the_log_fails)
+{
+	static char user[1001];
+	struct reply reply;
+	int32_t parts = 0;
+
+	join(&clients[0]);
+	memset(user, 'u', sizeof user - 1);
+	for (int i = 0; i < 20; i++) {
+		user[0] = (char)('a' + i);
+		ck_assert(server_conn_identify(&clients[0].conn, "digest", user));
+	}
+	header(1, ZK_OP_MULTI);
+	for (; request.len < 100000; parts++) { /* each "auth" becomes twenty entries of a kilobyte */
+		part(ZK_OP_CREATE);
+		put_create("/s", "x", AUTH_ALL, sizeof AUTH_ALL - 1, ZK_PERSISTENT_SEQUENTIAL);
+	}
+	reply = do_multi(&clients[0]);
+	ck_assert_int_eq(reply.error, ZK_OK);
+	expect_failed(&reply.r, ZK_OK);
+	ck_assert_uint_lt(logged.len, 16 << 20);
+	ck_assert_int_eq(do_read(&clients[0], ZK_OP_EXISTS, "/s0000000000", false).error, ZK_NO_NODE);
+}
+END_TEST
+
+START_TEST(a_session_with_very_many_nodes_is_closed_without_naming_them)
+{
+	static char path[2001];
+	struct txn_header h;
+
+	join(&clients[0]);
+	memset(path, 'p', sizeof path - 1);
+	path[0] = '/';
+	for (int i = 0; i < 4000; i++) {
+		header(7, ZK_OP_CREATE);
+		put_create(path, "x", WORLD_ALL, sizeof WORLD_ALL - 1, ZK_EPHEMERAL_SEQUENTIAL);
+		ck_assert_uint_eq(send_request(&clients[0]), 1);
+		if (i % 200 == 199) {
+			sync_log();
+			buf_clear(&clients[0].out);
+		}
+	}
+	ck_assert_uint_eq(db.tree.ephemeral_count, 4000);
+	buf_clear(&logged);
+	header(8, ZK_OP_CLOSE_SESSION);
+	send_request(&clients[0]);
+	sync_log();
+	ck_assert(txn_decode_header(&h, logged.data + 4, logged.len - 4));
+	ck_assert_int_eq(h.type, ZK_OP_CLOSE_SESSION);
+	ck_assert_uint_lt(logged.len, 100);
+	ck_assert_uint_eq(db.tree.ephemeral_count, 0);
+	ck_assert_uint_eq(db.digest_mismatches, 0);
+}
+END_TEST
+
 START_TEST(an_event_comes_before_the_reply_of_the_write_that_fired_it)
 {
 	struct client *c = &clients[0];
@@ -1123,6 +1178,8 @@ other_tests(void)
 	tcase_add_test(c, who_may_not_read_a_node_is_not_told_of_it);
 	tcase_add_test(c, every_truncated_request_is_a_marshalling_error_and_harms_nobody);
 	tcase_add_test(c, random_bytes_never_break_the_server);
+	tcase_add_test(c, a_multi_that_would_outgrow_the_log_fails);
+	tcase_add_test(c, a_session_with_very_many_nodes_is_closed_without_naming_them);
 	tcase_add_test(c, a_slow_reader_is_not_served_further_and_dropped_at_the_bound);
 	tcase_add_test(c, a_full_pipeline_stalls_connections_until_there_is_room);
 	tcase_add_test(c, a_snapshot_is_due_between_half_and_the_whole_of_snap_count);

@@ -10,6 +10,7 @@
 
 #define ACL_IDS_BYTES_MAX 65536
 #define ACL_ENTRIES_MAX 1000 /* of one list from a client: duplicates are looked for pair by pair */
+#define ACL_LIST_BYTES_MAX ((size_t)256 << 10) /* made ready: "auth" can grow a list many times */
 #define ACL_ITEM_BYTES_MIN 12
 
 struct acl_entry {
@@ -463,6 +464,8 @@ acl_fix_up(struct jute_reader *r, const struct acl_ids *who, struct buf *to)
 
 		if (error == 0 && !r->bad && !is_duplicate(first, start, &i))
 			error = fix_up_item(&i, who, to, &count);
+		if (to->len - at > ACL_LIST_BYTES_MAX)
+			error = ZK_INVALID_ACL;
 	}
 	if (r->bad)
 		return ZK_MARSHALLING_ERROR;

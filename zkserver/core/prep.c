@@ -12,6 +12,13 @@
 #define SUFFIX_BYTES 12 /* "-2147483648" and a NUL */
 #define ACL_ITEM_BYTES_MIN 12
 
+/*
+ * A txn must fit into a record of the log (16 MiB). A multi takes no more parts above this, and each part is
+ * at most a frame (8 MiB) and a list of ACLs; a session with more nodes than fit is closed without naming them,
+ * as servers before 3.6 do: whoever applies it finds them by their owner.
+ */
+#define TXN_BYTES_SOFT ((size_t)7 << 20)
+
 /* A request as it was read, before anything was checked. */
 struct op {
 	int32_t type, flags, version;
@@ -442,6 +449,7 @@ prep_multi(const struct work *w, struct buf *txn)
 	struct jute_reader r = w->q->body;
 	int32_t count = multi_count(r);
 	struct txn_body body, failed = {.type = ZK_OP_ERROR};
+	size_t start = txn->len;
 	struct op op;
 
 	if (count < 0)
@@ -452,7 +460,7 @@ prep_multi(const struct work *w, struct buf *txn)
 	for (int32_t i = 0; i < count; i++) {
 		if (failed.error == ZK_OK) {
 			multi_next(&r, &op);
-			failed.error = prep_op(w, &op, &body);
+			failed.error = txn->len - start > TXN_BYTES_SOFT ? ZK_BAD_ARGUMENTS : prep_op(w, &op, &body);
 		} else
 			failed.error = ZK_RUNTIME_INCONSISTENCY;
 		if (failed.error == ZK_OK)
@@ -556,6 +564,10 @@ prep_close(const struct work *w, struct buf *txn)
 	error = put_closed(w, jute_reader(txn->data + at + 4, txn->len - at - 4), paths.count);
 	if (error != ZK_OK)
 		return error;
+	if (txn->len - at > TXN_BYTES_SOFT) {
+		buf_truncate(txn, at + 4);
+		jute_set_i32(txn, at, 0);
+	}
 	if (s != NULL)
 		s->closing = true;
 	txn_put_digest(txn, w->p->changes.digest);

@@ -10,6 +10,7 @@
 #define QUEUE_COUNT_MAX 2000
 #define QUEUE_BYTES_SOFT ((size_t)1 << 20)
 #define PENDING_BYTES_SOFT ((size_t)64 << 20)
+#define KEEP_BYTES ((size_t)4 << 20) /* an empty buffer keeps so much memory */
 
 /* In front of each txn in server->pending. */
 struct server_record {
@@ -362,6 +363,13 @@ resume_stalled(struct server *s)
 	}
 }
 
+static void
+release_if_empty(struct buf *b)
+{
+	if (b->len == 0 && b->cap > KEEP_BYTES)
+		buf_fini(b);
+}
+
 void
 server_synced(struct server *s, int64_t zxid)
 {
@@ -377,6 +385,9 @@ server_synced(struct server *s, int64_t zxid)
 		s->unlogged -= sizeof r + r.size;
 		s->pending_count--;
 	}
+	release_if_empty(&s->pending);
+	buf_clear(&s->record_part);
+	release_if_empty(&s->record_part);
 	resume_stalled(s);
 	server_tick(s);
 }
