@@ -115,13 +115,24 @@ turn_due(void *arg)
 }
 
 static void
+stopped(void *arg)
+{
+	struct master *m = arg;
+
+	loop_stop(m->loop, EX_OK);
+}
+
+/* End the session first, so that the next master need not wait for its time-out. */
+static void
 on_stop(void *arg, int signo)
 {
 	struct master *m = arg;
 
 	log_info("signal %d: stopping", signo);
 	notify_stopping();
-	loop_stop(m->loop, EX_OK);
+	master_give_up(m, "this master stops");
+	if (!store_leave(m, stopped))
+		loop_stop(m->loop, EX_OK);
 }
 
 static void
@@ -322,7 +333,7 @@ stop(struct master *m)
 	master_give_up(m, "this master stops");
 	agents_close(m);
 	api_close(m);
-	if (m->zk != NULL)
+	if (m->info_text.max_bytes != 0)
 		store_close(m);
 	tls_unref(m->tls_agents);
 	tls_unref(m->tls_api);

@@ -76,6 +76,8 @@ int command_status(const struct corral_conf *conf);
 
 /* store.c */
 bool store_open(struct master *m, char *error, size_t size);
+/* End the session for good; left() is called when that is done. False: there is none to end. */
+bool store_leave(struct master *m, void (*left)(void *arg));
 void store_close(struct master *m);
 /* Carry out what the election wants, and write the next batch. */
 void store_turn(struct master *m);

@@ -514,6 +514,25 @@ store_open(struct master *m, char *error, size_t size)
 	return true;
 }
 
+bool
+store_leave(struct master *m, void (*left)(void *arg))
+{
+	struct zk *z = m->zk;
+
+	timer_cancel(&m->zk_timer);
+	timer_cancel(&m->elect_timer);
+	elect_init(&m->elect); /* answers that still come are not for us */
+	m->zk = NULL;
+	m->zk_number++;
+	if (z == NULL || zk_state(z) != ZK_CONNECTED) {
+		if (z != NULL)
+			zk_free(z);
+		return false;
+	}
+	zk_close(z, left, m);
+	return true;
+}
+
 void
 store_close(struct master *m)
 {
