@@ -13,6 +13,7 @@ EXTRA_DIST += \
 	tests/compat/test_c_client.py \
 	tests/compat/test_java_client.py \
 	tests/compat/test_kazoo.py \
+	tests/compat/test_swap.py \
 	tests/compat/test_tls.py \
 	tests/compat/test_wire.py \
 	tests/compat/test_zk_command.py \
