@@ -137,6 +137,16 @@ loop_arm(struct loop *l)
 	l->armed_ms = at;
 }
 
+/* libevent's own words go where ours go; what it warns of, its caller hears as an error as well. */
+static void
+loop_libevent_log(int severity, const char *text)
+{
+	if (severity == EVENT_LOG_ERR)
+		log_error("libevent: %s", text);
+	else
+		log_debug("libevent: %s", text);
+}
+
 static struct event_base *
 loop_base_new(void)
 {
@@ -161,6 +171,7 @@ loop_new(void)
 	list_init(&l->deferred);
 	list_init(&l->at_free);
 	(void)signal(SIGPIPE, SIG_IGN);
+	event_set_log_callback(loop_libevent_log);
 	l->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (l->timer_fd < 0 || (l->base = loop_base_new()) == NULL)
 		goto fail;
@@ -352,6 +363,7 @@ fd_watch_new(struct loop *l, int fd, int what, void (*ready)(void *arg, int what
 		return NULL;
 	w->ready = ready;
 	w->arg = arg;
+	errno = 0;
 	w->event = event_new(l->base, fd, events, fd_watch_ready, w);
 	if (w->event == NULL || event_add(w->event, NULL) < 0) {
 		fd_watch_free(w);

@@ -75,7 +75,10 @@ void deferral_set_at_free(struct loop *l, struct deferral *d);
 
 enum { FD_READ = 1, FD_WRITE = 2 };
 
-/* A watched descriptor (pidfd, pipe ...), level-triggered; it stays the caller's. */
+/*
+ * A watched descriptor (pidfd, pipe ...), level-triggered; it stays the caller's. NULL: the kernel
+ * refuses, with errno EPERM for what is always ready (a file, a directory), or there is no memory.
+ */
 struct fd_watch;
 struct fd_watch *fd_watch_new(
     struct loop *l, int fd, int what, void (*ready)(void *arg, int what), void *arg);
