@@ -5,6 +5,7 @@
 #include <linux/sched.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -60,6 +61,20 @@ pass_signal(int fd, pid_t program)
 		kill(program, signo);
 }
 
+/*
+ * Let go of all else that was the executor's, above all of the pipe that is the program's standard
+ * input: its reader would never see the end while we hold the other side.
+ */
+static bool
+keep_only(int a, int b)
+{
+	unsigned low = (unsigned)(a < b ? a : b), high = (unsigned)(a < b ? b : a);
+
+	return (low <= 3 || syscall(SYS_close_range, 3u, low - 1, 0) == 0) &&
+	    (high == low + 1 || syscall(SYS_close_range, low + 1, high - 1, 0) == 0) &&
+	    syscall(SYS_close_range, high + 1, ~0U, 0) == 0;
+}
+
 static _Noreturn void
 init_main(const struct spawn *s, int fd)
 {
@@ -84,6 +99,8 @@ init_main(const struct spawn *s, int fd)
 	own.cgroup_directory_fd = -1; /* we were born there */
 	if ((program = spawn_run(&own, &what)) < 0)
 		fail(fd, what);
+	if (!keep_only(fd, polled[1].fd))
+		fail(fd, "close_range");
 	report(fd, INIT_STARTED, 0, "");
 	for (;;) {
 		struct signalfd_siginfo info;
