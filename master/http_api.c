@@ -455,14 +455,18 @@ api_drop_all(struct master *m)
 
 /* --- routes --- */
 
-/* Only the leader answers; the others say who that is. */
+/*
+ * Only the leader answers; the others say who that is. A leader at our own address is our predecessor,
+ * whose session has not timed out yet: nobody leads until then. Nor do we send anybody on while we are
+ * becoming the leader ourselves.
+ */
 static bool
 leads(struct master *m, struct http_request *r)
 {
 	if (m->leading && master_may_act(m))
 		return true;
-	if (!m->leading && m->leader.api_address[0] != '\0' &&
-	    strcmp(m->leader.id, m->info.id) != 0)
+	if (m->elect.state == ELECT_STANDBY && m->leader.api_address[0] != '\0' &&
+	    strcmp(m->leader.api_address, m->info.api_address) != 0)
 		http_redirect(r, m->leader.api_address);
 	else
 		api_error(m, r, 503, "no master leads at the moment: try again");
