@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A master of one agent, driven by a test: mutual TLS, frames, proto/corral.proto. It decides nothing by itself."""
+import os
 import queue
 import socket
 import ssl
@@ -18,6 +19,7 @@ class FakeMaster:
         self.term = term or dict(TERM)
         self.lease_ms, self.heartbeat_ms = lease_ms, heartbeat_ms
         self.registration = 0
+        self.incarnation = int.from_bytes(os.urandom(7), "big")  # so that its attempts are told from all others
         self.inbox = queue.Queue()
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(tls / f"master-{name}.pem", tls / f"master-{name}-key.pem")
@@ -80,7 +82,7 @@ class FakeMaster:
         return register
 
     def key(self, index, attempt=1, job="job"):
-        return {"job": job, "incarnation": 99, "index": index, "attempt": attempt, "term": self.term}
+        return {"job": job, "incarnation": self.incarnation, "index": index, "attempt": attempt, "term": self.term}
 
     def launch(self, key, **spec):
         spec.setdefault("resources", {"cpu_milli": 10, "memory_bytes": 64 << 20})

@@ -8,13 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from conftest import BUILD, TOP, cgroups, processes_naming, until
+from conftest import BUILD, TOP, processes_naming, until
 
 sys.path.insert(0, str(TOP / "tests/lib"))
 from corralpb import Schema  # noqa: E402
 from fakemaster import FakeMaster  # noqa: E402
 
 PROTO = TOP / "proto/corral.proto"
+
+
+def comm(pid):
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 class Agent:
@@ -50,7 +57,10 @@ class Agent:
 
     def executors(self):
         return [pid for pid, words in processes_naming("corral-executor")
-                if " attempt 63-" in words and Path(f"/proc/{pid}/comm").read_text() != "corral-init\n"]
+                if f" attempt {self.master.incarnation:x}-" in words and comm(pid) != "corral-init"]
+
+    def cgroups(self):
+        return [path for path, _, _ in os.walk("/sys/fs/cgroup") if f"/{self.master.incarnation:x}-" in path]
 
     def log(self):
         return (self.home / "log").read_text()
@@ -64,13 +74,12 @@ class Agent:
 @pytest.fixture
 def agent(tmp_path):
     os.chmod(tmp_path, 0o755)
-    before = cgroups()
     a = Agent(tmp_path)
     yield a
     try:
         # Nothing is left behind: no process, no cgroup.
         until(lambda: not a.executors(), lambda: f"executors left: {processes_naming('corral-executor')}")
-        until(lambda: cgroups() <= before, lambda: f"cgroups left: {cgroups() - before}\n{a.log()}")
+        until(lambda: not a.cgroups(), lambda: f"cgroups left: {a.cgroups()}\n{a.log()}")
         a.stop()
     finally:
         a.process.kill()
@@ -271,7 +280,7 @@ def test_the_helper_and_the_agent_end_together_and_tasks_go_on(agent):
     m.launch(key, argv=["sleep", "1006"])
     assert m.update()["state"] == "RUNNING"
     [helper] = [int(p) for p in Path(f"/proc/{agent.process.pid}/task/{agent.process.pid}/children").read_text().split()
-                if Path(f"/proc/{p}/comm").read_text() == "corral-helper\n"]
+                if comm(p) == "corral-helper"]
     os.kill(helper, signal.SIGKILL)
     assert agent.process.wait(30) == 75
     assert len(agent.executors()) == 1

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-agent_units = tests/unit/proc_test tests/unit/spawn_test tests/unit/cgroup_test
+agent_units = tests/unit/proc_test tests/unit/spawn_test tests/unit/cgroup_test tests/unit/record_test \
+	tests/unit/life_test
 check_PROGRAMS += $(agent_units)
 TESTS += $(agent_units)
 
@@ -14,3 +15,11 @@ tests_unit_spawn_test_LDADD = $(UNIT_LIBS) libsys.a libbase.a
 tests_unit_cgroup_test_SOURCES = tests/unit/cgroup_test.c
 tests_unit_cgroup_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_cgroup_test_LDADD = $(UNIT_LIBS) libsys.a libbase.a
+
+tests_unit_record_test_SOURCES = tests/unit/record_test.c
+tests_unit_record_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_record_test_LDADD = $(UNIT_LIBS) libcodec.a libbase.a $(ZLIB_LIBS)
+
+tests_unit_life_test_SOURCES = tests/unit/life_test.c
+tests_unit_life_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_life_test_LDADD = $(UNIT_LIBS) libexecutorcore.a libproto.a libbase.a $(PROTOBUF_C_LIBS)
