@@ -46,6 +46,8 @@ static const struct row ROWS[] = {
     TEXT_ROW("secureClientPortAddress", secure_address),
     TEXT_ROW("ssl.keyStore.location", key_store),
     TEXT_ROW("ssl.trustStore.location", trust_store),
+    TEXT_ROW("ssl.keyStore.type", key_store_type),
+    TEXT_ROW("ssl.trustStore.type", trust_store_type),
     ROW("ssl.clientAuth", KIND_AUTH, client_auth, 0, 0),
     ROW("maxClientCnxns", KIND_U32, max_client_cnxns, 0, INT32_MAX),
     ROW("maxCnxns", KIND_U32, max_cnxns, 0, INT32_MAX),
@@ -70,8 +72,6 @@ static const struct row ROWS[] = {
     SILENT_ROW("initLimit"),	     /* of ensembles: without effect for a single server */
     SILENT_ROW("syncLimit"),
     SILENT_ROW("standaloneEnabled"),
-    SILENT_ROW("ssl.keyStore.type"), /* checked by the file's ending and its contents */
-    SILENT_ROW("ssl.trustStore.type"),
 };
 
 void
@@ -198,15 +198,16 @@ line_of(const struct ini *ini, const char *key)
 }
 
 static void
-check_store(const struct ini *ini, const char *key, const char *path, struct faults *faults)
+check_store(const struct ini *ini, const char *key, const char *path, const char *type, struct faults *faults)
 {
 	size_t len = strlen(path);
+	bool pem = type[0] != '\0' ? strcasecmp(type, "PEM") == 0 : len >= 4 && strcmp(path + len - 4, ".pem") == 0;
 
 	if (len == 0)
 		faults_add(faults, ini->file, line_of(ini, "secureClientPort"), "secureClientPort needs %s", key);
-	else if (len < 4 || strcmp(path + len - 4, ".pem") != 0)
+	else if (!pem)
 		faults_add(faults, ini->file, line_of(ini, key),
-		    "%s=%s: only PEM files are read; convert it (keytool, openssl pkcs12) to one that ends in .pem", key, path);
+		    "%s=%s: only PEM files are read; convert it (keytool, openssl pkcs12) to a .pem", key, path);
 	else if (access(path, R_OK) != 0)
 		faults_add(faults, ini->file, line_of(ini, key), "%s=%s: cannot be read", key, path);
 }
@@ -231,8 +232,8 @@ check_whole(struct zoo_conf *c, const struct ini *ini, struct faults *faults)
 		faults_add(faults, ini->file, line_of(ini, "minSessionTimeout"),
 		    "minSessionTimeout (%u ms) is above maxSessionTimeout (%u ms)", c->min_session_ms, c->max_session_ms);
 	if (c->secure_port != ZOO_PORT_NONE) {
-		check_store(ini, "ssl.keyStore.location", c->key_store, faults);
-		check_store(ini, "ssl.trustStore.location", c->trust_store, faults);
+		check_store(ini, "ssl.keyStore.location", c->key_store, c->key_store_type, faults);
+		check_store(ini, "ssl.trustStore.location", c->trust_store, c->trust_store_type, faults);
 	}
 }
 

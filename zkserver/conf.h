@@ -23,6 +23,7 @@ struct zoo_conf {
 	char client_address[ZOO_ADDRESS_MAX], secure_address[ZOO_ADDRESS_MAX]; /* "": all addresses */
 	char key_store[ZOO_PATH_MAX];	/* PEM: certificates and key */
 	char trust_store[ZOO_PATH_MAX]; /* PEM: the CA's certificates */
+	char key_store_type[16], trust_store_type[16]; /* "": by the file's ending */
 	enum zoo_client_auth client_auth;
 	uint32_t max_client_cnxns;	/* per address; 0: no limit */
 	uint32_t max_cnxns;		/* in all; 0: no limit */

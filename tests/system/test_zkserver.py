@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import time
@@ -31,7 +32,8 @@ class Server:
             self.process = subprocess.Popen([PROGRAM, "run", "--config", self.config], stderr=log)
         until(lambda: (self.data / "ports").exists() or self.process.poll() is not None, "zkserver's ports")
         assert self.process.poll() is None, self.log.read_text()
-        self.port = int(re.search(r"client (\d+)", (self.data / "ports").read_text())[1])
+        self.ports = dict(line.split() for line in (self.data / "ports").read_text().splitlines())
+        self.port = int(self.ports["client"])
 
     def stop(self, signo=signal.SIGTERM):
         self.process.send_signal(signo)
@@ -78,15 +80,15 @@ def receive(s):
     return head and exactly(struct.unpack(">i", head)[0])
 
 
-def session(server):
-    s = server.connect()
+def session(server, s=None):
+    s = s or server.connect()
     s.sendall(frame(struct.pack(">iqiq", 0, 0, 10000, 0), text(PASSWORD), b"\0"))
     assert len(receive(s)) == 37
     return s
 
 
-def create(s, xid, path, data):
-    s.sendall(frame(struct.pack(">ii", xid, 1), text(path), text(data), WORLD, struct.pack(">i", 0)))
+def create(s, xid, path, data, acl=WORLD):
+    s.sendall(frame(struct.pack(">ii", xid, 1), text(path), text(data), acl, struct.pack(">i", 0)))
 
 
 def get(s, xid, path):
@@ -176,6 +178,85 @@ def server_takes(server):
         return True
     except (OSError, TypeError):
         return False
+
+
+def openssl(directory, *words):
+    subprocess.run(["openssl", *words], cwd=directory, check=True, capture_output=True)
+
+
+def certificate(directory, name):
+    """NAME.pem with the key and the certificate of CN=NAME,O=test; the CA's in ca.crt."""
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    if not (directory / "ca.crt").exists():
+        openssl(directory, "req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=ca", "-days", "99")
+    openssl(directory, "req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/O=test/CN={name}")
+    openssl(directory, "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial",
+            "-out", f"{name}.crt", "-days", "99")
+    pem = directory / f"{name}.pem"
+    pem.write_text((directory / f"{name}.key").read_text() + (directory / f"{name}.crt").read_text())
+    pem.chmod(0o600)
+    return pem
+
+
+@pytest.fixture
+def secure(tmp_path):
+    pem = certificate(tmp_path, "server")
+    server = Server(tmp_path, f"secureClientPort=0\nsecureClientPortAddress=127.0.0.1\nssl.keyStore.location={pem}\n"
+                              f"ssl.trustStore.location={tmp_path / 'ca.crt'}\nssl.trustStore.type=PEM\n")
+    server.directory = tmp_path
+    yield server
+    if server.process.poll() is None:
+        assert server.stop() == 0
+    assert "runtime error" not in server.log.read_text() and "AddressSanitizer" not in server.log.read_text()
+
+
+def tls_connect(server, name):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.load_verify_locations(server.directory / "ca.crt")
+    if name:
+        context.load_cert_chain(certificate(server.directory, name))
+    return context.wrap_socket(socket.create_connection(("127.0.0.1", int(server.ports["secure"])), timeout=20))
+
+
+def test_a_certificate_is_an_identity_that_closes_nodes_to_others(secure):
+    only_me = struct.pack(">iii", 1, 31, 4) + b"auth" + struct.pack(">i", 0)
+    with session(secure, tls_connect(secure, "master")) as s:
+        create(s, 1, b"/mine", b"y" * 700000, only_me)
+        assert struct.unpack(">iqi", receive(s)[:16])[2] == 0
+        get(s, 2, b"/mine")
+        assert len(receive(s)) == 16 + 4 + 700000 + 68
+    for other in (session(secure), session(secure, tls_connect(secure, "stranger"))):
+        get(other, 1, b"/mine")
+        assert struct.unpack(">iqi", receive(other)[:16])[2] == -102
+        other.close()
+
+
+def test_a_client_without_a_certificate_is_refused(secure):
+    with pytest.raises((ssl.SSLError, ConnectionError, TypeError)):
+        session(secure, tls_connect(secure, None))
+    with socket.create_connection(("127.0.0.1", int(secure.ports["secure"])), timeout=20) as s:
+        s.sendall(b"ruok" * 100)  # no TLS at all: an alert and the end, or a reset
+        try:
+            assert b"imok" not in b"".join(iter(lambda: s.recv(4096), b""))
+        except ConnectionResetError:
+            pass
+    assert secure.word(b"ruok") == "imok"
+
+
+def test_hangup_reads_the_certificates_again(secure):
+    standing = session(secure, tls_connect(secure, "master"))
+    before = (secure.directory / "server.pem").read_text()
+    certificate(secure.directory, "server")
+    assert (secure.directory / "server.pem").read_text() != before
+    secure.process.send_signal(signal.SIGHUP)
+    until(lambda: "were read again" in secure.log.read_text(), "the certificates are read again")
+    with tls_connect(secure, "agent") as s:
+        der = ssl.PEM_cert_to_DER_cert((secure.directory / "server.crt").read_text())
+        assert s.getpeercert(True) == der
+    get(standing, 1, b"/zookeeper")
+    assert struct.unpack(">iqi", receive(standing)[:16])[2] == 0
+    standing.close()
 
 
 def test_what_was_acknowledged_survives_kill_9(server):
