@@ -42,6 +42,7 @@ libzkserver_a_SOURCES = \
 	zkserver/run.c zkserver/run.h
 
 libzkserver_a_SOURCES += \
+	zkserver/inspect.c zkserver/inspect.h \
 	zkserver/log_aio.c zkserver/log_aio.h \
 	zkserver/log_worker.c zkserver/log_worker.h \
 	zkserver/log_writer.c zkserver/log_writer.h \

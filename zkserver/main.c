@@ -15,6 +15,7 @@
 #include "libcommon/sys/fsutil.h"
 #include "libcommon/sys/log.h"
 #include "zkserver/conf.h"
+#include "zkserver/inspect.h"
 #include "zkserver/run.h"
 
 #define STATUS_TIMEOUT_S 5
@@ -24,6 +25,8 @@ static const char USAGE[] =
     "usage: zkserver run [--config FILE]       serve in the foreground; without a file standalone on 127.0.0.1:2181\n"
     "       zkserver check --config FILE       say what is wrong with a zoo.cfg\n"
     "       zkserver status [HOST:PORT]        ask a running server (its word srvr must be allowed)\n"
+    "       zkserver txnlog FILE               print the transactions of a log file\n"
+    "       zkserver snapshot FILE|DIR         print a snapshot; of a directory the newest that is whole\n"
     "       zkserver --help | --version\n";
 
 struct options {
@@ -200,5 +203,9 @@ main(int argc, char **argv)
 		return check(&o);
 	if ((left == 1 || left == 2) && strcmp(argv[optind], "status") == 0)
 		return status(left == 2 ? argv[optind + 1] : "127.0.0.1:2181");
+	if (left == 2 && strcmp(argv[optind], "txnlog") == 0)
+		return inspect_txnlog(argv[optind + 1]);
+	if (left == 2 && strcmp(argv[optind], "snapshot") == 0)
+		return inspect_snapshot(argv[optind + 1]);
 	usage_error();
 }

@@ -11,6 +11,7 @@ EXTRA_DIST += \
 	tests/compat/conftest.py \
 	tests/compat/servers.py \
 	tests/compat/test_c_client.py \
+	tests/compat/test_inspect.py \
 	tests/compat/test_java_client.py \
 	tests/compat/test_kazoo.py \
 	tests/compat/test_swap.py \

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `zkserver txnlog FILE` and `zkserver snapshot FILE|DIR`: what is in the files, as text for
+ * people. */
+#ifndef CORRAL_ZKSERVER_INSPECT_H
+#define CORRAL_ZKSERVER_INSPECT_H
+
+/*
+ * Print a log file's transactions, one a line. 0; 1 if it is damaged (said on stderr after what
+ * could be read); or another status of sysexits(3). The file is not changed.
+ */
+int inspect_txnlog(const char *path);
+
+/* Print a snapshot's sessions and nodes, of a directory the newest one that is whole. As above. */
+int inspect_snapshot(const char *path);
+
+#endif
