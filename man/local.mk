@@ -3,7 +3,9 @@
 
 dist_man_MANS += \
 	man/corral.1 \
+	man/corral-agent.8 \
 	man/corral-api.7 \
+	man/corral-executor.8 \
 	man/corral-master.8 \
 	man/corral-quickstart.7 \
 	man/corral-job.5 \

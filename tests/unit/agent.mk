@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 agent_units = tests/unit/proc_test tests/unit/spawn_test tests/unit/cgroup_test tests/unit/record_test \
-	tests/unit/life_test
+	tests/unit/life_test tests/unit/agent_core_test
 check_PROGRAMS += $(agent_units)
 TESTS += $(agent_units)
 
@@ -23,3 +23,8 @@ tests_unit_record_test_LDADD = $(UNIT_LIBS) libcodec.a libbase.a $(ZLIB_LIBS)
 tests_unit_life_test_SOURCES = tests/unit/life_test.c
 tests_unit_life_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_life_test_LDADD = $(UNIT_LIBS) libexecutorcore.a libproto.a libbase.a $(PROTOBUF_C_LIBS)
+
+tests_unit_agent_core_test_SOURCES = tests/unit/agent_core_test.c tests/lib/simdisk.c tests/lib/simdisk.h
+tests_unit_agent_core_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_agent_core_test_LDADD = $(UNIT_LIBS) libagentcore.a libcodec.a libproto.a libbase.a $(PROTOBUF_C_LIBS) \
+	$(ZLIB_LIBS)
