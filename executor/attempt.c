@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -114,10 +116,25 @@ on_leave(void *arg)
 	loop_stop(a->runner.loop, EX_OK);
 }
 
+/* The task runs: of root's rights only that to end it is still needed. */
+static void
+drop_capabilities(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {{0}};
+
+	data[0].effective = data[0].permitted = 1u << CAP_KILL;
+	if (syscall(SYS_capset, &header, data) != 0)
+		log_warn_errno("giving up capabilities");
+}
+
 static void
 on_started(void *arg)
 {
 	struct attempt *a = arg;
+
+	if (geteuid() == 0)
+		drop_capabilities();
 
 	/* The task has its own copies now. */
 	input_started(&a->input);

@@ -273,6 +273,19 @@ def test_an_executor_is_small(agent):
     m.outcome(key)
 
 
+def test_an_executor_keeps_no_privilege_but_to_send_signals(agent):
+    if os.geteuid() != 0:
+        pytest.skip("an ordinary user's executor has no privilege to give up")
+    m, key = agent.master, agent.master.key(0)
+    m.launch(key, argv=["sleep", "1009"])
+    assert m.update()["state"] == "RUNNING"
+    [executor] = agent.executors()
+    status = Path(f"/proc/{executor}/status").read_text()
+    assert "CapEff:\t0000000000000020\n" in status and "CapPrm:\t0000000000000020\n" in status
+    m.send(kill={"keys": [key]})
+    assert m.outcome(key)["state"] == "KILLED"
+
+
 def test_the_helper_and_the_agent_end_together_and_tasks_go_on(agent):
     if os.geteuid() != 0:
         pytest.skip("the helper is a process of its own only as root")
