@@ -16,7 +16,7 @@ tests_unit_zkcore_test_SOURCES = tests/unit/zkcore_test.c
 tests_unit_zkcore_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_zkcore_test_LDADD = $(ZKCORE_LIBS)
 
-zkdisk_units = tests/unit/txnlog_test tests/unit/recover_test tests/unit/log_writer_test
+zkdisk_units = tests/unit/txnlog_test tests/unit/recover_test tests/unit/log_writer_test tests/unit/store_test
 check_PROGRAMS += $(zkdisk_units)
 TESTS += $(zkdisk_units)
 SIMDISK_SOURCES = tests/lib/simdisk.c tests/lib/simdisk.h
@@ -32,3 +32,7 @@ tests_unit_recover_test_LDADD = $(ZKCORE_LIBS)
 tests_unit_log_writer_test_SOURCES = tests/unit/log_writer_test.c
 tests_unit_log_writer_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_log_writer_test_LDADD = $(UNIT_LIBS) libzkserver.a libzkcore.a $(IO_LIBS) $(ZLIB_LIBS)
+
+tests_unit_store_test_SOURCES = tests/unit/store_test.c $(SIMDISK_SOURCES)
+tests_unit_store_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_store_test_LDADD = $(UNIT_LIBS) libsys.a libbase.a
