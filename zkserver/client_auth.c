@@ -24,15 +24,18 @@ digest_id(struct jute_bytes auth, char *id, size_t size)
 	unsigned len;
 	int n;
 
-	if (auth.len < 0 || auth.len > AUTH_BYTES_MAX || memchr(auth.data, '\0', (size_t)auth.len) != NULL)
+	if (auth.len < 0 || auth.len > AUTH_BYTES_MAX ||
+	    memchr(auth.data, '\0', (size_t)auth.len) != NULL)
 		return false;
 	user_end = memchr(auth.data, ':', (size_t)auth.len);
 	if (user_end == NULL)
 		user_end = auth.data + auth.len;
-	if (EVP_Digest(auth.data, (size_t)auth.len, hash, &len, EVP_sha1(), NULL) != 1 || len != SHA1_BYTES)
+	if (EVP_Digest(auth.data, (size_t)auth.len, hash, &len, EVP_sha1(), NULL) != 1 ||
+	    len != SHA1_BYTES)
 		return false;
 	EVP_EncodeBlock(text, hash, SHA1_BYTES);
-	n = snprintf(id, size, "%.*s:%s", (int)(user_end - auth.data), (const char *)auth.data, (const char *)text);
+	n = snprintf(id, size, "%.*s:%s", (int)(user_end - auth.data), (const char *)auth.data,
+	    (const char *)text);
 	return n > 0 && (size_t)n < size;
 }
 
@@ -49,9 +52,10 @@ client_auth(struct client_conn *c, const struct server_frame *f)
 	jute_get_i32(&r); /* the packet's type, always 0 */
 	scheme = jute_get_bytes(&r);
 	auth = jute_get_bytes(&r);
-	ok = !r.bad && scheme.len == 6 && memcmp(scheme.data, "digest", 6) == 0 && digest_id(auth, id, sizeof id) &&
-	    server_conn_identify(&c->core, "digest", id);
+	ok = !r.bad && scheme.len == 6 && memcmp(scheme.data, "digest", 6) == 0 &&
+	     digest_id(auth, id, sizeof id) && server_conn_identify(&c->core, "digest", id);
 	if (!ok)
-		log_warn("%s: an auth packet was refused: only digest is known here", client_conn_address(c));
+		log_warn("%s: an auth packet was refused: only digest is known here",
+		    client_conn_address(c));
 	server_auth(c->shared->server, &c->core, xid, ok);
 }

@@ -30,7 +30,8 @@ client_conn_address(const struct client_conn *c)
 {
 	static char text[CLIENT_ADDRESS_MAX];
 
-	snprintf(text, sizeof text, strchr(c->ip, ':') != NULL ? "[%s]:%u" : "%s:%u", c->ip, c->port);
+	snprintf(
+	    text, sizeof text, strchr(c->ip, ':') != NULL ? "[%s]:%u" : "%s:%u", c->ip, c->port);
 	return text;
 }
 
@@ -132,7 +133,8 @@ io_write(struct client_conn *c, const uint8_t *bytes, size_t size)
 	ssize_t n;
 
 	if (c->ssl != NULL) {
-		int put = SSL_write(c->ssl, bytes, (int)(size < TLS_RECORD_BYTES ? size : TLS_RECORD_BYTES));
+		int put = SSL_write(
+		    c->ssl, bytes, (int)(size < TLS_RECORD_BYTES ? size : TLS_RECORD_BYTES));
 
 		return put > 0 ? put : ssl_outcome(c, put);
 	}
@@ -194,7 +196,8 @@ get_length(const uint8_t *p)
 
 /* Find whole frames; a length that is none (or too large) breaks the connection. */
 static size_t
-gather(struct client_conn *c, const uint8_t *bytes, size_t size, struct server_frame frames[SERVER_BATCH_MAX])
+gather(struct client_conn *c, const uint8_t *bytes, size_t size,
+    struct server_frame frames[SERVER_BATCH_MAX])
 {
 	size_t count = 0;
 
@@ -202,14 +205,16 @@ gather(struct client_conn *c, const uint8_t *bytes, size_t size, struct server_f
 		uint32_t length = get_length(bytes);
 
 		if (length > c->shared->frame_bytes_max) {
-			log_warn("%s: a frame of %u bytes was announced (at most %u are taken): closing",
+			log_warn(
+			    "%s: a frame of %u bytes was announced (at most %u are taken): closing",
 			    client_conn_address(c), length, c->shared->frame_bytes_max);
 			c->broken = true;
 			break;
 		}
 		if (size - LENGTH_BYTES < length)
 			break;
-		frames[count++] = (struct server_frame){.bytes = bytes + LENGTH_BYTES, .size = length};
+		frames[count++] =
+		    (struct server_frame){.bytes = bytes + LENGTH_BYTES, .size = length};
 		bytes += LENGTH_BYTES + length;
 		size -= LENGTH_BYTES + length;
 	}
@@ -257,7 +262,8 @@ feed(struct client_conn *c, const uint8_t *bytes, size_t size)
 			done += LENGTH_BYTES + frames[i].size;
 		if (taken == count)
 			continue;
-		if (!server_conn_blocked(c->shared->server, &c->core) && server_frame_is_auth(&c->core, &frames[taken])) {
+		if (!server_conn_blocked(c->shared->server, &c->core) &&
+		    server_frame_is_auth(&c->core, &frames[taken])) {
 			client_auth(c, &frames[taken]);
 			done += LENGTH_BYTES + frames[taken].size;
 		} else if (!make_room(c)) {
@@ -307,7 +313,8 @@ resume(struct client_conn *c)
 	return true;
 }
 
-/* One read into the buffer that all share, or behind an incomplete frame. IO_AGAIN, IO_DOWN, or bytes. */
+/* One read into the buffer that all share, or behind an incomplete frame. IO_AGAIN, IO_DOWN, or
+ * bytes. */
 static ssize_t
 read_once(struct client_conn *c)
 {
@@ -317,7 +324,8 @@ read_once(struct client_conn *c)
 
 	if (c->in.len > 0) {
 		size_t room = c->in.max_bytes - c->in.len;
-		uint8_t *to = buf_reserve(&c->in, room < CLIENT_READ_BYTES ? room : CLIENT_READ_BYTES);
+		uint8_t *to =
+		    buf_reserve(&c->in, room < CLIENT_READ_BYTES ? room : CLIENT_READ_BYTES);
 
 		if (to == NULL)
 			return IO_DOWN;
@@ -417,7 +425,8 @@ client_conn_attend(struct client_conn *c)
 	push(c);
 	if (!survives(c) || c->handshaking)
 		return;
-	if (c->core.end == SERVER_OPEN && c->out.len <= SERVER_OUT_SOFT_BYTES && c->stuck && !resume(c))
+	if (c->core.end == SERVER_OPEN && c->out.len <= SERVER_OUT_SOFT_BYTES && c->stuck &&
+	    !resume(c))
 		return;
 	/* What OpenSSL holds already wakes nobody. */
 	if (c->ssl != NULL && c->reading && !was_reading && SSL_pending(c->ssl) > 0)
@@ -446,7 +455,8 @@ client_conn_open(struct client_shared *shared, int fd, SSL *ssl, const char *ip,
 	c->young_ms = clock_boot_ms();
 	if ((c->ssl = ssl) != NULL) {
 		c->handshaking = true;
-		SSL_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+		SSL_set_mode(
+		    ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	}
 	event_assign(&c->readable, shared->base, fd, EV_READ | EV_PERSIST, on_readable, c);
 	event_assign(&c->writable, shared->base, fd, EV_WRITE | EV_PERSIST, on_writable, c);

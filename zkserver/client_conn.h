@@ -15,7 +15,8 @@
 
 #define CLIENT_ADDRESS_MAX 80
 #define CLIENT_READ_BYTES ((size_t)256 << 10)	    /* of one read */
-#define CLIENT_OUT_MAX_BYTES ((size_t)64 << 20)	    /* unsent: a client that does not read is dropped */
+#define CLIENT_OUT_MAX_BYTES ((size_t)64 << 20) /* unsent: a client that does not read is dropped  \
+						 */
 #define CLIENT_SESSIONLESS_MS 10000
 
 struct client_port;
@@ -28,7 +29,8 @@ struct client_shared {
 	uint32_t frame_bytes_max;
 	uint8_t *read;	/* CLIENT_READ_BYTES */
 	struct buf out; /* the replies of one read */
-	void (*closed)(struct client_port *p, const char *ip); /* a connection from this address is gone */
+	void (*closed)(
+	    struct client_port *p, const char *ip); /* a connection from this address is gone */
 	struct client_port *port;
 	struct list young; /* client_conn.young: without a session, or ending; oldest first */
 	bool gone;	   /* set by client_conn_close(), for a caller that must know */
@@ -46,13 +48,15 @@ struct client_conn {
 	bool stuck;  /* a whole frame in `in` waits until the core takes it */
 	bool broken; /* to be closed at once */
 	SSL *ssl; /* NULL: plain */
-	struct buf in, out; /* the incomplete rest of what was read; what could not be sent at once */
+	struct buf in,
+	    out; /* the incomplete rest of what was read; what could not be sent at once */
 	char ip[64];	    /* address without port */
 	uint16_t port;
 };
 
 /* Take an accepted, non-blocking socket. False: no memory; the socket is closed. */
-bool client_conn_open(struct client_shared *shared, int fd, SSL *ssl, const char *ip, uint16_t port);
+bool client_conn_open(
+    struct client_shared *shared, int fd, SSL *ssl, const char *ip, uint16_t port);
 void client_conn_close(struct client_conn *c);
 
 /* The core has marked it: send, close, go on reading. May close it. */

@@ -52,7 +52,8 @@ struct client_port {
 static struct peer *
 peer_find(struct client_port *p, const char *ip)
 {
-	struct hmap_node *h = hmap_first(&p->peers, hash_bytes(&p->config.server->db->tree.hash_key, ip, strlen(ip)));
+	struct hmap_node *h =
+	    hmap_first(&p->peers, hash_bytes(&p->config.server->db->tree.hash_key, ip, strlen(ip)));
 
 	for (; h != NULL; h = hmap_next(h)) {
 		struct peer *peer = CONTAINER_OF(h, struct peer, link);
@@ -74,7 +75,8 @@ peer_add(struct client_port *p, const char *ip)
 		if ((peer = calloc(1, sizeof *peer)) == NULL)
 			return false;
 		str_copy(peer->ip, sizeof peer->ip, ip);
-		if (!hmap_insert(&p->peers, &peer->link, hash_bytes(&p->config.server->db->tree.hash_key, ip, strlen(ip)))) {
+		if (!hmap_insert(&p->peers, &peer->link,
+			hash_bytes(&p->config.server->db->tree.hash_key, ip, strlen(ip)))) {
 			free(peer);
 			return false;
 		}
@@ -103,7 +105,8 @@ address_of(const struct sockaddr_storage *ss, socklen_t size, char ip[64], uint1
 	char service[8];
 	uint64_t n;
 
-	if (getnameinfo((const struct sockaddr *)ss, size, ip, 64, service, sizeof service, NI_NUMERICHOST | NI_NUMERICSERV) != 0 ||
+	if (getnameinfo((const struct sockaddr *)ss, size, ip, 64, service, sizeof service,
+		NI_NUMERICHOST | NI_NUMERICSERV) != 0 ||
 	    !str_to_u64(service, 0, UINT16_MAX, &n))
 		return false;
 	if (str_starts(ip, V4_MAPPED))
@@ -122,12 +125,14 @@ accepted(struct listening *l, int fd, const struct sockaddr_storage *ss, socklen
 	char ip[64];
 	int on = 1;
 
-	if (!address_of(ss, size, ip, &port) || (max > 0 && p->config.server->conn_count >= max) || !peer_add(p, ip)) {
+	if (!address_of(ss, size, ip, &port) || (max > 0 && p->config.server->conn_count >= max) ||
+	    !peer_add(p, ip)) {
 		p->config.server->stats.connections_rejected++;
 		close(fd);
 		return;
 	}
-	if (l->tls != NULL && ((ssl = tls_new_ssl(l->tls, true)) == NULL || SSL_set_fd(ssl, fd) != 1)) {
+	if (l->tls != NULL &&
+	    ((ssl = tls_new_ssl(l->tls, true)) == NULL || SSL_set_fd(ssl, fd) != 1)) {
 		SSL_free(ssl);
 		close(fd);
 		peer_drop(p, ip);
@@ -156,7 +161,8 @@ on_accept(evutil_socket_t fd, short what, void *arg)
 			continue;
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-			log_warn_errno("port %d: cannot accept; trying again in %d s", l->number, ACCEPT_PAUSE_S);
+			log_warn_errno("port %d: cannot accept; trying again in %d s", l->number,
+			    ACCEPT_PAUSE_S);
 			event_del(&l->event);
 			event_add(&l->pause, &pause);
 		}
@@ -177,7 +183,8 @@ on_pause_over(evutil_socket_t fd, short what, void *arg)
 static int
 bind_one(const struct addrinfo *ai)
 {
-	int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1, off = 0, saved;
+	int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1,
+	    off = 0, saved;
 
 	if (fd < 0)
 		return -1;
@@ -192,7 +199,8 @@ bind_one(const struct addrinfo *ai)
 	return -1;
 }
 
-/* A listening socket, or -1 with the reason in error. "" listens on every address, of both families if it can. */
+/* A listening socket, or -1 with the reason in error. "" listens on every address, of both families
+ * if it can. */
 static int
 bind_any(const char *address, int port, char *error, size_t size)
 {
@@ -213,15 +221,15 @@ bind_any(const char *address, int port, char *error, size_t size)
 		}
 	}
 	if (fd < 0)
-		snprintf(error, size, "cannot listen on %s port %d: %s", address[0] != '\0' ? address : "any address", port,
-		    strerror(errno));
+		snprintf(error, size, "cannot listen on %s port %d: %s",
+		    address[0] != '\0' ? address : "any address", port, strerror(errno));
 	freeaddrinfo(all);
 	return fd;
 }
 
 static bool
-listening_open(struct client_port *p, struct listening *l, const char *address, int port, struct tls *tls,
-    char *error, size_t size)
+listening_open(struct client_port *p, struct listening *l, const char *address, int port,
+    struct tls *tls, char *error, size_t size)
 {
 	struct event_base *base = loop_event_base(p->config.loop);
 	struct sockaddr_storage ss;
@@ -234,7 +242,8 @@ listening_open(struct client_port *p, struct listening *l, const char *address, 
 		return true;
 	if ((l->fd = bind_any(address, port, error, size)) < 0)
 		return false;
-	if (getsockname(l->fd, (struct sockaddr *)&ss, &len) == 0 && address_of(&ss, len, ip, &number))
+	if (getsockname(l->fd, (struct sockaddr *)&ss, &len) == 0 &&
+	    address_of(&ss, len, ip, &number))
 		l->number = number;
 	event_assign(&l->event, base, l->fd, EV_READ | EV_PERSIST, on_accept, l);
 	event_assign(&l->pause, base, -1, 0, on_pause_over, l);
@@ -278,8 +287,10 @@ client_port_open(const struct client_port_config *config, char *error, size_t si
 	list_init(&p->shared.young);
 	hmap_init(&p->peers);
 	p->plain.fd = p->secure.fd = -1;
-	if (listening_open(p, &p->plain, conf->client_address, conf->client_port, NULL, error, size) &&
-	    listening_open(p, &p->secure, conf->secure_address, conf->secure_port, config->tls, error, size))
+	if (listening_open(
+		p, &p->plain, conf->client_address, conf->client_port, NULL, error, size) &&
+	    listening_open(
+		p, &p->secure, conf->secure_address, conf->secure_port, config->tls, error, size))
 		return p;
 	client_port_close(p);
 	return NULL;

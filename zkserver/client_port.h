@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The client ports: accepting, the limits per address and in all, deadlines of connections without a
- * session, and the per-turn work of sending what the core has made. Plain libevent events with own
- * buffers: bufferevents cost twice the CPU here.
+ * The client ports: accepting, the limits per address and in all, deadlines of connections without
+ * a session, and the per-turn work of sending what the core has made. Plain libevent events with
+ * own buffers: bufferevents cost twice the CPU here.
  */
 #ifndef CORRAL_ZKSERVER_CLIENT_PORT_H
 #define CORRAL_ZKSERVER_CLIENT_PORT_H
@@ -27,7 +27,8 @@ struct client_port_config {
 };
 
 /* Listen as the configuration says. NULL: the reason is in error[size]. */
-struct client_port *client_port_open(const struct client_port_config *config, char *error, size_t size);
+struct client_port *client_port_open(
+    const struct client_port_config *config, char *error, size_t size);
 
 /* Close everything at once. */
 void client_port_close(struct client_port *p);

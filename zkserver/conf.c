@@ -33,7 +33,8 @@ struct row {
 };
 
 #define ROW(key, kind, member, min, max) {key, kind, offsetof(struct zoo_conf, member), min, max}
-#define TEXT_ROW(key, member) ROW(key, KIND_TEXT, member, 0, sizeof((struct zoo_conf *)0)->member - 1)
+#define TEXT_ROW(key, member)                                                                      \
+	ROW(key, KIND_TEXT, member, 0, sizeof((struct zoo_conf *)0)->member - 1)
 #define SILENT_ROW(key) {key, KIND_SILENT, 0, 0, 0}
 
 static const struct row ROWS[] = {
@@ -93,7 +94,8 @@ zoo_conf_default(struct zoo_conf *c, const char *data_dir)
 	    .words = "srvr",
 	};
 	if (!str_copy(c->data_dir, sizeof c->data_dir, data_dir))
-		c->data_dir[0] = '\0'; /* longer than any path that the system takes: refused as unset */
+		c->data_dir[0] =
+		    '\0'; /* longer than any path that the system takes: refused as unset */
 	memcpy(c->data_log_dir, c->data_dir, sizeof c->data_log_dir);
 	c->min_session_ms = 2 * c->tick_ms;
 	c->max_session_ms = 20 * c->tick_ms;
@@ -122,7 +124,8 @@ parse_auth(const char *text, enum zoo_client_auth *value)
 
 /* Put the value into its member, or add a fault. */
 static void
-apply(struct zoo_conf *c, const struct row *row, const struct ini *ini, const struct ini_entry *e, struct faults *faults)
+apply(struct zoo_conf *c, const struct row *row, const struct ini *ini, const struct ini_entry *e,
+    struct faults *faults)
 {
 	void *member = (char *)c + row->offset;
 	uint64_t n;
@@ -131,7 +134,8 @@ apply(struct zoo_conf *c, const struct row *row, const struct ini *ini, const st
 	case KIND_U32:
 	case KIND_PORT:
 		if (!str_to_u64(e->value, row->min, row->max, &n))
-			faults_add(faults, ini->file, e->line, "%s=%s: not a number from %llu to %llu", e->name, e->value,
+			faults_add(faults, ini->file, e->line,
+			    "%s=%s: not a number from %llu to %llu", e->name, e->value,
 			    (unsigned long long)row->min, (unsigned long long)row->max);
 		else if (row->kind == KIND_PORT)
 			*(int32_t *)member = (int32_t)n;
@@ -140,16 +144,18 @@ apply(struct zoo_conf *c, const struct row *row, const struct ini *ini, const st
 		break;
 	case KIND_TEXT:
 		if (!str_copy(member, row->max + 1, e->value))
-			faults_add(faults, ini->file, e->line, "%s: longer than %llu bytes", e->name,
-			    (unsigned long long)row->max);
+			faults_add(faults, ini->file, e->line, "%s: longer than %llu bytes",
+			    e->name, (unsigned long long)row->max);
 		break;
 	case KIND_BOOL:
 		if (!parse_bool(e->value, member))
-			faults_add(faults, ini->file, e->line, "%s=%s: not yes or no", e->name, e->value);
+			faults_add(
+			    faults, ini->file, e->line, "%s=%s: not yes or no", e->name, e->value);
 		break;
 	case KIND_AUTH:
 		if (!parse_auth(e->value, member))
-			faults_add(faults, ini->file, e->line, "%s=%s: not none, want or need", e->name, e->value);
+			faults_add(faults, ini->file, e->line, "%s=%s: not none, want or need",
+			    e->name, e->value);
 		break;
 	case KIND_SILENT:
 		break;
@@ -165,17 +171,21 @@ warn_unknown(const struct ini *ini, const struct ini_entry *e)
 		names[i] = ROWS[i].key;
 	near = faults_nearest(e->name, names, COUNT(ROWS));
 	if (near != NULL)
-		log_warn("%s:%u: unknown key \"%s\" is ignored; did you mean %s?", ini->file, e->line, e->name, near);
+		log_warn("%s:%u: unknown key \"%s\" is ignored; did you mean %s?", ini->file,
+		    e->line, e->name, near);
 	else
 		log_warn("%s:%u: unknown key \"%s\" is ignored", ini->file, e->line, e->name);
 }
 
 static void
-apply_entry(struct zoo_conf *c, const struct ini *ini, const struct ini_entry *e, struct faults *faults)
+apply_entry(
+    struct zoo_conf *c, const struct ini *ini, const struct ini_entry *e, struct faults *faults)
 {
 	if (str_starts(e->name, "server.")) {
 		faults_add(faults, ini->file, e->line,
-		    "%s: this version runs standalone only; remove the server.N lines or keep Apache ZooKeeper", e->name);
+		    "%s: this version runs standalone only; remove the server.N lines or keep "
+		    "Apache ZooKeeper",
+		    e->name);
 		return;
 	}
 	for (size_t i = 0; i < COUNT(ROWS); i++) {
@@ -198,18 +208,24 @@ line_of(const struct ini *ini, const char *key)
 }
 
 static void
-check_store(const struct ini *ini, const char *key, const char *path, const char *type, struct faults *faults)
+check_store(const struct ini *ini, const char *key, const char *path, const char *type,
+    struct faults *faults)
 {
 	size_t len = strlen(path);
-	bool pem = type[0] != '\0' ? strcasecmp(type, "PEM") == 0 : len >= 4 && strcmp(path + len - 4, ".pem") == 0;
+	bool pem = type[0] != '\0' ? strcasecmp(type, "PEM") == 0
+				   : len >= 4 && strcmp(path + len - 4, ".pem") == 0;
 
 	if (len == 0)
-		faults_add(faults, ini->file, line_of(ini, "secureClientPort"), "secureClientPort needs %s", key);
+		faults_add(faults, ini->file, line_of(ini, "secureClientPort"),
+		    "secureClientPort needs %s", key);
 	else if (!pem)
 		faults_add(faults, ini->file, line_of(ini, key),
-		    "%s=%s: only PEM files are read; convert it (keytool, openssl pkcs12) to a .pem", key, path);
+		    "%s=%s: only PEM files are read; convert it (keytool, openssl pkcs12) to a "
+		    ".pem",
+		    key, path);
 	else if (access(path, R_OK) != 0)
-		faults_add(faults, ini->file, line_of(ini, key), "%s=%s: cannot be read", key, path);
+		faults_add(
+		    faults, ini->file, line_of(ini, key), "%s=%s: cannot be read", key, path);
 }
 
 /* What no single key shows. */
@@ -227,13 +243,16 @@ check_whole(struct zoo_conf *c, const struct ini *ini, struct faults *faults)
 	if (c->data_dir[0] == '\0')
 		faults_add(faults, ini->file, 0, "dataDir is missing");
 	if (c->client_port == ZOO_PORT_NONE && c->secure_port == ZOO_PORT_NONE)
-		faults_add(faults, ini->file, 0, "neither clientPort nor secureClientPort is there");
+		faults_add(
+		    faults, ini->file, 0, "neither clientPort nor secureClientPort is there");
 	if (c->min_session_ms > c->max_session_ms)
 		faults_add(faults, ini->file, line_of(ini, "minSessionTimeout"),
-		    "minSessionTimeout (%u ms) is above maxSessionTimeout (%u ms)", c->min_session_ms, c->max_session_ms);
+		    "minSessionTimeout (%u ms) is above maxSessionTimeout (%u ms)",
+		    c->min_session_ms, c->max_session_ms);
 	if (c->secure_port != ZOO_PORT_NONE) {
 		check_store(ini, "ssl.keyStore.location", c->key_store, c->key_store_type, faults);
-		check_store(ini, "ssl.trustStore.location", c->trust_store, c->trust_store_type, faults);
+		check_store(
+		    ini, "ssl.trustStore.location", c->trust_store, c->trust_store_type, faults);
 	}
 }
 

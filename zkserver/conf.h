@@ -20,7 +20,8 @@ struct zoo_conf {
 	char data_dir[ZOO_PATH_MAX];	 /* with version-2 below it */
 	char data_log_dir[ZOO_PATH_MAX]; /* the same as data_dir unless the file says otherwise */
 	int32_t client_port, secure_port; /* 0: any that is free; ZOO_PORT_NONE: none */
-	char client_address[ZOO_ADDRESS_MAX], secure_address[ZOO_ADDRESS_MAX]; /* "": all addresses */
+	char client_address[ZOO_ADDRESS_MAX],
+	    secure_address[ZOO_ADDRESS_MAX]; /* "": all addresses */
 	char key_store[ZOO_PATH_MAX];	/* PEM: certificates and key */
 	char trust_store[ZOO_PATH_MAX]; /* PEM: the CA's certificates */
 	char key_store_type[16], trust_store_type[16]; /* "": by the file's ending */
@@ -42,8 +43,9 @@ struct zoo_conf {
 void zoo_conf_default(struct zoo_conf *c, const char *data_dir);
 
 /*
- * Read a file over the defaults of Apache's server. False: *faults say why, each with FILE:LINE. Keys that
- * this server does not have are warned of in the log and otherwise ignored, as Apache's server does.
+ * Read a file over the defaults of Apache's server. False: *faults say why, each with FILE:LINE.
+ * Keys that this server does not have are warned of in the log and otherwise ignored, as Apache's
+ * server does.
  */
 bool zoo_conf_load(struct zoo_conf *c, const char *path, struct faults *faults);
 

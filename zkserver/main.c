@@ -22,11 +22,11 @@
 #define STATUS_BYTES_MAX 65536
 
 static const char USAGE[] =
-    "usage: zkserver run [--config FILE]       serve in the foreground; without a file standalone on 127.0.0.1:2181\n"
-    "       zkserver check --config FILE       say what is wrong with a zoo.cfg\n"
-    "       zkserver status [HOST:PORT]        ask a running server (its word srvr must be allowed)\n"
-    "       zkserver txnlog FILE               print the transactions of a log file\n"
-    "       zkserver snapshot FILE|DIR         print a snapshot; of a directory the newest that is whole\n"
+    "usage: zkserver run [--config FILE]     serve; without a file alone on 127.0.0.1:2181\n"
+    "       zkserver check --config FILE     say what is wrong with a zoo.cfg\n"
+    "       zkserver status [HOST:PORT]      ask a running server (its word srvr must be allowed)\n"
+    "       zkserver txnlog FILE             print the transactions of a log file\n"
+    "       zkserver snapshot FILE|DIR       print a snapshot; of a directory the newest whole one\n"
     "       zkserver --help | --version\n";
 
 struct options {
@@ -41,11 +41,13 @@ usage_error(void)
 	exit(EX_USAGE);
 }
 
-/* Where data lies without a configuration: what systemd says, or the system's place for root, or the user's. */
+/* Where data lies without a configuration: what systemd says, or the system's place for root, or
+ * the user's. */
 static void
 default_data_dir(char *to, size_t size)
 {
-	const char *state = getenv("STATE_DIRECTORY"), *home = getenv("HOME"), *xdg = getenv("XDG_STATE_HOME");
+	const char *state = getenv("STATE_DIRECTORY"), *home = getenv("HOME"),
+		   *xdg = getenv("XDG_STATE_HOME");
 
 	if (state != NULL)
 		snprintf(to, size, "%s", state);

@@ -71,7 +71,8 @@ start_snapshot(struct daemon *d)
 static void
 arm_tick(struct daemon *d)
 {
-	uint64_t at_ms = clock_boot_ms() + YOUNG_CHECK_MS, deadline_ms = server_deadline_ms(&d->server);
+	uint64_t at_ms = clock_boot_ms() + YOUNG_CHECK_MS,
+		 deadline_ms = server_deadline_ms(&d->server);
 
 	if (!timer_set(&d->tick, deadline_ms < at_ms ? deadline_ms : at_ms))
 		log_die(EX_OSERR, "no memory for a timer");
@@ -106,7 +107,8 @@ after_turn(void *arg)
 		log_append(d->log, bytes, size);
 	log_submit(d->log);
 	if (d->server.failed)
-		log_die(EX_OSERR, "out of memory in the middle of a change: give the process more and start it again");
+		log_die(EX_OSERR, "out of memory in the middle of a change: give the process more "
+				  "and start it again");
 	if (server_snapshot_due(&d->server))
 		start_snapshot(d);
 }
@@ -144,9 +146,10 @@ on_usr1(void *arg, int signo)
 	const struct server *s = &((struct daemon *)arg)->server;
 
 	(void)signo;
-	log_info("zxid 0x%" PRIx64 ", %" PRIu64 " nodes, %zu sessions, %zu connections, %zu writes on their way to the log, %s",
-	    (uint64_t)s->db->last_zxid, s->db->tree.node_count, session_count(&s->db->sessions), s->conn_count,
-	    s->pending_count, log_writer_backend(((struct daemon *)arg)->log));
+	log_info("zxid 0x%" PRIx64 ", %" PRIu64
+		 " nodes, %zu sessions, %zu connections, %zu writes on their way to the log, %s",
+	    (uint64_t)s->db->last_zxid, s->db->tree.node_count, session_count(&s->db->sessions),
+	    s->conn_count, s->pending_count, log_writer_backend(((struct daemon *)arg)->log));
 }
 
 /* DIR/version-2, made if it is not there; NULL after a message. */
@@ -192,7 +195,8 @@ open_data(struct daemon *d)
 	return d->logs != NULL;
 }
 
-/* With a full disk wait, and say so now and then; false: it does not take writes for another reason. */
+/* With a full disk wait, and say so now and then; false: it does not take writes for another
+ * reason. */
 static bool
 wait_for_disk(struct daemon *d)
 {
@@ -208,7 +212,8 @@ wait_for_disk(struct daemon *d)
 			return false;
 		}
 		if (waited_s % FULL_DISK_SAY_S == 0) {
-			log_error("%s: the disk is full; waiting until there is room", d->conf->data_log_dir);
+			log_error("%s: the disk is full; waiting until there is room",
+			    d->conf->data_log_dir);
 			notify_status("waiting for room on the disk of %s", d->conf->data_log_dir);
 		}
 		f.text[0] = '\0';
@@ -219,7 +224,8 @@ wait_for_disk(struct daemon *d)
 static bool
 load(struct daemon *d)
 {
-	const struct recover_options options = {.trust_empty = d->conf->trust_empty, .now_ms = clock_boot_ms()};
+	const struct recover_options options = {
+	    .trust_empty = d->conf->trust_empty, .now_ms = clock_boot_ms()};
 	struct recover_report report = {0};
 	struct fault f = {{0}};
 
@@ -228,17 +234,19 @@ load(struct daemon *d)
 		return false;
 	}
 	if (report.bad_snapshots > 0)
-		log_warn("%" PRIu64 " newer snapshots are not whole and were passed over: %s", report.bad_snapshots,
-		    report.bad.text);
+		log_warn("%" PRIu64 " newer snapshots are not whole and were passed over: %s",
+		    report.bad_snapshots, report.bad.text);
 	if (report.cut)
-		log_warn("log.%" PRIx64 ": a write that power loss or a kill had torn at offset %" PRIu64
+		log_warn("log.%" PRIx64
+			 ": a write that power loss or a kill had torn at offset %" PRIu64
 			 " was cut; nothing acknowledged was in it",
 		    report.cut_file_zxid, report.cut_offset);
 	if (d->db.digest_mismatches > 0)
-		log_warn("the tree differs from the digest of %" PRIu64 " transactions, first at zxid 0x%" PRIx64,
+		log_warn("the tree differs from the digest of %" PRIu64
+			 " transactions, first at zxid 0x%" PRIx64,
 		    d->db.digest_mismatches, (uint64_t)d->db.digest_mismatch_zxid);
-	log_info("%s: zxid 0x%" PRIx64 ", %" PRIu64 " nodes, %" PRIu64 " transactions replayed", d->conf->data_dir,
-	    (uint64_t)d->db.last_zxid, d->db.tree.node_count, report.replayed);
+	log_info("%s: zxid 0x%" PRIx64 ", %" PRIu64 " nodes, %" PRIu64 " transactions replayed",
+	    d->conf->data_dir, (uint64_t)d->db.last_zxid, d->db.tree.node_count, report.replayed);
 	/* A log without a snapshot before it cannot be told from one whose snapshot was lost. */
 	if (!report.found_snapshot && snapshot_write(d->snapshots, &d->db, &f) < 0) {
 		log_error("the first snapshot cannot be written: %s", f.text);
@@ -250,7 +258,8 @@ load(struct daemon *d)
 static bool
 open_tls(const struct zoo_conf *conf, struct tls **tls, char *error, size_t size)
 {
-	const struct tls_files files = {.ca = conf->trust_store, .cert = conf->key_store, .key = conf->key_store};
+	const struct tls_files files = {
+	    .ca = conf->trust_store, .cert = conf->key_store, .key = conf->key_store};
 
 	*tls = NULL;
 	if (conf->secure_port == ZOO_PORT_NONE)
@@ -289,7 +298,8 @@ open_writers(struct daemon *d)
 	    .purge_retain = d->conf->purge_hours > 0 ? d->conf->purge_retain : 0,
 	};
 
-	if ((d->log = log_writer_new(&log)) == NULL || (d->snapshot = snapshot_writer_new(&snapshot)) == NULL) {
+	if ((d->log = log_writer_new(&log)) == NULL ||
+	    (d->snapshot = snapshot_writer_new(&snapshot)) == NULL) {
 		log_error_errno("the log's writer cannot be started");
 		return false;
 	}
@@ -330,12 +340,14 @@ open_clients(struct daemon *d)
 	return false;
 }
 
-/* DATADIR/ports: for those who gave port 0 and must find out. One line each: "client N", "secure N". */
+/* DATADIR/ports: for those who gave port 0 and must find out. One line each: "client N", "secure
+ * N". */
 static bool
 write_ports(const struct daemon *d)
 {
 	char path[PATH_SIZE], text[64];
-	int plain = client_port_number(d->clients, false), secure = client_port_number(d->clients, true), len = 0;
+	int plain = client_port_number(d->clients, false),
+	    secure = client_port_number(d->clients, true), len = 0;
 
 	snprintf(path, sizeof path, "%s/ports", d->conf->data_dir);
 	if (plain != ZOO_PORT_NONE)
@@ -353,8 +365,10 @@ write_ports(const struct daemon *d)
 static bool
 watch_signals(struct daemon *d)
 {
-	if (loop_on_signal(d->loop, SIGTERM, on_stop, d) && loop_on_signal(d->loop, SIGINT, on_stop, d) &&
-	    loop_on_signal(d->loop, SIGHUP, on_hangup, d) && loop_on_signal(d->loop, SIGUSR1, on_usr1, d))
+	if (loop_on_signal(d->loop, SIGTERM, on_stop, d) &&
+	    loop_on_signal(d->loop, SIGINT, on_stop, d) &&
+	    loop_on_signal(d->loop, SIGHUP, on_hangup, d) &&
+	    loop_on_signal(d->loop, SIGUSR1, on_usr1, d))
 		return true;
 	log_error_errno("signals cannot be watched");
 	return false;
@@ -365,9 +379,12 @@ serve(struct daemon *d)
 {
 	timer_init(&d->tick, d->loop, on_tick, d);
 	arm_tick(d);
-	if (d->conf->client_port != ZOO_PORT_NONE && strcmp(d->conf->client_address, "127.0.0.1") != 0 &&
-	    strcmp(d->conf->client_address, "localhost") != 0 && strcmp(d->conf->client_address, "::1") != 0)
-		log_warn("port %d takes plaintext from other machines; secureClientPort is the one with TLS",
+	if (d->conf->client_port != ZOO_PORT_NONE &&
+	    strcmp(d->conf->client_address, "127.0.0.1") != 0 &&
+	    strcmp(d->conf->client_address, "localhost") != 0 &&
+	    strcmp(d->conf->client_address, "::1") != 0)
+		log_warn("port %d takes plaintext from other machines; secureClientPort is the one "
+			 "with TLS",
 		    client_port_number(d->clients, false));
 	notify_ready(NULL);
 	return loop_run(d->loop, after_turn, d);

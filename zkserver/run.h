@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The daemon: data directory, log, snapshots, client ports and the core, tied together by the loop. */
+/* The daemon: data directory, log, snapshots, client ports and the core, tied together by the loop.
+ */
 #ifndef CORRAL_ZKSERVER_RUN_H
 #define CORRAL_ZKSERVER_RUN_H
 

@@ -103,12 +103,15 @@ START_TEST(data_can_grow_shrink_and_be_null)
 
 	memset(big, 'x', 100000);
 	create("/a", 1, 0);
-	ck_assert_int_eq(tree_set_data(&tree, text("/a"), (struct jute_bytes){(uint8_t *)big, 100000}, 1, 2, 3), TREE_OK);
+	ck_assert_int_eq(
+	    tree_set_data(&tree, text("/a"), (struct jute_bytes){(uint8_t *)big, 100000}, 1, 2, 3),
+	    TREE_OK);
 	got = tree_node_data(tree_find(&tree, text("/a")));
 	ck_assert_int_eq(got.len, 100000);
 	ck_assert_mem_eq(got.data, big, 100000);
 	tree_check(&tree);
-	ck_assert_int_eq(tree_set_data(&tree, text("/a"), (struct jute_bytes){NULL, -1}, 2, 3, 4), TREE_OK);
+	ck_assert_int_eq(
+	    tree_set_data(&tree, text("/a"), (struct jute_bytes){NULL, -1}, 2, 3, 4), TREE_OK);
 	ck_assert_int_eq(tree_node_data(tree_find(&tree, text("/a"))).len, -1);
 	tree_check(&tree);
 	ck_assert_int_eq(tree_set_data(&tree, text("/a"), text(""), 3, 4, 5), TREE_OK);
@@ -120,7 +123,11 @@ END_TEST
 
 START_TEST(a_replayed_create_raises_its_parent_and_never_lowers_it)
 {
-	struct tree_create c = {.path = text("/a"), .data = text(""), .parent_cversion = 5, .zxid = 50, .raise_existing = true};
+	struct tree_create c = {.path = text("/a"),
+	    .data = text(""),
+	    .parent_cversion = 5,
+	    .zxid = 50,
+	    .raise_existing = true};
 
 	create("/a", 1, 0);
 	ck_assert_int_eq(tree_create(&tree, &c), TREE_NODE_EXISTS);
@@ -242,7 +249,8 @@ START_TEST(a_walk_visits_parents_first_and_survives_the_removal_of_where_it_stan
 		if (n == tree_find(&tree, text("/a/x")))
 			tree_delete(&tree, text("/a"), 9);
 	}
-	ck_assert_str_eq(buf_text(&seen), "/a /a/x /b /zookeeper /zookeeper/config /zookeeper/quota ");
+	ck_assert_str_eq(
+	    buf_text(&seen), "/a /a/x /b /zookeeper /zookeeper/config /zookeeper/quota ");
 	buf_fini(&path);
 	buf_fini(&seen);
 }
@@ -262,18 +270,22 @@ START_TEST(a_copy_loaded_node_by_node_has_the_same_digest)
 	buf_init(&path, 1000);
 	n = tree_find(&tree, text(""));
 	do {
-		struct jute_bytes p = {path.len > 0 ? path.data : (const uint8_t *)"", (int32_t)path.len};
+		struct jute_bytes p = {
+		    path.len > 0 ? path.data : (const uint8_t *)"", (int32_t)path.len};
 
 		stat = tree_node_stat(&tree, n);
-		ck_assert_int_eq(tree_load(&copy, p, tree_node_data(n), ACL_KEY_OPEN, &stat), TREE_OK);
+		ck_assert_int_eq(
+		    tree_load(&copy, p, tree_node_data(n), ACL_KEY_OPEN, &stat), TREE_OK);
 	} while ((n = tree_next(&tree, &path)) != NULL);
 	tree_check(&copy);
 	ck_assert_uint_eq(copy.digest, tree.digest);
 	ck_assert_uint_eq(copy.node_count, tree.node_count);
 	ck_assert_uint_eq(copy.ephemeral_count, 1);
 	stat = (struct tree_stat){0};
-	ck_assert_int_eq(tree_load(&copy, text("/q/r"), text(""), ACL_KEY_OPEN, &stat), TREE_NO_NODE);
-	ck_assert_int_eq(tree_load(&copy, text("/a"), text(""), ACL_KEY_OPEN, &stat), TREE_NODE_EXISTS);
+	ck_assert_int_eq(
+	    tree_load(&copy, text("/q/r"), text(""), ACL_KEY_OPEN, &stat), TREE_NO_NODE);
+	ck_assert_int_eq(
+	    tree_load(&copy, text("/a"), text(""), ACL_KEY_OPEN, &stat), TREE_NODE_EXISTS);
 	ck_assert_int_eq(tree_load(&copy, text("/r"), text(""), 99, &stat), TREE_BAD);
 	buf_fini(&path);
 	tree_fini(&copy);

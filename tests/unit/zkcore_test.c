@@ -112,7 +112,8 @@ in_rule(const char *rule, const char *who)
 {
 	struct ipaddr a, b;
 
-	return ipaddr_parse(&a, text(rule)) && ipaddr_parse(&b, text(who)) && ipaddr_matches(&a, &b);
+	return ipaddr_parse(&a, text(rule)) && ipaddr_parse(&b, text(who)) &&
+	       ipaddr_matches(&a, &b);
 }
 
 START_TEST(addresses_match_by_prefix_within_their_family)
@@ -132,8 +133,9 @@ END_TEST
 
 START_TEST(what_is_no_address_is_refused)
 {
-	static const char *const bad[] = {"", "1.2.3", "1.2.3.4.5", "256.1.1.1", "1.2.3.4/33", "1.2.3.4/", "1.2.3.4/x",
-	    "::1::2", ":::", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "12345::", "::ffff:1.2.3.4", "[::1]", "::1/129", "1.2.3.4 "};
+	static const char *const bad[] = {"", "1.2.3", "1.2.3.4.5", "256.1.1.1", "1.2.3.4/33",
+	    "1.2.3.4/", "1.2.3.4/x", "::1::2", ":::", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9",
+	    "12345::", "::ffff:1.2.3.4", "[::1]", "::1/129", "1.2.3.4 "};
 	struct ipaddr a;
 
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
@@ -143,9 +145,11 @@ END_TEST
 
 START_TEST(paths_are_checked_as_apache_checks_them)
 {
-	static const char *const good[] = {"/", "/a", "/a/b", "/.a", "/a..", "/\xc3\xa4", "/\xe2\x82\xac", "/a b"};
-	static const char *const bad[] = {"", "a", "/a/", "//", "/a//b", "/.", "/a/..", "/a/./b", "/\x01", "/\x7f", "/\xc2\x85",
-	    "/\xee\x80\x80", "/\xef\xbf\xbd", "/\xf0\x9f\x98\x80", "/\xff", "/\xc3", "/\xc0\xaf", "/\xed\xa0\x80"};
+	static const char *const good[] = {
+	    "/", "/a", "/a/b", "/.a", "/a..", "/\xc3\xa4", "/\xe2\x82\xac", "/a b"};
+	static const char *const bad[] = {"", "a", "/a/", "//", "/a//b", "/.", "/a/..", "/a/./b",
+	    "/\x01", "/\x7f", "/\xc2\x85", "/\xee\x80\x80", "/\xef\xbf\xbd", "/\xf0\x9f\x98\x80",
+	    "/\xff", "/\xc3", "/\xc0\xaf", "/\xed\xa0\x80"};
 
 	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
 		ck_assert_msg(path_is_valid(text(good[i])), "\"%s\" was refused", good[i]);
@@ -207,8 +211,9 @@ END_TEST
 
 START_TEST(lists_that_mean_nothing_are_refused)
 {
-	static const char *const bad[][2] = {{"world", "me"}, {"digest", "nocolon"}, {"digest", "a:b:c"}, {"digest", "a:"},
-	    {"ip", "host"}, {"x509", "nobody"}, {"super", ""}, {"sasl", "x"}, {NULL, "x"}, {"world", NULL}, {"auth", ""}};
+	static const char *const bad[][2] = {{"world", "me"}, {"digest", "nocolon"},
+	    {"digest", "a:b:c"}, {"digest", "a:"}, {"ip", "host"}, {"x509", "nobody"},
+	    {"super", ""}, {"sasl", "x"}, {NULL, "x"}, {"world", NULL}, {"auth", ""}};
 	struct acl_ids ids;
 	struct buf list, to;
 
@@ -361,7 +366,8 @@ END_TEST
 START_TEST(a_txn_comes_back_as_it_was_put)
 {
 	struct txn_header h = {7, 8, 9, 10, ZK_OP_SET_DATA};
-	struct txn_body body = {.type = ZK_OP_SET_DATA, .path = text("/a"), .data = {NULL, -1}, .version = 3};
+	struct txn_body body = {
+	    .type = ZK_OP_SET_DATA, .path = text("/a"), .data = {NULL, -1}, .version = 3};
 	struct txn txn;
 	struct buf b;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The core of the server, driven as its shell drives it: frames in, records to a log, replies out. */
+/* The core of the server, driven as its shell does it: frames in, records to a log, replies out. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,7 +168,8 @@ has_reply(const struct client *c)
 }
 
 static void
-send_connect(struct client *c, int64_t seen, int32_t timeout, int64_t session, const uint8_t *password, bool read_only)
+send_connect(struct client *c, int64_t seen, int32_t timeout, int64_t session,
+    const uint8_t *password, bool read_only)
 {
 	static const uint8_t zero[SESSION_PASSWORD_BYTES];
 
@@ -177,7 +178,8 @@ send_connect(struct client *c, int64_t seen, int32_t timeout, int64_t session, c
 	jute_put_i64(&request, seen);
 	jute_put_i32(&request, timeout);
 	jute_put_i64(&request, session);
-	jute_put_bytes(&request, (struct jute_bytes){password != NULL ? password : zero, SESSION_PASSWORD_BYTES});
+	jute_put_bytes(&request,
+	    (struct jute_bytes){password != NULL ? password : zero, SESSION_PASSWORD_BYTES});
 	if (read_only)
 		jute_put_bool(&request, false);
 	send_request(c);
@@ -186,7 +188,8 @@ send_connect(struct client *c, int64_t seen, int32_t timeout, int64_t session, c
 
 /* The answer to a connect request; the session id, 0 if it was refused. */
 static int64_t
-connect_reply(struct client *c, int32_t *timeout, uint8_t password[SESSION_PASSWORD_BYTES], int32_t *size)
+connect_reply(
+    struct client *c, int32_t *timeout, uint8_t password[SESSION_PASSWORD_BYTES], int32_t *size)
 {
 	struct jute_reader r = jute_reader(c->out.data + c->at, c->out.len - c->at);
 	struct jute_bytes p;
@@ -224,7 +227,8 @@ put_create(const char *path, const char *data, const uint8_t *acl, size_t acl_si
 }
 
 static struct reply
-do_create_acl(struct client *c, const char *path, const uint8_t *acl, size_t acl_size, int32_t flags)
+do_create_acl(
+    struct client *c, const char *path, const uint8_t *acl, size_t acl_size, int32_t flags)
 {
 	header(7, ZK_OP_CREATE);
 	put_create(path, "data", acl, acl_size, flags);
@@ -366,7 +370,8 @@ START_TEST(a_session_moves_to_a_new_connection_with_its_password_only)
 	id = connect_reply(&clients[0], &timeout, password, &size);
 	open_client(&clients[1]);
 	send_connect(&clients[1], 0, 10000, id, wrong, true);
-	ck_assert_int_eq(clients[0].conn.end, SERVER_CLOSE_NOW); /* before the password is looked at */
+	ck_assert_int_eq(
+	    clients[0].conn.end, SERVER_CLOSE_NOW); /* before the password is looked at */
 	ck_assert_int_eq(connect_reply(&clients[1], &timeout, wrong, &size), 0);
 	ck_assert_int_eq(timeout, 0);
 	ck_assert_int_eq(clients[1].conn.end, SERVER_CLOSE_FLUSHED);
@@ -427,7 +432,8 @@ START_TEST(cversion_counts_creates_and_deletes)
 	join(&clients[0]);
 	do_create(&clients[0], "/a", 0);
 	for (int i = 0; i < 3; i++)
-		ck_assert_int_eq(do_create(&clients[0], "/a/s-", ZK_PERSISTENT_SEQUENTIAL).error, ZK_OK);
+		ck_assert_int_eq(
+		    do_create(&clients[0], "/a/s-", ZK_PERSISTENT_SEQUENTIAL).error, ZK_OK);
 	do_version(&clients[0], ZK_OP_DELETE, "/a/s-0000000001", -1);
 	ck_assert_int_eq(stat_of(&clients[0], "/a").cversion, 4);
 	ck_assert_int_eq(stat_of(&clients[0], "/a").children, 2);
@@ -454,8 +460,10 @@ START_TEST(creates_are_refused_in_apaches_order)
 
 	join(c);
 	do_create(c, "/e", ZK_EPHEMERAL);
-	ck_assert_int_eq(do_create_acl(c, "nopath", nobody, 4, 99).error, ZK_BAD_ARGUMENTS); /* the mode */
-	ck_assert_int_eq(do_create_acl(c, "/x", nobody, 4, ZK_PERSISTENT_TTL).error, ZK_UNIMPLEMENTED);
+	ck_assert_int_eq(
+	    do_create_acl(c, "nopath", nobody, 4, 99).error, ZK_BAD_ARGUMENTS); /* the mode */
+	ck_assert_int_eq(
+	    do_create_acl(c, "/x", nobody, 4, ZK_PERSISTENT_TTL).error, ZK_UNIMPLEMENTED);
 	ck_assert_int_eq(do_create_acl(c, "nopath", nobody, 4, 0).error, ZK_BAD_ARGUMENTS);
 	ck_assert_int_eq(do_create_acl(c, "/no/x", nobody, 4, 0).error, ZK_INVALID_ACL);
 	ck_assert_int_eq(do_create_acl(c, "/no/x", odd, sizeof odd - 1, 0).error, ZK_INVALID_ACL);
@@ -476,7 +484,8 @@ START_TEST(deletes_and_sets_are_refused_in_apaches_order)
 	do_create(c, "/a", 0);
 	do_create(c, "/a/b", 0);
 	ck_assert_int_eq(do_version(c, ZK_OP_DELETE, "/", -1).error, ZK_BAD_ARGUMENTS);
-	ck_assert_int_eq(do_version(c, ZK_OP_DELETE, "/zookeeper/quota", -1).error, ZK_BAD_ARGUMENTS);
+	ck_assert_int_eq(
+	    do_version(c, ZK_OP_DELETE, "/zookeeper/quota", -1).error, ZK_BAD_ARGUMENTS);
 	ck_assert_int_eq(do_version(c, ZK_OP_DELETE, "/no/x", -1).error, ZK_NO_NODE);
 	ck_assert_int_eq(do_version(c, ZK_OP_DELETE, "/no", 5).error, ZK_NO_NODE);
 	ck_assert_int_eq(do_version(c, ZK_OP_DELETE, "/a", 5).error, ZK_BAD_VERSION);
@@ -717,7 +726,6 @@ START_TEST(a_multi_that_would_outgrow_the_log_fails)
 {
 	static char user[1001];
 	struct reply reply;
-	int32_t parts = 0;
 
 	join(&clients[0]);
 	memset(user, 'u', sizeof user - 1);
@@ -726,7 +734,8 @@ START_TEST(a_multi_that_would_outgrow_the_log_fails)
 		ck_assert(server_conn_identify(&clients[0].conn, "digest", user));
 	}
 	header(1, ZK_OP_MULTI);
-	for (; request.len < 100000; parts++) { /* each "auth" becomes twenty entries of a kilobyte */
+	/* Each "auth" becomes twenty entries of a kilobyte. */
+	while (request.len < 100000) {
 		part(ZK_OP_CREATE);
 		put_create("/s", "x", AUTH_ALL, sizeof AUTH_ALL - 1, ZK_PERSISTENT_SEQUENTIAL);
 	}
@@ -734,7 +743,8 @@ START_TEST(a_multi_that_would_outgrow_the_log_fails)
 	ck_assert_int_eq(reply.error, ZK_OK);
 	expect_failed(&reply.r, ZK_OK);
 	ck_assert_uint_lt(logged.len, 16 << 20);
-	ck_assert_int_eq(do_read(&clients[0], ZK_OP_EXISTS, "/s0000000000", false).error, ZK_NO_NODE);
+	ck_assert_int_eq(
+	    do_read(&clients[0], ZK_OP_EXISTS, "/s0000000000", false).error, ZK_NO_NODE);
 }
 END_TEST
 
@@ -782,7 +792,8 @@ START_TEST(an_event_comes_before_the_reply_of_the_write_that_fired_it)
 	expect_event(c, WATCH_NODE_CREATED, "/a");
 	expect_event(c, WATCH_CHILDREN_CHANGED, "/");
 	ck_assert_int_eq(next_reply(c).xid, 1);
-	ck_assert_int_eq(do_version(c, ZK_OP_SET_DATA, "/a", -1).error, ZK_OK); /* one-shot: no event */
+	ck_assert_int_eq(
+	    do_version(c, ZK_OP_SET_DATA, "/a", -1).error, ZK_OK); /* one-shot: no event */
 }
 END_TEST
 
@@ -923,10 +934,12 @@ START_TEST(acls_decide_who_may_do_what)
 
 	join(owner);
 	join(other);
-	ck_assert_int_eq(do_create_acl(owner, "/a", AUTH_ALL, sizeof AUTH_ALL - 1, 0).error, ZK_INVALID_ACL);
+	ck_assert_int_eq(
+	    do_create_acl(owner, "/a", AUTH_ALL, sizeof AUTH_ALL - 1, 0).error, ZK_INVALID_ACL);
 	ck_assert(server_conn_identify(&owner->conn, "x509", "CN=master,O=c"));
 	ck_assert_int_eq(do_create_acl(owner, "/a", AUTH_ALL, sizeof AUTH_ALL - 1, 0).error, ZK_OK);
-	ck_assert_int_eq(do_create_acl(owner, "/r", WORLD_READ, sizeof WORLD_READ - 1, 0).error, ZK_OK);
+	ck_assert_int_eq(
+	    do_create_acl(owner, "/r", WORLD_READ, sizeof WORLD_READ - 1, 0).error, ZK_OK);
 	ck_assert_int_eq(do_create(other, "/a/b", 0).error, ZK_NO_AUTH);
 	ck_assert_int_eq(do_create(owner, "/a/b", 0).error, ZK_OK);
 	ck_assert_int_eq(do_read(other, ZK_OP_GET_DATA, "/a", false).error, ZK_NO_AUTH);
@@ -987,8 +1000,9 @@ END_TEST
 
 START_TEST(every_truncated_request_is_a_marshalling_error_and_harms_nobody)
 {
-	static const int32_t ops[] = {ZK_OP_CREATE, ZK_OP_DELETE, ZK_OP_SET_DATA, ZK_OP_GET_DATA, ZK_OP_EXISTS, ZK_OP_GET_CHILDREN,
-	    ZK_OP_GET_CHILDREN2, ZK_OP_GET_ACL, ZK_OP_SYNC, ZK_OP_SET_ACL, ZK_OP_MULTI, ZK_OP_SET_WATCHES};
+	static const int32_t ops[] = {ZK_OP_CREATE, ZK_OP_DELETE, ZK_OP_SET_DATA, ZK_OP_GET_DATA,
+	    ZK_OP_EXISTS, ZK_OP_GET_CHILDREN, ZK_OP_GET_CHILDREN2, ZK_OP_GET_ACL, ZK_OP_SYNC,
+	    ZK_OP_SET_ACL, ZK_OP_MULTI, ZK_OP_SET_WATCHES};
 
 	join(&clients[0]);
 	for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++) {
@@ -1113,7 +1127,9 @@ START_TEST(the_log_replays_to_the_same_tree)
 		while (jute_left(&r) > 0) {
 			struct jute_bytes txn = jute_get_bytes(&r);
 
-			ck_assert_int_eq(db_apply(&copy, txn.data, (size_t)txn.len, 0, NULL, NULL, NULL), APPLY_OK);
+			ck_assert_int_eq(
+			    db_apply(&copy, txn.data, (size_t)txn.len, 0, NULL, NULL, NULL),
+			    APPLY_OK);
 		}
 	}
 	tree_check(&copy.tree);

@@ -56,7 +56,8 @@ bytes_equal(struct jute_bytes a, struct jute_bytes b)
 static bool
 bytes_are(struct jute_bytes a, const char *text)
 {
-	return a.len >= 0 && (size_t)a.len == strlen(text) && memcmp(a.data, text, (size_t)a.len) == 0;
+	return a.len >= 0 && (size_t)a.len == strlen(text) &&
+	       memcmp(a.data, text, (size_t)a.len) == 0;
 }
 
 /* Is it a whole list, and nothing more? */
@@ -77,7 +78,8 @@ list_is_open(struct jute_bytes list)
 	if (list.len < 4)
 		return true;
 	if (list.len == 4)
-		return memcmp(list.data, "\0\0\0\0", 4) == 0 || memcmp(list.data, "\377\377\377\377", 4) == 0;
+		return memcmp(list.data, "\0\0\0\0", 4) == 0 ||
+		       memcmp(list.data, "\377\377\377\377", 4) == 0;
 	return list.len == OPEN_LIST_BYTES && memcmp(list.data, OPEN_LIST, OPEN_LIST_BYTES) == 0;
 }
 
@@ -206,8 +208,8 @@ acl_unref(struct acl_table *t, uint32_t key)
 bool
 acl_load(struct acl_table *t, uint32_t key, struct jute_bytes list)
 {
-	if (key == ACL_KEY_OPEN || key == ACL_KEY_NONE || entry_find(t, key) != NULL || list.len < 4 ||
-	    !list_is_valid(list))
+	if (key == ACL_KEY_OPEN || key == ACL_KEY_NONE || entry_find(t, key) != NULL ||
+	    list.len < 4 || !list_is_valid(list))
 		return false;
 	if (entry_add(t, key, list, hash_bytes(&t->hash_key, list.data, (size_t)list.len)) == NULL)
 		return false;
@@ -376,7 +378,8 @@ acl_ids_add(struct acl_ids *ids, const char *scheme, const char *id)
 	return true;
 }
 
-/* One entry per identity that a provider vouches for (an address does not); false if there is none. */
+/* One entry per identity that a provider vouches for (an address does not); false if there is none.
+ */
 static bool
 put_own_ids(struct buf *to, int32_t perms, const struct acl_ids *who, int32_t *count)
 {
@@ -386,7 +389,8 @@ put_own_ids(struct buf *to, int32_t perms, const struct acl_ids *who, int32_t *c
 	for (int32_t n = 0; n < who->count; n++) {
 		struct jute_bytes scheme = jute_get_bytes(&r), id = jute_get_bytes(&r);
 
-		if (!bytes_are(scheme, "digest") && !bytes_are(scheme, "x509") && !bytes_are(scheme, "sasl"))
+		if (!bytes_are(scheme, "digest") && !bytes_are(scheme, "x509") &&
+		    !bytes_are(scheme, "sasl"))
 			continue;
 		item_put(to, perms, scheme, id);
 		(*count)++;
@@ -403,7 +407,8 @@ digest_is_valid(struct jute_bytes id)
 	if (id.len <= 0 || (colon = memchr(id.data, ':', (size_t)id.len)) == NULL)
 		return false;
 	colon++;
-	return colon < id.data + id.len && memchr(colon, ':', (size_t)(id.data + id.len - colon)) == NULL;
+	return colon < id.data + id.len &&
+	       memchr(colon, ':', (size_t)(id.data + id.len - colon)) == NULL;
 }
 
 static bool
@@ -484,7 +489,8 @@ acl_put_masked(struct buf *to, struct jute_bytes list)
 	jute_put_i32(to, count);
 	for (; count > 0; count--) {
 		struct item i = item_get(&r);
-		const uint8_t *colon = i.id.len > 0 ? memchr(i.id.data, ':', (size_t)i.id.len) : NULL;
+		const uint8_t *colon =
+		    i.id.len > 0 ? memchr(i.id.data, ':', (size_t)i.id.len) : NULL;
 
 		jute_put_i32(to, i.perms);
 		jute_put_bytes(to, i.scheme);

@@ -23,7 +23,8 @@ enum acl_perm {
 	ACL_ALL = 31,
 };
 
-/* The key of world:anyone with all permissions, and of a null list: -1 in a snapshot. No entry has it. */
+/* The key of world:anyone with all permissions, and of a null list: -1 in a snapshot. No entry has
+ * it. */
 #define ACL_KEY_OPEN 0u
 /* No key: there is no memory, or the bytes are no list. */
 #define ACL_KEY_NONE UINT32_MAX
@@ -46,8 +47,8 @@ void acl_table_init(struct acl_table *t, const struct hash_key *key);
 void acl_table_fini(struct acl_table *t);
 
 /*
- * The key of a list (jute bytes of the vector, its count included), with one reference more. Null or
- * empty bytes, a null vector, and world:anyone:ALL are ACL_KEY_OPEN.
+ * The key of a list (jute bytes of the vector, its count included), with one reference more. Null
+ * or empty bytes, a null vector, and world:anyone:ALL are ACL_KEY_OPEN.
  */
 uint32_t acl_intern(struct acl_table *t, struct jute_bytes list);
 void acl_ref(struct acl_table *t, uint32_t key);
@@ -78,9 +79,9 @@ bool acl_ids_add(struct acl_ids *ids, const char *scheme, const char *id);
 bool acl_ids_has(const struct acl_ids *ids, const char *scheme, const char *id);
 
 /*
- * A client's list (a reader at its count) made ready for the tree: duplicates go, "auth" becomes the
- * caller's identities, every entry's syntax is checked. Appends the jute bytes of the result to *to.
- * 0, or a ZooKeeper error: INVALIDACL, MARSHALLINGERROR (the bytes are no list), SYSTEMERROR.
+ * A client's list (a reader at its count) made ready for the tree: duplicates go, "auth" becomes
+ * the caller's identities, every entry's syntax is checked. Appends the jute bytes of the result to
+ * *to. 0, or a ZooKeeper error: INVALIDACL, MARSHALLINGERROR (the bytes are no list), SYSTEMERROR.
  */
 int acl_fix_up(struct jute_reader *r, const struct acl_ids *who, struct buf *to);
 

@@ -65,7 +65,8 @@ change_find(const struct changes *c, struct jute_bytes path, uint64_t hash)
 	for (h = hmap_first(&c->by_path, hash); h != NULL; h = hmap_next(h)) {
 		struct change *change = CONTAINER_OF(h, struct change, link);
 
-		if (change->len == path.len && memcmp(change->path, path.data, (size_t)path.len) == 0)
+		if (change->len == path.len &&
+		    memcmp(change->path, path.data, (size_t)path.len) == 0)
 			return change;
 	}
 	return NULL;
@@ -126,7 +127,8 @@ change_new(struct changes *c, struct jute_bytes path, uint64_t hash)
 	return change;
 }
 
-/* Within a try, keep what the change was at its beginning. The undo entry holds a reference on the ACL. */
+/* Within a try, keep what the change was at its beginning. The undo entry holds a reference on the
+ * ACL. */
 static bool
 save(struct changes *c, struct change *change, bool fresh)
 {
@@ -218,7 +220,8 @@ changes_applied(struct changes *c, int64_t zxid)
 {
 	struct list *first;
 
-	/* One that was rolled back stands behind younger ones; until it goes it says what the tree says. */
+	/* One that was rolled back stands behind younger ones; until it goes it says what the tree
+	 * says. */
 	while ((first = list_first(&c->by_path.order)) != NULL) {
 		struct change *change = HMAP_ENTRY(first, struct change, link);
 
@@ -229,7 +232,8 @@ changes_applied(struct changes *c, int64_t zxid)
 }
 
 void
-changes_owned(const struct changes *c, int64_t session, void (*each)(void *arg, struct jute_bytes path), void *arg)
+changes_owned(const struct changes *c, int64_t session,
+    void (*each)(void *arg, struct jute_bytes path), void *arg)
 {
 	struct list *it, *nx;
 
@@ -240,7 +244,8 @@ changes_owned(const struct changes *c, int64_t session, void (*each)(void *arg, 
 
 		if (!change->node.exists || change->node.stat.ephemeral_owner != session)
 			continue;
-		if ((n = tree_find(c->tree, path)) == NULL || tree_node_owner(c->tree, n) != session)
+		if ((n = tree_find(c->tree, path)) == NULL ||
+		    tree_node_owner(c->tree, n) != session)
 			each(arg, path);
 	}
 }

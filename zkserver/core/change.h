@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pending changes: what the nodes will be once all txns that were made, but not yet applied, are. Each
- * write is checked against this view, so that many can be on their way to the log at once.
+ * Pending changes: what the nodes will be once all txns that were made, but not yet applied, are.
+ * Each write is checked against this view, so that many can be on their way to the log at once.
  */
 #ifndef CORRAL_ZKSERVER_CORE_CHANGE_H
 #define CORRAL_ZKSERVER_CORE_CHANGE_H
@@ -24,7 +24,8 @@ struct change_node {
 
 struct changes {
 	struct tree *tree;
-	struct hmap by_path; /* in order of the zxid that touched them last, rolled back ones aside */
+	struct hmap
+	    by_path; /* in order of the zxid that touched them last, rolled back ones aside */
 	uint64_t digest;     /* of the tree as it will be */
 	bool trying;	     /* between changes_try() and its end */
 	uint64_t tries;
@@ -39,7 +40,8 @@ void changes_fini(struct changes *c);
 struct change_node changes_look(const struct changes *c, struct jute_bytes path);
 
 /* It will be so from this zxid on. Takes a reference on node.acl itself. False: no memory. */
-bool changes_put(struct changes *c, struct jute_bytes path, const struct change_node *node, int64_t zxid);
+bool changes_put(
+    struct changes *c, struct jute_bytes path, const struct change_node *node, int64_t zxid);
 
 /* Several changes that hold together or not at all (a multi). */
 void changes_try(struct changes *c);

@@ -211,8 +211,9 @@ apply_set_acl(const struct apply *a, const struct txn_body *b)
 static bool
 answers_stat(int32_t type)
 {
-	return type == ZK_OP_CREATE2 || type == ZK_OP_CREATE_CONTAINER || type == ZK_OP_CREATE_TTL ||
-	    type == ZK_OP_SET_DATA || type == ZK_OP_SET_ACL || type == ZK_OP_RECONFIG;
+	return type == ZK_OP_CREATE2 || type == ZK_OP_CREATE_CONTAINER ||
+	       type == ZK_OP_CREATE_TTL || type == ZK_OP_SET_DATA || type == ZK_OP_SET_ACL ||
+	       type == ZK_OP_RECONFIG;
 }
 
 static void
@@ -223,7 +224,8 @@ report(const struct apply *a, const struct txn_body *b, int error)
 
 	if (a->part == NULL)
 		return;
-	if (error == ZK_OK && answers_stat(b->type) && (n = tree_find(&a->db->tree, b->path)) != NULL) {
+	if (error == ZK_OK && answers_stat(b->type) &&
+	    (n = tree_find(&a->db->tree, b->path)) != NULL) {
 		db_put_stat(a->db, n, p.stat);
 		p.has_stat = true;
 	}
@@ -263,7 +265,8 @@ apply_body(const struct apply *a, const struct txn_body *b)
 	return true;
 }
 
-/* A multi that failed has an error among its parts; then none is carried out, and each reports one. */
+/* A multi that failed has an error among its parts; then none is carried out, and each reports one.
+ */
 static enum apply_status
 apply_multi(const struct apply *a)
 {
@@ -297,12 +300,14 @@ delete_owned(struct db *db, int64_t session, int64_t zxid, const struct apply *a
 
 	buf_init(&path, INT32_MAX);
 	while (result != TREE_NO_MEMORY && (o = tree_owner_find(&db->tree, session)) != NULL) {
-		const struct tree_owned *first = CONTAINER_OF(list_first(&o->nodes), struct tree_owned, of_owner);
+		const struct tree_owned *first =
+		    CONTAINER_OF(list_first(&o->nodes), struct tree_owned, of_owner);
 
 		buf_clear(&path);
 		tree_node_path(&db->tree, tree_by_id(&db->tree, first->id), &path);
-		result = path.failed ? TREE_NO_MEMORY :
-				       apply_delete(a, db, (struct jute_bytes){path.data, (int32_t)path.len}, zxid);
+		result = path.failed ? TREE_NO_MEMORY
+				     : apply_delete(a, db,
+					   (struct jute_bytes){path.data, (int32_t)path.len}, zxid);
 	}
 	buf_fini(&path);
 	return result;
@@ -328,15 +333,16 @@ apply_close(const struct apply *a)
 static void
 compare_digest(struct db *db, const struct txn *txn)
 {
-	if (!txn->has_digest || txn->header.zxid <= db->digest_from_zxid || txn->digest == db->tree.digest)
+	if (!txn->has_digest || txn->header.zxid <= db->digest_from_zxid ||
+	    txn->digest == db->tree.digest)
 		return;
 	if (db->digest_mismatches++ == 0)
 		db->digest_mismatch_zxid = txn->header.zxid;
 }
 
 enum apply_status
-db_apply(struct db *db, const void *bytes, size_t size, uint64_t now_ms, const struct apply_watch *watch,
-    void (*part)(void *arg, const struct apply_part *p), void *arg)
+db_apply(struct db *db, const void *bytes, size_t size, uint64_t now_ms,
+    const struct apply_watch *watch, void (*part)(void *arg, const struct apply_part *p), void *arg)
 {
 	struct txn txn;
 	struct apply a = {db, &txn, watch, part, arg};
@@ -352,7 +358,8 @@ db_apply(struct db *db, const void *bytes, size_t size, uint64_t now_ms, const s
 		status = apply_close(&a);
 		break;
 	case ZK_OP_CREATE_SESSION:
-		if (session_add(&db->sessions, txn.header.session, txn.body.timeout_ms, now_ms) == NULL)
+		if (session_add(&db->sessions, txn.header.session, txn.body.timeout_ms, now_ms) ==
+		    NULL)
 			return APPLY_NO_MEMORY;
 		report(&a, &txn.body, ZK_OK);
 		break;

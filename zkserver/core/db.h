@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an ensemble agrees on: the tree and the sessions, as of a zxid. Applying a committed txn is the
- * only way to change it; a start loads it from a snapshot and applies the log's txns after that.
+ * What an ensemble agrees on: the tree and the sessions, as of a zxid. Applying a committed txn is
+ * the only way to change it; a start loads it from a snapshot and applies the log's txns after
+ * that.
  */
 #ifndef CORRAL_ZKSERVER_CORE_DB_H
 #define CORRAL_ZKSERVER_CORE_DB_H
@@ -20,7 +21,8 @@ struct db {
 	struct tree tree;
 	struct session_table sessions;
 	int64_t last_zxid; /* of the last txn applied */
-	int64_t digest_from_zxid; /* digests of txns up to here are not compared: a fuzzy snapshot's */
+	int64_t
+	    digest_from_zxid; /* digests of txns up to here are not compared: a fuzzy snapshot's */
 	uint64_t digest_mismatches;
 	int64_t digest_mismatch_zxid; /* of the first one; 0: none */
 };
@@ -29,12 +31,13 @@ struct db {
 bool db_init(struct db *db, const struct hash_key *key, uint32_t tick_ms);
 void db_fini(struct db *db);
 
-/* Make it bare (the root only, no sessions, zxid 0) for loading a snapshot into it. False: no memory. */
+/* Make it bare (the root only, no sessions, zxid 0) for loading a snapshot into it. False: no
+ * memory. */
 bool db_reset_bare(struct db *db);
 
 /*
- * After a snapshot and the log were loaded: remove ephemeral nodes whose session does not exist, create
- * /zookeeper/config if it is missing, drop unused ACLs. False: no memory.
+ * After a snapshot and the log were loaded: remove ephemeral nodes whose session does not exist,
+ * create /zookeeper/config if it is missing, drop unused ACLs. False: no memory.
  */
 bool db_finish_load(struct db *db);
 
@@ -45,9 +48,9 @@ enum apply_status {
 };
 
 /*
- * Who wants to hear of changes while they are applied, each right after it happened; NULL for nobody
- * (replay). acl is the ACL by which it may be seen: of the node (of a deleted one, what it had), for
- * WATCH_CHILDREN_CHANGED of the parent, which `path` then names.
+ * Who wants to hear of changes while they are applied, each right after it happened; NULL for
+ * nobody (replay). acl is the ACL by which it may be seen: of the node (of a deleted one, what it
+ * had), for WATCH_CHILDREN_CHANGED of the parent, which `path` then names.
  */
 struct apply_watch {
 	void (*changed)(void *arg, enum watch_event event, struct jute_bytes path, uint32_t acl);
@@ -70,6 +73,7 @@ void db_put_stat(const struct db *db, const struct tree_node *n, uint8_t stat[ZK
  * snapshot) is no failure. now_ms is the monotonic time, for a new session's expiry.
  */
 enum apply_status db_apply(struct db *db, const void *bytes, size_t size, uint64_t now_ms,
-    const struct apply_watch *watch, void (*part)(void *arg, const struct apply_part *p), void *arg);
+    const struct apply_watch *watch, void (*part)(void *arg, const struct apply_part *p),
+    void *arg);
 
 #endif

@@ -4,7 +4,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* The next character, moving *at behind it; UINT32_MAX if the bytes are no UTF-8 of up to three bytes. */
+/* The next character, moving *at behind it; UINT32_MAX if the bytes are no UTF-8 of up to three
+ * bytes. */
 static uint32_t
 next_char(struct jute_bytes path, int32_t *at)
 {
@@ -35,7 +36,8 @@ char_is_valid(uint32_t c)
 static bool
 component_is_valid(const uint8_t *start, int32_t len)
 {
-	return len > 0 && !(len == 1 && start[0] == '.') && !(len == 2 && start[0] == '.' && start[1] == '.');
+	return len > 0 && !(len == 1 && start[0] == '.') &&
+	       !(len == 2 && start[0] == '.' && start[1] == '.');
 }
 
 bool
@@ -73,12 +75,14 @@ path_parent(struct jute_bytes path, struct jute_bytes *parent)
 		at--;
 	if (at == 0)
 		return false;
-	*parent = at == 1 ? (struct jute_bytes){(const uint8_t *)"/", 1} : (struct jute_bytes){path.data, at - 1};
+	*parent = at == 1 ? (struct jute_bytes){(const uint8_t *)"/", 1}
+			  : (struct jute_bytes){path.data, at - 1};
 	return true;
 }
 
 bool
 path_equals(struct jute_bytes path, const char *text)
 {
-	return path.len >= 0 && strlen(text) == (size_t)path.len && memcmp(path.data, text, (size_t)path.len) == 0;
+	return path.len >= 0 && strlen(text) == (size_t)path.len &&
+	       memcmp(path.data, text, (size_t)path.len) == 0;
 }

@@ -8,8 +8,9 @@
 #include "libcommon/codec/jute.h"
 
 /*
- * Absolute, no empty, "." or ".." component, no trailing slash, none of the characters that Apache's
- * PathUtils refuses. Bytes that are no UTF-8 are refused too, as Java reads them as U+FFFD.
+ * Absolute, no empty, "." or ".." component, no trailing slash, none of the characters that
+ * Apache's PathUtils refuses. Bytes that are no UTF-8 are refused too, as Java reads them as
+ * U+FFFD.
  */
 bool path_is_valid(struct jute_bytes path);
 

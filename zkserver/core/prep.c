@@ -13,9 +13,10 @@
 #define ACL_ITEM_BYTES_MIN 12
 
 /*
- * A txn must fit into a record of the log (16 MiB). A multi takes no more parts above this, and each part is
- * at most a frame (8 MiB) and a list of ACLs; a session with more nodes than fit is closed without naming them,
- * as servers before 3.6 do: whoever applies it finds them by their owner.
+ * A txn must fit into a record of the log (16 MiB). A multi takes no more parts above this, and
+ * each part is at most a frame (8 MiB) and a list of ACLs; a session with more nodes than fit is
+ * closed without naming them, as servers before 3.6 do: whoever applies it finds them by their
+ * owner.
  */
 #define TXN_BYTES_SOFT ((size_t)7 << 20)
 
@@ -151,7 +152,8 @@ check_mode(int32_t flags)
 
 /* The node will be there, and the parent will know. */
 static int
-put_created(const struct work *w, const struct txn_body *b, struct jute_bytes above, struct change_node *parent)
+put_created(const struct work *w, const struct txn_body *b, struct jute_bytes above,
+    struct change_node *parent)
 {
 	struct change_node n = {
 	    .exists = true,
@@ -182,7 +184,8 @@ put_created(const struct work *w, const struct txn_body *b, struct jute_bytes ab
 static int
 prep_create(const struct work *w, const struct op *op, struct txn_body *body)
 {
-	bool sequential = op->flags == ZK_PERSISTENT_SEQUENTIAL || op->flags == ZK_EPHEMERAL_SEQUENTIAL;
+	bool sequential =
+	    op->flags == ZK_PERSISTENT_SEQUENTIAL || op->flags == ZK_EPHEMERAL_SEQUENTIAL;
 	struct change_node parent;
 	struct jute_bytes above;
 	int error;
@@ -236,8 +239,8 @@ put_deleted(const struct work *w, struct jute_bytes path)
 static bool
 is_builtin(struct jute_bytes path)
 {
-	return path_equals(path, "/") || path_equals(path, "/zookeeper") || path_equals(path, "/zookeeper/quota") ||
-	    path_equals(path, "/zookeeper/config");
+	return path_equals(path, "/") || path_equals(path, "/zookeeper") ||
+	       path_equals(path, "/zookeeper/quota") || path_equals(path, "/zookeeper/config");
 }
 
 static bool
@@ -442,7 +445,8 @@ put_part(struct buf *txn, int32_t type, const struct txn_body *body)
 		jute_set_i32(txn, at, (int32_t)(txn->len - at - 4));
 }
 
-/* All parts, or, from the first that fails, errors; those before it stay as they would have been. */
+/* All parts, or, from the first that fails, errors; those before it stay as they would have been.
+ */
 static int
 prep_multi(const struct work *w, struct buf *txn)
 {
@@ -460,7 +464,8 @@ prep_multi(const struct work *w, struct buf *txn)
 	for (int32_t i = 0; i < count; i++) {
 		if (failed.error == ZK_OK) {
 			multi_next(&r, &op);
-			failed.error = txn->len - start > TXN_BYTES_SOFT ? ZK_BAD_ARGUMENTS : prep_op(w, &op, &body);
+			failed.error = txn->len - start > TXN_BYTES_SOFT ? ZK_BAD_ARGUMENTS
+									 : prep_op(w, &op, &body);
 		} else
 			failed.error = ZK_RUNTIME_INCONSISTENCY;
 		if (failed.error == ZK_OK)
@@ -577,8 +582,9 @@ prep_close(const struct work *w, struct buf *txn)
 bool
 prep_takes(int32_t type)
 {
-	return type == ZK_OP_CREATE || type == ZK_OP_CREATE2 || type == ZK_OP_DELETE || type == ZK_OP_SET_DATA ||
-	    type == ZK_OP_SET_ACL || type == ZK_OP_MULTI || type == ZK_OP_CLOSE_SESSION;
+	return type == ZK_OP_CREATE || type == ZK_OP_CREATE2 || type == ZK_OP_DELETE ||
+	       type == ZK_OP_SET_DATA || type == ZK_OP_SET_ACL || type == ZK_OP_MULTI ||
+	       type == ZK_OP_CLOSE_SESSION;
 }
 
 bool

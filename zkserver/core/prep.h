@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Preparation: every write gets the next zxid and becomes a txn, checked against the tree as it will be
- * when all earlier txns are applied. What is refused becomes an error txn, so that zxids have no holes.
+ * Preparation: every write gets the next zxid and becomes a txn, checked against the tree as it
+ * will be when all earlier txns are applied. What is refused becomes an error txn, so that zxids
+ * have no holes.
  */
 #ifndef CORRAL_ZKSERVER_CORE_PREP_H
 #define CORRAL_ZKSERVER_CORE_PREP_H

@@ -40,14 +40,19 @@ void
 server_init(struct server *s, const struct server_settings *settings, struct db *db, uint64_t seed,
     uint64_t now_ms, int64_t wall_ms)
 {
-	*s = (struct server){.settings = *settings, .db = db, .now_ms = now_ms, .started_ms = now_ms, .wall_ms = wall_ms};
+	*s = (struct server){.settings = *settings,
+	    .db = db,
+	    .now_ms = now_ms,
+	    .started_ms = now_ms,
+	    .wall_ms = wall_ms};
 	prep_init(&s->prep, db);
 	watch_table_init(&s->watches, &db->tree.hash_key);
 	rng_init(&s->rng, seed);
 	list_init(&s->conns);
 	list_init(&s->dirty);
 	list_init(&s->stalled);
-	/* What one request adds to these is bounded by its frame, or by the nodes that its session has. */
+	/* What one request adds to these is bounded by its frame, or by the nodes that its session
+	 * has. */
 	buf_init(&s->pending, SIZE_MAX / 4);
 	buf_init(&s->record_part, SIZE_MAX / 4);
 	s->next_session = session_first_id(settings->sid, wall_ms);
@@ -141,14 +146,16 @@ server_next_dirty(struct server *s)
 static bool
 is_full(const struct server *s)
 {
-	return s->pending_count >= s->settings.outstanding_max || s->pending.len > PENDING_BYTES_SOFT;
+	return s->pending_count >= s->settings.outstanding_max ||
+	       s->pending.len > PENDING_BYTES_SOFT;
 }
 
 bool
 server_conn_blocked(const struct server *s, const struct server_conn *c)
 {
 	return c->end != SERVER_OPEN || c->connecting || c->queue_count >= QUEUE_COUNT_MAX ||
-	    c->queue.len > QUEUE_BYTES_SOFT || c->out->len > SERVER_OUT_SOFT_BYTES || s->failed || is_full(s);
+	       c->queue.len > QUEUE_BYTES_SOFT || c->out->len > SERVER_OUT_SOFT_BYTES ||
+	       s->failed || is_full(s);
 }
 
 static void
@@ -215,7 +222,8 @@ count_latency(struct server *s, struct server_conn *c, uint64_t since_ms)
 }
 
 static void
-serve(struct server *s, struct server_conn *c, const struct queued *q, struct jute_reader body, uint32_t hash)
+serve(struct server *s, struct server_conn *c, const struct queued *q, struct jute_reader body,
+    uint32_t hash)
 {
 	read_serve(s, c, q->xid, q->op, body, hash);
 	c->last_xid = q->xid;
@@ -339,7 +347,8 @@ apply_record(struct server *s, const struct server_record *r, const uint8_t *txn
 	s->applying_type = h.type;
 	if (h.type == ZK_OP_CLOSE_SESSION)
 		detach(s, h.session, r->conn);
-	if (db_apply(s->db, txn, r->size, s->now_ms, &watch, r->conn != NULL ? answer_part : NULL, s) != APPLY_OK) {
+	if (db_apply(s->db, txn, r->size, s->now_ms, &watch, r->conn != NULL ? answer_part : NULL,
+		s) != APPLY_OK) {
 		s->failed = true;
 		return;
 	}
@@ -487,7 +496,8 @@ server_auth(struct server *s, struct server_conn *c, int32_t xid, bool ok)
 uint64_t
 server_deadline_ms(const struct server *s)
 {
-	/* With no room for their ends, sessions expire as soon as there is: server_synced() sees to it. */
+	/* With no room for their ends, sessions expire as soon as there is: server_synced() sees to
+	 * it. */
 	return is_full(s) ? UINT64_MAX : session_deadline_ms(&s->db->sessions);
 }
 
@@ -497,8 +507,12 @@ server_tick(struct server *s)
 	static const struct acl_ids nobody;
 	struct session *session;
 
-	while (!s->failed && !is_full(s) && (session = session_expire(&s->db->sessions, s->now_ms)) != NULL) {
-		struct prep_request q = {.session = session->id, .type = ZK_OP_CLOSE_SESSION, .who = &nobody, .time_ms = s->wall_ms};
+	while (!s->failed && !is_full(s) &&
+	       (session = session_expire(&s->db->sessions, s->now_ms)) != NULL) {
+		struct prep_request q = {.session = session->id,
+		    .type = ZK_OP_CLOSE_SESSION,
+		    .who = &nobody,
+		    .time_ms = s->wall_ms};
 
 		server_submit(s, NULL, &q);
 	}

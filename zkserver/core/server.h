@@ -5,9 +5,10 @@
  *
  *	- sets the time (server_set_time()) before each batch of inputs,
  *	- hands in connections and frames; replies are appended to the connection's `out`,
- *	- takes the records that are to be logged (server_next_record()) and says up to which zxid they
- *	  are on stable storage (server_synced()): only then are they applied and answered,
- *	- sends what the dirty connections have in `out` (server_next_dirty()), closes those that say so,
+ *	- takes the records that are to be logged (server_next_record()) and says up to which zxid
+ *they are on stable storage (server_synced()): only then are they applied and answered,
+ *	- sends what the dirty connections have in `out` (server_next_dirty()), closes those that
+ *say so,
  *	- takes a snapshot when server_snapshot_due() says so.
  *
  * Same inputs, same outputs.
@@ -28,14 +29,15 @@
 #include "zkserver/core/watch.h"
 
 #define SERVER_BATCH_MAX 64		       /* frames looked at together */
-#define SERVER_OUT_SOFT_BYTES ((size_t)1 << 20) /* more unsent bytes: no further frames of this connection */
+#define SERVER_OUT_SOFT_BYTES                                                                      \
+	((size_t)1 << 20) /* more unsent bytes: no further frames of this connection */
 
 struct server_settings {
 	uint32_t tick_ms;
 	int32_t min_timeout_ms, max_timeout_ms; /* of sessions */
 	uint32_t frame_bytes_max;		/* jute.maxbuffer */
 	uint32_t snap_count;			/* txns between snapshots, at least 2 */
-	uint32_t outstanding_max;		/* txns on their way to the log: globalOutstandingLimit */
+	uint32_t outstanding_max; /* txns on their way to the log: globalOutstandingLimit */
 	uint8_t sid;				/* top byte of session ids */
 };
 
@@ -45,9 +47,11 @@ enum server_end {
 	SERVER_CLOSE_NOW,     /* close, whatever is in `out` */
 };
 
-/* Embedded in the shell's connection. The shell sets `out` and reads `end`; the rest is the core's. */
+/* Embedded in the shell's connection. The shell sets `out` and reads `end`; the rest is the core's.
+ */
 struct server_conn {
-	struct buf *out; /* where replies and events go; the shell may point it elsewhere between calls */
+	struct buf
+	    *out; /* where replies and events go; the shell may point it elsewhere between calls */
 	enum server_end end;
 	struct list link;  /* of all connections */
 	struct list dirty; /* on server->dirty: has output, ended, or may take frames again */
@@ -60,7 +64,7 @@ struct server_conn {
 	uint64_t touched_ms;
 	struct acl_ids ids;
 	struct watcher watcher;
-	struct buf queue;    /* requests that wait for a write of this connection (and those writes) */
+	struct buf queue; /* requests that wait for a write of this connection (and those writes) */
 	uint32_t queue_count;
 	/* For the admin's words. */
 	uint64_t received, sent, since_ms, answered_ms;
@@ -100,8 +104,8 @@ struct server {
  * db is loaded and borrowed. seed draws the jitter of snapshots.
  * Sessions found in db start with their whole timeout.
  */
-void server_init(struct server *s, const struct server_settings *settings, struct db *db, uint64_t seed,
-    uint64_t now_ms, int64_t wall_ms);
+void server_init(struct server *s, const struct server_settings *settings, struct db *db,
+    uint64_t seed, uint64_t now_ms, int64_t wall_ms);
 void server_fini(struct server *s); /* after all connections were closed */
 
 /* now_ms: monotonic; wall_ms: since 1970. */
@@ -126,24 +130,28 @@ struct server_frame {
 };
 
 /*
- * Serve frames in order; at most SERVER_BATCH_MAX. Returns how many were taken: less than count if the
- * connection ended, must wait (then it will be dirty when it may go on), or the next frame is an auth
- * packet, which the shell hashes itself and hands to server_auth().
+ * Serve frames in order; at most SERVER_BATCH_MAX. Returns how many were taken: less than count if
+ * the connection ended, must wait (then it will be dirty when it may go on), or the next frame is
+ * an auth packet, which the shell hashes itself and hands to server_auth().
  */
-size_t server_frames(struct server *s, struct server_conn *c, struct server_frame *frames, size_t count);
+size_t server_frames(
+    struct server *s, struct server_conn *c, struct server_frame *frames, size_t count);
 bool server_conn_blocked(const struct server *s, const struct server_conn *c);
 bool server_frame_is_auth(const struct server_conn *c, const struct server_frame *f);
 
-/* Answer an auth packet: the identities were added by server_conn_identify(); !ok ends the connection. */
+/* Answer an auth packet: the identities were added by server_conn_identify(); !ok ends the
+ * connection. */
 void server_auth(struct server *s, struct server_conn *c, int32_t xid, bool ok);
 
-/* The next record for the log; false when there is none. Bytes are borrowed until the next input. */
+/* The next record for the log; false when there is none. Bytes are borrowed until the next input.
+ */
 bool server_next_record(struct server *s, int64_t *zxid, const uint8_t **bytes, size_t *size);
 
 /* All records up to zxid are on stable storage. */
 void server_synced(struct server *s, int64_t zxid);
 
-/* The next connection that wants the shell's attention, taken off the list; NULL when there is none. */
+/* The next connection that wants the shell's attention, taken off the list; NULL when there is
+ * none. */
 struct server_conn *server_next_dirty(struct server *s);
 
 /* Enough was applied since the last snapshot; asking again says no until it is due again. */

@@ -28,7 +28,10 @@ connect_answer(struct server *s, struct server_conn *c, bool valid)
 	if (!c->out->failed)
 		jute_set_i32(c->out, at, (int32_t)(c->out->len - at - 4));
 	c->connecting = false;
-	server_end_conn(s, c, c->out->failed ? SERVER_CLOSE_NOW : valid ? SERVER_OPEN : SERVER_CLOSE_FLUSHED);
+	server_end_conn(s, c,
+	    c->out->failed ? SERVER_CLOSE_NOW
+	    : valid	   ? SERVER_OPEN
+			   : SERVER_CLOSE_FLUSHED);
 }
 
 static void
@@ -36,7 +39,8 @@ connect_new(struct server *s, struct server_conn *c)
 {
 	uint8_t body[4];
 	struct buf b = {.data = body, .cap = sizeof body, .max_bytes = sizeof body};
-	struct prep_request q = {.type = ZK_OP_CREATE_SESSION, .who = &c->ids, .time_ms = s->wall_ms};
+	struct prep_request q = {
+	    .type = ZK_OP_CREATE_SESSION, .who = &c->ids, .time_ms = s->wall_ms};
 
 	while (session_find(&s->db->sessions, s->next_session) != NULL)
 		s->next_session++; /* the clock went back since that one was made */

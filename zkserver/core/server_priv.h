@@ -13,19 +13,23 @@ void server_end_conn(struct server *s, struct server_conn *c, enum server_end ho
 
 /* A reply: begin, append the record to c->out, end. With an error the record is dropped. */
 size_t reply_begin(struct server_conn *c);
-void reply_end(struct server *s, struct server_conn *c, size_t at, int32_t xid, int64_t zxid, int32_t error);
+void reply_end(
+    struct server *s, struct server_conn *c, size_t at, int32_t xid, int64_t zxid, int32_t error);
 /* One whose record stands ready. */
 void reply_send(struct server *s, struct server_conn *c, int32_t xid, int64_t zxid, int32_t error,
     const struct buf *record);
 
 /* Tell a watcher of an event (reply_send's counterpart). */
-void event_send(struct server *s, struct server_conn *c, int64_t zxid, enum watch_event event, struct jute_bytes path);
+void event_send(struct server *s, struct server_conn *c, int64_t zxid, enum watch_event event,
+    struct jute_bytes path);
 
 /* db_apply()'s listener: fires the watches. arg is the struct server. */
 void watches_changed(void *arg, enum watch_event event, struct jute_bytes path, uint32_t acl);
 
-/* Serve a read (or a ping, a sync, an unknown operation) now. hash: of its path, if it leads the record. */
-void read_serve(struct server *s, struct server_conn *c, int32_t xid, int32_t op, struct jute_reader body, uint32_t hash);
+/* Serve a read (or a ping, a sync, an unknown operation) now. hash: of its path, if it leads the
+ * record. */
+void read_serve(struct server *s, struct server_conn *c, int32_t xid, int32_t op,
+    struct jute_reader body, uint32_t hash);
 
 /* The path that leads the record of most operations; len -1 if this has none. */
 struct jute_bytes frame_path(const struct server_frame *f);

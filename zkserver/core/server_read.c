@@ -175,7 +175,9 @@ rewatch(struct reading *q, enum rewatch list, struct jute_bytes path, int64_t se
 	enum watch_kind kind = list == REWATCH_CHILD ? WATCH_CHILD : WATCH_DATA;
 	enum watch_event event;
 
-	if (list == REWATCH_EXIST ? n == NULL : n != NULL && (list == REWATCH_DATA ? n->mzxid : n->pzxid) <= seen_zxid)
+	if (list == REWATCH_EXIST
+		? n == NULL
+		: n != NULL && (list == REWATCH_DATA ? n->mzxid : n->pzxid) <= seen_zxid)
 		return add_watch(q, kind, path);
 	if (list == REWATCH_EXIST)
 		event = WATCH_NODE_CREATED;
@@ -207,7 +209,8 @@ read_set_watches(struct reading *q)
 	if (q->r.bad)
 		return ZK_MARSHALLING_ERROR;
 	for (int l = 0; l < REWATCH_LISTS; l++) {
-		for (int32_t count = jute_get_count(&lists, TEXT_BYTES_MIN); count > 0 && error == ZK_OK; count--)
+		for (int32_t count = jute_get_count(&lists, TEXT_BYTES_MIN);
+		     count > 0 && error == ZK_OK; count--)
 			error = rewatch(q, (enum rewatch)l, jute_get_bytes(&lists), seen_zxid);
 	}
 	return error;
@@ -251,7 +254,8 @@ frame_path(const struct server_frame *f)
 }
 
 void
-read_serve(struct server *s, struct server_conn *c, int32_t xid, int32_t op, struct jute_reader body, uint32_t hash)
+read_serve(struct server *s, struct server_conn *c, int32_t xid, int32_t op,
+    struct jute_reader body, uint32_t hash)
 {
 	struct reading q = {s, c, body, hash};
 	read_fn *fn = read_find(op);

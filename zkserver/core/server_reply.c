@@ -60,7 +60,8 @@ sent(struct server *s, struct server_conn *c)
 }
 
 void
-reply_end(struct server *s, struct server_conn *c, size_t at, int32_t xid, int64_t zxid, int32_t error)
+reply_end(
+    struct server *s, struct server_conn *c, size_t at, int32_t xid, int64_t zxid, int32_t error)
 {
 	uint8_t *p;
 
@@ -88,7 +89,8 @@ reply_send(struct server *s, struct server_conn *c, int32_t xid, int64_t zxid, i
 }
 
 void
-event_send(struct server *s, struct server_conn *c, int64_t zxid, enum watch_event event, struct jute_bytes path)
+event_send(struct server *s, struct server_conn *c, int64_t zxid, enum watch_event event,
+    struct jute_bytes path)
 {
 	size_t at = reply_begin(c);
 

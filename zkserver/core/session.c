@@ -45,7 +45,8 @@ session_find(const struct session_table *t, int64_t id)
 	return NULL;
 }
 
-/* Put the session into the bucket of its end: the first multiple of the tick after now + timeout. */
+/* Put the session into the bucket of its end: the first multiple of the tick after now + timeout.
+ */
 static void
 schedule(struct session_table *t, struct session *s, uint64_t now_ms)
 {
@@ -159,7 +160,8 @@ session_deadline_ms(const struct session_table *t)
 	return t->started ? t->checked_ms + t->tick_ms : UINT64_MAX;
 }
 
-/* java.util.Random, seeded with the id and a secret that every server knows; each draw little-endian. */
+/* java.util.Random, seeded with the id and a secret that every server knows; each draw
+ * little-endian. */
 void
 session_password(int64_t id, uint8_t password[SESSION_PASSWORD_BYTES])
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sessions: which exist (what a snapshot holds), and when each expires. Expiry works in buckets of
- * one tick: a session touched at time t ends between t + timeout and one tick later.
+ * The sessions: which exist (what a snapshot holds), and when each expires. Expiry works in buckets
+ * of one tick: a session touched at time t ends between t + timeout and one tick later.
  */
 #ifndef CORRAL_ZKSERVER_CORE_SESSION_H
 #define CORRAL_ZKSERVER_CORE_SESSION_H
@@ -37,8 +37,10 @@ struct session_table {
 void session_table_init(struct session_table *t, uint32_t tick_ms);
 void session_table_fini(struct session_table *t);
 
-/* Add or, if it exists, set the timeout; NULL: no memory. Removing one that is unknown does nothing. */
-struct session *session_add(struct session_table *t, int64_t id, int32_t timeout_ms, uint64_t now_ms);
+/* Add or, if it exists, set the timeout; NULL: no memory. Removing one that is unknown does
+ * nothing. */
+struct session *session_add(
+    struct session_table *t, int64_t id, int32_t timeout_ms, uint64_t now_ms);
 void session_remove(struct session_table *t, int64_t id);
 struct session *session_find(const struct session_table *t, int64_t id);
 size_t session_count(const struct session_table *t);
@@ -58,7 +60,8 @@ struct session *session_expire(struct session_table *t, uint64_t now_ms);
 /* When to call session_expire() next; UINT64_MAX before session_start(). */
 uint64_t session_deadline_ms(const struct session_table *t);
 
-/* A session's password as Apache's servers derive it (java.util.Random), which anyone can compute. */
+/* A session's password as Apache's servers derive it (java.util.Random), which anyone can compute.
+ */
 void session_password(int64_t id, uint8_t password[SESSION_PASSWORD_BYTES]);
 
 /* The first id of a server that starts at this wall-clock time; sid in the top byte. */

@@ -250,7 +250,8 @@ node_set_data(struct tree_node *n, struct jute_bytes data)
 static size_t
 node_bytes(uint32_t name_len, struct jute_bytes data)
 {
-	size_t bytes = offsetof(struct tree_node, name_and_data) + name_len + (data.len > 0 ? (size_t)data.len : 0);
+	size_t bytes = offsetof(struct tree_node, name_and_data) + name_len +
+		       (data.len > 0 ? (size_t)data.len : 0);
 
 	return bytes < sizeof(struct tree_node) ? sizeof(struct tree_node) : bytes;
 }
@@ -292,10 +293,11 @@ below_zookeeper(const struct tree_node *parent)
 	    memcmp(parent->name_and_data, ROOT_ONLY_ZOOKEEPER, len) == 0);
 }
 
-/* Link a node below its parent; takes the reference on acl. NULL: no memory, nothing was changed. */
+/* Link a node below its parent; takes the reference on acl. NULL: no memory, nothing was changed.
+ */
 static struct tree_node *
-node_insert(struct tree *t, struct tree_node *parent, struct jute_bytes path, struct jute_bytes name,
-    struct jute_bytes data, uint32_t acl, const struct tree_stat *stat)
+node_insert(struct tree *t, struct tree_node *parent, struct jute_bytes path,
+    struct jute_bytes name, struct jute_bytes data, uint32_t acl, const struct tree_stat *stat)
 {
 	struct tree_node *n = node_new(name, data);
 	uint32_t hash = tree_hash(t, path);
@@ -409,8 +411,8 @@ tree_create(struct tree *t, const struct tree_create *c)
 }
 
 /*
- * Remove whatever is below n, deepest first. Only a replay over a fuzzy snapshot finds something here:
- * nodes that a later txn of the log creates again.
+ * Remove whatever is below n, deepest first. Only a replay over a fuzzy snapshot finds something
+ * here: nodes that a later txn of the log creates again.
  */
 static bool
 remove_below(struct tree *t, struct tree_node *n, struct jute_bytes path)
@@ -464,7 +466,8 @@ replace_data(struct tree *t, struct tree_node *n, struct jute_bytes path, struct
 	size_t size = node_bytes(n->name_len, data);
 	struct tree_node *moved = n;
 
-	if (size != node_bytes(n->name_len, tree_node_data(n)) && (moved = realloc(n, size)) == NULL)
+	if (size != node_bytes(n->name_len, tree_node_data(n)) &&
+	    (moved = realloc(n, size)) == NULL)
 		return NULL;
 	t->data_bytes -= moved->data_len;
 	id_set(t, moved->id, moved);
@@ -536,7 +539,8 @@ tree_load(struct tree *t, struct jute_bytes path, struct jute_bytes data, uint32
 		return TREE_BAD;
 	if (path.len == 0)
 		return load_root(t, data, acl, stat);
-	if (!path_split(path, &above, &name) || (uint32_t)name.len > TREE_NAME_MAX || path.data[0] != '/')
+	if (!path_split(path, &above, &name) || (uint32_t)name.len > TREE_NAME_MAX ||
+	    path.data[0] != '/')
 		return TREE_BAD;
 	if ((parent = tree_find(t, above)) == NULL)
 		return TREE_NO_NODE;
@@ -566,7 +570,8 @@ tree_next(const struct tree *t, struct buf *path)
 	if (n != NULL && (n = tree_kids_first(t, n)) != NULL)
 		return step_down(path, n);
 	while (path_split(at, &above, &name)) {
-		if ((n = tree_find(t, above)) != NULL && (n = tree_kids_after(t, n, name)) != NULL) {
+		if ((n = tree_find(t, above)) != NULL &&
+		    (n = tree_kids_after(t, n, name)) != NULL) {
 			buf_truncate(path, (size_t)above.len);
 			return step_down(path, n);
 		}
@@ -643,8 +648,8 @@ tree_init(struct tree *t, const struct hash_key *key)
 {
 	if (!tree_init_bare(t, key))
 		return false;
-	if (load_builtin(t, "/zookeeper", ACL_KEY_OPEN, 0) && load_builtin(t, "/zookeeper/quota", ACL_KEY_OPEN, 0) &&
-	    tree_add_config(t))
+	if (load_builtin(t, "/zookeeper", ACL_KEY_OPEN, 0) &&
+	    load_builtin(t, "/zookeeper/quota", ACL_KEY_OPEN, 0) && tree_add_config(t))
 		return true;
 	tree_fini(t);
 	return false;

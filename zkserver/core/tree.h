@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The data tree: nodes by path, their children in order of name, who owns the ephemeral ones, and the
- * tree's digest. Knows what a committed change does to the tree, not whether it was allowed.
+ * The data tree: nodes by path, their children in order of name, who owns the ephemeral ones, and
+ * the tree's digest. Knows what a committed change does to the tree, not whether it was allowed.
  *
- * A node is one allocation and may move when its data changes: a pointer to it is good until the next
- * change of the tree. Paths are jute bytes: "/" is the root, otherwise "/a/b" (never a trailing slash);
- * the root's other name "" is accepted.
+ * A node is one allocation and may move when its data changes: a pointer to it is good until the
+ * next change of the tree. Paths are jute bytes: "/" is the root, otherwise "/a/b" (never a
+ * trailing slash); the root's other name "" is accepted.
  */
 #ifndef CORRAL_ZKSERVER_CORE_TREE_H
 #define CORRAL_ZKSERVER_CORE_TREE_H
@@ -31,7 +31,8 @@ enum tree_result {
 /* What is stored of a node besides its data and its ACL: StatPersisted. */
 struct tree_stat {
 	int64_t czxid, mzxid, ctime, mtime; /* times are ms of the wall clock */
-	int32_t version, cversion, aversion; /* cversion counts the creates below (not what Stat shows) */
+	int32_t version, cversion,
+	    aversion; /* cversion counts the creates below (not what Stat shows) */
 	int64_t ephemeral_owner;
 	int64_t pzxid;
 };
@@ -61,7 +62,8 @@ struct tree {
 	struct tree_index *index;
 	struct tree_node ***segments; /* id -> node */
 	size_t segment_count;
-	uint32_t id_end, id_free;  /* ids below id_end were given out; id_free heads the list of those free again */
+	uint32_t id_end, id_free;  /* ids below id_end were given out; id_free heads the list of
+				      those free again */
 	struct hmap owned;	   /* node id -> owner */
 	struct hmap owners;	   /* session -> its nodes, in order of creation */
 	uint64_t node_count, ephemeral_count;
@@ -96,7 +98,8 @@ tree_node_data(const struct tree_node *n)
 {
 	if (n->data_null)
 		return (struct jute_bytes){NULL, -1};
-	return (struct jute_bytes){(const uint8_t *)n->name_and_data + n->name_len, (int32_t)n->data_len};
+	return (struct jute_bytes){
+	    (const uint8_t *)n->name_and_data + n->name_len, (int32_t)n->data_len};
 }
 
 uint32_t tree_child_count(const struct tree_node *n);
@@ -111,10 +114,10 @@ void tree_children(const struct tree *t, const struct tree_node *n,
     void (*each)(void *arg, const struct tree_node *child), void *arg);
 
 /*
- * The committed changes, idempotent as a replay over a fuzzy snapshot needs them: a parent's cversion
- * and pzxid are only ever raised. create: parent_cversion is the parent's new one, -1 for "one more";
- * acl's reference goes over to the tree whatever comes out. On TREE_NODE_EXISTS the parent was raised if
- * raise_existing, and the node has the new ACL.
+ * The committed changes, idempotent as a replay over a fuzzy snapshot needs them: a parent's
+ * cversion and pzxid are only ever raised. create: parent_cversion is the parent's new one, -1 for
+ * "one more"; acl's reference goes over to the tree whatever comes out. On TREE_NODE_EXISTS the
+ * parent was raised if raise_existing, and the node has the new ACL.
  */
 struct tree_create {
 	struct jute_bytes path, data;
@@ -128,19 +131,21 @@ enum tree_result tree_create(struct tree *t, const struct tree_create *c);
 enum tree_result tree_delete(struct tree *t, struct jute_bytes path, int64_t zxid);
 enum tree_result tree_set_data(struct tree *t, struct jute_bytes path, struct jute_bytes data,
     int32_t version, int64_t zxid, int64_t time_ms);
-enum tree_result tree_set_acl(struct tree *t, struct jute_bytes path, uint32_t acl, int32_t version);
+enum tree_result tree_set_acl(
+    struct tree *t, struct jute_bytes path, uint32_t acl, int32_t version);
 
 /*
  * Loading a snapshot: a node exactly as stored, after its parent; takes a reference on acl itself.
  * "" replaces what the root holds.
  */
-enum tree_result tree_load(struct tree *t, struct jute_bytes path, struct jute_bytes data, uint32_t acl,
-    const struct tree_stat *stat);
+enum tree_result tree_load(struct tree *t, struct jute_bytes path, struct jute_bytes data,
+    uint32_t acl, const struct tree_stat *stat);
 
 /*
- * Writing one: *path moves to the node that follows it, parents before children and siblings in order
- * of name; NULL at the end. Start with the root, whose path is "" (an empty buffer), before the first
- * call. Only the path is kept between calls, so the tree may change meanwhile: that is a fuzzy walk.
+ * Writing one: *path moves to the node that follows it, parents before children and siblings in
+ * order of name; NULL at the end. Start with the root, whose path is "" (an empty buffer), before
+ * the first call. Only the path is kept between calls, so the tree may change meanwhile: that is a
+ * fuzzy walk.
  */
 struct tree_node *tree_next(const struct tree *t, struct buf *path);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Open addressing with linear probing; a slot holds the hash too, so that a miss touches no node. When
- * a table is three quarters full (removed slots included) a new one is allocated that fits what lives,
- * and each later change moves a few slots: no single operation pays for a million.
+ * Open addressing with linear probing; a slot holds the hash too, so that a miss touches no node.
+ * When a table is three quarters full (removed slots included) a new one is allocated that fits
+ * what lives, and each later change moves a few slots: no single operation pays for a million.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -58,7 +58,8 @@ table_remove(struct index_table *x, uint32_t hash, uint32_t id)
 
 	if (x->slots == NULL)
 		return false;
-	for (at = hash & (x->size - 1); x->slots[at].id != SLOT_EMPTY; at = (at + 1) & (x->size - 1)) {
+	for (at = hash & (x->size - 1); x->slots[at].id != SLOT_EMPTY;
+	     at = (at + 1) & (x->size - 1)) {
 		if (x->slots[at].id == id) {
 			x->slots[at].id = SLOT_REMOVED;
 			x->live--;
@@ -73,10 +74,12 @@ table_find(const struct index_table *x, const struct tree *t, struct jute_bytes 
 {
 	size_t at;
 
-	for (at = hash & (x->size - 1); x->slots[at].id != SLOT_EMPTY; at = (at + 1) & (x->size - 1)) {
+	for (at = hash & (x->size - 1); x->slots[at].id != SLOT_EMPTY;
+	     at = (at + 1) & (x->size - 1)) {
 		const struct slot *s = &x->slots[at];
 
-		if (s->hash == hash && s->id != SLOT_REMOVED && tree_path_is(t, tree_by_id(t, s->id), path))
+		if (s->hash == hash && s->id != SLOT_REMOVED &&
+		    tree_path_is(t, tree_by_id(t, s->id), path))
 			return s->id;
 	}
 	return 0;
@@ -141,7 +144,8 @@ index_room(struct tree_index *x)
 	while (size < x->cur.live * 2 + 2)
 		size *= 2;
 	if (!table_init(&next, size))
-		return x->cur.used + 1 < x->cur.size; /* fuller is slower, and it still ends at an empty slot */
+		return x->cur.used + 1 <
+		       x->cur.size; /* fuller is slower, and it still ends at an empty slot */
 	x->old = x->cur;
 	x->cur = next;
 	x->moved = 0;
@@ -169,7 +173,8 @@ tree_index_remove(struct tree_index *x, uint32_t hash, uint32_t id)
 }
 
 uint32_t
-tree_index_find(const struct tree_index *x, const struct tree *t, struct jute_bytes path, uint32_t hash)
+tree_index_find(
+    const struct tree_index *x, const struct tree *t, struct jute_bytes path, uint32_t hash)
 {
 	uint32_t id = table_find(&x->cur, t, path, hash);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A child list is a row of blocks of ids, all in order of name: a change moves the ids of one block, a
- * walk sorts nothing. Names that grow (sequential nodes) fill block after block.
+ * A child list is a row of blocks of ids, all in order of name: a change moves the ids of one
+ * block, a walk sorts nothing. Names that grow (sequential nodes) fill block after block.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -133,7 +133,8 @@ kids_add_block(struct tree_children *k, uint32_t at, struct block *b)
 	return true;
 }
 
-/* Divide the full block at p, or begin a new one behind the last, and move p to where there is room. */
+/* Divide the full block at p, or begin a new one behind the last, and move p to where there is
+ * room. */
 static bool
 kids_split(struct tree_children *k, struct place *p)
 {
@@ -300,7 +301,8 @@ tree_kids_check(const struct tree *t, const struct tree_node *n)
 			const struct tree_node *kid = tree_by_id(t, b->ids[j]);
 
 			assert(kid != NULL && kid->parent == n->id);
-			assert(last == NULL || name_compare(tree_node_name(last), tree_node_name(kid)) < 0);
+			assert(last == NULL ||
+			       name_compare(tree_node_name(last), tree_node_name(kid)) < 0);
 			last = kid;
 		}
 	}

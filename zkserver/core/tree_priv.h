@@ -13,8 +13,10 @@ struct tree_index *tree_index_new(void);
 void tree_index_free(struct tree_index *x);
 bool tree_index_insert(struct tree_index *x, uint32_t hash, uint32_t id);
 void tree_index_remove(struct tree_index *x, uint32_t hash, uint32_t id);
-uint32_t tree_index_find(const struct tree_index *x, const struct tree *t, struct jute_bytes path, uint32_t hash);
-uint32_t tree_index_guess(const struct tree_index *x, uint32_t hash); /* the first with this hash, or 0 */
+uint32_t tree_index_find(
+    const struct tree_index *x, const struct tree *t, struct jute_bytes path, uint32_t hash);
+uint32_t tree_index_guess(
+    const struct tree_index *x, uint32_t hash); /* the first with this hash, or 0 */
 void tree_index_prefetch(const struct tree_index *x, uint32_t hash);
 size_t tree_index_count(const struct tree_index *x);
 
@@ -23,7 +25,8 @@ bool tree_kids_insert(struct tree *t, struct tree_node *parent, const struct tre
 void tree_kids_remove(struct tree *t, struct tree_node *parent, const struct tree_node *child);
 struct tree_node *tree_kids_first(const struct tree *t, const struct tree_node *parent);
 /* The first whose name comes after this one. */
-struct tree_node *tree_kids_after(const struct tree *t, const struct tree_node *parent, struct jute_bytes name);
+struct tree_node *tree_kids_after(
+    const struct tree *t, const struct tree_node *parent, struct jute_bytes name);
 void tree_kids_free(struct tree_node *n);
 void tree_kids_check(const struct tree *t, const struct tree_node *n);
 

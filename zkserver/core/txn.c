@@ -58,7 +58,8 @@ get_create(struct jute_reader *r, const struct txn_header *h, struct txn_body *b
 	if (b->type == ZK_OP_CREATE_CONTAINER)
 		b->owner = CONTAINER_OWNER;
 	else
-		b->owner = (int64_t)(UINT64_C(0xFF) << 56 | ((uint64_t)jute_get_i64(r) & UINT64_C(0xFFFFFFFFFF)));
+		b->owner = (int64_t)(UINT64_C(0xFF) << 56 |
+				     ((uint64_t)jute_get_i64(r) & UINT64_C(0xFFFFFFFFFF)));
 }
 
 /* Leave the reader behind a vector and remember where its items begin. */
@@ -128,7 +129,8 @@ get_body(struct jute_reader *r, const struct txn_header *h, struct txn_body *b, 
 static struct txn_body
 body_of(int32_t type)
 {
-	return (struct txn_body){.type = type, .path = NOTHING, .data = NOTHING, .acl = NOTHING, .version = -1};
+	return (struct txn_body){
+	    .type = type, .path = NOTHING, .data = NOTHING, .acl = NOTHING, .version = -1};
 }
 
 bool

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Transactions as they stand in the log and travel between servers: a header, a body by type, and
- * (optionally) the digest that the tree has after it. Bytes in, values out; nothing is decided here.
+ * (optionally) the digest that the tree has after it. Bytes in, values out; nothing is decided
+ * here.
  */
 #ifndef CORRAL_ZKSERVER_CORE_TXN_H
 #define CORRAL_ZKSERVER_CORE_TXN_H
@@ -29,7 +30,8 @@ struct txn_body {
 	int32_t type;
 	struct jute_bytes path, data;
 	struct jute_bytes acl;	/* the bytes of vec<ACL>, its count included; len -1 if null */
-	/* set*: the new one. create*: the parent's new cversion, -1: one more. check: matched + 1 */
+	/* set*: the new one. create*: the parent's new cversion, -1: one more. check: matched + 1
+	 */
 	int32_t version;
 	int32_t timeout_ms;	/* createSession */
 	int32_t error;		/* error */
@@ -58,8 +60,8 @@ bool txn_decode_header(struct txn_header *h, const void *bytes, size_t size);
 bool txn_next_part(struct jute_reader *r, const struct txn_header *h, struct txn_body *part);
 
 /*
- * Append a header, a body of its type, a digest. The vectors of a multi (i32 type, buf body) and of a
- * closeSession (str path) are put by their makers: a count, then the items.
+ * Append a header, a body of its type, a digest. The vectors of a multi (i32 type, buf body) and of
+ * a closeSession (str path) are put by their makers: a count, then the items.
  */
 void txn_put_header(struct buf *b, const struct txn_header *h);
 void txn_put_body(struct buf *b, const struct txn_body *body);

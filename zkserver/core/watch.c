@@ -154,7 +154,8 @@ watch_trigger(struct watch_table *t, enum watch_kind kind, enum watch_event even
 	struct watch_path *p;
 
 	if (t->count[kind] == 0 ||
-	    (p = path_find(t, kind, path, hash_bytes(&t->hash_key, path.data, (size_t)path.len))) == NULL)
+	    (p = path_find(t, kind, path, hash_bytes(&t->hash_key, path.data, (size_t)path.len))) ==
+		NULL)
 		return;
 	LIST_EACH(it, nx, &p->watches) {
 		struct watch *w = CONTAINER_OF(it, struct watch, of_path);

@@ -38,14 +38,17 @@ struct watch_table {
 	uint64_t triggers;
 };
 
-typedef void watch_tell(void *arg, struct watcher *who, enum watch_event event, struct jute_bytes path);
+typedef void watch_tell(
+    void *arg, struct watcher *who, enum watch_event event, struct jute_bytes path);
 
 void watch_table_init(struct watch_table *t, const struct hash_key *key);
 void watch_table_fini(struct watch_table *t);
 void watcher_init(struct watcher *w);
 
-/* Have the watcher told of the next change at path; a second time adds nothing. False: no memory. */
-bool watch_add(struct watch_table *t, enum watch_kind kind, struct jute_bytes path, struct watcher *who);
+/* Have the watcher told of the next change at path; a second time adds nothing. False: no memory.
+ */
+bool watch_add(
+    struct watch_table *t, enum watch_kind kind, struct jute_bytes path, struct watcher *who);
 
 /*
  * Tell and remove all that wait at path in this table. A deletion asks both tables in one trigger:
