@@ -304,6 +304,26 @@ start_executor(struct helper *h, struct launch *l, int boot_fd)
 	return pid;
 }
 
+/*
+ * On v1, moving a process between groups first waits for an RCU grace period, 10 to 30 ms, unless
+ * another did so just before. A child of ours does, while the executor loads and reports in, so
+ * that the task that it then starts need not wait for as long. (cgroup2 needs none of it: see
+ * spawn.h.)
+ */
+static void
+warm_up_migration(const struct helper *h)
+{
+	char path[PATH_MAX + 16];
+	int fd;
+
+	if (h->host.v2_limits || !h->host.can_track || h->host.memory[0] == '\0' || fork() != 0)
+		return;
+	snprintf(path, sizeof path, "%s/cgroup.procs", h->host.memory);
+	if ((fd = open(path, O_WRONLY | O_CLOEXEC)) < 0 || write(fd, "0", 1) != 1)
+		_exit(1); /* then there is no gain, and no harm */
+	_exit(0);
+}
+
 static void
 remove_groups(struct helper *h, const char *name)
 {
@@ -344,6 +364,7 @@ launch(struct helper *h, struct launch *l, Corral__HelperReply *reply)
 	close(boot_fd);
 	if (pid < 0)
 		return false;
+	warm_up_migration(h);
 	if (!proc_identify(pid, &id))
 		return refuse(l->error, "the executor's entry in /proc: %s", strerror(errno));
 	reply->has_pid = reply->has_start_time = true;

@@ -37,6 +37,7 @@ class FakeMaster:
             except OSError:
                 return
             try:
+                raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 connection = self.context.wrap_socket(raw, server_side=True)
             except (OSError, ssl.SSLError):
                 continue
