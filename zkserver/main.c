@@ -26,7 +26,7 @@ static const char USAGE[] =
     "       zkserver check --config FILE     say what is wrong with a zoo.cfg\n"
     "       zkserver status [HOST:PORT]      ask a running server (its word srvr must be allowed)\n"
     "       zkserver txnlog FILE             print the transactions of a log file\n"
-    "       zkserver snapshot FILE|DIR       print a snapshot; of a directory the newest whole one\n"
+    "       zkserver snapshot FILE|DIR       print a snapshot; of a directory the newest whole\n"
     "       zkserver --help | --version\n";
 
 struct options {
