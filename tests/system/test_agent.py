@@ -139,7 +139,9 @@ def test_a_task_that_ends_while_the_agent_is_down_is_reported_by_the_next_one(ag
 def test_a_killed_executor_is_a_lost_task_and_a_dead_tree(agent):
     m, key = agent.master, agent.master.key(0)
     pids = agent.home / "pids"
-    m.launch(key, argv=["sh", "-c", f"trap '' TERM HUP; sleep 1001 & (setsid sleep 1002 &) ; touch {pids}; wait"])
+    # Without root, what opens a session of its own escapes: corral-executor(8) says so.
+    escape = "(setsid sleep 1002 &)" if os.geteuid() == 0 else ":"
+    m.launch(key, argv=["sh", "-c", f"trap '' TERM HUP; sleep 1001 & {escape}; touch {pids}; wait"])
     assert m.update()["state"] == "RUNNING"
     until(pids.exists, "the task runs")
     [executor] = agent.executors()
@@ -244,7 +246,7 @@ def test_much_output_is_streamed_whole_within_the_window(agent):
     assert (len(out), set(out), err, error) == (5000000, {ord("x")}, b"", None)
 
 
-def test_too_much_memory_is_said(agent):
+def test_too_much_memory_is_said_needs_root(agent):
     if os.geteuid() != 0:
         pytest.skip("memory limits need root")
     m, key = agent.master, agent.master.key(0)
@@ -261,7 +263,9 @@ def test_an_account_that_run_as_does_not_allow_is_refused(agent):
     assert "daemon" in end["message"]
 
 
-def test_an_executor_is_small(agent):
+def test_an_executor_is_small_needs_root(agent):
+    if os.geteuid() != 0:
+        pytest.skip("the memory of a process that is not dumpable is shown to root only")
     m, key = agent.master, agent.master.key(0)
     m.launch(key, argv=["sleep", "1005"])
     assert m.update()["state"] == "RUNNING"
@@ -273,7 +277,7 @@ def test_an_executor_is_small(agent):
     m.outcome(key)
 
 
-def test_an_executor_keeps_no_privilege_but_to_send_signals(agent):
+def test_an_executor_keeps_no_privilege_but_signals_needs_root(agent):
     if os.geteuid() != 0:
         pytest.skip("an ordinary user's executor has no privilege to give up")
     m, key = agent.master, agent.master.key(0)
@@ -286,7 +290,7 @@ def test_an_executor_keeps_no_privilege_but_to_send_signals(agent):
     assert m.outcome(key)["state"] == "KILLED"
 
 
-def test_the_helper_and_the_agent_end_together_and_tasks_go_on(agent):
+def test_helper_and_agent_end_together_and_tasks_go_on_needs_root(agent):
     if os.geteuid() != 0:
         pytest.skip("the helper is a process of its own only as root")
     m, key = agent.master, agent.master.key(0)
