@@ -28,6 +28,7 @@ corral_master_SOURCES = \
 	master/status.c \
 	master/store.c master/store.h \
 	master/store_load.c \
-	master/stream.c
+	master/stream.c master/stream_client.h \
+	master/stream_request.c
 corral_master_LDADD = libmastercore.a libzk.a libio.a libjob.a libsys.a libcodec.a libproto.a libbase.a \
 	$(EVENT_LIBS) $(OPENSSL_LIBS) $(INIH_LIBS) $(JANSSON_LIBS) $(PROTOBUF_C_LIBS)

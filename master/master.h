@@ -128,7 +128,7 @@ void view_nodes(struct master *m, struct http_request *r);
 void view_jobs(struct master *m, struct http_request *r);
 void view_why(struct master *m, struct http_request *r, const char *task);
 
-/* stream.c */
+/* stream.c, stream_request.c */
 void stream_run(struct master *m, struct http_request *r);
 void stream_logs(struct master *m, struct http_request *r, const char *what);
 void stream_carry_out(struct master *m);

@@ -13,10 +13,8 @@
 #include <string.h>
 
 #include "libcommon/base/str.h"
-#include "libcommon/codec/pbjson.h"
 #include "libcommon/sys/log.h"
-#include "master/definition.h"
-#include "master/master.h"
+#include "master/stream_client.h"
 
 enum {
 	WINDOW_BYTES = 1 << 20,
@@ -25,35 +23,6 @@ enum {
 	OPEN_MAX = 48,	   /* streams of one client at a time; the others wait for one to end */
 	LINGER_MS = 10000, /* for the rest of the output after the end of the tasks */
 	STATUS_OURS = 125, /* what `corral run` exits with when it is not the task that failed */
-};
-
-struct client {
-	struct list in_all;
-	struct master *m;
-	struct link *link;
-	struct job *job; /* NULL once it has ended, or was removed */
-	char name[CLUSTER_NAME_MAX + 1];
-	bool run, follow, input;
-	int64_t tail_lines;
-	struct list relays;
-	size_t open;
-	uint32_t next_index, end_index; /* logs: indexes that are still to be opened */
-	struct buf early;		/* input before there is a stream for it */
-	bool early_eof;
-	bool launched, ended;
-	int32_t signal; /* the last that the client sent */
-	int32_t status;
-	char message[256];
-	struct timer timer; /* not placed in time; then: the rest of the output */
-};
-
-struct relay {
-	struct list in_client;
-	struct client *client;
-	struct agent *agent;
-	uint64_t registration;
-	uint64_t number;
-	uint32_t index;
 };
 
 /* --- to the client --- */
@@ -119,17 +88,23 @@ relay_is_live(const struct relay *r)
 	return r->agent->link != NULL && r->agent->registration == r->registration;
 }
 
+/* Tell the agent, and forget the relay; first the latter, since the former may end the connection.
+ */
 static void
 relay_close(struct relay *r)
 {
 	Corral__StreamClose close = CORRAL__STREAM_CLOSE__INIT;
 	Corral__MasterToAgent message = CORRAL__MASTER_TO_AGENT__INIT;
+	struct master *m = r->client->m;
+	struct agent *a = r->agent;
+	bool live = relay_is_live(r);
 
 	close.stream = r->number;
 	message.body_case = CORRAL__MASTER_TO_AGENT__BODY_STREAM_CLOSE;
 	message.stream_close = &close;
-	if (relay_is_live(r))
-		(void)agent_send(r->client->m, r->agent, &message);
+	relay_free(r);
+	if (live)
+		(void)agent_send(m, a, &message);
 }
 
 static void
@@ -215,7 +190,7 @@ client_free(struct client *c)
 
 	while ((first = list_first(&c->relays)) != NULL)
 		relay_free(CONTAINER_OF(first, struct relay, in_client));
-	if (c->job != NULL && c->run)
+	if (c->job != NULL)
 		c->job->client = NULL;
 	timer_cancel(&c->timer);
 	list_remove(&c->in_all);
@@ -267,31 +242,33 @@ note_end(struct client *c)
 	timer_set(&c->timer, clock_boot_ms() + LINGER_MS);
 }
 
+/* Logs: the next indexes. The job may have been removed since the last time. */
 static void
 open_more(struct client *c)
 {
 	struct cluster *cluster = &c->m->cluster;
+	struct job *j = cluster_job(cluster, c->name);
 	struct task_key key;
 	struct agent *a;
 
-	for (; c->job != NULL && c->open < OPEN_MAX && c->next_index < c->end_index;
-	     c->next_index++) {
-		a = cluster_last_attempt(cluster, c->job, c->next_index, &key);
+	if (j == NULL || j->incarnation != c->incarnation)
+		c->next_index = c->end_index;
+	for (; c->open < OPEN_MAX && c->next_index < c->end_index; c->next_index++) {
+		a = cluster_last_attempt(cluster, j, c->next_index, &key);
 		if (a != NULL && !relay_open(c, a, &key))
 			snprintf(c->message, sizeof c->message,
 			    "node %s is not connected: what its tasks wrote is missing", a->name);
 	}
 }
 
-/* Whether it is time for the last word; the client may be gone after this. */
-static void
-settle(struct client *c)
+void
+client_settle(struct client *c)
 {
 	if (!c->run)
 		open_more(c);
 	if (c->open > 0)
 		return;
-	if (c->run ? c->ended : c->next_index >= c->end_index || c->job == NULL)
+	if (c->run ? c->ended : c->next_index >= c->end_index)
 		finish(c);
 }
 
@@ -306,7 +283,7 @@ time_is_up(void *arg)
 			    c->message, sizeof c->message, "the rest of the output did not arrive");
 		finish(c);
 	} else if (!c->run) {
-		settle(c); /* an agent went */
+		client_settle(c); /* an agent went */
 	} else if (!c->launched && c->job != NULL) {
 		c->status = STATUS_OURS;
 		snprintf(
@@ -413,11 +390,11 @@ take_signal(struct client *c, int32_t signo)
 static void
 leave(struct client *c)
 {
-	struct list *it, *nx;
+	struct list *first;
 
-	LIST_EACH(it, nx, &c->relays)
-	relay_close(CONTAINER_OF(it, struct relay, in_client));
-	if (c->run && c->job != NULL && c->m->leading && master_may_act(c->m))
+	while ((first = list_first(&c->relays)) != NULL)
+		relay_close(CONTAINER_OF(first, struct relay, in_client));
+	if (c->job != NULL && c->m->leading && master_may_act(c->m))
 		cluster_stop(&c->m->cluster, clock_boot_ms(), c->job, "its client left");
 	client_free(c);
 }
@@ -470,9 +447,7 @@ on_down(void *arg, struct link *link, const char *why)
 
 static const struct link_ops ops = {.frame = on_frame, .down = on_down};
 
-/* --- requests --- */
-
-static struct client *
+struct client *
 client_new(struct master *m, struct http_request *r, struct job *j)
 {
 	struct link_limits limits = {
@@ -485,7 +460,6 @@ client_new(struct master *m, struct http_request *r, struct job *j)
 	if (c == NULL)
 		return NULL;
 	c->m = m;
-	c->job = j;
 	memcpy(c->name, j->name, sizeof c->name);
 	list_init(&c->relays);
 	buf_init(&c->early, WINDOW_BYTES);
@@ -498,154 +472,6 @@ client_new(struct master *m, struct http_request *r, struct job *j)
 	}
 	list_append(&m->clients, &c->in_all);
 	return c;
-}
-
-/* Make the job; NULL: the request was answered. */
-static struct job *
-run_job(struct master *m, struct http_request *r, Corral__Api__RunRequest *run)
-{
-	struct job_policy policy;
-	struct definition *d;
-	struct buf text;
-	struct job *j = NULL;
-	char who[TLS_NAME_MAX + 16], error[256], name[CLUSTER_NAME_MAX + 1];
-	uint32_t count;
-	enum submit_result result;
-
-	if (!jobfile_name_ok(run->name) || !str_copy(name, sizeof name, run->name)) {
-		api_error(m, r, 400, "'%s' is no name of a job", run->name);
-		corral__api__run_request__free_unpacked(run, NULL);
-		return NULL;
-	}
-	buf_init(&text, JOBFILE_TEXT_MAX);
-	d = definition_of_run(run, &text, error, sizeof error);
-	if (d == NULL) {
-		api_error(m, r, 400, "%s", error);
-		buf_fini(&text);
-		return NULL;
-	}
-	if (http_request_peer(r)->role == TLS_ROLE_USER && definition_user(d) != NULL &&
-	    strcmp(definition_user(d), http_request_peer(r)->name) != 0) {
-		api_error(m, r, 403, "a user runs tasks as the account of its own name only");
-		definition_free(d);
-		buf_fini(&text);
-		return NULL;
-	}
-	count = definition_policy(d, &policy);
-	result = cluster_submit(&m->cluster, clock_boot_ms(), name, count, &policy, d,
-	    (const char *)text.data, text.len, api_who(r, who, sizeof who), clock_wall_ms(), &j);
-	buf_fini(&text);
-	if (result == SUBMIT_OK)
-		return j;
-	api_error(m, r, result == SUBMIT_NO_MEMORY ? 503 : 409,
-	    result == SUBMIT_IN_USE ? "job %s runs already or is being stopped"
-				    : "the master has no room for %s",
-	    name);
-	return NULL;
-}
-
-void
-stream_run(struct master *m, struct http_request *r)
-{
-	size_t size;
-	const uint8_t *body = http_request_body(r, &size);
-	char error[256];
-	Corral__Api__RunRequest *run;
-	struct client *c;
-	struct job *j;
-	uint64_t timeout_ms;
-	bool input;
-
-	if (!http_request_wants_upgrade(r)) {
-		api_error(m, r, 400, "run needs an upgrade to " HTTP_UPGRADE_PROTOCOL);
-		return;
-	}
-	run = (Corral__Api__RunRequest *)pbjson_decode(&corral__api__run_request__descriptor,
-	    (const char *)body, size, PBJSON_IGNORE_UNKNOWN, error, sizeof error);
-	if (run == NULL) {
-		api_error(m, r, 400, "the request's body: %s", error);
-		return;
-	}
-	timeout_ms = run->timeout_ms;
-	input = run->input;
-	if ((j = run_job(m, r, run)) == NULL)
-		return;
-	c = client_new(m, r, j);
-	if (c == NULL) {
-		cluster_stop(&m->cluster, clock_boot_ms(), j, "no memory for its client");
-		return;
-	}
-	c->run = c->follow = true;
-	c->input = input;
-	c->tail_lines = -1;
-	j->client = c;
-	if (timeout_ms > 0 && timeout_ms < UINT32_MAX)
-		timer_set(&c->timer, clock_boot_ms() + timeout_ms);
-}
-
-/* JOB, JOB.INDEX or JOB.INDEX.ATTEMPT; false: the request was answered. */
-static bool
-parse_task(struct master *m, struct http_request *r, const char *what, struct job **job,
-    uint32_t *first, uint32_t *end)
-{
-	char text[128], *rest = text, *name, *index, *attempt;
-	uint64_t i = 0, n = 0;
-
-	*job = NULL;
-	if (str_copy(text, sizeof text, what)) {
-		name = strsep(&rest, ".");
-		index = strsep(&rest, ".");
-		attempt = strsep(&rest, ".");
-		*job = cluster_job(&m->cluster, name);
-		if (*job != NULL &&
-		    (rest != NULL ||
-			(index != NULL && !str_to_u64(index, 0, (*job)->count - 1, &i)) ||
-			(attempt != NULL && !str_to_u64(attempt, 1, UINT32_MAX, &n))))
-			*job = NULL;
-		*first = (uint32_t)i;
-		*end = *job == NULL ? 0 : index == NULL ? (*job)->count : (uint32_t)i + 1;
-	}
-	if (*job == NULL) {
-		api_error(m, r, 404, "there is no job or task '%s'", what);
-		return false;
-	}
-	if (n != 0 && n != (*job)->cells[i].attempts) {
-		api_error(m, r, 404,
-		    "only the output of the last attempt is kept in reach, which is %" PRIu32,
-		    (*job)->cells[i].attempts);
-		return false;
-	}
-	return true;
-}
-
-void
-stream_logs(struct master *m, struct http_request *r, const char *what)
-{
-	const char *follow = http_request_query(r, "follow"), *tail = http_request_query(r, "tail");
-	bool follows = follow != NULL && strcmp(follow, "0") != 0 && strcmp(follow, "no") != 0;
-	int64_t lines = -1;
-	uint32_t first, end;
-	struct client *c;
-	struct job *j;
-
-	if (!http_request_wants_upgrade(r)) {
-		api_error(m, r, 400, "logs needs an upgrade to " HTTP_UPGRADE_PROTOCOL);
-		return;
-	}
-	if (tail != NULL && !str_to_i64(tail, -1, INT32_MAX, &lines)) {
-		api_error(m, r, 400, "tail=%s: a number of lines", tail);
-		return;
-	}
-	if (!parse_task(m, r, what, &j, &first, &end))
-		return;
-	c = client_new(m, r, j);
-	if (c == NULL)
-		return;
-	c->follow = follows;
-	c->tail_lines = lines;
-	c->next_index = first;
-	c->end_index = end;
-	settle(c);
 }
 
 /* --- from agents and from the core --- */
@@ -722,7 +548,7 @@ stream_from_agent(struct master *m, struct agent *a, const Corral__AgentToMaster
 			snprintf(c->message, sizeof c->message, "%s.%" PRIu32 ": %s", c->name,
 			    r->index, message->stream_close->error);
 		relay_free(r);
-		settle(c);
+		client_settle(c);
 		break;
 	default:
 		break;
@@ -794,7 +620,7 @@ take_out(const struct out *o)
 	if (c->job->state == JOB_FINISHED || c->job->state == JOB_FAILED ||
 	    c->job->state == JOB_STOPPED) {
 		note_end(c);
-		settle(c);
+		client_settle(c);
 	}
 }
 
