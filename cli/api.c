@@ -162,7 +162,8 @@ refused(struct api *a, const struct http_response *response)
 		    a->conf->client.master.items[a->master], response->status,
 		    http_status_text(response->status));
 	}
-	if (response->status == 503) {
+	/* A second redirect in a row: the masters do not agree yet on who leads. */
+	if (response->status == 503 || response->status == 307) {
 		try_next(a, EX_TEMPFAIL, text);
 		return;
 	}
