@@ -330,6 +330,9 @@ print_agent(const struct dev_daemon *d, struct buf *to)
 	    dev->state, d->name, dev->state, d->name, dev->state, d->name);
 	if (is_program(path, "%s/corral-executor", dev->programs))
 		buf_printf(to, "executor=%s\n", path);
+	/* State and keys are ours alone: no other account could read them. */
+	if (geteuid() == 0)
+		buf_printf(to, "user=root\n");
 	if (d->cpu_milli != 0)
 		buf_printf(to, "cpus=%s\n", amount_print_cpu(text, d->cpu_milli));
 	if (d->memory_bytes != 0)
