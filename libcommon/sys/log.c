@@ -134,6 +134,38 @@ LOG_VERB(log_warn_errno, LOG_LEVEL_WARN, errno)
 LOG_VERB(log_info, LOG_LEVEL_INFO, 0)
 LOG_VERB(log_debug, LOG_LEVEL_DEBUG, 0)
 
+/* Count one line more of this second; false: there were enough. */
+static bool
+peer_line_allowed(void)
+{
+	static time_t second;
+	static unsigned count;
+	struct timespec now;
+	unsigned dropped;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (now.tv_sec != second) {
+		dropped = count > LOG_PEER_PER_SECOND ? count - LOG_PEER_PER_SECOND : 0;
+		second = now.tv_sec;
+		count = 0;
+		if (dropped > 0)
+			log_warn("%u more lines about peers were left out", dropped);
+	}
+	return ++count <= LOG_PEER_PER_SECOND;
+}
+
+void
+log_peer(const char *fmt, ...)
+{
+	va_list ap;
+
+	if (LOG_LEVEL_WARN > log_most || !peer_line_allowed())
+		return;
+	va_start(ap, fmt);
+	log_line(LOG_LEVEL_WARN, 0, fmt, ap);
+	va_end(ap);
+}
+
 _Noreturn void
 log_die(int status, const char *fmt, ...)
 {

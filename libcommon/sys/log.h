@@ -27,6 +27,13 @@ void log_warn_errno(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/*
+ * A warning about what a peer did: at most LOG_PEER_PER_SECOND of them a second, so that nobody
+ * outside can fill the disk. The next one after a pause says how many were left out.
+ */
+#define LOG_PEER_PER_SECOND 20
+void log_peer(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
 /* Log an error and exit with a status of sysexits(3). Only main files and start-up code call it. */
 _Noreturn void log_die(int status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -29,3 +29,10 @@ tests_unit_fsutil_test_LDADD = $(UNIT_LIBS) libsys.a libbase.a
 tests_unit_notify_test_SOURCES = tests/unit/notify_test.c
 tests_unit_notify_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_notify_test_LDADD = $(UNIT_LIBS) libsys.a libbase.a
+log_units = tests/unit/log_test
+check_PROGRAMS += $(log_units)
+TESTS += $(log_units)
+
+tests_unit_log_test_SOURCES = tests/unit/log_test.c
+tests_unit_log_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_log_test_LDADD = $(UNIT_LIBS) libsys.a libbase.a
