@@ -27,11 +27,19 @@ watch_table_init(struct watch_table *t, const struct hash_key *key)
 		hmap_init(&t->paths[k]);
 }
 
+/* What a watch counts for; a path is counted for each that watches it. */
+static size_t
+watch_bytes(const struct watch_path *p)
+{
+	return sizeof(struct watch) + sizeof *p + (size_t)p->len;
+}
+
 static void
 watch_free(struct watch_table *t, struct watch *w)
 {
 	t->count[w->kind]--;
 	w->who->count--;
+	w->who->bytes -= watch_bytes(w->at);
 	list_remove(&w->of_path);
 	list_remove(&w->of_watcher);
 	free(w);
@@ -125,7 +133,7 @@ watch_add(struct watch_table *t, enum watch_kind kind, struct jute_bytes path, s
 	p = path_find(t, kind, path, hash);
 	if (p != NULL && path_has(p, who))
 		return true;
-	if (p == NULL && (p = path_add(t, kind, path, hash)) == NULL)
+	if (who->bytes >= WATCHER_BYTES_MAX || (p == NULL && (p = path_add(t, kind, path, hash)) == NULL))
 		return false;
 	if ((w = malloc(sizeof *w)) == NULL) {
 		if (list_empty(&p->watches))
@@ -136,6 +144,7 @@ watch_add(struct watch_table *t, enum watch_kind kind, struct jute_bytes path, s
 	list_append(&p->watches, &w->of_path);
 	list_append(&who->watches, &w->of_watcher);
 	who->count++;
+	who->bytes += watch_bytes(p);
 	t->count[kind]++;
 	return true;
 }

@@ -24,10 +24,13 @@ enum watch_event {
 
 enum watch_kind { WATCH_DATA, WATCH_CHILD, WATCH_KINDS };
 
+/* What one watcher may make us keep: some 400,000 watches at paths of usual lengths. */
+#define WATCHER_BYTES_MAX ((size_t)64 << 20)
+
 /* Embedded in a connection. */
 struct watcher {
 	struct list watches; /* struct watch.of_watcher */
-	size_t count;
+	size_t count, bytes;
 	uint64_t told; /* number of the trigger that told it last */
 };
 
@@ -45,7 +48,9 @@ void watch_table_init(struct watch_table *t, const struct hash_key *key);
 void watch_table_fini(struct watch_table *t);
 void watcher_init(struct watcher *w);
 
-/* Have the watcher told of the next change at path; a second time adds nothing. False: no memory.
+/*
+ * Have the watcher told of the next change at path; a second time adds nothing. False: no memory,
+ * or the watcher has as many as it may.
  */
 bool watch_add(
     struct watch_table *t, enum watch_kind kind, struct jute_bytes path, struct watcher *who);
