@@ -444,7 +444,7 @@ make_state_directory(struct dev *dev, const char *asked)
 		dev->keep_state = true;
 		done = fsutil_mkdirs(asked, 0711) && realpath(asked, dev->state) != NULL;
 	} else {
-		snprintf(dev->state, 64, "%.40s/corral-dev.XXXXXX",
+		snprintf(dev->state, sizeof dev->state, "%.1000s/corral-dev.XXXXXX",
 		    tmp != NULL && tmp[0] == '/' ? tmp : "/tmp");
 		/* Daemons with accounts of their own must come through to what is theirs. */
 		done = mkdtemp(dev->state) != NULL && chmod(dev->state, 0711) == 0;

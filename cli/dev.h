@@ -39,7 +39,8 @@ struct dev_daemon {
 	enum dev_kind kind;
 	char name[DEV_NAME_MAX];       /* "zkserver", "master-1", "n2": also of its files */
 	char address[DEV_ADDRESS_MAX]; /* what a client of it would use */
-	uint16_t port, port2; /* zkserver: plain, TLS; master: API, agents; agent: API, executors */
+	uint16_t port,
+	    port2; /* zkserver: plain, TLS; master: API, agents; agent: executors, none */
 	uint64_t cpu_milli, memory_bytes, disk_bytes; /* an agent's; 0: what it measures */
 
 	int notify_fd; /* NOTIFY_SOCKET of this daemon; -1: not open */

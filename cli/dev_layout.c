@@ -135,6 +135,7 @@ share_machine(struct dev *dev, struct dev_daemon *d, unsigned number)
 
 /* ---- the plan ---- */
 
+/* standard2 0: it has one port only. */
 static struct dev_daemon *
 add_daemon(
     struct dev *dev, enum dev_kind kind, const char *name, uint16_t standard, uint16_t standard2)
@@ -146,9 +147,10 @@ add_daemon(
 	str_copy(d->name, sizeof d->name, name);
 	d->port = port_pick(dev, standard);
 	dev->daemon_count++;
-	d->port2 = port_pick(dev, standard2);
+	if (standard2 != 0)
+		d->port2 = port_pick(dev, standard2);
 	snprintf(d->address, sizeof d->address, "127.0.0.1:%u", d->port);
-	if (d->port == 0 || d->port2 == 0) {
+	if (d->port == 0 || (standard2 != 0 && d->port2 == 0)) {
 		fprintf(stderr, "corral: no free port on 127.0.0.1 for %s\n", name);
 		return NULL;
 	}
@@ -174,7 +176,7 @@ plan_agents(struct dev *dev, const struct dev_options *options)
 		struct dev_daemon *d;
 
 		agent_name(dev, i, name);
-		d = add_daemon(dev, DEV_AGENT, name, 5051, 5061);
+		d = add_daemon(dev, DEV_AGENT, name, 5061, 0);
 		if (d == NULL)
 			return false;
 		if (dev->agents > 1)
@@ -325,9 +327,7 @@ print_agent(const struct dev_daemon *d, struct buf *to)
 	buf_printf(to, "\n[agent]\nname=%s\nmasters=", d->name);
 	print_addresses(dev, DEV_MASTER, true, to);
 	buf_printf(
-	    to, "\napi_listen=127.0.0.1:%u\nexecutor_listen=127.0.0.1:%u\n", d->port, d->port2);
-	buf_printf(to, "state_dir=%s/%s\nhelper=%s/%s.helper\nclient_socket=%s/%s.client\n",
-	    dev->state, d->name, dev->state, d->name, dev->state, d->name);
+	    to, "\nexecutor_listen=127.0.0.1:%u\nstate_dir=%s/%s\n", d->port, dev->state, d->name);
 	if (is_program(path, "%s/corral-executor", dev->programs))
 		buf_printf(to, "executor=%s\n", path);
 	/* State and keys are ours alone: no other account could read them. */

@@ -49,24 +49,61 @@ def processes_naming(text):
     return [(pid, words) for pid, words in found if alive(pid) and pid != os.getpid()]
 
 
-def cgroups():
-    """Every control group of ours, in any hierarchy."""
-    return {str(p) for p in Path("/sys/fs/cgroup").glob("**/corral*") if p.is_dir()}
+def siphash13(data):
+    """SipHash-1-3 with a key of zeros, by which an agent names its control groups (libcommon/base/hash.c)."""
+    mask = (1 << 64) - 1
+    v = [0x736F6D6570736575, 0x646F72616E646F6D, 0x6C7967656E657261, 0x7465646279746573]
+
+    def rotate(x, n):
+        return (x << n | x >> 64 - n) & mask
+
+    def turn():
+        v[0] = v[0] + v[1] & mask
+        v[1] = rotate(v[1], 13) ^ v[0]
+        v[0] = rotate(v[0], 32)
+        v[2] = v[2] + v[3] & mask
+        v[3] = rotate(v[3], 16) ^ v[2]
+        v[0] = v[0] + v[3] & mask
+        v[3] = rotate(v[3], 21) ^ v[0]
+        v[2] = v[2] + v[1] & mask
+        v[1] = rotate(v[1], 17) ^ v[2]
+        v[2] = rotate(v[2], 32)
+
+    whole = len(data) // 8 * 8
+    words = [int.from_bytes(data[n:n + 8], "little") for n in range(0, whole, 8)]
+    for word in [*words, int.from_bytes(data[whole:], "little") | (len(data) & 255) << 56]:
+        v[3] ^= word
+        turn()
+        v[0] ^= word
+    v[2] ^= 0xFF
+    for _ in range(3):
+        turn()
+    return v[0] ^ v[1] ^ v[2] ^ v[3]
+
+
+def cgroups(state, nodes):
+    """The control groups of these nodes' agents, in any hierarchy."""
+    names = [f"corral-{siphash13(f'{state}/{node}'.encode()) & 0xFFFFFFFF:08x}" for node in nodes]
+    return [str(p) for name in names for p in Path("/sys/fs/cgroup").glob(f"**/{name}")]
 
 
 class Cluster:
     """`corral dev` with these options, until stop()."""
 
-    def __init__(self, *options):
-        self.home = Path(tempfile.mkdtemp(prefix="cst."))
+    alive = []
+
+    def __init__(self, *options, state=None):
+        self.home = Path(tempfile.mkdtemp(prefix="cst.", dir="/tmp"))
         self.home.chmod(0o755)
-        self.cgroups_before = cgroups()
+        options = [*options, "--state", str(state)] if state else options
+        Cluster.alive.append(self)
         self.env = {k: v for k, v in os.environ.items() if not k.startswith(("CORRAL_", "XDG_"))}
         self.env |= {"TMPDIR": str(self.home), "HOME": str(self.home), "PATH": f"{BUILD}:{os.environ['PATH']}"}
         self.lines = []
         self.dev = subprocess.Popen([BUILD / "corral", "dev", *options], env=self.env, text=True,
                                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
-        self.reader = threading.Thread(target=lambda: self.lines.extend(iter(self.dev.stdout.readline, "")))
+        self.reader = threading.Thread(
+            target=lambda: self.lines.extend(iter(self.dev.stdout.readline, "")), daemon=True)
         self.reader.start()
         try:
             until(lambda: self.said("Ready in") or self.dev.poll() is not None, lambda: "ready:\n" + self.screen())
@@ -74,7 +111,8 @@ class Cluster:
         except AssertionError:
             self.kill()
             raise
-        self.state = next(self.home.glob("corral-dev.*"))
+        self.state = state or next(self.home.glob("corral-dev.*"))
+        self.nodes = list(self.daemons("agent"))
         self.env["CORRAL_CONFIG_DIR"] = str(self.state)
 
     def screen(self):
@@ -143,6 +181,8 @@ class Cluster:
         return "\n".join(f"== {p.name}\n{p.read_text(errors='replace')[-3000:]}" for p in self.state.glob("*.log"))
 
     def kill(self):
+        if self in Cluster.alive:
+            Cluster.alive.remove(self)
         if self.dev.poll() is None:
             self.dev.kill()
         self.dev.wait(timeout=10)
@@ -163,7 +203,7 @@ class Cluster:
             assert left == []
             assert str(self.home) not in Path("/proc/self/mounts").read_text()
             assert list(self.home.glob("corral-dev*")) == []
-            assert cgroups() - self.cgroups_before == set()
+            assert cgroups(self.state, self.nodes) == []
         finally:
             self.kill()
 
@@ -182,6 +222,16 @@ def wide_cluster():
     c = Cluster("--agents", "3", "--masters", "2")
     yield c
     c.stop()
+
+
+@pytest.fixture(autouse=True)
+def no_cluster_outlives_its_test(request):
+    """A test that fails leaves its own cluster to us; those of modules have their fixtures."""
+    before = list(Cluster.alive)
+    yield
+    shared = [request.node.funcargs.get(name) for name in ("cluster", "wide_cluster")]
+    for c in [c for c in Cluster.alive if c not in before and c not in shared]:
+        c.kill()
 
 
 def pytest_addoption(parser):

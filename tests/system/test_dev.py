@@ -4,6 +4,10 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
 
 from conftest import BUILD, DEADLINE_S, Cluster, alive, until
 
@@ -27,12 +31,19 @@ def test_a_second_cluster_beside_the_first_takes_other_ports_and_is_told_apart(c
     assert not any(address in run.stdout for address in ours)
 
 
-def test_it_runs_a_command_and_exits_with_its_status(tmp_path):
+@pytest.fixture
+def home():
+    with tempfile.TemporaryDirectory(prefix="cst.", dir="/tmp") as path:
+        os.chmod(path, 0o755)
+        yield Path(path)
+
+
+def test_it_runs_a_command_and_exits_with_its_status(home):
     run = subprocess.run([BUILD / "corral", "dev", "--", "sh", "-c", "corral run -- sh -c 'exit 5'; exit $?"],
-                         env={"PATH": "/usr/bin:/bin", "TMPDIR": str(tmp_path), "HOME": str(tmp_path)},
+                         env={"PATH": "/usr/bin:/bin", "TMPDIR": str(home), "HOME": str(home)},
                          capture_output=True, text=True, timeout=DEADLINE_S)
     assert run.returncode == 5, run.stdout + run.stderr
-    assert list(tmp_path.iterdir()) == []
+    assert list(home.iterdir()) == []
 
 
 def test_nodes_offer_what_they_are_told_to():
@@ -66,9 +77,9 @@ def test_when_it_is_killed_its_daemons_do_not_stay():
     cluster.kill()
 
 
-def test_a_kept_state_directory_can_be_used_again(tmp_path):
-    state = tmp_path / "state"
-    env = {"PATH": "/usr/bin:/bin", "TMPDIR": str(tmp_path), "HOME": str(tmp_path)}
+def test_a_kept_state_directory_can_be_used_again(home):
+    state = home / "state"
+    env = {"PATH": "/usr/bin:/bin", "TMPDIR": str(home), "HOME": str(home)}
     for command in ("echo one; zk create /kept hello", "zk get /kept"):
         run = subprocess.run([BUILD / "corral", "dev", "--state", state, "--", "sh", "-c", command], env=env,
                              capture_output=True, text=True, timeout=DEADLINE_S)
