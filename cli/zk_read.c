@@ -189,7 +189,7 @@ int
 zk_verb_get(struct zk_run *run, int argc, char **argv)
 {
 	struct get get = {argv[0], 0};
-	const struct zk_op op = {.type = ZK_OP_GET, .path = argv[0]};
+	const struct zk_op op = {.type = ZK_OP_GET_DATA, .path = argv[0]};
 	int rc = zk_run_request(run, &op, get_print, &get);
 
 	(void)argc;

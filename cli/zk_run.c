@@ -260,12 +260,12 @@ run_submit(struct zk_run *run, const struct zk_op *op)
 		return zk_delete(run->zk, op->path, op->version, run_on_answer, run);
 	case ZK_OP_EXISTS:
 		return zk_exists(run->zk, op->path, NULL, run_on_answer, run);
-	case ZK_OP_GET:
+	case ZK_OP_GET_DATA:
 		return zk_get(run->zk, op->path, NULL, run_on_answer, run);
-	case ZK_OP_SET:
+	case ZK_OP_SET_DATA:
 		return zk_set(
 		    run->zk, op->path, op->data, op->size, op->version, run_on_answer, run);
-	case ZK_OP_CHILDREN:
+	case ZK_OP_GET_CHILDREN2:
 		return zk_children(run->zk, op->path, NULL, run_on_answer, run);
 	case ZK_OP_GET_ACL:
 		return zk_get_acl(run->zk, op->path, run_on_answer, run);

@@ -33,7 +33,7 @@ names_copy(struct zk_run *run, const struct zk_result *result, void *arg)
 int
 zk_run_children(struct zk_run *run, const char *path, struct zk_names *names)
 {
-	const struct zk_op op = {.type = ZK_OP_CHILDREN, .path = path};
+	const struct zk_op op = {.type = ZK_OP_GET_CHILDREN2, .path = path};
 	int rc;
 
 	*names = (struct zk_names){NULL, 0};

@@ -177,7 +177,7 @@ int
 zk_verb_set(struct zk_run *run, int argc, char **argv)
 {
 	struct zk_op op = {
-	    .type = ZK_OP_SET, .path = argv[0], .version = (int32_t)run->options->version};
+	    .type = ZK_OP_SET_DATA, .path = argv[0], .version = (int32_t)run->options->version};
 	struct buf data;
 	int status = data_read(argv[1], &data);
 

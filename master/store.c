@@ -447,7 +447,7 @@ static void
 commit_send(struct master *m, const struct commit *batch, bool again)
 {
 	static const enum zk_opcode types[] = {
-	    [STORE_CREATE] = ZK_OP_CREATE2, [STORE_SET] = ZK_OP_SET, [STORE_DELETE] = ZK_OP_DELETE};
+	    [STORE_CREATE] = ZK_OP_CREATE2, [STORE_SET] = ZK_OP_SET_DATA, [STORE_DELETE] = ZK_OP_DELETE};
 	struct zk_op ops[COMMIT_OPS_MAX + 1];
 	char id[320], fence[sizeof ELECTION + ELECT_NODE_MAX];
 	struct zk_acl acls[2];

@@ -14,7 +14,8 @@
 
 #include "libcommon/sys/store_posix.h"
 #include "zkserver/core/db.h"
-#include "zkserver/core/proto.h"
+#include "libcommon/codec/zk_err.h"
+#include "libcommon/codec/zk_wire.h"
 #include "zkserver/core/snapshot.h"
 #include "zkserver/core/txn.h"
 #include "zkserver/core/txnlog_reader.h"

@@ -8,7 +8,6 @@ libzkcore_a_SOURCES = \
 	zkserver/core/ipaddr.c zkserver/core/ipaddr.h \
 	zkserver/core/path.c zkserver/core/path.h \
 	zkserver/core/prep.c zkserver/core/prep.h \
-	zkserver/core/proto.h \
 	zkserver/core/server.c zkserver/core/server.h zkserver/core/server_priv.h \
 	zkserver/core/server_connect.c \
 	zkserver/core/server_read.c \

@@ -5,5 +5,4 @@ libzk_a_SOURCES = \
 	libcommon/zk/session.c libcommon/zk/session.h \
 	libcommon/zk/session_internal.h libcommon/zk/session_request.c \
 	libcommon/zk/watches.c libcommon/zk/watches.h \
-	libcommon/zk/zk.c libcommon/zk/zk.h \
-	libcommon/zk/zk_err.h
+	libcommon/zk/zk.c libcommon/zk/zk.h

@@ -4,10 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OP_CREATE                                                                                  \
-	1 /* how Apache's servers name the result of a create2 in a multi: without a Stat */
-#define MULTI_END (-1)	 /* type of the header that ends a multi */
-#define MULTI_ERROR (-1) /* type of a result that is an error */
+#define MULTI_END (-1) /* type of the header that ends a multi */
 #define CHILD_BYTES_MIN 4
 #define ACL_BYTES_MIN 12
 
@@ -16,32 +13,6 @@
 struct pool {
 	char *at;
 };
-
-const char *
-zk_rc_name(int rc)
-{
-	switch (rc) {
-#define X(name, code, text)                                                                        \
-	case (code):                                                                               \
-		return #name;
-		ZK_ERRORS(X)
-#undef X
-	}
-	return "UNKNOWN";
-}
-
-const char *
-zk_rc_text(int rc)
-{
-	switch (rc) {
-#define X(name, code, text)                                                                        \
-	case (code):                                                                               \
-		return text;
-		ZK_ERRORS(X)
-#undef X
-	}
-	return "unknown error";
-}
 
 /* The fault of one component of `len` bytes, NULL if it has none. */
 static const char *
@@ -125,7 +96,7 @@ record_encode(struct buf *b, const struct zk_op *op, bool watch)
 		acls_encode(b, op->acls, op->acl_count);
 		jute_put_i32(b, op->flags);
 		break;
-	case ZK_OP_SET:
+	case ZK_OP_SET_DATA:
 		data_encode(b, op->data, op->size);
 		jute_put_i32(b, op->version);
 		break;
@@ -138,8 +109,8 @@ record_encode(struct buf *b, const struct zk_op *op, bool watch)
 		jute_put_i32(b, op->version);
 		break;
 	case ZK_OP_EXISTS:
-	case ZK_OP_GET:
-	case ZK_OP_CHILDREN:
+	case ZK_OP_GET_DATA:
+	case ZK_OP_GET_CHILDREN2:
 		jute_put_bool(b, watch);
 		break;
 	default:
@@ -307,17 +278,17 @@ part_decode(struct jute_reader *r, struct zk_op_result *part, struct pool *p)
 	if (done || r->bad)
 		return false;
 	switch (type) {
-	case MULTI_ERROR:
+	case ZK_OP_ERROR:
 		part->rc = jute_get_i32(r);
 		break;
-	case OP_CREATE:
+	case ZK_OP_CREATE:
 		part->path = text_decode(r, p);
 		break;
 	case ZK_OP_CREATE2:
 		part->path = text_decode(r, p);
 		stat_decode(r, &part->stat);
 		break;
-	case ZK_OP_SET:
+	case ZK_OP_SET_DATA:
 		stat_decode(r, &part->stat);
 		break;
 	case ZK_OP_DELETE:
@@ -395,14 +366,14 @@ zk_result_decode(struct jute_reader *r, enum zk_opcode type, struct zk_result *r
 		path_decode(r, result);
 		break;
 	case ZK_OP_EXISTS:
-	case ZK_OP_SET:
+	case ZK_OP_SET_DATA:
 	case ZK_OP_SET_ACL:
 		stat_decode(r, &result->stat);
 		break;
-	case ZK_OP_GET:
+	case ZK_OP_GET_DATA:
 		get_decode(r, result);
 		break;
-	case ZK_OP_CHILDREN:
+	case ZK_OP_GET_CHILDREN2:
 		children_decode(r, result);
 		break;
 	case ZK_OP_GET_ACL:

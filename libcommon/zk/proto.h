@@ -12,33 +12,13 @@
 
 #include "libcommon/base/buf.h"
 #include "libcommon/codec/jute.h"
-#include "libcommon/zk/zk_err.h"
+#include "libcommon/codec/zk_err.h"
+#include "libcommon/codec/zk_wire.h"
 
 /* The largest frame in either direction: jute.maxbuffer's default, which servers enforce. */
 #define ZK_FRAME_BYTES_MAX 0xfffff
 #define ZK_PASSWORD_BYTES 16
 #define ZK_ANY_VERSION (-1)
-
-enum zk_opcode {
-	ZK_OP_DELETE = 2,
-	ZK_OP_EXISTS = 3,
-	ZK_OP_GET = 4,
-	ZK_OP_SET = 5,
-	ZK_OP_GET_ACL = 6,
-	ZK_OP_SET_ACL = 7,
-	ZK_OP_SYNC = 9,
-	ZK_OP_PING = 11,
-	ZK_OP_CHILDREN = 12, /* getChildren2: with Stat */
-	ZK_OP_CHECK = 13,
-	ZK_OP_MULTI = 14,
-	ZK_OP_CREATE2 = 15, /* create whose reply has a Stat: the only one that we send */
-	ZK_OP_AUTH = 100,
-	ZK_OP_SET_WATCHES = 101,
-	ZK_OP_CLOSE = -11,
-};
-
-/* Flags of a create. */
-enum { ZK_PERSISTENT = 0, ZK_EPHEMERAL = 1, ZK_SEQUENTIAL = 2 };
 
 enum {
 	ZK_PERM_READ = 1,
@@ -63,7 +43,7 @@ struct zk_stat {
 };
 
 /*
- * One request, or one part of a multi (ZK_OP_CREATE2, ZK_OP_DELETE, ZK_OP_SET, ZK_OP_CHECK). Fields
+ * One request, or one part of a multi (ZK_OP_CREATE2, ZK_OP_DELETE, ZK_OP_SET_DATA, ZK_OP_CHECK). Fields
  * that an operation does not have are ignored.
  */
 struct zk_op {

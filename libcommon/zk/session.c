@@ -10,8 +10,6 @@
 #include "libcommon/codec/jute.h"
 #include "libcommon/zk/session_internal.h"
 
-enum { XID_EVENT = -1, XID_PING = -2, XID_AUTH = -4, XID_SET_WATCHES = -8 };
-
 #define CONNECT_BYTES_MAX 64
 #define PING_BYTES 8
 
@@ -206,11 +204,11 @@ zk_session_down(struct zk_session *s)
 void
 zk_session_send_auth(struct zk_session *s, const struct zk_auth *a)
 {
-	struct buf *b = session_control(s, ZK_OP_AUTH, XID_AUTH, ZK_FRAME_BYTES_MAX);
+	struct buf *b = session_control(s, ZK_OP_AUTH, ZK_XID_AUTH, ZK_FRAME_BYTES_MAX);
 
 	if (b == NULL)
 		return;
-	zk_header_encode(b, XID_AUTH, ZK_OP_AUTH);
+	zk_header_encode(b, ZK_XID_AUTH, ZK_OP_AUTH);
 	jute_put_i32(b, 0); /* type: unused */
 	jute_put_text(b, a->scheme);
 	jute_put_bytes(b, (struct jute_bytes){a->data, (int32_t)a->size});
@@ -226,10 +224,10 @@ session_send_watches(struct zk_session *s)
 	if (s->watches.map.count == 0)
 		return;
 	do {
-		b = session_control(s, ZK_OP_SET_WATCHES, XID_SET_WATCHES, 2 * ZK_FRAME_BYTES_MAX);
+		b = session_control(s, ZK_OP_SET_WATCHES, ZK_XID_SET_WATCHES, 2 * ZK_FRAME_BYTES_MAX);
 		if (b == NULL)
 			return;
-		zk_header_encode(b, XID_SET_WATCHES, ZK_OP_SET_WATCHES);
+		zk_header_encode(b, ZK_XID_SET_WATCHES, ZK_OP_SET_WATCHES);
 		watches_encode(&s->watches, s->last_zxid, ZK_SET_WATCHES_BYTES, &at, b);
 		session_control_check(s, b);
 	} while (at != NULL && s->drop == NULL);
@@ -238,11 +236,11 @@ session_send_watches(struct zk_session *s)
 static void
 session_send_ping(struct zk_session *s)
 {
-	struct buf *b = session_control(s, ZK_OP_PING, XID_PING, PING_BYTES);
+	struct buf *b = session_control(s, ZK_OP_PING, ZK_XID_PING, PING_BYTES);
 
 	if (b == NULL)
 		return;
-	zk_header_encode(b, XID_PING, ZK_OP_PING);
+	zk_header_encode(b, ZK_XID_PING, ZK_OP_PING);
 	session_control_check(s, b);
 }
 
@@ -317,7 +315,7 @@ static bool
 session_set_watch(struct zk_session *s, struct zk_request *q, int rc)
 {
 	struct watch *watch = q->watch;
-	enum watch_kind kind = q->type == ZK_OP_CHILDREN ? WATCH_CHILD : WATCH_DATA;
+	enum watch_kind kind = q->type == ZK_OP_GET_CHILDREN2 ? WATCH_CHILD : WATCH_DATA;
 
 	if (rc == ZK_NONODE && q->type == ZK_OP_EXISTS)
 		kind = WATCH_EXIST;
@@ -351,7 +349,7 @@ session_reply(struct zk_session *s, const struct zk_reply_header *h, struct jute
 		s->drop = "it sent a reply that cannot be read";
 	if (q->watch != NULL && !session_set_watch(s, q, rc))
 		rc = ZK_NOMEMORY;
-	if (q->type == ZK_OP_CLOSE)
+	if (q->type == ZK_OP_CLOSE_SESSION)
 		s->closed = true;
 	session_complete(s, q, rc);
 	if (s->closed)
@@ -376,13 +374,13 @@ zk_session_frame(struct zk_session *s, uint64_t now_ms, const uint8_t *bytes, si
 		return;
 	}
 	switch (h.xid) {
-	case XID_EVENT:
+	case ZK_XID_EVENT:
 		session_event(s, &r);
 		break;
-	case XID_PING:
-	case XID_SET_WATCHES:
+	case ZK_XID_PING:
+	case ZK_XID_SET_WATCHES:
 		break;
-	case XID_AUTH:
+	case ZK_XID_AUTH:
 		if (h.err != 0)
 			session_die(
 			    s, ZK_AUTH_FAILED, ZK_AUTHFAILED, "it refused the authentication");

@@ -173,10 +173,10 @@ zk_session_close(struct zk_session *s)
 		s->closing = s->closed = true;
 		return;
 	}
-	q = session_request_new(s, ZK_OP_CLOSE, NULL, NULL);
+	q = session_request_new(s, ZK_OP_CLOSE_SESSION, NULL, NULL);
 	s->closing = true;
 	if (q != NULL) {
-		zk_header_encode(&q->frame, q->xid, ZK_OP_CLOSE);
+		zk_header_encode(&q->frame, q->xid, ZK_OP_CLOSE_SESSION);
 		if (session_queue(s, q) == ZK_OK)
 			return;
 	}

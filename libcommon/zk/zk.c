@@ -465,7 +465,7 @@ zk_exists(struct zk *z, const char *path, const struct zk_watch *watch, zk_done_
 int
 zk_get(struct zk *z, const char *path, const struct zk_watch *watch, zk_done_fn *done, void *arg)
 {
-	struct zk_op op = {.type = ZK_OP_GET, .path = path};
+	struct zk_op op = {.type = ZK_OP_GET_DATA, .path = path};
 
 	return zk_request(z, &op, watch, done, arg);
 }
@@ -475,7 +475,7 @@ zk_set(struct zk *z, const char *path, const void *data, size_t size, int32_t ve
     zk_done_fn *done, void *arg)
 {
 	struct zk_op op = {
-	    .type = ZK_OP_SET, .path = path, .data = data, .size = size, .version = version};
+	    .type = ZK_OP_SET_DATA, .path = path, .data = data, .size = size, .version = version};
 
 	return zk_request(z, &op, NULL, done, arg);
 }
@@ -484,7 +484,7 @@ int
 zk_children(
     struct zk *z, const char *path, const struct zk_watch *watch, zk_done_fn *done, void *arg)
 {
-	struct zk_op op = {.type = ZK_OP_CHILDREN, .path = path};
+	struct zk_op op = {.type = ZK_OP_GET_CHILDREN2, .path = path};
 
 	return zk_request(z, &op, watch, done, arg);
 }

@@ -22,7 +22,7 @@
 #include "libcommon/io/tls.h"
 #include "libcommon/zk/proto.h"
 #include "libcommon/zk/session.h"
-#include "libcommon/zk/zk_err.h"
+#include "libcommon/codec/zk_err.h"
 
 #define ZK_TIMEOUT_MS_DEFAULT 10000
 
@@ -82,7 +82,7 @@ int zk_set_acl(struct zk *z, const char *path, const struct zk_acl *acls, size_t
     int32_t aversion, zk_done_fn *done, void *arg);
 int zk_sync(struct zk *z, const char *path, zk_done_fn *done, void *arg);
 
-/* All of them or none. Types: ZK_OP_CREATE2, ZK_OP_DELETE, ZK_OP_SET, ZK_OP_CHECK. */
+/* All of them or none. Types: ZK_OP_CREATE2, ZK_OP_DELETE, ZK_OP_SET_DATA, ZK_OP_CHECK. */
 int zk_multi(struct zk *z, const struct zk_op *ops, size_t count, zk_done_fn *done, void *arg);
 
 /* Shown to this and to each later server; a refusal makes the state ZK_AUTH_FAILED. */

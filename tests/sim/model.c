@@ -8,7 +8,8 @@
 
 #include "libcommon/base/buf.h"
 #include "libcommon/codec/jute.h"
-#include "zkserver/core/proto.h"
+#include "libcommon/codec/zk_err.h"
+#include "libcommon/codec/zk_wire.h"
 #include "zkserver/core/txn.h"
 
 #define STAT_DIGEST_BYTES 60

@@ -6,7 +6,8 @@
 
 #include "libcommon/codec/jute.h"
 #include "tests/sim/zkclient.h"
-#include "zkserver/core/proto.h"
+#include "libcommon/codec/zk_err.h"
+#include "libcommon/codec/zk_wire.h"
 
 #define LENGTH_BYTES 4
 
@@ -177,7 +178,7 @@ check_read(struct zkclient *c, const struct zkclient_request *q, struct reply *r
 	const struct model_state *s = model_at(&c->node->model, q->path, r->zxid);
 	bool exists = s != NULL && s->exists, children = q->op == ZK_OP_GET_CHILDREN2;
 
-	if (r->err != (exists ? ZK_OK : ZK_NO_NODE))
+	if (r->err != (exists ? ZK_OK : ZK_NONODE))
 		return exists ? "the node exists" : "the node does not exist";
 	if (q->watch && (exists || q->op == ZK_OP_EXISTS))
 		add_watch(c, q, children, r->zxid);
@@ -229,21 +230,21 @@ check_refusal(struct zkclient *c, const struct zkclient_request *q, const struct
 	     create = q->op == ZK_OP_CREATE || q->op == ZK_OP_CREATE2;
 
 	switch (r->err) {
-	case ZK_NODE_EXISTS:
+	case ZK_NODEEXISTS:
 		return exists ? NULL : "the node does not exist";
-	case ZK_NO_NODE:
+	case ZK_NONODE:
 		return !exists || create ? NULL : "the node exists";
-	case ZK_BAD_VERSION:
+	case ZK_BADVERSION:
 		return exists && q->version != -1 && s->version != q->version
 			   ? NULL
 			   : "the version is right";
-	case ZK_NOT_EMPTY:
+	case ZK_NOTEMPTY:
 		return model_children(&c->node->model, q->path, r->zxid) > 0
 			   ? NULL
 			   : "there are no children";
-	case ZK_NO_CHILDREN_FOR_EPHEMERALS:
-	case ZK_SESSION_EXPIRED:
-	case ZK_SESSION_MOVED:
+	case ZK_NOCHILDRENFOREPHEMERALS:
+	case ZK_SESSIONEXPIRED:
+	case ZK_SESSIONMOVED:
 		return NULL;
 	default:
 		return "an error that this request cannot have";
@@ -257,7 +258,7 @@ check_write(struct zkclient *c, const struct zkclient_request *q, struct reply *
 
 	if (q->op == ZK_OP_MULTI || q->op == ZK_OP_SYNC || q->op == ZK_OP_PING ||
 	    q->op == ZK_OP_CLOSE_SESSION)
-		return r->err == ZK_OK || r->err == ZK_SESSION_EXPIRED ? NULL : "it cannot fail";
+		return r->err == ZK_OK || r->err == ZK_SESSIONEXPIRED ? NULL : "it cannot fail";
 	if (r->err != ZK_OK)
 		return check_refusal(c, q, r);
 	if (q->op == ZK_OP_CREATE || q->op == ZK_OP_CREATE2)

@@ -8,7 +8,8 @@
 
 #include "libcommon/codec/jute.h"
 #include "tests/sim/zkcheck.h"
-#include "zkserver/core/proto.h"
+#include "libcommon/codec/zk_err.h"
+#include "libcommon/codec/zk_wire.h"
 #include "zkserver/core/txn.h"
 
 #define BUFFER_MAX_BYTES ((size_t)4 << 20)
@@ -148,7 +149,7 @@ put_multi(struct zkclient *c, const struct zkclient_request *q)
 	struct zkclient_request other = *q;
 
 	put_multi_head(&c->wire, ZK_OP_CREATE, false);
-	put_create(c, q, ZK_PERSISTENT_SEQUENTIAL);
+	put_create(c, q, ZK_SEQUENTIAL);
 	random_path(c, other.path);
 	put_multi_head(&c->wire, ZK_OP_CREATE, false);
 	put_create(c, &other, rng_below(&c->rng, 2) == 0 ? ZK_EPHEMERAL : ZK_PERSISTENT);

@@ -45,7 +45,7 @@ decode_children(const char *const *names, size_t count, size_t size, struct zk_r
 	ck_assert(!b.failed);
 	r = jute_reader(b.data, size > 0 ? size : b.len);
 	*result = (struct zk_result){.zxid = 7};
-	ok = zk_result_decode(&r, ZK_OP_CHILDREN, result);
+	ok = zk_result_decode(&r, ZK_OP_GET_CHILDREN2, result);
 	buf_fini(&b);
 	return ok;
 }
@@ -134,7 +134,7 @@ END_TEST
 
 START_TEST(null_data_and_empty_data_are_two_things)
 {
-	struct zk_op op = {.type = ZK_OP_SET, .path = "/a", .version = ZK_ANY_VERSION};
+	struct zk_op op = {.type = ZK_OP_SET_DATA, .path = "/a", .version = ZK_ANY_VERSION};
 	static const uint8_t null[] = {0xff, 0xff, 0xff, 0xff}, empty[] = {0, 0, 0, 0};
 	struct buf b;
 

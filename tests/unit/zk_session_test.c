@@ -139,7 +139,7 @@ connected(void)
 static int
 get(struct zk_session *s, const char *path, const struct zk_watch *watch, const char *name)
 {
-	const struct zk_op op = {.type = ZK_OP_GET, .path = path};
+	const struct zk_op op = {.type = ZK_OP_GET_DATA, .path = path};
 
 	return zk_session_request(s, &op, watch, on_done, (void *)(uintptr_t)name);
 }
@@ -284,7 +284,7 @@ START_TEST(watches_are_set_again_after_a_reconnect_and_fire_once)
 {
 	const struct zk_watch watch = {on_event, (void *)(uintptr_t) "w"};
 	struct zk_session *s = connected();
-	const struct zk_op children = {.type = ZK_OP_CHILDREN, .path = "/c"};
+	const struct zk_op children = {.type = ZK_OP_GET_CHILDREN2, .path = "/c"};
 
 	ck_assert_int_eq(get(s, "/a", &watch, "a"), ZK_OK);
 	ck_assert_int_eq(exists(s, "/b", &watch, "b"), ZK_OK);
@@ -350,7 +350,7 @@ START_TEST(one_caller_hears_once_of_a_node_whose_data_and_children_it_watches)
 {
 	const struct zk_watch watch = {on_event, (void *)(uintptr_t) "w"};
 	const struct zk_watch other = {on_event, (void *)(uintptr_t) "o"};
-	const struct zk_op children = {.type = ZK_OP_CHILDREN, .path = "/a"};
+	const struct zk_op children = {.type = ZK_OP_GET_CHILDREN2, .path = "/a"};
 	struct zk_session *s = connected();
 
 	ck_assert_int_eq(get(s, "/a", &watch, "1"), ZK_OK);
@@ -434,7 +434,7 @@ START_TEST(a_multi_tells_which_part_failed)
 	const struct zk_op ops[] = {
 	    {.type = ZK_OP_CHECK, .path = "/a", .version = 3},
 	    {.type = ZK_OP_CREATE2, .path = "/b", .data = "x", .size = 1},
-	    {.type = ZK_OP_SET, .path = "/c", .version = -1},
+	    {.type = ZK_OP_SET_DATA, .path = "/c", .version = -1},
 	    {.type = ZK_OP_DELETE, .path = "/d", .version = -1},
 	};
 	struct zk_session *s = connected();
@@ -483,8 +483,8 @@ END_TEST
 
 START_TEST(what_cannot_be_sent_is_refused_at_once)
 {
-	const struct zk_op path = {.type = ZK_OP_GET, .path = "/a//b"};
-	struct zk_op large = {.type = ZK_OP_SET, .path = "/a", .size = ZK_FRAME_BYTES_MAX};
+	const struct zk_op path = {.type = ZK_OP_GET_DATA, .path = "/a//b"};
+	struct zk_op large = {.type = ZK_OP_SET_DATA, .path = "/a", .size = ZK_FRAME_BYTES_MAX};
 	struct zk_session *s = zk_session_new(&config);
 	int rc = ZK_OK, count = 0;
 

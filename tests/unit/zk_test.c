@@ -70,13 +70,13 @@ server_frame(void *arg, struct link *l, const uint8_t *bytes, size_t size)
 	}
 	xid = jute_get_i32(&r);
 	type = jute_get_i32(&r);
-	server.closes += type == ZK_OP_CLOSE;
+	server.closes += type == ZK_OP_CLOSE_SESSION;
 	if (server.mute)
 		return;
 	buf_init(&b, 64);
 	jute_put_i32(&b, xid);
 	jute_put_i64(&b, 5);
-	jute_put_i32(&b, type == ZK_OP_CLOSE ? ZK_OK : ZK_NONODE);
+	jute_put_i32(&b, type == ZK_OP_CLOSE_SESSION ? ZK_OK : ZK_NONODE);
 	ck_assert(link_send(l, b.data, b.len));
 	buf_fini(&b);
 }

@@ -7,7 +7,8 @@
 #include "zkserver/core/acl.h"
 #include "zkserver/core/ipaddr.h"
 #include "zkserver/core/path.h"
-#include "zkserver/core/proto.h"
+#include "libcommon/codec/zk_err.h"
+#include "libcommon/codec/zk_wire.h"
 #include "zkserver/core/session.h"
 #include "zkserver/core/txn.h"
 #include "zkserver/core/watch.h"
@@ -225,14 +226,14 @@ START_TEST(lists_that_mean_nothing_are_refused)
 		buf_clear(&list);
 		jute_put_i32(&list, 1);
 		put_acl(&list, ACL_ALL, bad[i][0], bad[i][1]);
-		ck_assert_int_eq(fix_up(&list, &ids, &to), ZK_INVALID_ACL);
+		ck_assert_int_eq(fix_up(&list, &ids, &to), ZK_INVALIDACL);
 	}
 	buf_clear(&list);
 	jute_put_i32(&list, -1);
-	ck_assert_int_eq(fix_up(&list, &ids, &to), ZK_INVALID_ACL);
+	ck_assert_int_eq(fix_up(&list, &ids, &to), ZK_INVALIDACL);
 	buf_clear(&list);
 	jute_put_i32(&list, 1000);
-	ck_assert_int_eq(fix_up(&list, &ids, &to), ZK_MARSHALLING_ERROR);
+	ck_assert_int_eq(fix_up(&list, &ids, &to), ZK_MARSHALLINGERROR);
 	acl_ids_fini(&ids);
 	buf_fini(&list);
 	buf_fini(&to);

@@ -6,7 +6,8 @@
 #include <string.h>
 
 #include "zkserver/core/ipaddr.h"
-#include "zkserver/core/proto.h"
+#include "libcommon/codec/zk_err.h"
+#include "libcommon/codec/zk_wire.h"
 
 #define ACL_IDS_BYTES_MAX 65536
 #define ACL_ENTRIES_MAX 1000 /* of one list from a client: duplicates are looked for pair by pair */
@@ -446,9 +447,9 @@ fix_up_item(const struct item *i, const struct acl_ids *who, struct buf *to, int
 {
 	/* Clients write the empty id of "auth" as null, too. */
 	if (bytes_are(i->scheme, "auth"))
-		return put_own_ids(to, i->perms, who, count) ? 0 : ZK_INVALID_ACL;
+		return put_own_ids(to, i->perms, who, count) ? 0 : ZK_INVALIDACL;
 	if (i->id.len < 0 || !id_is_valid(i))
-		return ZK_INVALID_ACL;
+		return ZK_INVALIDACL;
 	item_put(to, i->perms, i->scheme, i->id);
 	(*count)++;
 	return 0;
@@ -460,7 +461,7 @@ acl_fix_up(struct jute_reader *r, const struct acl_ids *who, struct buf *to)
 	int32_t left = jute_get_count(r, ACL_ITEM_BYTES_MIN), count = 0;
 	struct jute_reader first = *r;
 	size_t at = to->len;
-	int error = left <= 0 || left > ACL_ENTRIES_MAX ? ZK_INVALID_ACL : 0;
+	int error = left <= 0 || left > ACL_ENTRIES_MAX ? ZK_INVALIDACL : 0;
 
 	jute_put_i32(to, 0);
 	for (; left > 0 && !r->bad; left--) {
@@ -470,12 +471,12 @@ acl_fix_up(struct jute_reader *r, const struct acl_ids *who, struct buf *to)
 		if (error == 0 && !r->bad && !is_duplicate(first, start, &i))
 			error = fix_up_item(&i, who, to, &count);
 		if (to->len - at > ACL_LIST_BYTES_MAX)
-			error = ZK_INVALID_ACL;
+			error = ZK_INVALIDACL;
 	}
 	if (r->bad)
-		return ZK_MARSHALLING_ERROR;
+		return ZK_MARSHALLINGERROR;
 	if (to->failed)
-		return ZK_SYSTEM_ERROR;
+		return ZK_SYSTEMERROR;
 	jute_set_i32(to, at, count);
 	return error;
 }

@@ -136,11 +136,11 @@ error_of(enum tree_result result)
 	case TREE_OK:
 		return ZK_OK;
 	case TREE_NODE_EXISTS:
-		return ZK_NODE_EXISTS;
+		return ZK_NODEEXISTS;
 	case TREE_NO_NODE:
-		return ZK_NO_NODE;
+		return ZK_NONODE;
 	default:
-		return ZK_SYSTEM_ERROR;
+		return ZK_SYSTEMERROR;
 	}
 }
 

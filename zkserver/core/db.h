@@ -11,7 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "zkserver/core/proto.h"
+#include "libcommon/codec/zk_err.h"
+#include "libcommon/codec/zk_wire.h"
 #include "zkserver/core/session.h"
 #include "zkserver/core/tree.h"
 #include "zkserver/core/txn.h"
@@ -59,7 +60,7 @@ struct apply_watch {
 
 /* What came out, part by part for a multi (parts may be NULL when nobody asks). */
 struct apply_part {
-	int32_t type, error;	 /* of enum zk_op, enum zk_error */
+	int32_t type, error;	 /* of enum zk_opcode, enum zk_rc */
 	struct jute_bytes path;	 /* create*: borrowed from the txn's bytes */
 	uint8_t stat[ZK_STAT_BYTES];  /* the node's Stat right after, for those that answer one */
 	bool has_stat;

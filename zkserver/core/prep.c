@@ -6,7 +6,8 @@
 #include <string.h>
 
 #include "zkserver/core/path.h"
-#include "zkserver/core/proto.h"
+#include "libcommon/codec/zk_err.h"
+#include "libcommon/codec/zk_wire.h"
 
 #define SCRATCH_BYTES_MAX ((size_t)64 << 20)
 #define SUFFIX_BYTES 12 /* "-2147483648" and a NUL */
@@ -108,7 +109,7 @@ allowed(const struct work *w, const struct change_node *n, int32_t perm)
 static int
 put(const struct work *w, struct jute_bytes path, const struct change_node *n)
 {
-	return changes_put(&w->p->changes, path, n, w->zxid) ? ZK_OK : ZK_SYSTEM_ERROR;
+	return changes_put(&w->p->changes, path, n, w->zxid) ? ZK_OK : ZK_SYSTEMERROR;
 }
 
 /* The client's list, made ready, in body->acl. */
@@ -137,7 +138,7 @@ add_suffix(const struct work *w, int32_t cversion, struct jute_bytes *path)
 	buf_append(b, path->data, (size_t)path->len);
 	buf_append(b, suffix, (size_t)len);
 	if (b->failed)
-		return ZK_SYSTEM_ERROR;
+		return ZK_SYSTEMERROR;
 	*path = (struct jute_bytes){b->data, (int32_t)b->len};
 	return ZK_OK;
 }
@@ -145,8 +146,8 @@ add_suffix(const struct work *w, int32_t cversion, struct jute_bytes *path)
 static int
 check_mode(int32_t flags)
 {
-	if (flags < ZK_PERSISTENT || flags > ZK_PERSISTENT_SEQUENTIAL_TTL)
-		return ZK_BAD_ARGUMENTS;
+	if (flags < ZK_PERSISTENT || flags > ZK_SEQUENTIAL_TTL)
+		return ZK_BADARGUMENTS;
 	return flags >= ZK_PERSISTENT_TTL ? ZK_UNIMPLEMENTED : ZK_OK;
 }
 
@@ -168,7 +169,7 @@ put_created(const struct work *w, const struct txn_body *b, struct jute_bytes ab
 	int error;
 
 	if ((n.acl = acl_intern(&w->p->db->tree.acls, b->acl)) == ACL_KEY_NONE)
-		return ZK_SYSTEM_ERROR;
+		return ZK_SYSTEMERROR;
 	error = put(w, b->path, &n);
 	acl_unref(&w->p->db->tree.acls, n.acl);
 	if (error != ZK_OK)
@@ -185,7 +186,7 @@ static int
 prep_create(const struct work *w, const struct op *op, struct txn_body *body)
 {
 	bool sequential =
-	    op->flags == ZK_PERSISTENT_SEQUENTIAL || op->flags == ZK_EPHEMERAL_SEQUENTIAL;
+	    op->flags == ZK_SEQUENTIAL || op->flags == ZK_EPHEMERAL_SEQUENTIAL;
 	struct change_node parent;
 	struct jute_bytes above;
 	int error;
@@ -197,22 +198,22 @@ prep_create(const struct work *w, const struct op *op, struct txn_body *body)
 	body->ephemeral = op->flags == ZK_EPHEMERAL || op->flags == ZK_EPHEMERAL_SEQUENTIAL;
 	body->owner = body->ephemeral ? w->q->session : 0;
 	if (!path_parent(op->path, &above))
-		return ZK_BAD_ARGUMENTS;
+		return ZK_BADARGUMENTS;
 	if ((error = make_acl(w, op, body)) != ZK_OK)
 		return error;
 	parent = changes_look(&w->p->changes, above);
 	if (!parent.exists)
-		return ZK_NO_NODE;
+		return ZK_NONODE;
 	if (!allowed(w, &parent, ACL_CREATE))
-		return ZK_NO_AUTH;
+		return ZK_NOAUTH;
 	if (sequential && (error = add_suffix(w, parent.stat.cversion, &body->path)) != ZK_OK)
 		return error;
 	if (!path_is_valid(body->path))
-		return ZK_BAD_ARGUMENTS;
+		return ZK_BADARGUMENTS;
 	if (changes_look(&w->p->changes, body->path).exists)
-		return ZK_NODE_EXISTS;
+		return ZK_NODEEXISTS;
 	if (tree_owner_kind(parent.stat.ephemeral_owner) == TREE_OWNER_SESSION)
-		return ZK_NO_CHILDREN_FOR_EPHEMERALS;
+		return ZK_NOCHILDRENFOREPHEMERALS;
 	body->version = (int32_t)((uint32_t)parent.stat.cversion + 1);
 	return put_created(w, body, above, &parent);
 }
@@ -226,7 +227,7 @@ put_deleted(const struct work *w, struct jute_bytes path)
 	int error;
 
 	if (!path_parent(path, &above))
-		return ZK_BAD_ARGUMENTS;
+		return ZK_BADARGUMENTS;
 	if ((error = put(w, path, &gone)) != ZK_OK)
 		return error;
 	parent = changes_look(&w->p->changes, above);
@@ -256,19 +257,19 @@ prep_delete(const struct work *w, const struct op *op, struct txn_body *body)
 	struct jute_bytes above;
 
 	if (!path_parent(op->path, &above) || is_builtin(op->path))
-		return ZK_BAD_ARGUMENTS;
+		return ZK_BADARGUMENTS;
 	parent = changes_look(&w->p->changes, above);
 	if (!parent.exists)
-		return ZK_NO_NODE;
+		return ZK_NONODE;
 	if (!allowed(w, &parent, ACL_DELETE))
-		return ZK_NO_AUTH;
+		return ZK_NOAUTH;
 	n = changes_look(&w->p->changes, op->path);
 	if (!n.exists)
-		return ZK_NO_NODE;
+		return ZK_NONODE;
 	if (!version_matches(op->version, n.stat.version))
-		return ZK_BAD_VERSION;
+		return ZK_BADVERSION;
 	if (n.kids > 0)
-		return ZK_NOT_EMPTY;
+		return ZK_NOTEMPTY;
 	body->path = op->path;
 	return put_deleted(w, op->path);
 }
@@ -279,14 +280,14 @@ prep_set_data(const struct work *w, const struct op *op, struct txn_body *body)
 	struct change_node n;
 
 	if (!path_is_valid(op->path))
-		return ZK_BAD_ARGUMENTS;
+		return ZK_BADARGUMENTS;
 	n = changes_look(&w->p->changes, op->path);
 	if (!n.exists)
-		return ZK_NO_NODE;
+		return ZK_NONODE;
 	if (!allowed(w, &n, ACL_WRITE))
-		return ZK_NO_AUTH;
+		return ZK_NOAUTH;
 	if (!version_matches(op->version, n.stat.version))
-		return ZK_BAD_VERSION;
+		return ZK_BADVERSION;
 	body->path = op->path;
 	body->data = op->data;
 	body->version = (int32_t)((uint32_t)n.stat.version + 1);
@@ -305,21 +306,21 @@ prep_set_acl(const struct work *w, const struct op *op, struct txn_body *body)
 	int error;
 
 	if (!path_is_valid(op->path))
-		return ZK_BAD_ARGUMENTS;
+		return ZK_BADARGUMENTS;
 	if ((error = make_acl(w, op, body)) != ZK_OK)
 		return error;
 	n = changes_look(&w->p->changes, op->path);
 	if (!n.exists)
-		return ZK_NO_NODE;
+		return ZK_NONODE;
 	if (!allowed(w, &n, ACL_ADMIN))
-		return ZK_NO_AUTH;
+		return ZK_NOAUTH;
 	if (!version_matches(op->version, n.stat.aversion))
-		return ZK_BAD_VERSION;
+		return ZK_BADVERSION;
 	body->path = op->path;
 	body->version = (int32_t)((uint32_t)n.stat.aversion + 1);
 	n.stat.aversion = body->version;
 	if ((n.acl = acl_intern(acls, body->acl)) == ACL_KEY_NONE)
-		return ZK_SYSTEM_ERROR;
+		return ZK_SYSTEMERROR;
 	error = put(w, op->path, &n);
 	acl_unref(acls, n.acl);
 	return error;
@@ -331,14 +332,14 @@ prep_check(const struct work *w, const struct op *op, struct txn_body *body)
 	struct change_node n;
 
 	if (!path_is_valid(op->path))
-		return ZK_BAD_ARGUMENTS;
+		return ZK_BADARGUMENTS;
 	n = changes_look(&w->p->changes, op->path);
 	if (!n.exists)
-		return ZK_NO_NODE;
+		return ZK_NONODE;
 	if (!allowed(w, &n, ACL_READ))
-		return ZK_NO_AUTH;
+		return ZK_NOAUTH;
 	if (!version_matches(op->version, n.stat.version))
-		return ZK_BAD_VERSION;
+		return ZK_BADVERSION;
 	body->path = op->path;
 	body->version = (int32_t)((uint32_t)n.stat.version + 1);
 	return ZK_OK;
@@ -390,7 +391,7 @@ prep_single(const struct work *w, struct buf *txn)
 	int error;
 
 	if (!op_read(&r, w->q->type, &op))
-		return ZK_MARSHALLING_ERROR;
+		return ZK_MARSHALLINGERROR;
 	changes_try(&w->p->changes);
 	error = prep_op(w, &op, &body);
 	if (error != ZK_OK) {
@@ -457,17 +458,17 @@ prep_multi(const struct work *w, struct buf *txn)
 	struct op op;
 
 	if (count < 0)
-		return ZK_MARSHALLING_ERROR;
+		return ZK_MARSHALLINGERROR;
 	put_header(w, ZK_OP_MULTI, txn);
 	jute_put_i32(txn, count);
 	changes_try(&w->p->changes);
 	for (int32_t i = 0; i < count; i++) {
 		if (failed.error == ZK_OK) {
 			multi_next(&r, &op);
-			failed.error = txn->len - start > TXN_BYTES_SOFT ? ZK_BAD_ARGUMENTS
+			failed.error = txn->len - start > TXN_BYTES_SOFT ? ZK_BADARGUMENTS
 									 : prep_op(w, &op, &body);
 		} else
-			failed.error = ZK_RUNTIME_INCONSISTENCY;
+			failed.error = ZK_RUNTIMEINCONSISTENCY;
 		if (failed.error == ZK_OK)
 			put_part(txn, op.type, &body);
 		else
@@ -561,10 +562,10 @@ prep_close(const struct work *w, struct buf *txn)
 	at = txn->len;
 	jute_put_i32(txn, 0);
 	if (!add_owned(w, &paths))
-		return ZK_SYSTEM_ERROR;
+		return ZK_SYSTEMERROR;
 	changes_owned(&w->p->changes, w->q->session, add_path, &paths);
 	if (txn->failed)
-		return ZK_SYSTEM_ERROR;
+		return ZK_SYSTEMERROR;
 	jute_set_i32(txn, at, paths.count);
 	error = put_closed(w, jute_reader(txn->data + at + 4, txn->len - at - 4), paths.count);
 	if (error != ZK_OK)

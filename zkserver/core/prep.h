@@ -26,7 +26,7 @@ struct prep {
 struct prep_request {
 	int64_t session;
 	int32_t cxid;
-	int32_t type; /* enum zk_op: a write, createSession or closeSession */
+	int32_t type; /* enum zk_opcode: a write, createSession or closeSession */
 	struct jute_reader body; /* at the request's record; createSession: i32 timeout */
 	const struct acl_ids *who;
 	int64_t time_ms; /* wall clock */

@@ -488,7 +488,7 @@ server_auth(struct server *s, struct server_conn *c, int32_t xid, bool ok)
 	s->stats.received++;
 	if (!ok)
 		s->stats.auth_failed++;
-	reply_send(s, c, xid, 0, ok ? ZK_OK : ZK_AUTH_FAILED, NULL);
+	reply_send(s, c, xid, 0, ok ? ZK_OK : ZK_AUTHFAILED, NULL);
 	if (!ok)
 		server_end_conn(s, c, SERVER_CLOSE_FLUSHED);
 }

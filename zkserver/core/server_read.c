@@ -21,7 +21,7 @@ typedef int read_fn(struct reading *q);
 static int
 add_watch(struct reading *q, enum watch_kind kind, struct jute_bytes path)
 {
-	return watch_add(&q->s->watches, kind, path, &q->c->watcher) ? ZK_OK : ZK_SYSTEM_ERROR;
+	return watch_add(&q->s->watches, kind, path, &q->c->watcher) ? ZK_OK : ZK_SYSTEMERROR;
 }
 
 /* The node at the path that leads the record, if it is there and the caller may do `perm` to it. */
@@ -31,8 +31,8 @@ find(struct reading *q, struct jute_bytes path, int32_t perm, struct tree_node *
 	struct tree *t = &q->s->db->tree;
 
 	if ((*n = tree_find_hashed(t, path, q->hash)) == NULL)
-		return ZK_NO_NODE;
-	return acl_allows(&t->acls, (*n)->acl, perm, &q->c->ids) ? ZK_OK : ZK_NO_AUTH;
+		return ZK_NONODE;
+	return acl_allows(&t->acls, (*n)->acl, perm, &q->c->ids) ? ZK_OK : ZK_NOAUTH;
 }
 
 static void
@@ -55,13 +55,13 @@ read_exists(struct reading *q)
 	int error;
 
 	if (q->r.bad)
-		return ZK_MARSHALLING_ERROR;
+		return ZK_MARSHALLINGERROR;
 	if (path.len > 0 && memchr(path.data, '\0', (size_t)path.len) != NULL)
-		return ZK_BAD_ARGUMENTS;
-	if ((error = find(q, path, ACL_READ, &n)) == ZK_NO_AUTH)
+		return ZK_BADARGUMENTS;
+	if ((error = find(q, path, ACL_READ, &n)) == ZK_NOAUTH)
 		return error;
 	if (watch && add_watch(q, WATCH_DATA, path) != ZK_OK)
-		return ZK_SYSTEM_ERROR;
+		return ZK_SYSTEMERROR;
 	if (error == ZK_OK)
 		put_stat(q, n);
 	return error;
@@ -76,11 +76,11 @@ read_data(struct reading *q)
 	int error;
 
 	if (q->r.bad)
-		return ZK_MARSHALLING_ERROR;
+		return ZK_MARSHALLINGERROR;
 	if ((error = find(q, path, ACL_READ, &n)) != ZK_OK)
 		return error;
 	if (watch && add_watch(q, WATCH_DATA, path) != ZK_OK)
-		return ZK_SYSTEM_ERROR;
+		return ZK_SYSTEMERROR;
 	data = tree_node_data(n);
 	jute_put_bytes(q->c->out, data);
 	put_stat(q, n);
@@ -102,11 +102,11 @@ put_children(struct reading *q, bool stat)
 	int error;
 
 	if (q->r.bad)
-		return ZK_MARSHALLING_ERROR;
+		return ZK_MARSHALLINGERROR;
 	if ((error = find(q, path, ACL_READ, &n)) != ZK_OK)
 		return error;
 	if (watch && add_watch(q, WATCH_CHILD, path) != ZK_OK)
-		return ZK_SYSTEM_ERROR;
+		return ZK_SYSTEMERROR;
 	jute_put_i32(q->c->out, (int32_t)tree_child_count(n));
 	tree_children(&q->s->db->tree, n, put_name, q->c->out);
 	if (stat)
@@ -135,7 +135,7 @@ read_acl(struct reading *q)
 	int error;
 
 	if (q->r.bad)
-		return ZK_MARSHALLING_ERROR;
+		return ZK_MARSHALLINGERROR;
 	if ((error = find(q, path, ACL_READ | ACL_ADMIN, &n)) != ZK_OK)
 		return error;
 	list = acl_bytes(&t->acls, n->acl);
@@ -153,7 +153,7 @@ read_sync(struct reading *q)
 	struct jute_bytes path = jute_get_bytes(&q->r);
 
 	if (q->r.bad)
-		return ZK_MARSHALLING_ERROR;
+		return ZK_MARSHALLINGERROR;
 	jute_put_bytes(q->c->out, path);
 	return ZK_OK;
 }
@@ -207,7 +207,7 @@ read_set_watches(struct reading *q)
 			jute_get_bytes(&q->r);
 	}
 	if (q->r.bad)
-		return ZK_MARSHALLING_ERROR;
+		return ZK_MARSHALLINGERROR;
 	for (int l = 0; l < REWATCH_LISTS; l++) {
 		for (int32_t count = jute_get_count(&lists, TEXT_BYTES_MIN);
 		     count > 0 && error == ZK_OK; count--)

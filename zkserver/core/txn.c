@@ -4,7 +4,8 @@
 #include <assert.h>
 #include <string.h>
 
-#include "zkserver/core/proto.h"
+#include "libcommon/codec/zk_err.h"
+#include "libcommon/codec/zk_wire.h"
 
 #define PART_BYTES_MIN 8
 #define TEXT_BYTES_MIN 4

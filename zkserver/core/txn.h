@@ -22,7 +22,7 @@ struct txn_header {
 	int32_t cxid;
 	int64_t zxid;
 	int64_t time_ms; /* wall clock of the server that made it */
-	int32_t type;	 /* enum zk_op, or ZK_OP_ERROR */
+	int32_t type;	 /* enum zk_opcode, or ZK_OP_ERROR */
 };
 
 /* One change, its texts borrowed from the bytes that it was read from. */

@@ -3,8 +3,8 @@
  * The result codes of ZooKeeper's client protocol (KeeperException.Code), and below -1000 our own
  * client's. One list gives the enum, the names and the texts.
  */
-#ifndef CORRAL_ZK_ERR_H
-#define CORRAL_ZK_ERR_H
+#ifndef CORRAL_CODEC_ZK_ERR_H
+#define CORRAL_CODEC_ZK_ERR_H
 
 #define ZK_ERRORS(X)                                                                               \
 	X(OK, 0, "ok")                                                                             \
