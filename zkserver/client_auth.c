@@ -55,7 +55,7 @@ client_auth(struct client_conn *c, const struct server_frame *f)
 	ok = !r.bad && scheme.len == 6 && memcmp(scheme.data, "digest", 6) == 0 &&
 	     digest_id(auth, id, sizeof id) && server_conn_identify(&c->core, "digest", id);
 	if (!ok)
-		log_warn("%s: an auth packet was refused: only digest is known here",
+		log_peer("%s: an auth packet was refused: only digest is known here",
 		    client_conn_address(c));
 	server_auth(c->shared->server, &c->core, xid, ok);
 }

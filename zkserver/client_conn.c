@@ -17,11 +17,13 @@
 #include "libcommon/sys/log.h"
 #include "zkserver/admin.h"
 
-#define KEEP_BYTES 4096	  /* a connection's buffer that is empty keeps so much memory */
+#define KEEP_BYTES 4096 /* a connection's buffer that is empty keeps so much memory */
 #define KEEP_SHARED_BYTES ((size_t)4 << 20)
 #define TLS_RECORD_BYTES 16384
 #define WORD_BYTES 4
+#define UNREAD_READS_MAX 16 /* of CLIENT_READ_BYTES, from a connection that ends */
 #define LENGTH_BYTES 4
+#define TLS_HANDSHAKE 0x1603 /* the first bytes of every TLS connection */
 
 enum { IO_AGAIN = 0, IO_DOWN = -1 };
 
@@ -70,6 +72,8 @@ client_conn_close(struct client_conn *c)
 	struct client_shared *shared = c->shared;
 	char ip[sizeof c->ip];
 
+	if (c->core.why != NULL)
+		log_peer("%s: %s: closing", client_conn_address(c), c->core.why);
 	memcpy(ip, c->ip, sizeof ip);
 	if (c->ssl != NULL) {
 		if (!c->handshaking)
@@ -83,8 +87,10 @@ client_conn_close(struct client_conn *c)
 	list_remove(&c->young);
 	/* Unread bytes would turn the close into a reset, which can overtake the last reply. */
 	if (c->core.end == SERVER_CLOSE_FLUSHED && shutdown(c->fd, SHUT_WR) == 0) {
-		while (recv(c->fd, shared->read, CLIENT_READ_BYTES, MSG_DONTWAIT) > 0)
-			;
+		for (int i = 0; i < UNREAD_READS_MAX; i++) {
+			if (recv(c->fd, shared->read, CLIENT_READ_BYTES, MSG_DONTWAIT) <= 0)
+				break;
+		}
 	}
 	close(c->fd);
 	buf_fini(&c->in);
@@ -194,6 +200,18 @@ get_length(const uint8_t *p)
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
+static void
+refuse_length(struct client_conn *c, uint32_t length)
+{
+	const char *hint = length >> 16 == TLS_HANDSHAKE
+			       ? " (it speaks TLS: secureClientPort is the one for it)"
+			       : "";
+
+	log_peer("%s: a frame of %u bytes was announced (at most %u are taken)%s: closing",
+	    client_conn_address(c), length, c->shared->frame_bytes_max, hint);
+	c->broken = true;
+}
+
 /* Find whole frames; a length that is none (or too large) breaks the connection. */
 static size_t
 gather(struct client_conn *c, const uint8_t *bytes, size_t size,
@@ -205,10 +223,7 @@ gather(struct client_conn *c, const uint8_t *bytes, size_t size,
 		uint32_t length = get_length(bytes);
 
 		if (length > c->shared->frame_bytes_max) {
-			log_warn(
-			    "%s: a frame of %u bytes was announced (at most %u are taken): closing",
-			    client_conn_address(c), length, c->shared->frame_bytes_max);
-			c->broken = true;
+			refuse_length(c, length);
 			break;
 		}
 		if (size - LENGTH_BYTES < length)
@@ -365,7 +380,7 @@ handshake(struct client_conn *c)
 			return false;
 		tls_handshake_error_text(c->ssl, ERR_get_error(), why, sizeof why);
 		ERR_clear_error();
-		log_warn("%s: TLS handshake failed: %s", client_conn_address(c), why);
+		log_peer("%s: TLS handshake failed: %s", client_conn_address(c), why);
 		client_conn_close(c);
 		return false;
 	}

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -23,7 +24,8 @@
 
 #define BACKLOG 1024
 #define ACCEPTS_PER_TURN 32
-#define ACCEPT_PAUSE_S 1 /* when the process has no descriptor left */
+#define ACCEPT_PAUSE_S 1    /* when the process has no descriptor left */
+#define DESCRIPTORS_KEPT 64 /* for the log, snapshots and the loop */
 #define V4_MAPPED "::ffff:"
 
 /* How many connections an address has. */
@@ -47,6 +49,7 @@ struct client_port {
 	struct client_shared shared;
 	struct listening plain, secure;
 	struct hmap peers;
+	size_t conns_max;
 };
 
 static struct peer *
@@ -115,18 +118,32 @@ address_of(const struct sockaddr_storage *ss, socklen_t size, char ip[64], uint1
 	return true;
 }
 
+/* May one more come from this address? Counts it. */
+static bool
+admit(struct client_port *p, const char *ip)
+{
+	if (p->config.server->conn_count >= p->conns_max)
+		log_peer("%s: refused: %zu connections are open (the most that maxCnxns and "
+			 "LimitNOFILE allow)",
+		    ip, p->conns_max);
+	else if (!peer_add(p, ip))
+		log_peer("%s: refused: it has %u connections open (maxClientCnxns)", ip,
+		    p->config.conf->max_client_cnxns);
+	else
+		return true;
+	return false;
+}
+
 static void
 accepted(struct listening *l, int fd, const struct sockaddr_storage *ss, socklen_t size)
 {
 	struct client_port *p = l->port;
-	uint32_t max = p->config.conf->max_cnxns;
 	SSL *ssl = NULL;
 	uint16_t port;
 	char ip[64];
 	int on = 1;
 
-	if (!address_of(ss, size, ip, &port) || (max > 0 && p->config.server->conn_count >= max) ||
-	    !peer_add(p, ip)) {
+	if (!address_of(ss, size, ip, &port) || !admit(p, ip)) {
 		p->config.server->stats.connections_rejected++;
 		close(fd);
 		return;
@@ -264,6 +281,28 @@ listening_close(struct listening *l)
 	l->fd = -1;
 }
 
+/*
+ * Clients never get the last descriptors: without one the log cannot go on to its next file, and
+ * the server would have to stop.
+ */
+static size_t
+limit_conns(uint32_t max_cnxns)
+{
+	struct rlimit limit;
+	size_t most = SIZE_MAX;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+			log_warn_errno("the limit of open files cannot be raised to %llu",
+			    (unsigned long long)limit.rlim_max);
+		getrlimit(RLIMIT_NOFILE, &limit);
+		most = limit.rlim_cur > 2 * DESCRIPTORS_KEPT ? limit.rlim_cur - DESCRIPTORS_KEPT
+							     : limit.rlim_cur / 2;
+	}
+	return max_cnxns > 0 && max_cnxns < most ? max_cnxns : most;
+}
+
 struct client_port *
 client_port_open(const struct client_port_config *config, char *error, size_t size)
 {
@@ -283,6 +322,7 @@ client_port_open(const struct client_port_config *config, char *error, size_t si
 	p->shared.frame_bytes_max = conf->jute_max_bytes;
 	p->shared.closed = peer_drop;
 	p->shared.port = p;
+	p->conns_max = limit_conns(conf->max_cnxns);
 	buf_init(&p->shared.out, CLIENT_OUT_MAX_BYTES);
 	list_init(&p->shared.young);
 	hmap_init(&p->peers);
@@ -306,7 +346,7 @@ client_port_close(struct client_port *p)
 	listening_close(&p->plain);
 	listening_close(&p->secure);
 	LIST_EACH(it, nx, &p->config.server->conns)
-		client_conn_close(CONTAINER_OF(it, struct client_conn, core.link));
+	client_conn_close(CONTAINER_OF(it, struct client_conn, core.link));
 	hmap_fini(&p->peers);
 	buf_fini(&p->shared.out);
 	free(p->shared.read);
@@ -334,14 +374,19 @@ client_port_expire(struct client_port *p)
 	uint64_t now_ms = clock_boot_ms();
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &p->shared.young) {
+	LIST_EACH(it, nx, &p->shared.young)
+	{
 		struct client_conn *c = CONTAINER_OF(it, struct client_conn, young);
 
 		if (c->young_ms + CLIENT_SESSIONLESS_MS > now_ms)
 			return; /* the rest is younger */
-		if (c->core.session != NULL && c->core.end == SERVER_OPEN)
+		if (c->core.session != NULL && c->core.end == SERVER_OPEN) {
 			list_remove(&c->young);
-		else
-			client_conn_close(c);
+			continue;
+		}
+		if (c->core.why == NULL)
+			c->core.why = c->core.end == SERVER_OPEN ? "no session after 10 s"
+								 : "its last reply was not read";
+		client_conn_close(c);
 	}
 }

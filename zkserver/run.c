@@ -44,6 +44,7 @@ struct daemon {
 	struct snapshot_writer *snapshot;
 	struct timer tick;
 	int lock;
+	bool stopping; /* a signal asked for it */
 };
 
 static void
@@ -120,6 +121,7 @@ on_stop(void *arg, int signo)
 
 	log_info("signal %d: stopping", signo);
 	notify_stopping();
+	d->stopping = true;
 	loop_stop(d->loop, EX_OK);
 }
 
@@ -146,6 +148,8 @@ on_usr1(void *arg, int signo)
 	const struct server *s = &((struct daemon *)arg)->server;
 
 	(void)signo;
+	if (s->db == NULL)
+		return; /* nothing was loaded yet */
 	log_info("zxid 0x%" PRIx64 ", %" PRIu64
 		 " nodes, %zu sessions, %zu connections, %zu writes on their way to the log, %s",
 	    (uint64_t)s->db->last_zxid, s->db->tree.node_count, session_count(&s->db->sessions),
@@ -195,8 +199,30 @@ open_data(struct daemon *d)
 	return d->logs != NULL;
 }
 
-/* With a full disk wait, and say so now and then; false: it does not take writes for another
- * reason. */
+static void
+on_wait_over(void *arg)
+{
+	struct daemon *d = arg;
+
+	loop_stop(d->loop, EX_OK);
+}
+
+/* Let signals be heard for some seconds; false: one said stop. */
+static bool
+wait_s(struct daemon *d, unsigned seconds)
+{
+	timer_init(&d->tick, d->loop, on_wait_over, d);
+	if (!timer_set(&d->tick, clock_boot_ms() + seconds * UINT64_C(1000)))
+		log_die(EX_OSERR, "no memory for a timer");
+	loop_run(d->loop, NULL, NULL);
+	timer_cancel(&d->tick);
+	return !d->stopping;
+}
+
+/*
+ * With a full disk wait, and say so now and then; false: it does not take writes for another
+ * reason. Returns true also when it was told to stop.
+ */
 static bool
 wait_for_disk(struct daemon *d)
 {
@@ -217,7 +243,8 @@ wait_for_disk(struct daemon *d)
 			notify_status("waiting for room on the disk of %s", d->conf->data_log_dir);
 		}
 		f.text[0] = '\0';
-		sleep(FULL_DISK_TRY_S);
+		if (!wait_s(d, FULL_DISK_TRY_S))
+			return true;
 	}
 }
 
@@ -417,8 +444,10 @@ start(struct daemon *d)
 		return EX_IOERR;
 	if ((d->loop = loop_new()) == NULL || !watch_signals(d))
 		return EX_OSERR;
-	if (!wait_for_disk(d) || !load(d))
+	if (!wait_for_disk(d) || (!d->stopping && !load(d)))
 		return EX_IOERR;
+	if (d->stopping)
+		return EX_OK;
 	if (!open_writers(d) || !open_core(d))
 		return EX_OSERR;
 	if (!open_clients(d))
@@ -461,7 +490,7 @@ zkserver_run(const struct zoo_conf *conf)
 		log_error_errno("no memory for the tree");
 		return EX_OSERR;
 	}
-	if ((status = start(&d)) == EX_OK)
+	if ((status = start(&d)) == EX_OK && !d.stopping)
 		status = serve(&d);
 	finish(&d);
 	return status;

@@ -331,7 +331,7 @@ detach(struct server *s, int64_t id, const struct server_conn *asked)
 	c->session = NULL;
 	session->conn = NULL;
 	if (c != asked)
-		server_end_conn(s, c, SERVER_CLOSE_NOW);
+		server_refuse_conn(s, c, SERVER_CLOSE_NOW, "its session ended while it was silent");
 }
 
 static void
@@ -421,7 +421,7 @@ request(struct server *s, struct server_conn *c, const struct server_frame *f)
 
 	q.op = jute_get_i32(&r);
 	if (r.bad) {
-		server_end_conn(s, c, SERVER_CLOSE_NOW);
+		server_refuse_conn(s, c, SERVER_CLOSE_NOW, "a request shorter than its header");
 		return;
 	}
 	if (!touch(s, c))

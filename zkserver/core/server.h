@@ -53,6 +53,7 @@ struct server_conn {
 	struct buf
 	    *out; /* where replies and events go; the shell may point it elsewhere between calls */
 	enum server_end end;
+	const char *why; /* a fault of the peer's that ended it; NULL: none */
 	struct list link;  /* of all connections */
 	struct list dirty; /* on server->dirty: has output, ended, or may take frames again */
 	struct list stalled; /* on server->stalled: waits until the server has room */

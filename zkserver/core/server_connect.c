@@ -109,14 +109,19 @@ connect_request(struct server *s, struct server_conn *c, const struct server_fra
 	const struct server_settings *set = &s->settings;
 	struct connect q;
 
-	/* Who has seen more than we have finds another server. */
-	if (!connect_read(&q, c, f) || q.last_zxid_seen > s->db->last_zxid) {
-		server_end_conn(s, c, SERVER_CLOSE_NOW);
+	if (!connect_read(&q, c, f)) {
+		server_refuse_conn(s, c, SERVER_CLOSE_NOW, "its first frame is no connect request");
 		return;
 	}
-	c->timeout_ms = q.timeout_ms < set->min_timeout_ms ? set->min_timeout_ms :
-	    q.timeout_ms > set->max_timeout_ms		   ? set->max_timeout_ms :
-							     q.timeout_ms;
+	/* Who has seen more than we have finds another server. */
+	if (q.last_zxid_seen > s->db->last_zxid) {
+		server_refuse_conn(
+		    s, c, SERVER_CLOSE_NOW, "it has seen a later zxid than this server");
+		return;
+	}
+	c->timeout_ms = q.timeout_ms < set->min_timeout_ms   ? set->min_timeout_ms
+			: q.timeout_ms > set->max_timeout_ms ? set->max_timeout_ms
+							     : q.timeout_ms;
 	if (q.session == 0)
 		connect_new(s, c);
 	else

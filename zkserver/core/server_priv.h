@@ -10,6 +10,9 @@
 /* Have the shell look at the connection. */
 void server_mark_dirty(struct server *s, struct server_conn *c);
 void server_end_conn(struct server *s, struct server_conn *c, enum server_end how);
+/* The same for a fault of the peer's; `why` is for a log, a constant. */
+void server_refuse_conn(
+    struct server *s, struct server_conn *c, enum server_end how, const char *why);
 
 /* A reply: begin, append the record to c->out, end. With an error the record is dropped. */
 size_t reply_begin(struct server_conn *c);

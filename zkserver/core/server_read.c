@@ -269,7 +269,8 @@ read_serve(struct server *s, struct server_conn *c, int32_t xid, int32_t op,
 	}
 	if (fn == NULL) {
 		reply_send(s, c, xid, -1, ZK_UNIMPLEMENTED, NULL);
-		server_end_conn(s, c, SERVER_CLOSE_FLUSHED);
+		server_refuse_conn(
+		    s, c, SERVER_CLOSE_FLUSHED, "an operation that is not known here");
 		return;
 	}
 	at = reply_begin(c);

@@ -20,6 +20,14 @@ server_end_conn(struct server *s, struct server_conn *c, enum server_end how)
 	server_mark_dirty(s, c);
 }
 
+void
+server_refuse_conn(struct server *s, struct server_conn *c, enum server_end how, const char *why)
+{
+	if (c->why == NULL)
+		c->why = why;
+	server_end_conn(s, c, how);
+}
+
 size_t
 reply_begin(struct server_conn *c)
 {
@@ -51,7 +59,7 @@ static void
 sent(struct server *s, struct server_conn *c)
 {
 	if (c->out->failed) {
-		server_end_conn(s, c, SERVER_CLOSE_NOW);
+		server_refuse_conn(s, c, SERVER_CLOSE_NOW, "it does not read what it is sent");
 		return;
 	}
 	c->sent++;
