@@ -6,6 +6,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 import uuid
 
 from corralpb import Schema, frame
@@ -62,9 +63,10 @@ class FakeMaster:
         self.connection.sendall(frame(self.schema.encode("MasterToAgent", message)))
 
     def next(self, kind, timeout=30, answer=True):
-        """The next message of this kind; heartbeats on the way are acknowledged."""
+        """The next message of this kind, within timeout; heartbeats on the way are acknowledged."""
+        deadline = time.monotonic() + timeout
         while True:
-            connection, message = self.inbox.get(timeout=timeout)
+            connection, message = self.inbox.get(timeout=max(0, deadline - time.monotonic()))
             if connection is not self.connection and "register" not in message:
                 continue
             if "heartbeat" in message and answer:
