@@ -155,8 +155,10 @@ on_down(void *arg, struct link *l, const char *why)
 {
 	struct executor_link *x = arg;
 
-	(void)l;
-	log_debug("executor %s: link down: %s", x->name, why);
+	if (x->name[0] != '\0')
+		log_debug("executor %s: link down: %s", x->name, why);
+	else
+		log_peer("%s on the executors' port: %s", link_peer_address(l), why);
 	forget(x);
 }
 

@@ -272,7 +272,7 @@ on_down(void *arg, struct link *link, const char *why)
 	if (l->agent != NULL)
 		log_info("agent %s: connection lost: %s", l->agent->name, why);
 	else
-		log_debug("%s on the agents' port: %s", link_peer_address(link), why);
+		log_peer("%s on the agents' port, not registered: %s", link_peer_address(link), why);
 	link_lost(l);
 }
 
