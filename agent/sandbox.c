@@ -33,7 +33,7 @@ open_part(const char *state_dir, const char *part)
 
 	if (state_fd < 0)
 		return -1;
-	fd = open_beneath(state_fd, part, O_RDONLY | O_DIRECTORY);
+	fd = open_beneath(state_fd, part, O_PATH | O_DIRECTORY);
 	saved = errno;
 	close(state_fd);
 	errno = saved;
