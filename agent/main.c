@@ -66,7 +66,7 @@ parse(int argc, char **argv)
 			a.status = fputs(usage, stdout) < 0 ? EX_IOERR : EX_OK;
 			return a;
 		case 'V':
-			a.status = puts("corral-agent " PACKAGE_VERSION) < 0 ? EX_IOERR : EX_OK;
+			a.status = puts("corral-agent (corral) " PACKAGE_VERSION) < 0 ? EX_IOERR : EX_OK;
 			return a;
 		default:
 			a.status = EX_USAGE;
