@@ -39,13 +39,10 @@ struct corral_conf {
 		struct conf_list attributes; /* NAME=VALUE, for constraints */
 		char *state_dir;
 		char *user;   /* that the network process becomes */
-		char *helper; /* not used in this version, nor are api_listen and client_socket */
 		struct conf_list
 		    run_as; /* accounts an operator may run tasks as; empty: uid 1000 and up */
-		char *api_listen;
 		char *executor_listen;
 		char *executor; /* path of corral-executor */
-		char *client_socket;
 	} agent;
 	struct {
 		struct conf_list master; /* HOST:PORT of masters' listen */
