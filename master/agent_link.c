@@ -151,17 +151,20 @@ take_registration(struct agent_link *l, Corral__Register *r)
 	struct agent_link *old = known == NULL ? NULL : known->link;
 	char error[400];
 
-	l->agent = cluster_register(&m->cluster, clock_boot_ms(), name, r, l, error, sizeof error);
-	if (l->agent == NULL) {
-		refuse(l, error);
+	known = cluster_register(&m->cluster, clock_boot_ms(), name, r, l, error, sizeof error);
+	if (known == NULL) {
+		refuse(l, error); /* l->agent stays: an earlier registration of this link ends, too */
 		return;
 	}
-	l->registration = l->agent->registration;
+	l->agent = known;
+	l->registration = known->registration;
 	log_info("agent %s at %s registered", name, link_peer_address(l->link));
-	if (old == NULL || old == l)
+	if (old == NULL)
+		return;
+	stream_agent_down(m, known);
+	if (old == l)
 		return;
 	old->agent = NULL; /* a new connection discards the old one, unread */
-	stream_agent_down(m, l->agent);
 	link_end(old);
 }
 
