@@ -39,6 +39,7 @@ create(const char *path, int64_t zxid, int64_t owner)
 	struct tree_create c = {
 	    .path = text(path),
 	    .data = text("data"),
+	    .crc = tree_crc(text(path), text("data")),
 	    .owner = owner,
 	    .parent_cversion = -1,
 	    .zxid = zxid,
@@ -47,6 +48,12 @@ create(const char *path, int64_t zxid, int64_t owner)
 	};
 
 	return tree_create(&tree, &c);
+}
+
+static enum tree_result
+set_data(const char *path, struct jute_bytes data, int32_t version, int64_t zxid, int64_t time_ms)
+{
+	return tree_set_data(&tree, text(path), data, tree_crc(text(path), data), version, zxid, time_ms);
 }
 
 START_TEST(a_new_tree_has_apaches_four_nodes_and_its_digest)
@@ -104,19 +111,19 @@ START_TEST(data_can_grow_shrink_and_be_null)
 	memset(big, 'x', 100000);
 	create("/a", 1, 0);
 	ck_assert_int_eq(
-	    tree_set_data(&tree, text("/a"), (struct jute_bytes){(uint8_t *)big, 100000}, 1, 2, 3),
+	    set_data("/a", (struct jute_bytes){(uint8_t *)big, 100000}, 1, 2, 3),
 	    TREE_OK);
 	got = tree_node_data(tree_find(&tree, text("/a")));
 	ck_assert_int_eq(got.len, 100000);
 	ck_assert_mem_eq(got.data, big, 100000);
 	tree_check(&tree);
 	ck_assert_int_eq(
-	    tree_set_data(&tree, text("/a"), (struct jute_bytes){NULL, -1}, 2, 3, 4), TREE_OK);
+	    set_data("/a", (struct jute_bytes){NULL, -1}, 2, 3, 4), TREE_OK);
 	ck_assert_int_eq(tree_node_data(tree_find(&tree, text("/a"))).len, -1);
 	tree_check(&tree);
-	ck_assert_int_eq(tree_set_data(&tree, text("/a"), text(""), 3, 4, 5), TREE_OK);
+	ck_assert_int_eq(set_data("/a", text(""), 3, 4, 5), TREE_OK);
 	ck_assert_ptr_nonnull(tree_node_data(tree_find(&tree, text("/a"))).data);
-	ck_assert_int_eq(tree_set_data(&tree, text("/b"), text(""), 3, 4, 5), TREE_NO_NODE);
+	ck_assert_int_eq(set_data("/b", text(""), 3, 4, 5), TREE_NO_NODE);
 	free(big);
 }
 END_TEST
@@ -125,6 +132,7 @@ START_TEST(a_replayed_create_raises_its_parent_and_never_lowers_it)
 {
 	struct tree_create c = {.path = text("/a"),
 	    .data = text(""),
+	    .crc = tree_crc(text("/a"), text("")),
 	    .parent_cversion = 5,
 	    .zxid = 50,
 	    .raise_existing = true};
@@ -265,7 +273,7 @@ START_TEST(a_copy_loaded_node_by_node_has_the_same_digest)
 
 	create("/a", 1, 0);
 	create("/a/e", 2, 42);
-	tree_set_data(&tree, text("/a"), text("other"), 1, 3, 4);
+	set_data("/a", text("other"), 1, 3, 4);
 	ck_assert(tree_init_bare(&copy, &KEY));
 	buf_init(&path, 1000);
 	n = tree_find(&tree, text(""));

@@ -7,7 +7,7 @@
 struct apply {
 	struct db *db;
 	const struct txn *txn;
-	const struct apply_watch *watch;
+	const struct apply_live *live;
 	void (*part)(void *arg, const struct apply_part *p);
 	void *arg;
 };
@@ -102,8 +102,8 @@ db_put_stat(const struct db *db, const struct tree_node *n, uint8_t stat[ZK_STAT
 static void
 tell(const struct apply *a, enum watch_event event, struct jute_bytes path, uint32_t acl)
 {
-	if (a != NULL && a->watch != NULL)
-		a->watch->changed(a->watch->arg, event, path, acl);
+	if (a != NULL && a->live != NULL)
+		a->live->changed(a->live->arg, event, path, acl);
 }
 
 static struct jute_bytes
@@ -124,7 +124,7 @@ tell_parent(const struct apply *a, const struct db *db, struct jute_bytes path)
 	struct jute_bytes above = parent_path(path);
 	const struct tree_node *parent;
 
-	if (a == NULL || a->watch == NULL || (parent = tree_find(&db->tree, above)) == NULL)
+	if (a == NULL || a->live == NULL || (parent = tree_find(&db->tree, above)) == NULL)
 		return;
 	tell(a, WATCH_CHILDREN_CHANGED, above, parent->acl);
 }
@@ -144,6 +144,12 @@ error_of(enum tree_result result)
 	}
 }
 
+static uint32_t
+crc_of(const struct apply *a, const struct txn_body *b)
+{
+	return a->live != NULL && a->live->crc != NULL ? *a->live->crc : tree_crc(b->path, b->data);
+}
+
 static enum tree_result
 apply_create(const struct apply *a, const struct txn_body *b)
 {
@@ -151,6 +157,7 @@ apply_create(const struct apply *a, const struct txn_body *b)
 	struct tree_create c = {
 	    .path = b->path,
 	    .data = b->data,
+	    .crc = crc_of(a, b),
 	    .owner = b->owner,
 	    .parent_cversion = b->version,
 	    .zxid = a->txn->header.zxid,
@@ -162,7 +169,7 @@ apply_create(const struct apply *a, const struct txn_body *b)
 	if ((c.acl = acl_intern(&t->acls, b->acl)) == ACL_KEY_NONE)
 		return TREE_NO_MEMORY;
 	result = tree_create(t, &c);
-	if (result == TREE_OK && a->watch != NULL) {
+	if (result == TREE_OK && a->live != NULL) {
 		tell(a, WATCH_NODE_CREATED, b->path, c.acl);
 		tell_parent(a, a->db, b->path);
 	}
@@ -173,7 +180,7 @@ static enum tree_result
 apply_delete(const struct apply *a, struct db *db, struct jute_bytes path, int64_t zxid)
 {
 	struct tree *t = &db->tree;
-	const struct tree_node *n = a != NULL && a->watch != NULL ? tree_find(t, path) : NULL;
+	const struct tree_node *n = a != NULL && a->live != NULL ? tree_find(t, path) : NULL;
 	uint32_t acl = n != NULL ? n->acl : ACL_KEY_OPEN;
 	enum tree_result result;
 
@@ -190,10 +197,10 @@ apply_delete(const struct apply *a, struct db *db, struct jute_bytes path, int64
 static enum tree_result
 apply_set_data(const struct apply *a, const struct txn_body *b)
 {
-	enum tree_result result = tree_set_data(&a->db->tree, b->path, b->data, b->version,
+	enum tree_result result = tree_set_data(&a->db->tree, b->path, b->data, crc_of(a, b), b->version,
 	    a->txn->header.zxid, a->txn->header.time_ms);
 
-	if (result == TREE_OK && a->watch != NULL)
+	if (result == TREE_OK && a->live != NULL)
 		tell(a, WATCH_DATA_CHANGED, b->path, tree_find(&a->db->tree, b->path)->acl);
 	return result;
 }
@@ -342,10 +349,10 @@ compare_digest(struct db *db, const struct txn *txn)
 
 enum apply_status
 db_apply(struct db *db, const void *bytes, size_t size, uint64_t now_ms,
-    const struct apply_watch *watch, void (*part)(void *arg, const struct apply_part *p), void *arg)
+    const struct apply_live *live, void (*part)(void *arg, const struct apply_part *p), void *arg)
 {
 	struct txn txn;
-	struct apply a = {db, &txn, watch, part, arg};
+	struct apply a = {db, &txn, live, part, arg};
 	enum apply_status status = APPLY_OK;
 
 	if (!txn_decode(&txn, bytes, size))

@@ -49,13 +49,14 @@ enum apply_status {
 };
 
 /*
- * Who wants to hear of changes while they are applied, each right after it happened; NULL for
- * nobody (replay). acl is the ACL by which it may be seen: of the node (of a deleted one, what it
- * had), for WATCH_CHILDREN_CHANGED of the parent, which `path` then names.
+ * What the server gives that applies a txn of its own; NULL at a replay. `changed` hears of each change
+ * right after it happened. acl is the ACL by which it may be seen: of the node (of a deleted one, what
+ * it had), for WATCH_CHILDREN_CHANGED of the parent, which `path` then names.
  */
-struct apply_watch {
+struct apply_live {
 	void (*changed)(void *arg, enum watch_event event, struct jute_bytes path, uint32_t acl);
 	void *arg;
+	const uint32_t *crc; /* of path and data of a single create or set (tree_crc()); NULL: not known */
 };
 
 /* What came out, part by part for a multi (parts may be NULL when nobody asks). */
@@ -74,7 +75,7 @@ void db_put_stat(const struct db *db, const struct tree_node *n, uint8_t stat[ZK
  * snapshot) is no failure. now_ms is the monotonic time, for a new session's expiry.
  */
 enum apply_status db_apply(struct db *db, const void *bytes, size_t size, uint64_t now_ms,
-    const struct apply_watch *watch, void (*part)(void *arg, const struct apply_part *p),
+    const struct apply_live *live, void (*part)(void *arg, const struct apply_part *p),
     void *arg);
 
 #endif

@@ -151,6 +151,15 @@ check_mode(int32_t flags)
 	return flags >= ZK_PERSISTENT_TTL ? ZK_UNIMPLEMENTED : ZK_OK;
 }
 
+/* Computed once: whoever applies the txn gets it from here. */
+static uint32_t
+crc_of(const struct work *w, struct jute_bytes path, struct jute_bytes data)
+{
+	w->p->crc = tree_crc(path, data);
+	w->p->crc_known = w->q->type != ZK_OP_MULTI;
+	return w->p->crc;
+}
+
 /* The node will be there, and the parent will know. */
 static int
 put_created(const struct work *w, const struct txn_body *b, struct jute_bytes above,
@@ -158,7 +167,7 @@ put_created(const struct work *w, const struct txn_body *b, struct jute_bytes ab
 {
 	struct change_node n = {
 	    .exists = true,
-	    .crc = tree_crc(b->path, b->data),
+	    .crc = crc_of(w, b->path, b->data),
 	    .stat = {.czxid = w->zxid,
 		.mzxid = w->zxid,
 		.pzxid = w->zxid,
@@ -294,7 +303,7 @@ prep_set_data(const struct work *w, const struct op *op, struct txn_body *body)
 	n.stat.version = body->version;
 	n.stat.mzxid = w->zxid;
 	n.stat.mtime = w->q->time_ms;
-	n.crc = tree_crc(op->path, op->data);
+	n.crc = crc_of(w, op->path, op->data);
 	return put(w, op->path, &n);
 }
 
@@ -595,6 +604,7 @@ prep_txn(struct prep *p, const struct prep_request *q, struct buf *txn)
 	size_t before = txn->len;
 	int error;
 
+	p->crc_known = false;
 	switch (q->type) {
 	case ZK_OP_MULTI:
 		error = prep_multi(&w, txn);

@@ -20,6 +20,8 @@ struct prep {
 	struct db *db;
 	struct changes changes;
 	int64_t last_zxid; /* given out last */
+	bool crc_known; /* the txn made last is a single create or set: crc is of its node */
+	uint32_t crc;
 	struct buf path, acl; /* scratch: a sequential node's path, a list made ready */
 };
 

@@ -17,6 +17,8 @@ struct server_record {
 	struct server_conn *conn; /* who waits for it; NULL: nobody (any more) */
 	int64_t zxid;
 	size_t size;
+	bool crc_known; /* as in struct prep */
+	uint32_t crc;
 };
 
 /* In front of each request in server_conn->queue; a write has no bytes there. */
@@ -182,6 +184,8 @@ server_submit(struct server *s, struct server_conn *c, const struct prep_request
 	}
 	r.zxid = s->prep.last_zxid;
 	r.size = s->pending.len - at - sizeof r;
+	r.crc_known = s->prep.crc_known;
+	r.crc = s->prep.crc;
 	memcpy(s->pending.data + at, &r, sizeof r);
 	s->pending_count++;
 	if (c != NULL)
@@ -337,7 +341,7 @@ detach(struct server *s, int64_t id, const struct server_conn *asked)
 static void
 apply_record(struct server *s, const struct server_record *r, const uint8_t *txn)
 {
-	const struct apply_watch watch = {watches_changed, s};
+	const struct apply_live live = {watches_changed, s, r->crc_known ? &r->crc : NULL};
 	struct txn_header h;
 	bool known = txn_decode_header(&h, txn, r->size);
 
@@ -347,7 +351,7 @@ apply_record(struct server *s, const struct server_record *r, const uint8_t *txn
 	s->applying_type = h.type;
 	if (h.type == ZK_OP_CLOSE_SESSION)
 		detach(s, h.session, r->conn);
-	if (db_apply(s->db, txn, r->size, s->now_ms, &watch, r->conn != NULL ? answer_part : NULL,
+	if (db_apply(s->db, txn, r->size, s->now_ms, &live, r->conn != NULL ? answer_part : NULL,
 		s) != APPLY_OK) {
 		s->failed = true;
 		return;

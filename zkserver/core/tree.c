@@ -297,7 +297,8 @@ below_zookeeper(const struct tree_node *parent)
  */
 static struct tree_node *
 node_insert(struct tree *t, struct tree_node *parent, struct jute_bytes path,
-    struct jute_bytes name, struct jute_bytes data, uint32_t acl, const struct tree_stat *stat)
+    struct jute_bytes name, struct jute_bytes data, uint32_t crc, uint32_t acl,
+    const struct tree_stat *stat)
 {
 	struct tree_node *n = node_new(name, data);
 	uint32_t hash = tree_hash(t, path);
@@ -317,7 +318,7 @@ node_insert(struct tree *t, struct tree_node *parent, struct jute_bytes path,
 	if (!tree_kids_insert(t, parent, n))
 		goto no_place;
 	n->acl = acl;
-	n->crc = tree_crc(path, data);
+	n->crc = crc;
 	t->node_count++;
 	t->data_bytes += (uint64_t)path.len + n->data_len;
 	t->digest += digest_share(t, n);
@@ -402,7 +403,7 @@ tree_create(struct tree *t, const struct tree_create *c)
 			raise_parent(t, parent, cversion, c->zxid);
 		return TREE_NODE_EXISTS;
 	}
-	if (node_insert(t, parent, c->path, name, c->data, c->acl, &stat) == NULL) {
+	if (node_insert(t, parent, c->path, name, c->data, c->crc, c->acl, &stat) == NULL) {
 		acl_unref(&t->acls, c->acl);
 		return TREE_NO_MEMORY;
 	}
@@ -461,7 +462,7 @@ tree_delete(struct tree *t, struct jute_bytes path, int64_t zxid)
 
 /* Give a node other data; it may move. NULL: no memory, nothing was changed. */
 static struct tree_node *
-replace_data(struct tree *t, struct tree_node *n, struct jute_bytes path, struct jute_bytes data)
+replace_data(struct tree *t, struct tree_node *n, struct jute_bytes data, uint32_t crc)
 {
 	size_t size = node_bytes(n->name_len, data);
 	struct tree_node *moved = n;
@@ -473,13 +474,13 @@ replace_data(struct tree *t, struct tree_node *n, struct jute_bytes path, struct
 	id_set(t, moved->id, moved);
 	node_set_data(moved, data);
 	t->data_bytes += moved->data_len;
-	moved->crc = tree_crc(path, data);
+	moved->crc = crc;
 	return moved;
 }
 
 enum tree_result
-tree_set_data(struct tree *t, struct jute_bytes path, struct jute_bytes data, int32_t version,
-    int64_t zxid, int64_t time_ms)
+tree_set_data(struct tree *t, struct jute_bytes path, struct jute_bytes data, uint32_t crc,
+    int32_t version, int64_t zxid, int64_t time_ms)
 {
 	struct tree_node *n = tree_find(t, path);
 	uint64_t share;
@@ -487,7 +488,7 @@ tree_set_data(struct tree *t, struct jute_bytes path, struct jute_bytes data, in
 	if (n == NULL)
 		return TREE_NO_NODE;
 	share = digest_share(t, n);
-	if ((n = replace_data(t, n, path, data)) == NULL)
+	if ((n = replace_data(t, n, data, crc)) == NULL)
 		return TREE_NO_MEMORY;
 	n->version = version;
 	n->mzxid = zxid;
@@ -516,10 +517,11 @@ tree_set_acl(struct tree *t, struct jute_bytes path, uint32_t acl, int32_t versi
 static enum tree_result
 load_root(struct tree *t, struct jute_bytes data, uint32_t acl, const struct tree_stat *stat)
 {
+	static const struct jute_bytes path = {(const uint8_t *)"", 0};
 	struct tree_node *n = tree_by_id(t, ROOT_ID);
 	uint64_t share = digest_share(t, n);
 
-	if ((n = replace_data(t, n, (struct jute_bytes){(const uint8_t *)"", 0}, data)) == NULL)
+	if ((n = replace_data(t, n, data, tree_crc(path, data))) == NULL)
 		return TREE_NO_MEMORY;
 	acl_ref(&t->acls, acl);
 	set_acl(t, n, acl);
@@ -546,7 +548,7 @@ tree_load(struct tree *t, struct jute_bytes path, struct jute_bytes data, uint32
 		return TREE_NO_NODE;
 	if (tree_find(t, path) != NULL)
 		return TREE_NODE_EXISTS;
-	if (node_insert(t, parent, path, name, data, acl, stat) == NULL)
+	if (node_insert(t, parent, path, name, data, tree_crc(path, data), acl, stat) == NULL)
 		return TREE_NO_MEMORY;
 	acl_ref(&t->acls, acl);
 	return TREE_OK;

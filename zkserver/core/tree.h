@@ -121,6 +121,7 @@ void tree_children(const struct tree *t, const struct tree_node *n,
  */
 struct tree_create {
 	struct jute_bytes path, data;
+	uint32_t crc; /* tree_crc(path, data); tree_set_data() takes it too */
 	uint32_t acl;
 	int64_t owner;
 	int32_t parent_cversion;
@@ -130,7 +131,7 @@ struct tree_create {
 enum tree_result tree_create(struct tree *t, const struct tree_create *c);
 enum tree_result tree_delete(struct tree *t, struct jute_bytes path, int64_t zxid);
 enum tree_result tree_set_data(struct tree *t, struct jute_bytes path, struct jute_bytes data,
-    int32_t version, int64_t zxid, int64_t time_ms);
+    uint32_t crc, int32_t version, int64_t zxid, int64_t time_ms);
 enum tree_result tree_set_acl(
     struct tree *t, struct jute_bytes path, uint32_t acl, int32_t version);
 
