@@ -84,7 +84,7 @@ def siphash13(data):
 def cgroups(state, nodes):
     """The control groups of these nodes' agents, in any hierarchy."""
     names = [f"corral-{siphash13(f'{state}/{node}'.encode()) & 0xFFFFFFFF:08x}" for node in nodes]
-    return [str(p) for name in names for p in Path("/sys/fs/cgroup").glob(f"**/{name}")]
+    return [str(p) for name in names for p in Path("/sys/fs/cgroup").glob(f"*/{name}")]
 
 
 class Cluster:

@@ -106,7 +106,8 @@ def test_keys_are_for_their_owner_only_and_a_ca_is_not_replaced(corral, certific
 def test_a_configuration_with_a_missing_certificate_is_refused_by_name(corral, tmp_path):
     conf = tmp_path / "corral.conf"
     conf.write_text(f"[tls]\nca={tmp_path}/ca.pem\ncert={tmp_path}/cert.pem\nkey={tmp_path}/key.pem\n"
-                    f"[master]\nstate_dir={tmp_path}/m\n[agent]\nstate_dir={tmp_path}/a\n")
+                    f"[master]\nstate_dir={tmp_path}/m\n"
+                    f"[agent]\nstate_dir={tmp_path}/a\nexecutor_listen=127.0.0.1:0\nmasters=127.0.0.1:1\n")
     for program in ("corral-master", "corral-agent"):
         run = corral("run", "--config", conf, program=program)
         assert run.returncode == 78 and str(tmp_path) in run.stderr and ".pem" in run.stderr, (program, run)
