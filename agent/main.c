@@ -49,7 +49,7 @@ parse(int argc, char **argv)
 	enum log_level level;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "c:l:", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "c:l:h", options, NULL)) != -1) {
 		switch (c) {
 		case 'c':
 			a.config = optarg;
@@ -69,6 +69,7 @@ parse(int argc, char **argv)
 			a.status = puts("corral-agent (corral) " PACKAGE_VERSION) < 0 ? EX_IOERR : EX_OK;
 			return a;
 		default:
+			fputs("Try 'corral-agent --help'.\n", stderr);
 			a.status = EX_USAGE;
 			return a;
 		}

@@ -39,6 +39,7 @@ build_tables(const struct option_verb *verb, struct getopt_tables *t)
 		if (row->letter != 0 && takes)
 			*to++ = ':';
 	}
+	*to++ = 'h';
 	t->longs[verb->row_count] = (struct option){"help", no_argument, NULL, HELP_VALUE};
 }
 
@@ -141,7 +142,7 @@ print_help(const struct option_verb *verb)
 		    row->argument != NULL ? " " : "", row->argument != NULL ? row->argument : "");
 		printf("  %-28s %s\n", head, row->help);
 	}
-	printf("      %-24s this text\n", "--help");
+	printf("  %-28s this text\n", "-h, --help");
 }
 
 /* What getopt_long() refused: value is '?' (unknown) or ':' (its argument is missing). */
@@ -189,7 +190,7 @@ options_parse(const struct option_verb *verb, int argc, char **argv, void *optio
 	while ((value = getopt_long(argc, argv, tables.letters, tables.longs, NULL)) != -1) {
 		const struct option_row *row;
 
-		if (value == HELP_VALUE) {
+		if (value == HELP_VALUE || value == 'h') {
 			print_help(verb);
 			return OPTIONS_HELP;
 		}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -24,6 +25,16 @@ static const char usage[] =
     "      --version         the version\n"
     "\n"
     "See corral-executor(8).\n";
+
+/* Of the program, or of its verb run. */
+static bool
+wants_help(int argc, char **argv)
+{
+	int last = argc > 2 && strcmp(argv[1], "run") == 0 ? 2 : 1;
+
+	return argc > last &&
+	    (strcmp(argv[last], "--help") == 0 || strcmp(argv[last], "-h") == 0);
+}
 
 static int
 run(int argc, char **argv)
@@ -54,7 +65,7 @@ main(int argc, char **argv)
 	const char *verb = argc > 1 ? argv[1] : "";
 
 	log_init("corral-executor", LOG_LEVEL_INFO);
-	if (strcmp(verb, "--help") == 0)
+	if (wants_help(argc, argv))
 		return fputs(usage, stdout) < 0 ? EX_IOERR : EX_OK;
 	if (strcmp(verb, "--version") == 0)
 		return puts("corral-executor (corral) " PACKAGE_VERSION) < 0 ? EX_IOERR : EX_OK;

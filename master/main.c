@@ -378,7 +378,7 @@ main(int argc, char **argv)
 	int opt, status = EX_OK;
 
 	log_init("corral-master", level);
-	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (opt) {
 		case 'c':
 			m.config_path = optarg;

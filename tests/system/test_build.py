@@ -39,3 +39,19 @@ def test_an_installation_below_destdir_has_working_programs(tmp_path):
         run = subprocess.run([str(program), "--version"], capture_output=True, text=True, timeout=10)
         assert run.returncode == 0 and run.stdout.startswith(f"{program.name} (corral) "), (program, run)
     shutil.rmtree(tmp_path)
+
+
+@pytest.mark.parametrize("program", ["corral", "zk", "zkserver/zkserver", "corral-master", "corral-agent",
+                                     "corral-executor"])
+def test_every_program_is_hardened(program):
+    def readelf(*words):
+        return subprocess.run(["readelf", "-W", *words, str(BUILD / program)], capture_output=True, text=True,
+                              check=True, env={**os.environ, "LC_ALL": "C"}).stdout
+    assert "PIE" in readelf("-h") + readelf("-d")
+    assert "BIND_NOW" in readelf("-d")
+    segments = readelf("-l")
+    assert "GNU_RELRO" in segments and " RWE " not in segments
+    symbols = readelf("--dyn-syms")
+    assert "__stack_chk_fail" in symbols
+    if "-D_FORTIFY_SOURCE" in (BUILD / "Makefile").read_text():  # the sanitizers have their own checks
+        assert "_chk@GLIBC" in symbols

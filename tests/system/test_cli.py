@@ -24,8 +24,9 @@ def corral(tmp_path):
 def test_every_program_has_a_version_and_help(corral, program):
     version = corral("--version", program=program)
     assert version.returncode == 0 and version.stdout.startswith(f"{program} (corral) ")
-    help_ = corral("--help", program=program)
-    assert help_.returncode == 0 and help_.stdout.startswith("usage: ") and help_.stderr == ""
+    for word in ("--help", "-h"):
+        help_ = corral(word, program=program)
+        assert help_.returncode == 0 and help_.stdout.startswith("usage: ") and help_.stderr == ""
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
