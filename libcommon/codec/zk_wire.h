@@ -25,8 +25,12 @@ enum zk_opcode {
 	ZK_OP_CREATE_CONTAINER = 19,
 	ZK_OP_DELETE_CONTAINER = 20, /* a server's own */
 	ZK_OP_CREATE_TTL = 21,
+	ZK_OP_MULTI_READ = 22,
 	ZK_OP_AUTH = 100,
 	ZK_OP_SET_WATCHES = 101,
+	ZK_OP_GET_EPHEMERALS = 103, /* of the session that asks */
+	ZK_OP_GET_ALL_CHILDREN_NUMBER = 104,
+	ZK_OP_WHO_AM_I = 107,
 	ZK_OP_CREATE_SESSION = -10, /* a server's own */
 	ZK_OP_CLOSE_SESSION = -11,
 	ZK_OP_ERROR = -1, /* of a txn, and of a multi's failed part */

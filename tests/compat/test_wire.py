@@ -66,6 +66,13 @@ class Plan:
             parts += i32(op) + b"\0" + i32(-1) + self.body(op)
         return parts + i32(-1) + b"\1" + i32(-1)
 
+    def multi_read(self):
+        parts = b""
+        for _ in range(self.rng.randrange(5)):
+            op = self.rng.choice((wire.GET, wire.CHILDREN, wire.GET, wire.CHILDREN, wire.GET, wire.EXISTS))
+            parts += i32(op) + b"\0" + i32(-1) + self.body(op)
+        return parts + i32(-1) + b"\1" + i32(-1)
+
     def body(self, op):
         if op in (wire.CREATE, wire.CREATE2):
             return self.create()
@@ -75,8 +82,12 @@ class Plan:
             return self.path() + self.data() + self.version()
         if op == wire.SET_ACL:
             return self.path() + acls(self.rng.choice(ACLS)) + self.version()
-        if op in (wire.GET_ACL, wire.SYNC):
+        if op in (wire.GET_ACL, wire.SYNC, wire.COUNT, wire.EPHEMERALS):
             return self.path()
+        if op == wire.MULTI_READ:
+            return self.multi_read()
+        if op == wire.WHO_AM_I:
+            return b""
         if op == wire.MULTI:
             return self.multi()
         return self.path() + self.watch()
@@ -86,7 +97,8 @@ class Plan:
         yield 0, wire.CREATE, text(self.root) + text("") + acls(wire.WORLD) + i32(0)
         ops = [wire.CREATE] * 5 + [wire.CREATE2] * 3 + [wire.DELETE] * 3 + [wire.SET] * 3 + [
             wire.EXISTS, wire.GET, wire.CHILDREN, wire.CHILDREN2, wire.GET_ACL, wire.SET_ACL, wire.SYNC, wire.MULTI,
-            wire.MULTI, wire.EXISTS, wire.GET, wire.CHILDREN, wire.EXISTS, wire.GET]
+            wire.MULTI, wire.EXISTS, wire.GET, wire.CHILDREN, wire.EXISTS, wire.GET,
+            wire.MULTI_READ, wire.EPHEMERALS, wire.COUNT, wire.WHO_AM_I]
         for _ in range(STEPS):
             op = self.rng.choice(ops)
             yield self.rng.randrange(2), op, self.body(op)
@@ -145,7 +157,13 @@ class Recorder:
             return sorted(r.texts()), self.stat(r)
         if op == wire.GET_ACL:
             return r.acls(), self.stat(r)
-        return self.multi(r) if op == wire.MULTI else None
+        if op == wire.EPHEMERALS:
+            return sorted(r.texts())
+        if op == wire.COUNT:
+            return r.i32()
+        if op == wire.WHO_AM_I:
+            return sorted((r.buf(), r.buf()) for _ in range(r.i32()))
+        return self.multi(r) if op in (wire.MULTI, wire.MULTI_READ) else None
 
     def step(self, number, op, body):
         """The answer to one request, and the events that both connections have seen by then."""

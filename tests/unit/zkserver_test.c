@@ -1140,6 +1140,137 @@ START_TEST(the_log_replays_to_the_same_tree)
 }
 END_TEST
 
+START_TEST(all_nodes_below_one_are_counted)
+{
+	static const char *const paths[] = {"/a", "/a/b", "/a/b/c", "/a/b/d", "/a/e", "/ab"};
+	struct reply reply;
+
+	join(&clients[0]);
+	for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
+		ck_assert_int_eq(do_create(&clients[0], paths[i], ZK_PERSISTENT).error, ZK_OK);
+	reply = do_read(&clients[0], ZK_OP_GET_ALL_CHILDREN_NUMBER, "/a", false);
+	ck_assert_int_eq(jute_get_i32(&reply.r), 4);
+	reply = do_read(&clients[0], ZK_OP_GET_ALL_CHILDREN_NUMBER, "/a/b/c", false);
+	ck_assert_int_eq(jute_get_i32(&reply.r), 0);
+	reply = do_read(&clients[0], ZK_OP_GET_ALL_CHILDREN_NUMBER, "/", false);
+	ck_assert_int_eq(jute_get_i32(&reply.r), 9);
+	reply = do_read(&clients[0], ZK_OP_GET_ALL_CHILDREN_NUMBER, "/none", false);
+	ck_assert_int_eq(reply.error, ZK_NONODE);
+}
+END_TEST
+
+START_TEST(a_session_finds_its_own_ephemeral_nodes_by_prefix)
+{
+	struct reply reply;
+
+	join(&clients[0]);
+	join(&clients[1]);
+	do_create(&clients[0], "/a", ZK_EPHEMERAL);
+	do_create(&clients[0], "/b", ZK_EPHEMERAL);
+	do_create(&clients[0], "/bc", ZK_PERSISTENT);
+	do_create(&clients[1], "/bd", ZK_EPHEMERAL);
+	reply = do_read(&clients[0], ZK_OP_GET_EPHEMERALS, "/", false);
+	ck_assert_int_eq(jute_get_i32(&reply.r), 2);
+	expect_text(&reply.r, "/a");
+	expect_text(&reply.r, "/b");
+	reply = do_read(&clients[1], ZK_OP_GET_EPHEMERALS, "/b", false);
+	ck_assert_int_eq(jute_get_i32(&reply.r), 1);
+	expect_text(&reply.r, "/bd");
+	reply = do_read(&clients[1], ZK_OP_GET_EPHEMERALS, "/a", false);
+	ck_assert_int_eq(jute_get_i32(&reply.r), 0);
+}
+END_TEST
+
+START_TEST(a_connection_is_told_who_it_is_without_its_hash)
+{
+	struct reply reply;
+
+	join(&clients[0]);
+	ck_assert(server_conn_identify(&clients[0].conn, "digest", "ann:hash"));
+	header(9, ZK_OP_WHO_AM_I);
+	ck_assert_uint_eq(send_request(&clients[0]), 1);
+	reply = next_reply(&clients[0]);
+	ck_assert_int_eq(jute_get_i32(&reply.r), 2);
+	expect_text(&reply.r, "ip");
+	expect_text(&reply.r, "127.0.0.1");
+	expect_text(&reply.r, "digest");
+	expect_text(&reply.r, "ann");
+}
+END_TEST
+
+static void
+put_read_part(int32_t op, const char *path)
+{
+	jute_put_i32(&request, op);
+	jute_put_bool(&request, false);
+	jute_put_i32(&request, -1);
+	jute_put_text(&request, path);
+	jute_put_bool(&request, true);
+}
+
+static void
+put_parts_end(void)
+{
+	jute_put_i32(&request, -1);
+	jute_put_bool(&request, true);
+	jute_put_i32(&request, -1);
+}
+
+static void
+expect_read_part(struct jute_reader *r, int32_t op, int32_t error)
+{
+	ck_assert_int_eq(jute_get_i32(r), op);
+	ck_assert(jute_get_bool(r) == (op == -1 && error == -1));
+	ck_assert_int_eq(jute_get_i32(r), error);
+}
+
+START_TEST(a_multi_read_answers_each_part_and_sets_no_watch)
+{
+	struct reply reply;
+
+	join(&clients[0]);
+	do_create(&clients[0], "/a", ZK_PERSISTENT);
+	header(9, ZK_OP_MULTI_READ);
+	put_read_part(ZK_OP_GET_DATA, "/none");
+	put_read_part(ZK_OP_GET_DATA, "/a");
+	put_read_part(ZK_OP_GET_CHILDREN, "/a");
+	put_parts_end();
+	ck_assert_uint_eq(send_request(&clients[0]), 1);
+	reply = next_reply(&clients[0]);
+	ck_assert_int_eq(reply.error, ZK_OK);
+	expect_read_part(&reply.r, ZK_OP_ERROR, ZK_NONODE);
+	ck_assert_int_eq(jute_get_i32(&reply.r), ZK_NONODE);
+	expect_read_part(&reply.r, ZK_OP_GET_DATA, ZK_OK);
+	expect_text(&reply.r, "data");
+	get_stat(&reply.r);
+	expect_read_part(&reply.r, ZK_OP_GET_CHILDREN, ZK_OK);
+	ck_assert_int_eq(jute_get_i32(&reply.r), 0);
+	expect_read_part(&reply.r, -1, -1);
+	ck_assert_uint_eq(jute_left(&reply.r), 0);
+	ck_assert_uint_eq(clients[0].conn.watcher.count, 0);
+}
+END_TEST
+
+START_TEST(a_multi_read_with_a_write_or_cut_short_is_refused_whole)
+{
+	struct reply reply;
+
+	join(&clients[0]);
+	header(9, ZK_OP_MULTI_READ);
+	put_read_part(ZK_OP_GET_DATA, "/");
+	put_read_part(ZK_OP_EXISTS, "/");
+	put_parts_end();
+	ck_assert_uint_eq(send_request(&clients[0]), 1);
+	reply = next_reply(&clients[0]);
+	ck_assert_int_eq(reply.error, ZK_MARSHALLINGERROR);
+	ck_assert_uint_eq(jute_left(&reply.r), 0);
+	header(10, ZK_OP_MULTI_READ);
+	put_read_part(ZK_OP_GET_DATA, "/");
+	ck_assert_uint_eq(send_request(&clients[0]), 1);
+	ck_assert_int_eq(next_reply(&clients[0]).error, ZK_MARSHALLINGERROR);
+}
+END_TEST
+
 static TCase *
 session_tests(void)
 {
@@ -1200,6 +1331,11 @@ other_tests(void)
 	tcase_add_test(c, a_full_pipeline_stalls_connections_until_there_is_room);
 	tcase_add_test(c, a_snapshot_is_due_between_half_and_the_whole_of_snap_count);
 	tcase_add_test(c, the_log_replays_to_the_same_tree);
+	tcase_add_test(c, all_nodes_below_one_are_counted);
+	tcase_add_test(c, a_session_finds_its_own_ephemeral_nodes_by_prefix);
+	tcase_add_test(c, a_connection_is_told_who_it_is_without_its_hash);
+	tcase_add_test(c, a_multi_read_answers_each_part_and_sets_no_watch);
+	tcase_add_test(c, a_multi_read_with_a_write_or_cut_short_is_refused_whole);
 	return c;
 }
 

@@ -13,6 +13,7 @@ struct reading {
 	struct server_conn *c;
 	struct jute_reader r;
 	uint32_t hash; /* of the path that leads the record */
+	bool watchless; /* part of a multiRead, which sets no watches */
 };
 
 /* Append the record of the answer, or return an error. */
@@ -21,6 +22,8 @@ typedef int read_fn(struct reading *q);
 static int
 add_watch(struct reading *q, enum watch_kind kind, struct jute_bytes path)
 {
+	if (q->watchless)
+		return ZK_OK;
 	return watch_add(&q->s->watches, kind, path, &q->c->watcher) ? ZK_OK : ZK_SYSTEMERROR;
 }
 
@@ -165,6 +168,152 @@ read_ping(struct reading *q)
 	return ZK_OK;
 }
 
+static int
+read_count(struct reading *q)
+{
+	struct jute_bytes path = jute_get_bytes(&q->r);
+	struct tree_node *n;
+	int error;
+
+	if (q->r.bad)
+		return ZK_MARSHALLINGERROR;
+	q->hash = tree_hash(&q->s->db->tree, path);
+	if ((error = find(q, path, ACL_READ, &n)) != ZK_OK)
+		return error;
+	jute_put_i32(q->c->out, (int32_t)tree_count_below(&q->s->db->tree, n));
+	return ZK_OK;
+}
+
+/* The prefix is one of text: /a finds /ab too, as at Apache's servers. */
+static bool
+has_prefix(const struct buf *b, size_t at, struct jute_bytes prefix)
+{
+	return prefix.len <= 0 ||
+	    (b->len - at >= (size_t)prefix.len &&
+		memcmp(b->data + at, prefix.data, (size_t)prefix.len) == 0);
+}
+
+static int
+read_ephemerals(struct reading *q)
+{
+	struct jute_bytes prefix = jute_get_bytes(&q->r);
+	const struct tree *t = &q->s->db->tree;
+	const struct tree_owner *o = tree_owner_find(t, q->c->session_id);
+	struct buf *b = q->c->out;
+	size_t count_at = b->len;
+	int32_t count = 0;
+
+	if (q->r.bad)
+		return ZK_MARSHALLINGERROR;
+	jute_put_i32(b, 0);
+	for (const struct list *l = o != NULL ? o->nodes.next : NULL;
+	     l != NULL && l != &o->nodes && !b->failed; l = l->next) {
+		const struct tree_owned *owned = CONTAINER_OF(l, struct tree_owned, of_owner);
+		size_t at = b->len;
+
+		jute_put_i32(b, 0);
+		tree_node_path(t, tree_by_id(t, owned->id), b);
+		if (b->failed)
+			break;
+		if (!has_prefix(b, at + 4, prefix)) {
+			buf_truncate(b, at);
+			continue;
+		}
+		jute_set_i32(b, at, (int32_t)(b->len - at - 4));
+		count++;
+	}
+	if (!b->failed)
+		jute_set_i32(b, count_at, count);
+	return ZK_OK;
+}
+
+/* One entry for each identity: the scheme, and the user without what proves it. */
+static int
+read_who_am_i(struct reading *q)
+{
+	const struct buf *ids = &q->c->ids.ids;
+	struct jute_reader r = jute_reader(ids->data, ids->len);
+
+	jute_put_i32(q->c->out, q->c->ids.count);
+	for (int32_t i = 0; i < q->c->ids.count; i++) {
+		struct jute_bytes scheme = jute_get_bytes(&r), id = jute_get_bytes(&r);
+		const uint8_t *colon = NULL;
+
+		if (scheme.len == 6 && memcmp(scheme.data, "digest", 6) == 0 && id.len > 0)
+			colon = memchr(id.data, ':', (size_t)id.len);
+		if (colon != NULL)
+			id.len = (int32_t)(colon - id.data);
+		jute_put_bytes(q->c->out, scheme);
+		jute_put_bytes(q->c->out, id);
+	}
+	return ZK_OK;
+}
+
+/* The next part of a multiRead. 1: there is one, *type says which; 0: the end; -1: it is none. */
+static int
+multi_next(struct jute_reader *r, int32_t *type)
+{
+	bool done;
+
+	*type = jute_get_i32(r);
+	done = jute_get_bool(r);
+	jute_get_i32(r);
+	if (r->bad)
+		return -1;
+	if (done)
+		return 0;
+	return *type == ZK_OP_GET_DATA || *type == ZK_OP_GET_CHILDREN ? 1 : -1;
+}
+
+static bool
+multi_is_whole(struct jute_reader r)
+{
+	int32_t type;
+	int got;
+
+	while ((got = multi_next(&r, &type)) > 0) {
+		jute_get_bytes(&r);
+		jute_get_bool(&r);
+	}
+	return got == 0;
+}
+
+static void
+put_multi_header(struct buf *b, int32_t type, bool done, int32_t error)
+{
+	jute_put_i32(b, type);
+	jute_put_bool(b, done);
+	jute_put_i32(b, error);
+}
+
+/* Each part answers for itself: the others do not fail with it. */
+static int
+read_multi(struct reading *q)
+{
+	struct buf *b = q->c->out;
+	int32_t type;
+
+	if (!multi_is_whole(q->r))
+		return ZK_MARSHALLINGERROR;
+	q->watchless = true;
+	while (multi_next(&q->r, &type) > 0 && !b->failed) {
+		struct jute_reader ahead = q->r;
+		size_t at = b->len;
+		int error;
+
+		q->hash = tree_hash(&q->s->db->tree, jute_get_bytes(&ahead));
+		put_multi_header(b, type, false, ZK_OK);
+		error = type == ZK_OP_GET_DATA ? read_data(q) : read_children(q);
+		if (error == ZK_OK || b->failed)
+			continue;
+		buf_truncate(b, at);
+		put_multi_header(b, ZK_OP_ERROR, false, error);
+		jute_put_i32(b, error);
+	}
+	put_multi_header(b, -1, true, -1);
+	return ZK_OK;
+}
+
 /* What setWatches makes of one path: an event for what was missed, or a watch. */
 enum rewatch { REWATCH_DATA, REWATCH_EXIST, REWATCH_CHILD, REWATCH_LISTS };
 
@@ -230,6 +379,10 @@ read_find(int32_t op)
 	    {ZK_OP_GET_CHILDREN, read_children},
 	    {ZK_OP_GET_ACL, read_acl},
 	    {ZK_OP_SYNC, read_sync},
+	    {ZK_OP_MULTI_READ, read_multi},
+	    {ZK_OP_GET_EPHEMERALS, read_ephemerals},
+	    {ZK_OP_GET_ALL_CHILDREN_NUMBER, read_count},
+	    {ZK_OP_WHO_AM_I, read_who_am_i},
 	};
 
 	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
@@ -257,7 +410,7 @@ void
 read_serve(struct server *s, struct server_conn *c, int32_t xid, int32_t op,
     struct jute_reader body, uint32_t hash)
 {
-	struct reading q = {s, c, body, hash};
+	struct reading q = {s, c, body, hash, false};
 	read_fn *fn = read_find(op);
 	size_t at;
 	int error;

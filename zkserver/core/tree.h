@@ -113,6 +113,9 @@ void tree_node_path(const struct tree *t, const struct tree_node *n, struct buf 
 void tree_children(const struct tree *t, const struct tree_node *n,
     void (*each)(void *arg, const struct tree_node *child), void *arg);
 
+/* Nodes below n, at any depth; visits each, but for the root. */
+uint64_t tree_count_below(const struct tree *t, const struct tree_node *n);
+
 /*
  * The committed changes, idempotent as a replay over a fuzzy snapshot needs them: a parent's
  * cversion and pzxid are only ever raised. create: parent_cversion is the parent's new one, -1 for

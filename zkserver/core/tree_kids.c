@@ -308,3 +308,27 @@ tree_kids_check(const struct tree *t, const struct tree_node *n)
 	}
 	assert(count == tree_child_count(n));
 }
+
+uint64_t
+tree_count_below(const struct tree *t, const struct tree_node *n)
+{
+	const struct tree_node *at = n, *next;
+	uint64_t count = 0;
+
+	if (n->parent == 0)
+		return t->node_count - 1;
+	while ((next = tree_kids_first(t, at)) != NULL || at != n) {
+		while (next == NULL && at != n) {
+			const struct tree_node *parent = tree_by_id(t, at->parent);
+
+			next = tree_kids_after(t, parent, tree_node_name(at));
+			if (next == NULL)
+				at = parent;
+		}
+		if (next == NULL)
+			break;
+		at = next;
+		count++;
+	}
+	return count;
+}
