@@ -103,13 +103,15 @@ def test_a_second_connect_request_costs_the_connection(server, port):
         read_to_end(s)
 
 
-PATHS = [None, b"", b"a", b"//", b"/a/", b"/a//b", b"/.", b"/..", b"/a/./b", b"/a/../b", b"/a\0b", b"/a\x01", b"/a\x7f", b"/a\xc2\x80",
+PATHS = [None, b"", b"a", b"//", b"/a/", b"/a//b", b"/.", b"/..", b"/a/./b", b"/a/../b", b"/a\0b", b"/a\x01", b"/a\x7f",
+         b"/a\xc2\x80",
          b"/\xed\xa0\x80", b"/\xc0\xaf", b"/\xff\xfe", b"/" + b"a" * 900000 + b"/b", b"/a" * 400000 + b"/"]
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda p: repr(p and p[:12]))
 def test_a_bad_path_is_answered_by_an_error_and_the_session_goes_on(server, path):
-    writes = {CREATE: text(b"") + WORLD + struct.pack(">i", 0), 15: text(b"") + WORLD + struct.pack(">i", 0), 2: struct.pack(">i", -1),
+    writes = {CREATE: text(b"") + WORLD + struct.pack(">i", 0), 15: text(b"") + WORLD + struct.pack(">i", 0),
+              2: struct.pack(">i", -1),
               5: text(b"x") + struct.pack(">i", -1), 7: WORLD + struct.pack(">i", -1)}
     reads = {EXISTS: b"\0", GET: b"\0", 6: b"", 8: b"\0", 12: b"\0"}
     with server.unharmed(server.serves, lines=2), session(server.port) as s:
@@ -122,7 +124,8 @@ def test_a_bad_path_is_answered_by_an_error_and_the_session_goes_on(server, path
 
 CREATES = {"flags -1": (WORLD, -1), "flags 7": (WORLD, 7), "flags 99": (WORLD, 99), "no list": (struct.pack(">i", -1), 0),
            "an empty list": (struct.pack(">i", 0), 0), "a list of -2": (struct.pack(">i", -2), 0),
-           "a list of 2^31-1": (struct.pack(">i", 2**31 - 1), 0), "no such scheme": (struct.pack(">ii", 1, 31) + text(b"no") + text(b"x"), 0),
+           "a list of 2^31-1": (struct.pack(">i", 2**31 - 1), 0),
+           "no such scheme": (struct.pack(">ii", 1, 31) + text(b"no") + text(b"x"), 0),
            "an ip of 33 bits": (struct.pack(">ii", 1, 31) + text(b"ip") + text(b"1.2.3.4/33"), 0),
            "digest without colon": (struct.pack(">ii", 1, 31) + text(b"digest") + text(b"x"), 0)}
 
@@ -172,8 +175,10 @@ def test_watches_beyond_the_bound_are_refused_and_freed_with_their_client(server
         assert errors[0] == 0 and errors[-1] == -1, errors
 
 
-@pytest.mark.parametrize("body", [b"", struct.pack(">q", -1), struct.pack(">qi", -1, 2**31 - 1), struct.pack(">qiii", 0, -1, -1, -1),
-                                  struct.pack(">qii", 0, 1, -1) + struct.pack(">ii", 0, 0)], ids=["empty", "cut", "2^31", "null", "no path"])
+@pytest.mark.parametrize("body",
+                         [b"", struct.pack(">q", -1), struct.pack(">qi", -1, 2**31 - 1), struct.pack(">qiii", 0, -1, -1, -1),
+                          struct.pack(">qii", 0, 1, -1) + struct.pack(">ii", 0, 0)],
+                         ids=["empty", "cut", "2^31", "null", "no path"])
 def test_set_watches_of_nonsense_is_answered(server, body):
     with server.unharmed(server.serves, lines=2), session(server.port) as s:
         s.sendall(request(1, SET_WATCHES, body) + request(2, GET, text(b"/zookeeper") + b"\0"))
@@ -181,9 +186,12 @@ def test_set_watches_of_nonsense_is_answered(server, body):
         assert len(answers) == 1 and answers[0][0] == 1 and answers[0][1] in (0, -5)
 
 
-@pytest.mark.parametrize("packet", [b"", struct.pack(">i", 0) + text(b"sasl") + text(b"x"), struct.pack(">i", 0) + text(b"digest") + text(None),
+@pytest.mark.parametrize("packet",
+                         [b"", struct.pack(">i", 0) + text(b"sasl") + text(b"x"),
+                          struct.pack(">i", 0) + text(b"digest") + text(None),
                                     struct.pack(">i", 0) + text(b"digest") + text(b"u:" + b"p" * 500000),
-                                    struct.pack(">i", 0) + text(None) + text(None)], ids=["empty", "sasl", "null", "long", "nulls"])
+                          struct.pack(">i", 0) + text(None) + text(None)],
+                         ids=["empty", "sasl", "null", "long", "nulls"])
 def test_a_bad_auth_packet_is_refused_and_closes(server, port, packet):
     with server.unharmed(server.serves, PEER + "an auth packet was refused", lines=3), session(*port) as s:
         s.sendall(request(-4, AUTH, packet))
@@ -206,8 +214,9 @@ def test_random_bytes(server, port, seed):
 def test_random_requests_in_a_session(server, port, seed):
     """Frames that are well cut, of operations that exist, with bodies that are random or cut short."""
     rng = random.Random(seed)
-    good = [(CREATE, text(b"/r") + text(b"x") + WORLD + struct.pack(">i", 0)), (GET, text(b"/r") + b"\1"), (5, text(b"/r") + text(b"y") +
-            struct.pack(">i", -1)), (12, text(b"/") + b"\1"), (MULTI, part(13) + text(b"/") + struct.pack(">i", -1) + part(-1, 1)),
+    good = [(CREATE, text(b"/r") + text(b"x") + WORLD + struct.pack(">i", 0)), (GET, text(b"/r") + b"\1"),
+            (5, text(b"/r") + text(b"y") + struct.pack(">i", -1)), (12, text(b"/") + b"\1"),
+            (MULTI, part(13) + text(b"/") + struct.pack(">i", -1) + part(-1, 1)),
             (SET_WATCHES, struct.pack(">qi", 0, 1) + text(b"/r") + struct.pack(">ii", 0, 0)), (6, text(b"/r")), (9, text(b"/r")),
             (2, text(b"/r") + struct.pack(">i", -1))]
     with server.unharmed(server.serves, lines=200):
@@ -227,7 +236,8 @@ def test_random_requests_in_a_session(server, port, seed):
 def test_silent_and_slow_connections_are_ended_by_the_server(server):
     """Nothing, half a length, half a frame, half a TLS handshake, one byte a second: none lives without a session."""
     beginnings = [(server.port, None, b""), (server.port, None, b"\0\0\0"), (server.port, None, frame(connect_request())[:30]),
-                  (server.port, None, struct.pack(">I", FRAME_MAX)), (server.secure, None, b""), (server.secure, None, b"\x16\x03\x01\x02"),
+                  (server.port, None, struct.pack(">I", FRAME_MAX)), (server.secure, None, b""),
+                  (server.secure, None, b"\x16\x03\x01\x02"),
                   (server.secure, server.context(), b""), (server.secure, server.context(), b"\0\0")]
     stop = threading.Event()
 
@@ -293,8 +303,10 @@ def test_a_client_that_goes_on_sending_after_its_end_does_not_hold_the_server(se
 
 
 def test_connections_that_are_reset_in_every_state_leave_nothing(server, port):
-    beginnings = [b"", b"\0\0", frame(connect_request())[:9], frame(connect_request()), frame(connect_request()) + request(1, GET)[:6],
-                  frame(connect_request()) + request(1, CREATE, text(b"/reset") + text(b"x" * 9000) + WORLD + struct.pack(">i", 3)) * 20]
+    beginnings = [b"", b"\0\0", frame(connect_request())[:9], frame(connect_request()),
+                  frame(connect_request()) + request(1, GET)[:6],
+                  frame(connect_request()) + request(1, CREATE,
+                                                     text(b"/reset") + text(b"x" * 9000) + WORLD + struct.pack(">i", 3)) * 20]
     with server.unharmed(server.serves, lines=100):
         for _ in range(10):
             for beginning in beginnings:
@@ -317,7 +329,8 @@ def test_a_storm_of_connections_is_logged_in_a_bounded_number_of_lines(server):
 # ---- TLS ----
 
 def test_tls_on_the_plain_port_is_told_so(server):
-    with server.unharmed(server.serves, PEER + r"a frame .* \(it speaks TLS: secureClientPort is the one for it\): closing", lines=2):
+    with server.unharmed(server.serves, PEER + r"a frame .* \(it speaks TLS: secureClientPort is the one for it\): closing",
+                         lines=2):
         with pytest.raises((ssl.SSLError, ConnectionError)), connect(server.port) as s:
             server.context().wrap_socket(s)
 
@@ -329,7 +342,8 @@ def test_plain_on_the_tls_port_fails_the_handshake(server):
 
 def strangers(server, tmp_path):
     make_tls(tmp_path / "other", "test", ("user", "eve"))
-    return {"none": tls_context(), "of another CA": tls_context(cert=tmp_path / "other/user-eve.pem", key=tmp_path / "other/user-eve-key.pem")}
+    return {"none": tls_context(),
+            "of another CA": tls_context(cert=tmp_path / "other/user-eve.pem", key=tmp_path / "other/user-eve-key.pem")}
 
 
 @pytest.mark.parametrize("which", ["none", "of another CA"])

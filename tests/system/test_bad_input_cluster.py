@@ -105,7 +105,8 @@ def test_plain_bytes_on_a_tls_port_cost_their_connection(target, attacked):
     daemon, port, _ = target
     rng = random.Random(port)
     with daemon.unharmed(attacked.serves, r"127\.0\.0\.1:\d+.*TLS"):
-        for bytes_ in [struct.pack(">I", 0x7FFFFFFF), frame(b"x"), b"GET / HTTP/1.1\r\n\r\n"] + [rng.randbytes(n) for n in (5, 99, 9999)]:
+        for bytes_ in [struct.pack(">I", 0x7FFFFFFF), frame(b"x"),
+                       b"GET / HTTP/1.1\r\n\r\n"] + [rng.randbytes(n) for n in (5, 99, 9999)]:
             read = answer_of(port, bytes_)
             assert read[:1] in (b"", b"\x15"), read  # nothing, or a TLS alert
 
@@ -139,8 +140,10 @@ REPORT = block(7, block(1, key()) + number(2, 2))
 BAD_REGISTERS = {
     "another's name": register(b"somebody"), "no name": register(b""), "a path": register(b"../../x"),
     "2^64-1 of everything": register(b"ghost", (U64, U64, U64)), "2^63 cpus": register(b"ghost", (2**63, 1, 1)),
-    "tasks beyond its capacity": register(b"ghost", (1, 1, 1), block(7, block(1, key()) + number(2, 2) + block(3, number(1, U64) + number(2, U64)))),
-    "one task twice": register(b"ghost", tasks=REPORT * 2), "a state that is none": register(b"ghost", tasks=block(7, block(1, key()) + number(2, 99))),
+    "tasks beyond its capacity": register(b"ghost", (1, 1, 1),
+                                          block(7, block(1, key()) + number(2, 2) + block(3, number(1, U64) + number(2, U64)))),
+    "one task twice": register(b"ghost", tasks=REPORT * 2),
+    "a state that is none": register(b"ghost", tasks=block(7, block(1, key()) + number(2, 99))),
     "an id with a slash": register(b"ghost", agent_id=b"../jobs"), "a huge id": register(b"ghost", agent_id=b"i" * 100000),
     "another's id": register(b"ghost", agent_id=b"0" * 36),
     "a task of a later term": register(b"ghost", tasks=block(7, block(1, key(term=(U64, 2**63 - 1))) + number(2, 2))),
@@ -171,12 +174,15 @@ def update(state=4, sequence=1, uuid=b"u" * 16, **more):
 
 BAD_MESSAGES = {
     "nothing": b"", "noise": b"\xff" * 50, "an open varint": b"\x08\xff", "a length beyond the end": b"\x12\xff\xff\xff\x7f",
-    "another's registration": number(1, 1) + block(3, number(1, 0)), "registration 2^64-1": number(1, U64) + block(3, number(1, U64)),
+    "another's registration": number(1, 1) + block(3, number(1, 0)),
+    "registration 2^64-1": number(1, U64) + block(3, number(1, U64)),
     "an update of nobody's task": block(4, block(1, update())), "an update without uuid": block(4, block(1, update(uuid=b""))),
     "a state that is none": block(4, block(1, update(state=4000000000))), "sequence 0": block(4, block(1, update(sequence=0))),
     "10,000 updates": block(4, block(1, update()) * 10000), "a huge job name": block(4, block(1, update(job=b"j" * 1000000))),
-    "data of no stream": block(5, number(1, 77) + number(2, 1) + block(3, b"x" * 100000)), "an ack of no stream": block(7, number(1, U64) + number(2, U64)),
-    "the end of no stream": block(6, number(1, 0)), "usage of 2^64-1": block(3, number(1, 0) + block(2, b"".join(number(n, U64) for n in range(1, 4)))),
+    "data of no stream": block(5, number(1, 77) + number(2, 1) + block(3, b"x" * 100000)),
+    "an ack of no stream": block(7, number(1, U64) + number(2, U64)),
+    "the end of no stream": block(6, number(1, 0)),
+    "usage of 2^64-1": block(3, number(1, 0) + block(2, b"".join(number(n, U64) for n in range(1, 4)))),
 }
 
 
@@ -244,8 +250,10 @@ REQUESTS = {
     "a length of 2^64": (b"POST /corral/v1/jobs" + HTTP + b"Content-Length: 18446744073709551616\r\n" + END, {400, 413}),
     "2 GB announced": (b"POST /corral/v1/jobs" + HTTP + b"Content-Length: 2147483647\r\n" + END, {413}),
     "two lengths": (b"POST /corral/v1/jobs" + HTTP + b"Content-Length: 1\r\nContent-Length: 2\r\n" + END + b"xx", {400}),
-    "length and chunks": (b"POST /corral/v1/jobs" + HTTP + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n" + END + b"0\r\n\r\n", {400}),
-    "a chunk of 2^64": (b"POST /corral/v1/jobs" + HTTP + b"Transfer-Encoding: chunked\r\n" + END + b"ffffffffffffffff\r\nx", {400, 413}),
+    "length and chunks": (b"POST /corral/v1/jobs" + HTTP +
+                          b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n" + END + b"0\r\n\r\n", {400}),
+    "a chunk of 2^64": (b"POST /corral/v1/jobs" + HTTP + b"Transfer-Encoding: chunked\r\n" + END + b"ffffffffffffffff\r\nx",
+                        {400, 413}),
     "a head that folds": (b"GET /" + HTTP + b"X: y\r\n z\r\n" + END, {400, 200, 404}),
 }
 
@@ -263,14 +271,18 @@ def post(body, path=b"/corral/v1/jobs", method=b"POST"):
 
 
 BODIES = {
-    "nothing": b"", "no JSON": b"{", "NUL": b"\0", "100,000 deep": b"[" * 100000, "deep objects": b'{"a":' * 100000, "a number": b"1", "null": b"null",
-    "1e400": b'{"name":1e400}', "lone surrogate": b'{"name":"\\ud800"}', "no UTF-8": b'{"name":"\xff\xfe"}', "key twice": b'{"name":"a","name":"b"}',
-    "1 MiB of key": b'{"' + b"k" * (1 << 20) + b'":1}', "a name with a slash": b'{"name":"a/b","file":"[Task]\\nExecStart=true\\n"}',
+    "nothing": b"", "no JSON": b"{", "NUL": b"\0", "100,000 deep": b"[" * 100000, "deep objects": b'{"a":' * 100000,
+    "a number": b"1", "null": b"null",
+    "1e400": b'{"name":1e400}', "lone surrogate": b'{"name":"\\ud800"}', "no UTF-8": b'{"name":"\xff\xfe"}',
+    "key twice": b'{"name":"a","name":"b"}',
+    "1 MiB of key": b'{"' + b"k" * (1 << 20) + b'":1}',
+    "a name with a slash": b'{"name":"a/b","file":"[Task]\\nExecStart=true\\n"}',
     "a name upwards": b'{"name":"..","file":"[Task]\\nExecStart=true\\n"}', "a huge name": b'{"name":"' + b"n" * 100000 + b'"}',
 }
 
 
-@pytest.mark.parametrize("path, method", [(b"/corral/v1/jobs", b"POST"), (b"/corral/v1/jobs/x", b"PUT"), (b"/corral/v1/run", b"POST")], ids=str)
+@pytest.mark.parametrize("path, method",
+                         [(b"/corral/v1/jobs", b"POST"), (b"/corral/v1/jobs/x", b"PUT"), (b"/corral/v1/run", b"POST")], ids=str)
 @pytest.mark.parametrize("body", BODIES.values(), ids=list(BODIES))
 def test_a_body_that_is_no_job_is_refused(attacked, body, path, method):
     master = attacked.watch("master")
@@ -302,8 +314,10 @@ def test_many_silent_http_connections_do_not_keep_others_out(attacked):
 # ---- job files ----
 
 @pytest.mark.parametrize("text, fault", [
-    ("[Task]\nExecStart=true\nMemory=lots\n", r"bad\.job:3: .*Memory"), ("[Task]\nExecStart=true\n[Resources]\nMemory=lots\n", r"bad\.job:4: .*lots"),
-    ("[Task]\nExecStart=true\nExecStrat=x\n", r"bad\.job:3: .*ExecStart"), ("[Job]\nCount=-1\n[Task]\nExecStart=true\n", r"bad\.job:2: .*Count"),
+    ("[Task]\nExecStart=true\nMemory=lots\n", r"bad\.job:3: .*Memory"),
+    ("[Task]\nExecStart=true\n[Resources]\nMemory=lots\n", r"bad\.job:4: .*lots"),
+    ("[Task]\nExecStart=true\nExecStrat=x\n", r"bad\.job:3: .*ExecStart"),
+    ("[Job]\nCount=-1\n[Task]\nExecStart=true\n", r"bad\.job:2: .*Count"),
     ("\0\0\0", r"bad\.job"), ("[" * 100000, r"bad\.job:1"), ("", r"bad\.job"),
 ], ids=["memory in Task", "Memory=lots", "unknown key", "count", "NULs", "brackets", "empty"])
 def test_a_bad_job_file_is_refused_with_its_line(attacked, text, fault):

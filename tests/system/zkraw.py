@@ -77,7 +77,8 @@ class Zkserver(Watched):
         (self.data / "ports").unlink(missing_ok=True)
         with self.log.open("ab") as log:
             self.mark = log.tell()
-            self.process = subprocess.Popen([*self.prefix, program("zkserver"), "run", "--config", self.config], stderr=log, env=ENV)
+            self.process = subprocess.Popen([*self.prefix, program("zkserver"), "run", "--config", self.config], stderr=log,
+                                            env=ENV)
         self.pid = self.process.pid
         if ready:
             self.wait_ready()
