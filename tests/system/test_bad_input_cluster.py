@@ -219,6 +219,17 @@ def test_registering_again_and_again_leaves_one_agent_and_no_connection(attacked
     assert [n["name"] for n in attacked.json("nodes")["nodes"]].count("ghost") == 1
 
 
+def test_a_second_registration_that_is_refused_ends_the_first_as_well(attacked):
+    master = attacked.watch("master")
+    with master.unharmed(attacked.serves, "agent ghost .* is refused: the registry has another agent id"):
+        with connect(attacked.masters, attacked.context("agent-ghost")) as s:
+            s.sendall(frame(GHOST) + frame(register(b"ghost", agent_id=b"another")))
+            read_to_end(s)
+        attacked.serves()
+    ghost, = (n for n in attacked.json("nodes")["nodes"] if n["name"] == "ghost")
+    assert ghost["state"] != "ready"
+
+
 def test_an_agent_that_never_reads_is_dropped_or_silent_and_others_are_served(attacked):
     master = attacked.watch("master")
     with master.unharmed(attacked.serves, rss_mib=64):
