@@ -126,14 +126,6 @@ group_name(const struct helper *h, const char *name, const char *part, char to[P
 	snprintf(to, PATH_MAX, "%s/%s%s%s", h->base, name, *part != '\0' ? "/" : "", part);
 }
 
-bool
-helper_task_cgroup(const struct helper *h, const char *name, char *to, size_t size)
-{
-	int n = snprintf(to, size, "%s/%s/task", h->base, name);
-
-	return h->host.can_track && n > 0 && (size_t)n < size;
-}
-
 /* ---- Launching. ---- */
 
 struct launch {

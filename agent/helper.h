@@ -44,7 +44,4 @@ void helper_reap(struct helper *h);
 size_t helper_missing(const struct helper *h, const char *names[4]);
 const char *helper_missing_text(const struct helper *h);
 
-/* The cgroup of an attempt's task, to read its use; false: there are none. */
-bool helper_task_cgroup(const struct helper *h, const char *name, char *to, size_t size);
-
 #endif

@@ -73,12 +73,6 @@ core_to_executor(struct agent_core *c, const struct attempt *a, Corral__AgentToE
 }
 
 bool
-agent_core_has_output(const struct agent_core *c)
-{
-	return !list_empty(&c->outputs);
-}
-
-bool
 agent_core_next(struct agent_core *c, struct agent_out *out)
 {
 	struct list *first = list_first(&c->outputs);

@@ -84,7 +84,6 @@ int agent_core_commit(struct agent_core *c);
 
 /* The next thing to do; false: none. Only after a commit. agent_out_fini() releases it. */
 bool agent_core_next(struct agent_core *c, struct agent_out *out);
-bool agent_core_has_output(const struct agent_core *c);
 void agent_out_fini(struct agent_out *out);
 
 /* ---- Inputs. ---- */

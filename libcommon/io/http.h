@@ -59,25 +59,21 @@ uint16_t http_server_port(const struct http_server *s);
 
 /* Reading a request. Texts live as long as the request. */
 const char *http_request_method(const struct http_request *r);
-const char *http_request_path(const struct http_request *r);   /* decoded, without the query */
-const char *http_request_target(const struct http_request *r); /* as sent, with the query */
+const char *http_request_path(const struct http_request *r); /* decoded, without the query */
 /* The decoded value of a query parameter, NULL if there is none (first one wins). */
 const char *http_request_query(struct http_request *r, const char *name);
-const char *http_request_header(const struct http_request *r, const char *name);
 const uint8_t *http_request_body(const struct http_request *r, size_t *size);
 const struct tls_peer *http_request_peer(const struct http_request *r);
-const char *http_request_address(const struct http_request *r);
 /* Who is at the other end of a Unix socket (SO_PEERCRED); false elsewhere. */
 bool http_request_cred(const struct http_request *r, uid_t *uid, pid_t *pid);
 bool http_request_wants_upgrade(const struct http_request *r); /* to corral-frames */
 
 /*
  * A handler that answers later says whom to tell when the client is gone before that: then the
- * request is gone, and must not be answered. `arg` is also what http_request_data() returns.
+ * request is gone, and must not be answered.
  */
 void http_request_on_gone(
     struct http_request *r, void (*gone)(void *arg, struct http_request *r), void *arg);
-void *http_request_data(const struct http_request *r);
 
 /*
  * Answering: exactly one of http_reply(), http_reply_text(), http_redirect(), http_upgrade(), or

@@ -25,12 +25,6 @@ http_request_path(const struct http_request *r)
 }
 
 const char *
-http_request_target(const struct http_request *r)
-{
-	return r->head.target;
-}
-
-const char *
 http_request_query(struct http_request *r, const char *name)
 {
 	for (size_t i = 0; i < r->param_count; i++) {
@@ -38,12 +32,6 @@ http_request_query(struct http_request *r, const char *name)
 			return r->params[i].value;
 	}
 	return NULL;
-}
-
-const char *
-http_request_header(const struct http_request *r, const char *name)
-{
-	return http_head_get(&r->head, name);
 }
 
 const uint8_t *
@@ -59,12 +47,6 @@ const struct tls_peer *
 http_request_peer(const struct http_request *r)
 {
 	return stream_peer(r->stream);
-}
-
-const char *
-http_request_address(const struct http_request *r)
-{
-	return stream_peer_address(r->stream);
 }
 
 bool
@@ -86,12 +68,6 @@ http_request_on_gone(
 {
 	r->gone = gone;
 	r->gone_arg = arg;
-}
-
-void *
-http_request_data(const struct http_request *r)
-{
-	return r->gone_arg;
 }
 
 /* A line break in a value would forge header lines. */

@@ -571,12 +571,6 @@ stream_abort(struct stream *s)
 }
 
 bool
-stream_is_up(const struct stream *s)
-{
-	return s->state == STREAM_UP;
-}
-
-bool
 stream_is_tls(const struct stream *s)
 {
 	return s->tls != NULL;

@@ -78,7 +78,6 @@ void stream_abort(struct stream *s);
 /* Go down from within: down() is called at once. */
 void stream_fail(struct stream *s, const char *why);
 
-bool stream_is_up(const struct stream *s);
 bool stream_is_tls(const struct stream *s);
 const struct tls_peer *stream_peer(const struct stream *s);
 const char *stream_peer_address(const struct stream *s);

@@ -415,12 +415,6 @@ zk_host_count(const struct zk *z)
 	return z->hosts.count;
 }
 
-size_t
-zk_outstanding(const struct zk *z)
-{
-	return zk_session_outstanding(z->session);
-}
-
 static int
 zk_request(
     struct zk *z, const struct zk_op *op, const struct zk_watch *watch, zk_done_fn *done, void *arg)

@@ -59,7 +59,6 @@ const char *zk_server(const struct zk *z);	    /* "HOST:PORT" that is or was tri
 const char *zk_why(const struct zk *z); /* why the last connection failed; "" if none did */
 size_t zk_failures(const struct zk *z); /* hosts that failed since the last session was up */
 size_t zk_host_count(const struct zk *z);
-size_t zk_outstanding(const struct zk *z); /* requests that have not completed */
 
 /*
  * Requests. Everything is copied. Result: ZK_OK, or why the request was refused: ZK_BADARGUMENTS (a
