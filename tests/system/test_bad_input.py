@@ -308,7 +308,7 @@ def test_connections_that_are_reset_in_every_state_leave_nothing(server, port):
                   frame(connect_request()) + request(1, CREATE,
                                                      text(b"/reset") + text(b"x" * 9000) + WORLD + struct.pack(">i", 3)) * 20]
     with server.unharmed(server.serves, lines=100):
-        for _ in range(10):
+        for _ in range(8):  # fewer in all than the 60 per address, in case that the server has yet to see a reset
             for beginning in beginnings:
                 with connect(*port) as s:
                     s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
