@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """kill_loop.py N SEED: kill -9 any one process of a cluster, N times at random moments, while wordcount runs over and over.
 
+One at a time: the next kill waits until the daemon that was killed runs again (`corral dev` backs off as a unit would),
+whatever it is doing then; a cluster that is never whole would test the patience of its clients only.
+
 The result of every run must be right, nothing may hang, and nothing may be left at the end. The seed chooses the victims
 and the moments; it is printed with the last kills when something is wrong."""
 import os
@@ -94,13 +97,16 @@ class Loop:
         except ProcessLookupError:
             pass
 
+    def whole(self):
+        return all(pid and alive(pid) for pid, _ in self.cluster.daemons().values())
+
     def run(self):
         self.start_job()
         next_kill = time.monotonic() + self.rng.uniform(0.1, 1)
         while len(self.done) < self.kills:
             if not self.check_job():
                 self.start_job()
-            if time.monotonic() >= next_kill:
+            if time.monotonic() >= next_kill and self.whole():
                 self.kill_one()
                 next_kill = time.monotonic() + self.rng.uniform(0.05, 1.5)
             time.sleep(0.01)
