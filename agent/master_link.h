@@ -13,8 +13,6 @@
 #include "libcommon/io/tls.h"
 #include "proto/corral.pb-c.h"
 
-#define MASTER_LINK_FRAME_BYTES_MAX (4 << 20)
-
 struct master_link;
 
 struct master_link_ops {
