@@ -49,6 +49,22 @@ def processes_naming(text):
     return [(pid, words) for pid, words in found if alive(pid) and pid != os.getpid()]
 
 
+def descendants(pid):
+    """The pids of all processes below this one; `corral dev` adopts the orphans of its daemons."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        parents[int(path.parent.name)] = int(fields[1])
+    found, more = set(), {pid}
+    while more:
+        found |= more
+        more = {p for p, parent in parents.items() if parent in more} - found
+    return found - {pid}
+
+
 def siphash13(data):
     """SipHash-1-3 with a key of zeros, by which an agent names its control groups (libcommon/base/hash.c)."""
     mask = (1 << 64) - 1

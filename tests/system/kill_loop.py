@@ -16,24 +16,9 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from conftest import TOP, Cluster, alive, until  # noqa: E402
+from conftest import TOP, Cluster, alive, descendants, until  # noqa: E402
 
 JOB_S = 240
-
-
-def descendants(pid):
-    parents = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        parents[int(path.parent.name)] = int(fields[1])
-    found, more = set(), {pid}
-    while more:
-        found |= more
-        more = {p for p, parent in parents.items() if parent in more} - found
-    return found - {pid}
 
 
 def victims(cluster):
