@@ -7,6 +7,7 @@
 #include "cli/options.h"
 #include "cli/zk_run.h"
 #include "config.h"
+#include "libcommon/sys/log.h"
 
 #define TIMEOUT_MS 10000
 
@@ -181,6 +182,7 @@ main(int argc, char **argv)
 	const struct verb *verb;
 	int first;
 
+	log_init("zk", LOG_LEVEL_ERROR); /* what the client's library warns of, we say ourselves */
 	result = options_parse(&program, argc, argv, &options, &first);
 	if (result == OPTIONS_HELP)
 		print_verbs(stdout);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 
 #include "libcommon/base/str.h"
 #include "libcommon/sys/log.h"
@@ -174,6 +175,24 @@ session_drop(struct master *m)
 		zk_free(z);
 }
 
+/*
+ * A session must last 4 ticks of the ensemble at least. The ensemble does not tell its tick, but it
+ * raises what was asked for to 2 of them.
+ */
+static bool
+session_long_enough(struct master *m, const struct zk *z)
+{
+	uint32_t got_ms = zk_session_timeout_ms(z);
+
+	if (got_ms <= m->conf.cluster.session_timeout_ms)
+		return true;
+	log_error("%s raised the session's time-out to its least, %u ms, which is 2 of its ticks: set "
+		  "[cluster] session_timeout= to %u ms (4 ticks) or more",
+	    zk_server(z), got_ms, 2 * got_ms);
+	loop_stop(m->loop, EX_CONFIG);
+	return false;
+}
+
 static void
 on_state(void *arg, struct zk *z, enum zk_state state)
 {
@@ -186,7 +205,8 @@ on_state(void *arg, struct zk *z, enum zk_state state)
 	case ZK_CONNECTED:
 		log_info("session 0x%" PRIx64 " with the ensemble at %s, time-out %u ms",
 		    (uint64_t)zk_session_id(z), zk_server(z), zk_session_timeout_ms(z));
-		if (m->elect.state == ELECT_IDLE || m->elect.state == ELECT_DROPPED)
+		if (session_long_enough(m, z) &&
+		    (m->elect.state == ELECT_IDLE || m->elect.state == ELECT_DROPPED))
 			make_paths(m, 0);
 		break;
 	case ZK_SUSPENDED:

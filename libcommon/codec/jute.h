@@ -31,7 +31,7 @@ jute_reader(const void *bytes, size_t size)
 {
 	const uint8_t *p = bytes;
 
-	return (struct jute_reader){p, p + size, false};
+	return (struct jute_reader){p, size > 0 ? p + size : p, false};
 }
 
 static inline size_t

@@ -8,6 +8,7 @@
 
 #include "libcommon/base/rng.h"
 #include "libcommon/io/link.h"
+#include "libcommon/sys/log.h"
 #include "libcommon/zk/hosts.h"
 #include "libcommon/zk/session.h"
 
@@ -18,6 +19,7 @@
 #define BACKOFF_MS_MAX 1000
 #define CLOSE_MS_MAX 2000
 #define WHY_BYTES_MAX 512
+#define ROUNDS_PER_WARNING 60 /* at the longest back-off: about a minute */
 
 struct zk {
 	struct loop *loop;
@@ -80,6 +82,9 @@ zk_lost(struct zk *z, const char *why)
 	z->link = NULL;
 	z->up = false;
 	z->failures++;
+	if (z->failures % (z->hosts.count * ROUNDS_PER_WARNING) == z->hosts.count)
+		log_warn("no server of the ensemble answers, trying on: %s",
+		    z->why);
 	zk_session_down(z->session);
 	zk_schedule_retry(z);
 }
