@@ -169,6 +169,7 @@ on_helper_reply(void *arg, const Corral__HelperReply *reply)
 	struct agent *a = arg;
 
 	agent_core_helper_reply(a->core, reply, loop_now_ms(a->loop));
+	logs_end_those_over(a->logs); /* by a launch that failed, or a kill */
 }
 
 static void

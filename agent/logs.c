@@ -380,6 +380,20 @@ logs_attempt_changed(struct logs *l, const struct taskkey *key)
 }
 
 void
+logs_end_those_over(struct logs *l)
+{
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, &l->streams)
+	{
+		struct stream *s = CONTAINER_OF(it, struct stream, link);
+
+		if (l->ops->attempt(l->arg, &s->key) != LOGS_RUNS)
+			pump(s);
+	}
+}
+
+void
 logs_writable(struct logs *l)
 {
 	struct list *it, *nx;

@@ -46,6 +46,9 @@ void logs_message(struct logs *l, const Corral__MasterToAgent *m);
 /* The attempt started, or is over, or its executor is back: look again. */
 void logs_attempt_changed(struct logs *l, const struct taskkey *key);
 
+/* Some attempt may be over: the streams of those that are end once all is sent. */
+void logs_end_those_over(struct logs *l);
+
 /* The executor took so many bytes of input. */
 void logs_input_taken(struct logs *l, const struct taskkey *key, uint64_t bytes);
 

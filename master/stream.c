@@ -184,6 +184,15 @@ relay_open(struct client *c, struct agent *a, const struct task_key *key)
 }
 
 static void
+close_relays(struct client *c)
+{
+	struct list *first;
+
+	while ((first = list_first(&c->relays)) != NULL)
+		relay_close(CONTAINER_OF(first, struct relay, in_client));
+}
+
+static void
 client_free(struct client *c)
 {
 	struct list *first;
@@ -278,9 +287,10 @@ time_is_up(void *arg)
 	struct client *c = arg;
 
 	if (c->ended) {
-		if (c->open > 0)
+		if (c->open > 0 && c->message[0] == '\0')
 			snprintf(
 			    c->message, sizeof c->message, "the rest of the output did not arrive");
+		close_relays(c);
 		finish(c);
 	} else if (!c->run) {
 		client_settle(c); /* an agent went */
@@ -390,10 +400,7 @@ take_signal(struct client *c, int32_t signo)
 static void
 leave(struct client *c)
 {
-	struct list *first;
-
-	while ((first = list_first(&c->relays)) != NULL)
-		relay_close(CONTAINER_OF(first, struct relay, in_client));
+	close_relays(c);
 	if (c->job != NULL && c->m->leading && master_may_act(c->m))
 		cluster_stop(&c->m->cluster, clock_boot_ms(), c->job, "its client left");
 	client_free(c);

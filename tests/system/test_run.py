@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -78,3 +79,25 @@ def test_several_tasks_have_their_names_in_front_of_each_line(cluster):
 def test_what_no_node_can_hold_is_given_up_after_the_timeout(cluster):
     run = cluster.corral("run", "--cpus", "100000", "--timeout", "200ms", "--", "true", status=None)
     assert run.returncode == 125 and "not placed in time" in run.stderr
+
+
+def test_a_launch_that_fails_says_why_at_once(cluster):
+    """Its output ends with it: the reason comes through, not that output is missing, and the agent holds no stream of it."""
+    node = cluster.nodes[0]
+    sandboxes, away = cluster.state / node / "sandbox", cluster.state / node / "away"
+    agent = cluster.daemons()[node][0]
+
+    def streams():
+        return [fd for fd in Path(f"/proc/{agent}/fd").iterdir() if "/sandbox/" in os.path.realpath(fd)]
+
+    sandboxes.rename(away)
+    sandboxes.write_text("a file where the sandboxes should be")
+    try:
+        run = cluster.corral("run", "--", "true", status=125)
+    finally:
+        sandboxes.unlink()
+        away.rename(sandboxes)
+    assert "sandbox" in run.stderr, run.stderr
+    assert "did not arrive" not in run.stderr
+    assert cluster.corral("run", "--", "echo", "again").stdout == "again\n"
+    until(lambda: not streams(), "the agent has closed all streams")
