@@ -395,7 +395,7 @@ commit_stored(struct master *m, const int64_t *czxids)
 	cluster_committed(&m->cluster, clock_boot_ms(), czxids);
 }
 
-/* The job that a batch made whose answer was lost: its czxid was still to be learnt. */
+/* The job that a batch made: its czxid was still to be learnt. */
 static void
 czxid_read(struct master *m, const struct zk_result *r, void *arg)
 {
@@ -409,6 +409,18 @@ czxid_read(struct master *m, const struct zk_result *r, void *arg)
 	commit_stored(m, czxids);
 }
 
+/* Read the czxid of the job that the batch's operation `at` made; the batch ends with the answer. */
+static void
+czxid_ask(struct master *m, size_t at)
+{
+	void *call = store_call(m, czxid_read, (void *)(uintptr_t)at);
+
+	store_asked(m, call,
+	    call == NULL ? ZK_NOMEMORY
+			 : zk_exists(m->zk, m->cluster.commit.ops[at].path, NULL, answered, call),
+	    "look at a job");
+}
+
 /*
  * We are the only writer (the fence says so), so a batch that fails the second time because its own
  * nodes exist, or are gone, was carried out the first time. If it made more than one job it is left
@@ -420,7 +432,6 @@ commit_was_done(struct master *m, const struct zk_result *r)
 	const struct commit *b = &m->cluster.commit;
 	static const int64_t no_czxids[COMMIT_OPS_MAX];
 	size_t jobs = 0, at = 0;
-	void *call;
 
 	if ((r->rc != ZK_NODEEXISTS && r->rc != ZK_NONODE) || r->op_count == 0 ||
 	    r->ops[0].rc == r->rc)
@@ -436,25 +447,33 @@ commit_was_done(struct master *m, const struct zk_result *r)
 		commit_stored(m, no_czxids);
 		return true;
 	}
-	call = store_call(m, czxid_read, (void *)(uintptr_t)at);
-	store_asked(m, call,
-	    call == NULL ? ZK_NOMEMORY : zk_exists(m->zk, b->ops[at].path, NULL, answered, call),
-	    "look at a job");
+	czxid_ask(m, at);
 	return true;
+}
+
+/* A create inside a multi is answered without a Stat; a batch makes one job at most. */
+static void
+commit_done(struct master *m)
+{
+	static const int64_t no_czxids[COMMIT_OPS_MAX];
+
+	for (size_t i = 0; i < m->cluster.commit.count; i++)
+		if (m->cluster.commit.ops[i].job != NULL) {
+			czxid_ask(m, i);
+			return;
+		}
+	commit_stored(m, no_czxids);
 }
 
 static void
 commit_answered(struct master *m, const struct zk_result *r, void *arg)
 {
 	bool again = arg != NULL;
-	int64_t czxids[COMMIT_OPS_MAX] = {0};
 
 	if (!m->leading)
 		return;
 	if (r->rc == ZK_OK) {
-		for (size_t i = 0; i < m->cluster.commit.count && i + 1 < r->op_count; i++)
-			czxids[i] = r->ops[i + 1].stat.czxid;
-		commit_stored(m, czxids);
+		commit_done(m);
 	} else if (r->rc == ZK_CONNECTIONLOSS) {
 		commit_send(m, &m->cluster.commit, true);
 	} else if (!again || !commit_was_done(m, r)) {

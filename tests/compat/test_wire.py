@@ -135,10 +135,7 @@ class Recorder:
             op, done, err = r.i32(), r.flag(), r.i32()
             if done:
                 return results + [(op, err)]
-            record = self.record(op, r)
-            if op == wire.CREATE2:  # Apache answers it as a create, without the Stat that its own C client expects
-                op, record = wire.CREATE, record[0]
-            results.append((op, err, record))
+            results.append((op, err, self.record(op, r)))
 
     def record(self, op, r):
         if op == -1:

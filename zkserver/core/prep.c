@@ -426,6 +426,9 @@ multi_next(struct jute_reader *r, struct op *op)
 		return -1;
 	if (done)
 		return 0;
+	/* Apache's servers make a create of it, and would read no create2 part back from a log. */
+	if (type == ZK_OP_CREATE2)
+		type = ZK_OP_CREATE;
 	return type != ZK_OP_SET_ACL && op_read(r, type, op) ? 1 : -1;
 }
 
