@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-zkserver_units = tests/unit/tree_test tests/unit/zkserver_test tests/unit/zkcore_test
+zkserver_units = tests/unit/tree_test tests/unit/zkcore_test tests/unit/zkserver_auth_test \
+	tests/unit/zkserver_bounds_test tests/unit/zkserver_multi_test tests/unit/zkserver_read_test \
+	tests/unit/zkserver_session_test tests/unit/zkserver_watch_test tests/unit/zkserver_write_test
 check_PROGRAMS += $(zkserver_units)
 TESTS += $(zkserver_units)
 ZKCORE_LIBS = $(UNIT_LIBS) libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS)
@@ -8,13 +10,40 @@ tests_unit_tree_test_SOURCES = tests/unit/tree_test.c
 tests_unit_tree_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_tree_test_LDADD = $(ZKCORE_LIBS)
 
-tests_unit_zkserver_test_SOURCES = tests/unit/zkserver_test.c
-tests_unit_zkserver_test_CFLAGS = $(UNIT_CFLAGS)
-tests_unit_zkserver_test_LDADD = $(ZKCORE_LIBS)
-
 tests_unit_zkcore_test_SOURCES = tests/unit/zkcore_test.c
 tests_unit_zkcore_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_zkcore_test_LDADD = $(ZKCORE_LIBS)
+
+# The core driven by frames, a program a subject.
+ZKRIG_SOURCES = tests/lib/zkserver_rig.c tests/lib/zkserver_rig.h
+
+tests_unit_zkserver_auth_test_SOURCES = tests/unit/zkserver_auth_test.c $(ZKRIG_SOURCES)
+tests_unit_zkserver_auth_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_zkserver_auth_test_LDADD = $(ZKCORE_LIBS)
+
+tests_unit_zkserver_bounds_test_SOURCES = tests/unit/zkserver_bounds_test.c $(ZKRIG_SOURCES)
+tests_unit_zkserver_bounds_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_zkserver_bounds_test_LDADD = $(ZKCORE_LIBS)
+
+tests_unit_zkserver_multi_test_SOURCES = tests/unit/zkserver_multi_test.c $(ZKRIG_SOURCES)
+tests_unit_zkserver_multi_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_zkserver_multi_test_LDADD = $(ZKCORE_LIBS)
+
+tests_unit_zkserver_read_test_SOURCES = tests/unit/zkserver_read_test.c $(ZKRIG_SOURCES)
+tests_unit_zkserver_read_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_zkserver_read_test_LDADD = $(ZKCORE_LIBS)
+
+tests_unit_zkserver_session_test_SOURCES = tests/unit/zkserver_session_test.c $(ZKRIG_SOURCES)
+tests_unit_zkserver_session_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_zkserver_session_test_LDADD = $(ZKCORE_LIBS)
+
+tests_unit_zkserver_watch_test_SOURCES = tests/unit/zkserver_watch_test.c $(ZKRIG_SOURCES)
+tests_unit_zkserver_watch_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_zkserver_watch_test_LDADD = $(ZKCORE_LIBS)
+
+tests_unit_zkserver_write_test_SOURCES = tests/unit/zkserver_write_test.c $(ZKRIG_SOURCES)
+tests_unit_zkserver_write_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_zkserver_write_test_LDADD = $(ZKCORE_LIBS)
 
 zkdisk_units = tests/unit/txnlog_test tests/unit/recover_test tests/unit/log_writer_test tests/unit/store_test
 check_PROGRAMS += $(zkdisk_units)
