@@ -38,18 +38,54 @@ struct watcher {
 	char job[CLUSTER_NAME_MAX + 1];
 };
 
+/* Into m->scratch. False: too large, or no memory. */
+static bool
+encode_reply(struct master *m, const ProtobufCMessage *message)
+{
+	buf_clear(&m->scratch);
+	if (!pbjson_encode(message, 0, &m->scratch))
+		return false;
+	buf_append(&m->scratch, "\n", 1);
+	return !m->scratch.failed;
+}
+
+/* An answer that any master may give. */
+static void __attribute__((format(printf, 4, 5)))
+refuse(struct master *m, struct http_request *r, int status, const char *fmt, ...)
+{
+	Corral__Api__Error error = CORRAL__API__ERROR__INIT;
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	error.error = text;
+	if (encode_reply(m, &error.base))
+		http_reply(r, status, "application/json", m->scratch.data, m->scratch.len);
+	else
+		http_reply_text(r, 503, "out of memory\n");
+}
+
+static void
+refuse_deposed(struct master *m, struct http_request *r)
+{
+	refuse(m, r, 503,
+	    "this master no longer leads%s: try again",
+	    strcmp(http_request_method(r), "GET") == 0
+		? ""
+		: ", and what was asked for may or may not be carried out");
+}
+
 void
 api_reply(struct master *m, struct http_request *r, int status, const ProtobufCMessage *message)
 {
-	struct buf *b = &m->scratch;
-
-	buf_clear(b);
-	if (!pbjson_encode(message, 0, b)) {
+	if (!encode_reply(m, message))
 		http_reply_text(r, 500, "the answer is too large\n");
-		return;
-	}
-	buf_append(b, "\n", 1);
-	http_reply(r, status, "application/json", b->data, b->len);
+	else if (!m->leading || !master_may_act(m)) /* the last moment before the socket */
+		refuse_deposed(m, r);
+	else
+		http_reply(r, status, "application/json", m->scratch.data, m->scratch.len);
 }
 
 void
@@ -378,7 +414,7 @@ tell_watchers(struct master *m, const struct out *o)
 	const char *job = event_job(o);
 	struct list *it, *nx;
 
-	if (list_empty(&m->watchers) || !encode_event(m, o))
+	if (list_empty(&m->watchers) || !encode_event(m, o) || !master_may_act(m))
 		return;
 	LIST_EACH(it, nx, &m->watchers)
 	{
@@ -440,8 +476,7 @@ api_drop_all(struct master *m)
 	while ((first = list_first(&m->waiters)) != NULL) {
 		struct waiter *w = CONTAINER_OF(first, struct waiter, in_all);
 
-		api_error(m, w->request, 503,
-		    "this master no longer leads: the request may or may not be carried out");
+		refuse_deposed(m, w->request);
 		waiter_free(w);
 	}
 	while ((first = list_first(&m->watchers)) != NULL) {
@@ -469,7 +504,7 @@ leads(struct master *m, struct http_request *r)
 	    strcmp(m->leader.api_address, m->info.api_address) != 0)
 		http_redirect(r, m->leader.api_address);
 	else
-		api_error(m, r, 503, "no master leads at the moment: try again");
+		refuse(m, r, 503, "no master leads at the moment: try again");
 	return false;
 }
 
@@ -483,7 +518,7 @@ may_ask(struct master *m, struct http_request *r)
 		peer->role == TLS_ROLE_MASTER) &&
 	    strcmp(peer->cluster, m->conf.cluster.name) == 0)
 		return true;
-	api_error(m, r, 403,
+	refuse(m, r, 403,
 	    "a certificate of an operator, a user or a master of cluster '%s' is needed",
 	    m->conf.cluster.name);
 	return false;

@@ -104,6 +104,10 @@ void api_close(struct master *m);
 /* Tell waiting clients and watchers what the core put out. */
 void api_carry_out(struct master *m);
 void api_drop_all(struct master *m);
+/*
+ * A leader's answer, errors included: if this master has lost the right to give it since the
+ * request came, the client gets 503 in its place.
+ */
 void api_reply(
     struct master *m, struct http_request *r, int status, const ProtobufCMessage *message);
 void api_error(struct master *m, struct http_request *r, int status, const char *fmt, ...)

@@ -30,7 +30,7 @@ enum {
 static void client_free(struct client *c);
 
 static bool
-send_to_client(struct client *c, Corral__Api__MasterToClient *message)
+send_message(struct client *c, Corral__Api__MasterToClient *message)
 {
 	struct buf *b = &c->m->scratch;
 	size_t size = corral__api__master_to_client__get_packed_size(message);
@@ -44,6 +44,16 @@ send_to_client(struct client *c, Corral__Api__MasterToClient *message)
 	return link_send(c->link, bytes, size);
 }
 
+/*
+ * The leader's word. Past the right to give it nothing is sent: the end of this turn drops the client,
+ * which is told so.
+ */
+static bool
+send_to_client(struct client *c, Corral__Api__MasterToClient *message)
+{
+	return !master_may_act(c->m) || send_message(c, message);
+}
+
 static void
 send_error(struct client *c, const char *why)
 {
@@ -53,16 +63,18 @@ send_error(struct client *c, const char *why)
 	error.error = (char *)why;
 	message.body_case = CORRAL__API__MASTER_TO_CLIENT__BODY_ERROR;
 	message.error = &error;
-	(void)send_to_client(c, &message);
+	(void)send_message(c, &message);
 }
 
-/* The last word; the client is gone after it. */
+/* The last word; the client is gone after it, here or with the loss of leadership. */
 static void
 finish(struct client *c)
 {
 	Corral__Api__RunEnd end = CORRAL__API__RUN_END__INIT;
 	Corral__Api__MasterToClient message = CORRAL__API__MASTER_TO_CLIENT__INIT;
 
+	if (!master_may_act(c->m))
+		return;
 	end.status = c->status;
 	end.message = c->message[0] == '\0' ? NULL : c->message;
 	message.body_case = CORRAL__API__MASTER_TO_CLIENT__BODY_END;
@@ -286,6 +298,8 @@ time_is_up(void *arg)
 {
 	struct client *c = arg;
 
+	if (!master_may_act(c->m))
+		return; /* the end of this turn drops the client */
 	if (c->ended) {
 		if (c->open > 0 && c->message[0] == '\0')
 			snprintf(
