@@ -18,6 +18,8 @@
 #include "libcommon/sys/fsutil.h"
 #include "libcommon/sys/log.h"
 
+static const char version[] = "corral-agent (corral) " PACKAGE_VERSION "\n";
+
 static const char usage[] =
     "usage: corral-agent run|check|status [--config FILE] [--log-level LEVEL]\n"
     "\n"
@@ -66,7 +68,7 @@ parse(int argc, char **argv)
 			a.status = fputs(usage, stdout) < 0 ? EX_IOERR : EX_OK;
 			return a;
 		case 'V':
-			a.status = puts("corral-agent (corral) " PACKAGE_VERSION) < 0 ? EX_IOERR : EX_OK;
+			a.status = fputs(version, stdout) < 0 ? EX_IOERR : EX_OK;
 			return a;
 		default:
 			fputs("Try 'corral-agent --help'.\n", stderr);

@@ -2,8 +2,9 @@
 /*
  * Where the command lines find their cluster, and as whom they go there. For each setting the first
  * that names it wins: option, environment (CORRAL_MASTER, CORRAL_TLS_CA, _CERT, _KEY), the user's
- * corral.conf, the system's. --config and CORRAL_CONFIG_DIR take the place of both files. Where none
- * of these exists, the cluster that `corral dev` runs for this user, if there is one, is meant.
+ * corral.conf, the system's. --config and CORRAL_CONFIG_DIR take the place of both files. Where
+ * none of these exists, the cluster that `corral dev` runs for this user, if there is one, is
+ * meant.
  */
 #ifndef CORRAL_CLI_CLIENT_CONF_H
 #define CORRAL_CLI_CLIENT_CONF_H
@@ -31,15 +32,16 @@ struct client_options {
 	    .argument = "FILE", .help = "its key"}
 
 /*
- * Fill *conf: [client] master, ca, cert and key are settled, [cluster] ensemble is as the files have
- * it. False: the reasons are in faults. corral_conf_fini() in either case.
+ * Fill *conf: [client] master, ca, cert and key are settled, [cluster] ensemble is as the files
+ * have it. False: the reasons are in faults. corral_conf_fini() in either case.
  */
 bool client_conf_load(struct corral_conf *conf, const struct client_options *options,
     struct faults *faults);
 
 /*
- * The directory in which `corral dev` leaves its corral.conf for this user: $XDG_RUNTIME_DIR/corral-dev,
- * else corral-dev-UID below $TMPDIR or /tmp. False if it does not fit.
+ * The directory in which `corral dev` leaves its corral.conf for this user:
+ * $XDG_RUNTIME_DIR/corral-dev, else corral-dev-UID below $TMPDIR or /tmp. False if it does not
+ * fit.
  */
 bool client_conf_dev_dir(char to[PATH_MAX]);
 

@@ -153,7 +153,7 @@ take_registration(struct agent_link *l, Corral__Register *r)
 
 	known = cluster_register(&m->cluster, clock_boot_ms(), name, r, l, error, sizeof error);
 	if (known == NULL) {
-		refuse(l, error); /* l->agent stays: an earlier registration of this link ends, too */
+		refuse(l, error); /* l->agent stays: its earlier registration ends, too */
 		return;
 	}
 	l->agent = known;
@@ -275,7 +275,8 @@ on_down(void *arg, struct link *link, const char *why)
 	if (l->agent != NULL)
 		log_info("agent %s: connection lost: %s", l->agent->name, why);
 	else
-		log_peer("%s on the agents' port, not registered: %s", link_peer_address(link), why);
+		log_peer("%s on the agents' port, not registered: %s", link_peer_address(link),
+		    why);
 	link_lost(l);
 }
 

@@ -491,9 +491,9 @@ api_drop_all(struct master *m)
 /* --- routes --- */
 
 /*
- * Only the leader answers; the others say who that is. A leader at our own address is our predecessor,
- * whose session has not timed out yet: nobody leads until then. Nor do we send anybody on while we are
- * becoming the leader ourselves.
+ * Only the leader answers; the others say who that is. A leader at our own address is our
+ * predecessor, whose session has not timed out yet: nobody leads until then. Nor do we send
+ * anybody on while we are becoming the leader ourselves.
  */
 static bool
 leads(struct master *m, struct http_request *r)

@@ -186,8 +186,8 @@ session_long_enough(struct master *m, const struct zk *z)
 
 	if (got_ms <= m->conf.cluster.session_timeout_ms)
 		return true;
-	log_error("%s raised the session's time-out to its least, %u ms, which is 2 of its ticks: set "
-		  "[cluster] session_timeout= to %u ms (4 ticks) or more",
+	log_error("%s raised the session's time-out to its least, %u ms, which is 2 of its ticks: "
+		  "set [cluster] session_timeout= to %u ms (4 ticks) or more",
 	    zk_server(z), got_ms, 2 * got_ms);
 	loop_stop(m->loop, EX_CONFIG);
 	return false;
@@ -409,7 +409,9 @@ czxid_read(struct master *m, const struct zk_result *r, void *arg)
 	commit_stored(m, czxids);
 }
 
-/* Read the czxid of the job that the batch's operation `at` made; the batch ends with the answer. */
+/*
+ * Read the czxid of the job that the batch's operation `at` made; the batch ends with the answer.
+ */
 static void
 czxid_ask(struct master *m, size_t at)
 {
@@ -486,7 +488,10 @@ static void
 commit_send(struct master *m, const struct commit *batch, bool again)
 {
 	static const enum zk_opcode types[] = {
-	    [STORE_CREATE] = ZK_OP_CREATE2, [STORE_SET] = ZK_OP_SET_DATA, [STORE_DELETE] = ZK_OP_DELETE};
+	    [STORE_CREATE] = ZK_OP_CREATE2,
+	    [STORE_SET] = ZK_OP_SET_DATA,
+	    [STORE_DELETE] = ZK_OP_DELETE,
+	};
 	struct zk_op ops[COMMIT_OPS_MAX + 1];
 	char id[320], fence[sizeof ELECTION + ELECT_NODE_MAX];
 	struct zk_acl acls[2];

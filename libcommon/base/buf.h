@@ -18,7 +18,7 @@ struct buf {
 	size_t head;	  /* bytes consumed in front of data, in the same allocation */
 	size_t cap;	  /* bytes allocated, head included */
 	size_t max_bytes; /* len never passes this */
-	bool failed;	  /* an append did not fit or found no memory; contents are those before it */
+	bool failed;	  /* an append did not fit or found no memory; contents are as before it */
 };
 
 /* Make *b empty; it will never hold more than max_bytes. Nothing is allocated yet. */

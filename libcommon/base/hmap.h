@@ -26,7 +26,10 @@ struct hmap {
 	size_t count;
 };
 
-/* Visit each node in order of insertion; the one at hand may be removed. `it`, `nx` are struct list *. */
+/*
+ * Visit each node in order of insertion; the one at hand may be removed. `it`, `nx` are struct
+ * list *.
+ */
 #define HMAP_EACH(it, nx, map) LIST_EACH(it, nx, &(map)->order)
 #define HMAP_ENTRY(it, type, member) \
 	CONTAINER_OF(CONTAINER_OF(it, struct hmap_node, order), type, member)
@@ -42,7 +45,9 @@ bool hmap_insert(struct hmap *m, struct hmap_node *n, uint64_t hash);
 /* Remove a node that is in the map. */
 void hmap_remove(struct hmap *m, struct hmap_node *n);
 
-/* The first node with this hash, and the next one after n: compare keys on each. NULL at the end. */
+/*
+ * The first node with this hash, and the next one after n: compare keys on each. NULL at the end.
+ */
 struct hmap_node *hmap_first(const struct hmap *m, uint64_t hash);
 struct hmap_node *hmap_next(const struct hmap_node *n);
 

@@ -12,8 +12,11 @@ struct list {
 
 #define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
 
-/* Visit each member in order; the member at hand may be removed. `it` and `nx` are struct list *. */
-#define LIST_EACH(it, nx, head) for ((it) = (head)->next; (nx) = (it)->next, (it) != (head); (it) = (nx))
+/*
+ * Visit each member in order; the member at hand may be removed. `it` and `nx` are struct list *.
+ */
+#define LIST_EACH(it, nx, head) \
+	for ((it) = (head)->next; (nx) = (it)->next, (it) != (head); (it) = (nx))
 
 static inline void
 list_init(struct list *l)

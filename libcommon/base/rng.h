@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A small seeded generator (xoshiro256**, Blackman and Vigna) for what must be repeatable: jitter in
- * cores, the simulator, benches. Never for secrets: those come from RAND_bytes() in a shell.
+ * A small seeded generator (xoshiro256**, Blackman and Vigna) for what must be repeatable: jitter
+ * in cores, the simulator, benches. Never for secrets: those come from RAND_bytes() in a shell.
  */
 #ifndef CORRAL_BASE_RNG_H
 #define CORRAL_BASE_RNG_H

@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 /*
- * The whole of `text` as a decimal number within [min, max]: no blanks, no plus sign, no empty text.
- * On false *value is untouched.
+ * The whole of `text` as a decimal number within [min, max]: no blanks, no plus sign, no empty
+ * text. On false *value is untouched.
  */
 bool str_to_u64(const char *text, uint64_t min, uint64_t max, uint64_t *value);
 bool str_to_i64(const char *text, int64_t min, int64_t max, int64_t *value);
@@ -23,7 +23,9 @@ bool str_copy(char *to, size_t size, const char *text);
 /* Lower-case hex of size bytes into to, which has 2 * size + 1 bytes. */
 void str_hex(char *to, const void *bytes, size_t size);
 
-/* The edit distance (Levenshtein) of two short texts, for "did you mean"; long texts count as far. */
+/*
+ * The edit distance (Levenshtein) of two short texts, for "did you mean"; long texts count as far.
+ */
 size_t str_distance(const char *a, const char *b);
 
 #endif

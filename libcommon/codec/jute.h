@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Jute, ZooKeeper's encoding: big-endian integers; strings, buffers and vectors led by an i32 count,
- * of which -1 means null (which is not the same as empty, and the difference is kept).
+ * Jute, ZooKeeper's encoding: big-endian integers; strings, buffers and vectors led by an i32
+ * count, of which -1 means null (which is not the same as empty, and the difference is kept).
  *
- * The reader carries its error: a field that is short or has an impossible length sets `bad`, it and
- * all later fields read as zero or null, and the caller asks once at the end.
+ * The reader carries its error: a field that is short or has an impossible length sets `bad`, it
+ * and all later fields read as zero or null, and the caller asks once at the end.
  */
 #ifndef CORRAL_CODEC_JUTE_H
 #define CORRAL_CODEC_JUTE_H
@@ -47,8 +47,9 @@ int64_t jute_get_i64(struct jute_reader *r);
 struct jute_bytes jute_get_bytes(struct jute_reader *r);
 
 /*
- * A vector's count: -1 for null, otherwise what `min_item_bytes` (at least 1) and the bytes that are
- * left allow; more sets `bad` and gives 0. So a count never makes a caller allocate more than it got.
+ * A vector's count: -1 for null, otherwise what `min_item_bytes` (at least 1) and the bytes that
+ * are left allow; more sets `bad` and gives 0. So a count never makes a caller allocate more than
+ * it got.
  */
 int32_t jute_get_count(struct jute_reader *r, size_t min_item_bytes);
 

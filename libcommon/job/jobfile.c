@@ -321,7 +321,8 @@ jobfile_parse(
 
 	if (!jobfile_name_ok(name)) {
 		faults_add(faults, file, 0,
-		    "\"%.80s\" is no name for a job: at most %d of a-z, 0-9 and -, not beginning with -",
+		    "\"%.80s\" is no name for a job: at most %d of a-z, 0-9 and -, not beginning "
+		    "with -",
 		    name, JOBFILE_NAME_MAX);
 		return NULL;
 	}

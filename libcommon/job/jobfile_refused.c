@@ -20,7 +20,8 @@ static const struct refusal refusals[] = {
     {"Image", NULL, LATER},
 
     {"Unit", "Requires",
-	"in systemd it would start the other unit; jobs cannot depend on each other in this version"},
+	"in systemd it would start the other unit; jobs cannot depend on each other in this "
+	"version"},
     {"Unit", "After", "jobs cannot depend on each other in this version"},
     {"Unit", "Before", "jobs cannot depend on each other in this version"},
     {"Unit", "Requisite", "jobs cannot depend on each other in this version"},

@@ -72,9 +72,9 @@ log_prefix(char *line, size_t size, enum log_level level)
 	} else {
 		clock_gettime(CLOCK_REALTIME, &now);
 		gmtime_r(&now.tv_sec, &tm);
-		n = snprintf(line, size, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s[%ld]: %s", tm.tm_year + 1900,
-		    tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, now.tv_nsec / 1000000, log_program,
-		    (long)getpid(), tag[level]);
+		n = snprintf(line, size, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s[%ld]: %s",
+		    tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+		    now.tv_nsec / 1000000, log_program, (long)getpid(), tag[level]);
 	}
 	return n > 0 ? (size_t)n : 0;
 }
@@ -109,7 +109,7 @@ log_line(enum log_level level, int error, const char *fmt, va_list ap)
 		log_escape(line, sizeof line - 1, &len, strerror(error));
 	}
 	line[len++] = '\n';
-	/* Nowhere is left to report a failure to; one write keeps lines of several processes apart. */
+	/* Nowhere is left to report a failure to; one write keeps processes' lines apart. */
 	n = write(STDERR_FILENO, line, len);
 	(void)n;
 	errno = saved;

@@ -2,8 +2,9 @@
 /*
  * One line on stderr per event. Under systemd (JOURNAL_STREAM names our stderr) each line is led by
  * the priority "<N>" that journald reads; elsewhere by the time and the program's name.
- * Texts are lower case without a full stop: the thing, the place, what was wrong, what to do. Control
- * characters come out escaped, so that nothing from outside can forge a line. Never log a secret.
+ * Texts are lower case without a full stop: the thing, the place, what was wrong, what to do.
+ * Control characters come out escaped, so that nothing from outside can forge a line. Never log a
+ * secret.
  */
 #ifndef CORRAL_SYS_LOG_H
 #define CORRAL_SYS_LOG_H

@@ -43,8 +43,8 @@ struct zk_stat {
 };
 
 /*
- * One request, or one part of a multi (ZK_OP_CREATE2, ZK_OP_DELETE, ZK_OP_SET_DATA, ZK_OP_CHECK). Fields
- * that an operation does not have are ignored.
+ * One request, or one part of a multi (ZK_OP_CREATE2, ZK_OP_DELETE, ZK_OP_SET_DATA, ZK_OP_CHECK).
+ * Fields that an operation does not have are ignored.
  */
 struct zk_op {
 	enum zk_opcode type;

@@ -224,7 +224,8 @@ session_send_watches(struct zk_session *s)
 	if (s->watches.map.count == 0)
 		return;
 	do {
-		b = session_control(s, ZK_OP_SET_WATCHES, ZK_XID_SET_WATCHES, 2 * ZK_FRAME_BYTES_MAX);
+		b = session_control(
+		    s, ZK_OP_SET_WATCHES, ZK_XID_SET_WATCHES, 2 * ZK_FRAME_BYTES_MAX);
 		if (b == NULL)
 			return;
 		zk_header_encode(b, ZK_XID_SET_WATCHES, ZK_OP_SET_WATCHES);

@@ -135,7 +135,8 @@ END_TEST
 
 START_TEST(an_unknown_key_names_the_nearest_one)
 {
-	bad("[Unit]\nDescription=x\n[Job]\nCount=3\n[Task]\nExecStart=true\n\n[Resources]\nMemry=64M\n",
+	bad("[Unit]\nDescription=x\n[Job]\nCount=3\n[Task]\nExecStart=true\n\n"
+	    "[Resources]\nMemry=64M\n",
 	    "hello.job:9: [Resources] Memry=64M: unknown key, did you mean Memory= ? "
 	    "(corral-job(5))");
 	bad("[Task]\nExecStart=true\nXyzzy=1\n",

@@ -37,7 +37,8 @@ END_TEST
 
 START_TEST(an_impossible_length_is_bad_and_reads_as_null)
 {
-	static const char *const frames[] = {"\x00\x00\x00\x03yz", "\x7f\xff\xff\xff", "\xff\xff\xff\xfe", "\x00\x00"};
+	static const char *const frames[] = {
+	    "\x00\x00\x00\x03yz", "\x7f\xff\xff\xff", "\xff\xff\xff\xfe", "\x00\x00"};
 	static const size_t sizes[] = {6, 4, 4, 2};
 
 	for (size_t i = 0; i < sizeof frames / sizeof *frames; i++) {

@@ -51,7 +51,8 @@ START_TEST(what_is_unset_is_left_out_and_what_is_set_comes_back)
 	same(&corral__resources__descriptor, "{}");
 	same(&corral__resources__descriptor, "{\"cpu_milli\":0,\"memory_bytes\":268435456}");
 	same(&corral__api__task_list__descriptor,
-	    "{\"tasks\":[{\"job\":\"a\",\"index\":0,\"state\":\"running\",\"resources\":{\"cpu_milli\":500}},"
+	    "{\"tasks\":[{\"job\":\"a\",\"index\":0,\"state\":\"running\","
+	    "\"resources\":{\"cpu_milli\":500}},"
 	    "{\"job\":\"a\",\"index\":1,\"state\":\"waiting\",\"exit_code\":-7}]}");
 	same(&corral__task_spec__descriptor,
 	    "{\"argv\":[\"/bin/sh\",\"-c\",\"echo \\\"\xc3\xa4\\\" \\u0001\"],\"interactive\":true,"
@@ -62,10 +63,13 @@ END_TEST
 START_TEST(enums_are_the_names_of_the_schema_in_lower_case)
 {
 	same(&corral__status_update__descriptor,
-	    "{\"key\":{\"job\":\"a\",\"incarnation\":1,\"index\":0,\"attempt\":1,\"term\":{\"era\":1,\"czxid\":2}},"
-	    "\"sequence\":1,\"uuid\":\"AAECAw==\",\"state\":\"failed\",\"reason\":\"reason_out_of_memory\"}");
+	    "{\"key\":{\"job\":\"a\",\"incarnation\":1,\"index\":0,\"attempt\":1,"
+	    "\"term\":{\"era\":1,\"czxid\":2}},"
+	    "\"sequence\":1,\"uuid\":\"AAECAw==\",\"state\":\"failed\","
+	    "\"reason\":\"reason_out_of_memory\"}");
 	refused(&corral__task_report__descriptor,
-	    "{\"key\":{\"job\":\"a\",\"incarnation\":1,\"index\":0,\"attempt\":1,\"term\":{\"era\":1,\"czxid\":2}},"
+	    "{\"key\":{\"job\":\"a\",\"incarnation\":1,\"index\":0,\"attempt\":1,"
+	    "\"term\":{\"era\":1,\"czxid\":2}},"
 	    "\"state\":\"FAILED\"}",
 	    "state: \"FAILED\" is none of the names that TaskState has");
 }
@@ -182,7 +186,8 @@ START_TEST(defaults_are_printed_when_asked_for)
 	open.key = &key;
 	ck_assert_str_eq(encode(&open.base, PBJSON_DEFAULTS),
 	    "{\"stream\":0,\"key\":{\"job\":\"a\",\"incarnation\":0,\"index\":0,\"attempt\":0,"
-	    "\"term\":{\"era\":0,\"czxid\":0}},\"follow\":false,\"input\":false,\"tail_lines\":-1}");
+	    "\"term\":{\"era\":0,\"czxid\":0}},\"follow\":false,\"input\":false,"
+	    "\"tail_lines\":-1}");
 }
 END_TEST
 

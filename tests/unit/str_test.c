@@ -5,7 +5,8 @@
 
 START_TEST(only_whole_decimal_numbers_in_range_are_numbers)
 {
-	static const char *const bad[] = {"", " 1", "1 ", "+1", "-", "0x10", "1e3", "18446744073709551616", "1000001"};
+	static const char *const bad[] = {
+	    "", " 1", "1 ", "+1", "-", "0x10", "1e3", "18446744073709551616", "1000001"};
 	uint64_t u = 7;
 	int64_t i;
 

@@ -53,7 +53,8 @@ create(const char *path, int64_t zxid, int64_t owner)
 static enum tree_result
 set_data(const char *path, struct jute_bytes data, int32_t version, int64_t zxid, int64_t time_ms)
 {
-	return tree_set_data(&tree, text(path), data, tree_crc(text(path), data), version, zxid, time_ms);
+	return tree_set_data(
+	    &tree, text(path), data, tree_crc(text(path), data), version, zxid, time_ms);
 }
 
 START_TEST(a_new_tree_has_apaches_four_nodes_and_its_digest)

@@ -197,8 +197,8 @@ apply_delete(const struct apply *a, struct db *db, struct jute_bytes path, int64
 static enum tree_result
 apply_set_data(const struct apply *a, const struct txn_body *b)
 {
-	enum tree_result result = tree_set_data(&a->db->tree, b->path, b->data, crc_of(a, b), b->version,
-	    a->txn->header.zxid, a->txn->header.time_ms);
+	enum tree_result result = tree_set_data(&a->db->tree, b->path, b->data, crc_of(a, b),
+	    b->version, a->txn->header.zxid, a->txn->header.time_ms);
 
 	if (result == TREE_OK && a->live != NULL)
 		tell(a, WATCH_DATA_CHANGED, b->path, tree_find(&a->db->tree, b->path)->acl);

@@ -49,14 +49,14 @@ enum apply_status {
 };
 
 /*
- * What the server gives that applies a txn of its own; NULL at a replay. `changed` hears of each change
- * right after it happened. acl is the ACL by which it may be seen: of the node (of a deleted one, what
- * it had), for WATCH_CHILDREN_CHANGED of the parent, which `path` then names.
+ * What the server gives that applies a txn of its own; NULL at a replay. `changed` hears of each
+ * change right after it happened. acl is the ACL by which it may be seen: of the node (of a
+ * deleted one, what it had), for WATCH_CHILDREN_CHANGED of the parent, which `path` then names.
  */
 struct apply_live {
 	void (*changed)(void *arg, enum watch_event event, struct jute_bytes path, uint32_t acl);
 	void *arg;
-	const uint32_t *crc; /* of path and data of a single create or set (tree_crc()); NULL: not known */
+	const uint32_t *crc; /* tree_crc() of a single create's or set's path and data, or NULL */
 };
 
 /* What came out, part by part for a multi (parts may be NULL when nobody asks). */

@@ -43,7 +43,7 @@ struct txnlog_reader {
 	bool any_start;	       /* the first record need not follow after_zxid */
 	uint64_t file_records; /* in the file in use, skipped ones included */
 
-	/* The newest record, skipped ones included: its file, and where it ends; 0: there is none. */
+	/* The newest record, skipped ones included: its file and where it ends; 0: none. */
 	uint64_t end_file_zxid, end_offset;
 
 	/* A window of the file. */
@@ -81,9 +81,9 @@ int txnlog_reader_open_file(
 int txnlog_cut(struct store *s, uint64_t file_zxid, uint64_t offset, bool remove, struct fault *f);
 
 /*
- * Make what was read from a file durable, up to end_offset (of the newest record): a process that was
- * killed, or that a failed sync ended, may have left it in the page cache only, and even there as
- * clean. What could be a batch is written again, and synced, before anything builds on it.
+ * Make what was read from a file durable, up to end_offset (of the newest record): a process that
+ * was killed, or that a failed sync ended, may have left it in the page cache only, and even there
+ * as clean. What could be a batch is written again, and synced, before anything builds on it.
  */
 int txnlog_settle(struct store *s, uint64_t file_zxid, uint64_t end_offset, struct fault *f);
 

@@ -133,7 +133,9 @@ watch_add(struct watch_table *t, enum watch_kind kind, struct jute_bytes path, s
 	p = path_find(t, kind, path, hash);
 	if (p != NULL && path_has(p, who))
 		return true;
-	if (who->bytes >= WATCHER_BYTES_MAX || (p == NULL && (p = path_add(t, kind, path, hash)) == NULL))
+	if (who->bytes >= WATCHER_BYTES_MAX)
+		return false;
+	if (p == NULL && (p = path_add(t, kind, path, hash)) == NULL)
 		return false;
 	if ((w = malloc(sizeof *w)) == NULL) {
 		if (list_empty(&p->watches))
