@@ -14,8 +14,12 @@ libzkcore_a_SOURCES = \
 	zkserver/core/server_reply.c \
 	zkserver/core/session.c zkserver/core/session.h \
 	zkserver/core/tree.c zkserver/core/tree.h zkserver/core/tree_priv.h \
+	zkserver/core/tree_digest.c \
+	zkserver/core/tree_find.c \
 	zkserver/core/tree_index.c \
 	zkserver/core/tree_kids.c \
+	zkserver/core/tree_life.c \
+	zkserver/core/tree_node.c \
 	zkserver/core/tree_owner.c \
 	zkserver/core/txn.c zkserver/core/txn.h \
 	zkserver/core/watch.c zkserver/core/watch.h

@@ -5,6 +5,36 @@
 
 #include "zkserver/core/tree.h"
 
+#define TREE_ROOT_ID 1u
+#define TREE_PATH_BYTES_MAX ((size_t)64 << 20) /* far above any frame: a path is part of one */
+#define TREE_NAME_BYTES_MAX ((1u << 28) - 1)
+
+/* Ids: 0 when there is no memory. An id that is free holds no node, but the next free one. */
+uint32_t tree_id_take(struct tree *t);
+void tree_id_give(struct tree *t, uint32_t id);
+void tree_id_set(struct tree *t, uint32_t id, void *value);
+bool tree_id_is_free(const struct tree_node *n);
+
+/* A node beside the tree; NULL: no memory. */
+struct tree_node *tree_node_new(struct jute_bytes name, struct jute_bytes data);
+void tree_node_set_stat(struct tree_node *n, const struct tree_stat *s);
+
+/* Link a node below its parent; takes the reference on acl. NULL: no memory, nothing was changed. */
+struct tree_node *tree_node_insert(struct tree *t, struct tree_node *parent, struct jute_bytes path,
+    struct jute_bytes name, struct jute_bytes data, uint32_t crc, uint32_t acl,
+    const struct tree_stat *stat);
+/* Take a childless node out and free it. */
+void tree_node_remove(struct tree *t, struct tree_node *n, struct jute_bytes path);
+/* Give a node other data; it may move. NULL: no memory, nothing was changed. */
+struct tree_node *tree_node_replace_data(
+    struct tree *t, struct tree_node *n, struct jute_bytes data, uint32_t crc);
+
+/* What the node adds to the tree's digest; taken off before a change, put on after it. */
+uint64_t tree_digest_share(const struct tree *t, const struct tree_node *n);
+
+/* Split a path at its last slash; false if it has none or nothing behind it. */
+bool tree_path_split(
+    struct jute_bytes path, struct jute_bytes *parent, struct jute_bytes *name);
 /* Does the node have this path (not the root's)? */
 bool tree_path_is(const struct tree *t, const struct tree_node *n, struct jute_bytes path);
 

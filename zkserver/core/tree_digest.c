@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The digest: a CRC-32 per node, summed over the tree. */
+#include <endian.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "zkserver/core/tree_priv.h"
+
+#define DIGEST_STAT_BYTES 60
+
+uint32_t
+tree_crc(struct jute_bytes path, struct jute_bytes data)
+{
+	uLong crc = crc32(0, Z_NULL, 0);
+
+	if (path.len > 1 || (path.len == 1 && path.data[0] != '/'))
+		crc = crc32(crc, path.data, (uInt)path.len);
+	if (data.len > 0)
+		crc = crc32(crc, data.data, (uInt)data.len);
+	return (uint32_t)crc;
+}
+
+static uint8_t *
+put_be64(uint8_t *p, int64_t v)
+{
+	uint64_t be = htobe64((uint64_t)v);
+
+	memcpy(p, &be, sizeof be);
+	return p + sizeof be;
+}
+
+static uint8_t *
+put_be32(uint8_t *p, int32_t v)
+{
+	uint32_t be = htobe32((uint32_t)v);
+
+	memcpy(p, &be, sizeof be);
+	return p + sizeof be;
+}
+
+uint32_t
+tree_digest_of(uint32_t crc, const struct tree_stat *s)
+{
+	uint8_t bytes[DIGEST_STAT_BYTES], *p = bytes;
+
+	p = put_be64(p, s->czxid);
+	p = put_be64(p, s->mzxid);
+	p = put_be64(p, s->pzxid);
+	p = put_be64(p, s->ctime);
+	p = put_be64(p, s->mtime);
+	p = put_be32(p, s->version);
+	p = put_be32(p, s->cversion);
+	p = put_be32(p, s->aversion);
+	p = put_be64(p, s->ephemeral_owner);
+	return (uint32_t)crc32(crc, bytes, (uInt)(p - bytes));
+}
+
+uint64_t
+tree_digest_share(const struct tree *t, const struct tree_node *n)
+{
+	struct tree_stat stat;
+
+	if (n->undigested)
+		return 0;
+	stat = tree_node_stat(t, n);
+	return tree_digest_of(n->crc, &stat);
+}
