@@ -22,7 +22,6 @@
 #include "libcommon/sys/log.h"
 #include "zkserver/client_conn.h"
 
-#define BACKLOG 1024
 #define ACCEPTS_PER_TURN 32
 #define ACCEPT_PAUSE_S 1    /* when the process has no descriptor left */
 #define DESCRIPTORS_KEPT 64 /* for the log, snapshots and the loop */
@@ -198,7 +197,7 @@ on_pause_over(evutil_socket_t fd, short what, void *arg)
 }
 
 static int
-bind_one(const struct addrinfo *ai)
+bind_one(const struct addrinfo *ai, int backlog)
 {
 	int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1,
 	    off = 0, saved;
@@ -208,7 +207,7 @@ bind_one(const struct addrinfo *ai)
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 	if (ai->ai_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-	if (bind(fd, ai->ai_addr, ai->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
+	if (bind(fd, ai->ai_addr, ai->ai_addrlen) == 0 && listen(fd, backlog) == 0)
 		return fd;
 	saved = errno;
 	close(fd);
@@ -219,7 +218,7 @@ bind_one(const struct addrinfo *ai)
 /* A listening socket, or -1 with the reason in error. "" listens on every address, of both families
  * if it can. */
 static int
-bind_any(const char *address, int port, char *error, size_t size)
+bind_any(const char *address, int port, int backlog, char *error, size_t size)
 {
 	const struct addrinfo hints = {.ai_flags = AI_PASSIVE, .ai_socktype = SOCK_STREAM};
 	struct addrinfo *all, *ai;
@@ -234,7 +233,7 @@ bind_any(const char *address, int port, char *error, size_t size)
 	for (int want_v6 = 1; want_v6 >= 0 && fd < 0; want_v6--) {
 		for (ai = all; ai != NULL && fd < 0; ai = ai->ai_next) {
 			if ((ai->ai_family == AF_INET6) == (want_v6 == 1))
-				fd = bind_one(ai);
+				fd = bind_one(ai, backlog);
 		}
 	}
 	if (fd < 0)
@@ -257,7 +256,7 @@ listening_open(struct client_port *p, struct listening *l, const char *address, 
 	*l = (struct listening){.port = p, .fd = -1, .number = ZOO_PORT_NONE, .tls = tls};
 	if (port == ZOO_PORT_NONE)
 		return true;
-	if ((l->fd = bind_any(address, port, error, size)) < 0)
+	if ((l->fd = bind_any(address, port, (int)p->config.conf->backlog, error, size)) < 0)
 		return false;
 	if (getsockname(l->fd, (struct sockaddr *)&ss, &len) == 0 &&
 	    address_of(&ss, len, ip, &number))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "zkserver/conf.h"
 
+#include <ctype.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,70 +11,14 @@
 #include "libcommon/base/str.h"
 #include "libcommon/sys/ini.h"
 #include "libcommon/sys/log.h"
+#include "zkserver/settings.h"
 
-#define COUNT(a) (sizeof(a) / sizeof(a)[0])
-#define PORT_MAX 65535
 #define TICK_DEFAULT_MS 3000
 #define JUTE_MAX_DEFAULT 0xfffff
 
-enum kind {
-	KIND_U32,
-	KIND_PORT,
-	KIND_TEXT, /* of at most `max` bytes */
-	KIND_BOOL, /* yes, no, true, false */
-	KIND_AUTH, /* none, want, need */
-	KIND_SILENT /* understood, and nothing to be done */
-};
-
-struct row {
-	const char *key;
-	enum kind kind;
-	size_t offset;
-	uint64_t min, max;
-};
-
-#define ROW(key, kind, member, min, max) {key, kind, offsetof(struct zoo_conf, member), min, max}
-#define TEXT_ROW(key, member)                                                                      \
-	ROW(key, KIND_TEXT, member, 0, sizeof((struct zoo_conf *)0)->member - 1)
-#define SILENT_ROW(key) {key, KIND_SILENT, 0, 0, 0}
-
-static const struct row ROWS[] = {
-    ROW("tickTime", KIND_U32, tick_ms, 1, 3600000),
-    TEXT_ROW("dataDir", data_dir),
-    TEXT_ROW("dataLogDir", data_log_dir),
-    ROW("clientPort", KIND_PORT, client_port, 0, PORT_MAX),
-    TEXT_ROW("clientPortAddress", client_address),
-    ROW("secureClientPort", KIND_PORT, secure_port, 0, PORT_MAX),
-    TEXT_ROW("secureClientPortAddress", secure_address),
-    TEXT_ROW("ssl.keyStore.location", key_store),
-    TEXT_ROW("ssl.trustStore.location", trust_store),
-    TEXT_ROW("ssl.keyStore.type", key_store_type),
-    TEXT_ROW("ssl.trustStore.type", trust_store_type),
-    ROW("ssl.clientAuth", KIND_AUTH, client_auth, 0, 0),
-    ROW("maxClientCnxns", KIND_U32, max_client_cnxns, 0, INT32_MAX),
-    ROW("maxCnxns", KIND_U32, max_cnxns, 0, INT32_MAX),
-    ROW("minSessionTimeout", KIND_U32, min_session_ms, 1, INT32_MAX),
-    ROW("maxSessionTimeout", KIND_U32, max_session_ms, 1, INT32_MAX),
-    ROW("snapCount", KIND_U32, snap_count, 2, INT32_MAX),
-    ROW("preAllocSize", KIND_U32, prealloc_kib, 0, INT32_MAX / 1024),
-    ROW("forceSync", KIND_BOOL, force_sync, 0, 0),
-    ROW("snapshot.trust.empty", KIND_BOOL, trust_empty, 0, 0),
-    ROW("autopurge.snapRetainCount", KIND_U32, purge_retain, 0, INT32_MAX),
-    ROW("autopurge.purgeInterval", KIND_U32, purge_hours, 0, 24 * 365),
-    ROW("jute.maxbuffer", KIND_U32, jute_max_bytes, 1024, 8 << 20),
-    ROW("globalOutstandingLimit", KIND_U32, outstanding_max, 1, 1000000),
-    TEXT_ROW("4lw.commands.whitelist", words),
-    SILENT_ROW("admin.enableServer"),
-    SILENT_ROW("admin.serverPort"),
-    SILENT_ROW("admin.serverAddress"),
-    SILENT_ROW("metricsProvider.className"),
-    SILENT_ROW("metricsProvider.httpPort"),
-    SILENT_ROW("metricsProvider.httpHost"),
-    SILENT_ROW("serverCnxnFactory"), /* names a Java class; TLS needs none here */
-    SILENT_ROW("initLimit"),	     /* of ensembles: without effect for a single server */
-    SILENT_ROW("syncLimit"),
-    SILENT_ROW("standaloneEnabled"),
-};
+#define PROPERTY_PREFIX "zookeeper."
+#define BACKLOG_DEFAULT 1024
+#define SETTINGS_MAX 512
 
 void
 zoo_conf_default(struct zoo_conf *c, const char *data_dir)
@@ -85,6 +30,7 @@ zoo_conf_default(struct zoo_conf *c, const char *data_dir)
 	    .client_address = "127.0.0.1",
 	    .client_auth = ZOO_CLIENT_AUTH_NEED,
 	    .max_client_cnxns = 60,
+	    .backlog = BACKLOG_DEFAULT,
 	    .snap_count = 100000,
 	    .prealloc_kib = 65536,
 	    .force_sync = true,
@@ -108,56 +54,82 @@ parse_bool(const char *text, bool *value)
 	return *value || strcasecmp(text, "no") == 0 || strcasecmp(text, "false") == 0;
 }
 
-static bool
-parse_auth(const char *text, enum zoo_client_auth *value)
+/* The name that a key has in the table: a Java property's prefix stands for nothing. */
+static const char *
+key_of(const struct ini_entry *e)
 {
-	static const char *const names[] = {"none", "want", "need"};
-
-	for (size_t i = 0; i < COUNT(names); i++) {
-		if (strcasecmp(text, names[i]) == 0) {
-			*value = (enum zoo_client_auth)i;
-			return true;
-		}
-	}
-	return false;
+	return str_starts(e->name, PROPERTY_PREFIX) ? e->name + sizeof PROPERTY_PREFIX - 1
+						    : e->name;
 }
 
-/* Put the value into its member, or add a fault. */
 static void
-apply(struct zoo_conf *c, const struct row *row, const struct ini *ini, const struct ini_entry *e,
+put_number(const struct setting *s, void *member, const struct ini *ini, const struct ini_entry *e,
     struct faults *faults)
 {
-	void *member = (char *)c + row->offset;
 	uint64_t n;
 
-	switch (row->kind) {
-	case KIND_U32:
-	case KIND_PORT:
-		if (!str_to_u64(e->value, row->min, row->max, &n))
-			faults_add(faults, ini->file, e->line,
-			    "%s=%s: not a number from %llu to %llu", e->name, e->value,
-			    (unsigned long long)row->min, (unsigned long long)row->max);
-		else if (row->kind == KIND_PORT)
-			*(int32_t *)member = (int32_t)n;
-		else
-			*(uint32_t *)member = (uint32_t)n;
+	if ((s->flags & SETTING_UNSET) != 0 && strcmp(e->value, "-1") == 0)
+		return;
+	if (!str_to_u64(e->value, s->min, s->max, &n))
+		faults_add(faults, ini->file, e->line, "%s=%s: not a number from %llu to %llu",
+		    e->name, e->value, (unsigned long long)s->min, (unsigned long long)s->max);
+	else if (s->kind == SETTING_PORT)
+		*(int32_t *)member = (int32_t)n;
+	else
+		*(uint32_t *)member = (uint32_t)n;
+}
+
+static void
+put_choice(const struct setting *s, int *member, const struct ini *ini, const struct ini_entry *e,
+    struct faults *faults)
+{
+	int n = setting_word(s->words, e->value);
+
+	if (n >= 0)
+		*member = n;
+	else
+		faults_add(faults, ini->file, e->line, "%s=%s: not one of: %s", e->name, e->value,
+		    s->words);
+}
+
+/* Put the value into its member, say that it has none, or add a fault. */
+static void
+apply(struct zoo_conf *c, const struct setting *s, const struct ini *ini, const struct ini_entry *e,
+    struct faults *faults)
+{
+	void *member = (char *)c + s->offset;
+
+	switch (s->kind) {
+	case SETTING_U32:
+	case SETTING_PORT:
+		put_number(s, member, ini, e, faults);
 		break;
-	case KIND_TEXT:
-		if (!str_copy(member, row->max + 1, e->value))
+	case SETTING_TEXT:
+		if (!str_copy(member, s->max + 1, e->value))
 			faults_add(faults, ini->file, e->line, "%s: longer than %llu bytes",
-			    e->name, (unsigned long long)row->max);
+			    e->name, (unsigned long long)s->max);
 		break;
-	case KIND_BOOL:
+	case SETTING_BOOL:
 		if (!parse_bool(e->value, member))
 			faults_add(
 			    faults, ini->file, e->line, "%s=%s: not yes or no", e->name, e->value);
 		break;
-	case KIND_AUTH:
-		if (!parse_auth(e->value, member))
-			faults_add(faults, ini->file, e->line, "%s=%s: not none, want or need",
-			    e->name, e->value);
+	case SETTING_CHOICE:
+		put_choice(s, member, ini, e, faults);
 		break;
-	case KIND_SILENT:
+	case SETTING_FORM:
+		break;
+	case SETTING_ONLY:
+		if (setting_word(s->words, e->value) < 0)
+			faults_add(faults, ini->file, e->line, "%s=%s: refused: %s", e->name,
+			    e->value, s->why);
+		break;
+	case SETTING_NOTHING:
+		log_info("%s:%u: %s has no effect: %s", ini->file, e->line, e->name, s->why);
+		break;
+	case SETTING_MISSING:
+		log_warn("%s:%u: %s is ignored: this version does not have what it sets", ini->file,
+		    e->line, e->name);
 		break;
 	}
 }
@@ -165,11 +137,16 @@ apply(struct zoo_conf *c, const struct row *row, const struct ini *ini, const st
 static void
 warn_unknown(const struct ini *ini, const struct ini_entry *e)
 {
-	const char *names[COUNT(ROWS)], *near;
+	const char *names[SETTINGS_MAX], *near;
+	const struct setting *all;
+	size_t count, n = 0;
 
-	for (size_t i = 0; i < COUNT(ROWS); i++)
-		names[i] = ROWS[i].key;
-	near = faults_nearest(e->name, names, COUNT(ROWS));
+	all = settings_table(&count);
+	for (size_t i = 0; i < count && n < SETTINGS_MAX; i++) {
+		if (all[i].kind != SETTING_MISSING && all[i].kind != SETTING_NOTHING)
+			names[n++] = all[i].key;
+	}
+	near = faults_nearest(key_of(e), names, n);
 	if (near != NULL)
 		log_warn("%s:%u: unknown key \"%s\" is ignored; did you mean %s?", ini->file,
 		    e->line, e->name, near);
@@ -181,27 +158,42 @@ static void
 apply_entry(
     struct zoo_conf *c, const struct ini *ini, const struct ini_entry *e, struct faults *faults)
 {
-	if (str_starts(e->name, "server.")) {
-		faults_add(faults, ini->file, e->line,
-		    "%s: this version runs standalone only; remove the server.N lines or keep "
-		    "Apache ZooKeeper",
-		    e->name);
-		return;
-	}
-	for (size_t i = 0; i < COUNT(ROWS); i++) {
-		if (strcmp(ROWS[i].key, e->name) == 0) {
-			apply(c, &ROWS[i], ini, e, faults);
-			return;
+	const struct setting *s = setting_find(key_of(e));
+
+	if (s != NULL)
+		apply(c, s, ini, e, faults);
+	else
+		warn_unknown(ini, e);
+}
+
+/* A single server.N line is a server alone, as Apache has it. */
+static void
+check_servers(const struct ini *ini, struct faults *faults)
+{
+	const struct ini_entry *last = NULL;
+	size_t count = 0;
+
+	for (size_t i = 0; i < ini->count; i++) {
+		if (str_starts(ini->entries[i].name, "server.")) {
+			last = &ini->entries[i];
+			count++;
 		}
 	}
-	warn_unknown(ini, e);
+	if (count == 1)
+		log_info("%s:%u: %s is the only server: it serves alone", ini->file, last->line,
+		    last->name);
+	else if (count > 1)
+		faults_add(faults, ini->file, last->line,
+		    "%s: this version runs standalone only; remove the server.N lines or keep "
+		    "Apache ZooKeeper",
+		    last->name);
 }
 
 static unsigned
 line_of(const struct ini *ini, const char *key)
 {
 	for (size_t i = 0; i < ini->count; i++) {
-		if (strcmp(ini->entries[i].name, key) == 0)
+		if (strcmp(key_of(&ini->entries[i]), key) == 0)
 			return ini->entries[i].line;
 	}
 	return 0;
@@ -256,6 +248,17 @@ check_whole(struct zoo_conf *c, const struct ini *ini, struct faults *faults)
 	}
 }
 
+/* java.util.Properties keeps blanks behind a value, Apache's server does not. */
+static void
+trim(struct ini *ini, const struct ini_entry *e)
+{
+	char *value = ini->strings + (e->value - ini->strings);
+	size_t len = strlen(value);
+
+	while (len > 0 && isspace((unsigned char)value[len - 1]))
+		value[--len] = '\0';
+}
+
 bool
 zoo_conf_load(struct zoo_conf *c, const char *path, struct faults *faults)
 {
@@ -267,8 +270,11 @@ zoo_conf_load(struct zoo_conf *c, const char *path, struct faults *faults)
 	c->client_address[0] = '\0';
 	c->min_session_ms = c->max_session_ms = 0;
 	if (ini_read_file(&ini, INI_PROPERTIES, path, faults)) {
-		for (size_t i = 0; i < ini.count; i++)
+		for (size_t i = 0; i < ini.count; i++) {
+			trim(&ini, &ini.entries[i]);
 			apply_entry(c, &ini, &ini.entries[i], faults);
+		}
+		check_servers(&ini, faults);
 		check_whole(c, &ini, faults);
 	}
 	ini_fini(&ini);

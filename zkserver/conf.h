@@ -13,21 +13,23 @@
 #define ZOO_ADDRESS_MAX 256
 #define ZOO_PORT_NONE (-1)
 
+#define ZOO_CLIENT_AUTH_WORDS "none want need"
 enum zoo_client_auth { ZOO_CLIENT_AUTH_NONE, ZOO_CLIENT_AUTH_WANT, ZOO_CLIENT_AUTH_NEED };
 
 struct zoo_conf {
 	uint32_t tick_ms;
-	char data_dir[ZOO_PATH_MAX];	 /* with version-2 below it */
-	char data_log_dir[ZOO_PATH_MAX]; /* the same as data_dir unless the file says otherwise */
+	char data_dir[ZOO_PATH_MAX];	  /* with version-2 below it */
+	char data_log_dir[ZOO_PATH_MAX];  /* the same as data_dir unless the file says otherwise */
 	int32_t client_port, secure_port; /* 0: any that is free; ZOO_PORT_NONE: none */
 	char client_address[ZOO_ADDRESS_MAX],
-	    secure_address[ZOO_ADDRESS_MAX]; /* "": all addresses */
-	char key_store[ZOO_PATH_MAX];	/* PEM: certificates and key */
-	char trust_store[ZOO_PATH_MAX]; /* PEM: the CA's certificates */
+	    secure_address[ZOO_ADDRESS_MAX];	       /* "": all addresses */
+	char key_store[ZOO_PATH_MAX];		       /* PEM: certificates and key */
+	char trust_store[ZOO_PATH_MAX];		       /* PEM: the CA's certificates */
 	char key_store_type[16], trust_store_type[16]; /* "": by the file's ending */
 	enum zoo_client_auth client_auth;
-	uint32_t max_client_cnxns;	/* per address; 0: no limit */
-	uint32_t max_cnxns;		/* in all; 0: no limit */
+	uint32_t max_client_cnxns; /* per address; 0: no limit */
+	uint32_t max_cnxns;	   /* in all; 0: no limit */
+	uint32_t backlog;	   /* of listening sockets */
 	uint32_t min_session_ms, max_session_ms;
 	uint32_t snap_count;
 	uint32_t prealloc_kib;
@@ -44,8 +46,8 @@ void zoo_conf_default(struct zoo_conf *c, const char *data_dir);
 
 /*
  * Read a file over the defaults of Apache's server. False: *faults say why, each with FILE:LINE.
- * Keys that this server does not have are warned of in the log and otherwise ignored, as Apache's
- * server does.
+ * Keys without effect (settings.h) are said in the log; unknown ones are warned of and ignored, as
+ * Apache's server does. "zookeeper.X", a Java property's name, is X.
  */
 bool zoo_conf_load(struct zoo_conf *c, const char *path, struct faults *faults);
 

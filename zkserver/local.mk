@@ -42,7 +42,8 @@ libzkserver_a_SOURCES = \
 	zkserver/client_conn.c zkserver/client_conn.h \
 	zkserver/client_port.c zkserver/client_port.h \
 	zkserver/conf.c zkserver/conf.h \
-	zkserver/run.c zkserver/run.h
+	zkserver/run.c zkserver/run.h \
+	zkserver/settings.c zkserver/settings.h
 
 libzkserver_a_SOURCES += \
 	zkserver/inspect.c zkserver/inspect.h \

@@ -288,7 +288,7 @@ def test_a_second_server_on_the_same_data_is_refused(server):
     ("clientPort=70000", "zoo.cfg:2: clientPort=70000"),
     ("secureClientPort=0", "zoo.cfg:2: secureClientPort needs ssl.keyStore.location"),
     ("minSessionTimeout=5000\nmaxSessionTimeout=10", "zoo.cfg:2: minSessionTimeout (5000 ms) is above"),
-    ("server.1=a:1:2", "zoo.cfg:2: server.1"),
+    ("server.1=a:1:2\nserver.2=b:1:2", "zoo.cfg:3: server.2"),
 ])
 def test_a_fault_in_the_configuration_is_named_with_its_line(tmp_path, line, fault):
     config = tmp_path / "zoo.cfg"
@@ -305,4 +305,4 @@ def test_a_good_configuration_has_no_faults_and_an_unknown_key_is_warned_of(tmp_
     check = subprocess.run([PROGRAM, "check", "--config", config], capture_output=True, text=True)
     assert check.returncode == 0
     assert 'zoo.cfg:3: unknown key "tickTme" is ignored; did you mean tickTime?' in check.stderr
-    assert "initLimit" not in check.stderr
+    assert "zoo.cfg:4: initLimit has no effect" in check.stderr

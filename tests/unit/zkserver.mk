@@ -65,3 +65,11 @@ tests_unit_log_writer_test_LDADD = $(UNIT_LIBS) libzkserver.a libzkcore.a $(IO_L
 tests_unit_store_test_SOURCES = tests/unit/store_test.c $(SIMDISK_SOURCES)
 tests_unit_store_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_store_test_LDADD = $(UNIT_LIBS) libsys.a libbase.a
+
+zooconf_units = tests/unit/zoo_conf_test
+check_PROGRAMS += $(zooconf_units)
+TESTS += $(zooconf_units)
+
+tests_unit_zoo_conf_test_SOURCES = tests/unit/zoo_conf_test.c
+tests_unit_zoo_conf_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_zoo_conf_test_LDADD = $(UNIT_LIBS) libzkserver.a libsys.a libbase.a $(INIH_LIBS)

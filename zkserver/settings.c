@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "zkserver/settings.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "zkserver/conf.h"
+
+#define COUNT(a) (sizeof(a) / sizeof(a)[0])
+#define PORT_MAX 65535
+#define AT(member) offsetof(struct zoo_conf, member)
+
+#define U32(key, member, min, max, flags)                                                          \
+	{                                                                                          \
+		key, SETTING_U32, flags, AT(member), min, max, NULL, NULL                          \
+	}
+#define PORT(key, member)                                                                          \
+	{                                                                                          \
+		key, SETTING_PORT, 0, AT(member), 0, PORT_MAX, NULL, NULL                          \
+	}
+#define TEXT(key, member, flags)                                                                   \
+	{                                                                                          \
+		key, SETTING_TEXT, flags, AT(member), 0, sizeof((struct zoo_conf *)0)->member - 1, \
+		    NULL, NULL                                                                     \
+	}
+#define BOOL(key, member, flags)                                                                   \
+	{                                                                                          \
+		key, SETTING_BOOL, flags, AT(member), 0, 0, NULL, NULL                             \
+	}
+#define CHOICE(key, member, words)                                                                 \
+	{                                                                                          \
+		key, SETTING_CHOICE, 0, AT(member), 0, 0, words, NULL                              \
+	}
+#define FORM(key)                                                                                  \
+	{                                                                                          \
+		key, SETTING_FORM, 0, 0, 0, 0, NULL, NULL                                          \
+	}
+#define ONLY(key, words, why)                                                                      \
+	{                                                                                          \
+		key, SETTING_ONLY, 0, 0, 0, 0, words, why                                          \
+	}
+#define NOTHING(key, why)                                                                          \
+	{                                                                                          \
+		key, SETTING_NOTHING, 0, 0, 0, 0, NULL, why                                        \
+	}
+
+#define MISSING(key)                                                                               \
+	{                                                                                          \
+		key, SETTING_MISSING, 0, 0, 0, 0, NULL, NULL                                       \
+	}
+
+#define ALONE "it concerns ensembles, and this server is alone"
+#define THREADS "one thread serves all clients"
+#define JAVA "it names a Java class"
+#define NETTY "it tunes Netty"
+#define TESTS_ONLY "it exists for Apache's own tests"
+
+static const struct setting ROWS[] = {
+    /* Where, and how long. */
+    U32("tickTime", tick_ms, 1, 3600000, 0),
+    TEXT("dataDir", data_dir, 0),
+    TEXT("dataLogDir", data_log_dir, 0),
+    PORT("clientPort", client_port),
+    TEXT("clientPortAddress", client_address, 0),
+    PORT("secureClientPort", secure_port),
+    TEXT("secureClientPortAddress", secure_address, 0),
+    U32("minSessionTimeout", min_session_ms, 1, INT32_MAX, SETTING_LIVE | SETTING_UNSET),
+    U32("maxSessionTimeout", max_session_ms, 1, INT32_MAX, SETTING_LIVE | SETTING_UNSET),
+
+    /* Limits. */
+    U32("maxClientCnxns", max_client_cnxns, 0, INT32_MAX, SETTING_LIVE),
+    U32("maxCnxns", max_cnxns, 0, INT32_MAX, SETTING_LIVE),
+    U32("clientPortListenBacklog", backlog, 1, INT32_MAX, SETTING_UNSET),
+    U32("jute.maxbuffer", jute_max_bytes, 1024, 8 << 20, 0),
+    NOTHING("jute.maxbuffer.extrasize", "files are read by the length of their records"),
+    U32("globalOutstandingLimit", outstanding_max, 1, 1000000, SETTING_LIVE),
+    MISSING("request_throttle_*"),
+    MISSING("request_stale_*"),
+    NOTHING("request_throttler.shutdownTimeout", THREADS),
+    MISSING("throttled_op_wait_time"),
+    MISSING("largeRequestMaxBytes"),
+    MISSING("largeRequestThreshold"),
+    MISSING("connection_throttle_*"),
+    NOTHING("nio.sessionlessCnxnTimeout", "it is 10 s"),
+
+    /* Files. */
+    U32("snapCount", snap_count, 2, INT32_MAX, SETTING_LIVE),
+    U32("preAllocSize", prealloc_kib, 0, INT32_MAX / 1024, 0),
+    BOOL("forceSync", force_sync, 0),
+    BOOL("snapshot.trust.empty", trust_empty, 0),
+    U32("autopurge.snapRetainCount", purge_retain, 0, INT32_MAX, 0),
+    U32("autopurge.purgeInterval", purge_hours, 0, 24 * 365, 0),
+    MISSING("snapshot.compression.method"),
+    MISSING("snapSizeLimitInKb"),
+    MISSING("txnLogSizeLimitInKb"),
+    MISSING("fsync.warningthresholdms"),
+    ONLY("digest.enabled", "true yes", "the tree's digest is always kept"),
+    ONLY("closeSessionTxn.enabled", "true yes", "it was for mixing 3.5 with 3.6"),
+    NOTHING("serializeLastProcessedZxid.enabled", "snapshots are whole without it"),
+    NOTHING("db.autocreate", "a missing data directory is made"),
+    NOTHING("datadir.autocreate", "a missing data directory is made"),
+    NOTHING("commitLogCount", ALONE),
+    NOTHING("snapshotSizeFactor", ALONE),
+    NOTHING("forceSnapshotSync", ALONE),
+    NOTHING("flushDelay", "what arrives while the disk works is its next batch"),
+    NOTHING("maxWriteQueuePollTime", "what arrives while the disk works is its next batch"),
+    NOTHING("maxBatchSize", "what arrives while the disk works is its next batch"),
+
+    /* The tree. */
+    MISSING("enforceQuota"),
+    MISSING("extendedTypesEnabled"),
+    MISSING("emulate353TTLNodes"),
+    MISSING("znode.container.*"),
+
+    /* TLS. */
+    TEXT("ssl.keyStore.location", key_store, 0),
+    TEXT("ssl.trustStore.location", trust_store, 0),
+    TEXT("ssl.keyStore.type", key_store_type, 0),
+    TEXT("ssl.trustStore.type", trust_store_type, 0),
+    CHOICE("ssl.clientAuth", client_auth, ZOO_CLIENT_AUTH_WORDS),
+    NOTHING("ssl.quorum.*", ALONE),
+    NOTHING("fips-mode", "it concerns Java's providers"),
+
+    /* Administration. */
+    TEXT("4lw.commands.whitelist", words, SETTING_LIVE),
+    MISSING("admin.*"),
+    MISSING("metricsProvider.*"),
+    MISSING("audit.*"),
+    MISSING("pathStats.*"),
+    MISSING("messageTracker.*"),
+    NOTHING("jmx.*", "there is no JVM"),
+    NOTHING("jvm.pause.*", "there is no JVM"),
+
+    /* Ensembles. */
+    FORM("server.*"),
+    ONLY("electionAlg", "3", "only FastLeaderElection is known"),
+    NOTHING("initLimit", ALONE),
+    NOTHING("syncLimit", ALONE),
+    NOTHING("connectToLearnerMasterLimit", ALONE),
+    NOTHING("group.*", ALONE),
+    NOTHING("weight.*", ALONE),
+    ONLY("peerType", "participant", ALONE),
+    NOTHING("standaloneEnabled", ALONE),
+    NOTHING("reconfigEnabled", ALONE),
+    ONLY("dynamicConfigFile", "", "it names the servers of an ensemble, which this version is not"),
+    NOTHING("localSessionsEnabled", ALONE),
+    NOTHING("localSessionsUpgradingEnabled", ALONE),
+    NOTHING("observerMasterPort", ALONE),
+    NOTHING("observerMaster.sizeLimit", ALONE),
+    NOTHING("quorumListenOnAllIPs", ALONE),
+    NOTHING("syncEnabled", ALONE),
+    NOTHING("observer.*", ALONE),
+    NOTHING("sslQuorum", ALONE),
+    NOTHING("portUnification", ALONE),
+    NOTHING("sslQuorumReloadCertFiles", ALONE),
+    NOTHING("quorum.*", ALONE),
+    NOTHING("quorumCnxnTimeoutMs", ALONE),
+    NOTHING("multiAddress.*", ALONE),
+    NOTHING("oraclePath", ALONE),
+    NOTHING("leaderServes", ALONE),
+    NOTHING("leader.*", ALONE),
+    NOTHING("leaderConnectDelayDuringRetryMs", ALONE),
+    NOTHING("learner.*", ALONE),
+    NOTHING("follower.*", ALONE),
+    NOTHING("cnxTimeout", ALONE),
+    NOTHING("tcpKeepAlive", ALONE),
+    NOTHING("electionPortBindRetry", ALONE),
+    NOTHING("fastleader.*", ALONE),
+    NOTHING("forward_learner_requests_to_commit_processor_disabled", ALONE),
+    NOTHING("enableEagerACLCheck", ALONE),
+    NOTHING("readonlymode.enabled", ALONE),
+
+    /* How Apache's server is built. */
+    NOTHING("serverCnxnFactory", JAVA),
+    NOTHING("watchManagerName", JAVA),
+    NOTHING("watcherCleanIntervalInSeconds", THREADS),
+    NOTHING("watcherCleanThreadsNum", THREADS),
+    NOTHING("watcherCleanThreshold", THREADS),
+    NOTHING("maxInProcessingDeadWatchers", THREADS),
+    NOTHING("bitHashCacheSize", JAVA),
+    NOTHING("nio.*", THREADS),
+    NOTHING("netty.*", NETTY),
+    NOTHING("commitProcessor.*", THREADS),
+    NOTHING("maxResponseCacheSize", "replies are made from the tree"),
+    NOTHING("maxGetChildrenResponseCacheSize", "replies are made from the tree"),
+    NOTHING("intBufferStartingSizeBytes", "buffers grow as they need"),
+    NOTHING("test.*", TESTS_ONLY),
+    NOTHING("testingonly.*", TESTS_ONLY),
+};
+
+const struct setting *
+settings_table(size_t *count)
+{
+	*count = COUNT(ROWS);
+	return ROWS;
+}
+
+/* How many bytes of the key the row names; 0: it is not the key's row. */
+static size_t
+row_matches(const struct setting *s, const char *key)
+{
+	size_t len = strlen(s->key);
+
+	if (s->key[len - 1] == '*')
+		return strncmp(s->key, key, len - 1) == 0 ? len - 1 : 0;
+	return strcmp(s->key, key) == 0 ? len : 0;
+}
+
+const struct setting *
+setting_find(const char *key)
+{
+	const struct setting *best = NULL;
+	size_t best_len = 0;
+
+	for (size_t i = 0; i < COUNT(ROWS); i++) {
+		size_t len = row_matches(&ROWS[i], key);
+
+		if (len > best_len) {
+			best = &ROWS[i];
+			best_len = len;
+		}
+	}
+	return best;
+}
+
+int
+setting_word(const char *words, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (int i = 0;; i++) {
+		size_t n = strcspn(words, " ");
+
+		if (n == len && strncasecmp(words, word, n) == 0)
+			return i;
+		if (words[n] == '\0')
+			return -1;
+		words += n + 1;
+	}
+}
+
+size_t
+setting_size(const struct setting *s)
+{
+	switch (s->kind) {
+	case SETTING_U32:
+		return sizeof(uint32_t);
+	case SETTING_PORT:
+		return sizeof(int32_t);
+	case SETTING_TEXT:
+		return s->max + 1;
+	case SETTING_BOOL:
+		return sizeof(bool);
+	case SETTING_CHOICE:
+		return sizeof(int);
+	case SETTING_FORM:
+	case SETTING_ONLY:
+	case SETTING_NOTHING:
+	case SETTING_MISSING:
+		break;
+	}
+	return 0;
+}
