@@ -10,6 +10,7 @@ from kazoo.security import make_acl, make_digest_acl
 from servers import KINDS, wait_until
 
 SECONDS = 20
+SESSION_SECONDS = 8  # the other server has started and answered well before
 EXPIRY_SECONDS = 30
 
 
@@ -113,7 +114,7 @@ def test_the_tree_is_the_same_under_the_other_server(pair, how):
 def test_ephemeral_nodes_end_with_their_session_under_the_other_server(pair):
     old, new = pair
     old.start()
-    client = connect(old, timeout=2)
+    client = connect(old, timeout=SESSION_SECONDS)
     client.create("/owned", b"", ephemeral=True)
     old.stop(signal.SIGKILL)
     client.stop()
