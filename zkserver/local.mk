@@ -12,6 +12,7 @@ libzkcore_a_SOURCES = \
 	zkserver/core/server_connect.c \
 	zkserver/core/server_read.c \
 	zkserver/core/server_reply.c \
+	zkserver/core/server_watch.c \
 	zkserver/core/session.c zkserver/core/session.h \
 	zkserver/core/tree.c zkserver/core/tree.h zkserver/core/tree_priv.h \
 	zkserver/core/tree_digest.c \

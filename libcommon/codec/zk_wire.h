@@ -22,6 +22,8 @@ enum zk_opcode {
 	ZK_OP_MULTI = 14,
 	ZK_OP_CREATE2 = 15, /* create whose reply has a Stat */
 	ZK_OP_RECONFIG = 16,
+	ZK_OP_CHECK_WATCHES = 17,
+	ZK_OP_REMOVE_WATCHES = 18,
 	ZK_OP_CREATE_CONTAINER = 19,
 	ZK_OP_DELETE_CONTAINER = 20, /* a server's own */
 	ZK_OP_CREATE_TTL = 21,
@@ -30,6 +32,8 @@ enum zk_opcode {
 	ZK_OP_SET_WATCHES = 101,
 	ZK_OP_GET_EPHEMERALS = 103, /* of the session that asks */
 	ZK_OP_GET_ALL_CHILDREN_NUMBER = 104,
+	ZK_OP_SET_WATCHES2 = 105, /* with the lists of persistent ones */
+	ZK_OP_ADD_WATCH = 106,
 	ZK_OP_WHO_AM_I = 107,
 	ZK_OP_CREATE_SESSION = -10, /* a server's own */
 	ZK_OP_CLOSE_SESSION = -11,
@@ -52,6 +56,19 @@ enum zk_create_mode {
 	ZK_CONTAINER = 4,
 	ZK_PERSISTENT_TTL = 5,
 	ZK_SEQUENTIAL_TTL = 6,
+};
+
+/* What addWatch asks for. */
+enum zk_add_watch_mode {
+	ZK_ADD_WATCH_PERSISTENT = 0,
+	ZK_ADD_WATCH_RECURSIVE = 1,
+};
+
+/* Whose watches checkWatches and removeWatches mean. */
+enum zk_watcher_type {
+	ZK_WATCHER_CHILDREN = 1,
+	ZK_WATCHER_DATA = 2,
+	ZK_WATCHER_ANY = 3,
 };
 
 #define ZK_STAT_BYTES 68

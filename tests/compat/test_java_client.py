@@ -31,3 +31,17 @@ def test_the_shell_sees_watches_fire(server, root):
                 f"delete {root}/w", f"sync {root}")
     assert f"type:NodeDataChanged path:{root}/w" in out, out
     assert f"type:NodeChildrenChanged path:{root}" in out, out
+
+
+def test_the_shell_has_persistent_watches_and_takes_them_off(server, root):
+    out = shell(server, f"create {root}/p one", f"addWatch -m PERSISTENT {root}/p", f"addWatch -m PERSISTENT_RECURSIVE {root}/r",
+                f"set {root}/p two", f"set {root}/p three", f"create {root}/p/c x", f"create {root}/r x",
+                f"create {root}/r/below x", f"removewatches {root}/r", f"set {root}/r/below y",
+                f"removewatches {root}/none", f"sync {root}")
+    assert out.count(f"type:NodeDataChanged path:{root}/p\n") == 2, out
+    assert f"type:NodeChildrenChanged path:{root}/p\n" in out, out
+    assert f"type:NodeCreated path:{root}/r\n" in out and f"type:NodeCreated path:{root}/r/below\n" in out, out
+    assert f"type:NodeDataChanged path:{root}/r/below" not in out, out
+    assert f"type:NodeChildrenChanged path:{root}/r" not in out, out
+    assert f"type:PersistentWatchRemoved path:{root}/r\n" in out, out
+    assert f"No such watcher for {root}/none" in out, out

@@ -325,78 +325,6 @@ START_TEST(a_digests_hash_is_masked_for_those_without_admin)
 }
 END_TEST
 
-static int told;
-
-static void
-tell(void *arg, struct watcher *who, enum watch_event event, struct jute_bytes path)
-{
-	(void)who;
-	(void)path;
-	ck_assert_int_eq(event, WATCH_NODE_DELETED);
-	ck_assert_ptr_eq(arg, &told);
-	told++;
-}
-
-START_TEST(a_watch_tells_once_and_twice_the_same_is_one)
-{
-	struct watch_table t;
-	struct watcher a, b;
-
-	watch_table_init(&t, &KEY);
-	watcher_init(&a);
-	watcher_init(&b);
-	told = 0;
-	ck_assert(watch_add(&t, WATCH_DATA, text("/x"), &a));
-	ck_assert(watch_add(&t, WATCH_DATA, text("/x"), &a));
-	ck_assert(watch_add(&t, WATCH_CHILD, text("/x"), &a));
-	ck_assert(watch_add(&t, WATCH_DATA, text("/x"), &b));
-	ck_assert(watch_add(&t, WATCH_DATA, text("/y"), &b));
-	ck_assert_uint_eq(t.count[WATCH_DATA], 3);
-	watch_trigger_begin(&t);
-	watch_trigger(&t, WATCH_DATA, WATCH_NODE_DELETED, text("/x"), tell, &told);
-	watch_trigger(&t, WATCH_CHILD, WATCH_NODE_DELETED, text("/x"), tell, &told);
-	ck_assert_int_eq(told, 2);
-	watch_trigger(&t, WATCH_DATA, WATCH_NODE_DELETED, text("/x"), tell, &told);
-	ck_assert_int_eq(told, 2);
-	watch_remove_all(&t, &b);
-	ck_assert_uint_eq(t.count[WATCH_DATA] + t.count[WATCH_CHILD], 0);
-	watch_table_fini(&t);
-}
-END_TEST
-
-START_TEST(a_watcher_holds_so_many_bytes_and_what_it_lets_go_it_may_hold_again)
-{
-	static uint8_t path[1 << 20];
-	struct jute_bytes p = {path, sizeof path};
-	struct watch_table t;
-	struct watcher a, b;
-	uint32_t held = 0;
-
-	watch_table_init(&t, &KEY);
-	watcher_init(&a);
-	watcher_init(&b);
-	while (watch_add(&t, WATCH_DATA, p, &a)) {
-		ck_assert_uint_lt(held, 1000);
-		held++;
-		memcpy(path, &held, sizeof held);
-	}
-	ck_assert_uint_eq(held, WATCHER_BYTES_MAX / sizeof path);
-	ck_assert_uint_eq(a.count, held);
-	ck_assert(watch_add(&t, WATCH_DATA, p, &b)); /* another's share is its own */
-	watch_trigger_begin(&t);
-	held = 0;
-	memcpy(path, &held, sizeof held);
-	told = 0;
-	watch_trigger(&t, WATCH_DATA, WATCH_NODE_DELETED, p, tell, &told);
-	ck_assert_int_eq(told, 1);
-	ck_assert(watch_add(&t, WATCH_DATA, p, &a));
-	watch_remove_all(&t, &a);
-	watch_remove_all(&t, &b);
-	ck_assert_uint_eq(a.bytes + b.bytes, 0);
-	watch_table_fini(&t);
-}
-END_TEST
-
 START_TEST(a_txn_comes_back_as_it_was_put)
 {
 	struct txn_header h = {7, 8, 9, 10, ZK_OP_SET_DATA};
@@ -476,8 +404,6 @@ unit_suite(void)
 	tcase_add_test(c, equal_lists_share_a_key_until_the_last_reference_goes);
 	tcase_add_test(c, loaded_lists_that_no_node_has_are_purged);
 	tcase_add_test(c, a_digests_hash_is_masked_for_those_without_admin);
-	tcase_add_test(c, a_watch_tells_once_and_twice_the_same_is_one);
-	tcase_add_test(c, a_watcher_holds_so_many_bytes_and_what_it_lets_go_it_may_hold_again);
 	tcase_add_test(c, a_txn_comes_back_as_it_was_put);
 	tcase_add_test(c, an_old_create_without_a_cversion_means_one_more);
 	tcase_add_test(c, a_check_at_top_level_is_no_txn);

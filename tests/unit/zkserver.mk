@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 zkserver_units = tests/unit/tree_test tests/unit/zkcore_test tests/unit/zkserver_auth_test \
 	tests/unit/zkserver_bounds_test tests/unit/zkserver_multi_test tests/unit/zkserver_read_test \
-	tests/unit/zkserver_session_test tests/unit/zkserver_watch_test tests/unit/zkserver_write_test
+	tests/unit/zkserver_session_test tests/unit/zkserver_watch_test tests/unit/zkserver_write_test \
+	tests/unit/watch_test
 check_PROGRAMS += $(zkserver_units)
 TESTS += $(zkserver_units)
 ZKCORE_LIBS = $(UNIT_LIBS) libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS)
@@ -13,6 +14,10 @@ tests_unit_tree_test_LDADD = $(ZKCORE_LIBS)
 tests_unit_zkcore_test_SOURCES = tests/unit/zkcore_test.c
 tests_unit_zkcore_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_zkcore_test_LDADD = $(ZKCORE_LIBS)
+
+tests_unit_watch_test_SOURCES = tests/unit/watch_test.c
+tests_unit_watch_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_watch_test_LDADD = $(ZKCORE_LIBS)
 
 # The core driven by frames, a program a subject.
 ZKRIG_SOURCES = tests/lib/zkserver_rig.c tests/lib/zkserver_rig.h

@@ -86,15 +86,159 @@ START_TEST(set_watches_tells_what_was_missed_and_watches_the_rest)
 }
 END_TEST
 
+static struct reply
+do_watch(struct client *c, int32_t op, const char *path, int32_t number)
+{
+	header(5, op);
+	jute_put_text(&request, path);
+	jute_put_i32(&request, number);
+	send_request(c);
+	return next_reply(c);
+}
+
+START_TEST(a_persistent_watch_is_told_again_and_again)
+{
+	struct client *c = &clients[0];
+	struct reply reply;
+
+	join(c);
+	join(&clients[1]);
+	reply = do_watch(c, ZK_OP_ADD_WATCH, "/a", ZK_ADD_WATCH_PERSISTENT); /* no node yet */
+	ck_assert_int_eq(reply.error, ZK_OK);
+	ck_assert_int_eq(jute_get_i32(&reply.r), 0);
+	ck_assert_uint_eq(jute_left(&reply.r), 0);
+	do_create(&clients[1], "/a", 0);
+	do_create(&clients[1], "/a/b", 0);
+	do_version(&clients[1], ZK_OP_SET_DATA, "/a", -1);
+	do_version(&clients[1], ZK_OP_SET_DATA, "/a/b", -1);
+	do_version(&clients[1], ZK_OP_DELETE, "/a/b", -1);
+	do_version(&clients[1], ZK_OP_DELETE, "/a", -1);
+	expect_event(c, WATCH_NODE_CREATED, "/a");
+	expect_event(c, WATCH_CHILDREN_CHANGED, "/a");
+	expect_event(c, WATCH_DATA_CHANGED, "/a");
+	expect_event(c, WATCH_CHILDREN_CHANGED, "/a");
+	expect_event(c, WATCH_NODE_DELETED, "/a");
+	ck_assert(!has_reply(c));
+}
+END_TEST
+
+START_TEST(a_recursive_watch_names_the_node_that_changed)
+{
+	struct client *c = &clients[0];
+
+	join(c);
+	join(&clients[1]);
+	do_watch(c, ZK_OP_ADD_WATCH, "/a", ZK_ADD_WATCH_RECURSIVE);
+	do_create(&clients[1], "/a", 0);
+	do_create(&clients[1], "/a/b", 0);
+	do_create(&clients[1], "/ab", 0);
+	do_version(&clients[1], ZK_OP_SET_DATA, "/a/b", -1);
+	do_version(&clients[1], ZK_OP_DELETE, "/a/b", -1);
+	expect_event(c, WATCH_NODE_CREATED, "/a");
+	expect_event(c, WATCH_NODE_CREATED, "/a/b");
+	expect_event(c, WATCH_DATA_CHANGED, "/a/b");
+	expect_event(c, WATCH_NODE_DELETED, "/a/b");
+	ck_assert(!has_reply(c));
+	close_client(c);
+	ck_assert_uint_eq(server.watches.recursive_count[WATCH_DATA], 0);
+	do_version(&clients[1], ZK_OP_SET_DATA, "/a", -1);
+}
+END_TEST
+
+START_TEST(a_one_shot_watch_takes_the_place_of_a_persistent_one)
+{
+	struct client *c = &clients[0];
+
+	join(c);
+	join(&clients[1]);
+	do_create(c, "/a", 0);
+	do_watch(c, ZK_OP_ADD_WATCH, "/a", ZK_ADD_WATCH_PERSISTENT);
+	do_read(c, ZK_OP_GET_DATA, "/a", true); /* of data only: children stay persistent */
+	do_version(&clients[1], ZK_OP_SET_DATA, "/a", -1);
+	do_version(&clients[1], ZK_OP_SET_DATA, "/a", -1);
+	do_create(&clients[1], "/a/b", 0);
+	do_create(&clients[1], "/a/c", 0);
+	expect_event(c, WATCH_DATA_CHANGED, "/a");
+	expect_event(c, WATCH_CHILDREN_CHANGED, "/a");
+	expect_event(c, WATCH_CHILDREN_CHANGED, "/a");
+	ck_assert(!has_reply(c));
+}
+END_TEST
+
+START_TEST(watches_are_asked_for_and_taken_off_by_table)
+{
+	struct client *c = &clients[0];
+
+	join(c);
+	join(&clients[1]);
+	do_create(c, "/a", 0);
+	ck_assert_int_eq(
+	    do_watch(c, ZK_OP_CHECK_WATCHES, "/a", ZK_WATCHER_ANY).error, ZK_NOWATCHER);
+	do_read(c, ZK_OP_GET_DATA, "/a", true);
+	ck_assert_int_eq(
+	    do_watch(&clients[1], ZK_OP_CHECK_WATCHES, "/a", ZK_WATCHER_ANY).error, ZK_NOWATCHER);
+	ck_assert_int_eq(do_watch(c, ZK_OP_CHECK_WATCHES, "/a", ZK_WATCHER_DATA).error, ZK_OK);
+	ck_assert_int_eq(
+	    do_watch(c, ZK_OP_CHECK_WATCHES, "/a", ZK_WATCHER_CHILDREN).error, ZK_NOWATCHER);
+	ck_assert_int_eq(
+	    do_watch(c, ZK_OP_REMOVE_WATCHES, "/a", ZK_WATCHER_CHILDREN).error, ZK_NOWATCHER);
+	do_watch(c, ZK_OP_ADD_WATCH, "/a", ZK_ADD_WATCH_RECURSIVE);
+	ck_assert_int_eq(do_watch(c, ZK_OP_REMOVE_WATCHES, "/a", ZK_WATCHER_DATA).error, ZK_OK);
+	ck_assert_int_eq(do_watch(c, ZK_OP_CHECK_WATCHES, "/a", ZK_WATCHER_ANY).error, ZK_OK);
+	ck_assert_int_eq(do_watch(c, ZK_OP_REMOVE_WATCHES, "/a", ZK_WATCHER_ANY).error, ZK_OK);
+	ck_assert_int_eq(
+	    do_watch(c, ZK_OP_REMOVE_WATCHES, "/a", ZK_WATCHER_ANY).error, ZK_NOWATCHER);
+	do_version(&clients[1], ZK_OP_DELETE, "/a", -1);
+	ck_assert(!has_reply(c));
+	ck_assert_int_eq(
+	    do_watch(c, ZK_OP_ADD_WATCH, "/a", 2).error, ZK_MARSHALLINGERROR); /* no such mode */
+	ck_assert_int_eq(do_watch(c, ZK_OP_REMOVE_WATCHES, "/a", 0).error, ZK_MARSHALLINGERROR);
+	ck_assert_int_eq(do_watch(c, ZK_OP_CHECK_WATCHES, "/a", 4).error, ZK_MARSHALLINGERROR);
+	ck_assert_uint_eq(server.watches.count[WATCH_DATA] + server.watches.count[WATCH_CHILD], 0);
+}
+END_TEST
+
+START_TEST(persistent_watches_are_set_again_without_what_they_missed)
+{
+	struct client *c = &clients[0];
+
+	join(c);
+	do_create(c, "/a", 0);
+	do_create(c, "/a/b", 0);
+	header(ZK_XID_SET_WATCHES, ZK_OP_SET_WATCHES2);
+	jute_put_i64(&request, 1);
+	jute_put_i32(&request, 0);
+	jute_put_i32(&request, 0);
+	jute_put_i32(&request, -1); /* no list is an empty one */
+	put_paths("/a", "/gone");
+	put_paths("/a/b", "/later");
+	send_request(c);
+	ck_assert_int_eq(next_reply(c).error, ZK_OK); /* and nothing before it */
+	ck_assert_uint_eq(server.watches.count[WATCH_DATA], 4);
+	ck_assert_uint_eq(server.watches.count[WATCH_CHILD], 4);
+	ck_assert_uint_eq(server.watches.recursive_count[WATCH_DATA], 2);
+	header(ZK_XID_SET_WATCHES, ZK_OP_SET_WATCHES2); /* the old record does not do */
+	jute_put_i64(&request, 1);
+	for (int i = 0; i < 3; i++)
+		jute_put_i32(&request, 0);
+	send_request(c);
+	ck_assert_int_eq(next_reply(c).error, ZK_MARSHALLINGERROR);
+}
+END_TEST
+
 START_TEST(who_may_not_read_a_node_is_not_told_of_it)
 {
 	join(&clients[0]);
 	join(&clients[1]);
+	join(&clients[2]);
 	ck_assert(server_conn_identify(&clients[0].conn, "digest", "u:hash"));
 	do_read(&clients[1], ZK_OP_EXISTS, "/secret", true);
+	do_watch(&clients[2], ZK_OP_ADD_WATCH, "/", ZK_ADD_WATCH_RECURSIVE);
 	do_create_acl(&clients[0], "/secret", AUTH_ALL, sizeof AUTH_ALL - 1, 0);
 	ck_assert(!has_reply(&clients[1]));
-	ck_assert_uint_eq(server.watches.count[WATCH_DATA], 0); /* and yet the watch is used up */
+	ck_assert_uint_eq(server.watches.count[WATCH_DATA], 1); /* and yet the watch is used up */
+	do_version(&clients[0], ZK_OP_DELETE, "/secret", -1);
+	ck_assert(!has_reply(&clients[2]));
 }
 END_TEST
 
@@ -109,6 +253,11 @@ unit_suite(void)
 	tcase_add_test(c, a_deletion_tells_a_connection_with_both_watches_once);
 	tcase_add_test(c, a_read_that_fails_leaves_no_watch_except_exists);
 	tcase_add_test(c, set_watches_tells_what_was_missed_and_watches_the_rest);
+	tcase_add_test(c, a_persistent_watch_is_told_again_and_again);
+	tcase_add_test(c, a_recursive_watch_names_the_node_that_changed);
+	tcase_add_test(c, a_one_shot_watch_takes_the_place_of_a_persistent_one);
+	tcase_add_test(c, watches_are_asked_for_and_taken_off_by_table);
+	tcase_add_test(c, persistent_watches_are_set_again_without_what_they_missed);
 	tcase_add_test(c, who_may_not_read_a_node_is_not_told_of_it);
 	suite_add_tcase(s, c);
 	return s;

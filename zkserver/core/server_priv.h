@@ -34,6 +34,23 @@ void watches_changed(void *arg, enum watch_event event, struct jute_bytes path, 
 void read_serve(struct server *s, struct server_conn *c, int32_t xid, int32_t op,
     struct jute_reader body, uint32_t hash);
 
+/* A request that is being answered; its record goes to c->out. */
+struct reading {
+	struct server *s;
+	struct server_conn *c;
+	struct jute_reader r;
+	uint32_t hash; /* of the path that leads the record */
+	bool watchless; /* part of a multiRead, which sets no watches */
+};
+
+/* Append the record of the answer, or return an error. */
+typedef int read_fn(struct reading *q);
+
+read_fn read_add_watch, read_check_watches, read_remove_watches;
+
+/* setWatches and setWatches2. Its events go out before its reply, which must not be begun yet. */
+int read_set_watches(struct reading *q, bool persistent);
+
 /* The path that leads the record of most operations; len -1 if this has none. */
 struct jute_bytes frame_path(const struct server_frame *f);
 

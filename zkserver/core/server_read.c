@@ -5,26 +5,13 @@
 
 #include "zkserver/core/server_priv.h"
 
-#define TEXT_BYTES_MIN 4
-
-/* A request that is being answered; its record goes to c->out. */
-struct reading {
-	struct server *s;
-	struct server_conn *c;
-	struct jute_reader r;
-	uint32_t hash; /* of the path that leads the record */
-	bool watchless; /* part of a multiRead, which sets no watches */
-};
-
-/* Append the record of the answer, or return an error. */
-typedef int read_fn(struct reading *q);
-
 static int
 add_watch(struct reading *q, enum watch_kind kind, struct jute_bytes path)
 {
 	if (q->watchless)
 		return ZK_OK;
-	return watch_add(&q->s->watches, kind, path, &q->c->watcher) ? ZK_OK : ZK_SYSTEMERROR;
+	return watch_add(&q->s->watches, kind, WATCH_ONCE, path, &q->c->watcher) ? ZK_OK
+										 : ZK_SYSTEMERROR;
 }
 
 /* The node at the path that leads the record, if it is there and the caller may do `perm` to it. */
@@ -314,57 +301,6 @@ read_multi(struct reading *q)
 	return ZK_OK;
 }
 
-/* What setWatches makes of one path: an event for what was missed, or a watch. */
-enum rewatch { REWATCH_DATA, REWATCH_EXIST, REWATCH_CHILD, REWATCH_LISTS };
-
-static int
-rewatch(struct reading *q, enum rewatch list, struct jute_bytes path, int64_t seen_zxid)
-{
-	const struct tree_node *n = tree_find(&q->s->db->tree, path);
-	enum watch_kind kind = list == REWATCH_CHILD ? WATCH_CHILD : WATCH_DATA;
-	enum watch_event event;
-
-	if (list == REWATCH_EXIST
-		? n == NULL
-		: n != NULL && (list == REWATCH_DATA ? n->mzxid : n->pzxid) <= seen_zxid)
-		return add_watch(q, kind, path);
-	if (list == REWATCH_EXIST)
-		event = WATCH_NODE_CREATED;
-	else if (n == NULL)
-		event = WATCH_NODE_DELETED;
-	else
-		event = list == REWATCH_DATA ? WATCH_DATA_CHANGED : WATCH_CHILDREN_CHANGED;
-	/* Somebody who may not read it learns nothing, not even that it is there. */
-	if (n == NULL || acl_allows(&q->s->db->tree.acls, n->acl, ACL_READ, &q->c->ids))
-		event_send(q->s, q->c, -1, event, path);
-	return ZK_OK;
-}
-
-/*
- * The events go out before the reply, which has not been begun: so this answers by itself. Checked
- * whole before anything is done.
- */
-static int
-read_set_watches(struct reading *q)
-{
-	int64_t seen_zxid = jute_get_i64(&q->r);
-	struct jute_reader lists = q->r;
-	int error = ZK_OK;
-
-	for (int l = 0; l < REWATCH_LISTS; l++) {
-		for (int32_t count = jute_get_count(&q->r, TEXT_BYTES_MIN); count > 0; count--)
-			jute_get_bytes(&q->r);
-	}
-	if (q->r.bad)
-		return ZK_MARSHALLINGERROR;
-	for (int l = 0; l < REWATCH_LISTS; l++) {
-		for (int32_t count = jute_get_count(&lists, TEXT_BYTES_MIN);
-		     count > 0 && error == ZK_OK; count--)
-			error = rewatch(q, (enum rewatch)l, jute_get_bytes(&lists), seen_zxid);
-	}
-	return error;
-}
-
 static read_fn *
 read_find(int32_t op)
 {
@@ -383,6 +319,9 @@ read_find(int32_t op)
 	    {ZK_OP_GET_EPHEMERALS, read_ephemerals},
 	    {ZK_OP_GET_ALL_CHILDREN_NUMBER, read_count},
 	    {ZK_OP_WHO_AM_I, read_who_am_i},
+	    {ZK_OP_ADD_WATCH, read_add_watch},
+	    {ZK_OP_CHECK_WATCHES, read_check_watches},
+	    {ZK_OP_REMOVE_WATCHES, read_remove_watches},
 	};
 
 	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
@@ -415,8 +354,8 @@ read_serve(struct server *s, struct server_conn *c, int32_t xid, int32_t op,
 	size_t at;
 	int error;
 
-	if (op == ZK_OP_SET_WATCHES) {
-		error = read_set_watches(&q);
+	if (op == ZK_OP_SET_WATCHES || op == ZK_OP_SET_WATCHES2) {
+		error = read_set_watches(&q, op == ZK_OP_SET_WATCHES2);
 		reply_send(s, c, xid, s->db->last_zxid, error, NULL);
 		return;
 	}

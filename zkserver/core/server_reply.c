@@ -107,33 +107,3 @@ event_send(struct server *s, struct server_conn *c, int64_t zxid, enum watch_eve
 	jute_put_bytes(c->out, path);
 	reply_end(s, c, at, ZK_XID_EVENT, zxid, ZK_OK);
 }
-
-/* One change on its way to those who watched for it. */
-struct telling {
-	struct server *server;
-	uint32_t acl;
-};
-
-static void
-tell(void *arg, struct watcher *who, enum watch_event event, struct jute_bytes path)
-{
-	const struct telling *t = arg;
-	struct server_conn *c = CONTAINER_OF(who, struct server_conn, watcher);
-
-	/* Who may not read the node is not told; the watch is used up all the same. */
-	if (acl_allows(&t->server->db->tree.acls, t->acl, ACL_READ, &c->ids))
-		event_send(t->server, c, t->server->applying_zxid, event, path);
-}
-
-void
-watches_changed(void *arg, enum watch_event event, struct jute_bytes path, uint32_t acl)
-{
-	struct telling t = {arg, acl};
-	struct watch_table *w = &t.server->watches;
-
-	watch_trigger_begin(w);
-	if (event != WATCH_CHILDREN_CHANGED)
-		watch_trigger(w, WATCH_DATA, event, path, tell, &t);
-	if (event == WATCH_CHILDREN_CHANGED || event == WATCH_NODE_DELETED)
-		watch_trigger(w, WATCH_CHILD, event, path, tell, &t);
-}

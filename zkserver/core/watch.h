@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One-shot watches: two tables, data and child, from a path (of a node that exists or not) to the
- * watchers that wait there. A trigger takes the watches off and tells each watcher once.
+ * Watches: two tables, data and child, from a path (of a node that exists or not) to the watchers
+ * that wait there. A trigger tells each watcher once and takes off the watches that are for one
+ * time.
+ *
+ * A watcher has one watch at a path in a table, whose mode is the one that it asked for last: so
+ * do Apache's servers up to 3.8 (WatchManager, WatcherModeManager); 3.9 keeps several modes beside
+ * each other.
  */
 #ifndef CORRAL_ZKSERVER_CORE_WATCH_H
 #define CORRAL_ZKSERVER_CORE_WATCH_H
@@ -24,6 +29,12 @@ enum watch_event {
 
 enum watch_kind { WATCH_DATA, WATCH_CHILD, WATCH_KINDS };
 
+enum watch_mode {
+	WATCH_ONCE,
+	WATCH_PERSISTENT, /* stays when it has told */
+	WATCH_RECURSIVE,  /* stays, and hears of all nodes below; of no WATCH_CHILDREN_CHANGED */
+};
+
 /* What one watcher may make us keep: some 400,000 watches at paths of usual lengths. */
 #define WATCHER_BYTES_MAX ((size_t)64 << 20)
 
@@ -38,6 +49,7 @@ struct watch_table {
 	struct hash_key hash_key;
 	struct hmap paths[WATCH_KINDS];
 	size_t count[WATCH_KINDS]; /* watches: pairs of path and watcher */
+	size_t recursive_count[WATCH_KINDS]; /* of them: without any, nobody looks above a path */
 	uint64_t triggers;
 };
 
@@ -49,15 +61,24 @@ void watch_table_fini(struct watch_table *t);
 void watcher_init(struct watcher *w);
 
 /*
- * Have the watcher told of the next change at path; a second time adds nothing. False: no memory,
- * or the watcher has as many as it may.
+ * Have the watcher told of changes at path; asking again sets the mode. False: no memory, or the
+ * watcher has as many as it may.
  */
-bool watch_add(
+bool watch_add(struct watch_table *t, enum watch_kind kind, enum watch_mode mode,
+    struct jute_bytes path, struct watcher *who);
+
+/* Has this watcher a watch at path, of whatever mode? */
+bool watch_has(
+    struct watch_table *t, enum watch_kind kind, struct jute_bytes path, struct watcher *who);
+
+/* Take it off; false: it had none there. */
+bool watch_remove(
     struct watch_table *t, enum watch_kind kind, struct jute_bytes path, struct watcher *who);
 
 /*
- * Tell and remove all that wait at path in this table. A deletion asks both tables in one trigger:
- * call watch_trigger_begin() once, then watch_trigger() for each; a watcher is told once per begin.
+ * Tell all that wait at path in this table, and above it those whose watch is recursive. A
+ * deletion asks both tables in one trigger: call watch_trigger_begin() once, then watch_trigger()
+ * for each; a watcher is told once per begin.
  */
 void watch_trigger_begin(struct watch_table *t);
 void watch_trigger(struct watch_table *t, enum watch_kind kind, enum watch_event event,

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of watches by itself: who is told of what, and what remains. */
+#include <string.h>
+
+#include "tests/lib/unit.h"
+#include "zkserver/core/watch.h"
+
+static const struct hash_key KEY = {1, 2};
+
+static struct watch_table t;
+static struct watcher a, b;
+static int told_a, told_b;
+
+static void
+setup(void)
+{
+	watch_table_init(&t, &KEY);
+	watcher_init(&a);
+	watcher_init(&b);
+}
+
+static void
+teardown(void)
+{
+	watch_remove_all(&t, &a);
+	watch_remove_all(&t, &b);
+	ck_assert_uint_eq(a.count + b.count + a.bytes + b.bytes, 0);
+	for (int k = 0; k < WATCH_KINDS; k++) {
+		ck_assert_uint_eq(t.count[k] + t.recursive_count[k], 0);
+		ck_assert_uint_eq(t.paths[k].count, 0);
+	}
+	watch_table_fini(&t);
+}
+
+static struct jute_bytes
+text(const char *s)
+{
+	return (struct jute_bytes){(const uint8_t *)s, (int32_t)strlen(s)};
+}
+
+static void
+tell(void *arg, struct watcher *who, enum watch_event event, struct jute_bytes path)
+{
+	const struct jute_bytes *changed = arg;
+
+	(void)event;
+	ck_assert_ptr_eq(path.data, changed->data);
+	ck_assert_int_eq(path.len, changed->len);
+	ck_assert(who == &a || who == &b);
+	*(who == &a ? &told_a : &told_b) += 1;
+}
+
+static void
+also(enum watch_kind kind, enum watch_event event, const char *at)
+{
+	struct jute_bytes path = text(at);
+
+	watch_trigger(&t, kind, event, path, tell, &path);
+}
+
+/* How often a and b were told. */
+static void
+expect(enum watch_kind kind, enum watch_event event, const char *at, int want_a, int want_b)
+{
+	told_a = told_b = 0;
+	watch_trigger_begin(&t);
+	also(kind, event, at);
+	ck_assert_int_eq(told_a, want_a);
+	ck_assert_int_eq(told_b, want_b);
+}
+
+static void
+add(enum watch_kind kind, enum watch_mode mode, const char *path, struct watcher *who)
+{
+	ck_assert(watch_add(&t, kind, mode, text(path), who));
+	ck_assert(watch_has(&t, kind, text(path), who));
+}
+
+START_TEST(a_watch_tells_once_and_twice_the_same_is_one)
+{
+	add(WATCH_DATA, WATCH_ONCE, "/x", &a);
+	add(WATCH_DATA, WATCH_ONCE, "/x", &a);
+	add(WATCH_CHILD, WATCH_ONCE, "/x", &a);
+	add(WATCH_DATA, WATCH_ONCE, "/x", &b);
+	add(WATCH_DATA, WATCH_ONCE, "/y", &b);
+	ck_assert_uint_eq(t.count[WATCH_DATA], 3);
+	expect(WATCH_DATA, WATCH_NODE_DELETED, "/x", 1, 1);
+	also(WATCH_CHILD, WATCH_NODE_DELETED, "/x");
+	ck_assert_int_eq(told_a, 1);
+	expect(WATCH_DATA, WATCH_NODE_DELETED, "/x", 0, 0);
+	ck_assert(!watch_has(&t, WATCH_DATA, text("/x"), &a));
+	ck_assert(watch_has(&t, WATCH_DATA, text("/y"), &b));
+}
+END_TEST
+
+START_TEST(a_persistent_watch_tells_each_time_of_its_own_path)
+{
+	add(WATCH_DATA, WATCH_PERSISTENT, "/x", &a);
+	add(WATCH_CHILD, WATCH_PERSISTENT, "/x", &a);
+	for (int i = 0; i < 3; i++) {
+		expect(WATCH_DATA, WATCH_DATA_CHANGED, "/x", 1, 0);
+		expect(WATCH_CHILD, WATCH_CHILDREN_CHANGED, "/x", 1, 0);
+	}
+	expect(WATCH_DATA, WATCH_DATA_CHANGED, "/x/y", 0, 0);
+	expect(WATCH_DATA, WATCH_DATA_CHANGED, "/", 0, 0);
+}
+END_TEST
+
+START_TEST(a_recursive_watch_hears_of_all_below_but_of_no_children)
+{
+	add(WATCH_DATA, WATCH_RECURSIVE, "/x", &a);
+	add(WATCH_CHILD, WATCH_RECURSIVE, "/x", &a);
+	add(WATCH_DATA, WATCH_RECURSIVE, "/", &b);
+	expect(WATCH_DATA, WATCH_DATA_CHANGED, "/x", 1, 1);
+	expect(WATCH_DATA, WATCH_NODE_CREATED, "/x/y/z", 1, 1);
+	expect(WATCH_DATA, WATCH_NODE_DELETED, "/x/y", 1, 1);
+	also(WATCH_CHILD, WATCH_NODE_DELETED, "/x/y");
+	ck_assert_int_eq(told_a, 1);
+	expect(WATCH_CHILD, WATCH_CHILDREN_CHANGED, "/x", 0, 0);
+	expect(WATCH_CHILD, WATCH_CHILDREN_CHANGED, "/x/y", 0, 0);
+	expect(WATCH_DATA, WATCH_DATA_CHANGED, "/xy", 0, 1); /* no path below /x */
+	expect(WATCH_DATA, WATCH_DATA_CHANGED, "/", 0, 1);
+}
+END_TEST
+
+START_TEST(who_holds_watches_on_the_way_up_is_told_once)
+{
+	add(WATCH_DATA, WATCH_ONCE, "/x/y", &a);
+	add(WATCH_DATA, WATCH_RECURSIVE, "/x", &a);
+	add(WATCH_DATA, WATCH_RECURSIVE, "/", &a);
+	expect(WATCH_DATA, WATCH_DATA_CHANGED, "/x/y", 1, 0);
+	ck_assert(!watch_has(&t, WATCH_DATA, text("/x/y"), &a)); /* used up all the same */
+	expect(WATCH_DATA, WATCH_DATA_CHANGED, "/x/y", 1, 0);
+}
+END_TEST
+
+START_TEST(the_mode_asked_for_last_is_the_one_that_counts)
+{
+	add(WATCH_DATA, WATCH_RECURSIVE, "/x", &a);
+	ck_assert_uint_eq(t.recursive_count[WATCH_DATA], 1);
+	add(WATCH_DATA, WATCH_PERSISTENT, "/x", &a);
+	ck_assert_uint_eq(t.recursive_count[WATCH_DATA], 0);
+	ck_assert_uint_eq(a.count, 1);
+	expect(WATCH_DATA, WATCH_DATA_CHANGED, "/x/y", 0, 0);
+	expect(WATCH_DATA, WATCH_DATA_CHANGED, "/x", 1, 0);
+	add(WATCH_DATA, WATCH_ONCE, "/x", &a);
+	expect(WATCH_DATA, WATCH_DATA_CHANGED, "/x", 1, 0);
+	expect(WATCH_DATA, WATCH_DATA_CHANGED, "/x", 0, 0);
+}
+END_TEST
+
+START_TEST(a_watch_is_taken_off_for_its_owner_and_table_only)
+{
+	add(WATCH_DATA, WATCH_RECURSIVE, "/x", &a);
+	add(WATCH_CHILD, WATCH_PERSISTENT, "/x", &a);
+	add(WATCH_DATA, WATCH_ONCE, "/x", &b);
+	ck_assert(watch_remove(&t, WATCH_DATA, text("/x"), &a));
+	ck_assert(!watch_remove(&t, WATCH_DATA, text("/x"), &a));
+	ck_assert(!watch_remove(&t, WATCH_DATA, text("/x/y"), &b));
+	ck_assert_uint_eq(t.recursive_count[WATCH_DATA], 0);
+	expect(WATCH_DATA, WATCH_DATA_CHANGED, "/x", 0, 1);
+	expect(WATCH_CHILD, WATCH_CHILDREN_CHANGED, "/x", 1, 0);
+}
+END_TEST
+
+START_TEST(nothing_happens_at_no_path)
+{
+	const struct jute_bytes none = {NULL, -1};
+
+	ck_assert(watch_add(&t, WATCH_DATA, WATCH_PERSISTENT, none, &a));
+	ck_assert(!watch_has(&t, WATCH_DATA, none, &a));
+	ck_assert(!watch_remove(&t, WATCH_DATA, none, &a));
+	add(WATCH_DATA, WATCH_RECURSIVE, "", &a);
+	add(WATCH_DATA, WATCH_RECURSIVE, "x", &a);
+	expect(WATCH_DATA, WATCH_DATA_CHANGED, "/x", 0, 0);
+}
+END_TEST
+
+START_TEST(a_watcher_holds_so_many_bytes_and_what_it_lets_go_it_may_hold_again)
+{
+	static uint8_t path[1 << 20];
+	struct jute_bytes p = {path, sizeof path};
+	uint32_t held = 0;
+
+	while (watch_add(&t, WATCH_DATA, WATCH_ONCE, p, &a)) {
+		ck_assert_uint_lt(held, 1000);
+		held++;
+		memcpy(path, &held, sizeof held);
+	}
+	ck_assert_uint_eq(held, WATCHER_BYTES_MAX / sizeof path);
+	ck_assert_uint_eq(a.count, held);
+	ck_assert(watch_add(&t, WATCH_DATA, WATCH_ONCE, p, &b)); /* another's share is its own */
+	watch_trigger_begin(&t);
+	held = 0;
+	memcpy(path, &held, sizeof held);
+	told_a = 0;
+	watch_trigger(&t, WATCH_DATA, WATCH_NODE_DELETED, p, tell, &p);
+	ck_assert_int_eq(told_a, 1);
+	ck_assert(watch_add(&t, WATCH_DATA, WATCH_ONCE, p, &a));
+}
+END_TEST
+
+Suite *
+unit_suite(void)
+{
+	Suite *s = suite_create("watch");
+	TCase *c = tcase_create("watch");
+
+	tcase_add_checked_fixture(c, setup, teardown);
+	tcase_add_test(c, a_watch_tells_once_and_twice_the_same_is_one);
+	tcase_add_test(c, a_persistent_watch_tells_each_time_of_its_own_path);
+	tcase_add_test(c, a_recursive_watch_hears_of_all_below_but_of_no_children);
+	tcase_add_test(c, who_holds_watches_on_the_way_up_is_told_once);
+	tcase_add_test(c, the_mode_asked_for_last_is_the_one_that_counts);
+	tcase_add_test(c, a_watch_is_taken_off_for_its_owner_and_table_only);
+	tcase_add_test(c, nothing_happens_at_no_path);
+	tcase_add_test(c, a_watcher_holds_so_many_bytes_and_what_it_lets_go_it_may_hold_again);
+	suite_add_tcase(s, c);
+	return s;
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Watches: set, asked for, taken off; and their events. */
+#include "zkserver/core/server_priv.h"
+
+#define TEXT_BYTES_MIN 4
+
+/* One change on its way to those who watched for it. */
+struct telling {
+	struct server *server;
+	uint32_t acl;
+};
+
+static void
+tell(void *arg, struct watcher *who, enum watch_event event, struct jute_bytes path)
+{
+	const struct telling *t = arg;
+	struct server_conn *c = CONTAINER_OF(who, struct server_conn, watcher);
+
+	/* Who may not read the node is not told; the watch is used up all the same. */
+	if (acl_allows(&t->server->db->tree.acls, t->acl, ACL_READ, &c->ids))
+		event_send(t->server, c, t->server->applying_zxid, event, path);
+}
+
+void
+watches_changed(void *arg, enum watch_event event, struct jute_bytes path, uint32_t acl)
+{
+	struct telling t = {arg, acl};
+	struct watch_table *w = &t.server->watches;
+
+	watch_trigger_begin(w);
+	if (event != WATCH_CHILDREN_CHANGED)
+		watch_trigger(w, WATCH_DATA, event, path, tell, &t);
+	if (event == WATCH_CHILDREN_CHANGED || event == WATCH_NODE_DELETED)
+		watch_trigger(w, WATCH_CHILD, event, path, tell, &t);
+}
+
+/* What setWatches makes of one path: an event for what was missed, or a watch. */
+enum rewatch {
+	REWATCH_DATA,
+	REWATCH_EXIST,
+	REWATCH_CHILD,
+	REWATCH_PERSISTENT,
+	REWATCH_RECURSIVE,
+	REWATCH_LISTS,
+};
+
+#define REWATCH_LISTS_OF_OLD REWATCH_PERSISTENT /* setWatches ends before those */
+
+static int
+watch_set(struct reading *q, enum watch_kind kind, enum watch_mode mode, struct jute_bytes path)
+{
+	return watch_add(&q->s->watches, kind, mode, path, &q->c->watcher) ? ZK_OK
+									   : ZK_SYSTEMERROR;
+}
+
+static int
+watch_set_both(struct reading *q, enum watch_mode mode, struct jute_bytes path)
+{
+	int error = watch_set(q, WATCH_CHILD, mode, path);
+
+	return error != ZK_OK ? error : watch_set(q, WATCH_DATA, mode, path);
+}
+
+static int
+rewatch(struct reading *q, enum rewatch list, struct jute_bytes path, int64_t seen_zxid)
+{
+	const struct tree_node *n = tree_find(&q->s->db->tree, path);
+	enum watch_kind kind = list == REWATCH_CHILD ? WATCH_CHILD : WATCH_DATA;
+	enum watch_event event;
+
+	if (list == REWATCH_EXIST
+		? n == NULL
+		: n != NULL && (list == REWATCH_DATA ? n->mzxid : n->pzxid) <= seen_zxid)
+		return watch_set(q, kind, WATCH_ONCE, path);
+	if (list == REWATCH_EXIST)
+		event = WATCH_NODE_CREATED;
+	else if (n == NULL)
+		event = WATCH_NODE_DELETED;
+	else
+		event = list == REWATCH_DATA ? WATCH_DATA_CHANGED : WATCH_CHILDREN_CHANGED;
+	/* Somebody who may not read it learns nothing, not even that it is there. */
+	if (n == NULL || acl_allows(&q->s->db->tree.acls, n->acl, ACL_READ, &q->c->ids))
+		event_send(q->s, q->c, -1, event, path);
+	return ZK_OK;
+}
+
+/* Checked whole before anything is done. What a persistent watch has missed is not told. */
+int
+read_set_watches(struct reading *q, bool persistent)
+{
+	int count_of_lists = persistent ? REWATCH_LISTS : REWATCH_LISTS_OF_OLD;
+	int64_t seen_zxid = jute_get_i64(&q->r);
+	struct jute_reader lists = q->r;
+	int error = ZK_OK;
+
+	for (int l = 0; l < count_of_lists; l++) {
+		for (int32_t count = jute_get_count(&q->r, TEXT_BYTES_MIN); count > 0; count--)
+			jute_get_bytes(&q->r);
+	}
+	if (q->r.bad)
+		return ZK_MARSHALLINGERROR;
+	for (int l = 0; l < count_of_lists; l++) {
+		for (int32_t count = jute_get_count(&lists, TEXT_BYTES_MIN);
+		     count > 0 && error == ZK_OK; count--) {
+			struct jute_bytes path = jute_get_bytes(&lists);
+
+			error = l < REWATCH_PERSISTENT
+				    ? rewatch(q, (enum rewatch)l, path, seen_zxid)
+				    : watch_set_both(q, l == REWATCH_RECURSIVE ? WATCH_RECURSIVE
+									       : WATCH_PERSISTENT,
+					  path);
+		}
+	}
+	return error;
+}
+
+/* Whether there is a node or who may read it is not asked: an event asks. */
+int
+read_add_watch(struct reading *q)
+{
+	struct jute_bytes path = jute_get_bytes(&q->r);
+	int32_t mode = jute_get_i32(&q->r);
+	int error;
+
+	if (q->r.bad || (mode != ZK_ADD_WATCH_PERSISTENT && mode != ZK_ADD_WATCH_RECURSIVE))
+		return ZK_MARSHALLINGERROR;
+	error = watch_set_both(
+	    q, mode == ZK_ADD_WATCH_RECURSIVE ? WATCH_RECURSIVE : WATCH_PERSISTENT, path);
+	jute_put_i32(q->c->out, ZK_OK); /* the record is one of an error */
+	return error;
+}
+
+/* Ask `each` in the tables that a request names, whatever the mode: 3.9 has numbers for some. */
+static int
+each_watch(struct reading *q,
+    bool (*each)(struct watch_table *, enum watch_kind, struct jute_bytes, struct watcher *))
+{
+	struct jute_bytes path = jute_get_bytes(&q->r);
+	int32_t type = jute_get_i32(&q->r);
+	bool found = false;
+
+	if (q->r.bad || type < ZK_WATCHER_CHILDREN || type > ZK_WATCHER_ANY)
+		return ZK_MARSHALLINGERROR;
+	if (type != ZK_WATCHER_DATA)
+		found |= each(&q->s->watches, WATCH_CHILD, path, &q->c->watcher);
+	if (type != ZK_WATCHER_CHILDREN)
+		found |= each(&q->s->watches, WATCH_DATA, path, &q->c->watcher);
+	return found ? ZK_OK : ZK_NOWATCHER;
+}
+
+int
+read_check_watches(struct reading *q)
+{
+	return each_watch(q, watch_has);
+}
+
+int
+read_remove_watches(struct reading *q)
+{
+	return each_watch(q, watch_remove);
+}
