@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -13,6 +14,9 @@ from pathlib import Path
 import pytest
 
 TOP = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TOP / "tests/lib"))
+from processes import alive, cgroups, descendants, processes_naming  # noqa: E402,F401
+
 BUILD = Path(os.environ.get("CORRAL_BUILD", TOP / "build"))
 SLOW = 4 if "asan" in BUILD.name else 1
 DEADLINE_S = 30 * SLOW
@@ -27,80 +31,6 @@ def until(condition, what, seconds=DEADLINE_S):
             return value
         assert time.monotonic() < deadline, f"not within {seconds} s: {what() if callable(what) else what}"
         time.sleep(0.02)
-
-
-def alive(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def processes_naming(text):
-    """The pids of all processes that have `text` in their command line, program or working directory."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            if text in words or text in os.readlink(path / "cwd"):
-                found.append((int(path.name), words))
-        except OSError:
-            pass
-    return [(pid, words) for pid, words in found if alive(pid) and pid != os.getpid()]
-
-
-def descendants(pid):
-    """The pids of all processes below this one; `corral dev` adopts the orphans of its daemons."""
-    parents = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        parents[int(path.parent.name)] = int(fields[1])
-    found, more = set(), {pid}
-    while more:
-        found |= more
-        more = {p for p, parent in parents.items() if parent in more} - found
-    return found - {pid}
-
-
-def siphash13(data):
-    """SipHash-1-3 with a key of zeros, by which an agent names its control groups (libcommon/base/hash.c)."""
-    mask = (1 << 64) - 1
-    v = [0x736F6D6570736575, 0x646F72616E646F6D, 0x6C7967656E657261, 0x7465646279746573]
-
-    def rotate(x, n):
-        return (x << n | x >> 64 - n) & mask
-
-    def turn():
-        v[0] = v[0] + v[1] & mask
-        v[1] = rotate(v[1], 13) ^ v[0]
-        v[0] = rotate(v[0], 32)
-        v[2] = v[2] + v[3] & mask
-        v[3] = rotate(v[3], 16) ^ v[2]
-        v[0] = v[0] + v[3] & mask
-        v[3] = rotate(v[3], 21) ^ v[0]
-        v[2] = v[2] + v[1] & mask
-        v[1] = rotate(v[1], 17) ^ v[2]
-        v[2] = rotate(v[2], 32)
-
-    whole = len(data) // 8 * 8
-    words = [int.from_bytes(data[n:n + 8], "little") for n in range(0, whole, 8)]
-    for word in [*words, int.from_bytes(data[whole:], "little") | (len(data) & 255) << 56]:
-        v[3] ^= word
-        turn()
-        v[0] ^= word
-    v[2] ^= 0xFF
-    for _ in range(3):
-        turn()
-    return v[0] ^ v[1] ^ v[2] ^ v[3]
-
-
-def cgroups(state, nodes):
-    """The control groups of these nodes' agents, in any hierarchy."""
-    names = [f"corral-{siphash13(f'{state}/{node}'.encode()) & 0xFFFFFFFF:08x}" for node in nodes]
-    return [str(p) for name in names for p in Path("/sys/fs/cgroup").glob(f"*/{name}")]
 
 
 class Cluster:
