@@ -14,7 +14,9 @@ BUILD = Path(os.environ["CORRAL_BUILD"])
 TICK_MS = 500
 START_SECONDS = 30
 STOP_SECONDS = 15
-JAVA = ["java", "-Xmx128m", "-cp", "/usr/share/java/*:/etc/zookeeper/conf"]
+# The server's jar names the others that it needs, but for a logger (this one writes to standard error) and parts of Netty.
+JARS = ("slf4j-simple", "zookeeper", "netty-codec", "netty-resolver", "netty-transport-native-unix-common")
+JAVA = ["java", "-Xmx128m", "-cp", ":".join(f"/usr/share/java/{jar}.jar" for jar in JARS)]
 
 
 def free_port():
@@ -47,14 +49,27 @@ class Server:
             "admin.enableServer=false\n4lw.commands.whitelist=*\n")
         self.process = None
 
-    def start(self):
+    def launch(self):
         with open(self.dir / "log", "ab") as log:
             self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, cwd=self.dir)
-        wait_until(self.answers, START_SECONDS, f"{self.name} serves")
+
+    def start(self):
+        self.launch()
+        return self.wait()
+
+    def wait(self):
+        """Until it serves."""
+        try:
+            wait_until(self.answers, START_SECONDS, f"{self.name} serves")
+        except AssertionError as e:
+            raise AssertionError(f"{e}: {self.log()[-4000:]}") from e
         return self
 
+    def log(self):
+        return (self.dir / "log").read_text(errors="replace")
+
     def answers(self):
-        assert self.process.poll() is None, f"{self.name} ended: " + (self.dir / "log").read_text()[-4000:]
+        assert self.process.poll() is None, f"{self.name} ended"
         try:
             return "Mode:" in self.four_letters("srvr")
         except OSError:
@@ -72,7 +87,7 @@ class Server:
         try:
             status = self.process.wait(STOP_SECONDS)
             if how == signal.SIGTERM:
-                assert status in self.stop_statuses, (status, (self.dir / "log").read_text()[-4000:])
+                assert status in self.stop_statuses, (status, self.log()[-4000:])
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
