@@ -19,6 +19,17 @@ def server(request):
         one.remove()
 
 
+@pytest.fixture(scope="module")
+def both():
+    """Apache's server and zkserver, shared by a file's tests."""
+    made = [KINDS[name]() for name in ("apache", "corral")]
+    try:
+        yield [one.start() for one in made]
+    finally:
+        for one in made:
+            one.remove()
+
+
 @pytest.fixture
 def fresh(request, server):
     """A server of the same kind for one test, which may stop and start it."""

@@ -39,14 +39,15 @@ def wait_until(condition, seconds, what):
 class Server:
     """One standalone server; the subclass says what to run."""
 
-    def __init__(self):
+    def __init__(self, settings=""):
+        """settings: further lines of its zoo.cfg."""
         self.dir = Path(tempfile.mkdtemp(prefix="corral-compat-"))
         self.port = free_port()
         self.hosts = f"127.0.0.1:{self.port}"
         self.config = self.dir / "zoo.cfg"
         self.config.write_text(
             f"tickTime={TICK_MS}\ndataDir={self.dir}/data\nclientPort={self.port}\nclientPortAddress=127.0.0.1\n"
-            "admin.enableServer=false\n4lw.commands.whitelist=*\n")
+            f"admin.enableServer=false\n4lw.commands.whitelist=*\n{settings}")
         self.process = None
 
     def launch(self):

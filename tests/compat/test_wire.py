@@ -7,7 +7,6 @@ import struct
 import pytest
 
 import wire
-from servers import KINDS
 from wire import Connection, acls, i32, i64, text
 
 SEEDS = range(1, 9)
@@ -16,16 +15,6 @@ NAMES = ["a", "a", "b", "c-"]
 ACLS = [wire.WORLD] * 40 + [[(1, "world", "anyone")], [], None, [(31, "nosuch", "x")],
         [(31, "auth", "")], [(31, "digest", "ann:x"), (1, "world", "anyone")], [(31, "ip", "127.0.0.1")] * 2,
         [(31, "ip", "10.0.0.0/8"), (17, "world", "anyone")], [(31, "world", "someone")]]
-
-
-@pytest.fixture(scope="module")
-def both():
-    made = [KINDS[name]() for name in ("apache", "corral")]
-    try:
-        yield [one.start() for one in made]
-    finally:
-        for one in made:
-            one.remove()
 
 
 class Plan:
@@ -255,39 +244,6 @@ def test_a_failed_digest_and_an_unknown_scheme_are_answered_alike(both):
     for scheme, data in (("digest", b"a:b"), ("digest", b"a:b:c"), ("digest", b"nocolon"), ("digest", b""),
                          ("digest", b":"), ("nosuch", b"x"), ("world", b"anyone"), ("", b"")):
         alike(both, i32(wire.XID_AUTH) + i32(wire.AUTH) + i32(0) + text(scheme) + text(data))
-
-
-def test_old_clients_get_no_read_only_byte(both):
-    for server in both:
-        with Connection(server.port, read_only=False) as old, Connection(server.port) as new:
-            assert (len(old.welcome), len(new.welcome)) == (36, 37)
-
-
-def test_time_outs_are_negotiated_alike(both):
-    for asked in (0, 1, 1000, 1234, 9999, 10_000_000, -5):
-        apache, corral = [], []
-        for server, into in zip(both, (apache, corral)):
-            with Connection(server.port, timeout_ms=asked) as connection:
-                into.append(connection.timeout_ms)
-        assert corral == apache, asked
-
-
-def test_a_session_that_is_unknown_or_has_another_password_is_refused_alike(both):
-    refusals = []
-    for server in both:
-        with Connection(server.port) as live, \
-                Connection(server.port, session=live.session, password=b"x" * 16) as wrong, \
-                Connection(server.port, session=0x123456789, password=bytes(16)) as unknown:
-            assert wrong.receive() is None and unknown.receive() is None
-            refusals.append((wrong.welcome, unknown.welcome))
-            assert live.receive() is None
-    assert refusals[0] == refusals[1]
-
-
-def test_a_client_from_the_future_is_left_without_a_word(both):
-    for server in both:
-        with Connection(server.port, last_zxid=1 << 40) as connection:
-            assert connection.welcome is None
 
 
 def test_watches_set_again_catch_up_alike(both):

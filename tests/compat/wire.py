@@ -71,21 +71,11 @@ class Reader:
         assert self.at == len(self.data), f"{len(self.data) - self.at} bytes too many"
 
 
-class Connection:
-    """One connection: requests are sent one at a time; events that arrive before a reply are kept with it."""
+class Line:
+    """A connection without a session: frames out, frames in."""
 
-    def __init__(self, port, timeout_ms=10000, session=0, password=bytes(16), last_zxid=0, read_only=True):
+    def __init__(self, port):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=SECONDS)
-        self.xids = itertools.count(1)
-        self.send(i32(0) + i64(last_zxid) + i32(timeout_ms) + i64(session) + text(password) +
-                  (b"\0" if read_only else b""))
-        self.welcome = self.receive()
-        self.timeout_ms = 0
-        self.session = 0
-        if self.welcome is not None:
-            r = Reader(self.welcome)
-            r.i32()
-            self.timeout_ms, self.session, self.password = r.i32(), r.i64(), r.buf()
 
     def __enter__(self):
         return self
@@ -112,6 +102,23 @@ class Connection:
         """The next frame; None when the server has closed the connection."""
         head = self.read(4)
         return None if head is None else self.read(struct.unpack(">i", head)[0])
+
+
+class Connection(Line):
+    """One connection: requests are sent one at a time; events that arrive before a reply are kept with it."""
+
+    def __init__(self, port, timeout_ms=10000, session=0, password=bytes(16), last_zxid=0, read_only=True):
+        super().__init__(port)
+        self.xids = itertools.count(1)
+        self.send(i32(0) + i64(last_zxid) + i32(timeout_ms) + i64(session) + text(password) +
+                  (b"\0" if read_only else b""))
+        self.welcome = self.receive()
+        self.timeout_ms = 0
+        self.session = 0
+        if self.welcome is not None:
+            r = Reader(self.welcome)
+            r.i32()
+            self.timeout_ms, self.session, self.password = r.i32(), r.i64(), r.buf()
 
     def call(self, op, body, xid=None):
         """Send a request; the events before its reply, and the reply: (xid, zxid, err, Reader), None when closed."""

@@ -57,8 +57,7 @@ START_TEST(a_session_moves_to_a_new_connection_with_its_password_only)
 	id = connect_reply(&clients[0], &timeout, password, &size);
 	open_client(&clients[1]);
 	send_connect(&clients[1], 0, 10000, id, wrong, true);
-	ck_assert_int_eq(
-	    clients[0].conn.end, SERVER_CLOSE_NOW); /* before the password is looked at */
+	ck_assert_int_eq(clients[0].conn.end, SERVER_OPEN);
 	ck_assert_int_eq(connect_reply(&clients[1], &timeout, wrong, &size), 0);
 	ck_assert_int_eq(timeout, 0);
 	ck_assert_int_eq(clients[1].conn.end, SERVER_CLOSE_FLUSHED);
@@ -66,6 +65,8 @@ START_TEST(a_session_moves_to_a_new_connection_with_its_password_only)
 	send_connect(&clients[2], 0, 8000, id, password, true);
 	ck_assert_int_eq(connect_reply(&clients[2], &timeout, wrong, &size), id);
 	ck_assert_int_eq(timeout, 8000);
+	ck_assert_int_eq(clients[0].conn.end, SERVER_CLOSE_NOW);
+	ck_assert(!has_reply(&clients[0]));
 	ck_assert_int_eq(do_create(&clients[2], "/a", 0).error, ZK_OK);
 }
 END_TEST

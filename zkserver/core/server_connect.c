@@ -66,22 +66,24 @@ password_is_right(int64_t session, struct jute_bytes password)
 	return diff == 0;
 }
 
-/* A connection that holds the session already is closed first, whatever the password is. */
+/*
+ * The session moves here, from a connection that holds it still. Whoever does not know the password
+ * must not end that one, as at Apache's servers anybody can who guesses the id.
+ */
 static void
 connect_again(struct server *s, struct server_conn *c, const struct connect *q)
 {
 	struct session *session = session_find(&s->db->sessions, q->session);
-	struct server_conn *old = session != NULL ? session->conn : NULL;
+	struct server_conn *old;
 
-	if (old != NULL) {
-		old->session = NULL;
-		session->conn = NULL;
-		server_end_conn(s, old, SERVER_CLOSE_NOW);
-	}
 	if (!password_is_right(q->session, q->password) || session == NULL ||
 	    !session_touch(&s->db->sessions, session, c->timeout_ms, s->now_ms)) {
 		connect_answer(s, c, false);
 		return;
+	}
+	if ((old = session->conn) != NULL) {
+		old->session = NULL;
+		server_end_conn(s, old, SERVER_CLOSE_NOW);
 	}
 	c->session_id = q->session;
 	c->session = session;
