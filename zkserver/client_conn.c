@@ -279,6 +279,8 @@ feed(struct client_conn *c, const uint8_t *bytes, size_t size)
 			continue;
 		if (!server_conn_blocked(c->shared->server, &c->core) &&
 		    server_frame_is_auth(&c->core, &frames[taken])) {
+			server_conn_received(
+			    c->shared->server, &c->core, LENGTH_BYTES + frames[taken].size);
 			client_auth(c, &frames[taken]);
 			done += LENGTH_BYTES + frames[taken].size;
 		} else if (!make_room(c)) {

@@ -6,6 +6,7 @@ libzkcore_a_SOURCES = \
 	zkserver/core/change.c zkserver/core/change.h \
 	zkserver/core/db.c zkserver/core/db.h \
 	zkserver/core/ipaddr.c zkserver/core/ipaddr.h \
+	zkserver/core/metrics.c zkserver/core/metrics.h \
 	zkserver/core/path.c zkserver/core/path.h \
 	zkserver/core/prep.c zkserver/core/prep.h \
 	zkserver/core/server.c zkserver/core/server.h zkserver/core/server_priv.h \

@@ -7,6 +7,7 @@ libbase_a_SOURCES = \
 	libcommon/base/list.h \
 	libcommon/base/metrics.c libcommon/base/metrics.h \
 	libcommon/base/rng.c libcommon/base/rng.h \
+	libcommon/base/sketch.c libcommon/base/sketch.h \
 	libcommon/base/store.h \
 	libcommon/base/str.c libcommon/base/str.h \
 	libcommon/base/utf8.c libcommon/base/utf8.h

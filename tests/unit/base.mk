@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-base_units = tests/unit/metrics_test tests/unit/amount_test tests/unit/utf8_test tests/unit/buf_test tests/unit/hash_test tests/unit/str_test
+base_units = tests/unit/metrics_test tests/unit/sketch_test tests/unit/amount_test tests/unit/utf8_test tests/unit/buf_test tests/unit/hash_test tests/unit/str_test
 check_PROGRAMS += $(base_units)
 TESTS += $(base_units)
 
@@ -26,3 +26,7 @@ tests_unit_utf8_test_LDADD = $(UNIT_LIBS) libbase.a
 tests_unit_metrics_test_SOURCES = tests/unit/metrics_test.c
 tests_unit_metrics_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_metrics_test_LDADD = $(UNIT_LIBS) libbase.a
+
+tests_unit_sketch_test_SOURCES = tests/unit/sketch_test.c
+tests_unit_sketch_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_sketch_test_LDADD = $(UNIT_LIBS) libbase.a

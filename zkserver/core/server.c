@@ -49,6 +49,7 @@ server_init(struct server *s, const struct server_settings *settings, struct db 
 	    .wall_ms = wall_ms};
 	prep_init(&s->prep, db);
 	watch_table_init(&s->watches, &db->tree.hash_key);
+	zk_metrics_reset(&s->metrics);
 	rng_init(&s->rng, seed);
 	list_init(&s->conns);
 	list_init(&s->dirty);
@@ -188,6 +189,7 @@ server_submit(struct server *s, struct server_conn *c, const struct prep_request
 	r.crc = s->prep.crc;
 	memcpy(s->pending.data + at, &r, sizeof r);
 	s->pending_count++;
+	zk_metrics_count(&s->metrics, ZK_COUNTER_SYNC_PROCESSOR_REQUEST_QUEUED, 1);
 	if (c != NULL)
 		enqueue(s, c, &entry, NULL);
 }
@@ -208,10 +210,12 @@ server_next_record(struct server *s, int64_t *zxid, const uint8_t **bytes, size_
 }
 
 static void
-count_latency(struct server *s, struct server_conn *c, uint64_t since_ms)
+count_latency(
+    struct server *s, struct server_conn *c, uint64_t since_ms, enum zk_summary summary)
 {
 	uint64_t ms = s->now_ms - since_ms;
 
+	zk_metrics_observe(&s->metrics, summary, ms);
 	if (s->stats.latency_count++ == 0 || ms < s->stats.latency_min_ms)
 		s->stats.latency_min_ms = ms;
 	if (ms > s->stats.latency_max_ms)
@@ -232,7 +236,7 @@ serve(struct server *s, struct server_conn *c, const struct queued *q, struct ju
 	read_serve(s, c, q->xid, q->op, body, hash);
 	c->last_xid = q->xid;
 	c->last_op = q->op;
-	count_latency(s, c, q->since_ms);
+	count_latency(s, c, q->since_ms, ZK_SUMMARY_READLATENCY);
 }
 
 /* Serve the reads that stood behind a write that was answered, up to the next write. */
@@ -302,7 +306,9 @@ answer(struct server *s, struct server_conn *c, int64_t zxid)
 	if (q.op == ZK_OP_CREATE_SESSION) {
 		c->session = session_find(&s->db->sessions, c->session_id);
 		c->session->conn = c;
+		c->last_op = q.op;
 		connect_answer(s, c, true);
+		count_latency(s, c, q.since_ms, ZK_SUMMARY_UPDATELATENCY);
 		return;
 	}
 	if (s->applying_type == ZK_OP_MULTI) {
@@ -316,7 +322,7 @@ answer(struct server *s, struct server_conn *c, int64_t zxid)
 	reply_send(s, c, q.xid, zxid, s->applying_error, &s->record_part);
 	c->last_xid = q.xid;
 	c->last_op = q.op;
-	count_latency(s, c, q.since_ms);
+	count_latency(s, c, q.since_ms, ZK_SUMMARY_UPDATELATENCY);
 	if (q.op == ZK_OP_CLOSE_SESSION)
 		server_end_conn(s, c, SERVER_CLOSE_FLUSHED);
 	else
@@ -358,6 +364,9 @@ apply_record(struct server *s, const struct server_record *r, const uint8_t *txn
 	}
 	prep_applied(&s->prep, r->zxid);
 	s->txns++;
+	if (s->wall_ms >= h.time_ms)
+		zk_metrics_observe(&s->metrics, ZK_SUMMARY_PROPAGATION_LATENCY,
+		    (uint64_t)(s->wall_ms - h.time_ms));
 	if (r->conn != NULL)
 		answer(s, r->conn, r->zxid);
 }
@@ -463,6 +472,14 @@ prefetch(const struct server *s, struct server_frame *frames, size_t count)
 		tree_prefetch_node(t, frames[i].hash);
 }
 
+void
+server_conn_received(struct server *s, struct server_conn *c, size_t bytes)
+{
+	c->received++;
+	s->stats.received++;
+	zk_metrics_count(&s->metrics, ZK_COUNTER_BYTES_RECEIVED_COUNT, bytes);
+}
+
 size_t
 server_frames(struct server *s, struct server_conn *c, struct server_frame *frames, size_t count)
 {
@@ -473,8 +490,7 @@ server_frames(struct server *s, struct server_conn *c, struct server_frame *fram
 	for (i = 0; i < count && !server_conn_blocked(s, c); i++) {
 		if (server_frame_is_auth(c, &frames[i]))
 			break;
-		c->received++;
-		s->stats.received++;
+		server_conn_received(s, c, sizeof(uint32_t) + frames[i].size);
 		if (c->session_id == 0)
 			connect_request(s, c, &frames[i]);
 		else
@@ -488,8 +504,6 @@ server_frames(struct server *s, struct server_conn *c, struct server_frame *fram
 void
 server_auth(struct server *s, struct server_conn *c, int32_t xid, bool ok)
 {
-	c->received++;
-	s->stats.received++;
 	if (!ok)
 		s->stats.auth_failed++;
 	reply_send(s, c, xid, 0, ok ? ZK_OK : ZK_AUTHFAILED, NULL);
@@ -519,6 +533,7 @@ server_tick(struct server *s)
 		    .time_ms = s->wall_ms};
 
 		server_submit(s, NULL, &q);
+		zk_metrics_count(&s->metrics, ZK_COUNTER_STALE_SESSIONS_EXPIRED, 1);
 	}
 }
 

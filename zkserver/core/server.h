@@ -25,6 +25,7 @@
 #include "libcommon/base/rng.h"
 #include "zkserver/core/acl.h"
 #include "zkserver/core/db.h"
+#include "zkserver/core/metrics.h"
 #include "zkserver/core/prep.h"
 #include "zkserver/core/watch.h"
 
@@ -99,6 +100,7 @@ struct server {
 	uint32_t txns, snapshot_at; /* applied since the last snapshot; when the next is due */
 	bool failed; /* out of memory in the middle of a change: the process must end */
 	struct server_stats stats;
+	struct zk_metrics metrics;
 };
 
 /*
@@ -139,6 +141,9 @@ size_t server_frames(
     struct server *s, struct server_conn *c, struct server_frame *frames, size_t count);
 bool server_conn_blocked(const struct server *s, const struct server_conn *c);
 bool server_frame_is_auth(const struct server_conn *c, const struct server_frame *f);
+
+/* Count a packet that the shell answers itself: an auth packet, a four-letter word. */
+void server_conn_received(struct server *s, struct server_conn *c, size_t bytes);
 
 /* Answer an auth packet: the identities were added by server_conn_identify(); !ok ends the
  * connection. */

@@ -88,6 +88,7 @@ connect_again(struct server *s, struct server_conn *c, const struct connect *q)
 	c->session_id = q->session;
 	c->session = session;
 	session->conn = c;
+	zk_metrics_count(&s->metrics, ZK_COUNTER_CONNECTION_REVALIDATE_COUNT, 1);
 	connect_answer(s, c, true);
 }
 
@@ -111,6 +112,7 @@ connect_request(struct server *s, struct server_conn *c, const struct server_fra
 	const struct server_settings *set = &s->settings;
 	struct connect q;
 
+	zk_metrics_count(&s->metrics, ZK_COUNTER_CONNECTION_REQUEST_COUNT, 1);
 	if (!connect_read(&q, c, f)) {
 		server_refuse_conn(s, c, SERVER_CLOSE_NOW, "its first frame is no connect request");
 		return;

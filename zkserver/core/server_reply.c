@@ -81,6 +81,10 @@ reply_end(
 		put_be32(p + 4, (uint32_t)xid);
 		put_be64(p + 8, (uint64_t)zxid);
 		put_be32(p + 16, (uint32_t)error);
+		if (xid == ZK_XID_EVENT)
+			zk_metrics_count(&s->metrics, ZK_COUNTER_WATCH_BYTES, c->out->len - at - 4);
+		else
+			zk_metrics_response(&s->metrics, c->out->len - at - 4);
 	}
 	sent(s, c);
 }

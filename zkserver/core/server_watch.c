@@ -8,23 +8,41 @@
 struct telling {
 	struct server *server;
 	uint32_t acl;
+	uint64_t told;
 };
 
 static void
 tell(void *arg, struct watcher *who, enum watch_event event, struct jute_bytes path)
 {
-	const struct telling *t = arg;
+	struct telling *t = arg;
 	struct server_conn *c = CONTAINER_OF(who, struct server_conn, watcher);
 
 	/* Who may not read the node is not told; the watch is used up all the same. */
-	if (acl_allows(&t->server->db->tree.acls, t->acl, ACL_READ, &c->ids))
-		event_send(t->server, c, t->server->applying_zxid, event, path);
+	if (!acl_allows(&t->server->db->tree.acls, t->acl, ACL_READ, &c->ids))
+		return;
+	event_send(t->server, c, t->server->applying_zxid, event, path);
+	t->told++;
+}
+
+/* How many a change was told to, if it was to anybody. */
+static void
+count_told(struct server *s, enum watch_event event, uint64_t told)
+{
+	static const enum zk_summary summaries[] = {
+	    [WATCH_NODE_CREATED] = ZK_SUMMARY_NODE_CREATED_WATCH_COUNT,
+	    [WATCH_NODE_DELETED] = ZK_SUMMARY_NODE_DELETED_WATCH_COUNT,
+	    [WATCH_DATA_CHANGED] = ZK_SUMMARY_NODE_CHANGED_WATCH_COUNT,
+	    [WATCH_CHILDREN_CHANGED] = ZK_SUMMARY_NODE_CHILDREN_WATCH_COUNT,
+	};
+
+	if (told > 0)
+		zk_metrics_observe(&s->metrics, summaries[event], told);
 }
 
 void
 watches_changed(void *arg, enum watch_event event, struct jute_bytes path, uint32_t acl)
 {
-	struct telling t = {arg, acl};
+	struct telling t = {arg, acl, 0};
 	struct watch_table *w = &t.server->watches;
 
 	watch_trigger_begin(w);
@@ -32,6 +50,7 @@ watches_changed(void *arg, enum watch_event event, struct jute_bytes path, uint3
 		watch_trigger(w, WATCH_DATA, event, path, tell, &t);
 	if (event == WATCH_CHILDREN_CHANGED || event == WATCH_NODE_DELETED)
 		watch_trigger(w, WATCH_CHILD, event, path, tell, &t);
+	count_told(t.server, event, t.told);
 }
 
 /* What setWatches makes of one path: an event for what was missed, or a watch. */

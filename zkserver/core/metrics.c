@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "zkserver/core/metrics.h"
+
+#define NAME(symbol, name) name,
+
+const char *const ZK_COUNTER_NAMES[ZK_COUNTER_COUNT] = {ZK_COUNTERS(NAME)};
+const char *const ZK_SUMMARY_NAMES[ZK_SUMMARY_COUNT] = {ZK_SUMMARIES(NAME) ZK_PERCENTILES(NAME)};
+
+void
+zk_metrics_reset(struct zk_metrics *m)
+{
+	*m = (struct zk_metrics){.response_last = -1, .response_min = -1, .response_max = -1};
+}
+
+void
+zk_metrics_response(struct zk_metrics *m, uint64_t bytes)
+{
+	int32_t n = (int32_t)bytes;
+
+	zk_metrics_count(m, ZK_COUNTER_RESPONSE_BYTES, bytes);
+	m->response_last = n;
+	if (n < m->response_min || m->response_min < 0)
+		m->response_min = n;
+	if (n > m->response_max)
+		m->response_max = n;
+}
