@@ -24,6 +24,7 @@ include tests/fuzz/local.mk
 include tests/system/local.mk
 include tests/compat/local.mk
 include tests/vm/local.mk
+include tests/manuals/local.mk
 
 # The rules of HACKING.md that a machine can check.
 dist_check_SCRIPTS = tests/tidy

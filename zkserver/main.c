@@ -22,7 +22,8 @@
 #define STATUS_BYTES_MAX 65536
 
 static const char USAGE[] =
-    "usage: zkserver run [--config FILE]     serve; without a file alone on 127.0.0.1:2181\n"
+    "usage: zkserver run [--config FILE] [--debug]\n"
+    "                                        serve; without a file alone on 127.0.0.1:2181\n"
     "       zkserver check --config FILE     say what is wrong with a zoo.cfg\n"
     "       zkserver status [HOST:PORT]      ask a running server (its word srvr must be allowed)\n"
     "       zkserver txnlog FILE             print the transactions of a log file\n"
