@@ -103,7 +103,8 @@ static const struct verb verbs[] = {
     VERB("stop", "JOB...", "Stop jobs.", json_rows, 1, UINT_MAX, false, verb_stop),
     VERB("nodes", "", "List the nodes with what they have and what of it is in use.", table_rows, 0,
 	0, false, verb_nodes),
-    VERB("status", "", "Show the cluster in a few lines.", json_rows, 0, 0, false, verb_status),
+    VERB("status", "", "Show the cluster in a few lines, and its masters.", table_rows, 0, 0, false,
+	verb_status),
     VERB("tls", "init | issue ROLE NAME", "Make the cluster's CA, or a certificate by it.",
 	tls_rows, 1, 3, false, verb_tls),
 };

@@ -163,6 +163,38 @@ view_node(const struct master *m, const struct agent *a, struct node_view *n)
 	n->v.attributes = a->report->attributes;
 }
 
+/* Ourselves first, then the others in the order in which they would succeed. */
+struct masters_view {
+	Corral__Api__Master items[MASTERS_MAX + 1], *pointers[MASTERS_MAX + 1];
+	size_t count;
+};
+
+static void
+add_master(struct masters_view *v, const struct master_info *info, const char *state)
+{
+	Corral__Api__Master *item = &v->items[v->count];
+
+	corral__api__master__init(item);
+	item->name = (char *)info->name;
+	item->state = (char *)state;
+	item->address = (char *)info->api_address;
+	item->version = (char *)info->version;
+	v->pointers[v->count++] = item;
+}
+
+static void
+view_masters(const struct master *m, struct masters_view *v)
+{
+	v->count = 0;
+	add_master(v, &m->info, "leading");
+	for (size_t i = 0; i < m->masters.count; i++) {
+		const struct candidate *c = &m->masters.items[i];
+
+		if (c->known && strcmp(c->node, m->elect.own) != 0)
+			add_master(v, &c->info, "standby");
+	}
+}
+
 void
 view_status(struct master *m, struct http_request *r)
 {
@@ -170,7 +202,7 @@ view_status(struct master *m, struct http_request *r)
 	Corral__Term term = CORRAL__TERM__INIT;
 	Corral__Resources capacity, used;
 	const struct cluster *c = &m->cluster;
-	char *self = m->info.api_address;
+	struct masters_view masters;
 	uint32_t ready = 0, waiting = 0;
 	struct list *it, *nx;
 
@@ -189,10 +221,11 @@ view_status(struct master *m, struct http_request *r)
 	term.czxid = c->term.czxid;
 	v.cluster = m->conf.cluster.name;
 	v.version = m->info.version;
-	v.leader = self;
+	v.leader = m->info.api_address;
 	v.term = &term;
-	v.masters = &self;
-	v.n_masters = 1;
+	view_masters(m, &masters);
+	v.masters = masters.pointers;
+	v.n_masters = masters.count;
 	v.ensemble = m->zk == NULL ? NULL : (char *)zk_server(m->zk);
 	SET(&v, nodes_ready, ready);
 	SET(&v, nodes_total, c->agent_count);

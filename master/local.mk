@@ -24,6 +24,7 @@ corral_master_SOURCES = \
 	master/info.c master/info.h \
 	master/main.c \
 	master/master.h \
+	master/masters.c \
 	master/metrics.c master/metrics.h \
 	master/status.c \
 	master/store.c master/store.h \

@@ -70,6 +70,8 @@ master_loaded(struct master *m)
 	    m->elect.term.era, (uint64_t)m->elect.term.czxid, m->cluster.jobs.count,
 	    m->cluster.agent_count);
 	notify_status("leader, %" PRIu32 " agents in the registry", m->cluster.agent_count);
+	m->masters.count = 0;
+	masters_read(m);
 	agents_take_pending(m);
 }
 

@@ -22,6 +22,21 @@
 
 struct loader;
 
+enum { MASTERS_MAX = ELECT_CANDIDATES_MAX };
+
+/* One that contends, the leader included. */
+struct candidate {
+	char node[ELECT_NODE_MAX];
+	struct master_info info;
+	bool known; /* info was read, and is that of a master of ours */
+};
+
+struct masters {
+	struct candidate items[MASTERS_MAX]; /* in order of succession */
+	size_t count;
+	uint64_t reading; /* its number: answers to an older one are not for us */
+};
+
 struct master {
 	struct loop *loop;
 	struct corral_conf conf;
@@ -52,6 +67,7 @@ struct master {
 	bool leading; /* elected, and the store was read: cluster is good to use */
 	struct cluster cluster;
 	uint64_t leading_since_ms;
+	struct masters masters; /* masters.c */
 
 	/* agent_link.c */
 	struct listener *agents_listener;
@@ -86,6 +102,9 @@ void store_turn(struct master *m);
 void load_start(struct master *m);
 void load_cancel(struct master *m);
 void master_loaded(struct master *m);
+
+/* masters.c: read who contends, now and whenever it changes while we lead */
+void masters_read(struct master *m);
 
 /* agent_link.c */
 bool agents_listen(struct master *m, char *error, size_t size);

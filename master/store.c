@@ -15,7 +15,6 @@
 #include "master/master.h"
 #include "master/store.h"
 
-#define ELECTION "/corral/master"
 #define NEW_SESSION_MS 200 /* between two sessions, so that a refusal is no storm */
 
 static void on_state(void *arg, struct zk *z, enum zk_state state);
@@ -94,7 +93,7 @@ static const struct {
 } paths[] = {
     {"/corral", "", true},
     {"/corral/era", "1", false},
-    {ELECTION, "", true},
+    {STORE_ELECTION, "", true},
     {"/corral/registry", "", false},
     {"/corral/jobs", "", false},
     {"/corral/services", "", true},
@@ -256,7 +255,7 @@ leader_read(struct master *m, const struct zk_result *result, void *arg)
 static void
 learn_leader(struct master *m)
 {
-	char path[sizeof ELECTION + ELECT_NODE_MAX];
+	char path[sizeof STORE_ELECTION + ELECT_NODE_MAX];
 	void *call;
 
 	if (strcmp(m->elect.leader, m->leader_node) == 0)
@@ -265,7 +264,7 @@ learn_leader(struct master *m)
 	m->leader = (struct master_info){0};
 	if (m->leader_node[0] == '\0' || m->zk == NULL)
 		return;
-	snprintf(path, sizeof path, ELECTION "/%s", m->leader_node);
+	snprintf(path, sizeof path, STORE_ELECTION "/%s", m->leader_node);
 	call = store_call(m, leader_read, NULL);
 	store_asked(m, call, call == NULL ? ZK_NOMEMORY : zk_get(m->zk, path, NULL, answered, call),
 	    "read the leader");
@@ -328,17 +327,17 @@ static int
 ask(struct master *m, const struct elect_out *o, void *call)
 {
 	struct zk_watch watch = {candidates_changed, m};
-	char path[sizeof ELECTION + ELECT_NODE_MAX], id[320];
+	char path[sizeof STORE_ELECTION + ELECT_NODE_MAX], id[320];
 	struct zk_acl acls[2];
 
-	snprintf(path, sizeof path, ELECTION "/%s", o->name);
+	snprintf(path, sizeof path, STORE_ELECTION "/%s", o->name);
 	switch (o->act) {
 	case ELECT_LIST:
-		return zk_children(m->zk, ELECTION, &watch, answered, call);
+		return zk_children(m->zk, STORE_ELECTION, &watch, answered, call);
 	case ELECT_READ:
 		return zk_get(m->zk, path, NULL, answered, call);
 	case ELECT_CREATE:
-		return zk_create(m->zk, ELECTION "/" ELECT_PREFIX, m->info_text.data,
+		return zk_create(m->zk, STORE_ELECTION "/" ELECT_PREFIX, m->info_text.data,
 		    m->info_text.len, acls, acls_for(m, true, id, acls),
 		    ZK_EPHEMERAL | ZK_SEQUENTIAL, answered, call);
 	case ELECT_RENEW:
@@ -493,12 +492,12 @@ commit_send(struct master *m, const struct commit *batch, bool again)
 	    [STORE_DELETE] = ZK_OP_DELETE,
 	};
 	struct zk_op ops[COMMIT_OPS_MAX + 1];
-	char id[320], fence[sizeof ELECTION + ELECT_NODE_MAX];
+	char id[320], fence[sizeof STORE_ELECTION + ELECT_NODE_MAX];
 	struct zk_acl acls[2];
 	size_t acl_count = acls_for(m, false, id, acls);
 	void *call = store_call(m, commit_answered, again ? m : NULL);
 
-	snprintf(fence, sizeof fence, ELECTION "/%s", m->elect.own);
+	snprintf(fence, sizeof fence, STORE_ELECTION "/%s", m->elect.own);
 	ops[0] = (struct zk_op){.type = ZK_OP_CHECK, .path = fence, .version = ZK_ANY_VERSION};
 	for (size_t i = 0; i < batch->count; i++)
 		ops[i + 1] = (struct zk_op){

@@ -13,6 +13,8 @@
 
 struct master;
 
+#define STORE_ELECTION "/corral/master" /* the masters' nodes are below it */
+
 typedef void store_then(struct master *m, const struct zk_result *result, void *arg);
 
 /*

@@ -45,8 +45,8 @@ send_message(struct client *c, Corral__Api__MasterToClient *message)
 }
 
 /*
- * The leader's word. Past the right to give it nothing is sent: the end of this turn drops the client,
- * which is told so.
+ * The leader's word. Past the right to give it nothing is sent: the end of this turn drops the
+ * client, which is told so.
  */
 static bool
 send_to_client(struct client *c, Corral__Api__MasterToClient *message)

@@ -122,6 +122,11 @@ def test_the_second_master_takes_over_and_the_standby_shows_the_way(wide_cluster
     until(lambda: cluster.daemons()[old][0] != 0, "the killed one is back")
     until(lambda: cluster.said(f"{old} ready again"), "the killed one is ready")
     standby = cluster.daemons()[old][1]
+    new = cluster.leader()
+    until(lambda: old in cluster.corral("status", "-q").stdout.split(), "the killed one is listed again")
+    rows = cluster.corral("status", "--no-header", "-o", "master,state,address").stdout.splitlines()
+    assert [row.split() for row in rows] == [[new, "leading", cluster.daemons()[new][1]], [old, "standby", standby]]
+    assert [m["name"] for m in cluster.json("status")["masters"]] == [new, old]
     run = cluster.corral("ps", "w", "-q", "--master", standby)
     assert len(run.stdout.split()) == 6
     gate.open()
