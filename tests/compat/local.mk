@@ -8,9 +8,12 @@ check-compat: all
 
 EXTRA_DIST += \
 	tests/compat/c_client.c \
+	tests/compat/cluster.py \
 	tests/compat/conftest.py \
+	tests/compat/ensemble.py \
 	tests/compat/servers.py \
 	tests/compat/test_c_client.py \
+	tests/compat/test_cluster_on_apache.py \
 	tests/compat/test_inspect.py \
 	tests/compat/test_java_client.py \
 	tests/compat/test_kazoo.py \
