@@ -29,7 +29,7 @@ bashcompletiondir = $(datadir)/bash-completion/completions
 dist_bashcompletion_DATA = etc/bash-completion/corral
 
 # bash looks a program's completion up by its name.
-COMPLETED = corral-agent corral-master zk zkserver
+COMPLETED = corral-agent corral-executor corral-master zk zkserver
 install-data-hook: install-completion-links
 install-completion-links:
 	for name in $(COMPLETED); do $(LN_S) -f corral '$(DESTDIR)$(bashcompletiondir)/'$$name || exit 1; done

@@ -59,10 +59,13 @@ complete_is()
 	result $? "completion of \"$1\" offers $3"
 }
 . "$top/etc/bash-completion/corral"
+PATH=$PWD:$PWD/zkserver:$PATH
 complete_is 'corral su' _corral submit
 complete_is 'corral submit --w' _corral --watch
 complete_is 'corral tls i' _corral 'init issue'
 complete_is 'zk --ho' _corral_zk --hosts
+complete_is 'zk --hosts h:1 create --e' _corral_zk --ephemeral
+complete_is 'zkserver sn' _corral_daemon snapshot
 complete_is 'corral-agent ch' _corral_daemon check
 
 echo "1..$number"

@@ -19,7 +19,7 @@ bool tree_id_is_free(const struct tree_node *n);
 struct tree_node *tree_node_new(struct jute_bytes name, struct jute_bytes data);
 void tree_node_set_stat(struct tree_node *n, const struct tree_stat *s);
 
-/* Link a node below its parent; takes the reference on acl. NULL: no memory, nothing was changed. */
+/* Link a node below its parent; takes the reference on acl. NULL: no memory, nothing changed. */
 struct tree_node *tree_node_insert(struct tree *t, struct tree_node *parent, struct jute_bytes path,
     struct jute_bytes name, struct jute_bytes data, uint32_t crc, uint32_t acl,
     const struct tree_stat *stat);
