@@ -15,7 +15,7 @@
 
 #include "agent/core/core.h"
 #include "agent/executor_link.h"
-#include "agent/helper_process.h"
+#include "agent/helper_client.h"
 #include "agent/identity.h"
 #include "agent/leader.h"
 #include "agent/logs.h"
@@ -41,7 +41,7 @@ struct agent {
 	struct loop *loop;
 	struct store *store;
 	struct agent_core *core;
-	struct helper *helper;
+	const struct helper_way *way;
 	struct helper_client *helper_client;
 	struct executor_links *executors;
 	struct tls *tls;
@@ -187,7 +187,7 @@ on_child(void *arg, int signo)
 	struct agent *a = arg;
 
 	(void)signo;
-	helper_reap(a->helper);
+	helper_reap(a->way->local);
 }
 
 /* ---- Executors. ---- */
@@ -528,13 +528,13 @@ catch_signals(struct agent *a, bool own_children)
 }
 
 static int
-start(struct agent *a, int helper_fd)
+start(struct agent *a)
 {
-	if ((a->loop = loop_new()) == NULL || !catch_signals(a, helper_fd < 0)) {
+	if ((a->loop = loop_new()) == NULL || !catch_signals(a, a->way->fd < 0)) {
 		log_error_errno("the event loop");
 		return EX_OSERR;
 	}
-	if (!identity_init(&a->identity, a->conf, a->helper))
+	if (!identity_init(&a->identity, a->conf, &a->way->isolation))
 		return EX_OSERR;
 	if (!open_store(a))
 		return EX_CANTCREAT;
@@ -545,7 +545,7 @@ start(struct agent *a, int helper_fd)
 		return EX_OSERR;
 	}
 	a->helper_client =
-	    helper_client_new(a->loop, a->helper, helper_fd, on_helper_reply, on_helper_down, a);
+	    helper_client_new(a->loop, a->way, on_helper_reply, on_helper_down, a);
 	if (a->helper_client == NULL) {
 		log_error("no memory");
 		return EX_OSERR;
@@ -578,10 +578,10 @@ finish(struct agent *a)
 }
 
 int
-agent_run(const struct corral_conf *conf, struct helper *helper, int helper_fd)
+agent_run(const struct corral_conf *conf, const struct helper_way *way)
 {
-	struct agent a = {.conf = conf, .helper = helper};
-	int status = start(&a, helper_fd);
+	struct agent a = {.conf = conf, .way = way};
+	int status = start(&a);
 
 	if (status == EX_OK && a.exit_status == EX_OK) {
 		log_info("node %s: %.3f cpus, %" PRIu64 " MiB of memory; executors on %s",

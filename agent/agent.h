@@ -3,16 +3,13 @@
 #ifndef CORRAL_AGENT_AGENT_H
 #define CORRAL_AGENT_AGENT_H
 
-#include "agent/helper.h"
+#include "agent/helper_client.h"
 #include "libcommon/sys/corral_conf.h"
 
 #define AGENT_CHECKPOINT_DIRECTORY "checkpoint" /* below the state directory, mode 0700 */
 
-/*
- * Run until SIGTERM; executors go on. helper_fd: the way to the helper's process, -1: `helper` is
- * called directly. The status to exit with.
- */
-int agent_run(const struct corral_conf *conf, struct helper *helper, int helper_fd);
+/* Run until SIGTERM; executors go on. Takes way->fd. The status to exit with. */
+int agent_run(const struct corral_conf *conf, const struct helper_way *way);
 
 /* Does an agent hold the lock of the checkpoint directory `path`? False with errno. */
 bool agent_is_running(const char *path, bool *running);

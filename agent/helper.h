@@ -25,6 +25,22 @@ struct helper_conf {
 	const struct conf_list *run_as;
 	uid_t agent_uid; /* account of the agent's network process */
 	gid_t agent_gid;
+	/*
+	 * Start executors in the network and mount namespaces of this process, normally 1, whatever
+	 * we are confined to; 0: in ours.
+	 */
+	pid_t namespaces_of;
+};
+
+#define ISOLATION_NAMES_MAX 4
+#define ISOLATION_NAME_BYTES 32
+#define ISOLATION_TEXT_BYTES 160
+
+/* The isolation that a helper cannot give. */
+struct isolation {
+	char names[ISOLATION_NAMES_MAX][ISOLATION_NAME_BYTES]; /* of Register.missing_isolation */
+	size_t count;
+	char text[ISOLATION_TEXT_BYTES]; /* for people; "": nothing is missing */
 };
 
 struct helper;
@@ -39,9 +55,6 @@ void helper_handle(struct helper *h, const Corral__HelperRequest *request, struc
 /* Reap executors that ended, after SIGCHLD. */
 void helper_reap(struct helper *h);
 
-/* The isolation that this helper cannot give, as names of Register.missing_isolation, and as a text
- * for people. */
-size_t helper_missing(const struct helper *h, const char *names[4]);
-const char *helper_missing_text(const struct helper *h);
+void helper_isolation(const struct helper *h, struct isolation *to);
 
 #endif

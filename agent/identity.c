@@ -47,7 +47,8 @@ set_capacity(struct identity *id, const struct corral_conf *conf)
 }
 
 bool
-identity_init(struct identity *id, const struct corral_conf *conf, const struct helper *h)
+identity_init(
+    struct identity *id, const struct corral_conf *conf, const struct isolation *isolation)
 {
 	static char version[] = PACKAGE_VERSION;
 	Corral__Register *m = &id->message;
@@ -72,7 +73,9 @@ identity_init(struct identity *id, const struct corral_conf *conf, const struct 
 	m->boot_id = id->boot_id;
 	m->capacity = &id->capacity;
 	m->version = version;
-	m->n_missing_isolation = helper_missing(h, id->missing);
+	for (size_t i = 0; i < isolation->count; i++)
+		id->missing[i] = isolation->names[i];
+	m->n_missing_isolation = isolation->count;
 	m->missing_isolation = (char **)(uintptr_t)id->missing;
 	return true;
 }

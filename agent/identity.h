@@ -16,13 +16,14 @@ struct identity {
 	Corral__Resources capacity;
 	Corral__Attribute attributes[IDENTITY_ATTRIBUTES_MAX];
 	Corral__Attribute *attribute_list[IDENTITY_ATTRIBUTES_MAX];
-	const char *missing[4];
+	const char *missing[ISOLATION_NAMES_MAX];
 	char node[256];
 	char boot_id[PROC_BOOT_ID_BYTES];
 };
 
-/* False: said on stderr. Borrows from conf; *id must not move. */
-bool identity_init(struct identity *id, const struct corral_conf *conf, const struct helper *h);
+/* False: said on stderr. Borrows from conf and isolation; *id must not move. */
+bool identity_init(
+    struct identity *id, const struct corral_conf *conf, const struct isolation *isolation);
 void identity_fini(struct identity *id);
 
 #endif

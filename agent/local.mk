@@ -13,8 +13,10 @@ bin_PROGRAMS += corral-agent
 corral_agent_SOURCES = \
 	agent/agent.c agent/agent.h \
 	agent/executor_link.c agent/executor_link.h \
-	agent/helper.c agent/helper.h \
-	agent/helper_process.c agent/helper_process.h \
+	agent/helper.c agent/helper.h agent/helper_internal.h \
+	agent/helper_client.c agent/helper_client.h \
+	agent/helper_launch.c \
+	agent/helper_server.c agent/helper_server.h \
 	agent/identity.c agent/identity.h \
 	agent/leader.c agent/leader.h \
 	agent/logs.c agent/logs.h \

@@ -10,7 +10,8 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
-#include "agent/helper_process.h"
+#include "agent/helper_client.h"
+#include "agent/helper_server.h"
 #include "agent/privilege.h"
 #include "config.h"
 #include "libcommon/base/str.h"
@@ -21,14 +22,17 @@
 static const char version[] = "corral-agent (corral) " PACKAGE_VERSION "\n";
 
 static const char usage[] =
-    "usage: corral-agent run|check|status [--config FILE] [--log-level LEVEL]\n"
+    "usage: corral-agent run|helper|check|status [--config FILE] [--log-level LEVEL]\n"
     "\n"
     "run       the agent, in the foreground\n"
+    "helper    the part of the agent that needs root, as a service of its own\n"
     "check     read the configuration, name every fault, exit 78 if there is one\n"
     "status    is an agent running on this configuration's state directory? exit 1 if not\n"
     "\n"
     "  -c, --config FILE     instead of " CORRAL_SYSCONFDIR "/corral.conf\n"
     "  -l, --log-level LEVEL error, warn, info or debug\n"
+    "  -n, --namespaces-of PID\n"
+    "                        helper: start executors in the network and mounts of process PID\n"
     "      --help            this text\n"
     "      --version         the version\n"
     "\n"
@@ -37,21 +41,24 @@ static const char usage[] =
 /* What a caller of the shell wants, or the status to exit with. */
 struct arguments {
 	const char *verb;
-	const char *config; /* NULL: the system's */
-	int status;	    /* -1: go on */
+	const char *config;  /* NULL: the system's */
+	pid_t namespaces_of; /* 0: our own */
+	int status;	     /* -1: go on */
 };
 
 static struct arguments
 parse(int argc, char **argv)
 {
 	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-	    {"log-level", required_argument, NULL, 'l'}, {"help", no_argument, NULL, 'h'},
+	    {"log-level", required_argument, NULL, 'l'},
+	    {"namespaces-of", required_argument, NULL, 'n'}, {"help", no_argument, NULL, 'h'},
 	    {"version", no_argument, NULL, 'V'}, {NULL, 0, NULL, 0}};
 	struct arguments a = {.status = -1};
 	enum log_level level;
+	uint64_t pid;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "c:l:h", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "c:l:n:h", options, NULL)) != -1) {
 		switch (c) {
 		case 'c':
 			a.config = optarg;
@@ -63,6 +70,15 @@ parse(int argc, char **argv)
 				return a;
 			}
 			log_set_level(level);
+			break;
+		case 'n':
+			if (!str_to_u64(optarg, 1, INT32_MAX, &pid)) {
+				log_error(
+				    "--namespaces-of %s: not the number of a process", optarg);
+				a.status = EX_USAGE;
+				return a;
+			}
+			a.namespaces_of = (pid_t)pid;
 			break;
 		case 'h':
 			a.status = fputs(usage, stdout) < 0 ? EX_IOERR : EX_OK;
@@ -149,31 +165,92 @@ prepare_state(const char *state_dir, const struct privilege *p)
 	return true;
 }
 
+/* NULL: said on stderr. */
+static struct helper *
+make_helper(const struct corral_conf *conf, const struct privilege *p, pid_t namespaces_of)
+{
+	const struct helper_conf helper_conf = {
+	    .state_dir = conf->agent.state_dir,
+	    .executor = conf->agent.executor,
+	    .run_as = &conf->agent.run_as,
+	    .agent_uid = p->uid,
+	    .agent_gid = p->gid,
+	    .namespaces_of = namespaces_of,
+	};
+
+	return prepare_state(conf->agent.state_dir, p) ? helper_new(&helper_conf) : NULL;
+}
+
+static void
+say_isolation(const struct isolation *isolation, const char *why)
+{
+	if (isolation->text[0] != '\0')
+		log_warn("isolation that this node cannot give: %s%s", isolation->text, why);
+}
+
+/* As the agent's own account, with a helper that was started by itself. */
+static int
+run_with_helper(const struct corral_conf *conf)
+{
+	struct helper_way way;
+
+	if (!privilege_seal())
+		return EX_NOPERM;
+	if (!helper_connect(conf->agent.helper, conf->agent.state_dir, &way))
+		return EX_TEMPFAIL;
+	say_isolation(&way.isolation, "");
+	return agent_run(conf, &way);
+}
+
 static int
 run(const struct corral_conf *conf)
 {
-	struct helper_conf helper_conf = {
-	    conf->agent.state_dir, conf->agent.executor, &conf->agent.run_as, 0, 0};
+	struct helper_way way = {.fd = -1};
 	struct privilege p;
-	struct helper *helper;
-	int helper_fd = -1, status;
+	int status;
 
 	if (!privilege_find(conf->agent.user, &p))
 		return EX_CONFIG;
-	if (!prepare_state(conf->agent.state_dir, &p))
+	if (p.own && conf->agent.helper != NULL)
+		return run_with_helper(conf);
+	if ((way.local = make_helper(conf, &p, 0)) == NULL)
 		return EX_CANTCREAT;
-	helper_conf.agent_uid = p.uid;
-	helper_conf.agent_gid = p.gid;
-	if ((helper = helper_new(&helper_conf)) == NULL)
-		return EX_CANTCREAT;
-	if (*helper_missing_text(helper) != '\0')
-		log_warn("isolation that this node cannot give: %s%s", helper_missing_text(helper),
-		    geteuid() != 0 ? " (the agent does not run as root)" : "");
-	if (geteuid() == 0 && (helper_fd = helper_process_start(helper)) < 0) {
+	helper_isolation(way.local, &way.isolation);
+	say_isolation(&way.isolation, p.root ? "" : " (the agent does not run as root)");
+	if (p.root && (way.fd = helper_server_fork(way.local)) < 0) {
 		log_error_errno("starting the helper");
 		return EX_OSERR;
 	}
-	status = p.change && !privilege_drop(&p) ? EX_NOPERM : agent_run(conf, helper, helper_fd);
+	status = p.change && !privilege_drop(&p) ? EX_NOPERM : agent_run(conf, &way);
+	helper_free(way.local);
+	return status;
+}
+
+/* ---- helper ---- */
+
+static int
+run_helper(const struct corral_conf *conf, pid_t namespaces_of)
+{
+	struct isolation isolation;
+	struct privilege p;
+	struct helper *helper;
+	int status;
+
+	if (conf->agent.helper == NULL) {
+		log_error("[agent] helper= is empty: there is no socket to listen on");
+		return EX_CONFIG;
+	}
+	if (!privilege_find(conf->agent.user, &p))
+		return EX_CONFIG;
+	if (!p.root) {
+		log_error("the helper needs root");
+		return EX_NOPERM;
+	}
+	if ((helper = make_helper(conf, &p, namespaces_of)) == NULL)
+		return EX_CANTCREAT;
+	helper_isolation(helper, &isolation);
+	say_isolation(&isolation, "");
+	status = helper_server_run(helper, conf->agent.helper, p.uid, p.gid);
 	helper_free(helper);
 	return status;
 }
@@ -211,7 +288,9 @@ main_verb(const struct arguments *a, struct corral_conf *conf)
 		return EX_OK;
 	if (strcmp(a->verb, "run") == 0)
 		return run(conf);
-	log_error("%s: not run, check or status; see corral-agent --help", a->verb);
+	if (strcmp(a->verb, "helper") == 0)
+		return run_helper(conf, a->namespaces_of);
+	log_error("%s: not run, helper, check or status; see corral-agent --help", a->verb);
 	return EX_USAGE;
 }
 

@@ -17,12 +17,17 @@ privilege_find(const char *user, struct privilege *p)
 {
 	struct passwd *pw;
 
-	*p = (struct privilege){.uid = geteuid(), .gid = getegid()};
-	if (geteuid() != 0)
-		return true;
+	*p = (struct privilege){.uid = geteuid(), .gid = getegid(), .root = geteuid() == 0};
 	errno = 0;
-	if ((pw = getpwnam(user)) != NULL) {
-		*p = (struct privilege){pw->pw_uid, pw->pw_gid, pw->pw_uid != 0};
+	pw = getpwnam(user);
+	if (!p->root) {
+		p->own = pw != NULL && pw->pw_uid == p->uid;
+		return true;
+	}
+	if (pw != NULL) {
+		p->uid = pw->pw_uid;
+		p->gid = pw->pw_gid;
+		p->change = pw->pw_uid != 0;
 		return true;
 	}
 	if (strcmp(user, USER_DEFAULT) == 0 && (errno == 0 || errno == ENOENT)) {
@@ -33,6 +38,15 @@ privilege_find(const char *user, struct privilege *p)
 	}
 	log_error(
 	    "[agent] user=%s: %s", user, errno == 0 ? "there is no such account" : strerror(errno));
+	return false;
+}
+
+bool
+privilege_seal(void)
+{
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0)
+		return true;
+	log_error_errno("prctl");
 	return false;
 }
 
@@ -48,10 +62,5 @@ privilege_drop(const struct privilege *p)
 		log_error("root could be taken again after it was given up");
 		return false;
 	}
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
-		log_error_errno("prctl");
-		return false;
-	}
-	return true;
+	return privilege_seal();
 }

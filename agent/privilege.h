@@ -9,17 +9,23 @@
 struct privilege {
 	uid_t uid;
 	gid_t gid;
-	bool change; /* we are root and are to become another */
+	bool root;   /* we are root now */
+	bool change; /* and are to become another */
+	bool own;    /* we are not root, and have been started as this account */
 };
 
 /*
- * The account `user`. As an ordinary user: our own. As root: that account; without the account of
- * the default name, root with a warning; any other name that is missing is refused. False: said on
- * stderr.
+ * The account `user`. As an ordinary user: our own, whichever that is. As root: that account;
+ * without the account of the default name, root with a warning; any other name that is missing is
+ * refused. False: said on stderr.
  */
 bool privilege_find(const char *user, struct privilege *p);
 
-/* Give up root for good, and check that it is gone. False: said on stderr. */
+/* Give up root for good, and check that it is gone; gain nothing from then on. False: said on
+ * stderr. */
 bool privilege_drop(const struct privilege *p);
+
+/* Gain nothing from here on, and show nothing to others of this account. False: said on stderr. */
+bool privilege_seal(void);
 
 #endif

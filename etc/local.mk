@@ -6,6 +6,7 @@ dist_confexample_DATA = etc/corral.conf etc/zoo.cfg
 
 UNITS_BUILT = \
 	etc/systemd/corral-agent.service \
+	etc/systemd/corral-agent-helper.service \
 	etc/systemd/corral-master.service \
 	etc/systemd/corral-zkserver.service
 nodist_systemdsystemunit_DATA = $(UNITS_BUILT)
@@ -15,8 +16,10 @@ CLEANFILES += $(UNITS_BUILT)
 
 $(UNITS_BUILT): Makefile
 	$(AM_V_GEN)$(MKDIR_P) etc/systemd && \
-	  sed -e 's|@bindir[@]|$(bindir)|g' -e 's|@sysconfdir[@]|$(sysconfdir)|g' '$(srcdir)/$@.in' > $@.tmp && mv $@.tmp $@
+	  sed -e 's|@bindir[@]|$(bindir)|g' -e 's|@sysconfdir[@]|$(sysconfdir)|g' \
+	  -e 's|@localstatedir[@]|$(localstatedir)|g' '$(srcdir)/$@.in' > $@.tmp && mv $@.tmp $@
 etc/systemd/corral-agent.service: etc/systemd/corral-agent.service.in
+etc/systemd/corral-agent-helper.service: etc/systemd/corral-agent-helper.service.in
 etc/systemd/corral-master.service: etc/systemd/corral-master.service.in
 etc/systemd/corral-zkserver.service: etc/systemd/corral-zkserver.service.in
 

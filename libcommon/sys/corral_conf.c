@@ -55,6 +55,8 @@ static const struct conf_key keys[] = {
 	"checkpoints and sandboxes"),
     KEY("agent", "user", CONF_NAME, agent.user, "corral-agent",
 	"account of the process that faces the network"),
+    KEY("agent", "helper", CONF_PATH, agent.helper, "/run/corral/helper.sock",
+	"socket of corral-agent helper; empty: an agent that is not root does without"),
     KEY("agent", "run_as", CONF_LIST, agent.run_as, NULL,
 	"accounts that operators may run tasks as; empty: those with a uid of 1000 and up"),
     KEY("agent", "executor_listen", CONF_ADDRESS, agent.executor_listen, "127.0.0.1:5061",

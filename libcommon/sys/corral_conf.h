@@ -39,6 +39,7 @@ struct corral_conf {
 		struct conf_list attributes; /* NAME=VALUE, for constraints */
 		char *state_dir;
 		char *user;   /* that the network process becomes */
+		char *helper; /* socket of a helper that was started by itself; NULL: none */
 		struct conf_list
 		    run_as; /* accounts an operator may run tasks as; empty: uid 1000 and up */
 		char *executor_listen;

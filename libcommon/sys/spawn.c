@@ -114,6 +114,17 @@ child_enter_cgroups(const struct spawn *s)
 	return true;
 }
 
+/* Entering a mount namespace leads to its root directory. */
+static bool
+child_enter_namespaces(const struct spawn *s)
+{
+	for (size_t i = 0; i < s->namespace_count; i++) {
+		if (syscall(SYS_setns, s->namespace_fds[i], 0) != 0)
+			return false;
+	}
+	return true;
+}
+
 static bool
 child_set_limits(const struct spawn *s)
 {
@@ -202,6 +213,7 @@ child_main(struct spawn_call *c)
 	else if (s->new_group)
 		child_try(c, "setpgid", syscall(SYS_setpgid, 0, 0) == 0);
 	child_try(c, "cgroup", child_enter_cgroups(s));
+	child_try(c, "setns", child_enter_namespaces(s));
 	child_try(c, "setrlimit", child_set_limits(s));
 	if (s->user != NULL)
 		child_try(c, "setuid", child_set_user(s->user));

@@ -3,8 +3,9 @@
  * Start a program. The child is made by vfork(), so that the parent's memory is not copied, or by
  * clone3() where it is to be born in a cgroup: moving it there later waits for an RCU grace period,
  * 10 to 30 ms. Both suspend the parent until the exec, so that errors come back without a pipe. The
- * order in the child: signals to default, new session or process group, cgroups, limits, standard
- * streams, working directory, credentials, parent-death signal, all other descriptors closed, exec.
+ * order in the child: signals to default, new session or process group, cgroups, namespaces,
+ * limits, standard streams, working directory, credentials, parent-death signal, all other
+ * descriptors closed, exec.
  */
 #ifndef CORRAL_SYS_SPAWN_H
 #define CORRAL_SYS_SPAWN_H
@@ -16,6 +17,7 @@
 
 #define SPAWN_GROUPS_MAX 64
 #define SPAWN_KEEP_MAX 4
+#define SPAWN_NAMESPACES_MAX 2
 
 /* An account's numbers. Looked up before the spawn: nothing of libc's name service runs in the
  * child. */
@@ -40,6 +42,8 @@ struct spawn {
 	size_t keep_count;
 	const int *cgroup_fds; /* open cgroup.procs files that the child enters; may be NULL */
 	size_t cgroup_count;
+	const int *namespace_fds; /* of namespaces that the child enters (setns(2)) */
+	size_t namespace_count;
 	int cgroup_directory_fd;       /* of cgroup2, in which the child is born; -1: none */
 	int directory_fd;	       /* working directory; -1: as the parent's */
 	const struct spawn_user *user; /* NULL: as the parent */

@@ -73,11 +73,11 @@ START_TEST(the_child_has_only_what_it_was_given)
 	s.keep_count = 1;
 	ck_assert_int_ge(leak, 0);
 	ck_assert_int_eq(run_script(&s,
-			     "readlink /proc/$$/fd/0 /proc/$$/fd/3; ls /proc/$$/fd | tr '\\n' ' '; "
+			     "readlink /proc/$$/fd/0 /proc/$$/fd/3; ls -m /proc/$$/fd; "
 			     "echo $ANSWER; set | grep -c HOME",
 			     text, sizeof text),
 	    256);
-	ck_assert_str_eq(text, "/dev/null\n/etc/passwd\n0 1 2 3 42\n0\n");
+	ck_assert_str_eq(text, "/dev/null\n/etc/passwd\n0, 1, 2, 3\n42\n0\n");
 	close(leak);
 	close(kept);
 }
