@@ -78,7 +78,7 @@ struct verb {
 
 #define VERB(name, operands, summary, rows, min, max, command, run)                                \
 	{                                                                                          \
-		{"corral", name, operands, summary, ROWS(rows), min, max, command}, run            \
+		{"corral", name, operands, summary, ROWS(rows), min, max, command, NULL}, run      \
 	}
 
 static const struct verb verbs[] = {

@@ -119,9 +119,20 @@ say_usage(const struct option_verb *verb, FILE *to)
 	    verb->operands);
 }
 
+/* What a fault begins with: "corral: ", or "zk: FILE:LINE: " in a script. */
+static void
+say_place(const struct option_verb *verb)
+{
+	fprintf(stderr, "%s: ", verb->program);
+	if (verb->place != NULL)
+		fprintf(stderr, "%s: %s: ", verb->place, verb->name);
+}
+
 static enum options_result
 wrong(const struct option_verb *verb)
 {
+	if (verb->place != NULL)
+		return OPTIONS_WRONG;
 	say_usage(verb, stderr);
 	fprintf(stderr, "'%s%s%s --help' has the options.\n", verb->program,
 	    verb->name != NULL ? " " : "", verb->name != NULL ? verb->name : "");
@@ -151,13 +162,13 @@ refuse(const struct option_verb *verb, int value, char **argv)
 {
 	const char *word = argv[optind - 1];
 
+	say_place(verb);
 	if (value == ':')
-		fprintf(stderr, "%s: option %s needs an argument\n", verb->program, word);
+		fprintf(stderr, "option %s needs an argument\n", word);
 	else if (optopt != 0 && optopt < ROW_BASE - 1)
-		fprintf(stderr, "%s: unknown option -%c\n", verb->program, optopt);
+		fprintf(stderr, "unknown option -%c\n", optopt);
 	else
-		fprintf(stderr, "%s: option %s is unknown, ambiguous, or takes no argument\n",
-		    verb->program, word);
+		fprintf(stderr, "option %s is unknown, ambiguous, or takes no argument\n", word);
 	return wrong(verb);
 }
 
@@ -167,11 +178,13 @@ check_operands(const struct option_verb *verb, int argc, char **argv)
 	unsigned count = (unsigned)(argc - optind);
 
 	if (count < verb->operands_min) {
-		fprintf(stderr, "%s: %s is missing\n", verb->program, verb->operands);
+		say_place(verb);
+		fprintf(stderr, "%s is missing\n", verb->operands);
 		return wrong(verb);
 	}
 	if (count > verb->operands_max) {
-		fprintf(stderr, "%s: '%s' is one operand too many\n", verb->program,
+		say_place(verb);
+		fprintf(stderr, "'%s' is one operand too many\n",
 		    argv[optind + (int)verb->operands_max]);
 		return wrong(verb);
 	}
@@ -199,8 +212,9 @@ options_parse(const struct option_verb *verb, int argc, char **argv, void *optio
 		row = find_row(verb, value);
 		assert(row != NULL);
 		if (!store(row, optarg, options)) {
-			fprintf(stderr, "%s: --%s=%s: expected %s\n", verb->program, row->name,
-			    optarg, kind_example(row->kind));
+			say_place(verb);
+			fprintf(stderr, "--%s=%s: expected %s\n", row->name, optarg,
+			    kind_example(row->kind));
 			return wrong(verb);
 		}
 	}

@@ -47,6 +47,7 @@ struct option_verb {
 	unsigned operands_min, operands_max;
 	bool command; /* options end at the first operand: the rest is somebody else's command line
 		       */
+	const char *place; /* "FILE:LINE" if the words stand in a script; NULL: command line */
 };
 
 enum options_result {

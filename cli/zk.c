@@ -11,37 +11,22 @@
 
 #define TIMEOUT_MS 10000
 
-#define FLAG(member, name_, letter_, help_)                                                        \
-	{                                                                                          \
-		.name = name_, .letter = letter_, .kind = OPTION_FLAG,                             \
-		.offset = offsetof(struct zk_options, member), .help = help_                       \
-	}
-#define VERSION_ROW(help_)                                                                         \
-	{                                                                                          \
-		.name = "version", .letter = 'v', .kind = OPTION_U32,                              \
-		.offset = offsetof(struct zk_options, version), .argument = "N", .help = help_     \
-	}
-#define ACL_ROW                                                                                    \
-	{                                                                                          \
-		.name = "acl", .letter = 'a', .kind = OPTION_TEXTS,                                \
-		.offset = offsetof(struct zk_options, acls), .argument = "SCHEME:ID:PERMS",        \
-		.help = "who may do what; may be repeated (world:anyone:cdrwa)"                    \
-	}
 #define ROWS(name) name, sizeof name / sizeof name[0]
 
 static const struct option_row program_rows[] = {
-    FLAG(show_version, "version", 'V', "print the version"),
+    ZK_FLAG(show_version, "version", 'V', "print the version"),
     ZK_COMMON_ROWS,
 };
 
 static const struct option_row ls_rows[] = {
-    FLAG(recursive, "recursive", 'R', "all below the node, as whole paths"),
-    FLAG(long_form, "stat", 's', "with version, size, children, owner, time"),
+    ZK_FLAG(recursive, "recursive", 'R', "all below the node, as whole paths"),
+    ZK_FLAG(long_form, "stat", 's', "with version, size, children, owner, time"),
     ZK_COMMON_ROWS,
 };
 
 static const struct option_row get_rows[] = {
-    FLAG(stat, "stat", 's', "the node's facts on standard error"),
+    ZK_FLAG(recursive, "recursive", 'R', "all below the node too, each under its path"),
+    ZK_FLAG(stat, "stat", 's', "the node's facts on standard error"),
     ZK_COMMON_ROWS,
 };
 
@@ -50,31 +35,36 @@ static const struct option_row plain_rows[] = {
 };
 
 static const struct option_row watch_rows[] = {
-    FLAG(once, "once", '1', "end after the first event"),
+    ZK_FLAG(once, "once", '1', "end after the first event"),
     ZK_COMMON_ROWS,
 };
 
 static const struct option_row create_rows[] = {
-    FLAG(ephemeral, "ephemeral", 'e', "the node lives until this command is interrupted"),
-    FLAG(sequential, "sequential", 's', "the server adds a number that grows to the name"),
-    FLAG(parents, "parents", 'p', "make missing parents too"),
-    ACL_ROW,
+    ZK_CREATE_ROWS,
+    ZK_FLAG(parents, "parents", 'p', "make missing parents too"),
     ZK_COMMON_ROWS,
 };
 
 static const struct option_row set_rows[] = {
-    VERSION_ROW("only if the node has this version"),
+    ZK_NULL_ROW,
+    ZK_VERSION_ROW("only if the node has this version"),
     ZK_COMMON_ROWS,
 };
 
 static const struct option_row rm_rows[] = {
-    FLAG(recursive, "recursive", 'r', "all below the node too"),
-    VERSION_ROW("only if the node has this version"),
+    ZK_FLAG(recursive, "recursive", 'r', "all below the node too"),
+    ZK_VERSION_ROW("only if the node has this version"),
     ZK_COMMON_ROWS,
 };
 
 static const struct option_row acl_rows[] = {
-    VERSION_ROW("only if the access control has this version"),
+    ZK_VERSION_ROW("only if the access control has this version"),
+    ZK_COMMON_ROWS,
+};
+
+static const struct option_row import_rows[] = {
+    ZK_FLAG(parents, "parents", 'p', "make missing parents of PATH too"),
+    ZK_FLAG(replace, "replace", 'r', "give nodes that exist the data and access control"),
     ZK_COMMON_ROWS,
 };
 
@@ -95,14 +85,14 @@ struct verb {
 
 #define VERB(name_, operands_, least, most, rows_, summary_)                                       \
 	{                                                                                          \
-		{"zk", #name_, operands_, summary_, ROWS(rows_), least, most, false},              \
+		{"zk", #name_, operands_, summary_, ROWS(rows_), least, most, false, NULL},        \
 		    zk_verb_##name_                                                                \
 	}
 
 static const struct verb verbs[] = {
     VERB(ls, "[PATH]", 0, 1, ls_rows, "List the children of a node, / by default."),
     VERB(get, "PATH", 1, 1, get_rows, "Write a node's data to standard output, byte by byte."),
-    VERB(set, "PATH DATA|-", 2, 2, set_rows,
+    VERB(set, "PATH [DATA|-]", 1, 2, set_rows,
 	"Replace a node's data; - reads it from standard input."),
     VERB(create, "PATH [DATA|-]", 1, 2, create_rows, "Make a node and print its path."),
     VERB(rm, "PATH", 1, 1, rm_rows, "Remove a node."),
@@ -112,6 +102,14 @@ static const struct verb verbs[] = {
 	"Print one line for each change of a node until interrupted."),
     VERB(acl, "PATH [SCHEME:ID:PERMS]...", 1, 65, acl_rows,
 	"Print who may do what with a node, or set it."),
+    VERB(multi, "", 0, 0, plain_rows,
+	"Make the changes that standard input lists, all of them or none."),
+    VERB(export, "[PATH]", 0, 1, plain_rows,
+	"Write a tree of nodes as text, for import and for diff."),
+    VERB(import, "[PATH]", 0, 1, import_rows,
+	"Make the nodes of an export, from standard input, below a node."),
+    VERB(count, "[PATH]", 0, 1, plain_rows, "Print how many nodes are below a node."),
+    VERB(whoami, "", 0, 0, plain_rows, "Print as whom the server knows this session."),
     VERB(sync, "[PATH]", 0, 1, plain_rows,
 	"Wait until the server has all that was committed before."),
 };

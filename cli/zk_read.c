@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The verbs of zk(1) that read: ls, get, stat, watch. */
+/* The commands of zk(1) that read: ls, get, stat, count, whoami. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -11,6 +11,7 @@
 #include "cli/table.h"
 #include "cli/zk_json.h"
 #include "cli/zk_run.h"
+#include "libcommon/base/list.h"
 #include "libcommon/base/str.h"
 
 static const struct table_column ls_columns[] = {
@@ -24,12 +25,11 @@ static const struct table_column ls_columns[] = {
 
 /* What ls gathers before it prints. */
 struct ls {
-	struct zk_run *run;
+	struct zk_walk walk;
 	struct table table;
 	json_t *items; /* with --json */
 	size_t skip;   /* bytes of a path that are not shown */
 	struct zk_stat stat;
-	char path[ZK_RUN_PATH_MAX]; /* of the node at hand */
 };
 
 static void
@@ -69,15 +69,16 @@ ls_row(struct ls *ls, const char *name, const struct zk_stat *st)
 
 /* One node of the listing; one that vanished meanwhile is left out. */
 static int
-ls_show(struct ls *ls)
+ls_show(struct zk_walk *walk)
 {
-	const struct zk_op op = {.type = ZK_OP_EXISTS, .path = ls->path};
-	const struct zk_options *options = ls->run->options;
-	const char *name = ls->path + ls->skip;
+	struct ls *ls = CONTAINER_OF(walk, struct ls, walk);
+	const struct zk_op op = {.type = ZK_OP_EXISTS, .path = walk->path};
+	const struct zk_options *options = walk->run->options;
+	const char *name = walk->path + ls->skip;
 	int rc = ZK_OK;
 
 	if (options->long_form)
-		rc = zk_run_request(ls->run, &op, keep_stat, &ls->stat);
+		rc = zk_run_request(walk->run, &op, keep_stat, &ls->stat);
 	if (rc != ZK_OK)
 		return rc == ZK_NONODE ? ZK_OK : rc;
 	if (options->json)
@@ -90,36 +91,14 @@ ls_show(struct ls *ls)
 	return ZK_OK;
 }
 
-/* The children of a node, and with -R theirs, each before its own children. */
 static int
-ls_walk(struct ls *ls, unsigned depth)
-{
-	struct zk_names names;
-	int rc = zk_run_children(ls->run, ls->path, &names);
-
-	if (rc == ZK_NONODE && depth > 0)
-		rc = ZK_OK;
-	for (size_t i = 0; i < names.count && rc == ZK_OK; i++) {
-		size_t len = zk_path_push(ls->path, names.items[i]);
-
-		rc = len != SIZE_MAX && depth < ZK_RUN_DEPTH_MAX ? ls_show(ls) : ZK_TOOLARGE;
-		if (rc == ZK_OK && ls->run->options->recursive)
-			rc = ls_walk(ls, depth + 1);
-		if (rc == ZK_OK)
-			ls->path[len] = '\0'; /* otherwise it says where it went wrong */
-	}
-	zk_names_free(&names);
-	return rc;
-}
-
-static int
-ls_print(struct ls *ls)
+ls_print(struct ls *ls, const struct zk_options *options)
 {
 	static const struct table_view view = {NULL, false, false};
 
-	if (ls->run->options->json)
+	if (options->json)
 		return zk_json_print(json_incref(ls->items));
-	if (ls->run->options->long_form && !table_print(&ls->table, &view, "NAME", "zk", stdout))
+	if (options->long_form && !table_print(&ls->table, &view, "NAME", "zk", stdout))
 		return EX_SOFTWARE;
 	return 0;
 }
@@ -128,17 +107,15 @@ int
 zk_verb_ls(struct zk_run *run, int argc, char **argv)
 {
 	const char *path = argc > 0 ? argv[0] : "/";
-	struct ls ls = {.run = run};
+	struct ls ls = {.walk = {.run = run, .visit = ls_show, .deep = run->options->recursive}};
 	int status, rc;
 
-	if (!str_copy(ls.path, sizeof ls.path, path))
-		return zk_run_fail(run, path, ZK_TOOLARGE);
 	ls.items = json_array();
 	table_init(&ls.table, ls_columns, sizeof ls_columns / sizeof ls_columns[0]);
 	if (!run->options->recursive)
 		ls.skip = path[0] == '/' && path[1] == '\0' ? 1 : strlen(path) + 1;
-	rc = ls_walk(&ls, 0);
-	status = rc == ZK_OK ? ls_print(&ls) : zk_run_fail(run, ls.path, rc);
+	rc = zk_walk(&ls.walk, path);
+	status = rc == ZK_OK ? ls_print(&ls, run->options) : zk_run_fail(run, ls.walk.path, rc);
 	table_fini(&ls.table);
 	json_decref(ls.items);
 	return status;
@@ -163,37 +140,72 @@ stat_print(FILE *to, const struct zk_stat *st)
 		fprintf(to, "ephemeral of session 0x%" PRIx64 "\n", (uint64_t)st->ephemeral_owner);
 }
 
+/* Of one node, or of it and all below it. */
 struct get {
-	const char *path;
+	struct zk_walk walk;
+	json_t *items; /* with --json */
 	int status;
 };
+
+static void
+get_write(struct get *get, const void *data, size_t size)
+{
+	if (fwrite(data, 1, size, stdout) != size && get->status == 0) {
+		fprintf(stderr, "zk: standard output: %s\n", strerror(errno));
+		get->status = EX_IOERR;
+	}
+}
 
 static void
 get_print(struct zk_run *run, const struct zk_result *result, void *arg)
 {
 	struct get *get = arg;
+	bool many = run->options->recursive;
 
 	if (run->options->json) {
-		get->status = zk_json_print(zk_json_data(get->path, result));
+		json_array_append_new(get->items, zk_json_data(get->walk.path, result));
 		return;
 	}
-	if (fwrite(result->data, 1, result->size, stdout) != result->size || fflush(stdout) != 0) {
-		fprintf(stderr, "zk: standard output: %s\n", strerror(errno));
-		get->status = EX_IOERR;
-	}
+	if (many)
+		printf("==> %s <==\n", get->walk.path);
+	get_write(get, result->data, result->size);
+	if (many)
+		putchar('\n');
 	if (run->options->stat)
 		stat_print(stderr, &result->stat);
+}
+
+/* The data of one node; one that vanished is left out. */
+static int
+get_node(struct zk_walk *walk)
+{
+	struct get *get = CONTAINER_OF(walk, struct get, walk);
+	const struct zk_op op = {.type = ZK_OP_GET_DATA, .path = walk->path};
+	int rc = zk_run_request(walk->run, &op, get_print, get);
+
+	return rc == ZK_NONODE ? ZK_OK : rc;
 }
 
 int
 zk_verb_get(struct zk_run *run, int argc, char **argv)
 {
-	struct get get = {argv[0], 0};
 	const struct zk_op op = {.type = ZK_OP_GET_DATA, .path = argv[0]};
-	int rc = zk_run_request(run, &op, get_print, &get);
+	struct get get = {.walk = {.run = run, .visit = get_node, .deep = true}};
+	int rc = ZK_TOOLARGE;
 
 	(void)argc;
-	return rc == ZK_OK ? get.status : zk_run_fail(run, argv[0], rc);
+	get.items = json_array();
+	if (str_copy(get.walk.path, sizeof get.walk.path, argv[0]))
+		rc = zk_run_request(run, &op, get_print, &get);
+	if (rc == ZK_OK && run->options->recursive)
+		rc = zk_walk(&get.walk, argv[0]);
+	if (rc != ZK_OK)
+		get.status = zk_run_fail(run, get.walk.path, rc);
+	else if (run->options->json)
+		get.status = zk_json_print(json_incref(
+		    run->options->recursive ? get.items : json_array_get(get.items, 0)));
+	json_decref(get.items);
+	return get.status;
 }
 
 int
@@ -212,135 +224,47 @@ zk_verb_stat(struct zk_run *run, int argc, char **argv)
 	return 0;
 }
 
-/* The state of a watch on a node: its data and existence, and its children while it exists. */
-struct watch_job {
-	struct zk_run *run;
-	const char *path;
-	struct zk_watch watch;
-	bool over, said;
-	int status;
-	bool children; /* a watch on the children is set or asked for */
-};
-
-static void watch_node(struct watch_job *job);
-
-static void
-watch_fail(struct watch_job *job, int rc)
+int
+zk_verb_count(struct zk_run *run, int argc, char **argv)
 {
-	/* The watches are set again when there is a connection again: the request that sets one
-	 * too. */
-	if (rc == ZK_CONNECTIONLOSS && zk_state(job->run->zk) != ZK_EXPIRED) {
-		watch_node(job);
-		return;
-	}
-	job->status = zk_run_fail(job->run, job->path, rc);
-	job->over = true;
+	const struct zk_op op = {
+	    .type = ZK_OP_GET_ALL_CHILDREN_NUMBER, .path = argc > 0 ? argv[0] : "/"};
+	struct zk_stat stat;
+	int rc = zk_run_request(run, &op, keep_stat, &stat);
+
+	if (rc != ZK_OK)
+		return zk_run_fail(run, op.path, rc);
+	printf("%" PRId32 "\n", stat.child_count);
+	return 0;
 }
 
 static void
-watch_children_set(void *arg, const struct zk_result *result)
+who_print(struct zk_run *run, const struct zk_result *result, void *arg)
 {
-	struct watch_job *job = arg;
+	json_t *items = json_array();
+	int *status = arg;
 
-	job->children = result->watching;
-	if (result->rc != ZK_OK && result->rc != ZK_NONODE)
-		watch_fail(job, result->rc);
-}
+	for (size_t i = 0; i < result->acl_count; i++) {
+		const struct zk_acl *who = &result->acls[i];
 
-static void
-watch_node_set(void *arg, const struct zk_result *result)
-{
-	struct watch_job *job = arg;
-	int rc = result->rc;
-
-	if (rc == ZK_OK && !job->children) {
-		job->children = true;
-		rc = zk_children(job->run->zk, job->path, &job->watch, watch_children_set, job);
+		if (run->options->json)
+			json_array_append_new(
+			    items, json_pack("{s:s, s:s}", "scheme", who->scheme, "id", who->id));
+		else
+			printf("%s:%s\n", who->scheme, who->id);
 	}
-	if (rc != ZK_OK && rc != ZK_NONODE) {
-		watch_fail(job, rc);
-		return;
-	}
-	if (!job->said)
-		fprintf(stderr, "zk: watching %s%s\n", job->path,
-		    rc == ZK_NONODE ? ", which does not exist" : "");
-	job->said = true;
-}
-
-static void
-watch_node(struct watch_job *job)
-{
-	int rc = zk_exists(job->run->zk, job->path, &job->watch, watch_node_set, job);
-
-	if (rc != ZK_OK) {
-		job->status = zk_run_fail(job->run, job->path, rc);
-		job->over = true;
-	}
-}
-
-static const char *
-event_name(enum zk_event event)
-{
-	switch (event) {
-	case ZK_EVENT_CREATED:
-		return "created";
-	case ZK_EVENT_DELETED:
-		return "deleted";
-	case ZK_EVENT_CHANGED:
-		return "changed";
-	case ZK_EVENT_CHILDREN:
-		return "children";
-	default:
-		return "lost";
-	}
-}
-
-static void
-watch_fired(void *arg, enum zk_event event, const char *path)
-{
-	struct watch_job *job = arg;
-
-	if (job->over)
-		return;
-	if (event == ZK_EVENT_LOST) {
-		job->status = zk_run_fail(job->run, path, ZK_SESSIONEXPIRED);
-		job->over = true;
-		return;
-	}
-	if (job->run->options->json)
-		job->status = zk_json_print(
-		    json_pack("{s:s, s:s}", "event", event_name(event), "path", path));
-	else
-		printf("%-8s %s\n", event_name(event), path);
-	if (fflush(stdout) != 0)
-		job->status = EX_IOERR;
-	if (job->run->options->once || job->status != 0) {
-		job->over = true;
-		return;
-	}
-	if (event == ZK_EVENT_CHILDREN || event == ZK_EVENT_DELETED)
-		job->children = false;
-	watch_node(job);
-}
-
-static bool
-watch_over(void *arg)
-{
-	const struct watch_job *job = arg;
-
-	return job->over;
+	if (run->options->json)
+		*status = zk_json_print(json_incref(items));
+	json_decref(items);
 }
 
 int
-zk_verb_watch(struct zk_run *run, int argc, char **argv)
+zk_verb_whoami(struct zk_run *run, int argc, char **argv)
 {
-	struct watch_job job = {.run = run, .path = argv[0], .watch = {watch_fired, &job}};
+	const struct zk_op op = {.type = ZK_OP_WHO_AM_I};
+	int status = 0, rc = zk_run_request(run, &op, who_print, &status);
 
 	(void)argc;
-	watch_node(&job);
-	zk_run_until(run, watch_over, &job);
-	job.over = true;
-	if (run->signo != 0)
-		return 128 + run->signo;
-	return job.status;
+	(void)argv;
+	return rc == ZK_OK ? status : zk_run_fail(run, "whoami", rc);
 }

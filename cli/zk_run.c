@@ -244,50 +244,23 @@ run_on_answer(void *arg, const struct zk_result *result)
 
 	run->answered = true;
 	run->rc = result->rc;
-	if (result->rc == ZK_OK && run->answer != NULL)
+	if ((result->rc == ZK_OK || result->ops != NULL) && run->answer != NULL)
 		run->answer(run, result, run->answer_arg);
 }
 
-/* Hand a request of any type to the client. */
-static int
-run_submit(struct zk_run *run, const struct zk_op *op)
+/* Get ready for one answer. */
+static void
+run_expect(struct zk_run *run, zk_run_answer *answer, void *arg)
 {
-	switch (op->type) {
-	case ZK_OP_CREATE2:
-		return zk_create(run->zk, op->path, op->data, op->size, op->acls, op->acl_count,
-		    op->flags, run_on_answer, run);
-	case ZK_OP_DELETE:
-		return zk_delete(run->zk, op->path, op->version, run_on_answer, run);
-	case ZK_OP_EXISTS:
-		return zk_exists(run->zk, op->path, NULL, run_on_answer, run);
-	case ZK_OP_GET_DATA:
-		return zk_get(run->zk, op->path, NULL, run_on_answer, run);
-	case ZK_OP_SET_DATA:
-		return zk_set(
-		    run->zk, op->path, op->data, op->size, op->version, run_on_answer, run);
-	case ZK_OP_GET_CHILDREN2:
-		return zk_children(run->zk, op->path, NULL, run_on_answer, run);
-	case ZK_OP_GET_ACL:
-		return zk_get_acl(run->zk, op->path, run_on_answer, run);
-	case ZK_OP_SET_ACL:
-		return zk_set_acl(
-		    run->zk, op->path, op->acls, op->acl_count, op->version, run_on_answer, run);
-	case ZK_OP_SYNC:
-		return zk_sync(run->zk, op->path, run_on_answer, run);
-	default:
-		return ZK_UNIMPLEMENTED;
-	}
-}
-
-int
-zk_run_request(struct zk_run *run, const struct zk_op *op, zk_run_answer *answer, void *arg)
-{
-	int rc;
-
 	run->answer = answer;
 	run->answer_arg = arg;
 	run->answered = false;
-	rc = run_submit(run, op);
+}
+
+/* Wait for the answer to what was asked with the result rc. */
+static int
+run_await(struct zk_run *run, int rc)
+{
 	if (rc != ZK_OK)
 		return rc;
 	run_limit(run);
@@ -296,8 +269,23 @@ zk_run_request(struct zk_run *run, const struct zk_op *op, zk_run_answer *answer
 	return run->answered ? run->rc : ZK_OPERATIONTIMEOUT;
 }
 
-static int
-exit_status(int rc)
+int
+zk_run_request(struct zk_run *run, const struct zk_op *op, zk_run_answer *answer, void *arg)
+{
+	run_expect(run, answer, arg);
+	return run_await(run, zk_request(run->zk, op, NULL, run_on_answer, run));
+}
+
+int
+zk_run_multi(
+    struct zk_run *run, const struct zk_op *ops, size_t count, zk_run_answer *answer, void *arg)
+{
+	run_expect(run, answer, arg);
+	return run_await(run, zk_multi(run->zk, ops, count, run_on_answer, run));
+}
+
+int
+zk_run_status(int rc)
 {
 	switch (rc) {
 	case ZK_OK:
@@ -351,5 +339,5 @@ zk_run_fail(const struct zk_run *run, const char *path, int rc)
 		fprintf(stderr, "zk: %s: the server answered with the unknown code %d\n", path, rc);
 	else
 		fprintf(stderr, "zk: %s: %s\n", path, zk_rc_text(rc));
-	return exit_status(rc);
+	return zk_run_status(rc);
 }

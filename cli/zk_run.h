@@ -11,49 +11,13 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "cli/client_conf.h"
-#include "cli/options.h"
+#include "cli/zk_options.h"
 #include "libcommon/io/loop.h"
 #include "libcommon/io/tls.h"
 #include "libcommon/zk/zk.h"
 
 #define ZK_RUN_PATH_MAX 65536 /* of a path that is put together */
 #define ZK_RUN_DEPTH_MAX 1000 /* of a tree that is walked */
-
-/* The options of all verbs; each has the rows of those that mean something to it. */
-struct zk_options {
-	struct client_options client;
-	const char *hosts;
-	uint64_t timeout_ms;
-	struct option_texts auths; /* SCHEME:DATA */
-	struct option_texts acls;  /* SCHEME:ID:PERMS */
-	uint32_t version;	   /* UINT32_MAX: any */
-	bool json, show_version;
-	bool recursive, long_form, stat, ephemeral, sequential, parents, once;
-};
-
-/* The rows that every verb has. */
-#define ZK_COMMON_ROWS                                                                             \
-	{.name = "hosts",                                                                          \
-	    .kind = OPTION_TEXT,                                                                   \
-	    .offset = offsetof(struct zk_options, hosts),                                          \
-	    .argument = "HOST:PORT,...",                                                           \
-	    .help = "the servers; default: ZK_HOSTS, corral.conf(5), this machine"},               \
-	    {.name = "timeout",                                                                    \
-		.kind = OPTION_TIME,                                                               \
-		.offset = offsetof(struct zk_options, timeout_ms),                                 \
-		.argument = "TIME",                                                                \
-		.help = "wait so long for a connection and for each answer (10s)"},                \
-	    {.name = "auth",                                                                       \
-		.kind = OPTION_TEXTS,                                                              \
-		.offset = offsetof(struct zk_options, auths),                                      \
-		.argument = "SCHEME:DATA",                                                         \
-		.help = "authenticate, as digest:USER:PASSWORD; may be repeated"},                 \
-	    {.name = "json",                                                                       \
-		.kind = OPTION_FLAG,                                                               \
-		.offset = offsetof(struct zk_options, json),                                       \
-		.help = "print JSON"},                                                             \
-	    CLIENT_OPTION_ROWS(struct zk_options)
 
 struct zk_run {
 	const struct zk_options *options;
@@ -83,6 +47,10 @@ void zk_run_close(struct zk_run *run);
  */
 int zk_run_request(struct zk_run *run, const struct zk_op *op, zk_run_answer *answer, void *arg);
 
+/* The same of a multi, whose answer is also handed on when it failed: result->ops says in what. */
+int zk_run_multi(
+    struct zk_run *run, const struct zk_op *ops, size_t count, zk_run_answer *answer, void *arg);
+
 /* Turn the loop until done() says true, the session ends, or a signal tells us to stop. */
 void zk_run_until(struct zk_run *run, bool (*done)(void *arg), void *arg);
 
@@ -91,6 +59,12 @@ void zk_run_until(struct zk_run *run, bool (*done)(void *arg), void *arg);
  * after a signal (128 and its number).
  */
 int zk_run_fail(const struct zk_run *run, const char *path, int rc);
+
+/* The exit status for a code. */
+int zk_run_status(int rc);
+
+/* Make the nodes above path that are not there yet. ZK_OK, or what was wrong. */
+int zk_run_parents(struct zk_run *run, const char *path);
 
 /* The names of a node's children, in bytewise order; zk_names_free() releases them. */
 struct zk_names {
@@ -101,26 +75,36 @@ int zk_run_children(struct zk_run *run, const char *path, struct zk_names *names
 void zk_names_free(struct zk_names *names);
 
 /*
- * A walk down a tree keeps one path: push appends "/NAME" and returns the length before, to which
+ * A way down a tree keeps one path: push appends "/NAME" and returns the length before, to which
  * the caller cuts the path again; SIZE_MAX, with the path as it was, if it does not fit.
  */
 size_t zk_path_push(char path[ZK_RUN_PATH_MAX], const char *name);
+
+/*
+ * All nodes below a node, each before its own children, in bytewise order, or with deep false its
+ * children alone. visit() is called with walk->path as the node's, and returns ZK_OK or what ends
+ * the walk; so does a request that fails, but for a node that vanished. The path is then where it
+ * went wrong.
+ */
+struct zk_walk {
+	struct zk_run *run;
+	int (*visit)(struct zk_walk *walk);
+	bool deep;
+	char path[ZK_RUN_PATH_MAX];
+};
+int zk_walk(struct zk_walk *walk, const char *path);
 
 /* "SCHEME:ID:PERMS" to an entry, in which the text is cut up. False: it is none. */
 bool zk_acl_parse(char *text, struct zk_acl *acl);
 /* "cdrwa" as far as perms has them. */
 void zk_perms_text(char to[6], int32_t perms);
 
-/* The verbs: an exit status each. argv are the operands, argc at least and at most as the verb
- * says. */
-int zk_verb_ls(struct zk_run *run, int argc, char **argv);
-int zk_verb_get(struct zk_run *run, int argc, char **argv);
-int zk_verb_stat(struct zk_run *run, int argc, char **argv);
-int zk_verb_watch(struct zk_run *run, int argc, char **argv);
-int zk_verb_create(struct zk_run *run, int argc, char **argv);
-int zk_verb_set(struct zk_run *run, int argc, char **argv);
-int zk_verb_rm(struct zk_run *run, int argc, char **argv);
-int zk_verb_acl(struct zk_run *run, int argc, char **argv);
-int zk_verb_sync(struct zk_run *run, int argc, char **argv);
+/* The commands: an exit status each. argv are the operands, argc at least and at most as the table
+ * in zk.c says. */
+typedef int zk_verb_fn(struct zk_run *run, int argc, char **argv);
+zk_verb_fn zk_verb_acl, zk_verb_bench, zk_verb_count, zk_verb_create, zk_verb_elect, zk_verb_export,
+    zk_verb_get, zk_verb_import, zk_verb_lock, zk_verb_ls,
+    zk_verb_multi, zk_verb_quota, zk_verb_rm, zk_verb_set, zk_verb_stat, zk_verb_sync,
+    zk_verb_watch, zk_verb_whoami;
 
 #endif

@@ -1,68 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Paths, names and permissions of zk(1) as texts. */
-#include <stdlib.h>
+/* Access control of zk(1) as texts. */
 #include <string.h>
 
 #include "cli/zk_run.h"
-
-static int
-name_compare(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static void
-names_copy(struct zk_run *run, const struct zk_result *result, void *arg)
-{
-	struct zk_names *names = arg;
-
-	(void)run;
-	names->items = calloc(result->child_count + 1, sizeof *names->items);
-	for (size_t i = 0; names->items != NULL && i < result->child_count; i++) {
-		names->items[i] = strdup(result->children[i]);
-		if (names->items[i] == NULL) {
-			zk_names_free(names);
-			return;
-		}
-		names->count++;
-	}
-	if (names->items != NULL)
-		qsort(names->items, names->count, sizeof *names->items, name_compare);
-}
-
-int
-zk_run_children(struct zk_run *run, const char *path, struct zk_names *names)
-{
-	const struct zk_op op = {.type = ZK_OP_GET_CHILDREN2, .path = path};
-	int rc;
-
-	*names = (struct zk_names){NULL, 0};
-	rc = zk_run_request(run, &op, names_copy, names);
-	if (rc == ZK_OK && names->items == NULL)
-		rc = ZK_NOMEMORY;
-	return rc;
-}
-
-void
-zk_names_free(struct zk_names *names)
-{
-	for (size_t i = 0; i < names->count; i++)
-		free(names->items[i]);
-	free(names->items);
-	*names = (struct zk_names){NULL, 0};
-}
-
-size_t
-zk_path_push(char path[ZK_RUN_PATH_MAX], const char *name)
-{
-	size_t len = strlen(path), from = path[1] == '\0' ? 0 : len, size = strlen(name) + 1;
-
-	if (from + 1 + size > ZK_RUN_PATH_MAX)
-		return SIZE_MAX;
-	path[from] = '/';
-	memcpy(path + from + 1, name, size);
-	return len;
-}
 
 static const struct {
 	char letter;

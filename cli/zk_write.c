@@ -8,12 +8,11 @@
 
 #include <jansson.h>
 
+#include "cli/zk_change.h"
 #include "cli/zk_json.h"
 #include "cli/zk_run.h"
 #include "libcommon/base/buf.h"
 #include "libcommon/base/str.h"
-
-#define ACLS_MAX 64
 
 /* Data from the command line, or with "-" from standard input. An exit status. */
 static int
@@ -22,7 +21,6 @@ data_read(const char *text, struct buf *b)
 	uint8_t chunk[16384];
 	ssize_t n;
 
-	buf_init(b, ZK_FRAME_BYTES_MAX);
 	if (strcmp(text, "-") != 0) {
 		buf_append(b, text, strlen(text));
 	} else {
@@ -40,56 +38,20 @@ data_read(const char *text, struct buf *b)
 	return EX_DATAERR;
 }
 
-/* The entries of --acl; as many as there are, or -1 with the fault said. */
+/* The data of the second operand, if there is one, to op; it lies in b. An exit status. */
 static int
-acls_read(const char *const *texts, size_t count, char **copies, struct zk_acl *acls)
+data_of_op(struct zk_run *run, int argc, char **argv, struct buf *b, struct zk_op *op)
 {
-	if (count > ACLS_MAX) {
-		fprintf(stderr, "zk: more than %d access control entries\n", ACLS_MAX);
-		return -1;
-	}
-	for (size_t i = 0; i < count; i++) {
-		copies[i] = strdup(texts[i]);
-		if (copies[i] == NULL || !zk_acl_parse(copies[i], &acls[i])) {
-			fprintf(stderr,
-			    "zk: '%s' is no access control entry: write SCHEME:ID:PERMS, PERMS "
-			    "being "
-			    "letters of cdrwa (create, delete, read, write, admin)\n",
-			    texts[i]);
-			return -1;
-		}
-	}
-	return (int)count;
-}
+	int status;
 
-static void
-texts_free(char **texts, size_t count)
-{
-	for (size_t i = 0; i < count && i < ACLS_MAX; i++)
-		free(texts[i]);
-}
-
-/* The parents of a path, from the top; those that exist stay as they are. */
-static int
-create_parents(struct zk_run *run, const char *path)
-{
-	struct zk_op op = {.type = ZK_OP_CREATE2, .data = "", .size = 0};
-	char parent[ZK_RUN_PATH_MAX];
-	int rc = ZK_OK;
-
-	if (zk_path_fault(path) != NULL)
-		return ZK_BADARGUMENTS;
-	if (!str_copy(parent, sizeof parent, path))
-		return ZK_TOOLARGE;
-	op.path = parent;
-	for (char *slash = parent; rc == ZK_OK && (slash = strchr(slash + 1, '/')) != NULL;) {
-		*slash = '\0';
-		rc = zk_run_request(run, &op, NULL, NULL);
-		if (rc == ZK_NODEEXISTS)
-			rc = ZK_OK;
-		*slash = '/';
+	if (run->options->null && argc > 1) {
+		fprintf(stderr, "zk: %s: --null and data do not go together\n", argv[0]);
+		return EX_USAGE;
 	}
-	return rc;
+	status = argc > 1 ? data_read(argv[1], b) : 0;
+	op->data = run->options->null ? NULL : b->len > 0 ? b->data : (const void *)"";
+	op->size = b->len;
+	return status;
 }
 
 static void
@@ -120,47 +82,33 @@ create_hold(struct zk_run *run, const char *path)
 }
 
 static int
-create_node(struct zk_run *run, const char *path, const struct buf *data, const struct zk_acl *acls,
-    size_t acl_count)
+create_node(struct zk_run *run, const struct zk_op *op)
 {
-	struct zk_op op = {.type = ZK_OP_CREATE2,
-	    .path = path,
-	    .data = data->len > 0 ? data->data : (const void *)"",
-	    .size = data->len,
-	    .acls = acl_count > 0 ? acls : NULL,
-	    .acl_count = acl_count};
-	const struct zk_options *options = run->options;
 	int rc = ZK_OK, status = 0;
 
-	if (options->ephemeral)
-		op.flags |= ZK_EPHEMERAL;
-	if (options->sequential)
-		op.flags |= ZK_SEQUENTIAL;
-	if (options->parents)
-		rc = create_parents(run, path);
+	if (run->options->parents)
+		rc = zk_run_parents(run, op->path);
 	if (rc == ZK_OK)
-		rc = zk_run_request(run, &op, created_print, &status);
+		rc = zk_run_request(run, op, created_print, &status);
 	if (rc != ZK_OK)
-		return zk_run_fail(run, path, rc);
-	return status == 0 && options->ephemeral ? create_hold(run, path) : status;
+		return zk_run_fail(run, op->path, rc);
+	return status == 0 && run->options->ephemeral ? create_hold(run, op->path) : status;
 }
 
 int
 zk_verb_create(struct zk_run *run, int argc, char **argv)
 {
-	const struct option_texts *texts = &run->options->acls;
-	struct zk_acl acls[ACLS_MAX];
-	char *copies[ACLS_MAX] = {NULL};
-	int count = acls_read(texts->items, texts->count, copies, acls), status = EX_USAGE;
+	struct zk_change change = {.op = {.path = argv[0]}};
+	int status = EX_USAGE;
 	struct buf data;
 
 	buf_init(&data, ZK_FRAME_BYTES_MAX);
-	if (count >= 0)
-		status = data_read(argc > 1 ? argv[1] : "", &data);
+	if (zk_change_create(&change, run->options, NULL))
+		status = data_of_op(run, argc, argv, &data, &change.op);
 	if (status == 0)
-		status = create_node(run, argv[0], &data, acls, (size_t)count);
+		status = create_node(run, &change.op);
 	buf_fini(&data);
-	texts_free(copies, texts->count);
+	zk_change_fini(&change);
 	return status;
 }
 
@@ -179,11 +127,14 @@ zk_verb_set(struct zk_run *run, int argc, char **argv)
 	struct zk_op op = {
 	    .type = ZK_OP_SET_DATA, .path = argv[0], .version = (int32_t)run->options->version};
 	struct buf data;
-	int status = data_read(argv[1], &data);
+	int status;
 
-	(void)argc;
-	op.data = data.len > 0 ? data.data : (const void *)"";
-	op.size = data.len;
+	buf_init(&data, ZK_FRAME_BYTES_MAX);
+	if (argc == 1 && !run->options->null) {
+		fprintf(stderr, "zk: %s: the data is missing\n", argv[0]);
+		return EX_USAGE;
+	}
+	status = data_of_op(run, argc, argv, &data, &op);
 	if (status == 0)
 		status =
 		    zk_run_fail(run, argv[0], zk_run_request(run, &op, stat_print_json, argv[0]));
@@ -284,24 +235,18 @@ acl_print(struct zk_run *run, const struct zk_result *result, void *arg)
 int
 zk_verb_acl(struct zk_run *run, int argc, char **argv)
 {
-	struct zk_acl acls[ACLS_MAX];
-	char *copies[ACLS_MAX] = {NULL};
-	size_t given = (size_t)argc - 1;
-	struct zk_op op = {.type = given > 0 ? ZK_OP_SET_ACL : ZK_OP_GET_ACL,
-	    .path = argv[0],
-	    .acls = acls,
-	    .version = (int32_t)run->options->version};
-	int count = acls_read((const char *const *)(argv + 1), given, copies, acls),
-	    status = EX_USAGE, rc;
+	struct zk_change change = {.op = {.type = argc > 1 ? ZK_OP_SET_ACL : ZK_OP_GET_ACL,
+				       .path = argv[0],
+				       .version = (int32_t)run->options->version}};
+	int status = EX_USAGE, rc;
 
-	if (count >= 0) {
-		op.acl_count = (size_t)count;
+	if (zk_change_acls(&change, (const char *const *)(argv + 1), (size_t)argc - 1, NULL)) {
 		status = 0;
-		rc = zk_run_request(run, &op, given > 0 ? NULL : acl_print, &status);
+		rc = zk_run_request(run, &change.op, argc > 1 ? NULL : acl_print, &status);
 		if (rc != ZK_OK)
 			status = zk_run_fail(run, argv[0], rc);
 	}
-	texts_free(copies, given);
+	zk_change_fini(&change);
 	return status;
 }
 

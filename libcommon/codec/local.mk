@@ -10,4 +10,4 @@ libcodec_a_SOURCES = \
 	libcommon/codec/record.c libcommon/codec/record.h \
 	libcommon/codec/taskkey.c libcommon/codec/taskkey.h \
 	libcommon/codec/zk_err.c libcommon/codec/zk_err.h \
-	libcommon/codec/zk_wire.h
+	libcommon/codec/zk_owner.h libcommon/codec/zk_wire.h

@@ -6,6 +6,7 @@
 
 #define MULTI_END (-1) /* type of the header that ends a multi */
 #define CHILD_BYTES_MIN 4
+#define ID_BYTES_MIN 8
 #define ACL_BYTES_MIN 12
 
 /* Where decoded texts go: room for all that a reply can hold, since each text had a 4-byte length.
@@ -89,12 +90,17 @@ acls_encode(struct buf *b, const struct zk_acl *acls, size_t count)
 static void
 record_encode(struct buf *b, const struct zk_op *op, bool watch)
 {
-	jute_put_text(b, op->path);
+	if (op->path != NULL)
+		jute_put_text(b, op->path);
 	switch (op->type) {
 	case ZK_OP_CREATE2:
+	case ZK_OP_CREATE_CONTAINER:
+	case ZK_OP_CREATE_TTL:
 		data_encode(b, op->data, op->size);
 		acls_encode(b, op->acls, op->acl_count);
 		jute_put_i32(b, op->flags);
+		if (op->type == ZK_OP_CREATE_TTL)
+			jute_put_i64(b, op->ttl_ms);
 		break;
 	case ZK_OP_SET_DATA:
 		data_encode(b, op->data, op->size);
@@ -245,6 +251,27 @@ children_decode(struct jute_reader *r, struct zk_result *result)
 	stat_decode(r, &result->stat);
 }
 
+/* The identities of a session: they stand in acls, without permissions. */
+static void
+who_decode(struct jute_reader *r, struct zk_result *result)
+{
+	int32_t count = jute_get_count(r, ID_BYTES_MIN);
+	struct zk_acl *ids;
+	struct pool p;
+
+	if (count < 0)
+		count = 0;
+	ids = result_allocate(r, result, (size_t)count * sizeof *ids, &p);
+	if (ids == NULL)
+		return;
+	for (int32_t i = 0; i < count && !r->bad; i++) {
+		ids[i].scheme = text_decode(r, &p);
+		ids[i].id = text_decode(r, &p);
+	}
+	result->acls = ids;
+	result->acl_count = (size_t)count;
+}
+
 static void
 acls_decode(struct jute_reader *r, struct zk_result *result)
 {
@@ -359,6 +386,8 @@ zk_result_decode(struct jute_reader *r, enum zk_opcode type, struct zk_result *r
 	result->rc = ZK_OK;
 	switch (type) {
 	case ZK_OP_CREATE2:
+	case ZK_OP_CREATE_CONTAINER:
+	case ZK_OP_CREATE_TTL:
 		path_decode(r, result);
 		stat_decode(r, &result->stat);
 		break;
@@ -375,6 +404,12 @@ zk_result_decode(struct jute_reader *r, enum zk_opcode type, struct zk_result *r
 		break;
 	case ZK_OP_GET_CHILDREN2:
 		children_decode(r, result);
+		break;
+	case ZK_OP_GET_ALL_CHILDREN_NUMBER:
+		result->stat.child_count = jute_get_i32(r);
+		break;
+	case ZK_OP_WHO_AM_I:
+		who_decode(r, result);
 		break;
 	case ZK_OP_GET_ACL:
 		acls_decode(r, result);

@@ -43,17 +43,18 @@ struct zk_stat {
 };
 
 /*
- * One request, or one part of a multi (ZK_OP_CREATE2, ZK_OP_DELETE, ZK_OP_SET_DATA, ZK_OP_CHECK).
+ * One request, or one part of a multi (the creates, ZK_OP_DELETE, ZK_OP_SET_DATA, ZK_OP_CHECK).
  * Fields that an operation does not have are ignored.
  */
 struct zk_op {
 	enum zk_opcode type;
-	const char *path;
+	const char *path; /* NULL: ZK_OP_WHO_AM_I alone */
 	const void *data; /* NULL: null, which is not the same as empty */
 	size_t size;
 	const struct zk_acl *acls; /* NULL: world:anyone, all permissions */
 	size_t acl_count;
-	int32_t flags;	 /* of create */
+	int32_t flags;	 /* of create: enum zk_create_mode */
+	int64_t ttl_ms;	 /* of ZK_OP_CREATE_TTL */
 	int32_t version; /* ZK_ANY_VERSION: whichever */
 };
 
@@ -70,13 +71,14 @@ struct zk_result {
 	int64_t zxid; /* of the reply: a write's zxid or a later one; 0 without a reply */
 	uint64_t
 	    sent_ms; /* clock_boot_ms() when the request was handed to the socket; 0: never sent */
-	struct zk_stat stat;	     /* create, exists, get, set, children, get_acl, set_acl */
+	struct zk_stat stat; /* create, exists, get, set, children, get_acl, set_acl; of
+				ZK_OP_GET_ALL_CHILDREN_NUMBER child_count alone */
 	const uint8_t *data;	     /* get; NULL: null */
 	size_t size;		     /* of data */
 	const char *path;	     /* create: the name that was made; sync */
 	const char *const *children; /* names without the parent's path, in no order */
 	size_t child_count;
-	const struct zk_acl *acls;
+	const struct zk_acl *acls;   /* get_acl; of ZK_OP_WHO_AM_I schemes and ids */
 	size_t acl_count;
 	const struct zk_op_result
 	    *ops; /* multi: one for each part, whether it was carried out or not */

@@ -68,7 +68,7 @@ session_queue(struct zk_session *s, struct zk_request *q)
 static int
 op_refusal(const struct zk_op *op)
 {
-	if (zk_path_fault(op->path) != NULL)
+	if (op->type != ZK_OP_WHO_AM_I && zk_path_fault(op->path) != NULL)
 		return ZK_BADARGUMENTS;
 	return op->size <= ZK_FRAME_BYTES_MAX && op->acl_count <= ZK_FRAME_BYTES_MAX ? ZK_OK
 										     : ZK_TOOLARGE;

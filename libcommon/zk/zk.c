@@ -420,7 +420,7 @@ zk_host_count(const struct zk *z)
 	return z->hosts.count;
 }
 
-static int
+int
 zk_request(
     struct zk *z, const struct zk_op *op, const struct zk_watch *watch, zk_done_fn *done, void *arg)
 {

@@ -63,8 +63,11 @@ size_t zk_host_count(const struct zk *z);
 /*
  * Requests. Everything is copied. Result: ZK_OK, or why the request was refused: ZK_BADARGUMENTS (a
  * bad path), ZK_TOOLARGE, ZK_OVERLOADED, ZK_NOMEMORY, ZK_SESSIONEXPIRED, ZK_AUTHFAILED, ZK_CLOSING;
- * then done() is not called. done NULL: nobody is told. watch NULL: none.
+ * then done() is not called. done NULL: nobody is told. watch NULL: none. zk_request() makes one of
+ * any type but multi; the others are short for it.
  */
+int zk_request(struct zk *z, const struct zk_op *op, const struct zk_watch *watch, zk_done_fn *done,
+    void *arg);
 int zk_create(struct zk *z, const char *path, const void *data, size_t size,
     const struct zk_acl *acls, size_t acl_count, int flags, zk_done_fn *done, void *arg);
 int zk_delete(struct zk *z, const char *path, int32_t version, zk_done_fn *done, void *arg);
@@ -81,7 +84,7 @@ int zk_set_acl(struct zk *z, const char *path, const struct zk_acl *acls, size_t
     int32_t aversion, zk_done_fn *done, void *arg);
 int zk_sync(struct zk *z, const char *path, zk_done_fn *done, void *arg);
 
-/* All of them or none. Types: ZK_OP_CREATE2, ZK_OP_DELETE, ZK_OP_SET_DATA, ZK_OP_CHECK. */
+/* All of them or none. Types: the creates, ZK_OP_DELETE, ZK_OP_SET_DATA, ZK_OP_CHECK. */
 int zk_multi(struct zk *z, const struct zk_op *ops, size_t count, zk_done_fn *done, void *arg);
 
 /* Shown to this and to each later server; a refusal makes the state ZK_AUTH_FAILED. */

@@ -67,9 +67,9 @@ class Command:
         assert done.returncode == 0, (words, done)
         return done.stdout.decode()
 
-    def fails(self, status, *words):
+    def fails(self, status, *words, data=None):
         """What it says on standard error when it ends with this status."""
-        done = self.run(*words)
+        done = self.run(*words, data=data)
         assert done.returncode == status, (words, done)
         return done.stderr.decode()
 

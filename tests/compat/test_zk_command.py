@@ -81,6 +81,71 @@ def test_access_control_is_set_shown_and_obeyed(zk, root):
     assert "access control entry" in zk.fails(64, "acl", path, "world:anyone:xyz")
 
 
+def test_no_data_is_not_empty_data(zk, root):
+    zk("set", "-n", root)
+    assert json.loads(zk("get", "--json", root))["data"] is None
+    zk("set", root, "")
+    assert json.loads(zk("get", "--json", root))["data"] == ""
+    assert "missing" in zk.fails(64, "set", root)
+
+
+def test_a_script_of_changes_is_done_as_a_whole(zk, root):
+    script = f'# first\ncreate {root}/a "x y"\ncreate -s {root}/n-\nset -v 0 {root}/a "\\x00"\ncheck {root}/a\nrm {root}/a\n'
+    assert zk("multi", data=script.encode()).split() == [
+        "create", f"{root}/a", "create", f"{root}/n-0000000001", "set", f"{root}/a", "check", f"{root}/a", "rm", f"{root}/a"]
+    assert zk("ls", root) == "n-0000000001\n"
+
+
+def test_a_script_with_a_bad_change_changes_nothing(zk, root):
+    said = zk.fails(1, "multi", data=f"create {root}/a\nset -v 7 {root} x\n".encode())
+    assert said == f"zk: standard input:2: {root}: version does not match; nothing was changed\n"
+    assert "standard input:2: 'frob'" in zk.fails(65, "multi", data=f"create {root}/a\nfrob\n".encode())
+    assert zk("ls", root) == ""
+
+
+def test_a_tree_goes_out_as_text_and_comes_in_again(zk, root):
+    data = bytes(range(256))
+    zk("create", "-p", f"{root}/from/b/c", "-", data=data)
+    zk("create", "-n", "-a", "world:anyone:cdrwa", "-a", "ip:127.0.0.1:r", f"{root}/from/with space")
+    text = zk("export", f"{root}/from")
+    assert text.splitlines()[0] == "# zk export 1"
+    assert 'create -n -a "world:anyone:cdrwa" -a "ip:127.0.0.1:r" "/with space"' in text
+    zk("import", "-p", f"{root}/to/here", data=text.encode())
+    assert zk("export", f"{root}/to/here") == text
+    assert zk.run("get", f"{root}/to/here/b/c").stdout == data
+
+
+def test_an_import_overwrites_only_when_asked(zk, root):
+    zk("create", f"{root}/a", "old")
+    script = b'create "/a" "new"\n'
+    assert "standard input:1" in zk.fails(1, "import", root, data=script)
+    assert zk("get", f"{root}/a") == "old"
+    zk("import", "--replace", root, data=script)
+    assert zk("get", f"{root}/a") == "new"
+    assert "creates nodes" in zk.fails(65, "import", root, data=b"rm /a\n")
+    assert zk("ls", root) == "a\n"
+
+
+def test_ephemeral_nodes_are_left_out_of_an_export(zk, root):
+    hold = Lines(zk.argv("create", "-e", f"{root}/e"))
+    hold.expect(f"{root}/e")
+    done = zk.run("export", root)
+    assert done.returncode == 0 and b"1 ephemeral" in done.stderr and b"/e" not in done.stdout
+    assert hold.end(signal.SIGTERM) == 0
+
+
+def test_all_below_a_node_is_read_at_once(zk, root):
+    zk("set", root, "top")
+    zk("create", "-p", f"{root}/a/b", "x")
+    assert zk("get", "-R", root) == f"==> {root} <==\ntop\n==> {root}/a <==\n\n==> {root}/a/b <==\nx\n"
+    assert [node["path"] for node in json.loads(zk("get", "-R", "--json", root))] == [root, f"{root}/a", f"{root}/a/b"]
+    assert zk("count", root) == "2\n"
+
+
+def test_the_server_says_who_we_are(zk):
+    assert sorted(zk("--auth", "digest:ann:pw", "whoami").splitlines()) == ["digest:ann", "ip:127.0.0.1"]
+
+
 def test_sync_returns(zk):
     assert zk("sync") == ""
 

@@ -26,9 +26,10 @@ static const struct option_row rows[] = {
     {"mem", 0, OPTION_SIZE, AT(memory_bytes), "SIZE", "memory"},
     {"timeout", 0, OPTION_TIME, AT(timeout_ms), "TIME", "how long"},
 };
-static const struct option_verb list = {"corral", "list", "[JOB]", "List.", rows, 7, 0, 1, false};
+static const struct option_verb list = {
+    "corral", "list", "[JOB]", "List.", rows, 7, 0, 1, false, NULL};
 static const struct option_verb command = {
-    "corral", "run", "-- COMMAND...", "Run.", rows, 7, 1, UINT_MAX, true};
+    "corral", "run", "-- COMMAND...", "Run.", rows, 7, 1, UINT_MAX, true, NULL};
 
 static struct given given;
 static int first;
