@@ -330,6 +330,24 @@ START_TEST(snapshots_of_older_servers_end_earlier)
 }
 END_TEST
 
+START_TEST(a_tree_that_is_not_the_snapshots_is_counted)
+{
+	struct recover_report report;
+	struct fault fault = {0};
+	struct db got;
+
+	populate(5);
+	db.tree.digest ^= 1;
+	snapshot();
+	ck_assert(db_init(&got, &KEY, 2000));
+	ck_assert_int_eq(recover(store, store, &OPTIONS, &got, &report, &fault), 0);
+	ck_assert(report.digest_checked && report.digest_wrong);
+	ck_assert_uint_eq(got.digest_mismatches, 1);
+	ck_assert_int_eq(got.digest_mismatch_zxid, db.last_zxid);
+	db_fini(&got);
+}
+END_TEST
+
 /* Compress a file as name.gz and remove it. */
 static void
 gzip(const char *name)
@@ -460,6 +478,7 @@ unit_suite(void)
 	tcase_add_test(t, a_damaged_snapshot_is_passed_over_for_an_older_one);
 	tcase_add_test(t, any_flipped_bit_and_any_cut_of_a_snapshot_is_found);
 	tcase_add_test(t, snapshots_of_older_servers_end_earlier);
+	tcase_add_test(t, a_tree_that_is_not_the_snapshots_is_counted);
 	tcase_add_test(t, a_compressed_snapshot_is_read);
 	tcase_add_test(t, a_snapshot_interrupted_anywhere_leaves_the_older_state);
 	tcase_add_test(t, purging_keeps_three_whole_snapshots_and_the_logs_they_need);

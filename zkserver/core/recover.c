@@ -59,13 +59,15 @@ load_newest(struct store *s, struct db *db, struct snapshot_info *info,
 
 /* Compare the snapshot's digest once the transaction that it stands for was applied. */
 static void
-check_digest(const struct db *db, const struct snapshot_info *info, struct recover_report *report)
+check_digest(struct db *db, const struct snapshot_info *info, struct recover_report *report)
 {
 	if (!info->has_digest || info->digest_zxid == 0 ||
 	    info->digest_zxid != (uint64_t)db->last_zxid)
 		return;
 	report->digest_checked = true;
 	report->digest_wrong = info->digest != db->tree.digest;
+	if (report->digest_wrong && db->digest_mismatches++ == 0)
+		db->digest_mismatch_zxid = db->last_zxid;
 }
 
 static int
