@@ -17,5 +17,6 @@ tests_sim_zksim_SOURCES = \
 	tests/sim/zkclient.c tests/sim/zkclient.h \
 	tests/sim/zknode.c tests/sim/zknode.h \
 	tests/sim/zksim.c \
+	tests/sim/zkstream.c tests/sim/zkstream.h \
 	tests/lib/simdisk.c tests/lib/simdisk.h
 tests_sim_zksim_LDADD = libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS)

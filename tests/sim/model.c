@@ -11,6 +11,7 @@
 #include "libcommon/codec/zk_err.h"
 #include "libcommon/codec/zk_wire.h"
 #include "zkserver/core/txn.h"
+#include "zkserver/core/watch.h"
 
 #define STAT_DIGEST_BYTES 60
 
@@ -115,6 +116,17 @@ parent_of(const char *path, char to[1024])
 }
 
 static void
+happen(struct model *m, int64_t zxid, enum watch_event type, const char *path)
+{
+	if (m->event_count == m->event_cap) {
+		m->event_cap = m->event_cap > 0 ? 2 * m->event_cap : 64;
+		m->events = must(realloc(m->events, m->event_cap * sizeof(*m->events)));
+	}
+	m->events[m->event_count++] = (struct model_event){
+	    .zxid = zxid, .type = type, .path = must(strdup(path[0] != '\0' ? path : "/"))};
+}
+
+static void
 apply_create(
     struct model *m, const struct txn_header *h, const struct txn_body *b, const char *path)
 {
@@ -141,6 +153,8 @@ apply_create(
 	s = change(parent, h->zxid);
 	s->cversion = b->version >= 0 ? b->version : s->cversion + 1;
 	s->pzxid = h->zxid;
+	happen(m, h->zxid, WATCH_NODE_CREATED, path);
+	happen(m, h->zxid, WATCH_CHILDREN_CHANGED, text);
 }
 
 static void
@@ -157,6 +171,8 @@ apply_delete(struct model *m, int64_t zxid, const char *path)
 		complain(m, "deletes a parent:", path, zxid);
 	change(n, zxid)->exists = false;
 	change(find(m, parent_of(path, text)), zxid)->pzxid = zxid;
+	happen(m, zxid, WATCH_NODE_DELETED, path);
+	happen(m, zxid, WATCH_CHILDREN_CHANGED, text);
 }
 
 static void
@@ -197,6 +213,7 @@ apply_body(struct model *m, const struct txn_header *h, const struct txn_body *b
 	s->version = b->version;
 	s->mzxid = h->zxid;
 	s->mtime = h->time_ms;
+	happen(m, h->zxid, WATCH_DATA_CHANGED, path);
 }
 
 static void
@@ -289,7 +306,9 @@ drop_nodes(struct model *m)
 		free(m->nodes[i].states);
 		free(m->nodes[i].path);
 	}
-	m->node_count = m->session_count = 0;
+	for (size_t i = 0; i < m->event_count; i++)
+		free(m->events[i].path);
+	m->node_count = m->session_count = m->event_count = 0;
 	m->applied = 0;
 }
 
@@ -301,6 +320,7 @@ model_fini(struct model *m)
 		free(m->records[i].bytes);
 	free(m->records);
 	free(m->nodes);
+	free(m->events);
 	memset(m, 0, sizeof(*m));
 }
 

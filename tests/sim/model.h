@@ -29,6 +29,13 @@ struct model_node {
 	size_t count, cap;
 };
 
+/* What watchers are told of, in the order in which it happened. */
+struct model_event {
+	int64_t zxid;
+	int32_t type; /* as on the wire */
+	char *path;
+};
+
 struct model_record {
 	uint8_t *bytes;
 	size_t size;
@@ -40,6 +47,8 @@ struct model {
 	int64_t applied; /* records up to here make up the nodes */
 	struct model_node *nodes;
 	size_t node_count, node_cap;
+	struct model_event *events;
+	size_t event_count, event_cap;
 	int64_t sessions[MODEL_SESSIONS_MAX]; /* those that exist */
 	size_t session_count;
 	char wrong[160]; /* what no record may do was done */

@@ -64,6 +64,7 @@ check_connect(struct zkclient *c, struct jute_reader *r)
 	c->session = session;
 	memcpy(c->password, password.data, SESSION_PASSWORD_BYTES);
 	c->state = ZKCLIENT_CONNECTED;
+	zkstream_begin(&c->stream, &c->node->model);
 }
 
 /* ---- watches ---- */
@@ -146,6 +147,65 @@ check_event(struct zkclient *c, struct jute_reader *r)
 		world_violation(c->node->world,
 		    "W3: client %u gets event %d on %.*s that no watch asked for", c->number, type,
 		    path.len > 0 ? path.len : 0, (const char *)path.data);
+}
+
+/* ---- persistent watches ---- */
+
+static void
+check_stream_event(struct zkclient *c, int64_t zxid, struct jute_reader *r)
+{
+	int32_t type = jute_get_i32(r);
+	struct jute_bytes path;
+	const char *wrong;
+
+	jute_get_i32(r); /* the state */
+	path = jute_get_bytes(r);
+	world_trace(c->node->world, "client %u: event %d on %.*s", c->number, type,
+	    path.len > 0 ? path.len : 0, (const char *)path.data);
+	c->events++;
+	wrong = zkstream_event(&c->stream, &c->node->model, zxid, type, path);
+	if (wrong != NULL)
+		world_violation(c->node->world, "client %u, event %d on %.*s, zxid 0x%llx: %s",
+		    c->number, type, path.len > 0 ? path.len : 0, (const char *)path.data,
+		    (unsigned long long)zxid, wrong);
+}
+
+static void
+check_stream_reply(struct zkclient *c, int64_t zxid)
+{
+	const struct model_event *e = zkstream_reply(&c->stream, &c->node->model, zxid);
+
+	if (e != NULL)
+		world_violation(c->node->world,
+		    "W1: client %u sees zxid 0x%llx, but was not told of event %d on %s, 0x%llx",
+		    c->number, (unsigned long long)zxid, e->type, e->path,
+		    (unsigned long long)e->zxid);
+}
+
+/* A request about watches was answered. */
+static const char *
+check_watching(struct zkclient *c, const struct zkclient_request *q, const struct reply *r)
+{
+	bool has = zkstream_watches(&c->stream, q->path);
+
+	if (q->op == ZK_OP_CHECK_WATCHES || q->op == ZK_OP_REMOVE_WATCHES) {
+		if (r->err != (has ? ZK_OK : ZK_NOWATCHER))
+			return has ? "it has a watch there" : "it has no watch there";
+		if (q->op == ZK_OP_REMOVE_WATCHES && has)
+			zkstream_unwatch(&c->stream, q->path);
+		return NULL;
+	}
+	if (r->err != ZK_OK)
+		return "it cannot fail";
+	zkstream_watch(&c->stream, q->path, q->watch);
+	return NULL;
+}
+
+static bool
+is_watching(int32_t op)
+{
+	return op == ZK_OP_ADD_WATCH || op == ZK_OP_SET_WATCHES2 || op == ZK_OP_CHECK_WATCHES ||
+	       op == ZK_OP_REMOVE_WATCHES;
 }
 
 /* ---- replies ---- */
@@ -295,7 +355,10 @@ check_reply(struct zkclient *c, struct reply *r)
 	if (c->node->seen_zxid < r->zxid)
 		c->node->seen_zxid = r->zxid;
 	check_events_before(c, r->zxid);
-	if (q.op == ZK_OP_EXISTS || q.op == ZK_OP_GET_DATA || q.op == ZK_OP_GET_CHILDREN2)
+	check_stream_reply(c, r->zxid);
+	if (is_watching(q.op))
+		wrong = check_watching(c, &q, r);
+	else if (q.op == ZK_OP_EXISTS || q.op == ZK_OP_GET_DATA || q.op == ZK_OP_GET_CHILDREN2)
 		wrong = check_read(c, &q, r);
 	else
 		wrong = check_write(c, &q, r);
@@ -321,6 +384,8 @@ check_frame(struct zkclient *c, struct jute_reader frame)
 	r.body = frame;
 	if (frame.bad)
 		world_violation(c->node->world, "client %u: a reply without a header", c->number);
+	else if (r.xid == ZK_XID_EVENT && c->listens)
+		check_stream_event(c, r.zxid, &frame);
 	else if (r.xid == ZK_XID_EVENT)
 		check_event(c, &frame);
 	else

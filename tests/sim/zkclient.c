@@ -35,6 +35,7 @@ zkclient_cut(struct zkclient *c)
 	c->state = ZKCLIENT_AWAY;
 	c->connection++;
 	c->request_count = c->watch_count = 0;
+	zkstream_end(&c->stream);
 	c->event_zxid = 0;
 	buf_clear(&c->out);
 	buf_clear(&c->in);
@@ -170,6 +171,20 @@ put_multi(struct zkclient *c, const struct zkclient_request *q)
 	put_multi_head(&c->wire, -1, true);
 }
 
+/* setWatches2 with this path among the persistent or the recursive ones. */
+static void
+put_rewatch(struct zkclient *c, const struct zkclient_request *q)
+{
+	jute_put_i64(&c->wire, c->last_zxid);
+	for (int list = 0; list < 5; list++) {
+		bool named = list == (q->watch ? 4 : 3);
+
+		jute_put_i32(&c->wire, named ? 1 : 0);
+		if (named)
+			jute_put_bytes(&c->wire, text(q->path));
+	}
+}
+
 static void
 put_body(struct zkclient *c, struct zkclient_request *q)
 {
@@ -198,6 +213,19 @@ put_body(struct zkclient *c, struct zkclient_request *q)
 		jute_put_bytes(&c->wire, text(q->path));
 		jute_put_bool(&c->wire, q->watch);
 		break;
+	case ZK_OP_ADD_WATCH:
+		jute_put_bytes(&c->wire, text(q->path));
+		jute_put_i32(
+		    &c->wire, q->watch ? ZK_ADD_WATCH_RECURSIVE : ZK_ADD_WATCH_PERSISTENT);
+		break;
+	case ZK_OP_CHECK_WATCHES:
+	case ZK_OP_REMOVE_WATCHES:
+		jute_put_bytes(&c->wire, text(q->path));
+		jute_put_i32(&c->wire, ZK_WATCHER_ANY);
+		break;
+	case ZK_OP_SET_WATCHES2:
+		put_rewatch(c, q);
+		break;
 	case ZK_OP_SYNC:
 		jute_put_bytes(&c->wire, text(q->path));
 		break;
@@ -207,6 +235,23 @@ put_body(struct zkclient *c, struct zkclient_request *q)
 	default:
 		break;
 	}
+}
+
+static const int32_t watch_ops[] = {
+    ZK_OP_ADD_WATCH,
+    ZK_OP_ADD_WATCH,
+    ZK_OP_SET_WATCHES2,
+    ZK_OP_CHECK_WATCHES,
+    ZK_OP_REMOVE_WATCHES,
+};
+
+static bool
+is_watch_op(int32_t op)
+{
+	for (size_t i = 0; i < sizeof(watch_ops) / sizeof(watch_ops[0]); i++)
+		if (watch_ops[i] == op)
+			return true;
+	return false;
 }
 
 static void
@@ -219,10 +264,14 @@ send_request(struct zkclient *c, int32_t op)
 	    .xid = op == ZK_OP_PING ? ZK_XID_PING : ++c->next_xid,
 	    .op = op,
 	    .version = rng_below(&c->rng, 2) == 0 ? -1 : (int32_t)rng_below(&c->rng, 4),
-	    .watch = c->watch_count + c->request_count < ZKCLIENT_WATCHES_MAX / 2 &&
-		     rng_below(&c->rng, 2) == 0,
 	};
 	random_path(c, q->path);
+	if (is_watch_op(op)) {
+		q->watch = rng_below(&c->rng, 2) == 0;
+		if (rng_below(&c->rng, 8) == 0)
+			snprintf(q->path, sizeof(q->path), "/");
+	} else if (!c->listens && c->watch_count + c->request_count < ZKCLIENT_WATCHES_MAX / 2)
+		q->watch = rng_below(&c->rng, 2) == 0;
 	snprintf(q->data, sizeof(q->data), "%u.%d.", c->number, c->next_xid);
 	if (rng_below(&c->rng, 5) == 0)
 		memset(q->data + strlen(q->data), 'x', rng_below(&c->rng, sizeof(q->data) - 32));
@@ -260,6 +309,8 @@ random_op(struct zkclient *c)
 
 	if (rng_below(&c->rng, 60) == 0)
 		return ZK_OP_CLOSE_SESSION;
+	if (c->listens && rng_below(&c->rng, 3) == 0)
+		return watch_ops[rng_below(&c->rng, sizeof(watch_ops) / sizeof(watch_ops[0]))];
 	return ops[rng_below(&c->rng, sizeof(ops) / sizeof(ops[0]))];
 }
 
@@ -398,6 +449,7 @@ zkclients_init(struct zknode *n)
 
 		c->node = n;
 		c->number = i;
+		c->listens = i % 4 == 1;
 		snprintf(name, sizeof(name), "client %u", i);
 		world_rng(n->world, name, &c->rng);
 		buf_init(&c->out, BUFFER_MAX_BYTES);

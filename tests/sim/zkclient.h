@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Random clients of a simulated server: sessions that are opened, moved, left alone until they
- * expire, closed; every kind of request, several on their way at once; one-shot watches. Each frame
- * that the server sends is checked against the model (reliability of replies, order, watches).
+ * expire, closed; every kind of request, several on their way at once; one-shot watches, or, at
+ * every fourth client, persistent ones. Each frame that the server sends is checked against the
+ * model (reliability of replies, order, watches).
  */
 #ifndef CORRAL_TESTS_SIM_ZKCLIENT_H
 #define CORRAL_TESTS_SIM_ZKCLIENT_H
 
 #include "tests/sim/zknode.h"
+#include "tests/sim/zkstream.h"
 
 #define ZKCLIENT_MAX 12
 #define ZKCLIENT_REQUESTS_MAX 32
@@ -52,6 +54,8 @@ struct zkclient {
 	size_t request_count;
 	struct zkclient_watch watches[ZKCLIENT_WATCHES_MAX];
 	size_t watch_count;
+	bool listens;		 /* has persistent watches, and no others */
+	struct zkstream stream;
 	bool quiet; /* the end of the run: no new requests */
 	uint64_t replies, events, sessions, expired;
 };
