@@ -37,6 +37,8 @@ zoo_conf_default(struct zoo_conf *c, const char *data_dir)
 	    .purge_retain = 3,
 	    .jute_max_bytes = JUTE_MAX_DEFAULT,
 	    .outstanding_max = 1000,
+	    .reap_interval_ms = 60000,
+	    .reap_max_per_minute = 10000,
 	    .words = "srvr",
 	};
 	if (!str_copy(c->data_dir, sizeof c->data_dir, data_dir))

@@ -38,6 +38,8 @@ struct zoo_conf {
 	uint32_t purge_retain, purge_hours; /* purge_hours 0: never */
 	uint32_t jute_max_bytes;
 	uint32_t outstanding_max;
+	bool extended_types, emulate_353; /* TTL nodes */
+	uint32_t reap_interval_ms, reap_max_per_minute, reap_never_used_ms; /* znode.container.* */
 	char words[1024]; /* 4lw.commands.whitelist */
 };
 

@@ -12,6 +12,7 @@ libzkcore_a_SOURCES = \
 	zkserver/core/server.c zkserver/core/server.h zkserver/core/server_priv.h \
 	zkserver/core/server_connect.c \
 	zkserver/core/server_read.c \
+	zkserver/core/server_reap.c \
 	zkserver/core/server_reply.c \
 	zkserver/core/server_watch.c \
 	zkserver/core/session.c zkserver/core/session.h \

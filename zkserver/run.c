@@ -344,6 +344,9 @@ open_core(struct daemon *d)
 	    .snap_count = d->conf->snap_count,
 	    .outstanding_max = d->conf->outstanding_max,
 	    .sid = STANDALONE_SID,
+	    .reap_interval_ms = d->conf->reap_interval_ms,
+	    .reap_max_per_minute = d->conf->reap_max_per_minute,
+	    .reap_never_used_ms = d->conf->reap_never_used_ms,
 	};
 	uint64_t seed;
 
@@ -490,6 +493,7 @@ zkserver_run(const struct zoo_conf *conf)
 		log_error_errno("no memory for the tree");
 		return EX_OSERR;
 	}
+	db_set_rules(&d.db, &(struct tree_rules){conf->extended_types, conf->emulate_353});
 	if ((status = start(&d)) == EX_OK && !d.stopping)
 		status = serve(&d);
 	finish(&d);

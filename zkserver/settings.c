@@ -108,9 +108,11 @@ static const struct setting ROWS[] = {
 
     /* The tree. */
     MISSING("enforceQuota"),
-    MISSING("extendedTypesEnabled"),
-    MISSING("emulate353TTLNodes"),
-    MISSING("znode.container.*"),
+    BOOL("extendedTypesEnabled", extended_types, 0),
+    BOOL("emulate353TTLNodes", emulate_353, 0),
+    U32("znode.container.checkIntervalMs", reap_interval_ms, 1, INT32_MAX, 0),
+    U32("znode.container.maxPerMinute", reap_max_per_minute, 1, INT32_MAX, 0),
+    U32("znode.container.maxNeverUsedIntervalMs", reap_never_used_ms, 0, INT32_MAX, 0),
 
     /* TLS. */
     TEXT("ssl.keyStore.location", key_store, 0),

@@ -27,16 +27,57 @@ db_fini(struct db *db)
 	session_table_fini(&db->sessions);
 }
 
-bool
-db_reset_bare(struct db *db)
+void
+db_set_rules(struct db *db, const struct tree_rules *rules)
 {
+	db->rules = db->tree.rules = *rules;
+}
+
+static bool
+reset(struct db *db, bool (*init)(struct tree *t, const struct hash_key *key))
+{
+	struct tree_rules rules = db->rules;
 	struct hash_key key = db->tree.hash_key;
 	uint32_t tick_ms = db->sessions.tick_ms;
 
 	db_fini(db);
 	*db = (struct db){0};
 	session_table_init(&db->sessions, tick_ms);
-	return tree_init_bare(&db->tree, &key);
+	if (!init(&db->tree, &key))
+		return false;
+	db_set_rules(db, &rules);
+	return true;
+}
+
+bool
+db_reset(struct db *db)
+{
+	return reset(db, tree_init);
+}
+
+bool
+db_reset_bare(struct db *db)
+{
+	return reset(db, tree_init_bare);
+}
+
+bool
+db_find_hidden_ttl(const struct db *db, struct buf *path)
+{
+	struct list *it, *nx;
+
+	HMAP_EACH(it, nx, &db->tree.owners) {
+		const struct tree_owner *o = HMAP_ENTRY(it, struct tree_owner, link);
+		const struct tree_owned *first =
+		    CONTAINER_OF(o->nodes.next, struct tree_owned, of_owner);
+
+		if (tree_ttl_owner(tree_ttl_ms(o->session)) != o->session ||
+		    session_find(&db->sessions, o->session) != NULL)
+			continue;
+		tree_node_path(&db->tree, tree_by_id(&db->tree, first->id), path);
+		return true;
+	}
+	return false;
 }
 
 /* Delete all nodes of an owner, oldest first. */
@@ -93,7 +134,7 @@ db_put_stat(const struct db *db, const struct tree_node *n, uint8_t stat[ZK_STAT
 	p = put32(p, (uint32_t)n->version);
 	p = put32(p, (uint32_t)n->cversion * 2 - kids);
 	p = put32(p, (uint32_t)n->aversion);
-	p = put64(p, tree_owner_kind(owner) == TREE_OWNER_SESSION ? owner : 0);
+	p = put64(p, tree_owner_kind(&db->tree, owner) == TREE_OWNER_SESSION ? owner : 0);
 	p = put32(p, n->data_len);
 	p = put32(p, kids);
 	put64(p, n->pzxid);

@@ -21,6 +21,7 @@
 struct db {
 	struct tree tree;
 	struct session_table sessions;
+	struct tree_rules rules; /* the tree's, whatever becomes of it */
 	int64_t last_zxid; /* of the last txn applied */
 	int64_t
 	    digest_from_zxid; /* digests of txns up to here are not compared: a fuzzy snapshot's */
@@ -32,9 +33,19 @@ struct db {
 bool db_init(struct db *db, const struct hash_key *key, uint32_t tick_ms);
 void db_fini(struct db *db);
 
-/* Make it bare (the root only, no sessions, zxid 0) for loading a snapshot into it. False: no
- * memory. */
+/* Which owners are no sessions; of a database that was just made. */
+void db_set_rules(struct db *db, const struct tree_rules *rules);
+
+/* Make it empty again; or bare (the root only, no sessions, zxid 0) for loading a snapshot into
+ * it. False: no memory. */
+bool db_reset(struct db *db);
 bool db_reset_bare(struct db *db);
+
+/*
+ * The path of a node that is a TTL node where extended types are enabled; without them it looks as
+ * if a session had owned it, and db_finish_load() would remove it. False: there is none.
+ */
+bool db_find_hidden_ttl(const struct db *db, struct buf *path);
 
 /*
  * After a snapshot and the log were loaded: remove ephemeral nodes whose session does not exist,

@@ -26,6 +26,7 @@ struct op {
 	int32_t type, flags, version;
 	struct jute_bytes path, data;
 	struct jute_reader acl; /* at the vector */
+	int64_t ttl_ms;		/* createTTL; -1: the others */
 };
 
 /* The txn under way. */
@@ -72,14 +73,18 @@ skip_acl(struct jute_reader *r)
 static bool
 op_read(struct jute_reader *r, int32_t type, struct op *op)
 {
-	*op = (struct op){.type = type, .path = jute_get_bytes(r)};
+	*op = (struct op){.type = type, .path = jute_get_bytes(r), .ttl_ms = -1};
 	switch (type) {
 	case ZK_OP_CREATE:
 	case ZK_OP_CREATE2:
+	case ZK_OP_CREATE_CONTAINER:
+	case ZK_OP_CREATE_TTL:
 		op->data = jute_get_bytes(r);
 		op->acl = *r;
 		skip_acl(r);
 		op->flags = jute_get_i32(r);
+		if (type == ZK_OP_CREATE_TTL)
+			op->ttl_ms = jute_get_i64(r);
 		break;
 	case ZK_OP_SET_DATA:
 		op->data = jute_get_bytes(r);
@@ -93,6 +98,8 @@ op_read(struct jute_reader *r, int32_t type, struct op *op)
 	case ZK_OP_DELETE:
 	case ZK_OP_CHECK:
 		op->version = jute_get_i32(r);
+		break;
+	case ZK_OP_DELETE_CONTAINER:
 		break;
 	default:
 		return false;
@@ -143,12 +150,40 @@ add_suffix(const struct work *w, int32_t cversion, struct jute_bytes *path)
 	return ZK_OK;
 }
 
-static int
-check_mode(int32_t flags)
+static bool
+is_ttl_mode(int32_t flags)
 {
-	if (flags < ZK_PERSISTENT || flags > ZK_SEQUENTIAL_TTL)
+	return flags == ZK_PERSISTENT_TTL || flags == ZK_SEQUENTIAL_TTL;
+}
+
+/* A createTTL of another mode without a TTL is refused too, of which Apache's server dies. */
+static int
+check_mode(const struct work *w, const struct op *op)
+{
+	bool ttl = is_ttl_mode(op->flags);
+
+	if (op->flags < ZK_PERSISTENT || op->flags > ZK_SEQUENTIAL_TTL)
 		return ZK_BADARGUMENTS;
-	return flags >= ZK_PERSISTENT_TTL ? ZK_UNIMPLEMENTED : ZK_OK;
+	if (ttl && !w->p->db->rules.extended_types)
+		return ZK_UNIMPLEMENTED;
+	if (ttl ? op->ttl_ms <= 0 || op->ttl_ms > TREE_TTL_MAX_MS
+		: op->ttl_ms >= 0 || op->type == ZK_OP_CREATE_TTL)
+		return ZK_BADARGUMENTS;
+	return ZK_OK;
+}
+
+/* The kind of a node is decided by the operation; only whether it is ephemeral, by the mode. */
+static void
+set_owner(const struct work *w, const struct op *op, struct txn_body *body)
+{
+	if (op->type == ZK_OP_CREATE_CONTAINER)
+		body->owner = TREE_CONTAINER_OWNER;
+	else if (op->type == ZK_OP_CREATE_TTL)
+		body->owner = tree_ttl_owner(op->ttl_ms);
+	else if (op->flags == ZK_EPHEMERAL || op->flags == ZK_EPHEMERAL_SEQUENTIAL) {
+		body->ephemeral = true;
+		body->owner = w->q->session;
+	}
 }
 
 /* Computed once: whoever applies the txn gets it from here. */
@@ -194,18 +229,17 @@ put_created(const struct work *w, const struct txn_body *b, struct jute_bytes ab
 static int
 prep_create(const struct work *w, const struct op *op, struct txn_body *body)
 {
-	bool sequential =
-	    op->flags == ZK_SEQUENTIAL || op->flags == ZK_EPHEMERAL_SEQUENTIAL;
+	bool sequential = op->flags == ZK_SEQUENTIAL || op->flags == ZK_EPHEMERAL_SEQUENTIAL ||
+			  op->flags == ZK_SEQUENTIAL_TTL;
 	struct change_node parent;
 	struct jute_bytes above;
 	int error;
 
-	if ((error = check_mode(op->flags)) != ZK_OK)
+	if ((error = check_mode(w, op)) != ZK_OK)
 		return error;
 	body->path = op->path;
 	body->data = op->data;
-	body->ephemeral = op->flags == ZK_EPHEMERAL || op->flags == ZK_EPHEMERAL_SEQUENTIAL;
-	body->owner = body->ephemeral ? w->q->session : 0;
+	set_owner(w, op, body);
 	if (!path_parent(op->path, &above))
 		return ZK_BADARGUMENTS;
 	if ((error = make_acl(w, op, body)) != ZK_OK)
@@ -221,7 +255,7 @@ prep_create(const struct work *w, const struct op *op, struct txn_body *body)
 		return ZK_BADARGUMENTS;
 	if (changes_look(&w->p->changes, body->path).exists)
 		return ZK_NODEEXISTS;
-	if (tree_owner_kind(parent.stat.ephemeral_owner) == TREE_OWNER_SESSION)
+	if (tree_owner_kind(&w->p->db->tree, parent.stat.ephemeral_owner) == TREE_OWNER_SESSION)
 		return ZK_NOCHILDRENFOREPHEMERALS;
 	body->version = (int32_t)((uint32_t)parent.stat.cversion + 1);
 	return put_created(w, body, above, &parent);
@@ -279,6 +313,25 @@ prep_delete(const struct work *w, const struct op *op, struct txn_body *body)
 		return ZK_BADVERSION;
 	if (n.kids > 0)
 		return ZK_NOTEMPTY;
+	body->path = op->path;
+	return put_deleted(w, op->path);
+}
+
+/* A container or TTL node that is no longer wanted; nobody's wish, so no ACL is asked. */
+static int
+prep_delete_container(const struct work *w, const struct op *op, struct txn_body *body)
+{
+	struct change_node n;
+
+	if (is_builtin(op->path))
+		return ZK_BADARGUMENTS;
+	n = changes_look(&w->p->changes, op->path);
+	if (!n.exists)
+		return ZK_NONODE;
+	if (n.kids > 0)
+		return ZK_NOTEMPTY;
+	if (tree_owner_kind(&w->p->db->tree, n.stat.ephemeral_owner) == TREE_OWNER_SESSION)
+		return ZK_BADVERSION;
 	body->path = op->path;
 	return put_deleted(w, op->path);
 }
@@ -361,9 +414,13 @@ prep_op(const struct work *w, const struct op *op, struct txn_body *body)
 	switch (op->type) {
 	case ZK_OP_CREATE:
 	case ZK_OP_CREATE2:
+	case ZK_OP_CREATE_CONTAINER:
+	case ZK_OP_CREATE_TTL:
 		return prep_create(w, op, body);
 	case ZK_OP_DELETE:
 		return prep_delete(w, op, body);
+	case ZK_OP_DELETE_CONTAINER:
+		return prep_delete_container(w, op, body);
 	case ZK_OP_SET_DATA:
 		return prep_set_data(w, op, body);
 	case ZK_OP_SET_ACL:
@@ -426,10 +483,24 @@ multi_next(struct jute_reader *r, struct op *op)
 		return -1;
 	if (done)
 		return 0;
-	/* Apache's servers make a create of it, and would read no create2 part back from a log. */
-	if (type == ZK_OP_CREATE2)
-		type = ZK_OP_CREATE;
-	return type != ZK_OP_SET_ACL && op_read(r, type, op) ? 1 : -1;
+	if (type == ZK_OP_SET_ACL || type == ZK_OP_DELETE_CONTAINER || !op_read(r, type, op))
+		return -1;
+	/* As Apache's servers: the mode says what it is, and a create2 is none of the parts. */
+	if (type == ZK_OP_CREATE2 || type == ZK_OP_CREATE_CONTAINER)
+		op->type = ZK_OP_CREATE;
+	if (op->type == ZK_OP_CREATE && op->flags == ZK_CONTAINER)
+		op->type = ZK_OP_CREATE_CONTAINER;
+	return 1;
+}
+
+/* A part whose mode asks for another operation than it is: then nothing of the multi is looked at.
+ */
+static bool
+part_is_confused(const struct op *op)
+{
+	if (op->type == ZK_OP_CREATE_TTL)
+		return !is_ttl_mode(op->flags);
+	return op->type == ZK_OP_CREATE && is_ttl_mode(op->flags);
 }
 
 /* The operations of a multi, or -1. */
@@ -477,6 +548,10 @@ prep_multi(const struct work *w, struct buf *txn)
 	for (int32_t i = 0; i < count; i++) {
 		if (failed.error == ZK_OK) {
 			multi_next(&r, &op);
+			if (part_is_confused(&op)) {
+				changes_undo(&w->p->changes);
+				return ZK_MARSHALLINGERROR;
+			}
 			failed.error = txn->len - start > TXN_BYTES_SOFT ? ZK_BADARGUMENTS
 									 : prep_op(w, &op, &body);
 		} else
@@ -595,9 +670,9 @@ prep_close(const struct work *w, struct buf *txn)
 bool
 prep_takes(int32_t type)
 {
-	return type == ZK_OP_CREATE || type == ZK_OP_CREATE2 || type == ZK_OP_DELETE ||
-	       type == ZK_OP_SET_DATA || type == ZK_OP_SET_ACL || type == ZK_OP_MULTI ||
-	       type == ZK_OP_CLOSE_SESSION;
+	return type == ZK_OP_CREATE || type == ZK_OP_CREATE2 || type == ZK_OP_CREATE_CONTAINER ||
+	       type == ZK_OP_CREATE_TTL || type == ZK_OP_DELETE || type == ZK_OP_SET_DATA ||
+	       type == ZK_OP_SET_ACL || type == ZK_OP_MULTI || type == ZK_OP_CLOSE_SESSION;
 }
 
 bool

@@ -11,17 +11,6 @@
 /* As Apache's server: so many snapshots are tried before it gives up. */
 #define SNAPSHOTS_TRIED_MAX 100
 
-/* Drop what *db holds for a new, empty database. */
-static bool
-reset_empty(struct db *db)
-{
-	struct hash_key key = db->tree.hash_key;
-	uint32_t tick_ms = db->sessions.tick_ms;
-
-	db_fini(db);
-	return db_init(db, &key, tick_ms);
-}
-
 /* Load the newest snapshot that is whole. 0, or a negative errno; none at all is 0. */
 static int
 load_newest(struct store *s, struct db *db, struct snapshot_info *info,
@@ -136,9 +125,26 @@ begin_empty(struct store *snapshots, struct store *logs, const struct recover_op
 		    "snapshot.trust.empty=true "
 		    "once if the log is known to be whole from the first transaction on",
 		    count);
-	if (!reset_empty(db))
+	if (!db_reset(db))
 		return fault_set(f, -ENOMEM, "no memory for a tree");
 	return count > 0 ? 0 : snapshot_write(snapshots, db, f);
+}
+
+/* Where the setting that makes them TTL nodes is missing, they would go as ephemeral ones do. */
+static int
+refuse_hidden_ttl(const struct db *db, struct fault *f)
+{
+	struct buf path;
+	int err = 0;
+
+	buf_init(&path, SNAPSHOT_FIELD_MAX_BYTES);
+	if (db_find_hidden_ttl(db, &path))
+		err = fault_set(f, -EINVAL,
+		    "%.*s is a TTL node, and would be lost without extendedTypesEnabled=true: put that "
+		    "into zoo.cfg (Apache's server may have had it from its JVM's flags)",
+		    (int)path.len, (const char *)path.data);
+	buf_fini(&path);
+	return err;
 }
 
 int
@@ -160,6 +166,8 @@ recover(struct store *snapshots, struct store *logs, const struct recover_option
 	if (!report->found_snapshot && (err = begin_empty(snapshots, logs, options, db, f)) != 0)
 		return err;
 	if ((err = replay(logs, options, db, &info, report, f)) != 0)
+		return err;
+	if ((err = refuse_hidden_ttl(db, f)) != 0)
 		return err;
 	return db_finish_load(db) ? 0 : fault_set(f, -ENOMEM, "no memory to finish loading");
 }

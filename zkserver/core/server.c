@@ -60,6 +60,7 @@ server_init(struct server *s, const struct server_settings *settings, struct db 
 	buf_init(&s->record_part, SIZE_MAX / 4);
 	s->next_session = session_first_id(settings->sid, wall_ms);
 	session_start(&db->sessions, now_ms);
+	reap_init(s);
 	next_snapshot(s);
 }
 
@@ -267,9 +268,11 @@ answer_part(void *arg, const struct apply_part *p)
 	struct server *s = arg;
 	struct buf *b = &s->record_part;
 	bool multi = s->applying_type == ZK_OP_MULTI;
+	bool create2 = p->type == ZK_OP_CREATE2 || p->type == ZK_OP_CREATE_CONTAINER ||
+		       p->type == ZK_OP_CREATE_TTL;
 
 	if (multi) {
-		jute_put_i32(b, p->type);
+		jute_put_i32(b, create2 ? ZK_OP_CREATE2 : p->type);
 		jute_put_bool(b, false);
 		jute_put_i32(b, p->error);
 		if (p->type == ZK_OP_ERROR)
@@ -278,7 +281,7 @@ answer_part(void *arg, const struct apply_part *p)
 	s->applying_error = p->error;
 	if (p->error != ZK_OK)
 		return;
-	if (p->type == ZK_OP_CREATE || p->type == ZK_OP_CREATE2)
+	if (p->type == ZK_OP_CREATE || create2)
 		jute_put_bytes(b, p->path);
 	if (p->has_stat)
 		buf_append(b, p->stat, sizeof p->stat);
@@ -514,9 +517,13 @@ server_auth(struct server *s, struct server_conn *c, int32_t xid, bool ok)
 uint64_t
 server_deadline_ms(const struct server *s)
 {
+	uint64_t at_ms = session_deadline_ms(&s->db->sessions);
+
 	/* With no room for their ends, sessions expire as soon as there is: server_synced() sees to
 	 * it. */
-	return is_full(s) ? UINT64_MAX : session_deadline_ms(&s->db->sessions);
+	if (is_full(s))
+		return UINT64_MAX;
+	return s->reap_at_ms < at_ms ? s->reap_at_ms : at_ms;
 }
 
 void
@@ -535,6 +542,8 @@ server_tick(struct server *s)
 		server_submit(s, NULL, &q);
 		zk_metrics_count(&s->metrics, ZK_COUNTER_STALE_SESSIONS_EXPIRED, 1);
 	}
+	if (!s->failed && !is_full(s))
+		reap(s);
 }
 
 bool

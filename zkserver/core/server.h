@@ -40,6 +40,9 @@ struct server_settings {
 	uint32_t snap_count;			/* txns between snapshots, at least 2 */
 	uint32_t outstanding_max; /* txns on their way to the log: globalOutstandingLimit */
 	uint8_t sid;				/* top byte of session ids */
+	uint32_t reap_interval_ms;   /* between two looks at the container and TTL nodes; 0: never */
+	uint32_t reap_max_per_minute; /* of them deleted, at least 1 */
+	int64_t reap_never_used_ms;   /* a container without children yet; 0: stays */
 };
 
 enum server_end {
@@ -97,6 +100,8 @@ struct server {
 	struct buf record_part; /* scratch: the record of the reply that is being made */
 	int64_t applying_zxid;	/* of the txn that is being applied, its type, what came of it */
 	int32_t applying_type, applying_error;
+	uint64_t reap_round_ms, reap_at_ms; /* when the next round, and the next look, is due */
+	uint64_t reap_left;		    /* nodes that this round has not looked at */
 	uint32_t txns, snapshot_at; /* applied since the last snapshot; when the next is due */
 	bool failed; /* out of memory in the middle of a change: the process must end */
 	struct server_stats stats;
@@ -114,7 +119,7 @@ void server_fini(struct server *s); /* after all connections were closed */
 /* now_ms: monotonic; wall_ms: since 1970. */
 void server_set_time(struct server *s, uint64_t now_ms, int64_t wall_ms);
 
-/* Expire sessions; call when server_deadline_ms() has come. */
+/* Expire sessions and nodes; call when server_deadline_ms() has come. */
 void server_tick(struct server *s);
 uint64_t server_deadline_ms(const struct server *s);
 

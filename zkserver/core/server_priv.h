@@ -58,6 +58,10 @@ struct jute_bytes frame_path(const struct server_frame *f);
 void connect_request(struct server *s, struct server_conn *c, const struct server_frame *f);
 void connect_answer(struct server *s, struct server_conn *c, bool valid);
 
+/* Container and TTL nodes that are no longer wanted: look for them when reap_at_ms has come. */
+void reap_init(struct server *s);
+void reap(struct server *s);
+
 /* Make a txn and queue it; c NULL: nobody waits for it. */
 void server_submit(struct server *s, struct server_conn *c, const struct prep_request *q);
 

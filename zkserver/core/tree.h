@@ -56,6 +56,12 @@ struct tree_node {
 
 struct tree_index; /* the table of paths */
 
+/* Which owners are no sessions; both as Apache's server has them set when it wrote the data. */
+struct tree_rules {
+	bool extended_types; /* 0xff...: TTL nodes (extendedTypesEnabled) */
+	bool emulate_353;    /* any negative one: TTL nodes of 3.5.3 (emulate353TTLNodes) */
+};
+
 struct tree {
 	struct hash_key hash_key;
 	struct acl_table acls;
@@ -66,6 +72,9 @@ struct tree {
 				      those free again */
 	struct hmap owned;	   /* node id -> owner */
 	struct hmap owners;	   /* session -> its nodes, in order of creation */
+	struct list reapable;	   /* container and TTL nodes: struct tree_owned.of_owner */
+	uint64_t reapable_count;
+	struct tree_rules rules;   /* set before anything is loaded */
 	uint64_t node_count, ephemeral_count;
 	uint64_t data_bytes; /* of paths and data: "approximate data size" */
 	uint64_t digest;
@@ -169,8 +178,25 @@ struct tree_owned {
 struct tree_owner *tree_owner_find(const struct tree *t, int64_t session);
 struct tree_node *tree_by_id(const struct tree *t, uint32_t id);
 
-enum tree_owner_kind { TREE_OWNER_NONE, TREE_OWNER_CONTAINER, TREE_OWNER_SESSION };
-enum tree_owner_kind tree_owner_kind(int64_t owner);
+/* What an ephemeralOwner says. Of a container it is the least there is; of a TTL node it has a top
+ * byte of ones, and the time in its lowest 40 bits. */
+#define TREE_CONTAINER_OWNER INT64_MIN
+#define TREE_TTL_MAX_MS INT64_C(0xFFFFFFFFFF)
+enum tree_owner_kind {
+	TREE_OWNER_NONE,
+	TREE_OWNER_CONTAINER,
+	TREE_OWNER_TTL,
+	TREE_OWNER_SESSION
+};
+enum tree_owner_kind tree_owner_kind(const struct tree *t, int64_t owner);
+int64_t tree_ttl_owner(int64_t ttl_ms);
+int64_t tree_ttl_ms(int64_t owner);
+
+/*
+ * The next container or TTL node, each in its turn, without end; NULL: there is none. A round is
+ * reapable_count of them.
+ */
+struct tree_node *tree_next_reapable(struct tree *t);
 
 /* A node's digest (version 2) from the CRC of path and data, and that CRC. */
 uint32_t tree_crc(struct jute_bytes path, struct jute_bytes data);

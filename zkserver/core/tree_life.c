@@ -16,6 +16,7 @@ tree_init_bare(struct tree *t, const struct hash_key *key)
 	acl_table_init(&t->acls, key);
 	hmap_init(&t->owned);
 	hmap_init(&t->owners);
+	list_init(&t->reapable);
 	if ((t->index = tree_index_new()) == NULL || (root = tree_node_new(empty, empty)) == NULL)
 		goto fail;
 	if ((root->id = tree_id_take(t)) != TREE_ROOT_ID) {

@@ -5,14 +5,35 @@
 
 #include "zkserver/core/tree_priv.h"
 
-#define OWNER_CONTAINER INT64_MIN
+#define EXTENDED_MASK (UINT64_C(0xFF) << 56)
+#define FEATURE_MASK (UINT64_C(0xFFFF) << 40) /* 0: a TTL; there are no others */
 
 enum tree_owner_kind
-tree_owner_kind(int64_t owner)
+tree_owner_kind(const struct tree *t, int64_t owner)
 {
+	uint64_t bits = (uint64_t)owner;
+
 	if (owner == 0)
 		return TREE_OWNER_NONE;
-	return owner == OWNER_CONTAINER ? TREE_OWNER_CONTAINER : TREE_OWNER_SESSION;
+	if (owner == TREE_CONTAINER_OWNER)
+		return TREE_OWNER_CONTAINER;
+	if (t->rules.extended_types && t->rules.emulate_353 && owner < 0)
+		return TREE_OWNER_TTL;
+	if (t->rules.extended_types && (bits & EXTENDED_MASK) == EXTENDED_MASK)
+		return (bits & FEATURE_MASK) == 0 ? TREE_OWNER_TTL : TREE_OWNER_NONE;
+	return TREE_OWNER_SESSION;
+}
+
+int64_t
+tree_ttl_owner(int64_t ttl_ms)
+{
+	return (int64_t)(EXTENDED_MASK | ((uint64_t)ttl_ms & (uint64_t)TREE_TTL_MAX_MS));
+}
+
+int64_t
+tree_ttl_ms(int64_t owner)
+{
+	return owner & TREE_TTL_MAX_MS;
 }
 
 struct tree_owner *
@@ -74,9 +95,28 @@ owner_put(struct tree *t, struct tree_owner *o)
 	free(o);
 }
 
+static bool
+is_reapable(enum tree_owner_kind kind)
+{
+	return kind == TREE_OWNER_CONTAINER || kind == TREE_OWNER_TTL;
+}
+
+struct tree_node *
+tree_next_reapable(struct tree *t)
+{
+	struct list *first = list_first(&t->reapable);
+
+	if (first == NULL)
+		return NULL;
+	list_remove(first);
+	list_append(&t->reapable, first);
+	return tree_by_id(t, CONTAINER_OF(first, struct tree_owned, of_owner)->id);
+}
+
 bool
 tree_owner_add(struct tree *t, struct tree_node *n, int64_t owner)
 {
+	enum tree_owner_kind kind = tree_owner_kind(t, owner);
 	struct tree_owned *o;
 	struct tree_owner *of = NULL;
 
@@ -91,7 +131,10 @@ tree_owner_add(struct tree *t, struct tree_node *n, int64_t owner)
 		free(o);
 		return false;
 	}
-	if (tree_owner_kind(owner) == TREE_OWNER_SESSION) {
+	if (is_reapable(kind)) {
+		list_append(&t->reapable, &o->of_owner);
+		t->reapable_count++;
+	} else if (kind == TREE_OWNER_SESSION) {
 		if ((of = owner_get(t, owner)) == NULL) {
 			hmap_remove(&t->owned, &o->link);
 			free(o);
@@ -108,12 +151,17 @@ tree_owner_add(struct tree *t, struct tree_node *n, int64_t owner)
 void
 tree_owner_drop(struct tree *t, struct tree_node *n)
 {
+	enum tree_owner_kind kind;
 	struct tree_owned *o;
 
 	if (!n->owned)
 		return;
 	o = owned_find(t, n->id);
-	if (tree_owner_kind(o->owner) == TREE_OWNER_SESSION) {
+	kind = tree_owner_kind(t, o->owner);
+	if (is_reapable(kind)) {
+		list_remove(&o->of_owner);
+		t->reapable_count--;
+	} else if (kind == TREE_OWNER_SESSION) {
 		struct tree_owner *of = tree_owner_find(t, o->owner);
 
 		list_remove(&o->of_owner);

@@ -6,11 +6,11 @@
 
 #include "libcommon/codec/zk_err.h"
 #include "libcommon/codec/zk_wire.h"
+#include "zkserver/core/tree.h"
 
 #define PART_BYTES_MIN 8
 #define TEXT_BYTES_MIN 4
 #define ACL_ITEM_BYTES_MIN 12
-#define CONTAINER_OWNER INT64_MIN
 
 static const struct jute_bytes NOTHING = {NULL, -1};
 
@@ -56,11 +56,8 @@ get_create(struct jute_reader *r, const struct txn_header *h, struct txn_body *b
 		return;
 	}
 	b->version = jute_get_i32(r);
-	if (b->type == ZK_OP_CREATE_CONTAINER)
-		b->owner = CONTAINER_OWNER;
-	else
-		b->owner = (int64_t)(UINT64_C(0xFF) << 56 |
-				     ((uint64_t)jute_get_i64(r) & UINT64_C(0xFFFFFFFFFF)));
+	b->owner = b->type == ZK_OP_CREATE_CONTAINER ? TREE_CONTAINER_OWNER
+						     : tree_ttl_owner(jute_get_i64(r));
 }
 
 /* Leave the reader behind a vector and remember where its items begin. */
@@ -204,6 +201,8 @@ put_create(struct buf *b, const struct txn_body *body)
 	if (body->type == ZK_OP_CREATE || body->type == ZK_OP_CREATE2)
 		jute_put_bool(b, body->ephemeral);
 	jute_put_i32(b, body->version);
+	if (body->type == ZK_OP_CREATE_TTL)
+		jute_put_i64(b, tree_ttl_ms(body->owner));
 }
 
 void
@@ -213,9 +212,11 @@ txn_put_body(struct buf *b, const struct txn_body *body)
 	case ZK_OP_CREATE:
 	case ZK_OP_CREATE2:
 	case ZK_OP_CREATE_CONTAINER:
+	case ZK_OP_CREATE_TTL:
 		put_create(b, body);
 		break;
 	case ZK_OP_DELETE:
+	case ZK_OP_DELETE_CONTAINER:
 		jute_put_bytes(b, body->path);
 		break;
 	case ZK_OP_SET_DATA:
