@@ -6,15 +6,18 @@ libzkcore_a_SOURCES = \
 	zkserver/core/change.c zkserver/core/change.h \
 	zkserver/core/db.c zkserver/core/db.h \
 	zkserver/core/ipaddr.c zkserver/core/ipaddr.h \
+	zkserver/core/jaas.c zkserver/core/jaas.h \
 	zkserver/core/metrics.c zkserver/core/metrics.h \
 	zkserver/core/path.c zkserver/core/path.h \
 	zkserver/core/prep.c zkserver/core/prep.h \
 	zkserver/core/server.c zkserver/core/server.h zkserver/core/server_priv.h \
+	zkserver/core/server_auth.c \
 	zkserver/core/server_connect.c \
 	zkserver/core/server_read.c \
 	zkserver/core/server_reap.c \
 	zkserver/core/server_reply.c \
 	zkserver/core/server_watch.c \
+	zkserver/core/sasl.c zkserver/core/sasl.h \
 	zkserver/core/session.c zkserver/core/session.h \
 	zkserver/core/tree.c zkserver/core/tree.h zkserver/core/tree_priv.h \
 	zkserver/core/tree_digest.c \

@@ -30,6 +30,7 @@ enum zk_opcode {
 	ZK_OP_MULTI_READ = 22,
 	ZK_OP_AUTH = 100,
 	ZK_OP_SET_WATCHES = 101,
+	ZK_OP_SASL = 102,
 	ZK_OP_GET_EPHEMERALS = 103, /* of the session that asks */
 	ZK_OP_GET_ALL_CHILDREN_NUMBER = 104,
 	ZK_OP_SET_WATCHES2 = 105, /* with the lists of persistent ones */

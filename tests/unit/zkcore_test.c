@@ -169,13 +169,15 @@ put_acl(struct buf *b, int32_t perms, const char *scheme, const char *id)
 	jute_put_text(b, id);
 }
 
+static struct acl_policy policy;
+
 static int
 fix_up(struct buf *list, const struct acl_ids *who, struct buf *to)
 {
 	struct jute_reader r = jute_reader(list->data, list->len);
 
 	buf_clear(to);
-	return acl_fix_up(&r, who, to);
+	return acl_fix_up(&policy, &r, who, to);
 }
 
 START_TEST(a_list_is_made_ready_without_duplicates_and_with_the_callers_identities)
@@ -237,6 +239,71 @@ START_TEST(lists_that_mean_nothing_are_refused)
 	acl_ids_fini(&ids);
 	buf_fini(&list);
 	buf_fini(&to);
+}
+END_TEST
+
+START_TEST(what_schemes_a_list_may_have_is_a_policy)
+{
+	static const char *const sasl[][2] = {{"bob", "yes"}, {"bob/host@REALM", "yes"},
+	    {"a@b@c", NULL}, {"a/b/c@d", NULL}, {"a@b/c", NULL}};
+	struct acl_ids ids;
+	struct buf list, to;
+
+	acl_ids_init(&ids);
+	buf_init(&list, 10000);
+	buf_init(&to, 10000);
+	policy = (struct acl_policy){.no_digest = true, .sasl = true};
+	for (size_t i = 0; i < sizeof sasl / sizeof sasl[0]; i++) {
+		buf_clear(&list);
+		jute_put_i32(&list, 1);
+		put_acl(&list, ACL_ALL, "sasl", sasl[i][0]);
+		ck_assert_int_eq(
+		    fix_up(&list, &ids, &to), sasl[i][1] != NULL ? ZK_OK : ZK_INVALIDACL);
+	}
+	buf_clear(&list);
+	jute_put_i32(&list, 1);
+	put_acl(&list, ACL_ALL, "digest", "u:h");
+	ck_assert_int_eq(fix_up(&list, &ids, &to), ZK_INVALIDACL);
+	buf_fini(&list);
+	buf_fini(&to);
+}
+END_TEST
+
+START_TEST(sasls_super_has_every_sasl_users_rights_and_only_those)
+{
+	struct acl_table t;
+	struct acl_ids super, bob;
+	struct buf list;
+	uint32_t anns, digests;
+
+	acl_table_init(&t, &KEY);
+	t.policy.sasl = true;
+	acl_ids_init(&super);
+	acl_ids_init(&bob);
+	ck_assert(acl_ids_add(&super, "sasl", "super") && acl_ids_add(&bob, "sasl", "bob"));
+	buf_init(&list, 1000);
+	jute_put_i32(&list, 1);
+	put_acl(&list, ACL_READ, "sasl", "ann");
+	anns = acl_intern(&t, (struct jute_bytes){list.data, (int32_t)list.len});
+	buf_clear(&list);
+	jute_put_i32(&list, 1);
+	put_acl(&list, ACL_READ, "digest", "ann:h");
+	digests = acl_intern(&t, (struct jute_bytes){list.data, (int32_t)list.len});
+	ck_assert(acl_allows(&t, anns, ACL_READ, &super));
+	ck_assert(!acl_allows(&t, digests, ACL_READ, &super));
+	ck_assert(!acl_allows(&t, anns, ACL_READ, &bob));
+	t.policy.any_sasl_may = "ann";
+	ck_assert(acl_allows(&t, anns, ACL_READ, &bob));
+	t.policy = (struct acl_policy){0};
+	ck_assert(!acl_allows(&t, anns, ACL_READ, &super));
+	t.policy.skip = true;
+	ck_assert(acl_allows(&t, digests, ACL_READ, &bob));
+	acl_unref(&t, anns);
+	acl_unref(&t, digests);
+	acl_ids_fini(&super);
+	acl_ids_fini(&bob);
+	acl_table_fini(&t);
+	buf_fini(&list);
 }
 END_TEST
 
@@ -401,6 +468,8 @@ unit_suite(void)
 	tcase_add_test(c, paths_are_checked_as_apache_checks_them);
 	tcase_add_test(c, a_list_is_made_ready_without_duplicates_and_with_the_callers_identities);
 	tcase_add_test(c, lists_that_mean_nothing_are_refused);
+	tcase_add_test(c, what_schemes_a_list_may_have_is_a_policy);
+	tcase_add_test(c, sasls_super_has_every_sasl_users_rights_and_only_those);
 	tcase_add_test(c, equal_lists_share_a_key_until_the_last_reference_goes);
 	tcase_add_test(c, loaded_lists_that_no_node_has_are_purged);
 	tcase_add_test(c, a_digests_hash_is_masked_for_those_without_admin);

@@ -49,6 +49,61 @@ START_TEST(an_auth_packet_is_left_to_the_shell_and_a_refusal_ends_the_connection
 }
 END_TEST
 
+START_TEST(who_must_show_an_identity_first_is_told_so_and_ends)
+{
+	struct reply reply;
+
+	server.settings.schemes = "sasl, digest";
+	join(&clients[0]);
+	join(&clients[1]);
+	ck_assert(server_conn_identify(&clients[1].conn, "digest", "ann:hash"));
+	ck_assert_int_eq(do_create(&clients[1], "/a", 0).error, ZK_OK);
+	reply = do_create(&clients[0], "/b", 0);
+	ck_assert_int_eq(reply.error, ZK_SESSIONCLOSEDREQUIRESASLAUTH);
+	ck_assert_int_eq(reply.zxid, 0);
+	ck_assert_int_eq(clients[0].conn.end, SERVER_CLOSE_FLUSHED);
+	ck_assert_int_eq(do_read(&clients[1], ZK_OP_EXISTS, "/b", false).error, ZK_NONODE);
+}
+END_TEST
+
+/* The token of a SASL reply. */
+static struct reply
+sasl_answer(struct client *c, bool ok, const char *token)
+{
+	struct jute_bytes bytes = {
+	    (const uint8_t *)token, token != NULL ? (int32_t)strlen(token) : -1};
+
+	header(5, ZK_OP_SASL);
+	ck_assert_uint_eq(send_request(c), 0);
+	server_sasl(&server, &c->conn, 5, ok, bytes);
+	return next_reply(c);
+}
+
+START_TEST(a_sasl_reply_has_a_token_even_with_an_error)
+{
+	struct reply reply;
+
+	for (int i = 0; i < 3; i++)
+		join(&clients[i]);
+	reply = sasl_answer(&clients[0], true, "challenge");
+	ck_assert_int_eq(reply.error, ZK_OK);
+	expect_text(&reply.r, "challenge");
+	reply = sasl_answer(&clients[0], false, NULL);
+	ck_assert_int_eq(reply.error, ZK_AUTHFAILED);
+	ck_assert_int_eq(jute_get_i32(&reply.r), -1);
+	ck_assert_int_eq(clients[0].conn.end, SERVER_CLOSE_FLUSHED);
+	server.settings.allow_failed_sasl = true;
+	reply = sasl_answer(&clients[1], false, NULL);
+	ck_assert_int_eq(reply.error, ZK_OK);
+	ck_assert_int_eq(jute_get_i32(&reply.r), -1);
+	ck_assert_int_eq(clients[1].conn.end, SERVER_OPEN);
+	server.settings.schemes = "sasl";
+	reply = sasl_answer(&clients[2], false, NULL);
+	ck_assert_int_eq(reply.error, ZK_SESSIONCLOSEDREQUIRESASLAUTH);
+	ck_assert_int_eq(clients[2].conn.end, SERVER_CLOSE_FLUSHED);
+}
+END_TEST
+
 START_TEST(a_connection_is_told_who_it_is_without_its_hash)
 {
 	struct reply reply;
@@ -75,6 +130,8 @@ unit_suite(void)
 	tcase_add_checked_fixture(c, rig_setup, rig_teardown);
 	tcase_add_test(c, acls_decide_who_may_do_what);
 	tcase_add_test(c, an_auth_packet_is_left_to_the_shell_and_a_refusal_ends_the_connection);
+	tcase_add_test(c, who_must_show_an_identity_first_is_told_so_and_ends);
+	tcase_add_test(c, a_sasl_reply_has_a_token_even_with_an_error);
 	tcase_add_test(c, a_connection_is_told_who_it_is_without_its_hash);
 	suite_add_tcase(s, c);
 	return s;

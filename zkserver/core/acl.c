@@ -278,19 +278,40 @@ ip_matches(struct jute_bytes rule, struct jute_bytes who)
 	return ipaddr_parse(&a, rule) && ipaddr_parse(&b, who) && ipaddr_matches(&a, &b);
 }
 
+/* Of two ids of one scheme: does the connection's satisfy the entry's? */
 static bool
-item_matches(const struct item *i, const struct acl_ids *who)
+id_matches(const struct acl_policy *policy, const struct item *rule, struct jute_bytes id)
+{
+	if (bytes_are(rule->scheme, "ip"))
+		return ip_matches(rule->id, id);
+	if (bytes_equal(rule->id, id))
+		return true;
+	return bytes_are(rule->scheme, "sasl") &&
+	       (bytes_are(id, "super") || (policy->any_sasl_may != NULL &&
+					      bytes_are(rule->id, policy->any_sasl_may)));
+}
+
+static bool
+scheme_is_known(const struct acl_policy *policy, struct jute_bytes scheme)
+{
+	return bytes_are(scheme, "world") || bytes_are(scheme, "ip") ||
+	       bytes_are(scheme, "x509") || (bytes_are(scheme, "digest") && !policy->no_digest) ||
+	       (bytes_are(scheme, "sasl") && policy->sasl);
+}
+
+static bool
+item_matches(const struct acl_policy *policy, const struct item *i, const struct acl_ids *who)
 {
 	struct jute_reader r = jute_reader(who->ids.data, who->ids.len);
 
 	if (bytes_are(i->scheme, "world"))
 		return bytes_are(i->id, "anyone");
+	if (!scheme_is_known(policy, i->scheme))
+		return false;
 	for (int32_t n = 0; n < who->count; n++) {
 		struct jute_bytes scheme = jute_get_bytes(&r), id = jute_get_bytes(&r);
 
-		if (!bytes_equal(scheme, i->scheme))
-			continue;
-		if (bytes_are(scheme, "ip") ? ip_matches(i->id, id) : bytes_equal(i->id, id))
+		if (bytes_equal(scheme, i->scheme) && id_matches(policy, i, id))
 			return true;
 	}
 	return false;
@@ -318,14 +339,14 @@ acl_allows(const struct acl_table *t, uint32_t key, int32_t perm, const struct a
 	struct jute_reader r;
 	int32_t count;
 
-	if (key == ACL_KEY_OPEN || is_super(who))
+	if (key == ACL_KEY_OPEN || t->policy.skip || is_super(who))
 		return true;
 	list = acl_bytes(t, key);
 	r = jute_reader(list.data, (size_t)list.len);
 	for (count = jute_get_count(&r, ACL_ITEM_BYTES_MIN); count > 0; count--) {
 		struct item i = item_get(&r);
 
-		if ((i.perms & perm) != 0 && item_matches(&i, who))
+		if ((i.perms & perm) != 0 && item_matches(&t->policy, &i, who))
 			return true;
 	}
 	return false;
@@ -354,6 +375,37 @@ acl_ids_has(const struct acl_ids *ids, const char *scheme, const char *id)
 		bool same = bytes_are(jute_get_bytes(&r), scheme);
 
 		if (bytes_are(jute_get_bytes(&r), id) && same)
+			return true;
+	}
+	return false;
+}
+
+bool
+acl_scheme_is_among(struct jute_bytes scheme, const char *schemes)
+{
+	while (*schemes != '\0') {
+		size_t len;
+
+		schemes += strspn(schemes, ", \t");
+		len = strcspn(schemes, ", \t");
+		if (len > 0 && scheme.len >= 0 && (size_t)scheme.len == len &&
+		    memcmp(scheme.data, schemes, len) == 0)
+			return true;
+		schemes += len;
+	}
+	return false;
+}
+
+bool
+acl_ids_has_scheme(const struct acl_ids *ids, const char *schemes)
+{
+	struct jute_reader r = jute_reader(ids->ids.data, ids->ids.len);
+
+	for (int32_t n = 0; n < ids->count; n++) {
+		struct jute_bytes scheme = jute_get_bytes(&r);
+
+		jute_get_bytes(&r);
+		if (acl_scheme_is_among(scheme, schemes))
 			return true;
 	}
 	return false;
@@ -412,20 +464,37 @@ digest_is_valid(struct jute_bytes id)
 	       memchr(colon, ':', (size_t)(id.data + id.len - colon)) == NULL;
 }
 
+/* A Kerberos name: service[/host]@realm, or anything without an '@'. */
 static bool
-id_is_valid(const struct item *i)
+sasl_is_valid(struct jute_bytes id)
+{
+	const uint8_t *at = memchr(id.data, '@', (size_t)id.len), *slash, *end = id.data + id.len;
+
+	if (at == NULL)
+		return true;
+	if (memchr(at + 1, '@', (size_t)(end - at - 1)) != NULL ||
+	    memchr(at + 1, '/', (size_t)(end - at - 1)) != NULL)
+		return false;
+	slash = memchr(id.data, '/', (size_t)(at - id.data));
+	return slash == NULL || memchr(slash + 1, '/', (size_t)(at - slash - 1)) == NULL;
+}
+
+static bool
+id_is_valid(const struct acl_policy *policy, const struct item *i)
 {
 	struct ipaddr addr;
 
+	if (!scheme_is_known(policy, i->scheme))
+		return false;
 	if (bytes_are(i->scheme, "world"))
 		return bytes_are(i->id, "anyone");
 	if (bytes_are(i->scheme, "digest"))
 		return digest_is_valid(i->id);
 	if (bytes_are(i->scheme, "ip"))
 		return ipaddr_parse(&addr, i->id);
-	if (bytes_are(i->scheme, "x509"))
-		return i->id.len > 2 && memchr(i->id.data + 1, '=', (size_t)i->id.len - 1) != NULL;
-	return false;
+	if (bytes_are(i->scheme, "sasl"))
+		return sasl_is_valid(i->id);
+	return i->id.len > 2 && memchr(i->id.data + 1, '=', (size_t)i->id.len - 1) != NULL;
 }
 
 /* Was the entry at `end` of the list seen before it? */
@@ -443,12 +512,13 @@ is_duplicate(struct jute_reader first, const uint8_t *end, const struct item *i)
 }
 
 static int
-fix_up_item(const struct item *i, const struct acl_ids *who, struct buf *to, int32_t *count)
+fix_up_item(const struct acl_policy *policy, const struct item *i, const struct acl_ids *who,
+    struct buf *to, int32_t *count)
 {
 	/* Clients write the empty id of "auth" as null, too. */
 	if (bytes_are(i->scheme, "auth"))
 		return put_own_ids(to, i->perms, who, count) ? 0 : ZK_INVALIDACL;
-	if (i->id.len < 0 || !id_is_valid(i))
+	if (i->id.len < 0 || !id_is_valid(policy, i))
 		return ZK_INVALIDACL;
 	item_put(to, i->perms, i->scheme, i->id);
 	(*count)++;
@@ -456,7 +526,8 @@ fix_up_item(const struct item *i, const struct acl_ids *who, struct buf *to, int
 }
 
 int
-acl_fix_up(struct jute_reader *r, const struct acl_ids *who, struct buf *to)
+acl_fix_up(const struct acl_policy *policy, struct jute_reader *r, const struct acl_ids *who,
+    struct buf *to)
 {
 	int32_t left = jute_get_count(r, ACL_ITEM_BYTES_MIN), count = 0;
 	struct jute_reader first = *r;
@@ -469,7 +540,7 @@ acl_fix_up(struct jute_reader *r, const struct acl_ids *who, struct buf *to)
 		struct item i = item_get(r);
 
 		if (error == 0 && !r->bad && !is_duplicate(first, start, &i))
-			error = fix_up_item(&i, who, to, &count);
+			error = fix_up_item(policy, &i, who, to, &count);
 		if (to->len - at > ACL_LIST_BYTES_MAX)
 			error = ZK_INVALIDACL;
 	}

@@ -37,7 +37,16 @@ struct acl_ids {
 	int32_t count;
 };
 
+/* What a server's settings say of schemes; all zero is Apache's default. */
+struct acl_policy {
+	bool skip;		  /* nothing is asked */
+	bool no_digest;		  /* the scheme is unknown */
+	bool sasl;		  /* the scheme is known */
+	const char *any_sasl_may; /* the sasl id whose rights every sasl user has; NULL: none */
+};
+
 struct acl_table {
+	struct acl_policy policy; /* set by the owner */
 	struct hash_key hash_key;
 	struct hmap by_bytes, by_key;
 	uint32_t last_key; /* keys are given out in ascending order and never reused */
@@ -77,13 +86,18 @@ void acl_ids_fini(struct acl_ids *ids);
 /* Add an identity once. False: no memory, or there are ACL_IDS_MAX. */
 bool acl_ids_add(struct acl_ids *ids, const char *scheme, const char *id);
 bool acl_ids_has(const struct acl_ids *ids, const char *scheme, const char *id);
+/* Lists of schemes are names apart by commas, blanks aside. */
+bool acl_scheme_is_among(struct jute_bytes scheme, const char *schemes);
+/* Has it any identity of one of these schemes? */
+bool acl_ids_has_scheme(const struct acl_ids *ids, const char *schemes);
 
 /*
  * A client's list (a reader at its count) made ready for the tree: duplicates go, "auth" becomes
  * the caller's identities, every entry's syntax is checked. Appends the jute bytes of the result to
  * *to. 0, or a ZooKeeper error: INVALIDACL, MARSHALLINGERROR (the bytes are no list), SYSTEMERROR.
  */
-int acl_fix_up(struct jute_reader *r, const struct acl_ids *who, struct buf *to);
+int acl_fix_up(const struct acl_policy *policy, struct jute_reader *r, const struct acl_ids *who,
+    struct buf *to);
 
 /* A list's bytes as someone without ADMIN may see them: digest hashes are "x". Appends to *to. */
 void acl_put_masked(struct buf *to, struct jute_bytes list);

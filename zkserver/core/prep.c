@@ -127,7 +127,7 @@ make_acl(const struct work *w, const struct op *op, struct txn_body *body)
 	int error;
 
 	buf_clear(&w->p->acl);
-	if ((error = acl_fix_up(&r, w->q->who, &w->p->acl)) != ZK_OK)
+	if ((error = acl_fix_up(&w->p->db->tree.acls.policy, &r, w->q->who, &w->p->acl)) != ZK_OK)
 		return error;
 	body->acl = (struct jute_bytes){w->p->acl.data, (int32_t)w->p->acl.len};
 	return ZK_OK;

@@ -452,15 +452,6 @@ request(struct server *s, struct server_conn *c, const struct server_frame *f)
 		serve(s, c, &q, r, f->hash);
 }
 
-bool
-server_frame_is_auth(const struct server_conn *c, const struct server_frame *f)
-{
-	struct jute_reader r = jute_reader(f->bytes, f->size);
-
-	jute_get_i32(&r);
-	return c->session_id != 0 && jute_get_i32(&r) == ZK_OP_AUTH;
-}
-
 /* Start the cache misses of the whole batch before the first is needed. */
 static void
 prefetch(const struct server *s, struct server_frame *frames, size_t count)
@@ -496,22 +487,12 @@ server_frames(struct server *s, struct server_conn *c, struct server_frame *fram
 		server_conn_received(s, c, sizeof(uint32_t) + frames[i].size);
 		if (c->session_id == 0)
 			connect_request(s, c, &frames[i]);
-		else
+		else if (auth_is_enough(s, c, &frames[i]))
 			request(s, c, &frames[i]);
 	}
 	if (i < count && is_full(s) && list_empty(&c->stalled))
 		list_append(&s->stalled, &c->stalled);
 	return i;
-}
-
-void
-server_auth(struct server *s, struct server_conn *c, int32_t xid, bool ok)
-{
-	if (!ok)
-		s->stats.auth_failed++;
-	reply_send(s, c, xid, 0, ok ? ZK_OK : ZK_AUTHFAILED, NULL);
-	if (!ok)
-		server_end_conn(s, c, SERVER_CLOSE_FLUSHED);
 }
 
 uint64_t

@@ -43,6 +43,9 @@ struct server_settings {
 	uint32_t reap_interval_ms;   /* between two looks at the container and TTL nodes; 0: never */
 	uint32_t reap_max_per_minute; /* of them deleted, at least 1 */
 	int64_t reap_never_used_ms;   /* a container without children yet; 0: stays */
+	const char *schemes; /* one of them every request needs (acl.h); NULL: none is needed */
+	bool allow_failed_sasl; /* a connection whose SASL failed lives on, if it need not have it
+				 */
 };
 
 enum server_end {
@@ -140,7 +143,7 @@ struct server_frame {
 /*
  * Serve frames in order; at most SERVER_BATCH_MAX. Returns how many were taken: less than count if
  * the connection ended, must wait (then it will be dirty when it may go on), or the next frame is
- * an auth packet, which the shell hashes itself and hands to server_auth().
+ * an auth or SASL packet: the shell does the hashing and says server_auth() or server_sasl().
  */
 size_t server_frames(
     struct server *s, struct server_conn *c, struct server_frame *frames, size_t count);
@@ -153,6 +156,10 @@ void server_conn_received(struct server *s, struct server_conn *c, size_t bytes)
 /* Answer an auth packet: the identities were added by server_conn_identify(); !ok ends the
  * connection. */
 void server_auth(struct server *s, struct server_conn *c, int32_t xid, bool ok);
+
+/* The same for a SASL packet; token is the server's next, null when there is none. */
+void server_sasl(
+    struct server *s, struct server_conn *c, int32_t xid, bool ok, struct jute_bytes token);
 
 /* The next record for the log; false when there is none. Bytes are borrowed until the next input.
  */

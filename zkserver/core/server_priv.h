@@ -54,6 +54,10 @@ int read_set_watches(struct reading *q, bool persistent);
 /* The path that leads the record of most operations; len -1 if this has none. */
 struct jute_bytes frame_path(const struct server_frame *f);
 
+/* Has the connection shown an identity of a scheme that every request needs? If not it is told so
+ * and ends. */
+bool auth_is_enough(struct server *s, struct server_conn *c, const struct server_frame *f);
+
 /* Sessions: the connect request, its answer, the end. */
 void connect_request(struct server *s, struct server_conn *c, const struct server_frame *f);
 void connect_answer(struct server *s, struct server_conn *c, bool valid);
