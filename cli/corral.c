@@ -208,8 +208,8 @@ print_usage(FILE *to)
 	fprintf(to, "usage: corral VERB [OPTION]... [OPERAND]...\n\n");
 	for (size_t i = 0; i < VERB_COUNT; i++)
 		fprintf(to, "  %-8s %s\n", verbs[i].option.name, verbs[i].option.summary);
-	fprintf(to, "\n'corral VERB --help' has the options of a verb, 'corral --version' the version; "
-		    "corral(1) is the manual.\n");
+	fprintf(to, "\n'corral VERB --help' has the options of a verb, 'corral --version' the "
+		    "version; corral(1) is the manual.\n");
 }
 
 static void
