@@ -278,6 +278,8 @@ load_result(struct cluster *c, struct job *j, uint32_t piece, const char *line)
 
 		cell_enter(c, j, i, (enum cell_state)state);
 		cell->attempts = attempts;
+		/* Each was tried again, but for the last one of an index that is settled. */
+		j->retries += state == CELL_UNKNOWN || attempts == 0 ? attempts : attempts - 1;
 		cell->failures = (uint16_t)failures;
 		cell->reason = reason & 15;
 		cell->code = (uint8_t)code;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the README promises: the demo, on a cluster whose agent and leading master are killed in the middle."""
 import os
+import re
 import subprocess
 import tempfile
 
@@ -16,6 +17,7 @@ def test_the_demo_counts_right_though_an_agent_and_the_leading_master_are_killed
         assert run.returncode == 0, run.stdout + run.stderr
         assert "the results are equal" in run.stdout
         assert run.stdout.count("kill -9: ") == 2
+        assert int(re.search(r"(\d+) times a shard had to be tried again", run.stdout)[1]) >= 3
         assert os.listdir(home) == []
 
 

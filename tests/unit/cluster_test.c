@@ -479,6 +479,7 @@ START_TEST(records_that_are_damaged_are_refused_and_named)
 	    cluster_load_results(&f->cluster, j, 0, good, sizeof good - 1, error, sizeof error));
 	ck_assert_uint_eq(j->cells[1].attempts, 2);
 	ck_assert_uint_eq(j->in_state[CELL_FAILED], 1);
+	ck_assert_uint_eq(j->retries, 2 + 2);
 	ck_assert_ptr_null(cluster_load_job(&f->cluster, "k", 6, 3, &batch, strdup("d"), "t", 1,
 	    "state=odd\n", 10, error, sizeof error));
 	ck_assert(!cluster_load_agents(&f->cluster, 0, "a admitted\n", 11, error, sizeof error));
