@@ -108,7 +108,8 @@ START_TEST(a_ttl_node_goes_when_it_was_not_set_for_so_long)
 	ck_assert_int_eq(reply.error, ZK_OK);
 	expect_text(&reply.r, "/t");
 	ck_assert_int_eq(get_stat(&reply.r).owner, 0);
-	ck_assert_uint_eq((uint64_t)owner_in_tree("/t"), UINT64_C(0xFF) << 56 | (ROUND_MS + TTL_MS));
+	ck_assert_uint_eq(
+	    (uint64_t)owner_in_tree("/t"), UINT64_C(0xFF) << 56 | (ROUND_MS + TTL_MS));
 	live_on(&clients[0], ROUND_MS);
 	do_version(&clients[0], ZK_OP_SET_DATA, "/t", -1);
 	live_on(&clients[0], ROUND_MS);
@@ -172,12 +173,17 @@ START_TEST(modes_and_ttls_that_do_not_fit_are_refused)
 	struct client *c = &clients[0];
 
 	join(c);
-	ck_assert_int_eq(do_make(c, ZK_OP_CREATE_TTL, "/t", ZK_PERSISTENT_TTL, 0).error, ZK_BADARGUMENTS);
-	ck_assert_int_eq(do_make(c, ZK_OP_CREATE_TTL, "/t", ZK_PERSISTENT_TTL, TREE_TTL_MAX_MS + 1).error,
+	ck_assert_int_eq(
+	    do_make(c, ZK_OP_CREATE_TTL, "/t", ZK_PERSISTENT_TTL, 0).error, ZK_BADARGUMENTS);
+	ck_assert_int_eq(
+	    do_make(c, ZK_OP_CREATE_TTL, "/t", ZK_PERSISTENT_TTL, TREE_TTL_MAX_MS + 1).error,
 	    ZK_BADARGUMENTS);
-	ck_assert_int_eq(do_make(c, ZK_OP_CREATE_TTL, "/t", ZK_PERSISTENT, 5).error, ZK_BADARGUMENTS);
-	ck_assert_int_eq(do_make(c, ZK_OP_CREATE_TTL, "/t", ZK_PERSISTENT, -1).error, ZK_BADARGUMENTS);
-	ck_assert_int_eq(do_make(c, ZK_OP_CREATE, "/t", ZK_PERSISTENT_TTL, 0).error, ZK_BADARGUMENTS);
+	ck_assert_int_eq(
+	    do_make(c, ZK_OP_CREATE_TTL, "/t", ZK_PERSISTENT, 5).error, ZK_BADARGUMENTS);
+	ck_assert_int_eq(
+	    do_make(c, ZK_OP_CREATE_TTL, "/t", ZK_PERSISTENT, -1).error, ZK_BADARGUMENTS);
+	ck_assert_int_eq(
+	    do_make(c, ZK_OP_CREATE, "/t", ZK_PERSISTENT_TTL, 0).error, ZK_BADARGUMENTS);
 	ck_assert_int_eq(do_make(c, ZK_OP_CREATE_CONTAINER, "/t", 7, 0).error, ZK_BADARGUMENTS);
 	ck_assert_int_eq(do_make(c, ZK_OP_CREATE, "/p", ZK_CONTAINER, 0).error, ZK_OK);
 	ck_assert_int_eq(owner_in_tree("/p"), 0); /* the operation decides */

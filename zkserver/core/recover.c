@@ -140,8 +140,8 @@ refuse_hidden_ttl(const struct db *db, struct fault *f)
 	buf_init(&path, SNAPSHOT_FIELD_MAX_BYTES);
 	if (db_find_hidden_ttl(db, &path))
 		err = fault_set(f, -EINVAL,
-		    "%.*s is a TTL node, and would be lost without extendedTypesEnabled=true: put that "
-		    "into zoo.cfg (Apache's server may have had it from its JVM's flags)",
+		    "%.*s is a TTL node, and would be lost without extendedTypesEnabled=true: put "
+		    "that into zoo.cfg (Apache's server may have had it from its JVM's flags)",
 		    (int)path.len, (const char *)path.data);
 	buf_fini(&path);
 	return err;
