@@ -20,6 +20,7 @@ EXTRA_DIST += \
 	tests/compat/test_sessions.py \
 	tests/compat/test_swap.py \
 	tests/compat/test_tls.py \
+	tests/compat/test_types.py \
 	tests/compat/test_wire.py \
 	tests/compat/test_zk_command.py \
 	tests/compat/wire.py

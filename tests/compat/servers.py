@@ -39,16 +39,20 @@ def wait_until(condition, seconds, what):
 class Server:
     """One standalone server; the subclass says what to run."""
 
-    def __init__(self, settings=""):
-        """settings: further lines of its zoo.cfg."""
+    def __init__(self, settings="", properties=None):
+        """settings: further lines of its zoo.cfg; properties: what Apache's server takes from its JVM only."""
+        self.properties = properties or {}
         self.dir = Path(tempfile.mkdtemp(prefix="corral-compat-"))
         self.port = free_port()
         self.hosts = f"127.0.0.1:{self.port}"
         self.config = self.dir / "zoo.cfg"
         self.config.write_text(
             f"tickTime={TICK_MS}\ndataDir={self.dir}/data\nclientPort={self.port}\nclientPortAddress=127.0.0.1\n"
-            f"admin.enableServer=false\n4lw.commands.whitelist=*\n{settings}")
+            f"admin.enableServer=false\n4lw.commands.whitelist=*\n{settings}{self.property_lines()}")
         self.process = None
+
+    def property_lines(self):
+        return ""
 
     def launch(self):
         with open(self.dir / "log", "ab") as log:
@@ -108,12 +112,16 @@ class Apache(Server):
     stop_statuses = (128 + signal.SIGTERM,)  # Java's own
 
     def command(self):
-        return JAVA + ["org.apache.zookeeper.server.quorum.QuorumPeerMain", str(self.config)]
+        flags = [f"-D{key}={value}" for key, value in self.properties.items()]
+        return JAVA + flags + ["org.apache.zookeeper.server.quorum.QuorumPeerMain", str(self.config)]
 
 
 class Corral(Server):
     name = "corral"
     stop_statuses = (0,)
+
+    def property_lines(self):
+        return "".join(f"{key}={value}\n" for key, value in self.properties.items())
 
     def command(self):
         return [str(BUILD / "zkserver" / "zkserver"), "run", "--config", str(self.config)]

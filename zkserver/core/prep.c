@@ -486,20 +486,20 @@ multi_next(struct jute_reader *r, struct op *op)
 	if (type == ZK_OP_SET_ACL || type == ZK_OP_DELETE_CONTAINER || !op_read(r, type, op))
 		return -1;
 	/* As Apache's servers: the mode says what it is, and a create2 is none of the parts. */
-	if (type == ZK_OP_CREATE2 || type == ZK_OP_CREATE_CONTAINER)
+	if (type == ZK_OP_CREATE2 || type == ZK_OP_CREATE_CONTAINER ||
+	    (type == ZK_OP_CREATE_TTL && !is_ttl_mode(op->flags))) {
 		op->type = ZK_OP_CREATE;
+		op->ttl_ms = -1;
+	}
 	if (op->type == ZK_OP_CREATE && op->flags == ZK_CONTAINER)
 		op->type = ZK_OP_CREATE_CONTAINER;
 	return 1;
 }
 
-/* A part whose mode asks for another operation than it is: then nothing of the multi is looked at.
- */
+/* A part whose mode wants a TTL that it does not have: nothing of the multi is looked at. */
 static bool
 part_is_confused(const struct op *op)
 {
-	if (op->type == ZK_OP_CREATE_TTL)
-		return !is_ttl_mode(op->flags);
 	return op->type == ZK_OP_CREATE && is_ttl_mode(op->flags);
 }
 

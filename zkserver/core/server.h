@@ -40,7 +40,7 @@ struct server_settings {
 	uint32_t snap_count;			/* txns between snapshots, at least 2 */
 	uint32_t outstanding_max; /* txns on their way to the log: globalOutstandingLimit */
 	uint8_t sid;				/* top byte of session ids */
-	uint32_t reap_interval_ms; /* between two looks at the container and TTL nodes; 0: never */
+	uint32_t reap_interval_ms;    /* between two looks at container and TTL nodes; 0: never */
 	uint32_t reap_max_per_minute; /* of them deleted, at least 1 */
 	int64_t reap_never_used_ms;   /* a container without children yet; 0: stays */
 	const char *schemes; /* one of them every request needs (acl.h); NULL: none is needed */
