@@ -12,8 +12,10 @@
 #include "libcommon/base/buf.h"
 #include "libcommon/base/list.h"
 #include "libcommon/base/str.h"
+#include "libcommon/sys/log.h"
 
 #define CHUNK_BYTES 65536
+#define ERROR_BYTES 512
 #define TAIL_BYTES_MAX (8 << 20) /* looked at backwards for tail_lines */
 
 /* One of the two files of a stream. */
@@ -23,6 +25,7 @@ struct source {
 	int fd;	   /* -1: not there yet */
 	int watch; /* inotify's number; -1: none */
 	bool at_end;
+	int error; /* why it cannot be opened, read or watched; 0: nothing is wrong */
 };
 
 struct stream {
@@ -114,13 +117,16 @@ open_source(struct stream *s, struct source *src)
 	char path[64];
 
 	src->fd = sandbox_open_file(s->logs->state_dir, "sandbox", s->name, src->file);
-	if (src->fd < 0)
+	if (src->fd < 0) {
+		/* The executor may not have made it yet, or it is gone with the sandbox. */
+		src->error = errno != ENOENT ? errno : 0;
 		return;
+	}
 	if (s->tail_lines >= 0)
 		seek_tail(src->fd, s->tail_lines);
 	snprintf(path, sizeof path, "/proc/self/fd/%d", src->fd);
-	if (s->follow)
-		src->watch = inotify_add_watch(s->logs->inotify_fd, path, IN_MODIFY);
+	if (s->follow && (src->watch = inotify_add_watch(s->logs->inotify_fd, path, IN_MODIFY)) < 0)
+		src->error = errno;
 }
 
 static bool
@@ -154,6 +160,8 @@ pump_source(struct stream *s, struct source *src)
 		off_t before = lseek(src->fd, 0, SEEK_CUR);
 
 		if ((n = read(src->fd, chunk, room < sizeof chunk ? room : sizeof chunk)) <= 0) {
+			if (n < 0)
+				src->error = errno;
 			src->at_end = true;
 			return;
 		}
@@ -168,23 +176,45 @@ pump_source(struct stream *s, struct source *src)
 		src->at_end = true;
 }
 
+/* What is wrong with a file of the stream, into to[size]. False: nothing is. */
+static bool
+say_error(const struct stream *s, char *to, size_t size)
+{
+	for (int i = 0; i < 2; i++) {
+		const struct source *src = &s->sources[i];
+
+		if (src->error == 0)
+			continue;
+		snprintf(to, size, "%s/sandbox/%s/%s: %s", s->logs->state_dir, s->name, src->file,
+		    strerror(src->error));
+		return true;
+	}
+	return false;
+}
+
 /* Send what there is; close the stream if that was all. */
 static void
 pump(struct stream *s)
 {
 	struct logs *l = s->logs;
 	enum logs_attempt attempt = l->ops->attempt(l->arg, &s->key);
-	bool nothing_there;
+	char error[ERROR_BYTES];
+	const char *why = NULL;
 
 	for (int i = 0; i < 2; i++)
 		pump_source(s, &s->sources[i]);
 	if (s->blocked || !s->sources[0].at_end || !s->sources[1].at_end)
 		return;
-	if (s->follow && attempt == LOGS_RUNS)
+	/* A file that fails does so now and not later: who follows would wait for nothing. */
+	if (say_error(s, error, sizeof error))
+		why = error;
+	else if (s->follow && attempt == LOGS_RUNS)
 		return;
-	nothing_there = attempt == LOGS_UNKNOWN && s->sources[0].fd < 0 && s->sources[1].fd < 0;
-	if (send_close(l, s->id,
-		nothing_there ? "the node keeps no output of this attempt any more" : NULL))
+	else if (attempt == LOGS_UNKNOWN && s->sources[0].fd < 0 && s->sources[1].fd < 0)
+		why = "the node keeps no output of this attempt any more";
+	if (why == error)
+		log_warn("%s", error);
+	if (send_close(l, s->id, why))
 		stream_free(s);
 	else
 		s->blocked = true;

@@ -253,6 +253,16 @@ def test_much_output_is_streamed_whole_within_the_window(agent):
     assert (len(out), set(out), err, error) == (5000000, {ord("x")}, b"", None)
 
 
+def test_output_that_cannot_be_opened_is_said(agent):
+    m, key = agent.master, agent.master.key(0)
+    m.launch(key, argv=["sh", "-c", "echo lost; rm stdout; mkfifo stdout; echo kept >&2"])
+    assert m.outcome(key)["state"] == "FINISHED"
+    out, err, error = m.output(key)
+    [path] = agent.state.glob("sandbox/*/stdout")
+    assert (out, err, error) == (b"", b"kept\n", f"{path}: Permission denied")
+    assert error in agent.log()
+
+
 def test_too_much_memory_is_said_needs_root(agent):
     if os.geteuid() != 0:
         pytest.skip("memory limits need root")
