@@ -14,13 +14,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/launched.h"
 #include "agent/sandbox.h"
 #include "libcommon/base/str.h"
 #include "libcommon/codec/taskkey.h"
 #include "libcommon/sys/log.h"
 #include "libcommon/sys/proc.h"
-
-#define CMDLINE_BYTES 8192
 
 /* ---- What this machine and our rights can give. ---- */
 
@@ -163,65 +162,20 @@ helper_group_name(const struct helper *h, const char *name, const char *part, ch
 
 /* ---- Killing, probing, removing. ---- */
 
-struct executor_walk {
-	const char *name;
-	struct proc_id found;
-};
-
-/* `corral-executor attempt NAME`. */
+/*
+ * One round; *alive: something was met. By the attempt's name alone: the agent cannot have us kill
+ * by number what is not its own.
+ */
 static bool
-visit_executor(void *arg, pid_t pid, const struct proc_stat *st)
-{
-	static const char verb[] = "attempt";
-	struct executor_walk *w = arg;
-	char path[64], line[CMDLINE_BYTES];
-	ssize_t n;
-	char *at;
-	int fd;
-
-	snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
-	if (st->state == 'Z' || (fd = open(path, O_RDONLY | O_CLOEXEC)) < 0)
-		return true;
-	n = read(fd, line, sizeof line - 1);
-	close(fd);
-	if (n <= 0)
-		return true;
-	line[n] = '\0';
-	at = line + strlen(line) + 1;
-	if (at + sizeof verb >= line + n || strcmp(at, verb) != 0 ||
-	    strcmp(at + sizeof verb, w->name) != 0)
-		return true;
-	w->found = (struct proc_id){pid, st->start_time};
-	return false;
-}
-
-/* The executor of the attempt, as told or as found by its name; false: none is there. */
-static bool
-find_executor(const char *name, int64_t pid, uint64_t start_time, struct proc_id *id)
-{
-	struct executor_walk w = {.name = name};
-
-	*id = (struct proc_id){(pid_t)pid, start_time};
-	if (pid > 0)
-		return true;
-	proc_each(visit_executor, &w);
-	*id = w.found;
-	return w.found.pid > 0;
-}
-
-/* One round; *alive: something was met. */
-static bool
-kill_attempt(
-    struct helper *h, const char *name, int64_t pid, uint64_t start_time, bool *alive, char *error)
+kill_attempt(struct helper *h, const char *name, bool *alive, char *error)
 {
 	char group[PATH_MAX];
 	struct proc_id id;
 	int rc;
 
 	if (!h->host.can_track)
-		*alive = find_executor(name, pid, start_time, &id) && proc_kill_session(&id) > 0;
+		*alive = launched_find(h->conf.state_dir, name, &id) && proc_kill_session(&id) > 0;
 	else {
-		/* By name alone: the agent cannot have us kill by number what is not its own. */
 		helper_group_name(h, name, "", group);
 		if ((rc = cgroup_kill(&h->host, group)) < 0)
 			return helper_refuse(error, "cgroup %s: %s", group, strerror(errno));
@@ -232,17 +186,16 @@ kill_attempt(
 }
 
 static bool
-probe_attempt(struct helper *h, const char *name, int64_t pid, uint64_t start_time)
+probe_attempt(struct helper *h, const char *name)
 {
 	char group[PATH_MAX];
 	struct proc_id id;
 
 	helper_reap(h);
-	if (pid <= 0 && h->host.can_track) {
-		helper_group_name(h, name, "exec", group);
-		return cgroup_populated(&h->host, group) != 0;
-	}
-	return find_executor(name, pid, start_time, &id) && proc_is_alive(&id);
+	if (!h->host.can_track)
+		return launched_find(h->conf.state_dir, name, &id) && proc_is_alive(&id);
+	helper_group_name(h, name, "exec", group);
+	return cgroup_populated(&h->host, group) != 0;
 }
 
 static bool
@@ -313,14 +266,14 @@ handle(struct helper *h, const Corral__HelperRequest *r, Corral__HelperReply *re
 		break;
 	case CORRAL__HELPER_REQUEST__BODY_KILL:
 		name_of(r->kill->key, name);
-		kill_attempt(h, name, r->kill->pid, r->kill->start_time, &alive, error);
+		kill_attempt(h, name, &alive, error);
 		reply->has_alive = true;
 		reply->alive = alive;
 		break;
 	case CORRAL__HELPER_REQUEST__BODY_PROBE:
 		name_of(r->probe->key, name);
 		reply->has_alive = true;
-		reply->alive = probe_attempt(h, name, r->probe->pid, r->probe->start_time);
+		reply->alive = probe_attempt(h, name);
 		break;
 	case CORRAL__HELPER_REQUEST__BODY_REMOVE:
 		name_of(r->remove->key, name);

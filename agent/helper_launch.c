@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "agent/launched.h"
 #include "agent/sandbox.h"
 #include "libcommon/sys/fsutil.h"
 #include "libcommon/sys/log.h"
@@ -235,6 +237,12 @@ launch(struct helper *h, struct launch *l, Corral__HelperReply *reply)
 	if (!proc_identify(pid, &id))
 		return helper_refuse(
 		    l->error, "the executor's entry in /proc: %s", strerror(errno));
+	/* Without cgroups it is all that we can kill the attempt by. */
+	if (!h->host.can_track && !launched_note(state_dir, l->name, &id)) {
+		kill(pid, SIGKILL);
+		return helper_refuse(l->error, "noting the executor of %s below %.100s: %s",
+		    l->name, state_dir, strerror(errno));
+	}
 	reply->has_pid = reply->has_start_time = true;
 	reply->pid = id.pid;
 	reply->start_time = id.start_time;

@@ -17,6 +17,7 @@ corral_agent_SOURCES = \
 	agent/helper_client.c agent/helper_client.h \
 	agent/helper_launch.c \
 	agent/helper_server.c agent/helper_server.h \
+	agent/launched.c agent/launched.h \
 	agent/identity.c agent/identity.h \
 	agent/leader.c agent/leader.h \
 	agent/logs.c agent/logs.h \

@@ -124,6 +124,29 @@ sandbox_remove(const char *state_dir, const char *name)
 	return remove_from(state_dir, "run", name) && sandbox;
 }
 
+bool
+sandbox_write_file(const char *state_dir, const char *part, const char *name, const char *file,
+    const void *bytes, size_t size)
+{
+	int part_fd = open_part(state_dir, part), dir_fd, fd = -1, saved;
+	bool ok = false;
+
+	if (part_fd < 0)
+		return false;
+	if ((dir_fd = open_beneath(part_fd, name, O_PATH | O_DIRECTORY)) >= 0 &&
+	    (unlinkat(dir_fd, file, 0) == 0 || errno == ENOENT) &&
+	    (fd = openat(dir_fd, file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)) >= 0)
+		ok = fsutil_write_all(fd, bytes, size);
+	saved = errno;
+	if (fd >= 0)
+		close(fd);
+	if (dir_fd >= 0)
+		close(dir_fd);
+	close(part_fd);
+	errno = saved;
+	return ok;
+}
+
 int
 sandbox_open_file(const char *state_dir, const char *part, const char *name, const char *file)
 {

@@ -29,6 +29,11 @@ bool sandbox_make(const char *state_dir, const char *name, const struct sandbox_
 /* Remove both. False with errno. */
 bool sandbox_remove(const char *state_dir, const char *name);
 
+/* Write a file of ours, mode 0600, right in run/NAME; one that is there is replaced. False with
+ * errno. */
+bool sandbox_write_file(const char *state_dir, const char *part, const char *name, const char *file,
+    const void *bytes, size_t size);
+
 /* Open a regular file right in sandbox/NAME ("sandbox") or run/NAME ("run") for reading; -1 with
  * errno. */
 int sandbox_open_file(const char *state_dir, const char *part, const char *name, const char *file);

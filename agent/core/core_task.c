@@ -88,9 +88,6 @@ ask_probe(struct agent_core *c, struct attempt *a)
 	Corral__HelperProbe p = CORRAL__HELPER_PROBE__INIT;
 
 	p.key = a->key_message;
-	p.has_pid = p.has_start_time = a->pid != 0;
-	p.pid = a->pid;
-	p.start_time = a->start_time;
 	r.body_case = CORRAL__HELPER_REQUEST__BODY_PROBE;
 	r.probe = &p;
 	ask_helper(c, a, HELPER_PROBE, &r);
@@ -103,9 +100,6 @@ ask_kill(struct agent_core *c, struct attempt *a)
 	Corral__HelperKill k = CORRAL__HELPER_KILL__INIT;
 
 	k.key = a->key_message;
-	k.has_pid = k.has_start_time = a->pid != 0;
-	k.pid = a->pid;
-	k.start_time = a->start_time;
 	r.body_case = CORRAL__HELPER_REQUEST__BODY_KILL;
 	r.kill = &k;
 	ask_helper(c, a, HELPER_KILL, &r);

@@ -14,6 +14,7 @@
 #include "libcommon/base/str.h"
 
 #define STAT_BYTES_MAX 1024
+#define STATUS_BYTES_MAX 4096
 
 /* Read a small file of /proc as text. */
 static bool
@@ -58,6 +59,25 @@ proc_stat(pid_t pid, struct proc_stat *to)
 	to->session = session;
 	to->cpu_ticks = utime + stime;
 	to->start_time = start;
+	return true;
+}
+
+bool
+proc_uid(pid_t pid, uid_t *to)
+{
+	char path[64], text[STATUS_BYTES_MAX];
+	const char *line;
+	unsigned uid;
+
+	snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+	if (!read_text(path, text, sizeof text))
+		return false;
+	/* A name in the first line has its newlines escaped. */
+	if ((line = strstr(text, "\nUid:\t")) == NULL || sscanf(line, "\nUid:\t%u", &uid) != 1) {
+		errno = ESRCH;
+		return false;
+	}
+	*to = uid;
 	return true;
 }
 

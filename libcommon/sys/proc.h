@@ -28,6 +28,9 @@ struct proc_stat {
 /* False with errno: ENOENT or ESRCH when there is no such process. */
 bool proc_stat(pid_t pid, struct proc_stat *to);
 
+/* The real user of a running process, whether it is dumpable or not. False with errno. */
+bool proc_uid(pid_t pid, uid_t *to);
+
 /* The identity of a running process (a zombie counts: nobody else can have its number). */
 bool proc_identify(pid_t pid, struct proc_id *to);
 

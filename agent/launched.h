@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which process the helper launched for an attempt: run/NAME/executor says so, a file that nobody
+ * but the helper's account can write. What a request says is never believed.
+ */
+#ifndef CORRAL_AGENT_LAUNCHED_H
+#define CORRAL_AGENT_LAUNCHED_H
+
+#include <stdbool.h>
+
+#include "libcommon/sys/proc.h"
+
+/* Remember that it is this process. False with errno. */
+bool launched_note(const char *state_dir, const char *name, const struct proc_id *id);
+
+/*
+ * The process that was remembered in this boot; it may be over. If none was, because a helper ended
+ * between the launch and the note: a process of our account that runs as `corral-executor attempt
+ * NAME`. False: there is none.
+ */
+bool launched_find(const char *state_dir, const char *name, struct proc_id *to);
+
+#endif
