@@ -9,7 +9,10 @@ libzkcore_a_SOURCES = \
 	zkserver/core/jaas.c zkserver/core/jaas.h \
 	zkserver/core/metrics.c zkserver/core/metrics.h \
 	zkserver/core/path.c zkserver/core/path.h \
-	zkserver/core/prep.c zkserver/core/prep.h \
+	zkserver/core/prep.c zkserver/core/prep.h zkserver/core/prep_priv.h \
+	zkserver/core/prep_multi.c \
+	zkserver/core/prep_node.c \
+	zkserver/core/prep_session.c \
 	zkserver/core/server.c zkserver/core/server.h zkserver/core/server_priv.h \
 	zkserver/core/server_auth.c \
 	zkserver/core/server_connect.c \

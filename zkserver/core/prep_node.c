@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One write of a client: is it allowed, and what does it make of the nodes? */
+#include <assert.h>
+#include <stdio.h>
+
+#include "libcommon/codec/zk_err.h"
+#include "libcommon/codec/zk_wire.h"
+#include "zkserver/core/path.h"
+#include "zkserver/core/prep_priv.h"
+
+#define SUFFIX_BYTES 12 /* "-2147483648" and a NUL */
+
+static bool
+allowed(const struct work *w, const struct change_node *n, int32_t perm)
+{
+	return acl_allows(&w->p->db->tree.acls, n->acl, perm, w->q->who);
+}
+
+static int
+put(const struct work *w, struct jute_bytes path, const struct change_node *n)
+{
+	return changes_put(&w->p->changes, path, n, w->zxid) ? ZK_OK : ZK_SYSTEMERROR;
+}
+
+/* The client's list, made ready, in body->acl. */
+static int
+make_acl(const struct work *w, const struct op *op, struct txn_body *body)
+{
+	struct jute_reader r = op->acl;
+	int error;
+
+	buf_clear(&w->p->acl);
+	if ((error = acl_fix_up(&w->p->db->tree.acls.policy, &r, w->q->who, &w->p->acl)) != ZK_OK)
+		return error;
+	body->acl = (struct jute_bytes){w->p->acl.data, (int32_t)w->p->acl.len};
+	return ZK_OK;
+}
+
+static int
+add_suffix(const struct work *w, int32_t cversion, struct jute_bytes *path)
+{
+	struct buf *b = &w->p->path;
+	char suffix[SUFFIX_BYTES];
+	int len = snprintf(suffix, sizeof suffix, "%010d", cversion);
+
+	assert(len > 0 && (size_t)len < sizeof suffix);
+	buf_clear(b);
+	buf_append(b, path->data, (size_t)path->len);
+	buf_append(b, suffix, (size_t)len);
+	if (b->failed)
+		return ZK_SYSTEMERROR;
+	*path = (struct jute_bytes){b->data, (int32_t)b->len};
+	return ZK_OK;
+}
+
+bool
+is_ttl_mode(int32_t flags)
+{
+	return flags == ZK_PERSISTENT_TTL || flags == ZK_SEQUENTIAL_TTL;
+}
+
+/* A createTTL of another mode without a TTL is refused too, of which Apache's server dies. */
+static int
+check_mode(const struct work *w, const struct op *op)
+{
+	bool ttl = is_ttl_mode(op->flags);
+
+	if (op->flags < ZK_PERSISTENT || op->flags > ZK_SEQUENTIAL_TTL)
+		return ZK_BADARGUMENTS;
+	if (ttl && !w->p->db->rules.extended_types)
+		return ZK_UNIMPLEMENTED;
+	if (ttl ? op->ttl_ms <= 0 || op->ttl_ms > TREE_TTL_MAX_MS
+		: op->ttl_ms >= 0 || op->type == ZK_OP_CREATE_TTL)
+		return ZK_BADARGUMENTS;
+	return ZK_OK;
+}
+
+/* The kind of a node is decided by the operation; only whether it is ephemeral, by the mode. */
+static void
+set_owner(const struct work *w, const struct op *op, struct txn_body *body)
+{
+	if (op->type == ZK_OP_CREATE_CONTAINER)
+		body->owner = TREE_CONTAINER_OWNER;
+	else if (op->type == ZK_OP_CREATE_TTL)
+		body->owner = tree_ttl_owner(op->ttl_ms);
+	else if (op->flags == ZK_EPHEMERAL || op->flags == ZK_EPHEMERAL_SEQUENTIAL) {
+		body->ephemeral = true;
+		body->owner = w->q->session;
+	}
+}
+
+/* Computed once: whoever applies the txn gets it from here. */
+static uint32_t
+crc_of(const struct work *w, struct jute_bytes path, struct jute_bytes data)
+{
+	w->p->crc = tree_crc(path, data);
+	w->p->crc_known = w->q->type != ZK_OP_MULTI;
+	return w->p->crc;
+}
+
+/* The node will be there, and the parent will know. */
+static int
+put_created(const struct work *w, const struct txn_body *b, struct jute_bytes above,
+    struct change_node *parent)
+{
+	struct change_node n = {
+	    .exists = true,
+	    .crc = crc_of(w, b->path, b->data),
+	    .stat = {.czxid = w->zxid,
+		.mzxid = w->zxid,
+		.pzxid = w->zxid,
+		.ctime = w->q->time_ms,
+		.mtime = w->q->time_ms,
+		.ephemeral_owner = b->owner},
+	};
+	int error;
+
+	if ((n.acl = acl_intern(&w->p->db->tree.acls, b->acl)) == ACL_KEY_NONE)
+		return ZK_SYSTEMERROR;
+	error = put(w, b->path, &n);
+	acl_unref(&w->p->db->tree.acls, n.acl);
+	if (error != ZK_OK)
+		return error;
+	parent->kids++;
+	if (b->version > parent->stat.cversion) { /* as the tree does it: only raised */
+		parent->stat.cversion = b->version;
+		parent->stat.pzxid = w->zxid;
+	}
+	return put(w, above, parent);
+}
+
+static int
+prep_create(const struct work *w, const struct op *op, struct txn_body *body)
+{
+	bool sequential = op->flags == ZK_SEQUENTIAL || op->flags == ZK_EPHEMERAL_SEQUENTIAL ||
+			  op->flags == ZK_SEQUENTIAL_TTL;
+	struct change_node parent;
+	struct jute_bytes above;
+	int error;
+
+	if ((error = check_mode(w, op)) != ZK_OK)
+		return error;
+	body->path = op->path;
+	body->data = op->data;
+	set_owner(w, op, body);
+	if (!path_parent(op->path, &above))
+		return ZK_BADARGUMENTS;
+	if ((error = make_acl(w, op, body)) != ZK_OK)
+		return error;
+	parent = changes_look(&w->p->changes, above);
+	if (!parent.exists)
+		return ZK_NONODE;
+	if (!allowed(w, &parent, ACL_CREATE))
+		return ZK_NOAUTH;
+	if (sequential && (error = add_suffix(w, parent.stat.cversion, &body->path)) != ZK_OK)
+		return error;
+	if (!path_is_valid(body->path))
+		return ZK_BADARGUMENTS;
+	if (changes_look(&w->p->changes, body->path).exists)
+		return ZK_NODEEXISTS;
+	if (tree_owner_kind(&w->p->db->tree, parent.stat.ephemeral_owner) == TREE_OWNER_SESSION)
+		return ZK_NOCHILDRENFOREPHEMERALS;
+	body->version = (int32_t)((uint32_t)parent.stat.cversion + 1);
+	return put_created(w, body, above, &parent);
+}
+
+int
+put_deleted(const struct work *w, struct jute_bytes path)
+{
+	static const struct change_node gone = {.exists = false};
+	struct jute_bytes above;
+	struct change_node parent;
+	int error;
+
+	if (!path_parent(path, &above))
+		return ZK_BADARGUMENTS;
+	if ((error = put(w, path, &gone)) != ZK_OK)
+		return error;
+	parent = changes_look(&w->p->changes, above);
+	parent.kids--;
+	if (w->zxid > parent.stat.pzxid)
+		parent.stat.pzxid = w->zxid;
+	return put(w, above, &parent);
+}
+
+static bool
+is_builtin(struct jute_bytes path)
+{
+	return path_equals(path, "/") || path_equals(path, "/zookeeper") ||
+	       path_equals(path, "/zookeeper/quota") || path_equals(path, "/zookeeper/config");
+}
+
+static bool
+version_matches(int32_t wanted, int32_t version)
+{
+	return wanted == -1 || wanted == version;
+}
+
+static int
+prep_delete(const struct work *w, const struct op *op, struct txn_body *body)
+{
+	struct change_node parent, n;
+	struct jute_bytes above;
+
+	if (!path_parent(op->path, &above) || is_builtin(op->path))
+		return ZK_BADARGUMENTS;
+	parent = changes_look(&w->p->changes, above);
+	if (!parent.exists)
+		return ZK_NONODE;
+	if (!allowed(w, &parent, ACL_DELETE))
+		return ZK_NOAUTH;
+	n = changes_look(&w->p->changes, op->path);
+	if (!n.exists)
+		return ZK_NONODE;
+	if (!version_matches(op->version, n.stat.version))
+		return ZK_BADVERSION;
+	if (n.kids > 0)
+		return ZK_NOTEMPTY;
+	body->path = op->path;
+	return put_deleted(w, op->path);
+}
+
+/* A container or TTL node that is no longer wanted; nobody's wish, so no ACL is asked. */
+static int
+prep_delete_container(const struct work *w, const struct op *op, struct txn_body *body)
+{
+	struct change_node n;
+
+	if (is_builtin(op->path))
+		return ZK_BADARGUMENTS;
+	n = changes_look(&w->p->changes, op->path);
+	if (!n.exists)
+		return ZK_NONODE;
+	if (n.kids > 0)
+		return ZK_NOTEMPTY;
+	if (tree_owner_kind(&w->p->db->tree, n.stat.ephemeral_owner) == TREE_OWNER_SESSION)
+		return ZK_BADVERSION;
+	body->path = op->path;
+	return put_deleted(w, op->path);
+}
+
+static int
+prep_set_data(const struct work *w, const struct op *op, struct txn_body *body)
+{
+	struct change_node n;
+
+	if (!path_is_valid(op->path))
+		return ZK_BADARGUMENTS;
+	n = changes_look(&w->p->changes, op->path);
+	if (!n.exists)
+		return ZK_NONODE;
+	if (!allowed(w, &n, ACL_WRITE))
+		return ZK_NOAUTH;
+	if (!version_matches(op->version, n.stat.version))
+		return ZK_BADVERSION;
+	body->path = op->path;
+	body->data = op->data;
+	body->version = (int32_t)((uint32_t)n.stat.version + 1);
+	n.stat.version = body->version;
+	n.stat.mzxid = w->zxid;
+	n.stat.mtime = w->q->time_ms;
+	n.crc = crc_of(w, op->path, op->data);
+	return put(w, op->path, &n);
+}
+
+static int
+prep_set_acl(const struct work *w, const struct op *op, struct txn_body *body)
+{
+	struct acl_table *acls = &w->p->db->tree.acls;
+	struct change_node n;
+	int error;
+
+	if (!path_is_valid(op->path))
+		return ZK_BADARGUMENTS;
+	if ((error = make_acl(w, op, body)) != ZK_OK)
+		return error;
+	n = changes_look(&w->p->changes, op->path);
+	if (!n.exists)
+		return ZK_NONODE;
+	if (!allowed(w, &n, ACL_ADMIN))
+		return ZK_NOAUTH;
+	if (!version_matches(op->version, n.stat.aversion))
+		return ZK_BADVERSION;
+	body->path = op->path;
+	body->version = (int32_t)((uint32_t)n.stat.aversion + 1);
+	n.stat.aversion = body->version;
+	if ((n.acl = acl_intern(acls, body->acl)) == ACL_KEY_NONE)
+		return ZK_SYSTEMERROR;
+	error = put(w, op->path, &n);
+	acl_unref(acls, n.acl);
+	return error;
+}
+
+static int
+prep_check(const struct work *w, const struct op *op, struct txn_body *body)
+{
+	struct change_node n;
+
+	if (!path_is_valid(op->path))
+		return ZK_BADARGUMENTS;
+	n = changes_look(&w->p->changes, op->path);
+	if (!n.exists)
+		return ZK_NONODE;
+	if (!allowed(w, &n, ACL_READ))
+		return ZK_NOAUTH;
+	if (!version_matches(op->version, n.stat.version))
+		return ZK_BADVERSION;
+	body->path = op->path;
+	body->version = (int32_t)((uint32_t)n.stat.version + 1);
+	return ZK_OK;
+}
+
+int
+prep_op(const struct work *w, const struct op *op, struct txn_body *body)
+{
+	*body = (struct txn_body){.type = op->type, .data = {NULL, -1}, .acl = {NULL, -1}};
+	switch (op->type) {
+	case ZK_OP_CREATE:
+	case ZK_OP_CREATE2:
+	case ZK_OP_CREATE_CONTAINER:
+	case ZK_OP_CREATE_TTL:
+		return prep_create(w, op, body);
+	case ZK_OP_DELETE:
+		return prep_delete(w, op, body);
+	case ZK_OP_DELETE_CONTAINER:
+		return prep_delete_container(w, op, body);
+	case ZK_OP_SET_DATA:
+		return prep_set_data(w, op, body);
+	case ZK_OP_SET_ACL:
+		return prep_set_acl(w, op, body);
+	case ZK_OP_CHECK:
+		return prep_check(w, op, body);
+	default:
+		return ZK_UNIMPLEMENTED;
+	}
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the preparation share. Functions that return int: enum zk_rc. */
+#ifndef CORRAL_ZKSERVER_CORE_PREP_PRIV_H
+#define CORRAL_ZKSERVER_CORE_PREP_PRIV_H
+
+#include "zkserver/core/prep.h"
+#include "zkserver/core/txn.h"
+
+/*
+ * A txn must fit into a record of the log (16 MiB). A multi takes no more parts above this, and
+ * each part is at most a frame (8 MiB) and a list of ACLs; a session with more nodes than fit is
+ * closed without naming them, as servers before 3.6 do: whoever applies it finds them by their
+ * owner.
+ */
+#define TXN_BYTES_SOFT ((size_t)7 << 20)
+
+/* A request as it was read, before anything was checked. */
+struct op {
+	int32_t type, flags, version;
+	struct jute_bytes path, data;
+	struct jute_reader acl; /* at the vector */
+	int64_t ttl_ms;		/* createTTL; -1: the others */
+};
+
+/* The txn under way. */
+struct work {
+	struct prep *p;
+	const struct prep_request *q;
+	int64_t zxid;
+};
+
+/* False: bytes are missing, or the type is none of a single write. */
+bool op_read(struct jute_reader *r, int32_t type, struct op *op);
+bool is_ttl_mode(int32_t flags);
+
+/* Check one operation, record what it will change, and fill in the body of its txn. */
+int prep_op(const struct work *w, const struct op *op, struct txn_body *body);
+
+/* The node will be gone. */
+int put_deleted(const struct work *w, struct jute_bytes path);
+
+void put_header(const struct work *w, int32_t type, struct buf *txn);
+
+/* Append whole txns. */
+int prep_multi(const struct work *w, struct buf *txn);
+int prep_create_session(const struct work *w, struct buf *txn);
+int prep_close(const struct work *w, struct buf *txn);
+
+#endif
