@@ -16,6 +16,7 @@
 #include "libcommon/io/tls_ssl.h"
 #include "libcommon/sys/log.h"
 #include "zkserver/admin.h"
+#include "zkserver/client_auth.h"
 
 #define KEEP_BYTES 4096 /* a connection's buffer that is empty keeps so much memory */
 #define KEEP_SHARED_BYTES ((size_t)4 << 20)
@@ -83,6 +84,7 @@ client_conn_close(struct client_conn *c)
 	}
 	event_del(&c->readable);
 	event_del(&c->writable);
+	client_auth_forget(c);
 	server_conn_close(shared->server, &c->core);
 	list_remove(&c->young);
 	/* Unread bytes would turn the close into a reset, which can overtake the last reply. */
@@ -389,7 +391,7 @@ handshake(struct client_conn *c)
 	c->handshaking = false;
 	want_write(c, false);
 	tls_peer_read(c->ssl, &peer);
-	if (peer.subject[0] != '\0' && !server_conn_identify(&c->core, "x509", peer.subject)) {
+	if (peer.subject[0] != '\0' && !client_auth_x509(c, peer.subject)) {
 		client_conn_close(c);
 		return false;
 	}

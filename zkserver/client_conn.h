@@ -25,6 +25,8 @@ struct client_port;
 struct client_shared {
 	struct event_base *base;
 	struct server *server;
+	const struct zoo_conf *conf;
+	const struct auth *auth;
 	const struct admin *admin;
 	uint32_t frame_bytes_max;
 	uint8_t *read;	/* CLIENT_READ_BYTES */
@@ -48,6 +50,7 @@ struct client_conn {
 	bool stuck;  /* a whole frame in `in` waits until the core takes it */
 	bool broken; /* to be closed at once */
 	SSL *ssl; /* NULL: plain */
+	struct sasl *sasl; /* an exchange that has begun */
 	struct buf in,
 	    out; /* the incomplete rest of what was read; what could not be sent at once */
 	char ip[64];	    /* address without port */
@@ -65,11 +68,5 @@ void client_conn_attend(struct client_conn *c);
 /* "ADDRESS:PORT", valid until the next call. */
 const char *client_conn_address(const struct client_conn *c);
 int client_conn_interest(const struct client_conn *c); /* 1: reads, 4: waits to write, 5: both */
-
-/*
- * Hash an auth packet and answer it. Digest only: "user:password" becomes "user:" and the base64 of
- * its SHA-1.
- */
-void client_auth(struct client_conn *c, const struct server_frame *f);
 
 #endif

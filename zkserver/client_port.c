@@ -317,6 +317,8 @@ client_port_open(const struct client_port_config *config, char *error, size_t si
 	p->admin = (struct admin){conf, config->server, p};
 	p->shared.base = loop_event_base(config->loop);
 	p->shared.server = config->server;
+	p->shared.conf = conf;
+	p->shared.auth = config->auth;
 	p->shared.admin = &p->admin;
 	p->shared.frame_bytes_max = conf->jute_max_bytes;
 	p->shared.closed = peer_drop;

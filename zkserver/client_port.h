@@ -14,6 +14,7 @@
 #include "libcommon/io/loop.h"
 #include "libcommon/io/tls.h"
 #include "zkserver/admin.h"
+#include "zkserver/auth.h"
 #include "zkserver/conf.h"
 #include "zkserver/core/server.h"
 
@@ -23,6 +24,7 @@ struct client_port_config {
 	struct loop *loop;
 	struct server *server;
 	const struct zoo_conf *conf;
+	const struct auth *auth;
 	struct tls *tls; /* of the secure port; NULL without one */
 };
 

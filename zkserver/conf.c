@@ -40,6 +40,7 @@ zoo_conf_default(struct zoo_conf *c, const char *data_dir)
 	    .reap_interval_ms = 60000,
 	    .reap_max_per_minute = 10000,
 	    .words = "srvr",
+	    .auth = {.digest = true, .digest_alg = "SHA1", .jaas_section = "Server"},
 	};
 	if (!str_copy(c->data_dir, sizeof c->data_dir, data_dir))
 		c->data_dir[0] =
@@ -94,6 +95,41 @@ put_choice(const struct setting *s, int *member, const struct ini *ini, const st
 		    s->words);
 }
 
+/* One line more. */
+static void
+put_line(const struct setting *s, char *member, const struct ini *ini, const struct ini_entry *e,
+    struct faults *faults)
+{
+	size_t len = strlen(member);
+	int n = snprintf(member + len, s->max + 1 - len, "%s\n", e->value);
+
+	if (n < 0 || (size_t)n > s->max - len)
+		faults_add(faults, ini->file, e->line, "%s: all of them are longer than %llu bytes",
+		    e->name, (unsigned long long)s->max);
+}
+
+/* authProvider.NAME=CLASS: of Apache's own classes what they do is here; others cannot be loaded.
+ */
+static void
+put_provider(
+    struct zoo_auth *a, const struct ini *ini, const struct ini_entry *e, struct faults *faults)
+{
+	static const char package[] = "org.apache.zookeeper.server.auth.",
+			  words[] = "IPAuthenticationProvider DigestAuthenticationProvider "
+				    "X509AuthenticationProvider SASLAuthenticationProvider "
+				    "EnsembleAuthenticationProvider";
+	int n =
+	    str_starts(e->value, package) ? setting_word(words, e->value + sizeof package - 1) : -1;
+
+	if (n < 0)
+		faults_add(faults, ini->file, e->line,
+		    "%s=%s: refused: a Java class cannot be loaded here, and the ACLs of its "
+		    "scheme would let nobody in",
+		    e->name, e->value);
+	a->sasl |= n == 3;
+	a->ensemble |= n == 4;
+}
+
 /* Put the value into its member, say that it has none, or add a fault. */
 static void
 apply(struct zoo_conf *c, const struct setting *s, const struct ini *ini, const struct ini_entry *e,
@@ -111,6 +147,9 @@ apply(struct zoo_conf *c, const struct setting *s, const struct ini *ini, const 
 			faults_add(faults, ini->file, e->line, "%s: longer than %llu bytes",
 			    e->name, (unsigned long long)s->max);
 		break;
+	case SETTING_LIST:
+		put_line(s, member, ini, e, faults);
+		break;
 	case SETTING_BOOL:
 		if (!parse_bool(e->value, member))
 			faults_add(
@@ -120,7 +159,9 @@ apply(struct zoo_conf *c, const struct setting *s, const struct ini *ini, const 
 		put_choice(s, member, ini, e, faults);
 		break;
 	case SETTING_FORM:
-		break;
+		if (str_starts(key_of(e), "authProvider."))
+			put_provider(&c->auth, ini, e, faults);
+		break; /* server.N: see check_servers() */
 	case SETTING_ONLY:
 		if (setting_word(s->words, e->value) < 0)
 			faults_add(faults, ini->file, e->line, "%s=%s: refused: %s", e->name,
@@ -176,7 +217,9 @@ check_servers(const struct ini *ini, struct faults *faults)
 	size_t count = 0;
 
 	for (size_t i = 0; i < ini->count; i++) {
-		if (str_starts(ini->entries[i].name, "server.")) {
+		const char *key = key_of(&ini->entries[i]);
+
+		if (str_starts(key, "server.") && isdigit((unsigned char)key[7])) {
 			last = &ini->entries[i];
 			count++;
 		}
@@ -222,6 +265,48 @@ check_store(const struct ini *ini, const char *key, const char *path, const char
 		    faults, ini->file, line_of(ini, key), "%s=%s: cannot be read", key, path);
 }
 
+static bool
+scheme_is_there(const struct zoo_auth *a, const char *scheme, size_t len)
+{
+	static const char *const always[] = {"ip", "x509"};
+
+	for (size_t i = 0; i < 2; i++) {
+		if (strlen(always[i]) == len && memcmp(always[i], scheme, len) == 0)
+			return true;
+	}
+	if (len == 6 && memcmp(scheme, "digest", len) == 0)
+		return a->digest;
+	return len == 4 && memcmp(scheme, "sasl", len) == 0 &&
+	       (a->sasl || a->jaas_file[0] != '\0' || a->users_file[0] != '\0');
+}
+
+/* Which schemes a client must have one of, and can it? */
+static void
+check_schemes(struct zoo_auth *a, const struct ini *ini, struct faults *faults)
+{
+	const char *key = a->require_sasl ? "sessionRequireClientSASLAuth" : "enforce.auth.schemes",
+		   *p;
+
+	if (a->require_sasl)
+		snprintf(a->schemes, sizeof a->schemes, "sasl");
+	else if (!a->enforce)
+		a->schemes[0] = '\0';
+	else if (a->schemes[0] == '\0')
+		faults_add(faults, ini->file, line_of(ini, "enforce.auth.enabled"),
+		    "enforce.auth.enabled needs enforce.auth.schemes");
+	for (p = a->schemes; *p != '\0';) {
+		size_t len;
+
+		p += strspn(p, ", \t");
+		len = strcspn(p, ", \t");
+		if (len > 0 && !scheme_is_there(a, p, len))
+			faults_add(faults, ini->file, line_of(ini, key),
+			    "%s: the scheme %.*s is not configured: nobody could get in", key,
+			    (int)len, p);
+		p += len;
+	}
+}
+
 /* What no single key shows. */
 static void
 check_whole(struct zoo_conf *c, const struct ini *ini, struct faults *faults)
@@ -243,6 +328,7 @@ check_whole(struct zoo_conf *c, const struct ini *ini, struct faults *faults)
 		faults_add(faults, ini->file, line_of(ini, "minSessionTimeout"),
 		    "minSessionTimeout (%u ms) is above maxSessionTimeout (%u ms)",
 		    c->min_session_ms, c->max_session_ms);
+	check_schemes(&c->auth, ini, faults);
 	if (c->secure_port != ZOO_PORT_NONE) {
 		check_store(ini, "ssl.keyStore.location", c->key_store, c->key_store_type, faults);
 		check_store(

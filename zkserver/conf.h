@@ -16,6 +16,27 @@
 #define ZOO_CLIENT_AUTH_WORDS "none want need"
 enum zoo_client_auth { ZOO_CLIENT_AUTH_NONE, ZOO_CLIENT_AUTH_WANT, ZOO_CLIENT_AUTH_NEED };
 
+/* Identities, and what they may do. Empty texts are unset. */
+struct zoo_auth {
+	bool skip_acl;
+	bool digest; /* the scheme is known */
+	char digest_alg[32], super_digest[1024];
+	char x509_super[1024];
+	bool sasl;		      /* authProvider names SASL's */
+	bool ensemble;		      /* authProvider names that of ensembles' names */
+	char ensemble_names[1024];    /* apart by commas */
+	char jaas_file[ZOO_PATH_MAX]; /* with the section of SASL's users */
+	char jaas_section[128];
+	char users_file[ZOO_PATH_MAX]; /* of SASL, NAME:PASSWORD a line */
+	char super_password[256];      /* of SASL's user "super", if there is one */
+	char super_users[4096];	       /* of SASL, each behind the other with a newline */
+	char any_sasl_may[256];
+	bool allow_failed_sasl;
+	bool enforce, require_sasl;
+	char schemes[256]; /* once read: every request needs one of them; "": none */
+	char session_key_file[ZOO_PATH_MAX];
+};
+
 struct zoo_conf {
 	uint32_t tick_ms;
 	char data_dir[ZOO_PATH_MAX];	  /* with version-2 below it */
@@ -27,6 +48,7 @@ struct zoo_conf {
 	char trust_store[ZOO_PATH_MAX];		       /* PEM: the CA's certificates */
 	char key_store_type[16], trust_store_type[16]; /* "": by the file's ending */
 	enum zoo_client_auth client_auth;
+	struct zoo_auth auth;
 	uint32_t max_client_cnxns; /* per address; 0: no limit */
 	uint32_t max_cnxns;	   /* in all; 0: no limit */
 	uint32_t backlog;	   /* of listening sockets */
@@ -38,7 +60,7 @@ struct zoo_conf {
 	uint32_t purge_retain, purge_hours; /* purge_hours 0: never */
 	uint32_t jute_max_bytes;
 	uint32_t outstanding_max;
-	bool extended_types, emulate_353; /* TTL nodes */
+	bool extended_types, emulate_353;				    /* TTL nodes */
 	uint32_t reap_interval_ms, reap_max_per_minute, reap_never_used_ms; /* znode.container.* */
 	char words[1024]; /* 4lw.commands.whitelist */
 };

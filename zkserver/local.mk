@@ -47,11 +47,13 @@ libzkcore_a_SOURCES += \
 noinst_LIBRARIES += libzkserver.a
 libzkserver_a_SOURCES = \
 	zkserver/admin.c zkserver/admin.h \
-	zkserver/client_auth.c \
+	zkserver/auth.c zkserver/auth.h \
+	zkserver/client_auth.c zkserver/client_auth.h \
 	zkserver/client_conn.c zkserver/client_conn.h \
 	zkserver/client_port.c zkserver/client_port.h \
 	zkserver/conf.c zkserver/conf.h \
 	zkserver/run.c zkserver/run.h \
+	zkserver/sasl_users.c zkserver/sasl_users.h \
 	zkserver/settings.c zkserver/settings.h
 
 libzkserver_a_SOURCES += \

@@ -100,7 +100,7 @@ check(const struct options *o)
 		usage_error();
 	log_init("zkserver", LOG_LEVEL_INFO);
 	load_conf(&conf, o->config);
-	if (!zkserver_check_tls(&conf, why, sizeof why)) {
+	if (!zkserver_check(&conf, why, sizeof why)) {
 		fprintf(stderr, "%s: %s\n", o->config, why);
 		return EX_CONFIG;
 	}

@@ -18,6 +18,7 @@
 #include "libcommon/sys/log.h"
 #include "libcommon/sys/notify.h"
 #include "libcommon/sys/store_posix.h"
+#include "zkserver/auth.h"
 #include "zkserver/client_port.h"
 #include "zkserver/core/recover.h"
 #include "zkserver/core/server.h"
@@ -37,6 +38,7 @@ struct daemon {
 	struct loop *loop;
 	struct store *snapshots, *logs; /* the same unless dataLogDir says otherwise */
 	struct tls *tls;
+	struct auth *auth;
 	struct db db;
 	struct server server;
 	struct client_port *clients;
@@ -296,11 +298,13 @@ open_tls(const struct zoo_conf *conf, struct tls **tls, char *error, size_t size
 }
 
 bool
-zkserver_check_tls(const struct zoo_conf *conf, char *error, size_t size)
+zkserver_check(const struct zoo_conf *conf, char *error, size_t size)
 {
-	struct tls *tls;
-	bool ok = open_tls(conf, &tls, error, size);
+	struct tls *tls = NULL;
+	struct auth *auth = auth_open(conf, error, size);
+	bool ok = auth != NULL && open_tls(conf, &tls, error, size);
 
+	auth_close(auth);
 	tls_unref(tls);
 	return ok;
 }
@@ -354,6 +358,7 @@ open_core(struct daemon *d)
 		log_error_errno("no random bytes");
 		return false;
 	}
+	d->db.tree.acls.policy = auth_policy(d->auth);
 	server_init(&d->server, &settings, &d->db, seed, clock_boot_ms(), clock_wall_ms());
 	return true;
 }
@@ -361,7 +366,7 @@ open_core(struct daemon *d)
 static bool
 open_clients(struct daemon *d)
 {
-	struct client_port_config config = {d->loop, &d->server, d->conf, d->tls};
+	struct client_port_config config = {d->loop, &d->server, d->conf, d->auth, d->tls};
 	char why[512];
 
 	if ((d->clients = client_port_open(&config, why, sizeof why)) != NULL)
@@ -439,7 +444,8 @@ start(struct daemon *d)
 	char why[512];
 
 	raise_descriptor_limit();
-	if (!open_tls(d->conf, &d->tls, why, sizeof why)) {
+	if ((d->auth = auth_open(d->conf, why, sizeof why)) == NULL ||
+	    !open_tls(d->conf, &d->tls, why, sizeof why)) {
 		log_error("%s", why);
 		return EX_CONFIG;
 	}
@@ -472,6 +478,7 @@ finish(struct daemon *d)
 	if (d->loop != NULL)
 		loop_free(d->loop);
 	tls_unref(d->tls);
+	auth_close(d->auth);
 	db_fini(&d->db);
 	if (d->logs != d->snapshots && d->logs != NULL)
 		store_posix_close(d->logs);

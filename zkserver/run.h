@@ -9,7 +9,10 @@
 /* Run in the foreground until SIGTERM or SIGINT; returns the exit status. */
 int zkserver_run(const struct zoo_conf *conf);
 
-/* Can the TLS files be loaded? False: the reason is in error[size]. True without a secure port. */
-bool zkserver_check_tls(const struct zoo_conf *conf, char *error, size_t size);
+/*
+ * Can all that the configuration names be loaded: certificates, keys, users? False: the reason is
+ * in error[size].
+ */
+bool zkserver_check(const struct zoo_conf *conf, char *error, size_t size);
 
 #endif

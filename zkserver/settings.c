@@ -23,6 +23,11 @@
 		key, SETTING_TEXT, flags, AT(member), 0, sizeof((struct zoo_conf *)0)->member - 1, \
 		    NULL, NULL                                                                     \
 	}
+#define LIST(key, member)                                                                          \
+	{                                                                                          \
+		key, SETTING_LIST, 0, AT(member), 0, sizeof((struct zoo_conf *)0)->member - 1,     \
+		    NULL, NULL                                                                     \
+	}
 #define BOOL(key, member, flags)                                                                   \
 	{                                                                                          \
 		key, SETTING_BOOL, flags, AT(member), 0, 0, NULL, NULL                             \
@@ -51,6 +56,7 @@
 
 #define ALONE "it concerns ensembles, and this server is alone"
 #define THREADS "one thread serves all clients"
+#define KERBEROS "Kerberos is not supported"
 #define JAVA "it names a Java class"
 #define NETTY "it tunes Netty"
 #define TESTS_ONLY "it exists for Apache's own tests"
@@ -113,6 +119,34 @@ static const struct setting ROWS[] = {
     U32("znode.container.checkIntervalMs", reap_interval_ms, 1, INT32_MAX, 0),
     U32("znode.container.maxPerMinute", reap_max_per_minute, 1, INT32_MAX, 0),
     U32("znode.container.maxNeverUsedIntervalMs", reap_never_used_ms, 0, INT32_MAX, 0),
+
+    /* Identities. */
+    BOOL("skipACL", auth.skip_acl, 0),
+    FORM("authProvider.*"),
+    BOOL("DigestAuthenticationProvider.enabled", auth.digest, 0),
+    TEXT("DigestAuthenticationProvider.digestAlg", auth.digest_alg, 0),
+    TEXT("DigestAuthenticationProvider.superDigest", auth.super_digest, 0),
+    TEXT("X509AuthenticationProvider.superUser", auth.x509_super, 0),
+    ONLY("IPAuthenticationProvider.usexforwardedfor", "false no",
+	"a header that anyone can write is no identity"),
+    TEXT("java.security.auth.login.config", auth.jaas_file, 0),
+    TEXT("sasl.serverconfig", auth.jaas_section, 0),
+    TEXT("sasl.usersFile", auth.users_file, 0),
+    TEXT("SASLAuthenticationProvider.superPassword", auth.super_password, 0),
+    LIST("superUser", auth.super_users),
+    LIST("superUser.*", auth.super_users),
+    TEXT("letAnySaslUserDoX", auth.any_sasl_may, 0),
+    BOOL("allowSaslFailedClients", auth.allow_failed_sasl, 0),
+    BOOL("sessionRequireClientSASLAuth", auth.require_sasl, 0),
+    BOOL("enforce.auth.enabled", auth.enforce, 0),
+    TEXT("enforce.auth.schemes", auth.schemes, 0),
+    TEXT("ensembleAuthName", auth.ensemble_names, 0),
+    TEXT("sessionKeyFile", auth.session_key_file, 0),
+    NOTHING("kerberos.*", KERBEROS),
+    ONLY("requireKerberosConfig", "false", KERBEROS),
+    NOTHING("security.auth_to_local", KERBEROS),
+    NOTHING("server.realm", KERBEROS),
+    NOTHING("server.principal", KERBEROS),
 
     /* TLS. */
     TEXT("ssl.keyStore.location", key_store, 0),
@@ -250,6 +284,7 @@ setting_size(const struct setting *s)
 	case SETTING_PORT:
 		return sizeof(int32_t);
 	case SETTING_TEXT:
+	case SETTING_LIST:
 		return s->max + 1;
 	case SETTING_BOOL:
 		return sizeof(bool);

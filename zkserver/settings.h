@@ -14,6 +14,7 @@ enum setting_kind {
 	SETTING_U32,	/* uint32_t, from min to max */
 	SETTING_PORT,	/* int32_t */
 	SETTING_TEXT,	/* char[], of at most max bytes */
+	SETTING_LIST,	/* char[], each key's value a line of it, of at most max bytes in all */
 	SETTING_BOOL,	/* bool: yes, no, true, false */
 	SETTING_CHOICE, /* int: the place of the word among those of `words`, blanks between */
 	SETTING_FORM,	/* no member: the value says something else than its row: conf.c knows */

@@ -75,7 +75,7 @@ tests_unit_store_test_SOURCES = tests/unit/store_test.c $(SIMDISK_SOURCES)
 tests_unit_store_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_store_test_LDADD = $(UNIT_LIBS) libsys.a libbase.a
 
-zooconf_units = tests/unit/sasl_test tests/unit/zoo_conf_test
+zooconf_units = tests/unit/auth_test tests/unit/sasl_test tests/unit/zoo_conf_test
 check_PROGRAMS += $(zooconf_units)
 TESTS += $(zooconf_units)
 
@@ -86,3 +86,7 @@ tests_unit_zoo_conf_test_LDADD = $(UNIT_LIBS) libzkserver.a libsys.a libbase.a $
 tests_unit_sasl_test_SOURCES = tests/unit/sasl_test.c
 tests_unit_sasl_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_sasl_test_LDADD = $(ZKCORE_LIBS) $(OPENSSL_LIBS)
+
+tests_unit_auth_test_SOURCES = tests/unit/auth_test.c
+tests_unit_auth_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_auth_test_LDADD = $(UNIT_LIBS) libzkserver.a libzkcore.a libsys.a libcodec.a libbase.a $(INIH_LIBS) $(OPENSSL_LIBS)

@@ -71,6 +71,41 @@ START_TEST(a_session_moves_to_a_new_connection_with_its_password_only)
 }
 END_TEST
 
+static bool
+keyed_password(void *arg, int64_t id, uint8_t password[SESSION_PASSWORD_BYTES])
+{
+	memset(password, *(int *)arg, SESSION_PASSWORD_BYTES);
+	memcpy(password, &id, sizeof id);
+	return *(int *)arg != 0;
+}
+
+START_TEST(with_a_key_apaches_password_opens_nothing)
+{
+	uint8_t password[SESSION_PASSWORD_BYTES], apaches[SESSION_PASSWORD_BYTES];
+	int32_t timeout, size;
+	int key = 7;
+	int64_t id;
+
+	server.settings.password = keyed_password;
+	server.settings.password_arg = &key;
+	open_client(&clients[0]);
+	send_connect(&clients[0], 0, 10000, 0, NULL, true);
+	id = connect_reply(&clients[0], &timeout, password, &size);
+	session_password(id, apaches);
+	ck_assert_mem_ne(password, apaches, sizeof apaches);
+	open_client(&clients[1]);
+	send_connect(&clients[1], 0, 10000, id, apaches, true);
+	ck_assert_int_eq(connect_reply(&clients[1], &timeout, apaches, &size), 0);
+	open_client(&clients[2]);
+	send_connect(&clients[2], 0, 10000, id, password, true);
+	ck_assert_int_eq(connect_reply(&clients[2], &timeout, password, &size), id);
+	key = 0; /* it cannot be computed: nobody gets in */
+	open_client(&clients[3]);
+	send_connect(&clients[3], 0, 10000, id, password, true);
+	ck_assert_int_eq(connect_reply(&clients[3], &timeout, password, &size), 0);
+}
+END_TEST
+
 START_TEST(a_client_that_has_seen_more_is_sent_away_without_a_word)
 {
 	open_client(&clients[0]);
@@ -160,6 +195,7 @@ unit_suite(void)
 	tcase_add_test(c, a_new_session_is_answered_when_its_txn_is_durable);
 	tcase_add_test(c, an_old_client_gets_no_read_only_byte_and_timeouts_are_clamped_above);
 	tcase_add_test(c, a_session_moves_to_a_new_connection_with_its_password_only);
+	tcase_add_test(c, with_a_key_apaches_password_opens_nothing);
 	tcase_add_test(c, a_client_that_has_seen_more_is_sent_away_without_a_word);
 	tcase_add_test(c, an_unknown_session_is_told_that_it_is_over);
 	tcase_add_test(c, a_silent_session_expires_with_its_ephemeral_nodes);

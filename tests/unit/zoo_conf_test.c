@@ -129,6 +129,41 @@ START_TEST(what_cannot_be_done_is_refused_with_its_reason)
 }
 END_TEST
 
+START_TEST(providers_of_apaches_are_taken_and_others_refused)
+{
+	assert_taken(
+	    "authProvider.1=org.apache.zookeeper.server.auth.SASLAuthenticationProvider\n"
+	    "authProvider.x509=org.apache.zookeeper.server.auth.X509AuthenticationProvider");
+	ck_assert(conf.auth.sasl && !conf.auth.ensemble);
+	assert_refused("authProvider.1=com.example.Mine",
+	    "zoo.cfg:3: authProvider.1=com.example.Mine: refused: a Java class cannot be loaded");
+}
+END_TEST
+
+START_TEST(super_users_of_sasl_are_collected)
+{
+	assert_taken("superUser=ann\nzookeeper.superUser.2=bob");
+	ck_assert_str_eq(conf.auth.super_users, "ann\nbob\n");
+}
+END_TEST
+
+START_TEST(a_scheme_that_everybody_needs_must_be_there)
+{
+	assert_taken("enforce.auth.enabled=true\nenforce.auth.schemes=digest, x509");
+	ck_assert_str_eq(conf.auth.schemes, "digest, x509");
+	assert_taken("enforce.auth.schemes=sasl");
+	ck_assert_str_eq(conf.auth.schemes, "");
+	assert_taken("sessionRequireClientSASLAuth=true\nsasl.usersFile=/users");
+	ck_assert_str_eq(conf.auth.schemes, "sasl");
+	assert_refused("enforce.auth.enabled=true", "zoo.cfg:3: enforce.auth.enabled needs");
+	assert_refused("sessionRequireClientSASLAuth=true",
+	    "zoo.cfg:3: sessionRequireClientSASLAuth: the scheme sasl is not configured");
+	assert_refused("enforce.auth.enabled=true\nenforce.auth.schemes=ip,digest\n"
+		       "DigestAuthenticationProvider.enabled=false",
+	    "zoo.cfg:4: enforce.auth.schemes: the scheme digest is not configured");
+}
+END_TEST
+
 START_TEST(no_two_rows_of_the_table_name_the_same_key)
 {
 	const struct setting *all;
@@ -155,6 +190,9 @@ unit_suite(void)
 	tcase_add_test(c, what_has_no_effect_is_said_with_its_reason_and_place);
 	tcase_add_test(c, an_unknown_key_is_named_with_its_place_and_the_nearest_one);
 	tcase_add_test(c, what_cannot_be_done_is_refused_with_its_reason);
+	tcase_add_test(c, providers_of_apaches_are_taken_and_others_refused);
+	tcase_add_test(c, super_users_of_sasl_are_collected);
+	tcase_add_test(c, a_scheme_that_everybody_needs_must_be_there);
 	tcase_add_test(c, no_two_rows_of_the_table_name_the_same_key);
 	suite_add_tcase(s, c);
 	return s;

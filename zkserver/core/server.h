@@ -43,6 +43,8 @@ struct server_settings {
 	uint32_t reap_interval_ms;    /* between two looks at container and TTL nodes; 0: never */
 	uint32_t reap_max_per_minute; /* of them deleted, at least 1 */
 	int64_t reap_never_used_ms;   /* a container without children yet; 0: stays */
+	session_password_fn *password; /* NULL: session_password() */
+	void *password_arg;
 	const char *schemes; /* one of them every request needs (acl.h); NULL: none is needed */
 	bool allow_failed_sasl; /* a connection whose SASL failed lives on, if it need not have it
 				 */

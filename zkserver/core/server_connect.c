@@ -10,14 +10,25 @@ struct connect {
 	struct jute_bytes password;
 };
 
+static bool
+derive_password(const struct server *s, int64_t id, uint8_t password[SESSION_PASSWORD_BYTES])
+{
+	if (s->settings.password != NULL)
+		return s->settings.password(s->settings.password_arg, id, password);
+	session_password(id, password);
+	return true;
+}
+
 void
 connect_answer(struct server *s, struct server_conn *c, bool valid)
 {
 	uint8_t password[SESSION_PASSWORD_BYTES] = {0};
 	size_t at = c->out->len;
 
-	if (valid)
-		session_password(c->session_id, password);
+	if (valid && !derive_password(s, c->session_id, password)) {
+		server_refuse_conn(s, c, SERVER_CLOSE_NOW, "its session's password has no memory");
+		return;
+	}
 	jute_put_i32(c->out, 0);
 	jute_put_i32(c->out, 0); /* protocol version */
 	jute_put_i32(c->out, valid ? c->timeout_ms : 0);
@@ -53,14 +64,13 @@ connect_new(struct server *s, struct server_conn *c)
 }
 
 static bool
-password_is_right(int64_t session, struct jute_bytes password)
+password_is_right(const struct server *s, int64_t session, struct jute_bytes password)
 {
 	uint8_t right[SESSION_PASSWORD_BYTES];
 	uint8_t diff = 0;
 
-	if (session == 0 || password.len != sizeof right)
+	if (session == 0 || password.len != sizeof right || !derive_password(s, session, right))
 		return false;
-	session_password(session, right);
 	for (size_t i = 0; i < sizeof right; i++)
 		diff |= right[i] ^ password.data[i];
 	return diff == 0;
@@ -76,7 +86,7 @@ connect_again(struct server *s, struct server_conn *c, const struct connect *q)
 	struct session *session = session_find(&s->db->sessions, q->session);
 	struct server_conn *old;
 
-	if (!password_is_right(q->session, q->password) || session == NULL ||
+	if (!password_is_right(s, q->session, q->password) || session == NULL ||
 	    !session_touch(&s->db->sessions, session, c->timeout_ms, s->now_ms)) {
 		connect_answer(s, c, false);
 		return;

@@ -64,6 +64,9 @@ uint64_t session_deadline_ms(const struct session_table *t);
  */
 void session_password(int64_t id, uint8_t password[SESSION_PASSWORD_BYTES]);
 
+/* Another derivation, from a secret, of the shell's; false: it failed. */
+typedef bool session_password_fn(void *arg, int64_t id, uint8_t password[SESSION_PASSWORD_BYTES]);
+
 /* The first id of a server that starts at this wall-clock time; sid in the top byte. */
 int64_t session_first_id(uint8_t sid, int64_t wall_ms);
 
