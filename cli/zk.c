@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* zk: the command line of the ensemble, zk(1). */
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -7,6 +8,7 @@
 #include "cli/options.h"
 #include "cli/zk_run.h"
 #include "config.h"
+#include "libcommon/base/amount.h"
 #include "libcommon/sys/log.h"
 
 #define TIMEOUT_MS 10000
@@ -36,6 +38,8 @@ static const struct option_row plain_rows[] = {
 
 static const struct option_row watch_rows[] = {
     ZK_FLAG(once, "once", '1', "end after the first event"),
+    ZK_ROW(exec, "exec", 'x', OPTION_TEXT, "COMMAND",
+	"run this in the shell for each change, with ZK_EVENT and ZK_NODE"),
     ZK_COMMON_ROWS,
 };
 
@@ -68,6 +72,30 @@ static const struct option_row import_rows[] = {
     ZK_COMMON_ROWS,
 };
 
+static const struct option_row lock_rows[] = {
+    ZK_ROW(wait_ms, "wait", 'w', OPTION_TIME, "TIME", "give up after so long (infinity)"),
+    ZK_ROW(session_ms, "session", 0, OPTION_TIME, "TIME",
+	"the time after which the ensemble takes us for dead (10s)"),
+    ZK_COMMON_ROWS,
+};
+
+static const struct option_row quota_rows[] = {
+    ZK_ROW(count_soft, "count", 0, OPTION_U32, "N", "warn above so many nodes"),
+    ZK_ROW(count_hard, "count-hard", 0, OPTION_U32, "N", "refuse more nodes than that"),
+    ZK_ROW(bytes_soft, "bytes", 0, OPTION_SIZE, "SIZE", "warn above so much data"),
+    ZK_ROW(bytes_hard, "bytes-hard", 0, OPTION_SIZE, "SIZE", "refuse more data than that"),
+    ZK_FLAG(remove, "remove", 0, "remove the quota"),
+    ZK_COMMON_ROWS,
+};
+
+static const struct option_row bench_rows[] = {
+    ZK_ROW(sessions, "sessions", 's', OPTION_U32, "N", "how many sessions (32)"),
+    ZK_ROW(outstanding, "outstanding", 'o', OPTION_U32, "N", "requests on their way in each (16)"),
+    ZK_ROW(bytes, "bytes", 'b', OPTION_SIZE, "SIZE", "data of each node (1K)"),
+    ZK_ROW(lasting_ms, "time", 't', OPTION_TIME, "TIME", "how long for each request (3s)"),
+    ZK_COMMON_ROWS,
+};
+
 static const struct option_verb program = {
     .program = "zk",
     .operands = "COMMAND [OPERAND]...",
@@ -80,12 +108,20 @@ static const struct option_verb program = {
 
 struct verb {
 	struct option_verb options;
-	int (*run)(struct zk_run *run, int argc, char **argv);
+	zk_verb_fn *run;
 };
 
 #define VERB(name_, operands_, least, most, rows_, summary_)                                       \
 	{                                                                                          \
 		{"zk", #name_, operands_, summary_, ROWS(rows_), least, most, false, NULL},        \
+		    zk_verb_##name_                                                                \
+	}
+
+/* One that runs a command, and passes its exit status on. */
+#define COMMAND_VERB(name_, rows_, summary_)                                                       \
+	{                                                                                          \
+		{"zk", #name_, "NAME -- COMMAND...", summary_, ROWS(rows_), 2, UINT_MAX, true,     \
+		    NULL},                                                                         \
 		    zk_verb_##name_                                                                \
 	}
 
@@ -102,14 +138,20 @@ static const struct verb verbs[] = {
 	"Print one line for each change of a node until interrupted."),
     VERB(acl, "PATH [SCHEME:ID:PERMS]...", 1, 65, acl_rows,
 	"Print who may do what with a node, or set it."),
+    COMMAND_VERB(lock, lock_rows, "Run a command while nobody else holds the lock NAME."),
+    COMMAND_VERB(elect, lock_rows, "Run a command while we are the leader for NAME."),
     VERB(multi, "", 0, 0, plain_rows,
 	"Make the changes that standard input lists, all of them or none."),
     VERB(export, "[PATH]", 0, 1, plain_rows,
 	"Write a tree of nodes as text, for import and for diff."),
     VERB(import, "[PATH]", 0, 1, import_rows,
 	"Make the nodes of an export, from standard input, below a node."),
+    VERB(quota, "PATH", 1, 1, quota_rows,
+	"Print how much a tree of nodes has and may have, or set it."),
     VERB(count, "[PATH]", 0, 1, plain_rows, "Print how many nodes are below a node."),
     VERB(whoami, "", 0, 0, plain_rows, "Print as whom the server knows this session."),
+    VERB(bench, "", 0, 0, bench_rows,
+	"Measure how many requests a second the servers answer, and how fast."),
     VERB(sync, "[PATH]", 0, 1, plain_rows,
 	"Wait until the server has all that was committed before."),
 };
@@ -151,6 +193,13 @@ parse_status(enum options_result result)
 	return result == OPTIONS_HELP ? 0 : EX_USAGE;
 }
 
+/* What a command's exit status is passed on by has one status for failures of its own, env(1). */
+static int
+own_status(const struct verb *verb, int status)
+{
+	return verb->options.command && status != 0 && status < 128 ? ZK_OWN_FAILURE : status;
+}
+
 static int
 run_verb(const struct verb *verb, int argc, char **argv, struct zk_options *options)
 {
@@ -160,8 +209,8 @@ run_verb(const struct verb *verb, int argc, char **argv, struct zk_options *opti
 
 	result = options_parse(&verb->options, argc, argv, options, &first);
 	if (result != OPTIONS_GO)
-		return parse_status(result);
-	status = zk_run_open(&run, options);
+		return own_status(verb, parse_status(result));
+	status = own_status(verb, zk_run_open(&run, options));
 	if (status == 0)
 		status = verb->run(&run, argc - first, argv + first);
 	zk_run_close(&run);
@@ -175,7 +224,18 @@ run_verb(const struct verb *verb, int argc, char **argv, struct zk_options *opti
 int
 main(int argc, char **argv)
 {
-	struct zk_options options = {.timeout_ms = TIMEOUT_MS, .version = UINT32_MAX};
+	struct zk_options options = {.timeout_ms = TIMEOUT_MS,
+	    .session_ms = ZK_TIMEOUT_MS_DEFAULT,
+	    .sessions = 32,
+	    .outstanding = 16,
+	    .bytes = 1024,
+	    .lasting_ms = 3000,
+	    .wait_ms = AMOUNT_TIME_FOREVER,
+	    .version = UINT32_MAX,
+	    .count_soft = UINT32_MAX,
+	    .count_hard = UINT32_MAX,
+	    .bytes_soft = UINT64_MAX,
+	    .bytes_hard = UINT64_MAX};
 	enum options_result result;
 	const struct verb *verb;
 	int first;

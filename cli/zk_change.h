@@ -12,9 +12,9 @@
 struct zk_change {
 	struct zk_op op;
 	struct zk_acl *acls;
-	char *acl_texts;  /* cut up into the entries */
-	void *data;	  /* NULL: op borrows it */
-	char *line;	  /* of a script: what the words were in */
+	char *acl_texts; /* cut up into the entries */
+	void *data;	 /* NULL: op borrows it */
+	char *line;	 /* of a script: what the words were in */
 };
 
 void zk_change_fini(struct zk_change *change); /* of a zeroed one too */

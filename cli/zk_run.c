@@ -8,7 +8,6 @@
 
 #include "libcommon/base/str.h"
 
-#define HOSTS_BYTES_MAX 8192
 #define HOSTS_HERE "127.0.0.1:2181"
 #define ERROR_BYTES_MAX 1024
 
@@ -88,7 +87,7 @@ run_limit(struct zk_run *run)
 }
 
 static int
-run_authenticate(struct zk_run *run)
+run_authenticate(const struct zk_run *run, struct zk *zk)
 {
 	const struct option_texts *auths = &run->options->auths;
 
@@ -100,7 +99,7 @@ run_authenticate(struct zk_run *run)
 		if (colon != NULL && (size_t)(colon - auths->items[i]) < sizeof scheme) {
 			memcpy(scheme, auths->items[i], (size_t)(colon - auths->items[i]));
 			scheme[colon - auths->items[i]] = '\0';
-			rc = zk_add_auth(run->zk, scheme, colon + 1, strlen(colon + 1));
+			rc = zk_add_auth(zk, scheme, colon + 1, strlen(colon + 1));
 		}
 		if (rc != ZK_OK) {
 			fprintf(stderr, "zk: --auth: write SCHEME:DATA, as digest:USER:PASSWORD\n");
@@ -112,7 +111,7 @@ run_authenticate(struct zk_run *run)
 
 /* The servers and the way to them: option, environment, corral.conf, this machine. */
 struct run_target {
-	char hosts[HOSTS_BYTES_MAX];
+	char *hosts; /* of ZK_HOSTS_BYTES_MAX */
 	bool tls;
 };
 
@@ -123,11 +122,11 @@ target_from_conf(struct run_target *target, const struct corral_conf *conf)
 	struct buf b;
 	bool ok;
 
-	buf_init(&b, sizeof target->hosts - 1);
+	buf_init(&b, ZK_HOSTS_BYTES_MAX - 1);
 	for (size_t i = 0; i < ensemble->count; i++)
 		buf_printf(&b, "%s%s", i > 0 ? "," : "", ensemble->items[i]);
 	ok = buf_text(&b) != NULL &&
-	     str_copy(target->hosts, sizeof target->hosts, (const char *)b.data);
+	     str_copy(target->hosts, ZK_HOSTS_BYTES_MAX, (const char *)b.data);
 	target->tls = conf->cluster.ensemble_tls;
 	buf_fini(&b);
 	return ok;
@@ -142,15 +141,31 @@ target_find(
 	if (hosts == NULL && conf->cluster.ensemble.count > 0)
 		return target_from_conf(target, conf);
 	target->tls = options->client.ca != NULL || getenv("CORRAL_TLS_CA") != NULL;
-	return str_copy(target->hosts, sizeof target->hosts, hosts != NULL ? hosts : HOSTS_HERE);
+	return str_copy(target->hosts, ZK_HOSTS_BYTES_MAX, hosts != NULL ? hosts : HOSTS_HERE);
+}
+
+struct zk *
+zk_run_session(struct zk_run *run)
+{
+	uint64_t ms = run->options->session_ms;
+	char error[ERROR_BYTES_MAX];
+	struct zk *zk = zk_new(run->loop, run->hosts, run->tls,
+	    (uint32_t)(ms < INT32_MAX ? ms : INT32_MAX), NULL, NULL, error, sizeof error);
+
+	if (zk == NULL)
+		fprintf(stderr, "zk: %s\n", error);
+	else if (run_authenticate(run, zk) == 0)
+		return zk;
+	zk_free(zk);
+	return NULL;
 }
 
 static int
 run_begin(struct zk_run *run, const struct corral_conf *conf)
 {
 	const struct tls_files files = {conf->client.ca, conf->client.cert, conf->client.key};
+	struct run_target target = {.hosts = run->hosts};
 	char error[ERROR_BYTES_MAX];
-	struct run_target target;
 
 	if (!target_find(&target, run->options, conf)) {
 		fprintf(stderr, "zk: the list of hosts is too long\n");
@@ -163,13 +178,8 @@ run_begin(struct zk_run *run, const struct corral_conf *conf)
 			return EX_CONFIG;
 		}
 	}
-	run->zk = zk_new(run->loop, target.hosts, run->tls, ZK_TIMEOUT_MS_DEFAULT, NULL, NULL,
-	    error, sizeof error);
-	if (run->zk == NULL) {
-		fprintf(stderr, "zk: %s\n", error);
-		return EX_USAGE;
-	}
-	return run_authenticate(run);
+	run->zk = zk_run_session(run);
+	return run->zk != NULL ? 0 : EX_USAGE;
 }
 
 static int
@@ -235,6 +245,7 @@ zk_run_close(struct zk_run *run)
 	tls_unref(run->tls);
 	if (run->loop != NULL)
 		loop_free(run->loop);
+	*run = (struct zk_run){.options = run->options};
 }
 
 static void

@@ -17,11 +17,14 @@
 #include "libcommon/zk/zk.h"
 
 #define ZK_RUN_PATH_MAX 65536 /* of a path that is put together */
+#define ZK_OWN_FAILURE 125    /* of what passes a command's exit status on, env(1) */
+#define ZK_HOSTS_BYTES_MAX 8192
 #define ZK_RUN_DEPTH_MAX 1000 /* of a tree that is walked */
 
 struct zk_run {
 	const struct zk_options *options;
 	struct loop *loop;
+	char hosts[ZK_HOSTS_BYTES_MAX];
 	struct tls *tls; /* NULL: plain */
 	struct zk *zk;
 	struct timer limit;
@@ -32,13 +35,16 @@ struct zk_run {
 	void *answer_arg;
 };
 
+/* One more session with the same servers and identities, NULL with the fault said. zk_free() it. */
+struct zk *zk_run_session(struct zk_run *run);
+
 /* Handles a good answer; the result is gone when it returns. */
 typedef void zk_run_answer(struct zk_run *run, const struct zk_result *result, void *arg);
 
 /* Connect. An exit status: 0, or what was said on stderr. zk_run_close() in either case. */
 int zk_run_open(struct zk_run *run, const struct zk_options *options);
 
-/* Close the session and release everything. */
+/* Close the session and release everything; once more has no effect. */
 void zk_run_close(struct zk_run *run);
 
 /*
@@ -103,8 +109,7 @@ void zk_perms_text(char to[6], int32_t perms);
  * in zk.c says. */
 typedef int zk_verb_fn(struct zk_run *run, int argc, char **argv);
 zk_verb_fn zk_verb_acl, zk_verb_bench, zk_verb_count, zk_verb_create, zk_verb_elect, zk_verb_export,
-    zk_verb_get, zk_verb_import, zk_verb_lock, zk_verb_ls,
-    zk_verb_multi, zk_verb_quota, zk_verb_rm, zk_verb_set, zk_verb_stat, zk_verb_sync,
-    zk_verb_watch, zk_verb_whoami;
+    zk_verb_get, zk_verb_import, zk_verb_lock, zk_verb_ls, zk_verb_multi, zk_verb_quota, zk_verb_rm,
+    zk_verb_set, zk_verb_stat, zk_verb_sync, zk_verb_watch, zk_verb_whoami;
 
 #endif

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* zk watch: one line, or one run of a command, for each change of a node. */
+#include <signal.h>
 #include <stdio.h>
 #include <sysexits.h>
 
 #include <jansson.h>
 
+#include "cli/zk_child.h"
 #include "cli/zk_json.h"
 #include "cli/zk_run.h"
 
@@ -15,7 +17,10 @@ struct watch_job {
 	struct zk_watch watch;
 	bool over, said;
 	int status;
-	bool children; /* a watch on the children is set or asked for */
+	bool children;	       /* a watch on the children is set or asked for */
+	struct zk_child child; /* of --exec */
+	enum zk_event last;    /* the newest event */
+	bool again;	       /* it came while the command ran */
 };
 
 static void watch_node(struct watch_job *job);
@@ -91,6 +96,55 @@ event_name(enum zk_event event)
 	}
 }
 
+/* The command sees the newest event; those that come while it runs are one more run. */
+static void
+watch_exec(struct watch_job *job)
+{
+	char event[32], node[ZK_RUN_PATH_MAX + 16];
+	const char *const argv[] = {"/bin/sh", "-c", job->run->options->exec, NULL};
+	const char *const variables[] = {event, node, NULL};
+
+	job->again = job->child.pid > 0;
+	if (job->again)
+		return;
+	snprintf(event, sizeof event, "ZK_EVENT=%s", event_name(job->last));
+	snprintf(node, sizeof node, "ZK_NODE=%s", job->path);
+	if (zk_child_start(&job->child, false, argv, variables) != 0)
+		job->status = EX_OSERR;
+}
+
+static void
+watch_child_changed(void *arg, int signo)
+{
+	struct watch_job *job = arg;
+
+	(void)signo;
+	zk_child_check(&job->child);
+	if (job->child.pid > 0)
+		return;
+	if (job->child.status != 0)
+		fprintf(stderr, "zk: %s: the command ended with status %d\n", job->path,
+		    job->child.status);
+	if (job->again && !job->over)
+		watch_exec(job);
+}
+
+static void
+watch_say(struct watch_job *job, enum zk_event event, const char *path)
+{
+	if (job->run->options->exec != NULL) {
+		job->last = event;
+		watch_exec(job);
+	} else if (job->run->options->json) {
+		job->status = zk_json_print(
+		    json_pack("{s:s, s:s}", "event", event_name(event), "path", path));
+	} else {
+		printf("%-8s %s\n", event_name(event), path);
+	}
+	if (fflush(stdout) != 0)
+		job->status = EX_IOERR;
+}
+
 static void
 watch_fired(void *arg, enum zk_event event, const char *path)
 {
@@ -103,13 +157,7 @@ watch_fired(void *arg, enum zk_event event, const char *path)
 		job->over = true;
 		return;
 	}
-	if (job->run->options->json)
-		job->status = zk_json_print(
-		    json_pack("{s:s, s:s}", "event", event_name(event), "path", path));
-	else
-		printf("%-8s %s\n", event_name(event), path);
-	if (fflush(stdout) != 0)
-		job->status = EX_IOERR;
+	watch_say(job, event, path);
 	if (job->run->options->once || job->status != 0) {
 		job->over = true;
 		return;
@@ -131,12 +179,21 @@ int
 zk_verb_watch(struct zk_run *run, int argc, char **argv)
 {
 	struct watch_job job = {.run = run, .path = argv[0], .watch = {watch_fired, &job}};
+	int status;
 
 	(void)argc;
+	if (run->options->exec != NULL &&
+	    !loop_on_signal(run->loop, SIGCHLD, watch_child_changed, &job)) {
+		perror("zk: event loop");
+		return EX_OSERR;
+	}
 	watch_node(&job);
 	zk_run_until(run, watch_over, &job);
 	job.over = true;
 	if (run->signo != 0)
-		return 128 + run->signo;
-	return job.status;
+		zk_child_kill(&job.child, run->signo);
+	zk_child_wait(&job.child);
+	status = run->signo != 0 ? 128 + run->signo : job.status;
+	zk_run_close(run); /* its lost watches call for the last time */
+	return status != 0 ? status : job.child.status;
 }

@@ -8,7 +8,9 @@ import signal
 import subprocess
 import threading
 
-from servers import free_port, wait_until
+from kazoo.client import KazooClient
+
+from servers import BUILD, free_port, wait_until
 
 
 def test_data_goes_in_and_comes_out_byte_by_byte(zk, root):
@@ -153,8 +155,8 @@ def test_sync_returns(zk):
 class Lines:
     """The lines that a program writes, as they come."""
 
-    def __init__(self, argv):
-        self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    def __init__(self, argv, stdin=subprocess.DEVNULL):
+        self.process = subprocess.Popen(argv, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.lines = []
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
@@ -197,6 +199,125 @@ def test_watch_ends_after_one_event_when_asked(zk, root):
     zk("set", root, "x")
     assert watch.end() == 0
     assert json.loads(watch.lines[1]) == {"event": "changed", "path": root}
+
+
+def test_watch_runs_a_command_for_each_change(zk, root):
+    watch = Lines(zk.argv("watch", "-x", 'echo "$ZK_EVENT $ZK_NODE"', root))
+    watch.expect(f"zk: watching {root}")
+    zk("set", root, "x")
+    watch.expect(f"zk: watching {root}", f"changed {root}")
+    assert watch.end(signal.SIGTERM) == 143
+
+
+def test_watch_passes_on_the_status_of_its_one_command(zk, root):
+    watch = Lines(zk.argv("watch", "-1", "-x", "exit 7", root))
+    watch.expect(f"zk: watching {root}")
+    zk("set", root, "x")
+    assert watch.end() == 7
+
+
+def test_a_lock_is_held_by_one_command_at_a_time(zk, root):
+    first = Lines(zk.argv("lock", root, "--", "sh", "-c", "echo held; read line; exit 7"), stdin=subprocess.PIPE)
+    first.expect("held")
+    assert f"somebody else holds it: {root}/" in zk.fails(125, "lock", "-w", "0", root, "--", "true")
+    second = Lines(zk.argv("lock", root, "--", "echo", "mine"))
+    wait_until(lambda: len(zk("ls", root).split()) == 2, 20, "the second in the queue")
+    first.process.stdin.close()
+    assert first.end() == 7
+    second.expect("mine")
+    assert second.end() == 0 and zk("ls", root) == ""
+
+
+def test_the_fence_of_a_lock_grows(zk, root):
+    fences = [int(zk("lock", root, "--", "sh", "-c", "echo $ZK_LOCK_FENCE")) for _ in range(3)]
+    assert fences == sorted(set(fences))
+
+
+def test_a_locks_failures_have_the_statuses_of_env(zk, root):
+    assert zk.run("lock", root, "--", "/none").returncode == 127
+    assert zk.run("lock", root, "--", "/").returncode == 126
+    assert zk.run("lock", "--none", root, "--", "true").returncode == 125
+    assert zk.run("lock", root, "--", "sh", "-c", "kill -9 $$").returncode == 137
+
+
+def test_a_lock_passes_signals_on_to_its_command(zk, root):
+    lock = Lines(zk.argv("lock", root, "--", "sh", "-c", "trap 'exit 3' TERM; echo held; while :; do sleep 0.1; done"))
+    lock.expect("held")
+    assert lock.end(signal.SIGTERM) == 3
+
+
+def test_a_command_is_stopped_when_its_node_is_removed(zk, root):
+    lock = Lines(zk.argv("lock", "--session", "2s", root, "--", "sh", "-c",
+                         "trap 'echo term; exit 3' TERM; echo held; while :; do sleep 0.1 2>/dev/null; done"))
+    lock.expect("held")
+    zk("rm", f"{root}/{zk('ls', root).strip()}")
+    lock.expect("held", f"zk: {root}: its node was removed: the command is stopped", "term")
+    assert lock.end() == 125
+
+
+def test_a_command_is_gone_before_another_can_have_its_lock(fresh):
+    """The server is paused: nobody can know whether the session lives. The command does not heed SIGTERM."""
+    zk = type("Zk", (), {"argv": lambda self, *words: [str(BUILD / "zk"), "--hosts", fresh.hosts, *words]})()
+    lock = Lines(zk.argv("lock", "--session", "4s", "/l", "--", "sh", "-c",
+                         "trap 'echo term' TERM; echo $$; while :; do sleep 0.1; done"))
+    wait_until(lambda: lock.lines, 20, "the command")
+    pid = int(lock.lines[0])
+    fresh.process.send_signal(signal.SIGSTOP)
+    try:
+        assert lock.end() == 125
+        assert not os.path.exists(f"/proc/{pid}") and "term" in lock.lines
+    finally:
+        fresh.process.send_signal(signal.SIGCONT)
+    after = subprocess.run(zk.argv("lock", "-w", "20s", "/l", "--", "echo", "mine"), capture_output=True, timeout=60, check=False)
+    assert after.stdout == b"mine\n"
+
+
+def test_a_leader_that_was_deposed_stands_again(zk, root):
+    elect = Lines(zk.argv("elect", "--session", "2s", root, "--", "sh", "-c", "echo leading; exec sleep 60"))
+    elect.expect("leading")
+    zk("rm", f"{root}/{zk('ls', root).strip()}")
+    elect.expect("leading", f"zk: {root}: its node was removed: the command is stopped", "leading")
+    assert elect.end(signal.SIGTERM) == 143
+
+
+def test_kazoo_stands_in_the_same_queue(zk, root):
+    client = KazooClient(hosts=zk.hosts)
+    client.start(20)
+    try:
+        held = client.Lock(root, "kazoo")
+        assert held.acquire(timeout=20)
+        assert zk.run("lock", "-w", "0", root, "--", "true").returncode == 125
+        held.release()
+        ours = Lines(zk.argv("lock", root, "--", "sh", "-c", "echo held; read line"), stdin=subprocess.PIPE)
+        ours.expect("held")
+        assert not held.acquire(blocking=False)
+        ours.process.stdin.close()
+        assert ours.end() == 1
+        assert held.acquire(timeout=20)
+    finally:
+        client.stop()
+        client.close()
+
+
+def test_a_quota_is_set_shown_and_removed(zk, root):
+    zk("create", "-p", f"{root}/a/b", "12345")
+    assert "no quota" in zk.fails(1, "quota", f"{root}/a")
+    zk("quota", "--count", "7", "--bytes-hard", "1M", f"{root}/a")
+    zk("quota", "--count-hard", "9", f"{root}/a")
+    assert {"count": 7, "bytes": -1, "count_hard": 9, "bytes_hard": 1048576}.items() <= json.loads(
+        zk("quota", "--json", f"{root}/a")).items()
+    assert "has a quota already" in zk.fails(1, "quota", "--count", "1", f"{root}/a/b")
+    assert "has a quota already" in zk.fails(1, "quota", "--count", "1", root)
+    zk("quota", "--remove", f"{root}/a")
+    assert root.strip("/") not in zk("ls", "-R", "/zookeeper/quota")
+
+
+def test_bench_measures_and_cleans_up(zk):
+    before = zk("ls")
+    rows = json.loads(zk("bench", "-s", "2", "-o", "4", "-b", "100", "-t", "200ms", "--json"))
+    assert [row["request"] for row in rows] == ["create", "set", "get", "delete"]
+    assert all(row["count"] > 0 and row["p50_us"] <= row["p99_us"] for row in rows)
+    assert zk("ls") == before
 
 
 def test_an_ephemeral_node_lives_as_long_as_its_command(zk, root):
