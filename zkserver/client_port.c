@@ -25,6 +25,8 @@
 #define ACCEPTS_PER_TURN 32
 #define ACCEPT_PAUSE_S 1    /* when the process has no descriptor left */
 #define DESCRIPTORS_KEPT 64 /* for the log, snapshots and the loop */
+#define HANDSHAKE_SLOTS 4096 /* two addresses that share one share its tokens */
+#define HANDSHAKE_BURST_S 2
 #define V4_MAPPED "::ffff:"
 
 /* How many connections an address has. */
@@ -48,6 +50,7 @@ struct client_port {
 	struct client_shared shared;
 	struct listening plain, secure;
 	struct hmap peers;
+	struct throttle *handshakes; /* HANDSHAKE_SLOTS; NULL without a secure port */
 	size_t conns_max;
 };
 
@@ -117,6 +120,21 @@ address_of(const struct sockaddr_storage *ss, socklen_t size, char ip[64], uint1
 	return true;
 }
 
+/* A handshake costs more than anything else that a stranger may ask for. */
+static bool
+may_shake_hands(struct client_port *p, const char *ip)
+{
+	uint32_t rate = p->config.conf->handshakes_per_s;
+	const struct throttle_rate per_s = {HANDSHAKE_BURST_S * rate, 1000, rate};
+	uint64_t hash = hash_bytes(&p->config.server->db->tree.hash_key, ip, strlen(ip));
+
+	if (throttle_take(&p->handshakes[hash % HANDSHAKE_SLOTS], &per_s, 1, clock_boot_ms()))
+		return true;
+	log_peer("%s: refused: more than %u TLS handshakes a second (maxTlsHandshakesPerSecond)",
+	    ip, rate);
+	return false;
+}
+
 /* May one more come from this address? Counts it. */
 static bool
 admit(struct client_port *p, const char *ip)
@@ -142,8 +160,10 @@ accepted(struct listening *l, int fd, const struct sockaddr_storage *ss, socklen
 	char ip[64];
 	int on = 1;
 
-	if (!address_of(ss, size, ip, &port) || !admit(p, ip)) {
+	if (!address_of(ss, size, ip, &port) ||
+	    (l->tls != NULL && !may_shake_hands(p, ip)) || !admit(p, ip)) {
 		p->config.server->stats.connections_rejected++;
+		zk_metrics_count(&p->config.server->metrics, ZK_COUNTER_CONNECTION_REJECTED, 1);
 		close(fd);
 		return;
 	}
@@ -328,7 +348,10 @@ client_port_open(const struct client_port_config *config, char *error, size_t si
 	list_init(&p->shared.young);
 	hmap_init(&p->peers);
 	p->plain.fd = p->secure.fd = -1;
-	if (listening_open(
+	if (config->tls != NULL &&
+	    (p->handshakes = calloc(HANDSHAKE_SLOTS, sizeof *p->handshakes)) == NULL)
+		snprintf(error, size, "no memory for the client port");
+	else if (listening_open(
 		p, &p->plain, conf->client_address, conf->client_port, NULL, error, size) &&
 	    listening_open(
 		p, &p->secure, conf->secure_address, conf->secure_port, config->tls, error, size))
@@ -351,6 +374,7 @@ client_port_close(struct client_port *p)
 	hmap_fini(&p->peers);
 	buf_fini(&p->shared.out);
 	free(p->shared.read);
+	free(p->handshakes);
 	free(p);
 }
 

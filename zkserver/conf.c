@@ -19,6 +19,8 @@
 #define PROPERTY_PREFIX "zookeeper."
 #define BACKLOG_DEFAULT 1024
 #define SETTINGS_MAX 512
+#define SESSIONS_MAX_DEFAULT 1000000
+#define HANDSHAKES_DEFAULT 500
 
 void
 zoo_conf_default(struct zoo_conf *c, const char *data_dir)
@@ -39,6 +41,13 @@ zoo_conf_default(struct zoo_conf *c, const char *data_dir)
 	    .outstanding_max = 1000,
 	    .reap_interval_ms = 60000,
 	    .reap_max_per_minute = 10000,
+	    .memory_max_mib = ZOO_MEMORY_AUTO,
+	    .sessions_max = SESSIONS_MAX_DEFAULT,
+	    .connect_fill_ms = 1,
+	    .connect_fill_count = 1,
+	    .connect_weight = 3,
+	    .reconnect_weight = 2,
+	    .handshakes_per_s = HANDSHAKES_DEFAULT,
 	    .words = "srvr",
 	    .auth = {.digest = true, .digest_alg = "SHA1", .jaas_section = "Server"},
 	};

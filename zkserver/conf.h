@@ -12,6 +12,7 @@
 #define ZOO_PATH_MAX 4096
 #define ZOO_ADDRESS_MAX 256
 #define ZOO_PORT_NONE (-1)
+#define ZOO_MEMORY_AUTO UINT32_MAX
 
 #define ZOO_CLIENT_AUTH_WORDS "none want need"
 enum zoo_client_auth { ZOO_CLIENT_AUTH_NONE, ZOO_CLIENT_AUTH_WANT, ZOO_CLIENT_AUTH_NEED };
@@ -62,6 +63,15 @@ struct zoo_conf {
 	uint32_t outstanding_max;
 	bool extended_types, emulate_353;				    /* TTL nodes */
 	uint32_t reap_interval_ms, reap_max_per_minute, reap_never_used_ms; /* znode.container.* */
+	/* What clients may make the server hold; 0: no limit. */
+	uint32_t memory_max_mib; /* ZOO_MEMORY_AUTO: most of what there is */
+	uint32_t nodes_max, ephemerals_max, sessions_max;
+	/* Tokens for connecting; 0: no throttle. */
+	uint32_t connect_tokens, connect_fill_ms, connect_fill_count;
+	bool connect_weighed;
+	uint32_t connect_weight, reconnect_weight; /* if weighed; otherwise each costs 1 */
+	uint32_t handshakes_per_s; /* TLS handshakes of one address in a second; 0: no limit */
+	uint32_t requests_max; /* request_throttle_max_requests; 0: no limit of its own */
 	char words[1024]; /* 4lw.commands.whitelist */
 };
 

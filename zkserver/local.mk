@@ -7,6 +7,7 @@ libzkcore_a_SOURCES = \
 	zkserver/core/db.c zkserver/core/db.h \
 	zkserver/core/ipaddr.c zkserver/core/ipaddr.h \
 	zkserver/core/jaas.c zkserver/core/jaas.h \
+	zkserver/core/limits.c zkserver/core/limits.h \
 	zkserver/core/metrics.c zkserver/core/metrics.h \
 	zkserver/core/path.c zkserver/core/path.h \
 	zkserver/core/prep.c zkserver/core/prep.h zkserver/core/prep_priv.h \
@@ -22,6 +23,7 @@ libzkcore_a_SOURCES = \
 	zkserver/core/server_watch.c \
 	zkserver/core/sasl.c zkserver/core/sasl.h \
 	zkserver/core/session.c zkserver/core/session.h \
+	zkserver/core/throttle.c zkserver/core/throttle.h \
 	zkserver/core/tree.c zkserver/core/tree.h zkserver/core/tree_priv.h \
 	zkserver/core/tree_digest.c \
 	zkserver/core/tree_find.c \
@@ -49,9 +51,12 @@ libzkserver_a_SOURCES = \
 	zkserver/admin.c zkserver/admin.h \
 	zkserver/auth.c zkserver/auth.h \
 	zkserver/client_auth.c zkserver/client_auth.h \
+	zkserver/bounds.c zkserver/bounds.h \
+	zkserver/client_auth.c \
 	zkserver/client_conn.c zkserver/client_conn.h \
 	zkserver/client_port.c zkserver/client_port.h \
 	zkserver/conf.c zkserver/conf.h \
+	zkserver/memory.c zkserver/memory.h \
 	zkserver/run.c zkserver/run.h \
 	zkserver/sasl_users.c zkserver/sasl_users.h \
 	zkserver/settings.c zkserver/settings.h

@@ -19,6 +19,7 @@
 #include "libcommon/sys/notify.h"
 #include "libcommon/sys/store_posix.h"
 #include "zkserver/auth.h"
+#include "zkserver/bounds.h"
 #include "zkserver/client_port.h"
 #include "zkserver/core/recover.h"
 #include "zkserver/core/server.h"
@@ -42,6 +43,7 @@ struct daemon {
 	struct db db;
 	struct server server;
 	struct client_port *clients;
+	struct bounds_log bounds_log;
 	struct log_writer *log;
 	struct snapshot_writer *snapshot;
 	struct timer tick;
@@ -89,6 +91,7 @@ on_tick(void *arg)
 	set_time(d);
 	server_tick(&d->server);
 	client_port_expire(d->clients);
+	bounds_log(&d->bounds_log, &d->server);
 	arm_tick(d);
 }
 
@@ -346,7 +349,8 @@ open_core(struct daemon *d)
 	    .max_timeout_ms = (int32_t)d->conf->max_session_ms,
 	    .frame_bytes_max = d->conf->jute_max_bytes,
 	    .snap_count = d->conf->snap_count,
-	    .outstanding_max = d->conf->outstanding_max,
+	    .outstanding_max = bounds_outstanding(d->conf),
+	    .limits = bounds_limits(d->conf),
 	    .sid = STANDALONE_SID,
 	    .reap_interval_ms = d->conf->reap_interval_ms,
 	    .reap_max_per_minute = d->conf->reap_max_per_minute,

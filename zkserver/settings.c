@@ -57,6 +57,7 @@
 #define ALONE "it concerns ensembles, and this server is alone"
 #define THREADS "one thread serves all clients"
 #define KERBEROS "Kerberos is not supported"
+#define WAITING "a request waits where it arrived until there is room"
 #define JAVA "it names a Java class"
 #define NETTY "it tunes Netty"
 #define TESTS_ONLY "it exists for Apache's own tests"
@@ -80,13 +81,28 @@ static const struct setting ROWS[] = {
     U32("jute.maxbuffer", jute_max_bytes, 1024, 8 << 20, 0),
     NOTHING("jute.maxbuffer.extrasize", "files are read by the length of their records"),
     U32("globalOutstandingLimit", outstanding_max, 1, 1000000, SETTING_LIVE),
-    MISSING("request_throttle_*"),
-    MISSING("request_stale_*"),
+    U32("request_throttle_max_requests", requests_max, 0, 1000000, 0),
+    NOTHING("request_throttle_*", WAITING),
+    NOTHING("request_stale_*", WAITING),
     NOTHING("request_throttler.shutdownTimeout", THREADS),
     MISSING("throttled_op_wait_time"),
     MISSING("largeRequestMaxBytes"),
     MISSING("largeRequestThreshold"),
-    MISSING("connection_throttle_*"),
+    U32("connection_throttle_tokens", connect_tokens, 0, 4000000, 0),
+    U32("connection_throttle_fill_time", connect_fill_ms, 1, 86400000, 0),
+    U32("connection_throttle_fill_count", connect_fill_count, 1, 1000000, 0),
+    BOOL("connection_throttle_weight_enabled", connect_weighed, 0),
+    U32("connection_throttle_global_session_weight", connect_weight, 1, 1000, 0),
+    U32("connection_throttle_renew_session_weight", reconnect_weight, 1, 1000, 0),
+    NOTHING("connection_throttle_local_session_weight", ALONE),
+    ONLY("connection_throttle_freeze_time", "-1", "clients are not turned away at random"),
+    NOTHING("connection_throttle_drop_*", "clients are not turned away at random"),
+    NOTHING("connection_throttle_decrease_ratio", "clients are not turned away at random"),
+    U32("maxTlsHandshakesPerSecond", handshakes_per_s, 0, 1000000, 0),
+    U32("maxMemoryInMb", memory_max_mib, 0, INT32_MAX, SETTING_UNSET),
+    U32("maxNodes", nodes_max, 0, INT32_MAX, 0),
+    U32("maxSessions", sessions_max, 0, INT32_MAX, 0),
+    U32("maxEphemeralsPerSession", ephemerals_max, 0, INT32_MAX, 0),
     NOTHING("nio.sessionlessCnxnTimeout", "it is 10 s"),
 
     /* Files. */

@@ -19,6 +19,11 @@ tests_unit_watch_test_SOURCES = tests/unit/watch_test.c
 tests_unit_watch_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_watch_test_LDADD = $(ZKCORE_LIBS)
 
+zkserver_units += tests/unit/zkserver_limits_test tests/unit/memory_test
+tests_unit_memory_test_SOURCES = tests/unit/memory_test.c
+tests_unit_memory_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_memory_test_LDADD = $(UNIT_LIBS) libzkserver.a libzkcore.a libsys.a libbase.a
+
 # The core driven by frames, a program a subject.
 ZKRIG_SOURCES = tests/lib/zkserver_rig.c tests/lib/zkserver_rig.h
 
@@ -29,6 +34,10 @@ tests_unit_zkserver_auth_test_LDADD = $(ZKCORE_LIBS)
 tests_unit_zkserver_bounds_test_SOURCES = tests/unit/zkserver_bounds_test.c $(ZKRIG_SOURCES)
 tests_unit_zkserver_bounds_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_zkserver_bounds_test_LDADD = $(ZKCORE_LIBS)
+
+tests_unit_zkserver_limits_test_SOURCES = tests/unit/zkserver_limits_test.c $(ZKRIG_SOURCES)
+tests_unit_zkserver_limits_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_zkserver_limits_test_LDADD = $(ZKCORE_LIBS)
 
 tests_unit_zkserver_multi_test_SOURCES = tests/unit/zkserver_multi_test.c $(ZKRIG_SOURCES)
 tests_unit_zkserver_multi_test_CFLAGS = $(UNIT_CFLAGS)

@@ -15,6 +15,7 @@
 #include "zkserver/core/acl.h"
 #include "zkserver/core/change.h"
 #include "zkserver/core/db.h"
+#include "zkserver/core/limits.h"
 
 struct prep {
 	struct db *db;
@@ -22,6 +23,8 @@ struct prep {
 	int64_t last_zxid; /* given out last */
 	bool crc_known; /* the txn made last is a single create or set: crc is of its node */
 	uint32_t crc;
+	const struct limits *limits; /* borrowed; NULL: none */
+	struct limits_refused *refused;
 	struct buf path, acl; /* scratch: a sequential node's path, a list made ready */
 };
 

@@ -313,7 +313,14 @@ prep_check(const struct work *w, const struct op *op, struct txn_body *body)
 int
 prep_op(const struct work *w, const struct op *op, struct txn_body *body)
 {
+	const struct limits_write write = {w->q->session, op->type, op->flags, op->path};
+	const struct prep *p = w->p;
+	int error;
+
 	*body = (struct txn_body){.type = op->type, .data = {NULL, -1}, .acl = {NULL, -1}};
+	if (p->limits != NULL &&
+	    (error = limits_check(p->limits, p->refused, &p->db->tree, &write)) != ZK_OK)
+		return error;
 	switch (op->type) {
 	case ZK_OP_CREATE:
 	case ZK_OP_CREATE2:

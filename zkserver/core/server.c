@@ -48,6 +48,8 @@ server_init(struct server *s, const struct server_settings *settings, struct db 
 	    .started_ms = now_ms,
 	    .wall_ms = wall_ms};
 	prep_init(&s->prep, db);
+	s->prep.limits = &s->settings.limits;
+	s->prep.refused = &s->refused;
 	watch_table_init(&s->watches, &db->tree.hash_key);
 	zk_metrics_reset(&s->metrics);
 	rng_init(&s->rng, seed);

@@ -30,6 +30,8 @@
 #include "zkserver/core/watch.h"
 
 #define SERVER_BATCH_MAX 64		       /* frames looked at together */
+/* A reply is no larger; the list of very many children fails instead. */
+#define SERVER_REPLY_BYTES_MAX ((size_t)48 << 20)
 #define SERVER_OUT_SOFT_BYTES                                                                      \
 	((size_t)1 << 20) /* more unsent bytes: no further frames of this connection */
 
@@ -48,6 +50,7 @@ struct server_settings {
 	const char *schemes; /* one of them every request needs (acl.h); NULL: none is needed */
 	bool allow_failed_sasl; /* a connection whose SASL failed lives on, if it need not have it
 				 */
+	struct limits limits;
 };
 
 enum server_end {
@@ -110,6 +113,8 @@ struct server {
 	uint32_t txns, snapshot_at; /* applied since the last snapshot; when the next is due */
 	bool failed; /* out of memory in the middle of a change: the process must end */
 	struct server_stats stats;
+	struct limits_refused refused;
+	struct throttle connects;
 	struct zk_metrics metrics;
 };
 

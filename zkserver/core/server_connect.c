@@ -45,6 +45,25 @@ connect_answer(struct server *s, struct server_conn *c, bool valid)
 			   : SERVER_CLOSE_FLUSHED);
 }
 
+static bool
+may_connect(struct server *s, struct server_conn *c, bool again)
+{
+	const struct limits *l = &s->settings.limits;
+	enum limit which = LIMIT_COUNT;
+
+	if (!throttle_take(
+		&s->connects, &l->connects, again ? l->reconnect_cost : l->connect_cost, s->now_ms))
+		which = LIMIT_CONNECTS;
+	else if (!again && l->sessions > 0 && session_count(&s->db->sessions) >= l->sessions)
+		which = LIMIT_SESSIONS;
+	if (which == LIMIT_COUNT)
+		return true;
+	s->refused.count[which]++;
+	zk_metrics_count(&s->metrics, ZK_COUNTER_CONNECTION_REJECTED, 1);
+	server_end_conn(s, c, SERVER_CLOSE_NOW); /* without a word: it tries another server */
+	return false;
+}
+
 static void
 connect_new(struct server *s, struct server_conn *c)
 {
@@ -127,6 +146,8 @@ connect_request(struct server *s, struct server_conn *c, const struct server_fra
 		server_refuse_conn(s, c, SERVER_CLOSE_NOW, "its first frame is no connect request");
 		return;
 	}
+	if (!may_connect(s, c, q.session != 0))
+		return;
 	/* Who has seen more than we have finds another server. */
 	if (q.last_zxid_seen > s->db->last_zxid) {
 		server_refuse_conn(

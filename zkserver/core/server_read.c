@@ -345,6 +345,23 @@ frame_path(const struct server_frame *f)
 	return jute_get_bytes(&r);
 }
 
+/*
+ * A list of very many children. What failed although there was room for any reply is too large too;
+ * what failed behind others is for reply_end(): the peer does not read.
+ */
+static bool
+is_too_large(struct reading *q, size_t at)
+{
+	struct buf *b = q->c->out;
+
+	if (b->failed ? at + SERVER_REPLY_BYTES_MAX > b->max_bytes
+		      : b->len - at <= SERVER_REPLY_BYTES_MAX)
+		return false;
+	b->failed = false;
+	q->s->refused.count[LIMIT_REPLY]++;
+	return true;
+}
+
 void
 read_serve(struct server *s, struct server_conn *c, int32_t xid, int32_t op,
     struct jute_reader body, uint32_t hash)
@@ -367,5 +384,7 @@ read_serve(struct server *s, struct server_conn *c, int32_t xid, int32_t op,
 	}
 	at = reply_begin(c);
 	error = fn(&q);
+	if (is_too_large(&q, at))
+		error = ZK_SYSTEMERROR;
 	reply_end(s, c, at, op == ZK_OP_PING ? ZK_XID_PING : xid, s->db->last_zxid, error);
 }
