@@ -77,3 +77,7 @@ class Command:
 @pytest.fixture
 def zk(server):
     return Command(server.hosts)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="run the long forms of tests")

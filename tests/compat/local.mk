@@ -11,7 +11,9 @@ EXTRA_DIST += \
 	tests/compat/cluster.py \
 	tests/compat/conftest.py \
 	tests/compat/ensemble.py \
+	tests/compat/load.py \
 	tests/compat/servers.py \
+	tests/compat/swap.py \
 	tests/compat/test_c_client.py \
 	tests/compat/test_cluster_on_apache.py \
 	tests/compat/test_inspect.py \
@@ -19,6 +21,7 @@ EXTRA_DIST += \
 	tests/compat/test_kazoo.py \
 	tests/compat/test_sessions.py \
 	tests/compat/test_swap.py \
+	tests/compat/test_swap_load.py \
 	tests/compat/test_tls.py \
 	tests/compat/test_types.py \
 	tests/compat/test_wire.py \

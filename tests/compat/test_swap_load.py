@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A server is killed while it works, and the other kind opens what it left: the same tree, ACLs, sessions and digest as
+the server's own kind finds there, and all that was answered."""
+import random
+import shutil
+import signal
+import struct
+import zlib
+
+import pytest
+
+import wire
+from load import TIMEOUT_MS, Pipe, Session
+from servers import BUILD, KINDS, wait_until
+from swap import below, dump, hand_over, no_digest_mismatch, sessions
+
+ROUNDS, ROUNDS_LONG = 3, 40
+SESSIONS = 4
+MORE = f"snapCount=100\npreAllocSize=1024\nmaxSessionTimeout={TIMEOUT_MS}\nmaxClientCnxns=0\n"
+SECONDS = 60
+
+
+def server(kind):
+    one = KINDS[kind]()
+    with open(one.config, "a", encoding="utf-8") as config:
+        config.write(MORE)
+    return one
+
+
+def snapshots(server):
+    return {path.name for path in (server.dir / "data" / "version-2").glob("snapshot.*")}
+
+
+def work_until_killed(server, rng, number):
+    """The sessions that were at work when the server was killed."""
+    before = snapshots(server)
+    workers = [Session(server.port, random.Random(rng.random()), f"/round-{number}-{n}") for n in range(SESSIONS)]
+    for worker in workers:
+        worker.start()
+    enough = rng.randrange(500, 4000)
+
+    def done():
+        return sum(w.answered for w in workers) >= enough or any(w.fault for w in workers)
+    wait_until(done, SECONDS, f"{enough} requests are answered")
+    server.stop(signal.SIGKILL)
+    for worker in workers:
+        worker.join(SECONDS)
+        assert worker.fault is None, worker.fault
+    print(f"round {number}: {sum(w.answered for w in workers)} answered, {len(snapshots(server) - before)} snapshots")
+    return workers
+
+
+def same_tree(expected, found):
+    for path in sorted(expected.keys() | found.keys()):
+        assert found.get(path) == expected.get(path), path
+
+
+def compare(old, new, workers):
+    """The old kind, started again, is the measure; and the answers that the workers had."""
+    # The nodes first: whoever reads them makes a session of his own.
+    assert sessions(new) == sessions(old)
+    assert {w.id for w in workers} <= sessions(new).keys()
+    expected, found = dump(old), dump(new)
+    same_tree(expected, found)
+    for worker in workers:
+        worker.check(below(found, worker.planner.root))
+    no_digest_mismatch(new)
+    no_digest_mismatch(old)
+
+
+def take_up_sessions(server, workers, close):
+    for worker in workers:
+        with Pipe(server.port, session=worker.id, password=worker.password) as pipe:
+            assert (pipe.session, pipe.timeout_ms) == (worker.id, TIMEOUT_MS)
+            if close:
+                assert pipe.call(wire.CLOSE, b"")[1][2] == 0
+
+
+def one_round(old, kind, rng, number):
+    workers = work_until_killed(old, rng, number)
+    new = server(kind)
+    try:
+        hand_over(old, new)
+        for one in (old, new):
+            one.launch()
+        for one in (old, new):
+            one.wait()
+        compare(old, new, workers)
+        take_up_sessions(new, workers, close=False)
+        take_up_sessions(old, workers, close=True)
+    except AssertionError:
+        shutil.copytree(new.dir, BUILD / "swap-failed", dirs_exist_ok=True)
+        raise
+    finally:
+        new.remove()
+
+
+@pytest.mark.parametrize("way", [("apache", "corral"), ("corral", "apache")], ids="-to-".join)
+def test_what_a_killed_server_left_is_the_same_to_the_other_kind(way, request):
+    seed = random.SystemRandom().randrange(1 << 32)
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    old = server(way[0])
+    try:
+        old.start()
+        for number in range(ROUNDS_LONG if request.config.getoption("--long") else ROUNDS):
+            one_round(old, way[1], rng, number)
+    finally:
+        old.remove()
+
+
+def falsify_last_digest(path):
+    """Change what the last record of a log says that the tree's digest is, and make its checksum right again."""
+    log = bytearray(path.read_bytes())
+    at, last = 16, None
+    while log[at + 8:at + 12].strip(b"\0"):
+        size, = struct.unpack_from(">i", log, at + 8)
+        last, at = slice(at + 12, at + 12 + size), at + 12 + size + 1
+    log[last.stop - 1] ^= 1
+    struct.pack_into(">q", log, last.start - 12, zlib.adler32(log[last]))
+    path.write_bytes(log)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_wrong_digest_would_have_been_seen(kind):
+    old, new = server("corral"), server(kind)
+    try:
+        old.start()
+        with Pipe(old.port) as pipe:
+            pipe.create("/a", b"")
+        old.stop(signal.SIGKILL)
+        hand_over(old, new)
+        falsify_last_digest(max((new.dir / "data" / "version-2").glob("log.*")))
+        new.start()
+        with pytest.raises(AssertionError):
+            no_digest_mismatch(new)
+    finally:
+        old.remove()
+        new.remove()
