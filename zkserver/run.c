@@ -355,6 +355,10 @@ open_core(struct daemon *d)
 	    .reap_interval_ms = d->conf->reap_interval_ms,
 	    .reap_max_per_minute = d->conf->reap_max_per_minute,
 	    .reap_never_used_ms = d->conf->reap_never_used_ms,
+	    .password = auth_has_session_key(d->auth) ? auth_session_password : NULL,
+	    .password_arg = d->auth,
+	    .schemes = d->conf->auth.schemes[0] != '\0' ? d->conf->auth.schemes : NULL,
+	    .allow_failed_sasl = d->conf->auth.allow_failed_sasl,
 	};
 	uint64_t seed;
 

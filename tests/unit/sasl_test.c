@@ -121,7 +121,7 @@ END_TEST
 START_TEST(tokens_out_of_order_are_refused)
 {
 	sasl_init(&sasl, RFC_NONCE);
-	ck_assert_int_eq(respond(RFC_RESPONSE), SASL_FAILED);
+	ck_assert_int_eq(respond("\x60\x82\x02"), SASL_FAILED);
 	ck_assert_ptr_nonnull(strstr(sasl.why, "Kerberos"));
 	ck_assert_int_eq(sasl_next(&sasl, &config, NULL, 0, answer), SASL_FAILED);
 	start();

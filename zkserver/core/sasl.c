@@ -12,6 +12,8 @@
 #define HEX_BYTES (2 * SASL_MD5_BYTES)
 #define HASHED_MAX ((size_t)4 * SASL_RESPONSE_MAX) /* of what is hashed at once */
 #define FIRST_NONCE_COUNT "00000001"		   /* nobody comes back to an exchange */
+#define TOO_LONG "its token is longer than 4096 bytes"
+#define GSSAPI_TAG 0x60 /* RFC 2743, 3.1: what the first token of that mechanism begins with */
 #define UNKNOWN_USERS_PASSWORD "nobody's"
 
 struct span {
@@ -325,7 +327,7 @@ respond(struct sasl *s, const struct sasl_config *config, const uint8_t *token, 
 	const char *why;
 
 	if (size > SASL_RESPONSE_MAX)
-		return "its response is longer than 4096 bytes";
+		return TOO_LONG;
 	memset(&r, 0, offsetof(struct response, text));
 	r.used = 0;
 	if (!parse(&r, (const char *)token, (const char *)token + size))
@@ -358,10 +360,11 @@ sasl_next(struct sasl *s, const struct sasl_config *config, const uint8_t *token
 
 	answer[0] = '\0';
 	switch (s->step) {
-	case SASL_START:
-		if (size > 0) {
-			fail(s, "it speaks another mechanism than DIGEST-MD5 (GSSAPI, Kerberos, is "
-				"not supported)");
+	case SASL_START: /* other bytes than none mean nothing, as for Java's server */
+		if (size > SASL_RESPONSE_MAX || (size > 0 && token[0] == GSSAPI_TAG)) {
+			fail(s, size > SASL_RESPONSE_MAX
+				    ? TOO_LONG
+				    : "GSSAPI (Kerberos) is not supported, only DIGEST-MD5");
 			break;
 		}
 		len = snprintf(answer, SASL_CHALLENGE_MAX,
