@@ -22,6 +22,7 @@
 struct source {
 	uint32_t fd_number; /* 1, 2 */
 	const char *file;
+	int64_t from; /* the byte to begin with; -1: tail_lines says */
 	int fd;	   /* -1: not there yet */
 	int watch; /* inotify's number; -1: none */
 	bool at_end;
@@ -111,6 +112,24 @@ seek_tail(int fd, int64_t lines)
 	lseek(fd, lines == 0 ? end : at, SEEK_SET);
 }
 
+static bool
+send_data(struct stream *s, const struct source *src, off_t offset, uint8_t *bytes, size_t size)
+{
+	Corral__AgentToMaster m = CORRAL__AGENT_TO_MASTER__INIT;
+	Corral__StreamData d = CORRAL__STREAM_DATA__INIT;
+
+	d.stream = s->id;
+	d.fd = src->fd_number;
+	d.has_offset = true;
+	d.offset = (uint64_t)offset;
+	d.has_data = true;
+	d.data.data = bytes;
+	d.data.len = size;
+	m.body_case = CORRAL__AGENT_TO_MASTER__BODY_STREAM_DATA;
+	m.stream_data = &d;
+	return s->logs->ops->send(s->logs->arg, &m);
+}
+
 static void
 open_source(struct stream *s, struct source *src)
 {
@@ -122,27 +141,16 @@ open_source(struct stream *s, struct source *src)
 		src->error = errno != ENOENT ? errno : 0;
 		return;
 	}
-	if (s->tail_lines >= 0)
+	if (src->from >= 0) {
+		lseek(src->fd, (off_t)src->from, SEEK_SET);
+	} else if (s->tail_lines >= 0) {
 		seek_tail(src->fd, s->tail_lines);
+		/* Where that is, for whoever goes on from there. */
+		(void)send_data(s, src, lseek(src->fd, 0, SEEK_CUR), NULL, 0);
+	}
 	snprintf(path, sizeof path, "/proc/self/fd/%d", src->fd);
 	if (s->follow && (src->watch = inotify_add_watch(s->logs->inotify_fd, path, IN_MODIFY)) < 0)
 		src->error = errno;
-}
-
-static bool
-send_data(struct stream *s, const struct source *src, uint8_t *bytes, size_t size)
-{
-	Corral__AgentToMaster m = CORRAL__AGENT_TO_MASTER__INIT;
-	Corral__StreamData d = CORRAL__STREAM_DATA__INIT;
-
-	d.stream = s->id;
-	d.fd = src->fd_number;
-	d.has_data = true;
-	d.data.data = bytes;
-	d.data.len = size;
-	m.body_case = CORRAL__AGENT_TO_MASTER__BODY_STREAM_DATA;
-	m.stream_data = &d;
-	return s->logs->ops->send(s->logs->arg, &m);
 }
 
 /* Send what the file has and the window takes. */
@@ -165,7 +173,7 @@ pump_source(struct stream *s, struct source *src)
 			src->at_end = true;
 			return;
 		}
-		if (!send_data(s, src, chunk, (size_t)n)) {
+		if (!send_data(s, src, before, chunk, (size_t)n)) {
 			lseek(src->fd, before, SEEK_SET);
 			s->blocked = true;
 			return;
@@ -338,6 +346,13 @@ find(struct logs *l, uint64_t id)
 	return NULL;
 }
 
+/* What the file does not have is its end. */
+static int64_t
+offset_of(bool has, uint64_t offset)
+{
+	return !has ? -1 : offset > INT64_MAX ? INT64_MAX : (int64_t)offset;
+}
+
 static void
 open_stream(struct logs *l, const Corral__StreamOpen *o)
 {
@@ -358,6 +373,8 @@ open_stream(struct logs *l, const Corral__StreamOpen *o)
 	s->tail_lines = o->tail_lines;
 	s->sources[0] = (struct source){.fd_number = 1, .file = "stdout", .fd = -1, .watch = -1};
 	s->sources[1] = (struct source){.fd_number = 2, .file = "stderr", .fd = -1, .watch = -1};
+	s->sources[0].from = offset_of(o->has_stdout_offset, o->stdout_offset);
+	s->sources[1].from = offset_of(o->has_stderr_offset, o->stderr_offset);
 	buf_init(&s->input_waiting, LOGS_WINDOW_BYTES);
 	list_append(&l->streams, &s->link);
 	l->stream_count++;

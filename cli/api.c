@@ -17,7 +17,7 @@
 #define REPLY_MS 60000
 #define TARGET_BYTES_MAX 512
 
-enum api_mode { API_MESSAGE, API_LINES, API_UPGRADE };
+enum api_mode { API_MESSAGE, API_UPGRADE };
 
 struct api {
 	struct loop *loop;
@@ -33,10 +33,9 @@ struct api {
 	size_t master;		  /* index of the one being asked */
 	struct api_result result; /* of the first master that failed, until one does not */
 	void (*done)(void *arg, struct api_result *result);
-	bool (*line)(void *arg, const char *text, size_t size);
 	const struct link_limits *limits;
 	const struct link_ops *link_ops;
-	void *arg; /* line()'s and the link's */
+	void *arg; /* the link's */
 	void *done_arg;
 };
 
@@ -202,19 +201,6 @@ call_done(void *arg, const struct http_response *response)
 }
 
 static void
-call_line(void *arg, const char *text, size_t size)
-{
-	struct api *a = arg;
-
-	if (a->line(a->arg, text, size))
-		return;
-	http_call_cancel(a->call);
-	a->call = NULL;
-	a->result.status = 0;
-	finish(a);
-}
-
-static void
 call_upgraded(void *arg, struct link *l)
 {
 	struct api *a = arg;
@@ -227,8 +213,6 @@ call_upgraded(void *arg, struct link *l)
 /* ---- asking ---- */
 
 static const struct http_call_ops message_ops = {.done = call_done, .failed = call_failed};
-static const struct http_call_ops lines_ops = {
-    .done = call_done, .failed = call_failed, .line = call_line};
 static const struct http_call_ops upgrade_ops = {
     .done = call_done, .failed = call_failed, .upgraded = call_upgraded};
 
@@ -251,8 +235,6 @@ ask(struct api *a)
 	};
 	const struct http_call_ops *ops = &message_ops;
 
-	if (a->mode == API_LINES)
-		ops = &lines_ops;
 	if (a->mode == API_UPGRADE) {
 		ops = &upgrade_ops;
 		spec.link_limits = *a->limits;
@@ -295,7 +277,7 @@ api_start(struct api *a, const struct api_request *request,
 /* ---- waiting for the answer ---- */
 
 struct waiting {
-	struct loop *loop;
+	struct api *api;
 	ProtobufCMessage *message;
 };
 
@@ -311,10 +293,10 @@ stop_waiting(void *arg, struct api_result *result)
 {
 	struct waiting *w = arg;
 
-	if (result->status != 0)
+	if (result->status != 0 && !w->api->request.quiet)
 		say(result->error);
 	w->message = result->message;
-	loop_stop(w->loop, result->status);
+	loop_stop(w->api->loop, result->status);
 }
 
 /* Start a request of this kind and run the loop until somebody stops it. */
@@ -333,7 +315,7 @@ run(struct api *a, enum api_mode mode, const struct api_request *request, struct
 int
 api_call(struct api *a, const struct api_request *request, ProtobufCMessage **message)
 {
-	struct waiting w = {a->loop, NULL};
+	struct waiting w = {a, NULL};
 	int status = run(a, API_MESSAGE, request, &w);
 
 	*message = w.message;
@@ -341,25 +323,19 @@ api_call(struct api *a, const struct api_request *request, ProtobufCMessage **me
 }
 
 int
-api_follow(struct api *a, const char *target,
-    bool (*line)(void *arg, const char *text, size_t size), void *arg)
-{
-	const struct api_request request = {.method = "GET", .target = target};
-	struct waiting w = {a->loop, NULL};
-
-	a->line = line;
-	a->arg = arg;
-	return run(a, API_LINES, &request, &w);
-}
-
-int
 api_upgrade(struct api *a, const struct api_request *request, const struct link_limits *limits,
     const struct link_ops *ops, void *arg)
 {
-	struct waiting w = {a->loop, NULL};
+	struct waiting w = {a, NULL};
 
 	a->limits = limits;
 	a->link_ops = ops;
 	a->arg = arg;
 	return run(a, API_UPGRADE, request, &w);
+}
+
+const char *
+api_error(const struct api *a)
+{
+	return a->result.error;
 }

@@ -32,6 +32,7 @@ struct api_request {
 	const ProtobufCMessage *body;		 /* NULL: none */
 	const ProtobufCMessageDescriptor *reply; /* what a good answer holds */
 	uint32_t timeout_ms;			 /* for the answer; 0: a minute */
+	bool quiet;				 /* a failure is not said: api_error() has it */
 };
 
 struct api_result {
@@ -52,10 +53,6 @@ bool api_start(struct api *a, const struct api_request *request,
  * status. */
 int api_call(struct api *a, const struct api_request *request, ProtobufCMessage **message);
 
-/* Read a stream of lines until its end or until line() returns false; the exit status. */
-int api_follow(struct api *a, const char *target,
-    bool (*line)(void *arg, const char *text, size_t size), void *arg);
-
 /*
  * Ask for an upgrade to frames; the link's ops and arg are as link_connect() has them, and up() is
  * called when it stands. Runs the loop until loop_stop(); the status given there, or that of the
@@ -63,5 +60,8 @@ int api_follow(struct api *a, const char *target,
  */
 int api_upgrade(struct api *a, const struct api_request *request, const struct link_limits *limits,
     const struct link_ops *ops, void *arg);
+
+/* What went wrong with the last request that was waited for; "" if nothing did. */
+const char *api_error(const struct api *a);
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "libcommon/sys/fsutil.h"
@@ -23,17 +24,25 @@
 /* As many times the user must ask before we leave without waiting for the tasks' end. */
 #define IMPATIENCE 3
 
-/* One task's output that is not a whole line yet, when lines get prefixes. */
-struct pending {
-	struct buf text[2]; /* of descriptors 1 and 2 */
+/* So long, and with such pauses, a stream looks for another leader: a failover takes a session's
+ * time-out and an election. */
+#define LEADERLESS_MS 60000
+#define LOOK_MS 250
+
+/* One task's output, of descriptors 1 and 2: how much we have, by which a new leader goes on. */
+struct output {
+	uint32_t attempt;
+	bool known[2];
+	uint64_t offset[2];
+	struct buf text[2]; /* with prefixes: what is not a whole line yet */
 };
 
 struct stream {
 	struct corral *corral;
 	struct stream_config config;
 	struct link *link;
-	struct pending **pending; /* by index */
-	size_t pending_count;
+	struct output **outputs; /* by index; NULL: nothing came of it yet */
+	size_t output_count;
 	size_t unacknowledged; /* bytes of input on the way */
 	bool input_done;
 	struct fd_watch
@@ -41,6 +50,8 @@ struct stream {
 	bool input_is_file;
 	unsigned signal_count;
 	bool was_up;
+	bool lost; /* the master at hand is gone, and the next one goes on */
+	struct timer timer;
 };
 
 static void
@@ -191,29 +202,29 @@ write_output(struct stream *s, uint32_t fd, const void *bytes, size_t size)
 	}
 }
 
-static struct buf *
-pending_of(struct stream *s, uint64_t index, uint32_t fd)
+static struct output *
+output_of(struct stream *s, uint64_t index)
 {
 	if (index >= TASKS_MAX)
 		return NULL;
-	if (index >= s->pending_count) {
+	if (index >= s->output_count) {
 		size_t count = (size_t)index + 64;
-		struct pending **more = realloc(s->pending, count * sizeof *more);
+		struct output **more = realloc(s->outputs, count * sizeof *more);
 
 		if (more == NULL)
 			return NULL;
-		memset(more + s->pending_count, 0, (count - s->pending_count) * sizeof *more);
-		s->pending = more;
-		s->pending_count = count;
+		memset(more + s->output_count, 0, (count - s->output_count) * sizeof *more);
+		s->outputs = more;
+		s->output_count = count;
 	}
-	if (s->pending[index] == NULL) {
-		s->pending[index] = malloc(sizeof **s->pending);
-		if (s->pending[index] == NULL)
+	if (s->outputs[index] == NULL) {
+		s->outputs[index] = calloc(1, sizeof **s->outputs);
+		if (s->outputs[index] == NULL)
 			return NULL;
-		buf_init(&s->pending[index]->text[0], LINE_BYTES_MAX);
-		buf_init(&s->pending[index]->text[1], LINE_BYTES_MAX);
+		buf_init(&s->outputs[index]->text[0], LINE_BYTES_MAX);
+		buf_init(&s->outputs[index]->text[1], LINE_BYTES_MAX);
 	}
-	return &s->pending[index]->text[fd == STDERR_FILENO];
+	return s->outputs[index];
 }
 
 static void
@@ -235,17 +246,10 @@ write_line(struct stream *s, uint64_t index, uint32_t fd, struct buf *text)
 
 /* Whole lines with their task's name in front; what is left waits for its end. */
 static void
-write_prefixed(struct stream *s, const Corral__StreamData *d)
+write_prefixed(struct stream *s, const Corral__StreamData *d, struct buf *text)
 {
-	struct buf *text = pending_of(s, d->stream, d->fd);
 	const uint8_t *at = d->data.data, *stop = at + d->data.len;
 
-	if (text == NULL) {
-		corral_say("no memory for the output of %s.%llu", s->config.job,
-		    (unsigned long long)d->stream);
-		end(s, s->config.broken);
-		return;
-	}
 	while (at < stop && s->link != NULL) {
 		const uint8_t *newline = memchr(at, '\n', (size_t)(stop - at));
 		size_t size = (size_t)((newline != NULL ? newline : stop) - at);
@@ -260,26 +264,85 @@ write_prefixed(struct stream *s, const Corral__StreamData *d)
 			break;
 		write_line(s, d->stream, d->fd, text);
 	}
-	if (d->eof && s->link != NULL)
-		write_line(s, d->stream, d->fd, text);
+}
+
+/* A new attempt begins with a new line. */
+static void
+begin_attempt(struct stream *s, const Corral__StreamData *d, struct output *o)
+{
+	for (uint32_t file = 0; o->attempt != 0 && file < 2; file++)
+		write_line(s, d->stream, STDOUT_FILENO + file, &o->text[file]);
+	o->attempt = d->attempt;
+	o->known[0] = o->known[1] = false;
 }
 
 static void
 take_data(struct stream *s, const Corral__StreamData *d)
 {
+	struct output *o = output_of(s, d->stream);
+	unsigned file = d->fd == STDERR_FILENO;
+
+	if (o == NULL) {
+		corral_say("no memory for the output of %s.%llu", s->config.job,
+		    (unsigned long long)d->stream);
+		end(s, s->config.broken);
+		return;
+	}
+	if (o->attempt != d->attempt)
+		begin_attempt(s, d, o);
+	if (d->has_offset) {
+		o->known[file] = true;
+		o->offset[file] = d->offset + d->data.len;
+	}
 	if (s->config.prefix)
-		write_prefixed(s, d);
+		write_prefixed(s, d, &o->text[file]);
 	else
 		write_output(s, d->fd, d->data.data, d->data.len);
 	if (s->link != NULL && d->data.len > 0)
 		acknowledge(s, d);
 }
 
+/* What is left of lines that never got their end. */
+static void
+write_rests(struct stream *s)
+{
+	for (size_t i = 0; i < s->output_count; i++)
+		for (uint32_t file = 0; s->outputs[i] != NULL && file < 2; file++)
+			write_line(s, i, STDOUT_FILENO + file, &s->outputs[i]->text[file]);
+}
+
 /* ---- the link ---- */
+
+/* This master does not go on; whether another one does is seen to in stream_run(). */
+static void
+lose(struct stream *s, const char *why)
+{
+	if (!s->config.resume) {
+		corral_say("%s\n        What runs goes on: corral ps %s; corral logs -f %s", why,
+		    s->config.job, s->config.job);
+		end(s, s->config.broken);
+		return;
+	}
+	corral_say("%s: %s; looking for the one that leads", s->config.job, why);
+	s->lost = true;
+	end(s, 0);
+}
+
+static void
+take_error(struct stream *s, const Corral__Api__Error *e)
+{
+	if (e->again) {
+		lose(s, e->error);
+		return;
+	}
+	corral_say("%s", e->error);
+	end(s, s->config.broken);
+}
 
 static void
 take_end(struct stream *s, const Corral__Api__RunEnd *e)
 {
+	write_rests(s);
 	if (e->message != NULL && e->message[0] != '\0')
 		corral_say("%s: %s", s->config.job, e->message);
 	end(s, e->status);
@@ -301,8 +364,10 @@ take_message(struct stream *s, const Corral__Api__MasterToClient *m)
 		take_end(s, m->end);
 		break;
 	case CORRAL__API__MASTER_TO_CLIENT__BODY_ERROR:
-		corral_say("%s", m->error->error);
-		end(s, s->config.broken);
+		take_error(s, m->error);
+		break;
+	case CORRAL__API__MASTER_TO_CLIENT__BODY_NOTE:
+		corral_say("%s", m->note);
 		break;
 	default: /* changes of state are not shown here */
 		break;
@@ -339,13 +404,12 @@ static void
 link_down(void *arg, struct link *l, const char *why)
 {
 	struct stream *s = arg;
+	char text[512];
 
 	(void)l;
 	s->link = NULL;
-	corral_say(
-	    "lost the master: %s\n        What runs goes on: corral ps %s; corral logs -f %s", why,
-	    s->config.job, s->config.job);
-	end(s, s->config.broken);
+	snprintf(text, sizeof text, "lost the master: %s", why);
+	lose(s, text);
 }
 
 static void
@@ -374,23 +438,91 @@ static void
 stream_fini(struct stream *s)
 {
 	stop_watching_input(s);
-	for (size_t i = 0; i < s->pending_count; i++) {
-		if (s->pending[i] == NULL)
+	for (size_t i = 0; i < s->output_count; i++) {
+		if (s->outputs[i] == NULL)
 			continue;
-		buf_fini(&s->pending[i]->text[0]);
-		buf_fini(&s->pending[i]->text[1]);
-		free(s->pending[i]);
+		buf_fini(&s->outputs[i]->text[0]);
+		buf_fini(&s->outputs[i]->text[1]);
+		free(s->outputs[i]);
 	}
-	free(s->pending);
+	free(s->outputs);
+}
+
+/* ---- going on with another master ---- */
+
+static const struct link_limits limits = {.frame_bytes_max = FRAME_BYTES_MAX,
+    .queue_bytes_max = QUEUE_BYTES_MAX,
+    .handshake_ms = 5000};
+static const struct link_ops ops = {.up = link_up, .frame = link_frame, .down = link_down};
+
+/* Ask for the rest: for each task from where its output is. */
+static int
+ask_for_rest(struct stream *s, const char *target)
+{
+	Corral__Api__Resume body = CORRAL__API__RESUME__INIT;
+	Corral__Api__Position *positions = calloc(s->output_count + 1, sizeof *positions),
+			      **pointers = calloc(s->output_count + 1, sizeof *pointers);
+	const struct api_request request = {
+	    .method = "POST", .target = target, .body = &body.base, .quiet = true};
+	int status = EX_OSERR;
+
+	for (size_t i = 0; positions != NULL && pointers != NULL && i < s->output_count; i++) {
+		const struct output *o = s->outputs[i];
+		Corral__Api__Position *p = &positions[body.n_positions];
+
+		if (o == NULL)
+			continue;
+		corral__api__position__init(p);
+		p->index = (uint32_t)i;
+		p->attempt = o->attempt;
+		p->has_stdout_offset = o->known[0];
+		p->stdout_offset = o->offset[0];
+		p->has_stderr_offset = o->known[1];
+		p->stderr_offset = o->offset[1];
+		pointers[body.n_positions++] = p;
+	}
+	body.positions = pointers;
+	if (positions != NULL && pointers != NULL)
+		status = api_upgrade(s->corral->api, &request, &limits, &ops, s);
+	free(positions);
+	free(pointers);
+	return status;
+}
+
+static void
+wake(void *arg)
+{
+	struct stream *s = arg;
+
+	loop_stop(s->corral->loop, 0);
+}
+
+/* After the loss of a master: the next one that leads goes on. The exit status. */
+static int
+go_on(struct stream *s, const char *target)
+{
+	uint64_t since_ms = clock_boot_ms();
+	int status;
+
+	timer_init(&s->timer, s->corral->loop, wake, s);
+	do {
+		timer_set(&s->timer, clock_boot_ms() + LOOK_MS);
+		loop_run(s->corral->loop, NULL, NULL);
+		s->lost = s->was_up = false;
+		status = ask_for_rest(s, target);
+		if (s->was_up)
+			return status;
+	} while ((status == EX_TEMPFAIL || status == EX_UNAVAILABLE) &&
+		 clock_boot_ms() - since_ms < LEADERLESS_MS);
+	corral_say("%s: the rest of the output cannot be had: %s\n"
+		   "        Try again: corral logs -f %s",
+	    s->config.job, api_error(s->corral->api), s->config.job);
+	return s->config.broken;
 }
 
 int
 stream_run(struct corral *c, const struct api_request *request, const struct stream_config *config)
 {
-	static const struct link_limits limits = {.frame_bytes_max = FRAME_BYTES_MAX,
-	    .queue_bytes_max = QUEUE_BYTES_MAX,
-	    .handshake_ms = 5000};
-	static const struct link_ops ops = {.up = link_up, .frame = link_frame, .down = link_down};
 	struct stream s = {.corral = c, .config = *config};
 	int status;
 
@@ -398,6 +530,10 @@ stream_run(struct corral *c, const struct api_request *request, const struct str
 	if (config->signals)
 		pass_signals(&s);
 	status = api_upgrade(c->api, request, &limits, &ops, &s);
+	if (!s.was_up && config->refused != 0)
+		status = config->refused;
+	while (s.lost)
+		status = go_on(&s, request->target);
 	stream_fini(&s);
-	return s.was_up || config->refused == 0 ? status : config->refused;
+	return status;
 }

@@ -16,6 +16,7 @@ struct stream_config {
 	bool prefix;	 /* "JOB.INDEX | " in front of each line */
 	bool input;	 /* our standard input goes to task 0 */
 	bool signals;	 /* so do signals that ask us to end, to all tasks */
+	bool resume;	 /* of logs: when the master is lost, the next leader goes on */
 	int broken;  /* exit status when the connection is lost or the master reports an error */
 	int refused; /* exit status when there never was one; 0: as api_upgrade() has it */
 };

@@ -36,7 +36,7 @@ verb_logs(struct corral *c, int argc, char **argv)
 {
 	char target[256], tail[32] = "", job[JOBFILE_NAME_MAX + 1];
 	const struct api_request request = {.method = "GET", .target = target};
-	struct stream_config config = {.job = job, .broken = EX_UNAVAILABLE};
+	struct stream_config config = {.job = job, .resume = true, .broken = EX_UNAVAILABLE};
 	bool one;
 	int status;
 

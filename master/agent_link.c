@@ -370,29 +370,37 @@ append(void *list, size_t *count, size_t *capacity, void *item)
 	return true;
 }
 
-static Corral__TaskKey *
-message_key(const struct task_key *key)
+void
+message_fill_key(const struct task_key *from, Corral__TaskKey *key, Corral__Term *term)
 {
-	Corral__TaskKey *k = malloc(sizeof *k);
+	corral__task_key__init(key);
+	corral__term__init(term);
+	term->era = from->term.era;
+	term->czxid = from->term.czxid;
+	key->job = (char *)from->job;
+	key->incarnation = from->incarnation;
+	key->index = from->index;
+	key->attempt = from->attempt;
+	key->term = term;
+}
 
-	if (k == NULL)
-		return NULL;
-	corral__task_key__init(k);
-	k->job = strdup(key->job);
-	k->term = malloc(sizeof *k->term);
-	if (k->job == NULL || k->term == NULL) {
-		free(k->job);
-		free(k->term);
-		free(k);
+/* The same with memory of its own. */
+static Corral__TaskKey *
+message_key(const struct task_key *from)
+{
+	Corral__TaskKey *key = malloc(sizeof *key);
+	Corral__Term *term = malloc(sizeof *term);
+	char *job = strdup(from->job);
+
+	if (key == NULL || term == NULL || job == NULL) {
+		free(key);
+		free(term);
+		free(job);
 		return NULL;
 	}
-	corral__term__init(k->term);
-	k->incarnation = key->incarnation;
-	k->index = key->index;
-	k->attempt = key->attempt;
-	k->term->era = key->term.era;
-	k->term->czxid = key->term.czxid;
-	return k;
+	message_fill_key(from, key, term);
+	key->job = job;
+	return key;
 }
 
 static bool

@@ -561,6 +561,8 @@ handle_api(void *arg, struct http_request *r)
 		handle_submit(m, r);
 	else if (post && strcmp(what, "run") == 0)
 		stream_run(m, r);
+	else if (post && str_starts(what, "logs/"))
+		stream_logs(m, r, what + strlen("logs/"));
 	else if (post)
 		api_error(m, r, 404, "nothing can be posted to %s", path);
 	else

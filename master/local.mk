@@ -26,6 +26,7 @@ corral_master_SOURCES = \
 	master/master.h \
 	master/masters.c \
 	master/metrics.c master/metrics.h \
+	master/relay.c \
 	master/status.c \
 	master/store.c master/store.h \
 	master/store_load.c \

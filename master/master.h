@@ -116,6 +116,8 @@ void agents_drop_all(struct master *m);
 void agents_carry_out(struct master *m);
 /* To one agent; false: it is not connected, or its queue is full and the connection was ended. */
 bool agent_send(struct master *m, struct agent *a, Corral__MasterToAgent *message);
+/* A key as the messages have it; *key borrows from `from` and points to *term. */
+void message_fill_key(const struct task_key *from, Corral__TaskKey *key, Corral__Term *term);
 
 /* http_api.c */
 bool api_listen(struct master *m, char *error, size_t size);
@@ -151,7 +153,7 @@ void view_nodes(struct master *m, struct http_request *r);
 void view_jobs(struct master *m, struct http_request *r);
 void view_why(struct master *m, struct http_request *r, const char *task);
 
-/* stream.c, stream_request.c */
+/* stream.c, relay.c, stream_request.c */
 void stream_run(struct master *m, struct http_request *r);
 void stream_logs(struct master *m, struct http_request *r, const char *what);
 void stream_carry_out(struct master *m);

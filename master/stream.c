@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Streams: what `corral run` and `corral logs` see of tasks. A client's link carries the streams of
- * all the tasks that it follows; each is relayed to the agent under a number of ours. Data are
- * passed on at once and held nowhere: whoever sends may have one window on the way, which the other
- * end's acknowledgements open again. Only input that comes before its task runs waits here, within
- * that window.
+ * all the tasks that it follows, each by a relay (relay.c). Data are passed on at once and held
+ * nowhere: whoever sends may have one window on the way, which the other end's acknowledgements
+ * open again. Only input that comes before its task runs waits here, within that window.
  */
 #include <inttypes.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,6 @@
 #include "master/stream_client.h"
 
 enum {
-	WINDOW_BYTES = 1 << 20,
 	FRAME_BYTES_MAX = 2 << 20,
 	QUEUE_BYTES_MAX = 64 << 20,
 	OPEN_MAX = 48,	   /* streams of one client at a time; the others wait for one to end */
@@ -48,22 +47,38 @@ send_message(struct client *c, Corral__Api__MasterToClient *message)
  * The leader's word. Past the right to give it nothing is sent: the end of this turn drops the
  * client, which is told so.
  */
-static bool
-send_to_client(struct client *c, Corral__Api__MasterToClient *message)
+bool
+client_send(struct client *c, Corral__Api__MasterToClient *message)
 {
 	return !master_may_act(c->m) || send_message(c, message);
 }
 
 static void
-send_error(struct client *c, const char *why)
+send_error(struct client *c, const char *why, bool again)
 {
 	Corral__Api__Error error = CORRAL__API__ERROR__INIT;
 	Corral__Api__MasterToClient message = CORRAL__API__MASTER_TO_CLIENT__INIT;
 
 	error.error = (char *)why;
+	error.has_again = error.again = again;
 	message.body_case = CORRAL__API__MASTER_TO_CLIENT__BODY_ERROR;
 	message.error = &error;
 	(void)send_message(c, &message);
+}
+
+void
+client_note(struct client *c, const char *fmt, ...)
+{
+	Corral__Api__MasterToClient message = CORRAL__API__MASTER_TO_CLIENT__INIT;
+	char text[300];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	message.body_case = CORRAL__API__MASTER_TO_CLIENT__BODY_NOTE;
+	message.note = text;
+	(void)client_send(c, &message);
 }
 
 /* The last word; the client is gone after it, here or with the loss of leadership. */
@@ -79,129 +94,9 @@ finish(struct client *c)
 	end.message = c->message[0] == '\0' ? NULL : c->message;
 	message.body_case = CORRAL__API__MASTER_TO_CLIENT__BODY_END;
 	message.end = &end;
-	(void)send_to_client(c, &message);
+	(void)client_send(c, &message);
 	link_close(c->link);
 	client_free(c);
-}
-
-/* --- to the agent --- */
-
-static void
-relay_free(struct relay *r)
-{
-	r->client->open--;
-	list_remove(&r->in_client);
-	free(r);
-}
-
-static bool
-relay_is_live(const struct relay *r)
-{
-	return r->agent->link != NULL && r->agent->registration == r->registration;
-}
-
-/* Tell the agent, and forget the relay; first the latter, since the former may end the connection.
- */
-static void
-relay_close(struct relay *r)
-{
-	Corral__StreamClose close = CORRAL__STREAM_CLOSE__INIT;
-	Corral__MasterToAgent message = CORRAL__MASTER_TO_AGENT__INIT;
-	struct master *m = r->client->m;
-	struct agent *a = r->agent;
-	bool live = relay_is_live(r);
-
-	close.stream = r->number;
-	message.body_case = CORRAL__MASTER_TO_AGENT__BODY_STREAM_CLOSE;
-	message.stream_close = &close;
-	relay_free(r);
-	if (live)
-		(void)agent_send(m, a, &message);
-}
-
-static void
-fill_key(const struct task_key *from, Corral__TaskKey *key, Corral__Term *term)
-{
-	corral__task_key__init(key);
-	corral__term__init(term);
-	term->era = from->term.era;
-	term->czxid = from->term.czxid;
-	key->job = (char *)from->job;
-	key->incarnation = from->incarnation;
-	key->index = from->index;
-	key->attempt = from->attempt;
-	key->term = term;
-}
-
-static void
-send_input(struct relay *r, const uint8_t *bytes, size_t size, bool eof)
-{
-	Corral__StreamData data = CORRAL__STREAM_DATA__INIT;
-	Corral__MasterToAgent message = CORRAL__MASTER_TO_AGENT__INIT;
-
-	data.stream = r->number;
-	data.fd = 0;
-	data.has_data = size > 0;
-	data.data.data = (uint8_t *)bytes;
-	data.data.len = size;
-	data.has_eof = true;
-	data.eof = eof;
-	message.body_case = CORRAL__MASTER_TO_AGENT__BODY_STREAM_DATA;
-	message.stream_data = &data;
-	if (relay_is_live(r))
-		(void)agent_send(r->client->m, r->agent, &message);
-}
-
-static void
-flush_early_input(struct relay *r)
-{
-	struct client *c = r->client;
-
-	if (!c->input || r->index != 0 || (c->early.len == 0 && !c->early_eof))
-		return;
-	send_input(r, c->early.data, c->early.len, c->early_eof);
-	buf_clear(&c->early);
-	c->early_eof = false;
-}
-
-static bool
-relay_open(struct client *c, struct agent *a, const struct task_key *key)
-{
-	Corral__StreamOpen open = CORRAL__STREAM_OPEN__INIT;
-	Corral__MasterToAgent message = CORRAL__MASTER_TO_AGENT__INIT;
-	Corral__TaskKey k;
-	Corral__Term term;
-	struct relay *r = a->link == NULL ? NULL : calloc(1, sizeof *r);
-
-	if (r == NULL)
-		return false;
-	*r = (struct relay){
-	    .client = c, .agent = a, .registration = a->registration, .index = key->index};
-	r->number = ++c->m->next_stream;
-	list_append(&c->relays, &r->in_client);
-	c->open++;
-	fill_key(key, &k, &term);
-	open.stream = r->number;
-	open.key = &k;
-	open.has_follow = open.has_input = open.has_tail_lines = true;
-	open.follow = c->follow;
-	open.input = c->input && key->index == 0;
-	open.tail_lines = c->tail_lines;
-	message.body_case = CORRAL__MASTER_TO_AGENT__BODY_STREAM_OPEN;
-	message.stream_open = &open;
-	if (!agent_send(c->m, a, &message))
-		return false; /* ending the agent's connection ended the relay, too */
-	flush_early_input(r);
-	return true;
-}
-
-static void
-close_relays(struct client *c)
-{
-	struct list *first;
-
-	while ((first = list_first(&c->relays)) != NULL)
-		relay_close(CONTAINER_OF(first, struct relay, in_client));
 }
 
 static void
@@ -216,6 +111,8 @@ client_free(struct client *c)
 	timer_cancel(&c->timer);
 	list_remove(&c->in_all);
 	buf_fini(&c->early);
+	free(c->read_attempts);
+	free(c->positions);
 	free(c);
 }
 
@@ -263,34 +160,92 @@ note_end(struct client *c)
 	timer_set(&c->timer, clock_boot_ms() + LINGER_MS);
 }
 
-/* Logs: the next indexes. The job may have been removed since the last time. */
-static void
-open_more(struct client *c)
-{
-	struct cluster *cluster = &c->m->cluster;
-	struct job *j = cluster_job(cluster, c->name);
-	struct task_key key;
-	struct agent *a;
+/* --- logs: which attempts are to be read --- */
 
-	if (j == NULL || j->incarnation != c->incarnation)
-		c->next_index = c->end_index;
-	for (; c->open < OPEN_MAX && c->next_index < c->end_index; c->next_index++) {
-		a = cluster_last_attempt(cluster, j, c->next_index, &key);
-		if (a != NULL && !relay_open(c, a, &key))
-			snprintf(c->message, sizeof c->message,
-			    "node %s is not connected: what its tasks wrote is missing", a->name);
+static bool
+is_settled(const struct cell *cell)
+{
+	return cell->state == CELL_FINISHED || cell->state == CELL_FAILED ||
+	       cell->state == CELL_STOPPED;
+}
+
+/*
+ * Open what can be read of an index. True: it is done with; what is followed is so when the task is
+ * settled, and the output of its last attempt through.
+ */
+static bool
+look_at_index(struct client *c, struct job *j, uint32_t index)
+{
+	uint32_t *read = &c->read_attempts[index - c->first_index];
+	const struct cell *cell = &j->cells[index];
+	struct relay *r = relay_of_index(c, index);
+	struct task_key key;
+	struct agent *a = cluster_last_attempt(&c->m->cluster, j, index, &key);
+
+	if (cell->state == CELL_UNKNOWN && c->follow)
+		return false; /* its agent has not come back since the election */
+	if (cell->state == CELL_UNKNOWN)
+		snprintf(c->message, sizeof c->message,
+		    "%s.%" PRIu32 " may run on a node that has not come back since the election: "
+		    "what it wrote is missing",
+		    c->name, index);
+	if (r != NULL && r->registration == 0 && a != NULL && key.attempt > r->key.attempt) {
+		client_note(c,
+		    "%s.%" PRIu32 ": what attempt %" PRIu32 " wrote last on node %s is missing",
+		    c->name, index, r->key.attempt, r->agent->name);
+		relay_free(r);
+		r = NULL;
 	}
+	if (r != NULL)
+		return false;
+	if (a != NULL && key.attempt > *read) {
+		if (*read != 0 && key.attempt > *read + 1)
+			client_note(c, "%s.%" PRIu32 ": attempts %" PRIu32 " to %" PRIu32
+				       " came and went before they were read",
+			    c->name, index, *read + 1, key.attempt - 1);
+		*read = c->follow ? *read : key.attempt;
+		if (relay_open(c, a, &key))
+			return false;
+		*read = key.attempt;
+		snprintf(c->message, sizeof c->message,
+		    "node %s is not connected: what its tasks wrote is missing", a->name);
+	}
+	return !c->follow || is_settled(cell);
+}
+
+static void
+look_at_all(struct client *c)
+{
+	struct job *j = cluster_job(&c->m->cluster, c->name);
+
+	/* It may have been removed since the last time. */
+	if (j == NULL || j->incarnation != c->incarnation) {
+		relay_close_all(c);
+		c->next_index = c->end_index;
+	}
+	for (uint32_t i = c->next_index; i < c->end_index && c->open < OPEN_MAX; i++)
+		if (look_at_index(c, j, i) && i == c->next_index)
+			c->next_index++;
+	c->look_again = false;
 }
 
 void
 client_settle(struct client *c)
 {
 	if (!c->run)
-		open_more(c);
+		look_at_all(c);
 	if (c->open > 0)
 		return;
 	if (c->run ? c->ended : c->next_index >= c->end_index)
 		finish(c);
+}
+
+/* The timer of a run that has not ended yet is for its placement. */
+void
+client_settle_later(struct client *c)
+{
+	if (c->ended || !c->run)
+		timer_set(&c->timer, clock_boot_ms());
 }
 
 static void
@@ -304,7 +259,7 @@ time_is_up(void *arg)
 		if (c->open > 0 && c->message[0] == '\0')
 			snprintf(
 			    c->message, sizeof c->message, "the rest of the output did not arrive");
-		close_relays(c);
+		relay_close_all(c);
 		finish(c);
 	} else if (!c->run) {
 		client_settle(c); /* an agent went */
@@ -320,21 +275,6 @@ time_is_up(void *arg)
 
 /* --- from the client --- */
 
-static struct relay *
-relay_of_index(struct client *c, uint64_t index)
-{
-	struct list *it, *nx;
-
-	LIST_EACH(it, nx, &c->relays)
-	{
-		struct relay *r = CONTAINER_OF(it, struct relay, in_client);
-
-		if (r->index == index)
-			return r;
-	}
-	return NULL;
-}
-
 static bool
 take_input(struct client *c, const Corral__StreamData *d)
 {
@@ -343,7 +283,7 @@ take_input(struct client *c, const Corral__StreamData *d)
 	if (!c->input)
 		return true;
 	if (r != NULL) {
-		send_input(r, d->data.data, d->data.len, d->eof);
+		relay_input(r, d->data.data, d->data.len, d->eof);
 		return true;
 	}
 	if (c->ended || c->launched)
@@ -357,16 +297,9 @@ static void
 take_ack(struct client *c, const Corral__StreamAck *ack)
 {
 	struct relay *r = relay_of_index(c, ack->stream);
-	Corral__StreamAck passed = CORRAL__STREAM_ACK__INIT;
-	Corral__MasterToAgent message = CORRAL__MASTER_TO_AGENT__INIT;
 
-	if (r == NULL || !relay_is_live(r))
-		return;
-	passed.stream = r->number;
-	passed.bytes = ack->bytes;
-	message.body_case = CORRAL__MASTER_TO_AGENT__BODY_STREAM_ACK;
-	message.stream_ack = &passed;
-	(void)agent_send(c->m, r->agent, &message);
+	if (r != NULL)
+		relay_ack(r, ack->bytes);
 }
 
 static void
@@ -379,7 +312,7 @@ signal_task(struct master *m, const struct attempt *t, int32_t signo)
 	Corral__Term term;
 
 	cluster_key(t, &key);
-	fill_key(&key, &k, &term);
+	message_fill_key(&key, &k, &term);
 	signal_message.key = &k;
 	signal_message.signal = signo;
 	message.body_case = CORRAL__MASTER_TO_AGENT__BODY_TASK_SIGNAL;
@@ -414,10 +347,17 @@ take_signal(struct client *c, int32_t signo)
 static void
 leave(struct client *c)
 {
-	close_relays(c);
+	relay_close_all(c);
 	if (c->job != NULL && c->m->leading && master_may_act(c->m))
 		cluster_stop(&c->m->cluster, clock_boot_ms(), c->job, "its client left");
 	client_free(c);
+}
+
+void
+client_end(struct client *c)
+{
+	link_abort(c->link);
+	leave(c);
 }
 
 static void
@@ -431,8 +371,7 @@ on_frame(void *arg, struct link *link, const uint8_t *bytes, size_t size)
 		return;
 	message = corral__api__client_to_master__unpack(NULL, size, bytes);
 	if (message == NULL) {
-		link_abort(link);
-		leave(c);
+		client_end(c);
 		return;
 	}
 	switch (message->body_case) {
@@ -451,7 +390,7 @@ on_frame(void *arg, struct link *link, const uint8_t *bytes, size_t size)
 	corral__api__client_to_master__free_unpacked(message, NULL);
 	if (ok)
 		return;
-	send_error(c, "more input than the window allows");
+	send_error(c, "more input than the window allows", false);
 	link_close(link);
 	leave(c);
 }
@@ -482,8 +421,9 @@ client_new(struct master *m, struct http_request *r, struct job *j)
 		return NULL;
 	c->m = m;
 	memcpy(c->name, j->name, sizeof c->name);
+	c->incarnation = j->incarnation;
 	list_init(&c->relays);
-	buf_init(&c->early, WINDOW_BYTES);
+	buf_init(&c->early, STREAM_WINDOW_BYTES);
 	timer_init(&c->timer, m->loop, time_is_up, c);
 	c->link = http_upgrade(r, &limits, &ops, c);
 	if (c->link == NULL) {
@@ -495,114 +435,7 @@ client_new(struct master *m, struct http_request *r, struct job *j)
 	return c;
 }
 
-/* --- from agents and from the core --- */
-
-static struct relay *
-relay_of_number(struct master *m, const struct agent *a, uint64_t number)
-{
-	struct list *it, *nx, *rit, *rnx;
-
-	LIST_EACH(it, nx, &m->clients)
-	{
-		struct client *c = CONTAINER_OF(it, struct client, in_all);
-
-		LIST_EACH(rit, rnx, &c->relays)
-		{
-			struct relay *r = CONTAINER_OF(rit, struct relay, in_client);
-
-			if (r->number == number && r->agent == a)
-				return r;
-		}
-	}
-	return NULL;
-}
-
-static void
-pass_data(struct relay *r, Corral__StreamData *d)
-{
-	Corral__Api__MasterToClient message = CORRAL__API__MASTER_TO_CLIENT__INIT;
-	struct client *c = r->client;
-
-	d->stream = r->index;
-	message.body_case = CORRAL__API__MASTER_TO_CLIENT__BODY_DATA;
-	message.data = d;
-	if (send_to_client(c, &message))
-		return;
-	log_warn("%s: its client does not read, ending its connection", c->name);
-	link_abort(c->link);
-	leave(c);
-}
-
-static void
-pass_ack(struct relay *r, const Corral__StreamAck *ack)
-{
-	Corral__StreamAck passed = CORRAL__STREAM_ACK__INIT;
-	Corral__Api__MasterToClient message = CORRAL__API__MASTER_TO_CLIENT__INIT;
-
-	passed.stream = r->index;
-	passed.bytes = ack->bytes;
-	message.body_case = CORRAL__API__MASTER_TO_CLIENT__BODY_ACK;
-	message.ack = &passed;
-	(void)send_to_client(r->client, &message);
-}
-
-void
-stream_from_agent(struct master *m, struct agent *a, const Corral__AgentToMaster *message)
-{
-	struct relay *r;
-	struct client *c;
-
-	switch (message->body_case) {
-	case CORRAL__AGENT_TO_MASTER__BODY_STREAM_DATA:
-		if ((r = relay_of_number(m, a, message->stream_data->stream)) != NULL)
-			pass_data(r, message->stream_data);
-		break;
-	case CORRAL__AGENT_TO_MASTER__BODY_STREAM_ACK:
-		if ((r = relay_of_number(m, a, message->stream_ack->stream)) != NULL)
-			pass_ack(r, message->stream_ack);
-		break;
-	case CORRAL__AGENT_TO_MASTER__BODY_STREAM_CLOSE:
-		if ((r = relay_of_number(m, a, message->stream_close->stream)) == NULL)
-			break;
-		c = r->client;
-		if (message->stream_close->error != NULL && message->stream_close->error[0] != '\0')
-			snprintf(c->message, sizeof c->message, "%s.%" PRIu32 ": %s", c->name,
-			    r->index, message->stream_close->error);
-		relay_free(r);
-		client_settle(c);
-		break;
-	default:
-		break;
-	}
-}
-
-void
-stream_agent_down(struct master *m, struct agent *a)
-{
-	struct list *it, *nx, *rit, *rnx;
-
-	LIST_EACH(it, nx, &m->clients)
-	{
-		struct client *c = CONTAINER_OF(it, struct client, in_all);
-		size_t before = c->open;
-
-		LIST_EACH(rit, rnx, &c->relays)
-		{
-			struct relay *r = CONTAINER_OF(rit, struct relay, in_client);
-
-			if (r->agent == a)
-				relay_free(r);
-		}
-		if (c->open == before)
-			continue;
-		snprintf(c->message, sizeof c->message,
-		    "the connection to node %s was lost: output may be missing", a->name);
-		/* The last word, if it is due, comes in the next turn: the caller may be one of
-		 * ours. */
-		if (c->ended || !c->run)
-			timer_set(&c->timer, clock_boot_ms());
-	}
-}
+/* --- from the core --- */
 
 static void
 take_task(struct client *c, const struct out *o)
@@ -613,7 +446,7 @@ take_task(struct client *c, const struct out *o)
 	view_out_task(c->m, o, &task);
 	message.body_case = CORRAL__API__MASTER_TO_CLIENT__BODY_TASK;
 	message.task = &task;
-	(void)send_to_client(c, &message);
+	(void)client_send(c, &message);
 	if (o->message[0] != '\0')
 		snprintf(c->message, sizeof c->message, "%s", o->message);
 	else if (o->state == CORRAL__TASK_STATE__LOST)
@@ -645,13 +478,45 @@ take_out(const struct out *o)
 	}
 }
 
+/* Something has become of tasks whose output is read. */
+static void
+mark_readers(struct master *m, const struct out *o)
+{
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, &m->clients)
+	{
+		struct client *c = CONTAINER_OF(it, struct client, in_all);
+
+		if (!c->run && (o->kind == OUT_WELCOME || o->kind == OUT_NODE ||
+				   (o->job != NULL && o->job->incarnation == c->incarnation)))
+			c->look_again = true;
+	}
+}
+
 void
 stream_carry_out(struct master *m)
 {
 	const struct cluster_out *o = &m->cluster.out;
+	struct list *it, *nx;
 
-	for (size_t i = 0; i < o->count; i++)
+	if (list_empty(&m->clients))
+		return;
+	for (size_t i = 0; i < o->count; i++) {
+		if (o->items[i].kind == OUT_WELCOME)
+			relay_agent_up(m, o->items[i].agent);
+		if (o->items[i].kind == OUT_NODE && o->items[i].agent->state == AGENT_UNREACHABLE)
+			relay_agent_given_up(m, o->items[i].agent);
 		take_out(&o->items[i]);
+		mark_readers(m, &o->items[i]);
+	}
+	LIST_EACH(it, nx, &m->clients)
+	{
+		struct client *c = CONTAINER_OF(it, struct client, in_all);
+
+		if (c->look_again)
+			client_settle(c);
+	}
 }
 
 void
@@ -662,7 +527,7 @@ stream_drop_all(struct master *m, const char *why)
 	while ((first = list_first(&m->clients)) != NULL) {
 		struct client *c = CONTAINER_OF(first, struct client, in_all);
 
-		send_error(c, why);
+		send_error(c, why, true);
 		link_close(c->link);
 		client_free(c);
 	}

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The requests that become streams: `corral run` and `corral logs`. */
 #include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "libcommon/base/str.h"
@@ -127,13 +129,53 @@ parse_task(struct master *m, struct http_request *r, const char *what, struct jo
 	return true;
 }
 
+/* The body of a POST: where the client is. False: the request was answered. */
+static bool
+parse_resume(struct master *m, struct http_request *r, struct position **positions, size_t *count)
+{
+	size_t size;
+	const uint8_t *body = http_request_body(r, &size);
+	char error[256] = "out of memory";
+	Corral__Api__Resume *resume = (Corral__Api__Resume *)pbjson_decode(
+	    &corral__api__resume__descriptor, size == 0 ? "{}" : (const char *)body,
+	    size == 0 ? 2 : size, PBJSON_IGNORE_UNKNOWN, error, sizeof error);
+	struct position *all =
+	    resume == NULL ? NULL : calloc(resume->n_positions + 1, sizeof *all);
+	bool ok = all != NULL;
+
+	for (size_t i = 0; ok && i < resume->n_positions; i++) {
+		const Corral__Api__Position *p = resume->positions[i];
+
+		all[i] = (struct position){
+		    .index = p->index,
+		    .attempt = p->attempt,
+		    .offset = {p->stdout_offset, p->stderr_offset},
+		    .known = {p->has_stdout_offset, p->has_stderr_offset},
+		};
+		ok = i == 0 || all[i - 1].index < p->index;
+		if (!ok)
+			snprintf(error, sizeof error, "the positions are not in ascending order");
+	}
+	*positions = all;
+	*count = ok ? resume->n_positions : 0;
+	if (!ok) {
+		free(all);
+		api_error(m, r, 400, "the request's body: %s", error);
+	}
+	if (resume != NULL)
+		corral__api__resume__free_unpacked(resume, NULL);
+	return ok;
+}
+
 void
 stream_logs(struct master *m, struct http_request *r, const char *what)
 {
 	const char *follow = http_request_query(r, "follow"), *tail = http_request_query(r, "tail");
 	bool follows = follow != NULL && strcmp(follow, "0") != 0 && strcmp(follow, "no") != 0;
 	int64_t lines = -1;
-	uint32_t first, end;
+	uint32_t first, end, *read_attempts;
+	struct position *positions;
+	size_t position_count;
 	struct client *c;
 	struct job *j;
 
@@ -145,15 +187,24 @@ stream_logs(struct master *m, struct http_request *r, const char *what)
 		api_error(m, r, 400, "tail=%s: a number of lines", tail);
 		return;
 	}
-	if (!parse_task(m, r, what, &j, &first, &end))
+	if (!parse_task(m, r, what, &j, &first, &end) ||
+	    !parse_resume(m, r, &positions, &position_count))
 		return;
-	c = client_new(m, r, j);
-	if (c == NULL)
+	read_attempts = calloc(end - first, sizeof *read_attempts);
+	c = read_attempts == NULL ? NULL : client_new(m, r, j);
+	if (c == NULL) {
+		if (read_attempts == NULL)
+			api_error(m, r, 503, "out of memory");
+		free(read_attempts);
+		free(positions);
 		return;
-	c->incarnation = j->incarnation;
+	}
+	c->read_attempts = read_attempts;
+	c->positions = positions;
+	c->position_count = position_count;
 	c->follow = follows;
 	c->tail_lines = lines;
-	c->next_index = first;
+	c->first_index = c->next_index = first;
 	c->end_index = end;
 	client_settle(c);
 }

@@ -8,5 +8,5 @@ EXTRA_DIST += tests/system/conftest.py tests/system/hostile.py tests/system/kill
 	tests/system/test_demo.py tests/system/test_dev.py tests/system/test_full_disk.py tests/system/test_failures.py tests/system/test_jobs.py \
 	tests/system/test_kill_loop.py tests/system/test_run.py tests/system/test_zkserver.py \
 	tests/system/test_bad_input.py tests/system/test_bad_input_cluster.py tests/system/zkraw.py \
-	tests/lib/corralpb.py tests/lib/fakemaster.py tests/lib/processes.py tests/system/test_agent.py tests/system/test_helper.py \
+	tests/system/test_streams.py tests/lib/corralpb.py tests/lib/fakemaster.py tests/lib/processes.py tests/system/test_agent.py tests/system/test_helper.py \
 	tests/system/test_master.py
