@@ -1,43 +1,56 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/sandbox.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "libcommon/sys/fsutil.h"
 #include "libcommon/sys/log.h"
 
-/* Openat(2) that leaves dir_fd's tree by no link and no "..". */
+/* One step down the tree, by no symbolic link. */
 static int
-open_beneath(int dir_fd, const char *path, int flags)
+open_below(int dir_fd, const char *name, int flags)
 {
-	struct open_how how = {
-	    .flags = (uint64_t)(unsigned)flags | O_CLOEXEC,
-	    .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-	};
+	assert(strchr(name, '/') == NULL && strcmp(name, "..") != 0);
+	return openat(dir_fd, name, flags | O_NOFOLLOW | O_CLOEXEC);
+}
 
-	return (int)syscall(SYS_openat2, dir_fd, path, &how, sizeof how);
+/* Close dir_fd and hand fd on, with the errno that there was. */
+static int
+after_closing(int dir_fd, int fd)
+{
+	int saved = errno;
+
+	close(dir_fd);
+	errno = saved;
+	return fd;
 }
 
 static int
 open_part(const char *state_dir, const char *part)
 {
-	int state_fd = open(state_dir, O_PATH | O_DIRECTORY | O_CLOEXEC), fd, saved;
+	int state_fd = open(state_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	if (state_fd < 0)
 		return -1;
-	fd = open_beneath(state_fd, part, O_PATH | O_DIRECTORY);
-	saved = errno;
-	close(state_fd);
-	errno = saved;
-	return fd;
+	return after_closing(state_fd, open_below(state_fd, part, O_PATH | O_DIRECTORY));
+}
+
+/* PART/NAME itself. */
+static int
+open_own(const char *state_dir, const char *part, const char *name)
+{
+	int part_fd = open_part(state_dir, part);
+
+	if (part_fd < 0)
+		return -1;
+	return after_closing(part_fd, open_below(part_fd, name, O_PATH | O_DIRECTORY));
 }
 
 static bool
@@ -78,7 +91,7 @@ make_directory(
 		return false;
 	if (mkdirat(part_fd, name, 0700) != 0 && errno != EEXIST)
 		goto out;
-	if ((fd = open_beneath(part_fd, name, O_RDONLY | O_DIRECTORY)) < 0)
+	if ((fd = open_below(part_fd, name, O_RDONLY | O_DIRECTORY)) < 0)
 		goto out;
 	ok = (geteuid() != 0 || fchown(fd, uid, gid) == 0) && fchmod(fd, mode) == 0;
 out:
@@ -128,45 +141,36 @@ bool
 sandbox_write_file(const char *state_dir, const char *part, const char *name, const char *file,
     const void *bytes, size_t size)
 {
-	int part_fd = open_part(state_dir, part), dir_fd, fd = -1, saved;
+	int dir_fd = open_own(state_dir, part, name), fd = -1;
 	bool ok = false;
 
-	if (part_fd < 0)
+	if (dir_fd < 0)
 		return false;
-	if ((dir_fd = open_beneath(part_fd, name, O_PATH | O_DIRECTORY)) >= 0 &&
-	    (unlinkat(dir_fd, file, 0) == 0 || errno == ENOENT) &&
-	    (fd = openat(dir_fd, file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)) >= 0)
+	if (unlinkat(dir_fd, file, 0) == 0 || errno == ENOENT)
+		fd = openat(dir_fd, file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd >= 0) {
 		ok = fsutil_write_all(fd, bytes, size);
-	saved = errno;
-	if (fd >= 0)
-		close(fd);
-	if (dir_fd >= 0)
-		close(dir_fd);
-	close(part_fd);
-	errno = saved;
+		after_closing(fd, -1);
+	}
+	after_closing(dir_fd, -1);
 	return ok;
 }
 
 int
 sandbox_open_file(const char *state_dir, const char *part, const char *name, const char *file)
 {
-	char path[PATH_MAX];
-	int part_fd = open_part(state_dir, part), fd, saved;
+	int dir_fd = open_own(state_dir, part, name), fd;
 	struct stat st;
 
-	if (part_fd < 0)
+	if (dir_fd < 0)
 		return -1;
-	snprintf(path, sizeof path, "%s/%s", name, file);
-	fd = open_beneath(part_fd, path, O_RDONLY | O_NONBLOCK);
-	saved = errno;
-	close(part_fd);
+	fd = after_closing(dir_fd, open_below(dir_fd, file, O_RDONLY | O_NONBLOCK));
 	/* Not what the task may have put in its place: a pipe, a device, another name of a
 	 * stranger's file. */
 	if (fd >= 0 && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1)) {
 		close(fd);
-		saved = EACCES;
-		fd = -1;
+		errno = EACCES;
+		return -1;
 	}
-	errno = saved;
 	return fd;
 }
