@@ -463,6 +463,13 @@ open_core(struct agent *a)
 	return true;
 }
 
+static void
+format_address(char to[ADDRESS_TEXT_SIZE], const char *host, unsigned port)
+{
+	snprintf(
+	    to, ADDRESS_TEXT_SIZE, strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host, port);
+}
+
 /* Where executors of an earlier run look for us, if the configuration leaves the port open. */
 static bool
 open_executors(struct agent *a)
@@ -476,7 +483,7 @@ open_executors(struct agent *a)
 		return false;
 	}
 	if (strcmp(port, "0") == 0 && kept != 0) {
-		snprintf(again, sizeof again, "%s:%u", host, kept);
+		format_address(again, host, kept);
 		a->executors =
 		    executor_links_new(a->loop, again, &executor_ops, a, error, sizeof error);
 	}
@@ -487,8 +494,7 @@ open_executors(struct agent *a)
 		log_error("[agent] executor_listen=%s: %s", address, error);
 		return false;
 	}
-	snprintf(a->executor_address, sizeof a->executor_address, "%s:%u", host,
-	    executor_links_port(a->executors));
+	format_address(a->executor_address, host, executor_links_port(a->executors));
 	agent_core_set_executor_port(a->core, executor_links_port(a->executors));
 	return true;
 }
@@ -544,8 +550,7 @@ start(struct agent *a)
 		log_error_errno("inotify");
 		return EX_OSERR;
 	}
-	a->helper_client =
-	    helper_client_new(a->loop, a->way, on_helper_reply, on_helper_down, a);
+	a->helper_client = helper_client_new(a->loop, a->way, on_helper_reply, on_helper_down, a);
 	if (a->helper_client == NULL) {
 		log_error("no memory");
 		return EX_OSERR;

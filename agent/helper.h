@@ -20,8 +20,9 @@
 #define HELPER_FRAME_BYTES_MAX (2 << 20)
 
 struct helper_conf {
-	const char *state_dir; /* sandbox/ and run/ below it */
-	const char *executor;  /* program */
+	const char *state_dir;	     /* sandbox/ and run/ below it */
+	const char *executor;	     /* program */
+	const char *executor_listen; /* HOST:PORT; an executor reports to no other host */
 	const struct conf_list *run_as;
 	uid_t agent_uid; /* account of the agent's network process */
 	gid_t agent_gid;

@@ -12,6 +12,7 @@
 
 #include "agent/launched.h"
 #include "agent/sandbox.h"
+#include "libcommon/io/address.h"
 #include "libcommon/sys/fsutil.h"
 #include "libcommon/sys/log.h"
 #include "libcommon/sys/proc.h"
@@ -205,6 +206,16 @@ remove_groups(struct helper *h, const char *name)
 	cgroup_remove_if_empty(&h->host, h->base);
 }
 
+/* Executors are root's: the agent must not have them connect to where it cannot itself. */
+static bool
+reports_home(const struct helper *h, const char *address)
+{
+	char host[ADDRESS_HOST_SIZE], own[ADDRESS_HOST_SIZE], port[ADDRESS_PORT_SIZE];
+
+	return address_split(address, host, port) &&
+	       address_split(h->conf.executor_listen, own, port) && strcmp(host, own) == 0;
+}
+
 static bool
 launch(struct helper *h, struct launch *l, Corral__HelperReply *reply)
 {
@@ -218,6 +229,9 @@ launch(struct helper *h, struct launch *l, Corral__HelperReply *reply)
 	    !helper_path_is(l->request->run_directory, state_dir, "run", l->name))
 		return helper_refuse(
 		    l->error, "the request names another directory than the attempt's own");
+	if (!reports_home(h, l->request->agent_address))
+		return helper_refuse(
+		    l->error, "the request names another host than [agent] executor_listen");
 	if (!check_user(h, l))
 		return false;
 	owner = (struct sandbox_owner){l->has_user ? l->user.uid : geteuid(), 0};

@@ -150,6 +150,24 @@ use_built_executor(struct corral_conf *conf)
 
 /* ---- run ---- */
 
+/* The agent may write its checkpoint, and nothing that the helper takes for its own work. */
+static bool
+check_owner(const char *state_dir)
+{
+	struct stat st;
+
+	if (stat(state_dir, &st) != 0) {
+		log_error_errno("[agent] state_dir=%s", state_dir);
+		return false;
+	}
+	if (st.st_uid == 0 && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0)
+		return true;
+	log_error("[agent] state_dir=%s: belongs to uid %u, mode %04o: it must be root's, and "
+		  "nobody else may write it (chown root, chmod 0711)",
+	    state_dir, (unsigned)st.st_uid, (unsigned)st.st_mode & 07777);
+	return false;
+}
+
 /* The state directory, the tasks' way through it, and the checkpoint's part for the agent alone. */
 static bool
 prepare_state(const char *state_dir, const struct privilege *p)
@@ -162,7 +180,7 @@ prepare_state(const char *state_dir, const struct privilege *p)
 		log_error_errno("[agent] state_dir=%s", state_dir);
 		return false;
 	}
-	return true;
+	return !p->change || check_owner(state_dir);
 }
 
 /* NULL: said on stderr. */
@@ -172,6 +190,7 @@ make_helper(const struct corral_conf *conf, const struct privilege *p, pid_t nam
 	const struct helper_conf helper_conf = {
 	    .state_dir = conf->agent.state_dir,
 	    .executor = conf->agent.executor,
+	    .executor_listen = conf->agent.executor_listen,
 	    .run_as = &conf->agent.run_as,
 	    .agent_uid = p->uid,
 	    .agent_gid = p->gid,

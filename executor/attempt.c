@@ -223,16 +223,31 @@ static const struct link_ops agent_link_ops = {
 
 /* ---- Preparing. ---- */
 
-/* Make a file of the sandbox for the task's output: readable to the agent, owned by the task. */
+/* A regular file of one name: of another's file under a second name we would change the owner. */
+static bool
+is_plain_file(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) != 0)
+		return false;
+	errno = EPERM;
+	return S_ISREG(st.st_mode) && st.st_nlink == 1;
+}
+
+/*
+ * Make a file of the sandbox for the task's output: readable to the agent, owned by the task. The
+ * sandbox is the task's account's: what is there already may be a trap.
+ */
 static int
 open_output(const struct attempt *a, int sandbox_fd, const char *name)
 {
 	const Corral__ExecutorBoot *boot = a->boot;
-	int fd =
-	    openat(sandbox_fd, name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640);
+	int fd = openat(sandbox_fd, name,
+	    O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0640);
 	gid_t gid = boot->has_reader_gid ? boot->reader_gid : (gid_t)-1;
 
-	if (fd < 0 ||
+	if (fd < 0 || !is_plain_file(fd) ||
 	    (geteuid() == 0 && boot->account != NULL && fchown(fd, boot->account->uid, gid) != 0)) {
 		log_error_errno("%s/%s", boot->sandbox, name);
 		if (fd >= 0)
@@ -277,11 +292,7 @@ prepare_task(struct attempt *a)
 		return false;
 	}
 	t->directory_fd = sandbox_fd;
-	if (directory != NULL && *directory != '\0' &&
-	    (t->directory_fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0) {
-		log_error_errno("working directory %s", directory);
-		return false;
-	}
+	t->directory = directory != NULL && *directory != '\0' ? directory : NULL;
 	t->cgroup = boot->cgroup;
 	t->pid_namespace = boot->has_pid_namespace && boot->pid_namespace;
 	if (boot->cgroup != NULL && *boot->cgroup != '\0')

@@ -16,8 +16,6 @@
 #include "libcommon/sys/log.h"
 #include "libcommon/sys/tasklimits.h"
 
-#define STATUS_OWN_FAILURE 125
-
 struct foreground {
 	struct runner runner;
 	struct spawn_user user;
@@ -100,12 +98,11 @@ prepare(struct foreground *f, const Corral__TaskSpec *spec)
 		log_error_errno("the current directory");
 		return false;
 	}
-	if (directory == NULL || *directory == '\0')
-		directory = f->directory;
-	if ((t->directory_fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0) {
-		log_error_errno("%s", directory);
+	if ((t->directory_fd = open(f->directory, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0) {
+		log_error_errno("%s", f->directory);
 		return false;
 	}
+	t->directory = directory != NULL && *directory != '\0' ? directory : NULL;
 	if (spec->user != NULL && *spec->user != '\0') {
 		if (!spawn_user_find(spec->user, &f->user)) {
 			log_error("account %s: %s", spec->user,

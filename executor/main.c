@@ -8,10 +8,9 @@
 #include "config.h"
 #include "executor/attempt.h"
 #include "executor/foreground.h"
+#include "executor/runner.h"
 #include "libcommon/base/str.h"
 #include "libcommon/sys/log.h"
-
-#define STATUS_OWN_FAILURE 125 /* of `run`, as env(1) has it */
 
 static const char usage[] =
     "usage: corral-executor run --spec FILE\n"
@@ -32,8 +31,7 @@ wants_help(int argc, char **argv)
 {
 	int last = argc > 2 && strcmp(argv[1], "run") == 0 ? 2 : 1;
 
-	return argc > last &&
-	    (strcmp(argv[last], "--help") == 0 || strcmp(argv[last], "-h") == 0);
+	return argc > last && (strcmp(argv[last], "--help") == 0 || strcmp(argv[last], "-h") == 0);
 }
 
 static int

@@ -26,12 +26,13 @@ start_process(struct runner *r, size_t step)
 	const char **list = taskenv_list(argv, count),
 		   **env = taskenv_new(r->key, r->spec, r->sandbox);
 	const char *what = "memory";
-	int error = ENOMEM;
+	int error = ENOMEM, status = STATUS_OWN_FAILURE;
 
 	if (list != NULL && env != NULL)
 		error = task_start(&r->task, list, env, main_step ? r->stdin_fd : -1, &what);
-	life_started(
-	    &r->life, error, spawn_exit_status(error), what, loop_now_ms(r->loop), clock_wall_ms());
+	if (error != 0 && strcmp(what, "exec") == 0)
+		status = spawn_exit_status(error);
+	life_started(&r->life, error, status, what, loop_now_ms(r->loop), clock_wall_ms());
 	free(list);
 	taskenv_free(env);
 	if (main_step && r->ops->started != NULL)

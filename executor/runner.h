@@ -12,6 +12,9 @@
 #include "executor/task.h"
 #include "libcommon/io/loop.h"
 
+/* The exit status of a task that failed by what is ours, as env(1) has it. */
+#define STATUS_OWN_FAILURE 125
+
 struct runner_ops {
 	/* Write the final status to disk, synced. May be NULL. */
 	void (*save)(void *arg, const struct life_update *u);

@@ -73,6 +73,7 @@ task_start(struct task *t, const char *const *argv, const char *const *env, int 
 	s.stdout_fd = t->stdout_fd;
 	s.stderr_fd = t->stderr_fd;
 	s.directory_fd = t->directory_fd;
+	s.directory = t->directory;
 	s.user = t->user;
 	s.new_group = true;
 	s.no_new_privs = true;

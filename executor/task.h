@@ -25,6 +25,7 @@ struct task {
 	const char *cgroup;	       /* "" or NULL: none */
 	const struct spawn_user *user; /* NULL: ours */
 	int directory_fd;
+	const char *directory; /* NULL: directory_fd; else looked up with the task's rights */
 	int stdout_fd, stderr_fd;
 	bool pid_namespace;
 	pid_t pid;   /* our child: the program, or its init; 0: none */

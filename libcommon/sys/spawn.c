@@ -219,6 +219,8 @@ child_main(struct spawn_call *c)
 		child_try(c, "setuid", child_set_user(s->user));
 	if (s->directory_fd >= 0)
 		child_try(c, "chdir", fchdir(s->directory_fd) == 0);
+	if (s->directory != NULL)
+		child_try(c, "working directory", syscall(SYS_chdir, s->directory) == 0);
 	child_try(c, "dup", child_place_fds(s));
 	if (s->no_new_privs)
 		child_try(c, "no_new_privs", prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);

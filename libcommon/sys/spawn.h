@@ -44,8 +44,10 @@ struct spawn {
 	size_t cgroup_count;
 	const int *namespace_fds; /* of namespaces that the child enters (setns(2)) */
 	size_t namespace_count;
-	int cgroup_directory_fd;       /* of cgroup2, in which the child is born; -1: none */
-	int directory_fd;	       /* working directory; -1: as the parent's */
+	int cgroup_directory_fd; /* of cgroup2, in which the child is born; -1: none */
+	int directory_fd;	 /* working directory; -1: as the parent's */
+	const char
+	    *directory; /* the same as a path, looked up from there with the child's rights */
 	const struct spawn_user *user; /* NULL: as the parent */
 	const struct spawn_limit *limits;
 	size_t limit_count;

@@ -4,13 +4,15 @@ import os
 import pwd
 import signal
 import socket
+import struct
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from conftest import BUILD, until
-from test_agent import Agent, wait_recovered
+from conftest import BUILD, alive, until
+from corralpb import Schema
+from test_agent import PROTO, Agent, wait_recovered
 
 ACCOUNT = "nobody"  # on every machine; the agent's own may not be there
 
@@ -18,8 +20,8 @@ ACCOUNT = "nobody"  # on every machine; the agent's own may not be there
 class SplitAgent(Agent):
     """Agent and helper as their units start them: the helper without network and with mounts of its own."""
 
-    def __init__(self, home):
-        self.helper = None
+    def __init__(self, home, without=None):
+        self.helper, self.without = None, without
         self.socket = home / "helper.sock"
         self.account = pwd.getpwnam(ACCOUNT)
         super().__init__(home, f"helper={self.socket}")
@@ -39,7 +41,8 @@ class SplitAgent(Agent):
     def start_helper(self):
         with open(self.home / "helper.log", "ab") as log:
             self.helper = subprocess.Popen(
-                ["unshare", "-n", "-m", BUILD / "corral-agent", "helper", "--namespaces-of", str(os.getpid()), "--config",
+                ["unshare", "-n", "-m", "sh", "-c", f'umount -l {self.without}; exec "$@"' if self.without else 'exec "$@"', "-",
+                 BUILD / "corral-agent", "helper", "--namespaces-of", str(os.getpid()), "--config",
                  self.conf], stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
         until(self.listens, self.helper_log)
         until(lambda: self.socket.stat().st_mode & 0o777 == 0o660, self.helper_log)
@@ -53,17 +56,60 @@ class SplitAgent(Agent):
         status, self.helper = self.helper.wait(30), None
         return status
 
+    def as_the_agent(self):
+        """Whoever took the agent's account over: only its process is in the way."""
+        self.process.kill()
+        self.process.wait(30)
+        return HelperLink(self)
+
     def helper_log(self):
         return (self.home / "helper.log").read_text()
 
 
+class HelperLink:
+    """Requests to a helper, made up by the test."""
+
+    def __init__(self, agent):
+        self.agent, self.schema = agent, Schema(PROTO)
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(30)
+        self.socket.connect(str(agent.socket))
+        self.stream = self.socket.makefile("rb")
+
+    def ask(self, **body):
+        request = self.schema.encode("HelperRequest", {"id": 1, **body})
+        self.socket.sendall(struct.pack(">I", len(request)) + request)
+        return self.schema.decode("HelperReply", self.stream.read(struct.unpack(">I", self.stream.read(4))[0]))
+
+    def launch(self, key, **other):
+        name, state = name_of(key), self.agent.state
+        request = {"key": key, "spec": {"argv": ["sleep", "1012"]}, "psk": bytes(32), "agent_address": "127.0.0.1:1",
+                   "sandbox": f"{state}/sandbox/{name}", "run_directory": f"{state}/run/{name}", **other}
+        return self.ask(launch=request)
+
+    def kill(self, key):
+        """Until nothing is left; whether there was anything."""
+        met = False
+        while self.ask(kill={"key": key}).get("alive"):
+            met = True
+        return met
+
+    def close(self):
+        self.stream.close()
+        self.socket.close()
+
+
+def name_of(key):
+    return f"{key['incarnation']:x}-{key['index']}-{key['attempt']}-{key['term']['era']}-{key['term']['czxid']:x}"
+
+
 @pytest.fixture
-def agent(tmp_path):
+def agent(tmp_path, request):
     if os.geteuid() != 0:
         pytest.skip("the helper needs root")
     for path in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
         os.chmod(path, 0o755)
-    a = SplitAgent(tmp_path)
+    a = SplitAgent(tmp_path, getattr(request, "param", None))
     yield a
     try:
         until(lambda: not a.executors(), "executors left")
@@ -166,5 +212,103 @@ def test_what_is_no_request_costs_the_connection_only_needs_root(agent):
         except ConnectionResetError:  # it left some of it unread
             pass
         s.close()
+    agent.start()
+    agent.master.welcome()
+
+
+@pytest.mark.parametrize("agent", ["/sys/fs/cgroup"], indirect=True)
+def test_without_cgroups_an_attempt_is_killed_by_what_the_helper_noted_needs_root(agent):
+    m, key = agent.master, agent.master.key(0)
+    assert "cgroup" in agent.registered["missing_isolation"]
+    m.launch(key, argv=["sleep", "1013"])
+    assert m.update()["state"] == "RUNNING"
+    [executor] = agent.executors()
+    helper = agent.as_the_agent()
+    assert helper.ask(probe={"key": key})["alive"] == 1
+    assert helper.kill(key)
+    until(lambda: not alive(executor), "it is killed")
+    assert helper.ask(probe={"key": key}).get("alive", 0) == 0
+    helper.close()
+    agent.start()
+    m.welcome()
+    assert m.outcome(key)["state"] == "LOST"
+
+
+@pytest.mark.parametrize("agent", ["/sys/fs/cgroup"], indirect=True)
+def test_who_calls_himself_an_executor_is_not_killed_needs_root(agent):
+    key = agent.master.key(0)
+    (agent.home / "attempt").write_text("echo; read x")
+    imposter = subprocess.Popen(["corral-executor", "attempt", name_of(key)], executable="/bin/sh", cwd=agent.home,
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
+                                user=pwd.getpwnam("daemon").pw_uid)
+    assert imposter.stdout.readline() == b"\n"
+    helper = agent.as_the_agent()
+    assert helper.ask(probe={"key": key}).get("alive", 0) == 0
+    assert not helper.kill(key)
+    assert imposter.poll() is None
+    imposter.communicate(b"\n", timeout=30)
+    assert imposter.returncode == 0
+    helper.close()
+    agent.start()
+    agent.master.welcome()
+
+
+def test_the_helper_refuses_what_is_not_the_attempts_own_needs_root(agent):
+    key, helper = agent.master.key(0), agent.as_the_agent()
+    name = name_of(key)
+    for wrong, word in (({"agent_address": "10.0.0.1:22"}, "executor_listen"), ({"agent_address": "/run/x.sock"}, "executor_listen"),
+                        ({"sandbox": "/etc"}, "another directory"), ({"run_directory": f"{agent.state}/run/../{name}"}, "another"),
+                        ({"spec": {"argv": ["id"], "user": "root"}}, "run_as"), ({"spec": {"argv": ["id"], "user": "0"}}, "account 0")):
+        assert word in helper.launch(key, **wrong)["error"]
+    assert "another directory" in helper.ask(remove={"key": key, "sandbox": "/etc"})["error"]
+    assert "not a request" in helper.ask()["error"]
+    assert not (agent.state / "sandbox" / name).exists()
+    assert agent.executors() == [] and agent.cgroups() == []
+    helper.close()
+    agent.start()
+    agent.master.welcome()
+
+
+def test_output_under_a_strangers_second_name_is_not_given_away_needs_root(agent):
+    key, helper = agent.master.key(0), agent.as_the_agent()
+    assert "error" not in helper.launch(key)
+    assert helper.kill(key)
+    assert "error" not in helper.ask(remove={"key": key})  # the control groups
+    # What a task could have put there, where the kernel lets everybody make second names.
+    secret = agent.home / "secret"
+    secret.write_text("of root")
+    stdout = agent.state / "sandbox" / name_of(key) / "stdout"
+    stdout.unlink(missing_ok=True)
+    os.link(secret, stdout)
+    assert "error" not in helper.launch(key)
+    until(lambda: f"{stdout}: Operation not permitted" in agent.helper_log(), "the executor refuses")
+    until(lambda: not agent.executors(), "it leaves")
+    assert secret.stat().st_uid == 0
+    assert "error" not in helper.ask(remove={"key": key, "sandbox": f"{agent.state}/sandbox/{name_of(key)}"})
+    assert secret.read_text() == "of root"
+    helper.close()
+    agent.start()
+    agent.master.welcome()
+
+
+def test_a_task_starts_in_no_directory_that_its_account_cannot_reach_needs_root(agent):
+    m, key = agent.master, agent.master.key(0)
+    closed = agent.home / "closed"
+    (closed / "inner").mkdir(parents=True)
+    os.chmod(closed, 0o700)
+    m.launch(key, argv=["pwd"], working_directory=str(closed / "inner"))
+    end = m.outcome(key)
+    assert (end["state"], end["reason"]) == ("FAILED", "REASON_CANNOT_EXECUTE")
+    assert "working directory: Permission denied" in end["message"]
+
+
+def test_a_state_directory_of_another_account_is_refused_needs_root(agent):
+    assert agent.stop_helper() == 0
+    assert agent.process.wait(30) == 75
+    os.chown(agent.state, agent.account.pw_uid, -1)
+    done = subprocess.run([BUILD / "corral-agent", "helper", "--config", agent.conf], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 73
+    assert f"state_dir={agent.state}: belongs to uid {agent.account.pw_uid}" in done.stderr
+    os.chown(agent.state, 0, -1)
     agent.start()
     agent.master.welcome()
