@@ -15,13 +15,12 @@
 #include "libcommon/io/loop.h"
 #include "libcommon/io/tls_ssl.h"
 #include "libcommon/sys/log.h"
-#include "zkserver/admin.h"
+#include "zkserver/admin_job.h"
 #include "zkserver/client_auth.h"
 
 #define KEEP_BYTES 4096 /* a connection's buffer that is empty keeps so much memory */
 #define KEEP_SHARED_BYTES ((size_t)4 << 20)
 #define TLS_RECORD_BYTES 16384
-#define WORD_BYTES 4
 #define UNREAD_READS_MAX 16 /* of CLIENT_READ_BYTES, from a connection that ends */
 #define LENGTH_BYTES 4
 #define TLS_HANDSHAKE 0x1603 /* the first bytes of every TLS connection */
@@ -41,7 +40,15 @@ client_conn_address(const struct client_conn *c)
 int
 client_conn_interest(const struct client_conn *c)
 {
-	return (c->reading ? 1 : 0) | (c->write_wanted ? 4 : 0);
+	bool reads = c->reading && c->core.end == SERVER_OPEN;
+
+	return (reads ? 1 : 0) | (c->write_wanted ? 4 : 0);
+}
+
+bool
+client_conn_is_secure(const struct client_conn *c)
+{
+	return c->ssl != NULL;
 }
 
 /* libevent refuses an event only when there is no memory: then this connection cannot live. */
@@ -77,11 +84,15 @@ client_conn_close(struct client_conn *c)
 		log_peer("%s: %s: closing", client_conn_address(c), c->core.why);
 	memcpy(ip, c->ip, sizeof ip);
 	if (c->ssl != NULL) {
-		if (!c->handshaking)
+		if (c->handshaking)
+			shared->handshakes--;
+		else
 			SSL_shutdown(c->ssl);
 		SSL_free(c->ssl);
 		ERR_clear_error();
 	}
+	if (c->job != NULL)
+		admin_job_cancel(c->job);
 	event_del(&c->readable);
 	event_del(&c->writable);
 	client_auth_forget(c);
@@ -194,6 +205,7 @@ push(struct client_conn *c)
 		c->broken = true;
 	release_if_empty(&c->out, KEEP_BYTES);
 	want_write(c, c->out.len > 0);
+	client_word_sent(c);
 }
 
 static uint32_t
@@ -238,17 +250,6 @@ gather(struct client_conn *c, const uint8_t *bytes, size_t size,
 	return count;
 }
 
-/* Before anything else came: a four-letter word in place of a frame's length. */
-static bool
-is_text(struct client_conn *c, const uint8_t *bytes, size_t size)
-{
-	if (c->core.received > 0 || size < WORD_BYTES || !admin_is_word(bytes))
-		return false;
-	admin_answer(c->shared->admin, bytes, c->core.out);
-	c->core.end = SERVER_CLOSE_FLUSHED;
-	return true;
-}
-
 /* Replies that piled up within one batch go out before more are made. */
 static bool
 make_room(struct client_conn *c)
@@ -271,8 +272,8 @@ feed(struct client_conn *c, const uint8_t *bytes, size_t size)
 	size_t done = 0, count, taken;
 
 	c->stuck = false;
-	if (is_text(c, bytes, size))
-		return size;
+	if (client_word(c, bytes, size, &done))
+		return done;
 	while (!c->broken && (count = gather(c, bytes + done, size - done, frames)) > 0) {
 		taken = server_frames(c->shared->server, &c->core, frames, count);
 		for (size_t i = 0; i < taken; i++)
@@ -299,7 +300,8 @@ survives(struct client_conn *c)
 {
 	bool flushed = c->core.end == SERVER_CLOSE_FLUSHED;
 
-	if (c->broken || c->core.end == SERVER_CLOSE_NOW || (flushed && c->out.len == 0)) {
+	if (c->broken || c->core.end == SERVER_CLOSE_NOW ||
+	    (flushed && c->out.len == 0 && c->job == NULL)) {
 		client_conn_close(c);
 		return false;
 	}
@@ -384,11 +386,14 @@ handshake(struct client_conn *c)
 			return false;
 		tls_handshake_error_text(c->ssl, ERR_get_error(), why, sizeof why);
 		ERR_clear_error();
+		zk_metrics_count(
+		    &c->shared->server->metrics, ZK_COUNTER_UNSUCCESSFUL_HANDSHAKE, 1);
 		log_peer("%s: TLS handshake failed: %s", client_conn_address(c), why);
 		client_conn_close(c);
 		return false;
 	}
 	c->handshaking = false;
+	c->shared->handshakes--;
 	want_write(c, false);
 	tls_peer_read(c->ssl, &peer);
 	if (peer.subject[0] != '\0' && !client_auth_x509(c, peer.subject)) {
@@ -474,6 +479,7 @@ client_conn_open(struct client_shared *shared, int fd, SSL *ssl, const char *ip,
 	c->young_ms = clock_boot_ms();
 	if ((c->ssl = ssl) != NULL) {
 		c->handshaking = true;
+		shared->handshakes++;
 		SSL_set_mode(
 		    ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	}

@@ -19,6 +19,8 @@
 						 */
 #define CLIENT_SESSIONLESS_MS 10000
 
+struct admin_job;
+struct admin_jobs;
 struct client_port;
 
 /* What all connections share; owned by the client port. */
@@ -27,7 +29,8 @@ struct client_shared {
 	struct server *server;
 	const struct zoo_conf *conf;
 	const struct auth *auth;
-	const struct admin *admin;
+	struct admin *admin;
+	struct admin_jobs *jobs;
 	uint32_t frame_bytes_max;
 	uint8_t *read;	/* CLIENT_READ_BYTES */
 	struct buf out; /* the replies of one read */
@@ -35,6 +38,7 @@ struct client_shared {
 	    struct client_port *p, const char *ip); /* a connection from this address is gone */
 	struct client_port *port;
 	struct list young; /* client_conn.young: without a session, or ending; oldest first */
+	size_t handshakes; /* that are going on */
 	bool gone;	   /* set by client_conn_close(), for a caller that must know */
 };
 
@@ -51,6 +55,7 @@ struct client_conn {
 	bool broken; /* to be closed at once */
 	SSL *ssl; /* NULL: plain */
 	struct sasl *sasl; /* an exchange that has begun */
+	struct admin_job *job; /* makes the answer to a word; NULL: none */
 	struct buf in,
 	    out; /* the incomplete rest of what was read; what could not be sent at once */
 	char ip[64];	    /* address without port */
@@ -68,5 +73,15 @@ void client_conn_attend(struct client_conn *c);
 /* "ADDRESS:PORT", valid until the next call. */
 const char *client_conn_address(const struct client_conn *c);
 int client_conn_interest(const struct client_conn *c); /* 1: reads, 4: waits to write, 5: both */
+
+bool client_conn_is_secure(const struct client_conn *c);
+
+/*
+ * Is this a four-letter word, the first thing that came? Then it is answered (true), once it is
+ * complete: until then *used is 0.
+ */
+bool client_word(struct client_conn *c, const uint8_t *bytes, size_t size, size_t *used);
+/* Some of the answer was sent: more may be made. */
+void client_word_sent(struct client_conn *c);
 
 #endif

@@ -46,7 +46,6 @@ struct listening {
 
 struct client_port {
 	struct client_port_config config;
-	struct admin admin;
 	struct client_shared shared;
 	struct listening plain, secure;
 	struct hmap peers;
@@ -334,12 +333,12 @@ client_port_open(const struct client_port_config *config, char *error, size_t si
 		return NULL;
 	}
 	p->config = *config;
-	p->admin = (struct admin){conf, config->server, p};
 	p->shared.base = loop_event_base(config->loop);
 	p->shared.server = config->server;
 	p->shared.conf = conf;
 	p->shared.auth = config->auth;
-	p->shared.admin = &p->admin;
+	p->shared.admin = config->admin;
+	p->shared.jobs = config->jobs;
 	p->shared.frame_bytes_max = conf->jute_max_bytes;
 	p->shared.closed = peer_drop;
 	p->shared.port = p;
@@ -384,6 +383,12 @@ client_port_number(const struct client_port *p, bool secure)
 	return secure ? p->secure.number : p->plain.number;
 }
 
+int64_t
+client_port_handshakes(const struct client_port *p)
+{
+	return (int64_t)p->shared.handshakes;
+}
+
 void
 client_port_flush(struct client_port *p)
 {
@@ -409,6 +414,9 @@ client_port_expire(struct client_port *p)
 			list_remove(&c->young);
 			continue;
 		}
+		if (c->core.session == NULL && c->core.end == SERVER_OPEN)
+			zk_metrics_count(&p->config.server->metrics,
+			    ZK_COUNTER_SESSIONLESS_CONNECTIONS_EXPIRED, 1);
 		if (c->core.why == NULL)
 			c->core.why = c->core.end == SERVER_OPEN ? "no session after 10 s"
 								 : "its last reply was not read";

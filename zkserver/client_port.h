@@ -26,6 +26,8 @@ struct client_port_config {
 	const struct zoo_conf *conf;
 	const struct auth *auth;
 	struct tls *tls; /* of the secure port; NULL without one */
+	struct admin *admin; /* answers four-letter words */
+	struct admin_jobs *jobs;
 };
 
 /* Listen as the configuration says. NULL: the reason is in error[size]. */
@@ -37,6 +39,9 @@ void client_port_close(struct client_port *p);
 
 /* The port that was bound; -1 if there is none. */
 int client_port_number(const struct client_port *p, bool secure);
+
+/* TLS handshakes that are going on. */
+int64_t client_port_handshakes(const struct client_port *p);
 
 /* At the end of a turn: send and close what the core has marked, let go on what may go on. */
 void client_port_flush(struct client_port *p);

@@ -50,6 +50,13 @@ zoo_conf_default(struct zoo_conf *c, const char *data_dir)
 	    .handshakes_per_s = HANDSHAKES_DEFAULT,
 	    .words = "srvr",
 	    .auth = {.digest = true, .digest_alg = "SHA1", .jaas_section = "Server"},
+	    .admin_enabled = true,
+	    .admin_port = 8080,
+	    .admin_address = "127.0.0.1",
+	    .admin_url = "/commands",
+	    .admin_idle_ms = 30000,
+	    .metrics_port = 7000,
+	    .metrics_address = "127.0.0.1",
 	};
 	if (!str_copy(c->data_dir, sizeof c->data_dir, data_dir))
 		c->data_dir[0] =
@@ -328,6 +335,11 @@ check_whole(struct zoo_conf *c, const struct ini *ini, struct faults *faults)
 		c->purge_retain = 3; /* as Apache's server does */
 	if (c->data_log_dir[0] == '\0')
 		memcpy(c->data_log_dir, c->data_dir, sizeof c->data_log_dir);
+	if (c->admin_url[0] != '/' || c->admin_url[1] == '\0' ||
+	    c->admin_url[strlen(c->admin_url) - 1] == '/')
+		faults_add(faults, ini->file, line_of(ini, "admin.commandURL"),
+		    "admin.commandURL=%s: it must begin with a / and not end with one",
+		    c->admin_url);
 	if (c->data_dir[0] == '\0')
 		faults_add(faults, ini->file, 0, "dataDir is missing");
 	if (c->client_port == ZOO_PORT_NONE && c->secure_port == ZOO_PORT_NONE)
@@ -366,6 +378,8 @@ zoo_conf_load(struct zoo_conf *c, const char *path, struct faults *faults)
 	c->client_port = ZOO_PORT_NONE;
 	c->client_address[0] = '\0';
 	c->min_session_ms = c->max_session_ms = 0;
+	if (!str_copy(c->file, sizeof c->file, path))
+		c->file[0] = '\0';
 	if (ini_read_file(&ini, INI_PROPERTIES, path, faults)) {
 		for (size_t i = 0; i < ini.count; i++) {
 			trim(&ini, &ini.entries[i]);
@@ -383,14 +397,17 @@ zoo_conf_allows(const struct zoo_conf *c, const char word[4])
 {
 	const char *p = c->words;
 
-	while (*p != '\0') {
+	for (;;) {
 		size_t len;
 
-		p += strspn(p, ", \t");
-		len = strcspn(p, ", \t");
+		p += strspn(p, " \t,");
+		len = strcspn(p, ",");
+		if (len == 0)
+			return false;
+		while (p[len - 1] == ' ' || p[len - 1] == '\t')
+			len--;
 		if ((len == 1 && *p == '*') || (len == 4 && memcmp(p, word, 4) == 0))
 			return true;
-		p += len;
+		p += strcspn(p, ",");
 	}
-	return false;
 }

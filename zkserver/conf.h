@@ -15,6 +15,12 @@
 #define ZOO_MEMORY_AUTO UINT32_MAX
 
 #define ZOO_CLIENT_AUTH_WORDS "none want need"
+#define ZOO_METRICS_WORDS                                                                          \
+	"org.apache.zookeeper.metrics.impl.DefaultMetricsProvider "                                \
+	"org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider "                       \
+	"org.apache.zookeeper.metrics.impl.NullMetricsProvider"
+enum zoo_metrics { ZOO_METRICS_DEFAULT, ZOO_METRICS_PROMETHEUS, ZOO_METRICS_NULL };
+
 enum zoo_client_auth { ZOO_CLIENT_AUTH_NONE, ZOO_CLIENT_AUTH_WANT, ZOO_CLIENT_AUTH_NEED };
 
 /* Identities, and what they may do. Empty texts are unset. */
@@ -73,6 +79,16 @@ struct zoo_conf {
 	uint32_t handshakes_per_s; /* TLS handshakes of one address in a second; 0: no limit */
 	uint32_t requests_max; /* request_throttle_max_requests; 0: no limit of its own */
 	char words[1024]; /* 4lw.commands.whitelist */
+	char file[ZOO_PATH_MAX]; /* where all this was read; "": nowhere */
+
+	bool admin_enabled; /* the admin server: plain HTTP */
+	int32_t admin_port;
+	char admin_address[ZOO_ADDRESS_MAX];
+	char admin_url[128];
+	uint32_t admin_idle_ms;
+	enum zoo_metrics metrics_provider;
+	int32_t metrics_port;
+	char metrics_address[ZOO_ADDRESS_MAX];
 };
 
 /* What holds without a file: standalone on 127.0.0.1:2181, data in data_dir. */

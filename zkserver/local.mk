@@ -49,14 +49,23 @@ libzkcore_a_SOURCES += \
 noinst_LIBRARIES += libzkserver.a
 libzkserver_a_SOURCES = \
 	zkserver/admin.c zkserver/admin.h \
+	zkserver/admin_env.c zkserver/admin_env.h \
+	zkserver/admin_http.c zkserver/admin_http.h \
+	zkserver/admin_job.c zkserver/admin_job.h \
+	zkserver/admin_json.c \
+	zkserver/admin_text.c \
 	zkserver/auth.c zkserver/auth.h \
+	zkserver/child.c zkserver/child.h \
 	zkserver/client_auth.c zkserver/client_auth.h \
 	zkserver/bounds.c zkserver/bounds.h \
-	zkserver/client_auth.c \
 	zkserver/client_conn.c zkserver/client_conn.h \
 	zkserver/client_port.c zkserver/client_port.h \
+	zkserver/client_word.c \
 	zkserver/conf.c zkserver/conf.h \
+	zkserver/expiry.c zkserver/expiry.h \
+	zkserver/figures.c zkserver/figures.h \
 	zkserver/memory.c zkserver/memory.h \
+	zkserver/report.c zkserver/report.h \
 	zkserver/run.c zkserver/run.h \
 	zkserver/sasl_users.c zkserver/sasl_users.h \
 	zkserver/settings.c zkserver/settings.h

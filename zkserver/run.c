@@ -18,6 +18,7 @@
 #include "libcommon/sys/log.h"
 #include "libcommon/sys/notify.h"
 #include "libcommon/sys/store_posix.h"
+#include "zkserver/admin_http.h"
 #include "zkserver/auth.h"
 #include "zkserver/bounds.h"
 #include "zkserver/client_port.h"
@@ -42,8 +43,11 @@ struct daemon {
 	struct auth *auth;
 	struct db db;
 	struct server server;
+	struct admin admin;
+	struct admin_jobs jobs;
 	struct client_port *clients;
 	struct bounds_log bounds_log;
+	struct admin_http *http;
 	struct log_writer *log;
 	struct snapshot_writer *snapshot;
 	struct timer tick;
@@ -374,34 +378,50 @@ open_core(struct daemon *d)
 static bool
 open_clients(struct daemon *d)
 {
-	struct client_port_config config = {d->loop, &d->server, d->conf, d->auth, d->tls};
+	struct client_port_config config = {
+	    d->loop, &d->server, d->conf, d->auth, d->tls, &d->admin, &d->jobs};
 	char why[512];
 
-	if ((d->clients = client_port_open(&config, why, sizeof why)) != NULL)
+	admin_init(&d->admin, d->conf, &d->server);
+	admin_jobs_init(&d->jobs, d->loop);
+	if ((d->clients = client_port_open(&config, why, sizeof why)) == NULL) {
+		log_error("%s", why);
+		return false;
+	}
+	d->admin.clients = d->clients;
+	if ((d->http = admin_http_open(d->loop, &d->admin, &d->jobs, d->conf)) != NULL)
 		return true;
-	log_error("%s", why);
+	log_error("no memory for the admin server");
 	return false;
 }
 
-/* DATADIR/ports: for those who gave port 0 and must find out. One line each: "client N", "secure
- * N". */
+/* DATADIR/ports: for those who gave port 0 and must find out. One line each: NAME PORT. */
 static bool
 write_ports(const struct daemon *d)
 {
-	char path[PATH_SIZE], text[64];
-	int plain = client_port_number(d->clients, false),
-	    secure = client_port_number(d->clients, true), len = 0;
+	const struct {
+		const char *name;
+		int number;
+	} ports[] = {
+	    {"client", client_port_number(d->clients, false)},
+	    {"secure", client_port_number(d->clients, true)},
+	    {"admin", admin_http_port(d->http)},
+	    {"metrics", admin_http_metrics_port(d->http)},
+	};
+	char path[PATH_SIZE], text[128];
+	int len = 0;
 
 	snprintf(path, sizeof path, "%s/ports", d->conf->data_dir);
-	if (plain != ZOO_PORT_NONE)
-		len += snprintf(text, sizeof text, "client %d\n", plain);
-	if (secure != ZOO_PORT_NONE)
-		len += snprintf(text + len, sizeof text - (size_t)len, "secure %d\n", secure);
+	for (size_t i = 0; i < sizeof ports / sizeof ports[0]; i++) {
+		if (ports[i].number != ZOO_PORT_NONE)
+			len += snprintf(text + len, sizeof text - (size_t)len, "%s %d\n",
+			    ports[i].name, ports[i].number);
+	}
 	if (!fsutil_write_atomic(path, text, (size_t)len, 0644)) {
 		log_error_errno("%s: cannot be written", path);
 		return false;
 	}
-	log_info("ready: client port %d, secure port %d", plain, secure);
+	log_info("ready: client port %d, secure port %d", ports[0].number, ports[1].number);
 	return true;
 }
 
@@ -475,8 +495,12 @@ start(struct daemon *d)
 static void
 finish(struct daemon *d)
 {
-	if (d->clients != NULL)
+	admin_http_close(d->http);
+	if (d->clients != NULL) {
 		client_port_close(d->clients);
+		admin_jobs_fini(&d->jobs);
+		admin_fini(&d->admin);
+	}
 	if (d->server.db != NULL)
 		server_fini(&d->server);
 	if (d->log != NULL)

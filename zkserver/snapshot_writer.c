@@ -7,12 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "libcommon/sys/log.h"
 #include "libcommon/sys/store_posix.h"
+#include "zkserver/child.h"
 #include "zkserver/core/purge.h"
 #include "zkserver/core/snapshot.h"
 
@@ -28,39 +28,6 @@ struct snapshot_writer {
 
 /* ---- in the child ---- */
 
-static void
-default_signals(void)
-{
-	struct sigaction sa = {.sa_handler = SIG_DFL};
-	sigset_t none;
-
-	for (int signo = 1; signo < NSIG; signo++)
-		sigaction(signo, &sa, NULL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-static int
-by_number(const void *a, const void *b)
-{
-	return *(const int *)a - *(const int *)b;
-}
-
-/* The server's connections must end when the server ends them, not when this child is done. */
-static void
-close_others(int *keep, size_t count)
-{
-	unsigned next = STDERR_FILENO + 1;
-
-	qsort(keep, count, sizeof(keep[0]), by_number);
-	for (size_t i = 0; i < count; i++) {
-		if ((unsigned)keep[i] > next)
-			close_range(next, (unsigned)keep[i] - 1, 0);
-		next = (unsigned)keep[i] + 1;
-	}
-	close_range(next, ~0U, 0);
-}
-
 static _Noreturn void
 run_child(const struct snapshot_writer *w, const struct db *db, int pipe_fd)
 {
@@ -68,9 +35,7 @@ run_child(const struct snapshot_writer *w, const struct db *db, int pipe_fd)
 	int keep[] = {store_posix_dir_fd(c->snapshots), store_posix_dir_fd(c->logs), pipe_fd};
 	struct fault fault = {0};
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	default_signals();
-	close_others(keep, sizeof(keep) / sizeof(keep[0]));
+	child_begin(keep, sizeof(keep) / sizeof(keep[0]));
 	if (snapshot_write(c->snapshots, db, &fault) == 0 && c->purge_retain > 0)
 		purge(c->snapshots, c->logs, c->purge_retain, &fault);
 	if (fault.text[0] != '\0' && write(pipe_fd, fault.text, strlen(fault.text)) < 0)

@@ -15,6 +15,7 @@ EXTRA_DIST += \
 	tests/compat/servers.py \
 	tests/compat/swap.py \
 	tests/compat/test_auth.py \
+	tests/compat/test_admin.py \
 	tests/compat/test_c_client.py \
 	tests/compat/test_cluster_on_apache.py \
 	tests/compat/test_inspect.py \

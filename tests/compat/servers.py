@@ -14,8 +14,11 @@ BUILD = Path(os.environ["CORRAL_BUILD"])
 TICK_MS = 500
 START_SECONDS = 30
 STOP_SECONDS = 15
-# The server's jar names the others that it needs, but for a logger (this one writes to standard error) and parts of Netty.
-JARS = ("slf4j-simple", "zookeeper", "netty-codec", "netty-resolver", "netty-transport-native-unix-common")
+# The server's jar names the others that it needs, but for a logger (this one writes to standard error), parts of Netty,
+# and what its AdminServer stands on.
+JARS = ("slf4j-simple", "zookeeper", "netty-codec", "netty-resolver", "netty-transport-native-unix-common",
+        "jetty9-server", "jetty9-servlet", "jetty9-util", "jetty9-util-ajax", "jetty9-http", "jetty9-io",
+        "jetty9-security", "servlet-api", "jackson-core", "jackson-databind", "jackson-annotations")
 JAVA = ["java", "-Xmx128m", "-cp", ":".join(f"/usr/share/java/{jar}.jar" for jar in JARS)]
 
 

@@ -105,10 +105,10 @@ def closed(s):
 def test_words_are_answered_and_others_are_not(server):
     assert server.word(b"ruok") == "imok"
     assert "Mode: standalone" in server.word(b"srvr")
-    assert re.search(r"^zk_znode_count\t4$", server.word(b"mntr"), re.M)
+    assert re.search(r"^zk_znode_count\t5$", server.word(b"mntr"), re.M)
     assert "Clients:" in server.word(b"stat")
     status = subprocess.run([PROGRAM, "status", f"127.0.0.1:{server.port}"], capture_output=True, text=True)
-    assert status.returncode == 0 and "Node count: 4" in status.stdout
+    assert status.returncode == 0 and "Node count: 5" in status.stdout
 
 
 def test_hostile_bytes_cost_their_own_connection_only(server):

@@ -388,6 +388,14 @@ compare_digest(struct db *db, const struct txn *txn)
 		db->digest_mismatch_zxid = txn->header.zxid;
 }
 
+static void
+remember_digest(struct db *db, int64_t zxid)
+{
+	if (zxid % DB_DIGEST_EVERY == 0)
+		db->digests[db->digest_count++ % DB_DIGESTS_MAX] =
+		    (struct db_digest){zxid, db->tree.digest};
+}
+
 enum apply_status
 db_apply(struct db *db, const void *bytes, size_t size, uint64_t now_ms,
     const struct apply_live *live, void (*part)(void *arg, const struct apply_part *p), void *arg)
@@ -420,5 +428,6 @@ db_apply(struct db *db, const void *bytes, size_t size, uint64_t now_ms,
 	if (txn.header.zxid > db->last_zxid)
 		db->last_zxid = txn.header.zxid;
 	compare_digest(db, &txn);
+	remember_digest(db, txn.header.zxid);
 	return APPLY_OK;
 }

@@ -18,6 +18,14 @@
 #include "zkserver/core/txn.h"
 #include "zkserver/core/watch.h"
 
+#define DB_DIGEST_EVERY 128 /* zxids between two digests that are remembered, as Apache's server */
+#define DB_DIGESTS_MAX 1024
+
+struct db_digest {
+	int64_t zxid;
+	uint64_t digest;
+};
+
 struct db {
 	struct tree tree;
 	struct session_table sessions;
@@ -27,6 +35,10 @@ struct db {
 	    digest_from_zxid; /* digests of txns up to here are not compared: a fuzzy snapshot's */
 	uint64_t digest_mismatches;
 	int64_t digest_mismatch_zxid; /* of the first one; 0: none */
+	/* To be compared between servers: the digest after every zxid that DB_DIGEST_EVERY divides,
+	 * the last DB_DIGESTS_MAX of them in a ring. */
+	struct db_digest digests[DB_DIGESTS_MAX];
+	uint64_t digest_count; /* ever remembered: digests[digest_count % DB_DIGESTS_MAX] is next */
 };
 
 /* A new, empty database. False: no memory. */

@@ -86,7 +86,10 @@ server_set_time(struct server *s, uint64_t now_ms, int64_t wall_ms)
 bool
 server_conn_open(struct server *s, struct server_conn *c, struct buf *out, const char *ip)
 {
-	*c = (struct server_conn){.out = out, .since_ms = s->now_ms, .answered_ms = s->now_ms};
+	*c = (struct server_conn){.out = out, .since_ms = s->now_ms,
+	    .last_xid = -1,
+	    .last_op = -1,
+	    .last_zxid = -1};
 	acl_ids_init(&c->ids);
 	if (!acl_ids_add(&c->ids, "ip", ip)) {
 		acl_ids_fini(&c->ids);
@@ -237,7 +240,7 @@ serve(struct server *s, struct server_conn *c, const struct queued *q, struct ju
     uint32_t hash)
 {
 	read_serve(s, c, q->xid, q->op, body, hash);
-	c->last_xid = q->xid;
+	c->last_xid = q->xid >= 0 ? q->xid : c->last_xid;
 	c->last_op = q->op;
 	count_latency(s, c, q->since_ms, ZK_SUMMARY_READLATENCY);
 }
@@ -312,6 +315,7 @@ answer(struct server *s, struct server_conn *c, int64_t zxid)
 		c->session = session_find(&s->db->sessions, c->session_id);
 		c->session->conn = c;
 		c->last_op = q.op;
+		c->last_xid = 0;
 		connect_answer(s, c, true);
 		count_latency(s, c, q.since_ms, ZK_SUMMARY_UPDATELATENCY);
 		return;
@@ -325,8 +329,8 @@ answer(struct server *s, struct server_conn *c, int64_t zxid)
 		return;
 	}
 	reply_send(s, c, q.xid, zxid, s->applying_error, &s->record_part);
-	c->last_xid = q.xid;
-	c->last_op = q.op;
+	c->last_xid = q.xid >= 0 ? q.xid : c->last_xid;
+	c->last_op = s->applying_type == ZK_OP_ERROR ? -1 : q.op; /* Apache's server: NA */
 	count_latency(s, c, q.since_ms, ZK_SUMMARY_UPDATELATENCY);
 	if (q.op == ZK_OP_CLOSE_SESSION)
 		server_end_conn(s, c, SERVER_CLOSE_FLUSHED);
@@ -474,6 +478,13 @@ server_conn_received(struct server *s, struct server_conn *c, size_t bytes)
 	c->received++;
 	s->stats.received++;
 	zk_metrics_count(&s->metrics, ZK_COUNTER_BYTES_RECEIVED_COUNT, bytes);
+}
+
+void
+server_conn_sent(struct server *s, struct server_conn *c)
+{
+	c->sent++;
+	s->stats.sent++;
 }
 
 size_t

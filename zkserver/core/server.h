@@ -159,6 +159,7 @@ bool server_frame_is_auth(const struct server_conn *c, const struct server_frame
 
 /* Count a packet that the shell answers itself: an auth packet, a four-letter word. */
 void server_conn_received(struct server *s, struct server_conn *c, size_t bytes);
+void server_conn_sent(struct server *s, struct server_conn *c);
 
 /* Answer an auth packet: the identities were added by server_conn_identify(); !ok ends the
  * connection. */

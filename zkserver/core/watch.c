@@ -318,3 +318,40 @@ watch_remove_all(struct watch_table *t, struct watcher *who)
 		path_free_unused(t, kind, p);
 	}
 }
+
+void
+watch_each_path(const struct watch_table *t, enum watch_kind kind,
+    void (*each)(void *arg, const struct watch_path *p, struct jute_bytes path), void *arg)
+{
+	struct list *it, *nx;
+
+	HMAP_EACH(it, nx, &t->paths[kind]) {
+		const struct watch_path *p = HMAP_ENTRY(it, struct watch_path, link);
+
+		each(arg, p, (struct jute_bytes){p->path, p->len});
+	}
+}
+
+void
+watch_each_watcher(
+    const struct watch_path *p, void (*each)(void *arg, const struct watcher *who), void *arg)
+{
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, &p->watches)
+		each(arg, CONTAINER_OF(it, struct watch, of_path)->who);
+}
+
+void
+watch_each_of(const struct watcher *who, enum watch_kind kind,
+    void (*each)(void *arg, struct jute_bytes path), void *arg)
+{
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, &who->watches) {
+		const struct watch *w = CONTAINER_OF(it, struct watch, of_watcher);
+
+		if (w->kind == kind)
+			each(arg, (struct jute_bytes){w->at->path, w->at->len});
+	}
+}

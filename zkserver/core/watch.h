@@ -87,4 +87,13 @@ void watch_trigger(struct watch_table *t, enum watch_kind kind, enum watch_event
 /* Remove all watches of a watcher that goes away. */
 void watch_remove_all(struct watch_table *t, struct watcher *who);
 
+/* Visit, for a report: each path of a table; each watcher at one; each path of a watcher. */
+struct watch_path;
+void watch_each_path(const struct watch_table *t, enum watch_kind kind,
+    void (*each)(void *arg, const struct watch_path *p, struct jute_bytes path), void *arg);
+void watch_each_watcher(
+    const struct watch_path *p, void (*each)(void *arg, const struct watcher *who), void *arg);
+void watch_each_of(const struct watcher *who, enum watch_kind kind,
+    void (*each)(void *arg, struct jute_bytes path), void *arg);
+
 #endif
