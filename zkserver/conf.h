@@ -67,7 +67,8 @@ struct zoo_conf {
 	uint32_t purge_retain, purge_hours; /* purge_hours 0: never */
 	uint32_t jute_max_bytes;
 	uint32_t outstanding_max;
-	bool extended_types, emulate_353;				    /* TTL nodes */
+	bool enforce_quota;
+	bool extended_types, emulate_353; /* TTL nodes */
 	uint32_t reap_interval_ms, reap_max_per_minute, reap_never_used_ms; /* znode.container.* */
 	/* What clients may make the server hold; 0: no limit. */
 	uint32_t memory_max_mib; /* ZOO_MEMORY_AUTO: most of what there is */

@@ -14,6 +14,7 @@ libzkcore_a_SOURCES = \
 	zkserver/core/prep_multi.c \
 	zkserver/core/prep_node.c \
 	zkserver/core/prep_session.c \
+	zkserver/core/quota.c zkserver/core/quota.h \
 	zkserver/core/server.c zkserver/core/server.h zkserver/core/server_priv.h \
 	zkserver/core/server_auth.c \
 	zkserver/core/server_connect.c \

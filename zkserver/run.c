@@ -99,6 +99,17 @@ on_tick(void *arg)
 	arm_tick(d);
 }
 
+static void
+say_quotas(struct server *s)
+{
+	uint64_t count;
+	const char *notice = server_quota_notice(s, &count);
+
+	if (notice != NULL)
+		log_warn("quota exceeded: %s (%" PRIu64 " times since this was said last)", notice,
+		    count);
+}
+
 /* The log first, so that the disk works while the replies of the batch before are sent. */
 static void
 after_turn(void *arg)
@@ -119,6 +130,7 @@ after_turn(void *arg)
 	if (d->server.failed)
 		log_die(EX_OSERR, "out of memory in the middle of a change: give the process more "
 				  "and start it again");
+	say_quotas(&d->server);
 	if (server_snapshot_due(&d->server))
 		start_snapshot(d);
 }
@@ -356,6 +368,7 @@ open_core(struct daemon *d)
 	    .outstanding_max = bounds_outstanding(d->conf),
 	    .limits = bounds_limits(d->conf),
 	    .sid = STANDALONE_SID,
+	    .enforce_quota = d->conf->enforce_quota,
 	    .reap_interval_ms = d->conf->reap_interval_ms,
 	    .reap_max_per_minute = d->conf->reap_max_per_minute,
 	    .reap_never_used_ms = d->conf->reap_never_used_ms,

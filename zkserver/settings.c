@@ -129,7 +129,7 @@ static const struct setting ROWS[] = {
     NOTHING("maxBatchSize", "what arrives while the disk works is its next batch"),
 
     /* The tree. */
-    MISSING("enforceQuota"),
+    BOOL("enforceQuota", enforce_quota, 0),
     BOOL("extendedTypesEnabled", extended_types, 0),
     BOOL("emulate353TTLNodes", emulate_353, 0),
     U32("znode.container.checkIntervalMs", reap_interval_ms, 1, INT32_MAX, 0),

@@ -21,6 +21,7 @@ EXTRA_DIST += \
 	tests/compat/test_inspect.py \
 	tests/compat/test_java_client.py \
 	tests/compat/test_kazoo.py \
+	tests/compat/test_quota.py \
 	tests/compat/test_sessions.py \
 	tests/compat/test_swap.py \
 	tests/compat/test_swap_load.py \

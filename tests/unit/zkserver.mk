@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 zkserver_units = tests/unit/tree_test tests/unit/zkcore_test tests/unit/zkserver_auth_test \
-	tests/unit/zkserver_bounds_test tests/unit/zkserver_multi_test tests/unit/zkserver_read_test \
+	tests/unit/zkserver_bounds_test tests/unit/zkserver_multi_test tests/unit/zkserver_quota_test \
+	tests/unit/zkserver_read_test \
 	tests/unit/zkserver_reap_test tests/unit/zkserver_session_test tests/unit/zkserver_watch_test \
 	tests/unit/zkserver_write_test tests/unit/watch_test
 check_PROGRAMS += $(zkserver_units)
@@ -46,6 +47,10 @@ tests_unit_zkserver_multi_test_LDADD = $(ZKCORE_LIBS)
 tests_unit_zkserver_read_test_SOURCES = tests/unit/zkserver_read_test.c $(ZKRIG_SOURCES)
 tests_unit_zkserver_read_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_zkserver_read_test_LDADD = $(ZKCORE_LIBS)
+
+tests_unit_zkserver_quota_test_SOURCES = tests/unit/zkserver_quota_test.c $(ZKRIG_SOURCES)
+tests_unit_zkserver_quota_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_zkserver_quota_test_LDADD = $(ZKCORE_LIBS)
 
 tests_unit_zkserver_reap_test_SOURCES = tests/unit/zkserver_reap_test.c $(ZKRIG_SOURCES)
 tests_unit_zkserver_reap_test_CFLAGS = $(UNIT_CFLAGS)

@@ -84,6 +84,7 @@ node_in_tree(const struct changes *c, struct jute_bytes path)
 	node.crc = n->crc;
 	node.kids = tree_child_count(n);
 	node.acl = n->acl;
+	node.data_len = n->data_len;
 	node.stat = tree_node_stat(c->tree, n);
 	return node;
 }

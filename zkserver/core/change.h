@@ -17,10 +17,9 @@ struct change_node {
 	uint32_t crc; /* of path and data (tree.h) */
 	uint32_t kids;
 	uint32_t acl;
+	uint32_t data_len;
 	struct tree_stat stat;
 };
-
-
 
 struct changes {
 	struct tree *tree;

@@ -16,6 +16,7 @@
 #include "zkserver/core/change.h"
 #include "zkserver/core/db.h"
 #include "zkserver/core/limits.h"
+#include "zkserver/core/quota.h"
 
 struct prep {
 	struct db *db;
@@ -25,6 +26,8 @@ struct prep {
 	uint32_t crc;
 	const struct limits *limits; /* borrowed; NULL: none */
 	struct limits_refused *refused;
+	bool enforce_quota;	   /* off until set: then quotas only count */
+	struct quota_notice quota; /* what was exceeded */
 	struct buf path, acl; /* scratch: a sequential node's path, a list made ready */
 };
 

@@ -89,6 +89,18 @@ set_owner(const struct work *w, const struct op *op, struct txn_body *body)
 	}
 }
 
+/* The node will have the body's data instead of so many bytes; count: nodes that it is more. */
+static int
+check_quota(const struct work *w, const struct txn_body *b, uint32_t data_len, int64_t count)
+{
+	int64_t bytes = (b->data.len > 0 ? b->data.len : 0) - (int64_t)data_len;
+	struct prep *p = w->p;
+
+	if (!p->enforce_quota)
+		return ZK_OK;
+	return quota_check(&p->db->tree, b->path, bytes, count, &p->quota);
+}
+
 /* Computed once: whoever applies the txn gets it from here. */
 static uint32_t
 crc_of(const struct work *w, struct jute_bytes path, struct jute_bytes data)
@@ -106,6 +118,7 @@ put_created(const struct work *w, const struct txn_body *b, struct jute_bytes ab
 	struct change_node n = {
 	    .exists = true,
 	    .crc = crc_of(w, b->path, b->data),
+	    .data_len = b->data.len > 0 ? (uint32_t)b->data.len : 0,
 	    .stat = {.czxid = w->zxid,
 		.mzxid = w->zxid,
 		.pzxid = w->zxid,
@@ -160,6 +173,8 @@ prep_create(const struct work *w, const struct op *op, struct txn_body *body)
 		return ZK_NODEEXISTS;
 	if (tree_owner_kind(&w->p->db->tree, parent.stat.ephemeral_owner) == TREE_OWNER_SESSION)
 		return ZK_NOCHILDRENFOREPHEMERALS;
+	if ((error = check_quota(w, body, 0, 1)) != ZK_OK)
+		return error;
 	body->version = (int32_t)((uint32_t)parent.stat.cversion + 1);
 	return put_created(w, body, above, &parent);
 }
@@ -243,6 +258,7 @@ static int
 prep_set_data(const struct work *w, const struct op *op, struct txn_body *body)
 {
 	struct change_node n;
+	int error;
 
 	if (!path_is_valid(op->path))
 		return ZK_BADARGUMENTS;
@@ -251,15 +267,18 @@ prep_set_data(const struct work *w, const struct op *op, struct txn_body *body)
 		return ZK_NONODE;
 	if (!allowed(w, &n, ACL_WRITE))
 		return ZK_NOAUTH;
-	if (!version_matches(op->version, n.stat.version))
-		return ZK_BADVERSION;
 	body->path = op->path;
 	body->data = op->data;
+	if ((error = check_quota(w, body, n.data_len, 0)) != ZK_OK)
+		return error;
+	if (!version_matches(op->version, n.stat.version))
+		return ZK_BADVERSION;
 	body->version = (int32_t)((uint32_t)n.stat.version + 1);
 	n.stat.version = body->version;
 	n.stat.mzxid = w->zxid;
 	n.stat.mtime = w->q->time_ms;
 	n.crc = crc_of(w, op->path, op->data);
+	n.data_len = op->data.len > 0 ? (uint32_t)op->data.len : 0;
 	return put(w, op->path, &n);
 }
 

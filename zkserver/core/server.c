@@ -10,6 +10,7 @@
 #define QUEUE_COUNT_MAX 2000
 #define QUEUE_BYTES_SOFT ((size_t)1 << 20)
 #define PENDING_BYTES_SOFT ((size_t)64 << 20)
+#define QUOTA_NOTICE_MS 60000
 #define KEEP_BYTES ((size_t)4 << 20) /* an empty buffer keeps so much memory */
 
 /* In front of each txn in server->pending. */
@@ -50,6 +51,7 @@ server_init(struct server *s, const struct server_settings *settings, struct db 
 	prep_init(&s->prep, db);
 	s->prep.limits = &s->settings.limits;
 	s->prep.refused = &s->refused;
+	s->prep.enforce_quota = settings->enforce_quota;
 	watch_table_init(&s->watches, &db->tree.hash_key);
 	zk_metrics_reset(&s->metrics);
 	rng_init(&s->rng, seed);
@@ -538,6 +540,19 @@ server_tick(struct server *s)
 	}
 	if (!s->failed && !is_full(s))
 		reap(s);
+}
+
+const char *
+server_quota_notice(struct server *s, uint64_t *count)
+{
+	const struct quota_notice *notice = &s->prep.quota;
+
+	*count = notice->count - s->quota_said;
+	if (*count == 0 || s->now_ms < s->quota_say_ms)
+		return NULL;
+	s->quota_said = notice->count;
+	s->quota_say_ms = s->now_ms + QUOTA_NOTICE_MS;
+	return notice->text;
 }
 
 bool

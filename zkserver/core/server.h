@@ -44,6 +44,7 @@ struct server_settings {
 	uint8_t sid;				/* top byte of session ids */
 	uint32_t reap_interval_ms;    /* between two looks at container and TTL nodes; 0: never */
 	uint32_t reap_max_per_minute; /* of them deleted, at least 1 */
+	bool enforce_quota;
 	int64_t reap_never_used_ms;   /* a container without children yet; 0: stays */
 	session_password_fn *password; /* NULL: session_password() */
 	void *password_arg;
@@ -109,6 +110,7 @@ struct server {
 	int64_t applying_zxid;	/* of the txn that is being applied, its type, what came of it */
 	int32_t applying_type, applying_error;
 	uint64_t reap_round_ms, reap_at_ms; /* when the next round, and the next look, is due */
+	uint64_t quota_said, quota_say_ms; /* notices that were handed out; when the next may be */
 	uint64_t reap_left;		    /* nodes that this round has not looked at */
 	uint32_t txns, snapshot_at; /* applied since the last snapshot; when the next is due */
 	bool failed; /* out of memory in the middle of a change: the process must end */
@@ -179,6 +181,12 @@ void server_synced(struct server *s, int64_t zxid);
 /* The next connection that wants the shell's attention, taken off the list; NULL when there is
  * none. */
 struct server_conn *server_next_dirty(struct server *s);
+
+/*
+ * Quotas were exceeded since this was asked last, *count times: the last one in words, valid until
+ * the next input; NULL: none was, or a minute has not passed since it was said.
+ */
+const char *server_quota_notice(struct server *s, uint64_t *count);
 
 /* Enough was applied since the last snapshot; asking again says no until it is due again. */
 bool server_snapshot_due(struct server *s);

@@ -7,6 +7,7 @@
 #include <zlib.h>
 
 #include "libcommon/codec/jute.h"
+#include "zkserver/core/quota.h"
 #include "zkserver/core/snapshot.h"
 
 #define CHUNK_BYTES ((size_t)256 * 1024)
@@ -438,9 +439,10 @@ snapshot_load(struct store *s, struct datadir_entry which, struct db *db,
 
 	if (!db_reset_bare(db))
 		return fault_set(f, -ENOMEM, "no memory for a tree");
-	if ((err = read_all(s, which, db, info, f)) == 0)
-		db->last_zxid = (int64_t)which.zxid;
-	return err;
+	if ((err = read_all(s, which, db, info, f)) != 0)
+		return err;
+	db->last_zxid = (int64_t)which.zxid;
+	return quota_recount(&db->tree) ? 0 : fault_set(f, -ENOMEM, "no memory for the quotas");
 }
 
 int

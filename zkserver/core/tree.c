@@ -4,6 +4,7 @@
 
 #include <assert.h>
 
+#include "zkserver/core/quota.h"
 #include "zkserver/core/tree_priv.h"
 
 /* Raise the parent's cversion and pzxid, never lower them. */
@@ -59,12 +60,25 @@ tree_create(struct tree *t, const struct tree_create *c)
 			raise_parent(t, parent, cversion, c->zxid);
 		return TREE_NODE_EXISTS;
 	}
-	if (tree_node_insert(t, parent, c->path, name, c->data, c->crc, c->acl, &stat) == NULL) {
+	n = tree_node_insert(t, parent, c->path, name, c->data, c->crc, c->acl, &stat);
+	if (n == NULL) {
 		acl_unref(&t->acls, c->acl);
 		return TREE_NO_MEMORY;
 	}
 	raise_parent(t, parent, cversion, c->zxid);
+	if (!quota_created(t, n) || !quota_add(t, c->path, n->data_len, 1))
+		return TREE_NO_MEMORY;
 	return TREE_OK;
+}
+
+/* Take a childless node out, and off its quota. */
+static bool
+remove_counted(struct tree *t, struct tree_node *n, struct jute_bytes path)
+{
+	int64_t bytes = n->data_len;
+
+	tree_node_remove(t, n, path);
+	return quota_add(t, path, -bytes, -1);
 }
 
 /*
@@ -86,9 +100,8 @@ remove_below(struct tree *t, struct tree_node *n, struct jute_bytes path)
 			kid = tree_kids_first(t, kid);
 		buf_clear(&below);
 		tree_node_path(t, kid, &below);
-		if (!(ok = !below.failed))
-			break;
-		tree_node_remove(t, kid, (struct jute_bytes){below.data, (int32_t)below.len});
+		ok = !below.failed &&
+		     remove_counted(t, kid, (struct jute_bytes){below.data, (int32_t)below.len});
 	}
 	assert(!ok || path.len > 0);
 	buf_fini(&below);
@@ -110,9 +123,8 @@ tree_delete(struct tree *t, struct jute_bytes path, int64_t zxid)
 	}
 	if ((n = tree_find(t, path)) == NULL)
 		return TREE_NO_NODE;
-	if (!remove_below(t, n, path))
+	if (!remove_below(t, n, path) || !remove_counted(t, n, path))
 		return TREE_NO_MEMORY;
-	tree_node_remove(t, n, path);
 	return TREE_OK;
 }
 
@@ -122,17 +134,20 @@ tree_set_data(struct tree *t, struct jute_bytes path, struct jute_bytes data, ui
 {
 	struct tree_node *n = tree_find(t, path);
 	uint64_t share;
+	int64_t more;
 
 	if (n == NULL)
 		return TREE_NO_NODE;
 	share = tree_digest_share(t, n);
+	more = -(int64_t)n->data_len;
 	if ((n = tree_node_replace_data(t, n, data, crc)) == NULL)
 		return TREE_NO_MEMORY;
+	more += n->data_len;
 	n->version = version;
 	n->mzxid = zxid;
 	n->mtime = time_ms;
 	t->digest += tree_digest_share(t, n) - share;
-	return TREE_OK;
+	return quota_add(t, path, more, 0) ? TREE_OK : TREE_NO_MEMORY;
 }
 
 enum tree_result

@@ -74,6 +74,7 @@ struct tree {
 	struct hmap owners;	   /* session -> its nodes, in order of creation */
 	struct list reapable;	   /* container and TTL nodes: struct tree_owned.of_owner */
 	uint64_t reapable_count;
+	uint64_t limits_count;	   /* nodes named zookeeper_limits (quota.h) */
 	struct tree_rules rules;   /* set before anything is loaded */
 	uint64_t node_count, ephemeral_count;
 	uint64_t data_bytes; /* of paths and data: "approximate data size" */
@@ -121,6 +122,10 @@ void tree_node_path(const struct tree *t, const struct tree_node *n, struct buf 
 /* Visit the children in order of name. */
 void tree_children(const struct tree *t, const struct tree_node *n,
     void (*each)(void *arg, const struct tree_node *child), void *arg);
+
+/* The node after `at` among those at and below `top`, parents first; NULL at the end. */
+struct tree_node *tree_next_below(
+    const struct tree *t, const struct tree_node *top, const struct tree_node *at);
 
 /* Nodes below n, at any depth; visits each, but for the root. */
 uint64_t tree_count_below(const struct tree *t, const struct tree_node *n);

@@ -249,6 +249,18 @@ tree_kids_first(const struct tree *t, const struct tree_node *parent)
 }
 
 struct tree_node *
+tree_kids_find(const struct tree *t, const struct tree_node *parent, struct jute_bytes name)
+{
+	const struct tree_children *k = parent->kids;
+	struct place p;
+
+	if (tree_child_count(parent) == 0)
+		return NULL;
+	p = kids_find(t, k, name);
+	return p.found ? tree_by_id(t, k->blocks[p.block]->ids[p.at]) : NULL;
+}
+
+struct tree_node *
 tree_kids_after(const struct tree *t, const struct tree_node *parent, struct jute_bytes name)
 {
 	const struct tree_children *k = parent->kids;
@@ -309,26 +321,28 @@ tree_kids_check(const struct tree *t, const struct tree_node *n)
 	assert(count == tree_child_count(n));
 }
 
+struct tree_node *
+tree_next_below(const struct tree *t, const struct tree_node *top, const struct tree_node *at)
+{
+	struct tree_node *next = tree_kids_first(t, at);
+
+	while (next == NULL && at != top) {
+		const struct tree_node *parent = tree_by_id(t, at->parent);
+
+		next = tree_kids_after(t, parent, tree_node_name(at));
+		at = parent;
+	}
+	return next;
+}
+
 uint64_t
 tree_count_below(const struct tree *t, const struct tree_node *n)
 {
-	const struct tree_node *at = n, *next;
 	uint64_t count = 0;
 
 	if (n->parent == 0)
 		return t->node_count - 1;
-	while ((next = tree_kids_first(t, at)) != NULL || at != n) {
-		while (next == NULL && at != n) {
-			const struct tree_node *parent = tree_by_id(t, at->parent);
-
-			next = tree_kids_after(t, parent, tree_node_name(at));
-			if (next == NULL)
-				at = parent;
-		}
-		if (next == NULL)
-			break;
-		at = next;
+	for (const struct tree_node *at = n; (at = tree_next_below(t, n, at)) != NULL;)
 		count++;
-	}
 	return count;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "zkserver/core/quota.h"
 #include "zkserver/core/tree_priv.h"
 
 #define SEGMENT_BITS 12
@@ -160,6 +161,7 @@ tree_node_insert(struct tree *t, struct tree_node *parent, struct jute_bytes pat
 	t->node_count++;
 	t->data_bytes += (uint64_t)path.len + n->data_len;
 	t->digest += tree_digest_share(t, n);
+	t->limits_count += quota_is_limits(n);
 	return n;
 no_place:
 	tree_index_remove(t->index, hash, n->id);
@@ -178,6 +180,7 @@ tree_node_remove(struct tree *t, struct tree_node *n, struct jute_bytes path)
 	assert(tree_child_count(n) == 0);
 	t->digest -= tree_digest_share(t, n);
 	t->node_count--;
+	t->limits_count -= quota_is_limits(n);
 	t->data_bytes -= (uint64_t)path.len + n->data_len;
 	tree_kids_remove(t, tree_by_id(t, n->parent), n);
 	tree_index_remove(t->index, tree_hash(t, path), n->id);

@@ -54,6 +54,8 @@ size_t tree_index_count(const struct tree_index *x);
 bool tree_kids_insert(struct tree *t, struct tree_node *parent, const struct tree_node *child);
 void tree_kids_remove(struct tree *t, struct tree_node *parent, const struct tree_node *child);
 struct tree_node *tree_kids_first(const struct tree *t, const struct tree_node *parent);
+struct tree_node *tree_kids_find(
+    const struct tree *t, const struct tree_node *parent, struct jute_bytes name);
 /* The first whose name comes after this one. */
 struct tree_node *tree_kids_after(
     const struct tree *t, const struct tree_node *parent, struct jute_bytes name);
