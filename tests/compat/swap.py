@@ -56,10 +56,10 @@ def below(nodes, root):
 
 
 def sessions(server):
-    """{session: its ephemeral nodes}; {session: None} of those without, as the four letters `dump` have them."""
+    """{session: its ephemeral nodes}, as the four letters `dump` have them."""
     told = server.four_letters("dump").partition("\nConnections dump")[0]
     head, _, tail = told.partition("ephemeral nodes dump")
-    found = {int(word, 16): None for word in re.findall(r"^\t?(0x[0-9a-f]+)", head, re.M)}
+    found = {int(word, 16): [] for word in re.findall(r"^\t?(0x[0-9a-f]+)", head, re.M)}
     for session, paths in re.findall(r"^(0x[0-9a-f]+):\n((?:\t.*\n?)*)", tail, re.M):
         found[int(session, 16)] = sorted(paths.split())
     return found

@@ -87,6 +87,9 @@ replay(struct store *logs, const struct recover_options *options, struct db *db,
 	struct txnlog_reader r;
 	int got = txnlog_reader_open(&r, logs, report->snapshot_zxid, f);
 
+	/* A snapshot may be fuzzy up to where its digest was taken; without one, who knows how far. */
+	if (report->found_snapshot)
+		db->digest_from_zxid = info->has_digest ? (int64_t)info->digest_zxid : INT64_MAX;
 	check_digest(db, info, report);
 	while (got == 0 && (got = txnlog_reader_next(&r, &record, f)) == 1) {
 		if ((got = apply_record(options, db, &record, f)) != 0)
@@ -103,6 +106,7 @@ replay(struct store *logs, const struct recover_options *options, struct db *db,
 	if (got == 0 && r.end_offset > 0)
 		got = txnlog_settle(logs, r.end_file_zxid, r.end_offset, f);
 	txnlog_reader_close(&r);
+	db->digest_from_zxid = db->last_zxid;
 	return got;
 }
 
