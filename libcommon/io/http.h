@@ -5,7 +5,8 @@
  *
  * Bounds: heads of HTTP_HEAD_BYTES_MAX, bodies and queues of the given sizes, connections by
  * number, time for the handshake, for a request's arrival, and between requests. A client that
- * breaks one gets the fitting 4xx where it can still be told, and the connection closes.
+ * breaks one gets the fitting 4xx where it can still be told, and the connection closes. The server
+ * logs what clients do wrong, by log_peer().
  */
 #ifndef CORRAL_IO_HTTP_H
 #define CORRAL_IO_HTTP_H

@@ -8,9 +8,11 @@
 
 #include "libcommon/base/str.h"
 #include "libcommon/io/http_server.h"
+#include "libcommon/sys/log.h"
 
 #define REPLY_HEAD_BYTES_MAX (HTTP_EXTRA_BYTES_MAX + 1024)
 #define REPLY_TEXT_BYTES_MAX 4096
+#define LOGGED_BYTES_MAX 200 /* of an answer's text */
 
 const char *
 http_request_method(const struct http_request *r)
@@ -130,6 +132,27 @@ request_is_head(const struct http_request *r)
 	return r->head.method != NULL && strcmp(r->head.method, "HEAD") == 0;
 }
 
+/*
+ * What clients did wrong, and what went wrong here, is said in the log. Not that there is nothing,
+ * or that it is in use, to somebody whom we know: that is an answer. Nor that we cannot serve now.
+ */
+static void
+log_fault(const struct http_request *r, int status, const char *body, size_t size)
+{
+	const struct tls_peer *peer = stream_peer(r->stream);
+	size_t line = 0;
+
+	if (status < 400 || status == 503 ||
+	    (peer->role != TLS_ROLE_NONE && (status == 404 || status == 409)))
+		return;
+	while (line < size && line < LOGGED_BYTES_MAX && body[line] != '\n')
+		line++;
+	log_peer("HTTP from %s%s%s: %s %.100s: %d %.*s", stream_peer_address(r->stream),
+	    peer->role == TLS_ROLE_NONE ? "" : ", ", peer->name,
+	    r->head.method == NULL ? "-" : r->head.method, r->path == NULL ? "-" : r->path, status,
+	    (int)line, body);
+}
+
 void
 http_reply(
     struct http_request *r, int status, const char *content_type, const void *body, size_t size)
@@ -140,6 +163,7 @@ http_reply(
 	if (r->phase == HTTP_OVER)
 		return;
 	assert(r->phase == HTTP_ANSWERING);
+	log_fault(r, status, body, size);
 	reply_put_head(r, &head, status, content_type);
 	if (status != 204 && status != 304)
 		buf_printf(&head, "Content-Length: %zu\r\n", size);

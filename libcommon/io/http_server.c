@@ -9,6 +9,7 @@
 #include <event2/buffer.h>
 
 #include "libcommon/base/str.h"
+#include "libcommon/sys/log.h"
 
 #define HTTP_STALL_MS 30000
 
@@ -53,8 +54,11 @@ request_lost(struct http_request *r)
 static void
 http_down(void *arg, const char *why)
 {
-	(void)why;
-	request_lost(arg);
+	struct http_request *r = arg;
+
+	if (!r->up)
+		log_peer("HTTP from %s: %s", stream_peer_address(r->stream), why);
+	request_lost(r);
 }
 
 /* Arm the deadline of a phase; without memory for it the connection cannot be bounded, and goes. */
@@ -73,6 +77,7 @@ http_up(void *arg)
 {
 	struct http_request *r = arg;
 
+	r->up = true;
 	(void)request_set_deadline(r, r->server->config.idle_ms);
 }
 

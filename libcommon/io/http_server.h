@@ -34,6 +34,7 @@ struct http_request {
 	struct deferral drop;  /* a stream that overran its bound */
 	struct deferral release;
 
+	bool up;	 /* the handshake is done */
 	bool begun;	 /* the first bytes of the head are there, and its time runs */
 	char *head_text; /* what head points into */
 	struct http_head head;

@@ -8,7 +8,7 @@ import struct
 import subprocess
 
 import pytest
-from conftest import BUILD, Cluster
+from conftest import BUILD, Cluster, until
 from hostile import LENGTHS, Watched, answer_of, connect, frame, make_tls, read_to_end, tls_context
 
 U64 = 2**64 - 1
@@ -275,6 +275,16 @@ def test_a_bad_request_is_answered_by_its_status(attacked, sent, statuses):
     with master.unharmed(attacked.serves, rss_mib=16):
         status, got = ask(attacked, sent)
         assert status in statuses, got[:500]
+        if status not in (None, 200, 404):
+            until(lambda: re.search(rf"HTTP from 127\.0\.0\.1:\d+.*: {status} ", master.text()), master.text)
+
+
+def test_who_speaks_no_tls_and_who_has_no_certificate_are_logged(attacked):
+    master = attacked.watch("master")
+    with master.unharmed(attacked.serves, says=r"HTTP from 127\.0\.0\.1:\d+: .*(TLS|SSL|handshake)"):
+        answer_of(attacked.api, b"GET / HTTP/1.1\r\n\r\n")
+    with master.unharmed(attacked.serves, says=r"HTTP from 127\.0\.0\.1:\d+: GET /corral/v1/jobs: 401 a client cert"):
+        ask(attacked, b"GET /corral/v1/jobs" + HTTP + END, who=None)
 
 
 def post(body, path=b"/corral/v1/jobs", method=b"POST"):
