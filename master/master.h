@@ -50,6 +50,7 @@ struct master {
 
 	/* store.c */
 	struct zk *zk;
+	struct buf hosts;      /* of the ensemble, as zk_new() has them */
 	uint64_t zk_number;    /* of the handle: answers of an older one are not for us */
 	struct timer zk_timer; /* before the next handle is made */
 	struct elect elect;

@@ -16,6 +16,7 @@
 #include "master/store.h"
 
 #define NEW_SESSION_MS 200 /* between two sessions, so that a refusal is no storm */
+#define HOSTS_BYTES_MAX 4096
 
 static void on_state(void *arg, struct zk *z, enum zk_state state);
 static void make_paths(struct master *m, size_t from);
@@ -140,16 +141,21 @@ make_paths(struct master *m, size_t from)
 
 /* --- the session --- */
 
+static bool
+join_hosts(const struct corral_conf *conf, struct buf *hosts)
+{
+	for (size_t i = 0; i < conf->cluster.ensemble.count; i++)
+		buf_printf(hosts, "%s%s", i == 0 ? "" : ",", conf->cluster.ensemble.items[i]);
+	return buf_text(hosts) != NULL;
+}
+
 static void
 session_open(void *arg)
 {
 	struct master *m = arg;
-	char hosts[4096] = "", error[256];
-	size_t used = 0;
+	const char *hosts = buf_text(&m->hosts);
+	char error[256];
 
-	for (size_t i = 0; i < m->conf.cluster.ensemble.count && used < sizeof hosts; i++)
-		used += (size_t)snprintf(hosts + used, sizeof hosts - used, "%s%s",
-		    i == 0 ? "" : ",", m->conf.cluster.ensemble.items[i]);
 	m->zk_number++;
 	m->zk = zk_new(m->loop, hosts, m->tls_ensemble,
 	    (uint32_t)m->conf.cluster.session_timeout_ms, on_state, m, error, sizeof error);
@@ -543,6 +549,12 @@ store_open(struct master *m, char *error, size_t size)
 	timer_init(&m->zk_timer, m->loop, session_open, m);
 	timer_init(&m->elect_timer, m->loop, elect_due, m);
 	buf_init(&m->info_text, 4096);
+	buf_init(&m->hosts, HOSTS_BYTES_MAX);
+	if (!join_hosts(&m->conf, &m->hosts)) {
+		snprintf(error, size, "[cluster] ensemble=: longer than %d bytes, or no memory",
+		    HOSTS_BYTES_MAX);
+		return false;
+	}
 	if (!master_info_encode(&m->info, &m->info_text)) {
 		snprintf(error, size,
 		    "[master] listen=%s: the address has no host and port that others can use",
@@ -584,4 +596,5 @@ store_close(struct master *m)
 	timer_cancel(&m->elect_timer);
 	session_drop(m);
 	buf_fini(&m->info_text);
+	buf_fini(&m->hosts);
 }

@@ -43,6 +43,18 @@ def test_an_ensemble_that_cannot_be_reached_is_said_with_the_reason(tmp_path):
         server.stop()
 
 
+def test_an_ensemble_of_too_many_names_is_refused(tmp_path):
+    server = Zkserver(tmp_path)
+    conf = tmp_path / "corral.conf"
+    hosts = ",".join(f"{'h' * 60}{n}.example:2181" for n in range(80))
+    conf.write_text(f"[cluster]\nname=test\nensemble={hosts}\nensemble_tls=no\n"
+                    f"[tls]\nca={tmp_path}/tls/ca.pem\ncert={tmp_path}/tls/master-m.pem\nkey={tmp_path}/tls/master-m-key.pem\n"
+                    f"[master]\nlisten=127.0.0.1:0\nagent_listen=127.0.0.1:0\nstate_dir={tmp_path}/m\n")
+    server.stop()
+    run = subprocess.run([program("corral-master"), "run", "--config", conf], capture_output=True, text=True, timeout=30)
+    assert run.returncode == 78 and "ensemble=: longer than 4096 bytes" in run.stderr, run
+
+
 STOP_WAIT_S = 15  # master/http_api.c: so long a stop's answer waits for the tasks' end
 SESSION_S = 6
 
