@@ -28,4 +28,4 @@ corral_agent_SOURCES = \
 	agent/sandbox.c agent/sandbox.h \
 	agent/status_file.c agent/status_file.h
 corral_agent_LDADD = libagentcore.a libzk.a libio.a libsys.a libcodec.a libproto.a libbase.a \
-	$(EVENT_LIBS) $(OPENSSL_LIBS) $(INIH_LIBS) $(JANSSON_LIBS) $(PROTOBUF_C_LIBS) $(ZLIB_LIBS)
+	$(EVENT_LIBS) $(OPENSSL_LIBS) $(INIH_LIBS) $(JANSSON_LIBS) $(PROTOBUF_C_LIBS) $(DEFLATE_LIBS)

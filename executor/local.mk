@@ -16,4 +16,4 @@ corral_executor_SOURCES = \
 	executor/task.c executor/task.h \
 	executor/taskenv.c executor/taskenv.h
 corral_executor_LDADD = libexecutorcore.a libio.a libsys.a libcodec.a libproto.a libbase.a \
-	$(EVENT_LIBS) $(OPENSSL_LIBS) $(PROTOBUF_C_LIBS) $(ZLIB_LIBS)
+	$(EVENT_LIBS) $(OPENSSL_LIBS) $(PROTOBUF_C_LIBS) $(DEFLATE_LIBS)

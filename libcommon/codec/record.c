@@ -3,7 +3,7 @@
 
 #include <assert.h>
 #include <string.h>
-#include <zlib.h>
+#include <libdeflate.h>
 
 static void
 put_u32(uint8_t *to, uint32_t v)
@@ -23,9 +23,9 @@ get_u32(const uint8_t *p)
 static uint32_t
 checksum(const uint8_t length[4], const uint8_t *bytes, size_t size)
 {
-	uLong sum = crc32(crc32(0, NULL, 0), length, 4);
+	uint32_t sum = libdeflate_crc32(0, length, 4);
 
-	return (uint32_t)crc32(sum, bytes, (uInt)size);
+	return libdeflate_crc32(sum, bytes, size);
 }
 
 void

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include "libcommon/base/buf.h"
 #include "libcommon/codec/jute.h"
@@ -358,10 +358,10 @@ node_digest(const char *path, const struct model_state *s)
 {
 	uint8_t stat[STAT_DIGEST_BYTES];
 	struct buf b = {.data = stat, .cap = sizeof(stat), .max_bytes = sizeof(stat)};
-	uLong crc = crc32(crc32(0, NULL, 0), (const uint8_t *)path, (uInt)strlen(path));
+	uint32_t crc = libdeflate_crc32(0, (const uint8_t *)path, strlen(path));
 
 	if (s->len > 0)
-		crc = crc32(crc, s->data, (uInt)s->len);
+		crc = libdeflate_crc32(crc, s->data, s->len);
 	jute_put_i64(&b, s->czxid);
 	jute_put_i64(&b, s->mzxid);
 	jute_put_i64(&b, s->pzxid);
@@ -371,7 +371,7 @@ node_digest(const char *path, const struct model_state *s)
 	jute_put_i32(&b, s->cversion);
 	jute_put_i32(&b, s->aversion);
 	jute_put_i64(&b, s->owner);
-	return crc32(crc, stat, sizeof(stat));
+	return libdeflate_crc32(crc, stat, sizeof(stat));
 }
 
 uint64_t

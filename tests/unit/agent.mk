@@ -18,7 +18,7 @@ tests_unit_cgroup_test_LDADD = $(UNIT_LIBS) libsys.a libbase.a
 
 tests_unit_record_test_SOURCES = tests/unit/record_test.c
 tests_unit_record_test_CFLAGS = $(UNIT_CFLAGS)
-tests_unit_record_test_LDADD = $(UNIT_LIBS) libcodec.a libbase.a $(ZLIB_LIBS)
+tests_unit_record_test_LDADD = $(UNIT_LIBS) libcodec.a libbase.a $(DEFLATE_LIBS)
 
 tests_unit_life_test_SOURCES = tests/unit/life_test.c
 tests_unit_life_test_CFLAGS = $(UNIT_CFLAGS)
@@ -27,4 +27,4 @@ tests_unit_life_test_LDADD = $(UNIT_LIBS) libexecutorcore.a libproto.a libbase.a
 tests_unit_agent_core_test_SOURCES = tests/unit/agent_core_test.c tests/lib/simdisk.c tests/lib/simdisk.h
 tests_unit_agent_core_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_agent_core_test_LDADD = $(UNIT_LIBS) libagentcore.a libcodec.a libproto.a libbase.a $(PROTOBUF_C_LIBS) \
-	$(ZLIB_LIBS)
+	$(DEFLATE_LIBS)

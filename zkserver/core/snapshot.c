@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include "libcommon/base/buf.h"
 #include "libcommon/codec/jute.h"
@@ -19,7 +19,7 @@ struct out {
 	struct store_file *file;
 	struct buf chunk; /* not yet written */
 	uint64_t offset;  /* of the chunk in the file */
-	uLong adler;	  /* of all before the chunk */
+	uint32_t adler;	  /* of all before the chunk */
 	int err;
 };
 
@@ -41,7 +41,7 @@ out_flush(struct out *o, bool all)
 		o->err = -ENOMEM;
 		return;
 	}
-	o->adler = adler32(o->adler, o->chunk.data, (uInt)o->chunk.len);
+	o->adler = libdeflate_adler32(o->adler, o->chunk.data, o->chunk.len);
 	o->err = store_pwrite(o->file, o->chunk.data, o->chunk.len, o->offset);
 	o->offset += o->chunk.len;
 	buf_clear(&o->chunk);
@@ -131,7 +131,7 @@ put_tree(struct out *o, const struct tree *t)
 static int
 write_file(struct store_file *file, const struct db *db)
 {
-	struct out o = {.file = file, .adler = adler32(0, NULL, 0)};
+	struct out o = {.file = file, .adler = 1};
 
 	buf_init(&o.chunk, CHUNK_MAX_BYTES);
 	jute_put_i32(&o.chunk, SNAPSHOT_MAGIC);

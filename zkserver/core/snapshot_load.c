@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <libdeflate.h>
 #include <zlib.h>
 
 #include "libcommon/codec/jute.h"
@@ -30,7 +31,7 @@ struct in {
 	    base; /* window[base] is the first byte that was not taken; all below counts from it */
 	size_t len, pos; /* bytes there; bytes of them that were read */
 	uint64_t taken;	 /* bytes of the (uncompressed) stream before the window */
-	uLong adler;	 /* of those */
+	uint32_t adler;	 /* of those */
 	char name[DATADIR_NAME_BYTES];
 	int err;
 	struct fault *fault;
@@ -203,7 +204,7 @@ in_take(struct in *in)
 {
 	if (in->err != 0)
 		return;
-	in->adler = adler32(in->adler, in_at(in, 0), (uInt)in->pos);
+	in->adler = libdeflate_adler32(in->adler, in_at(in, 0), in->pos);
 	in->taken += in->pos;
 	in->base += in->pos;
 	in->len -= in->pos;
@@ -213,7 +214,7 @@ in_take(struct in *in)
 static int
 in_open(struct in *in, struct store *s, struct datadir_entry which, struct fault *f)
 {
-	*in = (struct in){.gz = which.gz, .adler = adler32(0, NULL, 0), .fault = f};
+	*in = (struct in){.gz = which.gz, .adler = 1, .fault = f};
 	snapshot_name(in->name, which);
 	in->err = store_open(s, in->name, STORE_OPEN_READ, &in->file);
 	if (in->err != 0)

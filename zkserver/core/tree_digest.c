@@ -2,7 +2,7 @@
 /* The digest: a CRC-32 per node, summed over the tree. */
 #include <endian.h>
 #include <string.h>
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include "zkserver/core/tree_priv.h"
 
@@ -11,12 +11,12 @@
 uint32_t
 tree_crc(struct jute_bytes path, struct jute_bytes data)
 {
-	uLong crc = crc32(0, Z_NULL, 0);
+	uint32_t crc = 0;
 
 	if (path.len > 1 || (path.len == 1 && path.data[0] != '/'))
-		crc = crc32(crc, path.data, (uInt)path.len);
+		crc = libdeflate_crc32(crc, path.data, path.len);
 	if (data.len > 0)
-		crc = crc32(crc, data.data, (uInt)data.len);
+		crc = libdeflate_crc32(crc, data.data, data.len);
 	return (uint32_t)crc;
 }
 
@@ -52,7 +52,7 @@ tree_digest_of(uint32_t crc, const struct tree_stat *s)
 	p = put_be32(p, s->cversion);
 	p = put_be32(p, s->aversion);
 	p = put_be64(p, s->ephemeral_owner);
-	return (uint32_t)crc32(crc, bytes, (uInt)(p - bytes));
+	return libdeflate_crc32(crc, bytes, (p - bytes));
 }
 
 uint64_t

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include "libcommon/codec/jute.h"
 
@@ -164,7 +164,7 @@ txnlog_append(struct txnlog *log, struct txnlog_batch *b, const void *txn, size_
 		batch_begin(log, b);
 		b->first_zxid = zxid;
 	}
-	put_u32(head + 4, (uint32_t)adler32(adler32(0, NULL, 0), txn, (uInt)size));
+	put_u32(head + 4, libdeflate_adler32(1, txn, size));
 	put_u32(head + 8, (uint32_t)size);
 	batch_put(b, head, sizeof(head));
 	batch_put(b, txn, size);

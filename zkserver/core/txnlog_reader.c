@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include "zkserver/core/txnlog.h"
 
@@ -110,7 +110,7 @@ probe_record(struct txnlog_reader *r, uint64_t pos, struct probe *p, struct faul
 		return 0;
 	p->txn = record + TXNLOG_RECORD_HEAD_BYTES;
 	p->size = size;
-	if (sum == adler32(adler32(0, NULL, 0), p->txn, (uInt)size))
+	if (sum == libdeflate_adler32(1, p->txn, size))
 		p->found = FOUND_RECORD;
 	return 0;
 }
@@ -248,7 +248,7 @@ whole_but_length(struct txnlog_reader *r, uint64_t data_end, bool *whole, struct
 	size -= TXNLOG_RECORD_OVERHEAD_BYTES;
 	*whole =
 	    p[size + TXNLOG_RECORD_HEAD_BYTES] == 'B' &&
-	    get_u64(p) == adler32(adler32(0, NULL, 0), p + TXNLOG_RECORD_HEAD_BYTES, (uInt)size);
+	    get_u64(p) == libdeflate_adler32(1, p + TXNLOG_RECORD_HEAD_BYTES, size);
 	return 0;
 }
 
