@@ -503,7 +503,7 @@ static bool
 open_master(struct agent *a)
 {
 	const struct corral_conf *conf = a->conf;
-	struct tls_files files = {conf->tls.ca, conf->tls.cert, conf->tls.key};
+	struct tls_files files = {conf->tls.ca, conf->agent.cert, conf->agent.key};
 	const struct conf_list *masters = &conf->agent.masters;
 	char error[512];
 
@@ -555,7 +555,9 @@ start(struct agent *a)
 		log_error("no memory");
 		return EX_OSERR;
 	}
-	if (!open_executors(a) || !open_master(a))
+	if (!open_executors(a))
+		return EX_UNAVAILABLE;
+	if (!open_master(a))
 		return EX_CONFIG;
 	measure_init(&a->measure, a->conf->agent.state_dir);
 	timer_init(&a->tick, a->loop, on_tick, a);

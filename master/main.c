@@ -218,7 +218,7 @@ write_ports(const struct master *m)
 static struct tls *
 open_tls(const struct master *m, bool require_peer)
 {
-	struct tls_files files = {m->conf.tls.ca, m->conf.tls.cert, m->conf.tls.key};
+	struct tls_files files = {m->conf.tls.ca, m->conf.master.cert, m->conf.master.key};
 	char error[512];
 	struct tls *t = tls_new(&files, require_peer, error, sizeof error);
 
@@ -235,7 +235,7 @@ check_certificate(const struct corral_conf *conf)
 	struct cert_info info;
 	char error[512];
 
-	if (!cert_read_info(conf->tls.cert, &info, error, sizeof error)) {
+	if (!cert_read_info(conf->master.cert, &info, error, sizeof error)) {
 		log_error("%s", error);
 		return false;
 	}
@@ -244,7 +244,7 @@ check_certificate(const struct corral_conf *conf)
 		return true;
 	log_error("%s: not a certificate of a master of cluster '%s'; make one with: corral tls "
 		  "issue master NAME",
-	    conf->tls.cert, conf->cluster.name);
+	    conf->master.cert, conf->cluster.name);
 	return false;
 }
 

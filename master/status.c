@@ -61,7 +61,7 @@ find_address(const struct corral_conf *conf, char to[300])
 int
 command_status(const struct corral_conf *conf)
 {
-	struct tls_files files = {conf->tls.ca, conf->tls.cert, conf->tls.key};
+	struct tls_files files = {conf->tls.ca, conf->master.cert, conf->master.key};
 	char address[300], error[512];
 	struct http_call_spec spec = {.address = address,
 	    .method = "GET",

@@ -2,6 +2,7 @@
 #include "libcommon/sys/corral_conf.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #define KEY(section, key, type, member, fallback, help)                                            \
 	{                                                                                          \
@@ -42,6 +43,8 @@ static const struct conf_key keys[] = {
 	"silence after which a node counts as cut off"),
     KEY("master", "heartbeat", CONF_TIME_MS, master.heartbeat_ms, "5s",
 	"between two heartbeats of an agent"),
+    KEY("master", "cert", CONF_PATH, master.cert, NULL, "instead of [tls] cert"),
+    KEY("master", "key", CONF_PATH, master.key, NULL, "instead of [tls] key"),
 
     KEY("agent", "name", CONF_NAME, agent.name, NULL, "of this node; empty: the host's name"),
     KEY("agent", "cpus", CONF_CPU, agent.cpu_milli, "0", "offered; 0: what is measured"),
@@ -63,6 +66,8 @@ static const struct conf_key keys[] = {
 	"for executors; loopback"),
     KEY("agent", "executor", CONF_PATH, agent.executor, CORRAL_LIBEXECDIR "/corral-executor",
 	"the executor's program"),
+    KEY("agent", "cert", CONF_PATH, agent.cert, NULL, "instead of [tls] cert"),
+    KEY("agent", "key", CONF_PATH, agent.key, NULL, "instead of [tls] key"),
 
     KEY("client", "master", CONF_ADDRESS_LIST, client.master, "127.0.0.1:5050",
 	"HOST:PORT of the masters' listen"),
@@ -79,6 +84,28 @@ const struct conf_table corral_conf_table = {
 
 const char corral_conf_path[] = CORRAL_SYSCONFDIR "/corral.conf";
 
+/* A daemon's own certificate comes with its own key. */
+static void
+check_pair(
+    const char *section, const char *cert, const char *key, const char *path, struct faults *faults)
+{
+	if ((cert == NULL) != (key == NULL))
+		faults_add(faults, path, 0, "[%s] cert= and key= go together: %s= is missing",
+		    section, cert == NULL ? "cert" : "key");
+}
+
+static void
+check_attributes(const struct conf_list *list, const char *path, struct faults *faults)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		size_t len = strcspn(list->items[i], "=");
+
+		if (len == 0 || list->items[i][len] == '\0')
+			faults_add(faults, path, 0, "[agent] attributes=: '%s' is not NAME=VALUE",
+			    list->items[i]);
+	}
+}
+
 /* What no single key shows. */
 static void
 check_together(const struct corral_conf *conf, const char *path, struct faults *faults)
@@ -92,6 +119,20 @@ check_together(const struct corral_conf *conf, const char *path, struct faults *
 		faults_add(faults, path, 0, "[cluster] session_timeout= must be from 1s to 10min");
 	if (conf->cluster.ensemble.count == 0)
 		faults_add(faults, path, 0, "[cluster] ensemble= names no server");
+	check_pair("master", conf->master.cert, conf->master.key, path, faults);
+	check_pair("agent", conf->agent.cert, conf->agent.key, path, faults);
+	check_attributes(&conf->agent.attributes, path, faults);
+}
+
+/* A daemon without a certificate of its own has the host's. */
+static bool
+take_host_pair(const struct corral_conf *conf, char **cert, char **key)
+{
+	if (*cert != NULL || *key != NULL || conf->tls.cert == NULL || conf->tls.key == NULL)
+		return true;
+	*cert = strdup(conf->tls.cert);
+	*key = strdup(conf->tls.key);
+	return *cert != NULL && *key != NULL;
 }
 
 bool
@@ -106,6 +147,9 @@ corral_conf_load(struct corral_conf *conf, const char *path, struct faults *faul
 	}
 	if (conf_load(&corral_conf_table, conf, file, path == NULL, faults))
 		check_together(conf, file, faults);
+	if (!take_host_pair(conf, &conf->master.cert, &conf->master.key) ||
+	    !take_host_pair(conf, &conf->agent.cert, &conf->agent.key))
+		faults_add(faults, file, 0, "out of memory");
 	return faults->count == 0;
 }
 

@@ -28,6 +28,7 @@ struct corral_conf {
 		uint64_t lease_ms;
 		uint64_t unreachable_after_ms;
 		uint64_t heartbeat_ms;
+		char *cert, *key; /* [tls]'s unless set */
 	} master;
 	struct {
 		char *name;	    /* of this node; NULL: the host's name */
@@ -43,7 +44,8 @@ struct corral_conf {
 		struct conf_list
 		    run_as; /* accounts an operator may run tasks as; empty: uid 1000 and up */
 		char *executor_listen;
-		char *executor; /* path of corral-executor */
+		char *executor;	  /* path of corral-executor */
+		char *cert, *key; /* [tls]'s unless set */
 	} agent;
 	struct {
 		struct conf_list master; /* HOST:PORT of masters' listen */

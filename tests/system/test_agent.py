@@ -2,6 +2,7 @@
 """An agent and its executors, real processes, under a master that the test plays."""
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -251,6 +252,19 @@ def test_much_output_is_streamed_whole_within_the_window(agent):
     m.launch(key, argv=["sh", "-c", "head -c 5000000 /dev/zero | tr '\\0' x"])
     out, err, error = m.output(key)
     assert (len(out), set(out), err, error) == (5000000, {ord("x")}, b"", None)
+
+
+def test_a_port_that_is_taken_and_a_wrong_setting_have_statuses_of_their_own(agent):
+    conf, text = agent.home / "other.conf", agent.conf.read_text()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for settings, status, word in ((f"executor_listen=127.0.0.1:{port}", 69, f"127.0.0.1:{port}"),
+                                       ("attributes=rack", 78, "NAME=VALUE"),
+                                       ("cert=/nonexistent\nkey=/nonexistent", 78, "/nonexistent"),
+                                       (f"state_dir={agent.state}", 73, "another agent")):
+            conf.write_text(f"{text}\nstate_dir={agent.home}/other\n{settings}\n")
+            done = subprocess.run([BUILD / "corral-agent", "run", "--config", conf], capture_output=True, text=True, timeout=30)
+            assert (done.returncode, word in done.stderr) == (status, True), done.stderr
 
 
 def test_output_that_cannot_be_opened_is_said(agent):

@@ -256,9 +256,12 @@ def test_who_calls_himself_an_executor_is_not_killed_needs_root(agent):
 def test_the_helper_refuses_what_is_not_the_attempts_own_needs_root(agent):
     key, helper = agent.master.key(0), agent.as_the_agent()
     name = name_of(key)
-    for wrong, word in (({"agent_address": "10.0.0.1:22"}, "executor_listen"), ({"agent_address": "/run/x.sock"}, "executor_listen"),
-                        ({"sandbox": "/etc"}, "another directory"), ({"run_directory": f"{agent.state}/run/../{name}"}, "another"),
-                        ({"spec": {"argv": ["id"], "user": "root"}}, "run_as"), ({"spec": {"argv": ["id"], "user": "0"}}, "account 0")):
+    for wrong, word in (({"agent_address": "10.0.0.1:22"}, "executor_listen"),
+                        ({"agent_address": "/run/x.sock"}, "executor_listen"),
+                        ({"sandbox": "/etc"}, "another directory"),
+                        ({"run_directory": f"{agent.state}/run/../{name}"}, "another directory"),
+                        ({"spec": {"argv": ["id"], "user": "root"}}, "run_as"),
+                        ({"spec": {"argv": ["id"], "user": "0"}}, "account 0")):
         assert word in helper.launch(key, **wrong)["error"]
     assert "another directory" in helper.ask(remove={"key": key, "sandbox": "/etc"})["error"]
     assert "not a request" in helper.ask()["error"]

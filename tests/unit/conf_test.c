@@ -102,6 +102,27 @@ START_TEST(settings_that_contradict_each_other_are_refused)
 }
 END_TEST
 
+START_TEST(a_daemon_has_the_hosts_certificate_unless_it_has_its_own)
+{
+	ck_assert_msg(load("[tls]\ncert=/h.pem\nkey=/h.key\n[agent]\ncert=/a.pem\nkey=/a.key\n"),
+	    "%s", faults_text(&faults));
+	ck_assert_str_eq(conf.master.cert, "/h.pem");
+	ck_assert_str_eq(conf.master.key, "/h.key");
+	ck_assert_str_eq(conf.agent.cert, "/a.pem");
+	ck_assert_str_eq(conf.agent.key, "/a.key");
+	ck_assert(!load("[master]\ncert=/m.pem\n"));
+	ck_assert_ptr_nonnull(
+	    strstr(faults_text(&faults), "[master] cert= and key= go together: key= is missing"));
+}
+END_TEST
+
+START_TEST(an_attribute_is_name_and_value)
+{
+	ck_assert(!load("[agent]\nattributes=rack=r1,arch\n"));
+	ck_assert_ptr_nonnull(strstr(faults_text(&faults), "'arch' is not NAME=VALUE"));
+}
+END_TEST
+
 START_TEST(the_directory_is_read_in_the_order_of_names_after_the_file)
 {
 	char dir[512];
@@ -225,6 +246,8 @@ unit_suite(void)
 	tcase_add_test(t, values_of_every_type_are_read);
 	tcase_add_test(t, every_fault_names_its_line_and_the_nearest_key);
 	tcase_add_test(t, settings_that_contradict_each_other_are_refused);
+	tcase_add_test(t, a_daemon_has_the_hosts_certificate_unless_it_has_its_own);
+	tcase_add_test(t, an_attribute_is_name_and_value);
 	tcase_add_test(t, the_directory_is_read_in_the_order_of_names_after_the_file);
 	tcase_add_test(t, a_missing_file_is_a_fault_only_where_it_was_named);
 	tcase_add_test(t, what_is_printed_loads_again_to_the_same);
