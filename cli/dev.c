@@ -72,7 +72,7 @@ print_daemon(const struct dev_daemon *d)
 	    d->kind == DEV_ZKSERVER ? "" : d->name);
 	printf("  %-9s ready  %-15s  %-12s  pid %-6ld  %8s  %3.0f ms  %s\n", kinds[d->kind],
 	    d->address, node, (long)d->pid, amount_print_size(memory, dev_daemon_memory(d)),
-	    d->ready_us / 1000.0, d->status);
+	    (double)d->ready_us / 1000.0, d->status);
 	fflush(stdout);
 }
 
@@ -86,7 +86,7 @@ print_ready(const struct run *r)
 		if (dev->daemons[i].kind == DEV_MASTER)
 			master = dev->daemons[i].address;
 	printf("Ready in %.2f s. Logs: %s/*.log. Metrics: https://%s/metrics\n",
-	    (clock_boot_us() - r->started_us) / 1e6, dev->state, master);
+	    (double)(clock_boot_us() - r->started_us) / 1e6, dev->state, master);
 	if (dev->client_dir[0] == '\0')
 		printf("Another cluster is this user's default; for this one: export "
 		       "CORRAL_CONFIG_DIR=%s\n",

@@ -83,7 +83,7 @@ static int
 bench_send(struct bench_session *s, struct shot *shot)
 {
 	const struct bench *bench = s->bench;
-	const uint32_t size = bench->run->options->bytes;
+	const uint32_t size = (uint32_t)bench->run->options->bytes;
 	char path[PATH_BYTES_MAX];
 
 	bench_path(path, s, bench->phase == PHASE_CREATE ? s->at : s->at % s->made);

@@ -11,8 +11,6 @@
 
 #include "libcommon/sys/spawn.h"
 
-extern char **environ;
-
 /* Make a group the one that the terminal's keys reach, if we have a terminal to give. */
 static void
 terminal_give(pid_t group)

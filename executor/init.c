@@ -128,7 +128,7 @@ init_start(const struct spawn *s, int *fd)
 		return -1;
 	if (s->cgroup_directory_fd >= 0) {
 		args.flags |= CLONE_INTO_CGROUP;
-		args.cgroup = (uint64_t)s->cgroup_directory_fd;
+		args.cgroup = (unsigned int)s->cgroup_directory_fd;
 	}
 	/* As fork(), in new namespaces; we have one thread, so that the child may go on as it is.
 	 */

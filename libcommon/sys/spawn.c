@@ -257,7 +257,7 @@ call_clone3(struct spawn_call *c)
 	struct clone_args args = {
 	    .flags = CLONE_VFORK | CLONE_INTO_CGROUP,
 	    .exit_signal = SIGCHLD,
-	    .cgroup = (uint64_t)c->s->cgroup_directory_fd,
+	    .cgroup = (unsigned int)c->s->cgroup_directory_fd,
 	};
 	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
 

@@ -29,7 +29,7 @@ struct spawn_user {
 };
 
 struct spawn_limit {
-	int resource; /* RLIMIT_... */
+	unsigned int resource; /* RLIMIT_... */
 	struct rlimit value;
 };
 

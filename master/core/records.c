@@ -240,7 +240,7 @@ parse_cell_word(const char *word, uint8_t *state)
 	static const uint8_t states[] = {CELL_UNKNOWN, CELL_FINISHED, CELL_FAILED, CELL_STOPPED};
 
 	for (int i = 0; i < 4; i++) {
-		struct cell cell = {.state = states[i] & 15};
+		struct cell cell = {.state = (unsigned char)states[i] & 15u};
 
 		if (strcmp(word, cell_word(&cell)) == 0) {
 			*state = states[i];

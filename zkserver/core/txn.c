@@ -240,7 +240,7 @@ txn_put_body(struct buf *b, const struct txn_body *body)
 		jute_put_i32(b, body->timeout_ms);
 		break;
 	default:
-		assert(!"a txn that nobody makes");
+		assert(false && "a txn that nobody makes");
 	}
 }
 
