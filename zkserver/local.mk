@@ -69,7 +69,8 @@ libzkserver_a_SOURCES = \
 	zkserver/report.c zkserver/report.h \
 	zkserver/run.c zkserver/run.h \
 	zkserver/sasl_users.c zkserver/sasl_users.h \
-	zkserver/settings.c zkserver/settings.h
+	zkserver/settings.c zkserver/settings.h \
+	zkserver/unit_status.c zkserver/unit_status.h
 
 libzkserver_a_SOURCES += \
 	zkserver/inspect.c zkserver/inspect.h \

@@ -30,6 +30,7 @@ struct log_writer {
 	struct log_writer_config config;
 	struct txnlog log;
 	struct slot *filling, *flying; /* NULL: none */
+	uint64_t started_ms;	       /* when the one that flies was begun */
 	struct list waiting, free;     /* sealed ones, in order; emptied ones */
 	size_t free_count;
 	int done_fd; /* rung by the workers and the kernel */
@@ -152,6 +153,9 @@ batch_done(struct log_writer *w)
 	struct slot *s = w->flying;
 	uint64_t last_zxid = s->batch.last_zxid;
 
+	if (w->config.timed != NULL)
+		w->config.timed(w->config.arg, clock_boot_ms() - w->started_ms,
+		    last_zxid - s->batch.first_zxid + 1);
 	if (s->batch.new_file)
 		open_direct(w);
 	w->flying = NULL;
@@ -242,6 +246,7 @@ start_next(struct log_writer *w)
 	} else
 		return;
 	b = &w->flying->batch;
+	w->started_ms = clock_boot_ms();
 	if (!w->aio_open || w->direct_fd < 0 || !txnlog_in_place(b) ||
 	    log_aio_start(&w->aio, w->direct_fd, b->bytes, b->len, b->offset) != 0)
 		log_worker_start(&w->writer);

@@ -33,6 +33,8 @@ struct log_writer_config {
 
 	/* In the loop: all transactions up to last_zxid are durable. */
 	void (*durable)(void *arg, uint64_t last_zxid);
+	/* Before that: a batch of so many transactions took so long. NULL: nobody counts. */
+	void (*timed)(void *arg, uint64_t ms, uint64_t transactions);
 	void *arg;
 };
 

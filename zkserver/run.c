@@ -28,6 +28,7 @@
 #include "zkserver/core/txnlog.h"
 #include "zkserver/log_writer.h"
 #include "zkserver/snapshot_writer.h"
+#include "zkserver/unit_status.h"
 
 #define STANDALONE_SID 1 /* top byte of session ids, as Apache's standalone server has it */
 #define PATH_SIZE (ZOO_PATH_MAX + 32)
@@ -50,6 +51,8 @@ struct daemon {
 	struct admin_http *http;
 	struct log_writer *log;
 	struct snapshot_writer *snapshot;
+	struct unit_status status;
+	uint64_t load_ms, load_txns; /* what the start took */
 	struct timer tick;
 	int lock;
 	bool stopping; /* a signal asked for it */
@@ -68,6 +71,23 @@ on_durable(void *arg, uint64_t zxid)
 
 	set_time(d);
 	server_synced(&d->server, (int64_t)zxid);
+}
+
+static void
+on_timed(void *arg, uint64_t ms, uint64_t transactions)
+{
+	struct zk_metrics *m = &((struct daemon *)arg)->server.metrics;
+
+	zk_metrics_observe(m, ZK_SUMMARY_FSYNCTIME, ms);
+	zk_metrics_observe(m, ZK_SUMMARY_SYNC_PROCESSOR_QUEUE_FLUSH_TIME_MS, ms);
+	zk_metrics_observe(m, ZK_SUMMARY_SYNC_PROCESSOR_BATCH_SIZE, transactions);
+}
+
+static void
+on_snapshot(void *arg, uint64_t ms)
+{
+	zk_metrics_observe(
+	    &((struct daemon *)arg)->server.metrics, ZK_SUMMARY_SNAPSHOTTIME, ms);
 }
 
 static void
@@ -95,6 +115,7 @@ on_tick(void *arg)
 	set_time(d);
 	server_tick(&d->server);
 	client_port_expire(d->clients);
+	unit_status_tick(&d->status, &d->server);
 	bounds_log(&d->bounds_log, &d->server);
 	arm_tick(d);
 }
@@ -295,6 +316,8 @@ load(struct daemon *d)
 		    d->db.digest_mismatches, (uint64_t)d->db.digest_mismatch_zxid);
 	log_info("%s: zxid 0x%" PRIx64 ", %" PRIu64 " nodes, %" PRIu64 " transactions replayed",
 	    d->conf->data_dir, (uint64_t)d->db.last_zxid, d->db.tree.node_count, report.replayed);
+	d->load_ms = clock_boot_ms() - options.now_ms;
+	d->load_txns = report.replayed;
 	/* A log without a snapshot before it cannot be told from one whose snapshot was lost. */
 	if (!report.found_snapshot && snapshot_write(d->snapshots, &d->db, &f) < 0) {
 		log_error("the first snapshot cannot be written: %s", f.text);
@@ -338,12 +361,15 @@ open_writers(struct daemon *d)
 	    .backend = LOG_BACKEND_BEST,
 	    .sync = d->conf->force_sync,
 	    .durable = on_durable,
+	    .timed = on_timed,
 	    .arg = d,
 	};
 	const struct snapshot_writer_config snapshot = {
 	    .loop = d->loop,
 	    .snapshots = d->snapshots,
 	    .logs = d->logs,
+	    .written = on_snapshot,
+	    .arg = d,
 	    /* With each snapshot, which is when there is something to remove, and in its child. */
 	    .purge_retain = d->conf->purge_hours > 0 ? d->conf->purge_retain : 0,
 	};
@@ -385,6 +411,8 @@ open_core(struct daemon *d)
 	}
 	d->db.tree.acls.policy = auth_policy(d->auth);
 	server_init(&d->server, &settings, &d->db, seed, clock_boot_ms(), clock_wall_ms());
+	zk_metrics_observe(&d->server.metrics, ZK_SUMMARY_DBINITTIME, d->load_ms);
+	zk_metrics_observe(&d->server.metrics, ZK_SUMMARY_STARTUP_TXNS_LOADED, d->load_txns);
 	return true;
 }
 
@@ -453,6 +481,7 @@ watch_signals(struct daemon *d)
 static int
 serve(struct daemon *d)
 {
+	unit_status_init(&d->status);
 	timer_init(&d->tick, d->loop, on_tick, d);
 	arm_tick(d);
 	if (d->conf->client_port != ZOO_PORT_NONE &&

@@ -23,7 +23,7 @@ struct snapshot_writer {
 	struct fd_watch *watch;
 	struct fault fault; /* of the child, as far as it came */
 	size_t fault_len;
-	uint64_t zxid;
+	uint64_t zxid, started_ms;
 };
 
 /* ---- in the child ---- */
@@ -58,8 +58,11 @@ reap(struct snapshot_writer *w)
 		log_error("snapshot.%llx: its writer ended with status 0x%x; the log is kept from "
 			  "the last one on",
 		    (unsigned long long)w->zxid, (unsigned)status);
-	else
+	else {
 		log_debug("snapshot.%llx is complete", (unsigned long long)w->zxid);
+		if (w->config.written != NULL)
+			w->config.written(w->config.arg, clock_boot_ms() - w->started_ms);
+	}
 	fd_watch_free(w->watch);
 	close(w->pipe_fd);
 	w->watch = NULL;
@@ -109,6 +112,7 @@ snapshot_writer_start(struct snapshot_writer *w, const struct db *db)
 	}
 	w->pipe_fd = fds[0];
 	w->zxid = (uint64_t)db->last_zxid;
+	w->started_ms = clock_boot_ms();
 	w->fault = (struct fault){0};
 	w->fault_len = 0;
 	return true;

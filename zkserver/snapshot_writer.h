@@ -19,6 +19,9 @@ struct snapshot_writer_config {
 	struct loop *loop;
 	struct store *snapshots, *logs; /* of libcommon/sys/store_posix; must outlive the writer */
 	unsigned purge_retain;		/* 0: never purge */
+	/* A snapshot was written, in so many milliseconds. NULL: nobody counts. */
+	void (*written)(void *arg, uint64_t ms);
+	void *arg;
 };
 
 /* NULL with errno set. */
