@@ -90,6 +90,8 @@ struct zoo_conf {
 	enum zoo_metrics metrics_provider;
 	int32_t metrics_port;
 	char metrics_address[ZOO_ADDRESS_MAX];
+	bool audit;
+	char audit_file[ZOO_PATH_MAX]; /* "": the log */
 };
 
 /* What holds without a file: standalone on 127.0.0.1:2181, data in data_dir. */

@@ -3,6 +3,7 @@
 noinst_LIBRARIES += libzkcore.a
 libzkcore_a_SOURCES = \
 	zkserver/core/acl.c zkserver/core/acl.h \
+	zkserver/core/audit.c zkserver/core/audit.h \
 	zkserver/core/change.c zkserver/core/change.h \
 	zkserver/core/db.c zkserver/core/db.h \
 	zkserver/core/ipaddr.c zkserver/core/ipaddr.h \
@@ -55,6 +56,7 @@ libzkserver_a_SOURCES = \
 	zkserver/admin_job.c zkserver/admin_job.h \
 	zkserver/admin_json.c \
 	zkserver/admin_text.c \
+	zkserver/audit_log.c zkserver/audit_log.h \
 	zkserver/auth.c zkserver/auth.h \
 	zkserver/child.c zkserver/child.h \
 	zkserver/client_auth.c zkserver/client_auth.h \

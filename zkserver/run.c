@@ -21,6 +21,7 @@
 #include "zkserver/admin_http.h"
 #include "zkserver/auth.h"
 #include "zkserver/bounds.h"
+#include "zkserver/audit_log.h"
 #include "zkserver/client_port.h"
 #include "zkserver/core/recover.h"
 #include "zkserver/core/server.h"
@@ -49,6 +50,7 @@ struct daemon {
 	struct client_port *clients;
 	struct bounds_log bounds_log;
 	struct admin_http *http;
+	struct audit_log audit;
 	struct log_writer *log;
 	struct snapshot_writer *snapshot;
 	struct unit_status status;
@@ -143,6 +145,8 @@ after_turn(void *arg)
 	while (!log_writer_full(d->log) && server_next_record(&d->server, &zxid, &bytes, &size))
 		log_append(d->log, bytes, size);
 	log_submit(d->log);
+	if (d->conf->audit)
+		audit_log_flush(&d->audit);
 	client_port_flush(d->clients);
 	/* Serving what had waited may have made further records. */
 	while (!log_writer_full(d->log) && server_next_record(&d->server, &zxid, &bytes, &size))
@@ -174,6 +178,8 @@ on_hangup(void *arg, int signo)
 	char why[512];
 
 	(void)signo;
+	if (d->server.audit != NULL)
+		audit_log_reopen(&d->audit);
 	if (d->tls == NULL)
 		return;
 	notify_reloading();
@@ -417,6 +423,20 @@ open_core(struct daemon *d)
 }
 
 static bool
+open_audit(struct daemon *d)
+{
+	if (!d->conf->audit)
+		return true;
+	if (!audit_log_open(&d->audit, d->conf->audit_file)) {
+		log_error_errno("%s: cannot be opened for the audit trail", d->conf->audit_file);
+		return false;
+	}
+	d->server.audit = &d->audit.core;
+	audit_server(&d->audit.core, "serverStart", "success");
+	return true;
+}
+
+static bool
 open_clients(struct daemon *d)
 {
 	struct client_port_config config = {
@@ -529,6 +549,8 @@ start(struct daemon *d)
 		return EX_OK;
 	if (!open_writers(d) || !open_core(d))
 		return EX_OSERR;
+	if (!open_audit(d))
+		return EX_CANTCREAT;
 	if (!open_clients(d))
 		return EX_UNAVAILABLE;
 	return write_ports(d) ? EX_OK : EX_IOERR;
@@ -542,6 +564,10 @@ finish(struct daemon *d)
 		client_port_close(d->clients);
 		admin_jobs_fini(&d->jobs);
 		admin_fini(&d->admin);
+	}
+	if (d->server.audit != NULL) {
+		audit_server(&d->audit.core, "serverStop", "invoked");
+		audit_log_close(&d->audit);
 	}
 	if (d->server.db != NULL)
 		server_fini(&d->server);

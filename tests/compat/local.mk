@@ -14,6 +14,7 @@ EXTRA_DIST += \
 	tests/compat/load.py \
 	tests/compat/servers.py \
 	tests/compat/swap.py \
+	tests/compat/test_audit.py \
 	tests/compat/test_auth.py \
 	tests/compat/test_admin.py \
 	tests/compat/test_c_client.py \

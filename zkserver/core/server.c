@@ -198,6 +198,10 @@ server_submit(struct server *s, struct server_conn *c, const struct prep_request
 	memcpy(s->pending.data + at, &r, sizeof r);
 	s->pending_count++;
 	zk_metrics_count(&s->metrics, ZK_COUNTER_SYNC_PROCESSOR_REQUEST_QUEUED, 1);
+	if (c != NULL && s->audit != NULL && !audit_submitted(s->audit, q, r.zxid)) {
+		s->failed = true;
+		return;
+	}
 	if (c != NULL)
 		enqueue(s, c, &entry, NULL);
 }
@@ -286,6 +290,8 @@ answer_part(void *arg, const struct apply_part *p)
 			jute_put_i32(b, p->error);
 	}
 	s->applying_error = p->error;
+	if (s->audit != NULL)
+		audit_part(s->audit, p);
 	if (p->error != ZK_OK)
 		return;
 	if (p->type == ZK_OP_CREATE || create2)
@@ -366,13 +372,18 @@ apply_record(struct server *s, const struct server_record *r, const uint8_t *txn
 	buf_clear(&s->record_part);
 	s->applying_zxid = r->zxid;
 	s->applying_type = h.type;
+	s->applying_session = h.session;
+	if (s->audit != NULL)
+		audit_begin(s->audit, r->zxid);
 	if (h.type == ZK_OP_CLOSE_SESSION)
 		detach(s, h.session, r->conn);
-	if (db_apply(s->db, txn, r->size, s->now_ms, &live, r->conn != NULL ? answer_part : NULL,
-		s) != APPLY_OK) {
+	if (db_apply(s->db, txn, r->size, s->now_ms, &live,
+		r->conn != NULL || s->audit != NULL ? answer_part : NULL, s) != APPLY_OK) {
 		s->failed = true;
 		return;
 	}
+	if (s->audit != NULL)
+		audit_end(s->audit);
 	prep_applied(&s->prep, r->zxid);
 	s->txns++;
 	if (s->wall_ms >= h.time_ms)

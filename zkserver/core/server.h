@@ -24,6 +24,7 @@
 #include "libcommon/base/list.h"
 #include "libcommon/base/rng.h"
 #include "zkserver/core/acl.h"
+#include "zkserver/core/audit.h"
 #include "zkserver/core/db.h"
 #include "zkserver/core/metrics.h"
 #include "zkserver/core/prep.h"
@@ -109,6 +110,7 @@ struct server {
 	struct buf record_part; /* scratch: the record of the reply that is being made */
 	int64_t applying_zxid;	/* of the txn that is being applied, its type, what came of it */
 	int32_t applying_type, applying_error;
+	int64_t applying_session; /* whose txn it is */
 	uint64_t reap_round_ms, reap_at_ms; /* when the next round, and the next look, is due */
 	uint64_t quota_said, quota_say_ms; /* notices that were handed out; when the next may be */
 	uint64_t reap_left;		    /* nodes that this round has not looked at */
@@ -118,6 +120,7 @@ struct server {
 	struct limits_refused refused;
 	struct throttle connects;
 	struct zk_metrics metrics;
+	struct audit *audit; /* NULL: none; set after server_init(), and borrowed */
 };
 
 /*

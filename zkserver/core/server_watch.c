@@ -45,6 +45,9 @@ watches_changed(void *arg, enum watch_event event, struct jute_bytes path, uint3
 	struct telling t = {arg, acl, 0};
 	struct watch_table *w = &t.server->watches;
 
+	if (t.server->audit != NULL && event == WATCH_NODE_DELETED &&
+	    t.server->applying_type == ZK_OP_CLOSE_SESSION)
+		audit_ephemeral(t.server->audit, t.server->applying_session, path);
 	watch_trigger_begin(w);
 	if (event != WATCH_CHILDREN_CHANGED)
 		watch_trigger(w, WATCH_DATA, event, path, tell, &t);
