@@ -300,19 +300,10 @@ static bool
 stream_send(void *arg, Corral__AgentToMaster *m)
 {
 	struct agent *a = arg;
-	size_t size;
-	uint8_t *bytes;
-	bool ok;
 
 	m->has_registration = true;
 	m->registration = agent_core_registration(a->core);
-	size = corral__agent_to_master__get_packed_size(m);
-	if ((bytes = malloc(size)) == NULL)
-		return false;
-	corral__agent_to_master__pack(m, bytes);
-	ok = master_link_send(a->master, bytes, size);
-	free(bytes);
-	return ok;
+	return master_link_send_message(a->master, m);
 }
 
 static bool
@@ -320,19 +311,10 @@ stream_input(void *arg, const struct taskkey *key, Corral__StreamData *data)
 {
 	Corral__AgentToExecutor m = CORRAL__AGENT_TO_EXECUTOR__INIT;
 	struct agent *a = arg;
-	uint8_t *bytes;
-	size_t size;
-	bool ok;
 
 	m.body_case = CORRAL__AGENT_TO_EXECUTOR__BODY_INPUT;
 	m.input = data;
-	size = corral__agent_to_executor__get_packed_size(&m);
-	if ((bytes = malloc(size)) == NULL)
-		return false;
-	corral__agent_to_executor__pack(&m, bytes);
-	ok = executor_links_send(a->executors, key, bytes, size);
-	free(bytes);
-	return ok;
+	return executor_links_send_message(a->executors, key, &m);
 }
 
 static enum logs_attempt

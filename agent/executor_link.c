@@ -7,10 +7,10 @@
 #include "libcommon/base/hash.h"
 #include "libcommon/base/hmap.h"
 #include "libcommon/base/str.h"
+#include "libcommon/codec/frame_limits.h"
 #include "libcommon/io/link.h"
 #include "libcommon/sys/log.h"
 
-#define FRAME_BYTES_MAX (256 << 10)
 #define QUEUE_BYTES_MAX (2 << 20)
 #define HANDSHAKE_MS 10000
 #define CONNECTIONS_MAX 65536
@@ -190,7 +190,7 @@ executor_links_new(struct loop *loop, const char *address, const struct executor
     void *arg, char *error, size_t size)
 {
 	static const struct link_limits limits = {
-	    FRAME_BYTES_MAX, QUEUE_BYTES_MAX, HANDSHAKE_MS, 0};
+	    FRAME_EXECUTOR_AGENT_BYTES_MAX, QUEUE_BYTES_MAX, HANDSHAKE_MS, 0};
 	struct executor_links *e = calloc(1, sizeof *e);
 
 	if (e == NULL) {
@@ -247,4 +247,13 @@ executor_links_send(
 	struct executor_link *x = find(e, key);
 
 	return x != NULL && link_send(x->link, bytes, size);
+}
+
+bool
+executor_links_send_message(
+    struct executor_links *e, const struct taskkey *key, const Corral__AgentToExecutor *message)
+{
+	struct executor_link *x = find(e, key);
+
+	return x != NULL && link_send_message(x->link, &message->base);
 }

@@ -32,5 +32,7 @@ uint16_t executor_links_port(const struct executor_links *e);
 /* Send one packed AgentToExecutor; false: the attempt has no link, or its queue is full. */
 bool executor_links_send(
     struct executor_links *e, const struct taskkey *key, const void *bytes, size_t size);
+bool executor_links_send_message(
+    struct executor_links *e, const struct taskkey *key, const Corral__AgentToExecutor *message);
 
 #endif

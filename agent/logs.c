@@ -12,6 +12,7 @@
 #include "libcommon/base/buf.h"
 #include "libcommon/base/list.h"
 #include "libcommon/base/str.h"
+#include "libcommon/codec/frame_limits.h"
 #include "libcommon/sys/log.h"
 
 #define CHUNK_BYTES 65536
@@ -163,8 +164,8 @@ pump_source(struct stream *s, struct source *src)
 	src->at_end = false;
 	if (src->fd < 0)
 		open_source(s, src);
-	while (src->fd >= 0 && !s->blocked && s->unacked_bytes < LOGS_WINDOW_BYTES) {
-		size_t room = LOGS_WINDOW_BYTES - s->unacked_bytes;
+	while (src->fd >= 0 && !s->blocked && s->unacked_bytes < STREAM_WINDOW_BYTES) {
+		size_t room = STREAM_WINDOW_BYTES - s->unacked_bytes;
 		off_t before = lseek(src->fd, 0, SEEK_CUR);
 
 		if ((n = read(src->fd, chunk, room < sizeof chunk ? room : sizeof chunk)) <= 0) {
@@ -375,7 +376,7 @@ open_stream(struct logs *l, const Corral__StreamOpen *o)
 	s->sources[1] = (struct source){.fd_number = 2, .file = "stderr", .fd = -1, .watch = -1};
 	s->sources[0].from = offset_of(o->has_stdout_offset, o->stdout_offset);
 	s->sources[1].from = offset_of(o->has_stderr_offset, o->stderr_offset);
-	buf_init(&s->input_waiting, LOGS_WINDOW_BYTES);
+	buf_init(&s->input_waiting, STREAM_WINDOW_BYTES);
 	list_append(&l->streams, &s->link);
 	l->stream_count++;
 	pump(s);

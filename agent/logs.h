@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Streams between a client (by way of the master) and a task: its stdout and stderr, read from the
- * sandbox and followed, and its standard input. At most LOGS_WINDOW_BYTES are on their way
+ * sandbox and followed, and its standard input. At most STREAM_WINDOW_BYTES are on their way
  * unacknowledged per stream and direction.
  */
 #ifndef CORRAL_AGENT_LOGS_H
@@ -14,7 +14,6 @@
 #include "libcommon/io/loop.h"
 #include "proto/corral.pb-c.h"
 
-#define LOGS_WINDOW_BYTES (1 << 20)
 #define LOGS_STREAMS_MAX 1024 /* more are refused with StreamClose */
 
 /* What the attempt is, to a stream. */

@@ -5,11 +5,11 @@
 #include <string.h>
 
 #include "libcommon/base/str.h"
+#include "libcommon/codec/frame_limits.h"
 #include "libcommon/io/link.h"
 #include "libcommon/sys/log.h"
 
 /* As the master has it: a report of AGENT_ATTEMPTS_MAX attempts must fit. */
-#define FRAME_BYTES_MAX (16 << 20)
 #define QUEUE_BYTES_MAX (32 << 20)
 #define HANDSHAKE_MS 10000
 #define WHY_BYTES 256
@@ -89,7 +89,7 @@ master_link_new(struct loop *loop, struct tls *tls, const char *const *addresses
     const struct master_link_ops *ops, void *arg)
 {
 	static const struct link_limits limits = {
-	    FRAME_BYTES_MAX, QUEUE_BYTES_MAX, HANDSHAKE_MS, 0};
+	    FRAME_AGENT_MASTER_BYTES_MAX, QUEUE_BYTES_MAX, HANDSHAKE_MS, 0};
 	static const struct link_ops link_ops = {on_up, on_frame, on_writable, on_down};
 	struct master_link *l = calloc(1, sizeof *l);
 
@@ -127,6 +127,12 @@ bool
 master_link_send(struct master_link *l, const void *bytes, size_t size)
 {
 	return l->link != NULL && link_send(l->link, bytes, size);
+}
+
+bool
+master_link_send_message(struct master_link *l, const Corral__AgentToMaster *message)
+{
+	return l->link != NULL && link_send_message(l->link, &message->base);
 }
 
 void

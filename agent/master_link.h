@@ -32,6 +32,7 @@ void master_link_set_addresses(struct master_link *l, const char *const *address
 
 /* False: there is no link, or its queue is full (then writable() will come). */
 bool master_link_send(struct master_link *l, const void *bytes, size_t size);
+bool master_link_send_message(struct master_link *l, const Corral__AgentToMaster *message);
 
 /* Close the link; another is dialed. down() is called. */
 void master_link_drop(struct master_link *l, const char *why);

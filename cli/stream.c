@@ -10,13 +10,11 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "libcommon/codec/frame_limits.h"
 #include "libcommon/sys/fsutil.h"
 #include "proto/api.pb-c.h"
 
-/* What a sender may have on the way, as proto/corral.proto has it. */
-#define WINDOW_BYTES (1u << 20)
 #define CHUNK_BYTES (32u << 10)
-#define FRAME_BYTES_MAX (2u << 20)
 #define QUEUE_BYTES_MAX (4u << 20)
 /* A longer line is passed on in pieces. */
 #define LINE_BYTES_MAX (64u << 10)
@@ -68,17 +66,7 @@ end(struct stream *s, int status)
 static bool
 send_message(struct stream *s, const Corral__Api__ClientToMaster *m)
 {
-	uint8_t small[512], *bytes = small;
-	size_t size = corral__api__client_to_master__get_packed_size(m);
-	bool sent;
-
-	if (s->link == NULL || (size > sizeof small && (bytes = malloc(size)) == NULL))
-		return false;
-	corral__api__client_to_master__pack(m, bytes);
-	sent = link_send(s->link, bytes, size);
-	if (bytes != small)
-		free(bytes);
-	return sent;
+	return s->link != NULL && link_send_message(s->link, &m->base);
 }
 
 static void
@@ -148,7 +136,7 @@ input_ready(void *arg, int what)
 	(void)what;
 	pump_input(s);
 	/* The task does not read: neither do we until it has. */
-	if (s->unacknowledged + CHUNK_BYTES > WINDOW_BYTES)
+	if (s->unacknowledged + CHUNK_BYTES > STREAM_WINDOW_BYTES)
 		stop_watching_input(s);
 }
 
@@ -171,11 +159,11 @@ continue_input(struct stream *s)
 {
 	if (!s->config.input || s->input_done || s->link == NULL || s->input_watch != NULL)
 		return;
-	if (s->unacknowledged + CHUNK_BYTES > WINDOW_BYTES)
+	if (s->unacknowledged + CHUNK_BYTES > STREAM_WINDOW_BYTES)
 		return;
 	if (s->input_is_file) {
 		while (s->link != NULL && !s->input_done &&
-		       s->unacknowledged + CHUNK_BYTES <= WINDOW_BYTES && pump_input(s))
+		       s->unacknowledged + CHUNK_BYTES <= STREAM_WINDOW_BYTES && pump_input(s))
 			;
 		return;
 	}
@@ -450,7 +438,7 @@ stream_fini(struct stream *s)
 
 /* ---- going on with another master ---- */
 
-static const struct link_limits limits = {.frame_bytes_max = FRAME_BYTES_MAX,
+static const struct link_limits limits = {.frame_bytes_max = FRAME_CLIENT_MASTER_BYTES_MAX,
     .queue_bytes_max = QUEUE_BYTES_MAX,
     .handshake_ms = 5000};
 static const struct link_ops ops = {.up = link_up, .frame = link_frame, .down = link_down};

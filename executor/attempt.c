@@ -18,12 +18,12 @@
 #include "executor/runner.h"
 #include "executor/spec.h"
 #include "executor/status.h"
+#include "libcommon/codec/frame_limits.h"
 #include "libcommon/codec/taskkey.h"
 #include "libcommon/io/link.h"
 #include "libcommon/sys/log.h"
 #include "libcommon/sys/proc.h"
 
-#define FRAME_BYTES_MAX (256 << 10)
 #define QUEUE_BYTES_MAX (1 << 20)
 #define HANDSHAKE_MS 10000
 
@@ -43,16 +43,10 @@ struct attempt {
 static void
 send_message(struct attempt *a, const Corral__ExecutorToAgent *m)
 {
-	size_t size = corral__executor_to_agent__get_packed_size(m);
-	uint8_t *bytes;
-
-	if (a->link == NULL || size > FRAME_BYTES_MAX || (bytes = malloc(size)) == NULL)
-		return; /* an update is sent again when the link is up again */
-	corral__executor_to_agent__pack(m, bytes);
-	if (!link_send(a->link, bytes, size))
+	/* An update is sent again when the link is up again. */
+	if (a->link != NULL && !link_send_message(a->link, &m->base))
 		log_warn(
 		    "the link to the agent is full: a message is held back until it is up again");
-	free(bytes);
 }
 
 static void
@@ -305,7 +299,7 @@ static bool
 prepare_link(struct attempt *a, struct loop *loop)
 {
 	static const struct link_limits limits = {
-	    FRAME_BYTES_MAX, QUEUE_BYTES_MAX, HANDSHAKE_MS, 0};
+	    FRAME_EXECUTOR_AGENT_BYTES_MAX, QUEUE_BYTES_MAX, HANDSHAKE_MS, 0};
 	const char *address = a->boot->agent_address;
 	char name[TASKKEY_NAME_BYTES];
 	struct taskkey key = taskkey_of(a->boot->key);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "executor/input.h"
+#include "libcommon/codec/frame_limits.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,7 +10,7 @@ void
 input_init(struct input *in)
 {
 	*in = (struct input){.read_fd = -1, .write_fd = -1};
-	buf_init(&in->waiting, INPUT_WINDOW_BYTES);
+	buf_init(&in->waiting, STREAM_WINDOW_BYTES);
 }
 
 int

@@ -11,7 +11,6 @@
 #include "libcommon/io/loop.h"
 
 /* The sender's window (proto/corral.proto, streams); what comes beyond it closes the input. */
-#define INPUT_WINDOW_BYTES (1 << 20)
 
 struct input {
 	struct loop *loop;

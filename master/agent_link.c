@@ -9,12 +9,12 @@
 #include <string.h>
 
 #include "libcommon/base/str.h"
+#include "libcommon/codec/frame_limits.h"
 #include "libcommon/sys/log.h"
 #include "master/definition.h"
 #include "master/master.h"
 
 enum {
-	FRAME_BYTES_MAX = 16 << 20,
 	QUEUE_BYTES_MAX = 32 << 20,
 	LAUNCH_BYTES_MAX = 256 << 10, /* of a frame of launches: the next one begins behind it */
 	AGENT_LINKS_MAX = 20000,
@@ -90,22 +90,14 @@ send_message(struct agent_link *l, Corral__MasterToAgent *message)
 {
 	struct master *m = l->m;
 	Corral__Term term = CORRAL__TERM__INIT;
-	size_t size;
-	uint8_t *bytes;
 
 	term.era = m->elect.term.era;
 	term.czxid = m->elect.term.czxid;
 	message->term = &term;
 	message->has_registration = true;
 	message->registration = l->registration;
-	size = corral__master_to_agent__get_packed_size(message);
-	buf_clear(&m->scratch);
-	bytes = buf_reserve(&m->scratch, size);
-	if (bytes == NULL)
-		return false;
-	corral__master_to_agent__pack(message, bytes);
 	/* The last moment before the socket: a leader past its bound says nothing more. */
-	return master_may_act(m) && link_send(l->link, bytes, size);
+	return master_may_act(m) && link_send_message(l->link, &message->base);
 }
 
 bool
@@ -302,7 +294,7 @@ bool
 agents_listen(struct master *m, char *error, size_t size)
 {
 	struct link_limits limits = {
-	    .frame_bytes_max = FRAME_BYTES_MAX,
+	    .frame_bytes_max = FRAME_AGENT_MASTER_BYTES_MAX,
 	    .queue_bytes_max = QUEUE_BYTES_MAX,
 	    .handshake_ms = HANDSHAKE_MS,
 	    .idle_ms = (uint32_t)(2 * m->conf.master.lease_ms),

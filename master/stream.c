@@ -13,11 +13,11 @@
 #include <string.h>
 
 #include "libcommon/base/str.h"
+#include "libcommon/codec/frame_limits.h"
 #include "libcommon/sys/log.h"
 #include "master/stream_client.h"
 
 enum {
-	FRAME_BYTES_MAX = 2 << 20,
 	QUEUE_BYTES_MAX = 64 << 20,
 	OPEN_MAX = 48,	   /* streams of one client at a time; the others wait for one to end */
 	LINGER_MS = 10000, /* for the rest of the output after the end of the tasks */
@@ -28,21 +28,6 @@ enum {
 
 static void client_free(struct client *c);
 
-static bool
-send_message(struct client *c, Corral__Api__MasterToClient *message)
-{
-	struct buf *b = &c->m->scratch;
-	size_t size = corral__api__master_to_client__get_packed_size(message);
-	uint8_t *bytes;
-
-	buf_clear(b);
-	bytes = buf_reserve(b, size);
-	if (bytes == NULL)
-		return false;
-	corral__api__master_to_client__pack(message, bytes);
-	return link_send(c->link, bytes, size);
-}
-
 /*
  * The leader's word. Past the right to give it nothing is sent: the end of this turn drops the
  * client, which is told so.
@@ -50,7 +35,7 @@ send_message(struct client *c, Corral__Api__MasterToClient *message)
 bool
 client_send(struct client *c, Corral__Api__MasterToClient *message)
 {
-	return !master_may_act(c->m) || send_message(c, message);
+	return !master_may_act(c->m) || link_send_message(c->link, &message->base);
 }
 
 static void
@@ -63,7 +48,7 @@ send_error(struct client *c, const char *why, bool again)
 	error.has_again = error.again = again;
 	message.body_case = CORRAL__API__MASTER_TO_CLIENT__BODY_ERROR;
 	message.error = &error;
-	(void)send_message(c, &message);
+	(void)link_send_message(c->link, &message.base);
 }
 
 void
@@ -411,7 +396,7 @@ struct client *
 client_new(struct master *m, struct http_request *r, struct job *j)
 {
 	struct link_limits limits = {
-	    .frame_bytes_max = FRAME_BYTES_MAX,
+	    .frame_bytes_max = FRAME_CLIENT_MASTER_BYTES_MAX,
 	    .queue_bytes_max = QUEUE_BYTES_MAX,
 	    .handshake_ms = 10000,
 	};

@@ -5,8 +5,6 @@
 
 #include "master/master.h"
 
-enum { STREAM_WINDOW_BYTES = 1 << 20 };
-
 /* How much of a task's output a client has. */
 struct position {
 	uint32_t index, attempt;

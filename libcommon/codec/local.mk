@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libcodec_a_SOURCES = \
 	libcommon/codec/base64.c libcommon/codec/base64.h \
+	libcommon/codec/frame_limits.h \
 	libcommon/codec/http_body.c libcommon/codec/http_head.c libcommon/codec/http_head.h \
 	libcommon/codec/jute.c libcommon/codec/jute.h \
 	libcommon/codec/pbjson.h \

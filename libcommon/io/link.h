@@ -17,6 +17,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include <protobuf-c/protobuf-c.h>
+
 #include "libcommon/io/loop.h"
 #include "libcommon/io/tls.h"
 
@@ -62,6 +64,9 @@ bool link_send(struct link *l, const void *bytes, size_t size);
 /* The same for a frame in two parts, to spare the caller a copy. */
 bool link_send2(
     struct link *l, const void *head, size_t head_size, const void *tail, size_t tail_size);
+
+/* The same for a message, packed. False also without memory. */
+bool link_send_message(struct link *l, const ProtobufCMessage *message);
 
 /* Stop and resume reading: back-pressure towards the peer. */
 void link_pause(struct link *l, bool paused);

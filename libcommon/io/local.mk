@@ -7,6 +7,7 @@ libio_a_SOURCES = \
 	libcommon/io/http.h \
 	libcommon/io/http_call.c libcommon/io/http_reply.c libcommon/io/http_server.c libcommon/io/http_server.h \
 	libcommon/io/link.c libcommon/io/link.h libcommon/io/link_internal.h \
+	libcommon/io/link_message.c \
 	libcommon/io/listener.c \
 	libcommon/io/loop.c libcommon/io/loop.h \
 	libcommon/io/stream.c libcommon/io/stream.h \
