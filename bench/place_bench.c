@@ -11,11 +11,13 @@
 #include <time.h>
 
 #include "libcommon/base/rng.h"
+#include "libcommon/base/str.h"
 #include "master/core/place.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define LINEAR_LIMIT_NS (UINT64_C(2) * 1000000000)
 #define SEED 20260101
+#define CALLS 200000
 
 enum workload { ALIKE, MIXED, ADVERSARIAL };
 enum pass { PASS_MEAN, PASS_EACH, PASS_LINEAR };
@@ -314,10 +316,13 @@ measure_goal(void)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	static const uint32_t sizes[] = {1000, 10000, 100000};
+	uint64_t calls = CALLS;
 
+	if (argc > 2 || (argc == 2 && !str_to_u64(argv[1], 1, CALLS, &calls)))
+		die("usage: place_bench [CALLS], at most 200000 a row");
 	measure_goal();
 	printf("ns: a placement (mean: with its release; p50, p99: alone, with two clock reads).\n"
 	       "visits: tree nodes looked at by a placement; never more than 2 x nodes.\n\n");
@@ -326,10 +331,10 @@ main(void)
 	for (int i = 0; i < 3; i++)
 		measure_one_descent(sizes[i]);
 	for (int i = 0; i < 3; i++)
-		measure(ALIKE, sizes[i], 200000);
+		measure(ALIKE, sizes[i], (uint32_t)calls);
 	for (int i = 0; i < 3; i++)
-		measure(MIXED, sizes[i], 200000);
+		measure(MIXED, sizes[i], (uint32_t)calls);
 	for (int i = 0; i < 3; i++)
-		measure(ADVERSARIAL, sizes[i], 200000);
+		measure(ADVERSARIAL, sizes[i], (uint32_t)calls);
 	return EXIT_SUCCESS;
 }

@@ -158,10 +158,11 @@ admin_is_large(const struct admin *a, const struct admin_command *c)
 	case ADMIN_SMALL:
 		break;
 	case ADMIN_SESSIONS:
-		lines = session_count(&s->db->sessions) + s->db->tree.ephemeral_count;
-		/* fall through */
+		lines = s->conn_count + session_count(&s->db->sessions) +
+			s->db->tree.ephemeral_count;
+		break;
 	case ADMIN_CONNS:
-		lines += s->conn_count;
+		lines = s->conn_count;
 		break;
 	case ADMIN_WATCHES:
 		lines = s->conn_count + s->watches.count[WATCH_DATA] +

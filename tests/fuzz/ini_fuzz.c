@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The reader in its grammar INI_SYSTEMD: every entry is whole text, every fault is counted. */
+/* The reader in the grammar GRAMMAR: every entry is whole text, every fault is counted. */
 #include <assert.h>
 #include <string.h>
 
@@ -14,7 +14,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	bool ok;
 
 	faults_init(&faults);
-	ok = ini_parse_text(&ini, INI_SYSTEMD, "fuzz", (const char *)bytes, size, &faults);
+	ok = ini_parse_text(&ini, GRAMMAR, "fuzz", (const char *)bytes, size, &faults);
 	assert(ok == (faults.count == 0));
 	assert((faults_text(&faults)[0] != '\0') == (faults.count > 0));
 	for (size_t i = 0; i < ini.count; i++) {

@@ -16,6 +16,7 @@ tests_fuzz_link_fuzz_LDADD = $(FUZZ_LIBS) libio.a libsys.a libcodec.a libbase.a 
 
 fuzz_programs += tests/fuzz/ini_fuzz
 tests_fuzz_ini_fuzz_SOURCES = tests/fuzz/ini_fuzz.c tests/fuzz/fuzz.h
+tests_fuzz_ini_fuzz_CPPFLAGS = $(AM_CPPFLAGS) -DGRAMMAR=INI_SYSTEMD
 tests_fuzz_ini_fuzz_LDADD = $(FUZZ_LIBS) libsys.a libbase.a $(INIH_LIBS)
 
 fuzz_programs += tests/fuzz/jobfile_fuzz
@@ -27,7 +28,8 @@ tests_fuzz_pbjson_fuzz_SOURCES = tests/fuzz/pbjson_fuzz.c tests/fuzz/fuzz.h
 tests_fuzz_pbjson_fuzz_LDADD = $(FUZZ_LIBS) libcodec.a libproto.a libbase.a $(PROTOBUF_C_LIBS) $(JANSSON_LIBS)
 
 fuzz_programs += tests/fuzz/properties_fuzz
-tests_fuzz_properties_fuzz_SOURCES = tests/fuzz/properties_fuzz.c tests/fuzz/fuzz.h
+tests_fuzz_properties_fuzz_SOURCES = tests/fuzz/ini_fuzz.c tests/fuzz/fuzz.h
+tests_fuzz_properties_fuzz_CPPFLAGS = $(AM_CPPFLAGS) -DGRAMMAR=INI_PROPERTIES
 tests_fuzz_properties_fuzz_LDADD = $(FUZZ_LIBS) libsys.a libbase.a $(INIH_LIBS)
 
 fuzz_programs += tests/fuzz/snapshot_fuzz

@@ -351,7 +351,8 @@ START_TEST(a_tree_that_is_not_the_snapshots_is_counted)
 }
 END_TEST
 
-/* Apache's servers go on while they write one: it has the name of its beginning and what came later. */
+/* Apache's servers go on while they write one: it has the name of its beginning and what came
+ * later. */
 START_TEST(the_digests_below_a_fuzzy_snapshots_own_are_not_compared)
 {
 	char early[DATADIR_NAME_BYTES], late[DATADIR_NAME_BYTES];

@@ -87,7 +87,8 @@ replay(struct store *logs, const struct recover_options *options, struct db *db,
 	struct txnlog_reader r;
 	int got = txnlog_reader_open(&r, logs, report->snapshot_zxid, f);
 
-	/* A snapshot may be fuzzy up to where its digest was taken; without one, who knows how far. */
+	/* A snapshot may be fuzzy up to where its digest was taken; without one, who knows how far.
+	 */
 	if (report->found_snapshot)
 		db->digest_from_zxid = info->has_digest ? (int64_t)info->digest_zxid : INT64_MAX;
 	check_digest(db, info, report);
