@@ -27,7 +27,7 @@
 
 struct auth {
 	const struct zoo_auth *conf;
-	EVP_MD *digest;
+	EVP_MD *digest; /* NULL: SHA-1, which is looked for when it is needed */
 	struct sasl_users users;
 	struct sasl_config sasl;
 	uint8_t key[KEY_BYTES_MAX];
@@ -43,10 +43,11 @@ md5(const void *bytes, size_t size, uint8_t to[SASL_MD5_BYTES])
 static bool
 open_digest(struct auth *a, char *error, size_t size)
 {
-	/* Java's short name of SHA-1 that OpenSSL does not know. */
-	const char *name =
-	    strcasecmp(a->conf->digest_alg, "SHA") == 0 ? "SHA1" : a->conf->digest_alg;
+	const char *name = a->conf->digest_alg;
 
+	/* Starting OpenSSL takes milliseconds and a megabyte. "SHA": Java's short name. */
+	if (strcasecmp(name, "SHA1") == 0 || strcasecmp(name, "SHA") == 0)
+		return true;
 	a->digest = EVP_MD_fetch(NULL, name, NULL);
 	ERR_clear_error();
 	if (a->digest != NULL && EVP_MD_get_size(a->digest) > 0)
@@ -181,7 +182,7 @@ auth_digest_id(const struct auth *a, const uint8_t *bytes, size_t size, char id[
 	int n;
 
 	if (!a->conf->digest || size > AUTH_BYTES_MAX || memchr(bytes, '\0', size) != NULL ||
-	    EVP_Digest(bytes, size, hash, &len, a->digest, NULL) != 1)
+	    EVP_Digest(bytes, size, hash, &len, a->digest != NULL ? a->digest : EVP_sha1(), NULL) != 1)
 		return false;
 	colon = memchr(bytes, ':', size);
 	base64_encode(text, hash, len);

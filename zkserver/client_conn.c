@@ -18,7 +18,6 @@
 #include "zkserver/admin_job.h"
 #include "zkserver/client_auth.h"
 
-#define KEEP_BYTES 4096 /* a connection's buffer that is empty keeps so much memory */
 #define KEEP_SHARED_BYTES ((size_t)4 << 20)
 #define TLS_RECORD_BYTES 16384
 #define UNREAD_READS_MAX 16 /* of CLIENT_READ_BYTES, from a connection that ends */
@@ -74,6 +73,19 @@ want_write(struct client_conn *c, bool on)
 	want(c, &c->writable, &c->write_wanted, on);
 }
 
+/* Unread bytes would turn the close into a reset, which can overtake the last reply. */
+static void
+close_socket(struct client_conn *c)
+{
+	for (int i = 0; i < UNREAD_READS_MAX && c->core.end == SERVER_CLOSE_FLUSHED; i++) {
+		if (recv(c->fd, c->shared->read, CLIENT_READ_BYTES, MSG_DONTWAIT) <= 0)
+			break;
+		if (i == 0)
+			shutdown(c->fd, SHUT_WR);
+	}
+	close(c->fd);
+}
+
 void
 client_conn_close(struct client_conn *c)
 {
@@ -98,14 +110,7 @@ client_conn_close(struct client_conn *c)
 	client_auth_forget(c);
 	server_conn_close(shared->server, &c->core);
 	list_remove(&c->young);
-	/* Unread bytes would turn the close into a reset, which can overtake the last reply. */
-	if (c->core.end == SERVER_CLOSE_FLUSHED && shutdown(c->fd, SHUT_WR) == 0) {
-		for (int i = 0; i < UNREAD_READS_MAX; i++) {
-			if (recv(c->fd, shared->read, CLIENT_READ_BYTES, MSG_DONTWAIT) <= 0)
-				break;
-		}
-	}
-	close(c->fd);
+	close_socket(c);
 	buf_fini(&c->in);
 	buf_fini(&c->out);
 	free(c);
@@ -203,7 +208,7 @@ push(struct client_conn *c)
 		up = drain(c, &c->out);
 	if (!up || c->out.failed)
 		c->broken = true;
-	release_if_empty(&c->out, KEEP_BYTES);
+	release_if_empty(&c->out, 0);
 	want_write(c, c->out.len > 0);
 	client_word_sent(c);
 }
@@ -325,7 +330,7 @@ resume(struct client_conn *c)
 {
 	use_shared_out(c);
 	buf_consume(&c->in, feed(c, c->in.data, c->in.len));
-	release_if_empty(&c->in, KEEP_BYTES);
+	release_if_empty(&c->in, 0);
 	push(c);
 	list_remove(&c->core.dirty); /* this was what it wanted */
 	if (!survives(c))

@@ -157,7 +157,6 @@ accepted(struct listening *l, int fd, const struct sockaddr_storage *ss, socklen
 	SSL *ssl = NULL;
 	uint16_t port;
 	char ip[64];
-	int on = 1;
 
 	if (!address_of(ss, size, ip, &port) ||
 	    (l->tls != NULL && !may_shake_hands(p, ip)) || !admit(p, ip)) {
@@ -173,7 +172,6 @@ accepted(struct listening *l, int fd, const struct sockaddr_storage *ss, socklen
 		peer_drop(p, ip);
 		return;
 	}
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	if (!client_conn_open(&p->shared, fd, ssl, ip, port))
 		peer_drop(p, ip);
 }
@@ -224,6 +222,7 @@ bind_one(const struct addrinfo *ai, int backlog)
 	if (fd < 0)
 		return -1;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* what is accepted inherits it */
 	if (ai->ai_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
 	if (bind(fd, ai->ai_addr, ai->ai_addrlen) == 0 && listen(fd, backlog) == 0)

@@ -61,6 +61,22 @@ buf_grow(struct buf *b, size_t need)
 	return true;
 }
 
+void
+buf_trim(struct buf *b)
+{
+	uint8_t *start;
+
+	if (b->len == 0) {
+		buf_fini(b);
+		return;
+	}
+	buf_compact(b);
+	if ((start = realloc(b->data, b->len)) == NULL)
+		return; /* it stays as large as it was */
+	b->data = start;
+	b->cap = b->len;
+}
+
 uint8_t *
 buf_reserve(struct buf *b, size_t size)
 {

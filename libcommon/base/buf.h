@@ -30,6 +30,9 @@ void buf_fini(struct buf *b);
 /* Forget the contents and the failure, keep the memory. */
 void buf_clear(struct buf *b);
 
+/* Give back what is allocated beyond the contents: of a buffer that will stay as it is. */
+void buf_trim(struct buf *b);
+
 /* Append size bytes. */
 void buf_append(struct buf *b, const void *bytes, size_t size);
 

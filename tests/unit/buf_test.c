@@ -43,6 +43,25 @@ START_TEST(a_queue_of_bytes_comes_out_as_it_went_in)
 }
 END_TEST
 
+START_TEST(a_buffer_that_is_trimmed_has_its_contents_and_no_more)
+{
+	struct buf b;
+
+	buf_init(&b, 1000);
+	buf_append(&b, "some text", 9);
+	buf_consume(&b, 5);
+	buf_trim(&b);
+	ck_assert_uint_eq(b.cap, 4);
+	buf_append(&b, "ure", 3);
+	ck_assert_uint_eq(b.len, 7);
+	ck_assert_mem_eq(b.data, "texture", 7);
+	buf_clear(&b);
+	buf_trim(&b);
+	ck_assert_ptr_null(b.data);
+	ck_assert_uint_eq(b.cap, 0);
+}
+END_TEST
+
 START_TEST(formatted_text_is_followed_by_a_nul_that_is_not_counted)
 {
 	struct buf b;
@@ -64,6 +83,7 @@ unit_suite(void)
 
 	tcase_add_test(t, an_append_past_the_bound_fails_and_keeps_what_was_there);
 	tcase_add_test(t, a_queue_of_bytes_comes_out_as_it_went_in);
+	tcase_add_test(t, a_buffer_that_is_trimmed_has_its_contents_and_no_more);
 	tcase_add_test(t, formatted_text_is_followed_by_a_nul_that_is_not_counted);
 	suite_add_tcase(s, t);
 	return s;

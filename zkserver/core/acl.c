@@ -427,6 +427,7 @@ acl_ids_add(struct acl_ids *ids, const char *scheme, const char *id)
 		ids->ids.failed = false;
 		return false;
 	}
+	buf_trim(&ids->ids); /* there are as many of these as there are connections */
 	ids->count++;
 	return true;
 }

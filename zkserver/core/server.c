@@ -251,6 +251,15 @@ serve(struct server *s, struct server_conn *c, const struct queued *q, struct ju
 	count_latency(s, c, q->since_ms, ZK_SUMMARY_READLATENCY);
 }
 
+/* The head of the queue is done. Who waits for nothing keeps no memory for it. */
+static void
+dequeue(struct server_conn *c, size_t size)
+{
+	buf_consume(&c->queue, size);
+	if (--c->queue_count == 0)
+		buf_fini(&c->queue);
+}
+
 /* Serve the reads that stood behind a write that was answered, up to the next write. */
 static void
 serve_queue(struct server *s, struct server_conn *c)
@@ -267,8 +276,7 @@ serve_queue(struct server *s, struct server_conn *c)
 		f = (struct server_frame){c->queue.data + sizeof q, q.size, 0};
 		r = jute_reader(f.bytes + HEADER_BYTES, f.size - HEADER_BYTES);
 		serve(s, c, &q, r, tree_hash(&s->db->tree, frame_path(&f)));
-		buf_consume(&c->queue, sizeof q + q.size);
-		c->queue_count--;
+		dequeue(c, sizeof q + q.size);
 	}
 }
 
@@ -317,8 +325,7 @@ answer(struct server *s, struct server_conn *c, int64_t zxid)
 	assert(c->queue_count > 0);
 	memcpy(&q, c->queue.data, sizeof q);
 	assert(q.write);
-	buf_consume(&c->queue, sizeof q);
-	c->queue_count--;
+	dequeue(c, sizeof q);
 	if (q.op == ZK_OP_CREATE_SESSION) {
 		c->session = session_find(&s->db->sessions, c->session_id);
 		c->session->conn = c;
