@@ -19,18 +19,33 @@
 #include "libcommon/base/str.h"
 #include "libcommon/codec/taskkey.h"
 #include "libcommon/sys/log.h"
+#include "libcommon/sys/ownproc.h"
 #include "libcommon/sys/proc.h"
 
 /* ---- What this machine and our rights can give. ---- */
 
+/* By making one, as an executor does for its task. */
 static bool
 can_make_pid_namespace(void)
 {
 	pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWPID | CLONE_NEWNS | SIGCHLD, 0, 0, 0, 0);
+	const char *what;
+	int status;
 
 	if (pid == 0)
-		_exit(0);
-	return pid > 0 && waitpid(pid, NULL, 0) == pid;
+		_exit(ownproc_mount(&what) ? 0 : errno);
+	if (pid < 0) {
+		log_warn_errno("PID namespaces");
+		return false;
+	}
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return false;
+	if (WEXITSTATUS(status) == 0)
+		return true;
+	log_warn("PID namespaces: a /proc of its own for a task: %s%s",
+	    strerror(WEXITSTATUS(status)),
+	    WEXITSTATUS(status) == EINVAL ? ": /proc must be a mount point here" : "");
+	return false;
 }
 
 /* Open the namespaces of that process that are not ours. False: said on stderr. */

@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -16,6 +15,7 @@
 #include <unistd.h>
 
 #include "libcommon/base/str.h"
+#include "libcommon/sys/ownproc.h"
 
 static void
 report(int fd, int32_t kind, int32_t value, const char *what)
@@ -87,9 +87,8 @@ init_main(const struct spawn *s, int fd)
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 ||
 	    prctl(PR_SET_NAME, "corral-init", 0, 0, 0) != 0)
 		fail(fd, "prctl");
-	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-	    mount("proc", "/proc", "proc", MS_NOSUID | MS_NOEXEC | MS_NODEV, NULL) != 0)
-		fail(fd, "mount /proc");
+	if (!ownproc_mount(&what))
+		fail(fd, what);
 	sigemptyset(&chld);
 	sigaddset(&chld, SIGCHLD);
 	sigprocmask(SIG_SETMASK, &chld, NULL);

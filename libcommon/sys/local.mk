@@ -11,6 +11,7 @@ libsys_a_SOURCES = \
 	libcommon/sys/ini_systemd.c \
 	libcommon/sys/log.c libcommon/sys/log.h \
 	libcommon/sys/notify.c libcommon/sys/notify.h \
+	libcommon/sys/ownproc.c libcommon/sys/ownproc.h \
 	libcommon/sys/proc.c libcommon/sys/proc.h \
 	libcommon/sys/spawn.c libcommon/sys/spawn.h \
 	libcommon/sys/store_posix.c libcommon/sys/store_posix.h \

@@ -368,3 +368,35 @@ def test_an_executor_in_the_foreground_leaves_no_process_behind(tmp_path):
     done = run_spec(tmp_path, argv=["sh", "-c", "(setsid sleep 1008 >/dev/null 2>&1 &); sleep 1008 >/dev/null 2>&1 & echo done"])
     assert (done.returncode, done.stdout) == (0, b"done\n")
     assert processes_naming("sleep 1008") == []
+
+
+def copy_with_libraries(program, root):
+    """The program and what it loads, at the same places below root."""
+    text = subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout
+    for path in [str(program), *(w for w in text.split() if w.startswith("/"))]:
+        to = Path(f"{root}/{path}")
+        to.parent.mkdir(parents=True, exist_ok=True)
+        to.write_bytes(Path(path).read_bytes())
+        to.chmod(0o755)
+
+
+def test_a_task_runs_in_a_plain_chroot_needs_root(tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("chroot needs root")
+    root = tmp_path / "root"
+    (root / "proc").mkdir(parents=True)
+    (root / "sys").mkdir()
+    (root / "dev").mkdir()
+    for program in (BUILD / "corral-executor", "/bin/sh", "/bin/readlink"):
+        copy_with_libraries(program, root)
+    (root / "spec").write_bytes(Schema(PROTO).encode("TaskSpec", {"argv": ["/bin/sh", "-c", "echo $$; readlink /proc/self/ns/pid"]}))
+    # Its / is no mount point, and the mount that holds it is shared, as systemd makes all.
+    script = """mount --make-rshared / && mount -t proc proc $1/proc && mount --rbind /sys $1/sys && mount --rbind /dev $1/dev || exit 99
+        chroot $1 $2 run --spec /spec; status=$?
+        echo $(readlink /proc/self/ns/pid) $(grep -c " $1/proc " /proc/self/mountinfo); exit $status"""
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script, "-", root, BUILD / "corral-executor"], capture_output=True,
+                          text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    pid, namespace, outside, mounts = done.stdout.split()
+    assert int(pid) < 10 and namespace != outside
+    assert mounts == "1", "the task's /proc is seen outside"
