@@ -68,6 +68,7 @@ class Zkserver(Watched):
             store.write_bytes((self.tls / "zkserver-zk.pem").read_bytes() + (self.tls / "zkserver-zk-key.pem").read_bytes())
         self.config.write_text(
             f"tickTime=1000\ndataDir={self.data}\nclientPort=0\nclientPortAddress=127.0.0.1\nsecureClientPort=0\n"
+            "admin.enableServer=false\n"
             f"secureClientPortAddress=127.0.0.1\nssl.keyStore.location={self.tls}/store.pem\n"
             f"ssl.trustStore.location={self.tls}/ca.pem\n4lw.commands.whitelist=*\npreAllocSize=64\n{more}")
         super().__init__(0, directory / "log")
