@@ -68,12 +68,6 @@ metrics_histogram(struct metrics *r, struct metric_histogram *h, const char *nam
 }
 
 void
-metrics_remove(struct metric *m)
-{
-	list_remove(&m->link);
-}
-
-void
 metric_observe(struct metric_histogram *h, uint64_t value)
 {
 	size_t i = 0;
@@ -82,22 +76,6 @@ metric_observe(struct metric_histogram *h, uint64_t value)
 		i++;
 	h->counts[i]++;
 	h->sum += value;
-}
-
-void
-metrics_label(struct buf *labels, const char *name, const char *value)
-{
-	buf_printf(labels, "%s%s=\"", labels->len > 0 ? "," : "", name);
-	for (; *value != '\0'; value++) {
-		if (*value == '\n')
-			buf_append(labels, "\\n", 2);
-		else {
-			if (*value == '"' || *value == '\\')
-				buf_append(labels, "\\", 1);
-			buf_append(labels, value, 1);
-		}
-	}
-	buf_append(labels, "\"", 1);
 }
 
 /* value * 10^-decimals, without zeros at the end. */

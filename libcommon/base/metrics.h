@@ -58,14 +58,8 @@ void metrics_histogram(struct metrics *r, struct metric_histogram *h, const char
     const char *help, const char *labels, unsigned decimals, const uint64_t *bounds,
     size_t bound_count);
 
-/* Take a metric out of its registry. */
-void metrics_remove(struct metric *m);
-
 /* Count one observation. */
 void metric_observe(struct metric_histogram *h, uint64_t value);
-
-/* Append NAME="VALUE" to labels, value escaped, with a comma before it unless it is the first. */
-void metrics_label(struct buf *labels, const char *name, const char *value);
 
 /* Append all of it to out. */
 void metrics_print(const struct metrics *r, struct buf *out);

@@ -50,15 +50,6 @@ books_node_add(struct books *b, const struct resources *total)
 	return node;
 }
 
-void
-books_node_remove(struct books *b, uint32_t node)
-{
-	assert(b->accounts[node].leases == 0);
-	resources_subtract(&b->total, &b->accounts[node].total, 1);
-	b->accounts[node] = (struct account){0};
-	place_node_remove(&b->place, node);
-}
-
 bool
 books_node_resize(struct books *b, uint32_t node, const struct resources *total)
 {
@@ -144,8 +135,6 @@ books_check(const struct books *b)
 		const struct account *a = &b->accounts[i];
 		struct resources sum = a->leased;
 
-		if (!b->place.nodes[i].used)
-			continue;
 		resources_add(&sum, &b->place.nodes[i].free, 1);
 		if (!resources_equal(&sum, &a->total) || !resources_fits(&a->leased, &a->total))
 			return false;

@@ -35,9 +35,6 @@ void books_fini(struct books *b);
 /* A node, closed and without leases; PLACE_NONE as place_node_add(). */
 uint32_t books_node_add(struct books *b, const struct resources *total);
 
-/* The node's leases must have been released. */
-void books_node_remove(struct books *b, uint32_t node);
-
 /* Another total; false, with nothing changed, if it is less than what is leased. */
 bool books_node_resize(struct books *b, uint32_t node, const struct resources *total);
 

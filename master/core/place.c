@@ -94,7 +94,7 @@ leaf_of(const struct place *p, uint32_t node)
 {
 	const struct place_node *n = &p->nodes[node];
 
-	if (node >= p->count || !n->used || !n->open)
+	if (node >= p->count || !n->open)
 		return (struct place_key){0};
 	return key_of(p, &n->free);
 }
@@ -188,46 +188,24 @@ grow(struct place *p)
 	return true;
 }
 
-/* The lowest number that is not taken. */
-static uint32_t
-free_number(const struct place *p)
-{
-	for (uint32_t i = 0; p->removed > 0 && i < p->count; i++)
-		if (!p->nodes[i].used)
-			return i;
-	return p->count;
-}
-
 uint32_t
 place_node_add(struct place *p, const struct resources *free_amount)
 {
-	uint32_t node = free_number(p);
+	uint32_t node = p->count;
 
 	if (node == PLACE_NODES_MAX || (node == p->size && !grow(p)))
 		return PLACE_NONE;
-	if (node == p->count)
-		p->count++;
-	else
-		p->removed--;
-	p->nodes[node] = (struct place_node){.free = *free_amount, .used = true};
+	p->count++;
+	p->nodes[node] = (struct place_node){.free = *free_amount};
 	if (scale_changes(p, free_amount))
 		rebuild(p);
 	return node;
 }
 
 void
-place_node_remove(struct place *p, uint32_t node)
-{
-	assert(node < p->count && p->nodes[node].used);
-	p->nodes[node] = (struct place_node){0};
-	p->removed++;
-	refresh(p, node);
-}
-
-void
 place_node_open(struct place *p, uint32_t node, bool open)
 {
-	assert(node < p->count && p->nodes[node].used);
+	assert(node < p->count);
 	if (open && !p->nodes[node].open)
 		forget_failed(p);
 	p->nodes[node].open = open;
@@ -237,7 +215,7 @@ place_node_open(struct place *p, uint32_t node, bool open)
 void
 place_node_set(struct place *p, uint32_t node, const struct resources *free_amount)
 {
-	assert(node < p->count && p->nodes[node].used);
+	assert(node < p->count);
 	p->nodes[node].free = *free_amount;
 	forget_failed(p);
 	if (scale_changes(p, free_amount))
@@ -303,7 +281,7 @@ place_fill(
 bool
 place_take(struct place *p, uint32_t node, const struct resources *need)
 {
-	assert(node < p->count && p->nodes[node].used);
+	assert(node < p->count);
 	if (!resources_fits(need, &p->nodes[node].free))
 		return false;
 	resources_subtract(&p->nodes[node].free, need, 1);
@@ -314,7 +292,7 @@ place_take(struct place *p, uint32_t node, const struct resources *need)
 void
 place_give(struct place *p, uint32_t node, const struct resources *need, uint32_t times)
 {
-	assert(node < p->count && p->nodes[node].used);
+	assert(node < p->count);
 	resources_add(&p->nodes[node].free, need, times);
 	if (p->nodes[node].open)
 		forget_failed(p);

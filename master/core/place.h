@@ -39,7 +39,6 @@ struct place_key {
 
 struct place_node {
 	struct resources free;
-	bool used; /* the number is taken */
 	bool open; /* takes tasks */
 };
 
@@ -47,8 +46,7 @@ struct place {
 	struct place_key *tree; /* [1] is the root, [size + i] the leaf of node i */
 	struct place_node *nodes;
 	uint32_t size;	  /* leaves, a power of two; 0 before the first node */
-	uint32_t count;	  /* numbers given so far, removed ones included */
-	uint32_t removed; /* of those, not taken at present */
+	uint32_t count;	  /* numbers given so far */
 	uint32_t shift;	  /* memory >> shift is in the scale of cpu_milli */
 	struct resources largest;
 	struct resources failed[PLACE_FAILED_MAX];
@@ -60,11 +58,10 @@ void place_init(struct place *p);
 void place_fini(struct place *p);
 
 /*
- * Add a node at the end of the order; it is closed. Gives its number, the lowest of a removed
- * node's if there is one. PLACE_NONE: no memory, or PLACE_NODES_MAX reached.
+ * Add a node at the end of the order; it is closed. Gives its number. PLACE_NONE: no memory, or
+ * PLACE_NODES_MAX reached.
  */
 uint32_t place_node_add(struct place *p, const struct resources *free_amount);
-void place_node_remove(struct place *p, uint32_t node);
 
 /* Closed nodes keep their amounts and take nothing. */
 void place_node_open(struct place *p, uint32_t node, bool open);

@@ -144,31 +144,6 @@ START_TEST(equal_tasks_in_one_call_lie_where_single_calls_put_them)
 }
 END_TEST
 
-START_TEST(a_removed_node_takes_nothing_and_its_number_is_given_again)
-{
-	struct place p;
-	struct resources a = {1000, MIB, 0}, need = {1000, MIB, 0};
-	uint32_t cursor = 0, node;
-
-	place_init(&p);
-	ck_assert_uint_eq(place_node_add(&p, &a), 0);
-	ck_assert_uint_eq(place_node_add(&p, &a), 1);
-	place_node_open(&p, 0, true);
-	place_node_open(&p, 1, true);
-	place_node_remove(&p, 0);
-	ck_assert_uint_eq(place_fill(&p, &need, 1, &cursor, &node), 1);
-	ck_assert_uint_eq(node, 1);
-	ck_assert_uint_eq(place_node_add(&p, &a), 0);
-	cursor = 0;
-	ck_assert_uint_eq(place_fill(&p, &need, 1, &cursor, &node), 0); /* closed as yet */
-	place_node_open(&p, 0, true);
-	cursor = 0;
-	ck_assert_uint_eq(place_fill(&p, &need, 1, &cursor, &node), 1);
-	ck_assert_uint_eq(node, 0);
-	place_fini(&p);
-}
-END_TEST
-
 START_TEST(a_shape_that_failed_costs_no_second_walk_until_something_is_freed)
 {
 	struct place p;
@@ -256,8 +231,6 @@ START_TEST(a_node_cannot_shrink_below_what_is_leased_and_says_what_it_lacks)
 	ck_assert_int_eq(books_lacking(&b, node, &need), BOOKS_LACK_NOTHING);
 	need.disk_bytes = 1;
 	ck_assert_int_eq(books_lacking(&b, node, &need), BOOKS_LACK_DISK);
-	books_node_remove(&b, node);
-	ck_assert(books_check(&b));
 	books_fini(&b);
 }
 END_TEST
@@ -270,7 +243,6 @@ unit_suite(void)
 
 	tcase_add_loop_test(t, the_tree_finds_what_a_linear_first_fit_finds, 0, 5);
 	tcase_add_test(t, equal_tasks_in_one_call_lie_where_single_calls_put_them);
-	tcase_add_test(t, a_removed_node_takes_nothing_and_its_number_is_given_again);
 	tcase_add_test(t, a_shape_that_failed_costs_no_second_walk_until_something_is_freed);
 	tcase_add_test(t, total_is_free_and_leased_at_every_step);
 	tcase_add_test(t, a_node_cannot_shrink_below_what_is_leased_and_says_what_it_lacks);
