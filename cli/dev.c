@@ -4,10 +4,12 @@
 #include "cli/dev.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -434,6 +436,19 @@ find_programs(struct dev *dev)
 	return true;
 }
 
+/* Held for life: what nobody holds is a leftover (dev_sweep_leftovers()). */
+static bool
+lock_state_directory(struct dev *dev)
+{
+	dev->state_lock = open(dev->state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dev->state_lock >= 0 && flock(dev->state_lock, LOCK_EX | LOCK_NB) == 0)
+		return true;
+	corral_say("%s: %s", dev->state,
+	    dev->state_lock >= 0 && errno == EWOULDBLOCK ? "another corral dev runs on it"
+							 : strerror(errno));
+	return false;
+}
+
 static bool
 make_state_directory(struct dev *dev, const char *asked)
 {
@@ -444,7 +459,7 @@ make_state_directory(struct dev *dev, const char *asked)
 		dev->keep_state = true;
 		done = fsutil_mkdirs(asked, 0711) && realpath(asked, dev->state) != NULL;
 	} else {
-		snprintf(dev->state, sizeof dev->state, "%.1000s/corral-dev.XXXXXX",
+		snprintf(dev->state, sizeof dev->state, "%.1000s/" DEV_STATE_PREFIX "XXXXXX",
 		    tmp != NULL && tmp[0] == '/' ? tmp : "/tmp");
 		/* Daemons with accounts of their own must come through to what is theirs. */
 		done = mkdtemp(dev->state) != NULL && chmod(dev->state, 0711) == 0;
@@ -456,7 +471,7 @@ make_state_directory(struct dev *dev, const char *asked)
 	if (!done)
 		corral_say("cannot make the state directory %s: %s",
 		    asked != NULL ? asked : dev->state, strerror(errno));
-	return done;
+	return done && lock_state_directory(dev);
 }
 
 /* The cluster's own client, as its operator, for look(). */
@@ -525,6 +540,7 @@ verb_dev(struct corral *c, int argc, char **argv)
 	timer_init(&r->look, r->dev.loop, look, r);
 	if (!find_programs(&r->dev) || !make_state_directory(&r->dev, c->options.dev.state))
 		return status;
+	dev_sweep_leftovers(&r->dev);
 	if (prepare(r))
 		status = run_cluster(r);
 	for (size_t i = 0; i < r->dev.daemon_count; i++)

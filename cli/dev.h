@@ -23,6 +23,7 @@
 #define DEV_NAME_MAX 64
 #define DEV_ADDRESS_MAX 32
 #define DEV_STATUS_MAX 128
+#define DEV_STATE_PREFIX "corral-dev." /* of temporary state directories */
 
 enum dev_kind { DEV_ZKSERVER, DEV_MASTER, DEV_AGENT };
 
@@ -59,6 +60,7 @@ struct dev {
 	struct loop *loop;
 	char programs[PATH_MAX]; /* the directory of our own program */
 	char state[PATH_MAX];
+	int state_lock; /* flock(2) on the state directory, for as long as the cluster lives */
 	bool keep_state;
 	char client_dir[PATH_MAX]; /* where our corral.conf is published; "" while it is not */
 	int client_lock;
@@ -109,5 +111,11 @@ uint64_t dev_daemon_memory(const struct dev_daemon *d);
 /* End every process that descends from us, unmount what lies below the state directory, remove it.
  */
 bool dev_sweep(struct dev *dev);
+
+/*
+ * Remove what clusters that were killed left of their control groups, if nothing runs there any
+ * more: of those whose state directory lies beside ours, belongs to us, and is locked by nobody.
+ */
+void dev_sweep_leftovers(const struct dev *dev);
 
 #endif

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -6,7 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -163,6 +166,76 @@ remove_cgroups(const struct dev *dev)
 		}
 	}
 	return clean;
+}
+
+/* The groups of one agent of a cluster that is gone. */
+static void
+remove_leftover(const struct cgroup_host *host, const char *state, const char *agent)
+{
+	char directory[2 * PATH_MAX], group[CGROUP_BASE_NAME_BYTES];
+
+	snprintf(directory, sizeof directory, "%s/%s", state, agent);
+	cgroup_base_name(directory, group);
+	if (cgroup_populated(host, group) == 0)
+		cgroup_remove(host, group); /* what is entered meanwhile cannot be removed */
+}
+
+/* Of all agents in the list that dev_layout_write_daemons() left. */
+static void
+sweep_leftover(const struct cgroup_host *host, const char *state)
+{
+	char path[PATH_MAX], line[256], name[DEV_NAME_MAX], kind[16];
+	FILE *f;
+
+	if (snprintf(path, sizeof path, "%s/daemons", state) >= (int)sizeof path ||
+	    (f = fopen(path, "re")) == NULL)
+		return;
+	while (fgets(line, sizeof line, f) != NULL) {
+		if (sscanf(line, "%63s %15s", name, kind) == 2 && strcmp(kind, "agent") == 0)
+			remove_leftover(host, state, name);
+	}
+	fclose(f);
+}
+
+/* A state directory of ours that no cluster holds; locked until the descriptor is closed. */
+static int
+open_leftover(int dir_fd, const char *name)
+{
+	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &st) == 0 && st.st_uid == geteuid() && flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+void
+dev_sweep_leftovers(const struct dev *dev)
+{
+	char parent[PATH_MAX], state[PATH_MAX];
+	struct cgroup_host host;
+	struct dirent *entry;
+	DIR *dir;
+	int fd;
+
+	cgroup_host_probe(&host, "/proc/self/mounts");
+	str_copy(parent, sizeof parent, dev->state);
+	*strrchr(parent, '/') = '\0';
+	if (!host.can_track || (dir = opendir(parent)) == NULL)
+		return;
+	while ((entry = readdir(dir)) != NULL) {
+		if (!str_starts(entry->d_name, DEV_STATE_PREFIX) ||
+		    snprintf(state, sizeof state, "%s/%s", parent, entry->d_name) >=
+			(int)sizeof state ||
+		    (fd = open_leftover(dirfd(dir), entry->d_name)) < 0)
+			continue;
+		sweep_leftover(&host, state);
+		close(fd);
+	}
+	closedir(dir);
 }
 
 bool

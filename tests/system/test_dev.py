@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import BUILD, DEADLINE_S, Cluster, alive, until
+from conftest import BUILD, DEADLINE_S, Cluster, alive, cgroups, until
 
 
 def test_a_command_line_without_any_flag_finds_the_cluster_and_loses_it_when_it_ends():
@@ -74,6 +74,40 @@ def test_when_it_is_killed_its_daemons_do_not_stay():
     pids = [pid for pid, _ in cluster.daemons().values()]
     cluster.dev.kill()
     until(lambda: not any(map(alive, pids)), "the daemons are gone")
+    cluster.kill()
+
+
+def members(group):
+    try:
+        return [int(pid) for pid in Path(f"{group}/cgroup.procs").read_text().split()]
+    except OSError:
+        return []
+
+
+def test_the_next_cluster_removes_what_a_killed_one_left_of_its_control_groups_needs_root():
+    if os.geteuid() != 0:
+        pytest.skip("control groups need root")
+    cluster = Cluster()
+    again = [BUILD / "corral", "dev", "--agents", "0", "--", "true"]
+    env = {k: v for k, v in cluster.env.items() if k != "CORRAL_CONFIG_DIR"}
+    task = cluster.start("run", "--", "sleep", "1021")
+    until(lambda: cluster.corral("ps", "--json").stdout.count('"running"'), "the task runs")
+    subprocess.run(again, env=env, check=True, capture_output=True, timeout=DEADLINE_S)
+    groups = cgroups(cluster.state, cluster.nodes)
+    cluster.dev.kill()
+    cluster.dev.wait()
+    task.kill()
+    task.communicate()
+    # Its executor lives on: that is no leftover yet.
+    subprocess.run(again, env=env, check=True, capture_output=True, timeout=DEADLINE_S)
+    assert groups != [] and cgroups(cluster.state, cluster.nodes) == groups
+    pids = {pid for group in groups for path, _, _ in os.walk(group) for pid in members(path)}
+    assert pids
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: not any(map(alive, pids)), "executor and task are gone")
+    subprocess.run(again, env=env, check=True, capture_output=True, timeout=DEADLINE_S)
+    assert cgroups(cluster.state, cluster.nodes) == []
     cluster.kill()
 
 
