@@ -46,21 +46,36 @@ static const struct admin_command COMMANDS[] = {
 };
 #define COMMAND_COUNT (sizeof COMMANDS / sizeof COMMANDS[0])
 
-/* "KEY = secret" becomes "KEY = ***" for keys that speak of a password or of a digest. */
+/* The end of the line at p, and of those that go on with it. */
+static char *
+line_end(char *p)
+{
+	for (;;) {
+		p += strcspn(p, "\n");
+		if (*p == '\0' || p[-1] != '\\')
+			return p;
+		p++;
+	}
+}
+
+/* "KEY=secret" becomes "KEY=***" for keys that speak of a password or of a digest. */
 static void
 hide_secrets(char *text)
 {
 	char *line = text, *end, *value;
 
 	for (; *line != '\0'; line = end + (*end != '\0')) {
-		end = line + strcspn(line, "\n");
 		value = line + strcspn(line, "=:\n");
+		end = *line == '\n' ? line : line_end(line);
 		if (value >= end || line[0] == '#')
 			continue;
 		*value = '\0';
 		if (strcasestr(line, "passw") != NULL || strcasestr(line, "digest") != NULL) {
-			for (char *p = value + 1; p < end; p++)
-				*p = '*';
+			size_t stars = strnlen("***", (size_t)(end - value - 1));
+
+			memcpy(value + 1, "***", stars);
+			memmove(value + 1 + stars, end, strlen(end) + 1);
+			end = value + 1 + stars;
 		}
 		*value = '=';
 	}

@@ -104,3 +104,15 @@ tests_unit_sasl_test_LDADD = $(ZKCORE_LIBS) $(OPENSSL_LIBS)
 tests_unit_auth_test_SOURCES = tests/unit/auth_test.c
 tests_unit_auth_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_auth_test_LDADD = $(UNIT_LIBS) libzkserver.a libzkcore.a libsys.a libcodec.a libbase.a $(INIH_LIBS) $(OPENSSL_LIBS)
+
+zkadmin_units = tests/unit/report_test tests/unit/zkserver_audit_test
+check_PROGRAMS += $(zkadmin_units)
+TESTS += $(zkadmin_units)
+
+tests_unit_report_test_SOURCES = tests/unit/report_test.c
+tests_unit_report_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_report_test_LDADD = $(UNIT_LIBS) libzkserver.a libzkcore.a $(IO_LIBS) $(ZLIB_LIBS)
+
+tests_unit_zkserver_audit_test_SOURCES = tests/unit/zkserver_audit_test.c $(ZKRIG_SOURCES)
+tests_unit_zkserver_audit_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_zkserver_audit_test_LDADD = $(ZKCORE_LIBS)
