@@ -17,6 +17,7 @@
 #include "libcommon/sys/log.h"
 #include "zkserver/admin_job.h"
 #include "zkserver/client_auth.h"
+#include "zkserver/client_handshake.h"
 
 #define KEEP_SHARED_BYTES ((size_t)4 << 20)
 #define TLS_RECORD_BYTES 16384
@@ -67,8 +68,8 @@ want_read(struct client_conn *c, bool on)
 	want(c, &c->readable, &c->reading, on);
 }
 
-static void
-want_write(struct client_conn *c, bool on)
+void
+client_conn_want_write(struct client_conn *c, bool on)
 {
 	want(c, &c->writable, &c->write_wanted, on);
 }
@@ -126,7 +127,7 @@ ssl_outcome(struct client_conn *c, int result)
 	case SSL_ERROR_WANT_READ:
 		return IO_AGAIN;
 	case SSL_ERROR_WANT_WRITE:
-		want_write(c, true);
+		client_conn_want_write(c, true);
 		return IO_AGAIN;
 	default:
 		ERR_clear_error();
@@ -209,7 +210,7 @@ push(struct client_conn *c)
 	if (!up || c->out.failed)
 		c->broken = true;
 	release_if_empty(&c->out, 0);
-	want_write(c, c->out.len > 0);
+	client_conn_want_write(c, c->out.len > 0);
 	client_word_sent(c);
 }
 
@@ -374,40 +375,6 @@ read_once(struct client_conn *c)
 	return n;
 }
 
-/* False: the handshake goes on, or has failed and the connection is gone. */
-static bool
-handshake(struct client_conn *c)
-{
-	struct tls_peer peer;
-	char why[256];
-	int result;
-
-	ERR_clear_error();
-	if ((result = SSL_accept(c->ssl)) != 1) {
-		int error = SSL_get_error(c->ssl, result);
-
-		want_write(c, error == SSL_ERROR_WANT_WRITE);
-		if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE)
-			return false;
-		tls_handshake_error_text(c->ssl, ERR_get_error(), why, sizeof why);
-		ERR_clear_error();
-		zk_metrics_count(
-		    &c->shared->server->metrics, ZK_COUNTER_UNSUCCESSFUL_HANDSHAKE, 1);
-		log_peer("%s: TLS handshake failed: %s", client_conn_address(c), why);
-		client_conn_close(c);
-		return false;
-	}
-	c->handshaking = false;
-	c->shared->handshakes--;
-	want_write(c, false);
-	tls_peer_read(c->ssl, &peer);
-	if (peer.subject[0] != '\0' && !client_auth_x509(c, peer.subject)) {
-		client_conn_close(c);
-		return false;
-	}
-	return true;
-}
-
 static void
 on_readable(evutil_socket_t fd, short what, void *arg)
 {
@@ -418,7 +385,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	server_set_time(shared->server, clock_boot_ms(), clock_wall_ms());
-	if (c->handshaking && !handshake(c))
+	if ((c->unknown && !client_tell_tls(c)) || (c->handshaking && !client_handshake(c)))
 		return;
 	do {
 		shared->gone = false;
@@ -439,7 +406,7 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	server_set_time(c->shared->server, clock_boot_ms(), clock_wall_ms());
 	if (c->handshaking) {
-		if (handshake(c) && SSL_pending(c->ssl) > 0)
+		if (client_handshake(c) && SSL_pending(c->ssl) > 0)
 			event_active(&c->readable, EV_READ, 0);
 		return;
 	}
@@ -482,12 +449,10 @@ client_conn_open(struct client_shared *shared, int fd, SSL *ssl, const char *ip,
 	list_init(&c->young);
 	list_append(&shared->young, &c->young);
 	c->young_ms = clock_boot_ms();
-	if ((c->ssl = ssl) != NULL) {
-		c->handshaking = true;
-		shared->handshakes++;
-		SSL_set_mode(
-		    ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-	}
+	if (ssl != NULL)
+		client_take_ssl(c, ssl);
+	else
+		c->unknown = shared->unify != NULL;
 	event_assign(&c->readable, shared->base, fd, EV_READ | EV_PERSIST, on_readable, c);
 	event_assign(&c->writable, shared->base, fd, EV_WRITE | EV_PERSIST, on_writable, c);
 	want_read(c, true);

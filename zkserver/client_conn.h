@@ -14,9 +14,10 @@
 #include "zkserver/core/server.h"
 
 #define CLIENT_ADDRESS_MAX 80
-#define CLIENT_READ_BYTES ((size_t)256 << 10)	    /* of one read */
-#define CLIENT_OUT_MAX_BYTES ((size_t)64 << 20) /* unsent: a client that does not read is dropped  \
-						 */
+#define CLIENT_READ_BYTES ((size_t)256 << 10) /* of one read */
+#define CLIENT_OUT_MAX_BYTES                                                                       \
+	((size_t)64 << 20) /* unsent: a client that does not read is dropped                       \
+			    */
 #define CLIENT_SESSIONLESS_MS 10000
 
 struct admin_job;
@@ -36,6 +37,8 @@ struct client_shared {
 	struct buf out; /* the replies of one read */
 	void (*closed)(
 	    struct client_port *p, const char *ip); /* a connection from this address is gone */
+	struct tls *unify; /* for plain connections that turn out to be TLS; NULL: none may */
+	bool (*may_shake_hands)(struct client_port *p, const char *ip);
 	struct client_port *port;
 	struct list young; /* client_conn.young: without a session, or ending; oldest first */
 	size_t handshakes; /* that are going on */
@@ -49,16 +52,17 @@ struct client_conn {
 	uint64_t young_ms; /* since when */
 	struct event readable, writable;
 	int fd;
+	bool unknown; /* its first byte will tell whether it is TLS */
 	bool handshaking;
 	bool reading, write_wanted; /* events that are set */
-	bool stuck;  /* a whole frame in `in` waits until the core takes it */
-	bool broken; /* to be closed at once */
-	SSL *ssl; /* NULL: plain */
-	struct sasl *sasl; /* an exchange that has begun */
-	struct admin_job *job; /* makes the answer to a word; NULL: none */
+	bool stuck;		    /* a whole frame in `in` waits until the core takes it */
+	bool broken;		    /* to be closed at once */
+	SSL *ssl;		    /* NULL: plain */
+	struct sasl *sasl;	    /* an exchange that has begun */
+	struct admin_job *job;	    /* makes the answer to a word; NULL: none */
 	struct buf in,
-	    out; /* the incomplete rest of what was read; what could not be sent at once */
-	char ip[64];	    /* address without port */
+	    out;     /* the incomplete rest of what was read; what could not be sent at once */
+	char ip[64]; /* address without port */
 	uint16_t port;
 };
 
@@ -69,6 +73,9 @@ void client_conn_close(struct client_conn *c);
 
 /* The core has marked it: send, close, go on reading. May close it. */
 void client_conn_attend(struct client_conn *c);
+
+/* Be told when the socket takes bytes again, or no longer. */
+void client_conn_want_write(struct client_conn *c, bool on);
 
 /* "ADDRESS:PORT", valid until the next call. */
 const char *client_conn_address(const struct client_conn *c);

@@ -23,8 +23,8 @@
 #include "zkserver/client_conn.h"
 
 #define ACCEPTS_PER_TURN 32
-#define ACCEPT_PAUSE_S 1    /* when the process has no descriptor left */
-#define DESCRIPTORS_KEPT 64 /* for the log, snapshots and the loop */
+#define ACCEPT_PAUSE_S 1     /* when the process has no descriptor left */
+#define DESCRIPTORS_KEPT 64  /* for the log, snapshots and the loop */
 #define HANDSHAKE_SLOTS 4096 /* two addresses that share one share its tokens */
 #define HANDSHAKE_BURST_S 2
 #define V4_MAPPED "::ffff:"
@@ -158,8 +158,8 @@ accepted(struct listening *l, int fd, const struct sockaddr_storage *ss, socklen
 	uint16_t port;
 	char ip[64];
 
-	if (!address_of(ss, size, ip, &port) ||
-	    (l->tls != NULL && !may_shake_hands(p, ip)) || !admit(p, ip)) {
+	if (!address_of(ss, size, ip, &port) || (l->tls != NULL && !may_shake_hands(p, ip)) ||
+	    !admit(p, ip)) {
 		p->config.server->stats.connections_rejected++;
 		zk_metrics_count(&p->config.server->metrics, ZK_COUNTER_CONNECTION_REJECTED, 1);
 		close(fd);
@@ -340,6 +340,8 @@ client_port_open(const struct client_port_config *config, char *error, size_t si
 	p->shared.jobs = config->jobs;
 	p->shared.frame_bytes_max = conf->jute_max_bytes;
 	p->shared.closed = peer_drop;
+	p->shared.unify = conf->tls.unify ? config->tls : NULL;
+	p->shared.may_shake_hands = may_shake_hands;
 	p->shared.port = p;
 	p->conns_max = limit_conns(conf->max_cnxns);
 	buf_init(&p->shared.out, CLIENT_OUT_MAX_BYTES);
@@ -350,9 +352,9 @@ client_port_open(const struct client_port_config *config, char *error, size_t si
 	    (p->handshakes = calloc(HANDSHAKE_SLOTS, sizeof *p->handshakes)) == NULL)
 		snprintf(error, size, "no memory for the client port");
 	else if (listening_open(
-		p, &p->plain, conf->client_address, conf->client_port, NULL, error, size) &&
-	    listening_open(
-		p, &p->secure, conf->secure_address, conf->secure_port, config->tls, error, size))
+		     p, &p->plain, conf->client_address, conf->client_port, NULL, error, size) &&
+		 listening_open(p, &p->secure, conf->secure_address, conf->secure_port, config->tls,
+		     error, size))
 		return p;
 	client_port_close(p);
 	return NULL;
@@ -398,6 +400,28 @@ client_port_flush(struct client_port *p)
 }
 
 void
+client_port_judge(struct client_port *p)
+{
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, &p->config.server->conns)
+	{
+		struct client_conn *c = CONTAINER_OF(it, struct client_conn, core.link);
+
+		if (c->ssl == NULL || c->handshaking || tls_still_trusts(p->config.tls, c->ssl))
+			continue;
+		c->core.why = "its certificate is no longer trusted";
+		client_conn_close(c);
+	}
+}
+
+void
+client_port_adopt(struct client_port *p)
+{
+	p->conns_max = limit_conns(p->config.conf->max_cnxns);
+}
+
+void
 client_port_expire(struct client_port *p)
 {
 	uint64_t now_ms = clock_boot_ms();
@@ -407,8 +431,10 @@ client_port_expire(struct client_port *p)
 	{
 		struct client_conn *c = CONTAINER_OF(it, struct client_conn, young);
 
-		if (c->young_ms + CLIENT_SESSIONLESS_MS > now_ms)
-			return; /* the rest is younger */
+		if (c->young_ms + p->config.conf->tls.handshake_ms > now_ms)
+			return; /* the rest is younger, and its time is no shorter */
+		if (!c->handshaking && c->young_ms + CLIENT_SESSIONLESS_MS > now_ms)
+			continue;
 		if (c->core.session != NULL && c->core.end == SERVER_OPEN) {
 			list_remove(&c->young);
 			continue;
@@ -417,8 +443,9 @@ client_port_expire(struct client_port *p)
 			zk_metrics_count(&p->config.server->metrics,
 			    ZK_COUNTER_SESSIONLESS_CONNECTIONS_EXPIRED, 1);
 		if (c->core.why == NULL)
-			c->core.why = c->core.end == SERVER_OPEN ? "no session after 10 s"
-								 : "its last reply was not read";
+			c->core.why = c->handshaking ? "its TLS handshake takes too long"
+				      : c->core.end == SERVER_OPEN ? "no session after 10 s"
+								   : "its last reply was not read";
 		client_conn_close(c);
 	}
 }

@@ -46,6 +46,12 @@ int64_t client_port_handshakes(const struct client_port *p);
 /* At the end of a turn: send and close what the core has marked, let go on what may go on. */
 void client_port_flush(struct client_port *p);
 
+/* The trust store or the revocation lists were read again: close those that they refuse now. */
+void client_port_judge(struct client_port *p);
+
+/* The settings have changed. */
+void client_port_adopt(struct client_port *p);
+
 /* Close connections that have had no session for too long, or do not end. */
 void client_port_expire(struct client_port *p);
 

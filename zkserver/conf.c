@@ -30,7 +30,7 @@ zoo_conf_default(struct zoo_conf *c, const char *data_dir)
 	    .client_port = 2181,
 	    .secure_port = ZOO_PORT_NONE,
 	    .client_address = "127.0.0.1",
-	    .client_auth = ZOO_CLIENT_AUTH_NEED,
+	    .tls = {.client_auth = 2, .check_names = true, .handshake_ms = 5000},
 	    .max_client_cnxns = 60,
 	    .backlog = BACKLOG_DEFAULT,
 	    .snap_count = 100000,
@@ -261,24 +261,32 @@ line_of(const struct ini *ini, const char *key)
 }
 
 static void
-check_store(const struct ini *ini, const char *key, const char *path, const char *type,
-    struct faults *faults)
+check_store(const struct ini *ini, const char *key, const char *path, struct faults *faults)
 {
-	size_t len = strlen(path);
-	bool pem = type[0] != '\0' ? strcasecmp(type, "PEM") == 0
-				   : len >= 4 && strcmp(path + len - 4, ".pem") == 0;
-
-	if (len == 0)
+	if (path[0] == '\0')
 		faults_add(faults, ini->file, line_of(ini, "secureClientPort"),
 		    "secureClientPort needs %s", key);
-	else if (!pem)
-		faults_add(faults, ini->file, line_of(ini, key),
-		    "%s=%s: only PEM files are read; convert it (keytool, openssl pkcs12) to a "
-		    ".pem",
-		    key, path);
 	else if (access(path, R_OK) != 0)
 		faults_add(
 		    faults, ini->file, line_of(ini, key), "%s=%s: cannot be read", key, path);
+}
+
+/* The stores' kinds are told by their content, when they are read. */
+static void
+check_tls(struct zoo_conf *c, const struct ini *ini, struct faults *faults)
+{
+	struct zoo_tls *t = &c->tls;
+
+	if (c->secure_port != ZOO_PORT_NONE || t->unify) {
+		check_store(ini, "ssl.keyStore.location", t->key_store, faults);
+		if (t->client_auth > 0)
+			check_store(ini, "ssl.trustStore.location", t->trust_store, faults);
+	}
+	if (t->want_crl && t->crl[0] == '\0')
+		faults_add(faults, ini->file, line_of(ini, "ssl.crl"),
+		    "ssl.crl needs ssl.crl.location, a file of lists in PEM: none is fetched");
+	if (t->protocols[0] == '\0')
+		str_copy(t->protocols, sizeof t->protocols, t->protocol);
 }
 
 static bool
@@ -323,6 +331,18 @@ check_schemes(struct zoo_auth *a, const struct ini *ini, struct faults *faults)
 	}
 }
 
+/* "[::1]" is the address ::1. */
+static void
+strip_brackets(char *address)
+{
+	size_t len = strlen(address);
+
+	if (len < 2 || address[0] != '[' || address[len - 1] != ']')
+		return;
+	memmove(address, address + 1, len - 2);
+	address[len - 2] = '\0';
+}
+
 /* What no single key shows. */
 static void
 check_whole(struct zoo_conf *c, const struct ini *ini, struct faults *faults)
@@ -350,11 +370,9 @@ check_whole(struct zoo_conf *c, const struct ini *ini, struct faults *faults)
 		    "minSessionTimeout (%u ms) is above maxSessionTimeout (%u ms)",
 		    c->min_session_ms, c->max_session_ms);
 	check_schemes(&c->auth, ini, faults);
-	if (c->secure_port != ZOO_PORT_NONE) {
-		check_store(ini, "ssl.keyStore.location", c->key_store, c->key_store_type, faults);
-		check_store(
-		    ini, "ssl.trustStore.location", c->trust_store, c->trust_store_type, faults);
-	}
+	check_tls(c, ini, faults);
+	strip_brackets(c->client_address);
+	strip_brackets(c->secure_address);
 }
 
 /* java.util.Properties keeps blanks behind a value, Apache's server does not. */
@@ -390,6 +408,30 @@ zoo_conf_load(struct zoo_conf *c, const char *path, struct faults *faults)
 	}
 	ini_fini(&ini);
 	return faults->count == before;
+}
+
+void
+zoo_conf_adopt(struct zoo_conf *c, const struct zoo_conf *fresh)
+{
+	const struct setting *all;
+	size_t count;
+
+	all = settings_table(&count);
+	for (size_t i = 0; i < count; i++) {
+		char *now = (char *)c + all[i].offset;
+		const char *new = (const char *)fresh + all[i].offset;
+		bool text = all[i].kind == SETTING_TEXT || all[i].kind == SETTING_LIST;
+		size_t size = setting_size(&all[i]);
+
+		if (size == 0 || (text ? strcmp(now, new) == 0 : memcmp(now, new, size) == 0))
+			continue;
+		if ((all[i].flags & SETTING_LIVE) != 0) {
+			memcpy(now, new, size);
+			log_info("%s: %s has changed: in force", c->file, all[i].key);
+		} else
+			log_warn(
+			    "%s: %s has changed: in force after a restart", c->file, all[i].key);
+	}
 }
 
 bool

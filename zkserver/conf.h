@@ -14,14 +14,30 @@
 #define ZOO_PORT_NONE (-1)
 #define ZOO_MEMORY_AUTO UINT32_MAX
 
-#define ZOO_CLIENT_AUTH_WORDS "none want need"
 #define ZOO_METRICS_WORDS                                                                          \
 	"org.apache.zookeeper.metrics.impl.DefaultMetricsProvider "                                \
 	"org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider "                       \
 	"org.apache.zookeeper.metrics.impl.NullMetricsProvider"
 enum zoo_metrics { ZOO_METRICS_DEFAULT, ZOO_METRICS_PROMETHEUS, ZOO_METRICS_NULL };
 
-enum zoo_client_auth { ZOO_CLIENT_AUTH_NONE, ZOO_CLIENT_AUTH_WANT, ZOO_CLIENT_AUTH_NEED };
+#define ZOO_CLIENT_AUTH_WORDS "none want need" /* enum tls_ask */
+#define ZOO_STORE_WORDS "PEM PKCS12 JKS BCFKS"
+
+/* TLS of the client ports. Empty texts are unset. */
+struct zoo_tls {
+	char key_store[ZOO_PATH_MAX], trust_store[ZOO_PATH_MAX];
+	char key_password[256], trust_password[256];
+	char key_password_path[ZOO_PATH_MAX], trust_password_path[ZOO_PATH_MAX];
+	int key_type, trust_type; /* of ZOO_STORE_WORDS; what a file holds says more */
+	bool want_crl;
+	char crl[ZOO_PATH_MAX];
+	char protocol[32], protocols[256], suites[4096];
+	int client_auth;		      /* of ZOO_CLIENT_AUTH_WORDS */
+	bool check_names, check_client_names; /* the client's address is in its certificate */
+	bool unify;			      /* the plain port takes TLS, too */
+	bool reload;			      /* as soon as a file has changed */
+	uint32_t handshake_ms;		      /* the most that a handshake may take */
+};
 
 /* Identities, and what they may do. Empty texts are unset. */
 struct zoo_auth {
@@ -50,11 +66,8 @@ struct zoo_conf {
 	char data_log_dir[ZOO_PATH_MAX];  /* the same as data_dir unless the file says otherwise */
 	int32_t client_port, secure_port; /* 0: any that is free; ZOO_PORT_NONE: none */
 	char client_address[ZOO_ADDRESS_MAX],
-	    secure_address[ZOO_ADDRESS_MAX];	       /* "": all addresses */
-	char key_store[ZOO_PATH_MAX];		       /* PEM: certificates and key */
-	char trust_store[ZOO_PATH_MAX];		       /* PEM: the CA's certificates */
-	char key_store_type[16], trust_store_type[16]; /* "": by the file's ending */
-	enum zoo_client_auth client_auth;
+	    secure_address[ZOO_ADDRESS_MAX]; /* "": all addresses */
+	struct zoo_tls tls;
 	struct zoo_auth auth;
 	uint32_t max_client_cnxns; /* per address; 0: no limit */
 	uint32_t max_cnxns;	   /* in all; 0: no limit */
@@ -103,6 +116,12 @@ void zoo_conf_default(struct zoo_conf *c, const char *data_dir);
  * Apache's server does. "zookeeper.X", a Java property's name, is X.
  */
 bool zoo_conf_load(struct zoo_conf *c, const char *path, struct faults *faults);
+
+/*
+ * Take over from a file that was read anew what a running server can change, and say of each key
+ * that differs whether it is in force.
+ */
+void zoo_conf_adopt(struct zoo_conf *c, const struct zoo_conf *fresh);
 
 /* May this four-letter word be answered? */
 bool zoo_conf_allows(const struct zoo_conf *c, const char word[4]);

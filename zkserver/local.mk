@@ -62,7 +62,9 @@ libzkserver_a_SOURCES = \
 	zkserver/client_auth.c zkserver/client_auth.h \
 	zkserver/bounds.c zkserver/bounds.h \
 	zkserver/client_conn.c zkserver/client_conn.h \
+	zkserver/client_handshake.c zkserver/client_handshake.h \
 	zkserver/client_port.c zkserver/client_port.h \
+	zkserver/client_tls.c zkserver/client_tls.h \
 	zkserver/client_word.c \
 	zkserver/conf.c zkserver/conf.h \
 	zkserver/expiry.c zkserver/expiry.h \

@@ -23,6 +23,7 @@
 #include "zkserver/bounds.h"
 #include "zkserver/audit_log.h"
 #include "zkserver/client_port.h"
+#include "zkserver/client_tls.h"
 #include "zkserver/core/recover.h"
 #include "zkserver/core/server.h"
 #include "zkserver/core/snapshot.h"
@@ -38,10 +39,10 @@
 #define FULL_DISK_SAY_S 60
 
 struct daemon {
-	const struct zoo_conf *conf;
+	struct zoo_conf *conf;
 	struct loop *loop;
 	struct store *snapshots, *logs; /* the same unless dataLogDir says otherwise */
-	struct tls *tls;
+	struct client_tls tls;
 	struct auth *auth;
 	struct db db;
 	struct server server;
@@ -109,6 +110,84 @@ arm_tick(struct daemon *d)
 		log_die(EX_OSERR, "no memory for a timer");
 }
 
+/* What the core has to know of the settings. */
+static void
+settings_of(const struct daemon *d, struct server_settings *to)
+{
+	*to = (struct server_settings){
+	    .tick_ms = d->conf->tick_ms,
+	    .min_timeout_ms = (int32_t)d->conf->min_session_ms,
+	    .max_timeout_ms = (int32_t)d->conf->max_session_ms,
+	    .frame_bytes_max = d->conf->jute_max_bytes,
+	    .snap_count = d->conf->snap_count,
+	    .outstanding_max = bounds_outstanding(d->conf),
+	    .limits = bounds_limits(d->conf),
+	    .sid = STANDALONE_SID,
+	    .enforce_quota = d->conf->enforce_quota,
+	    .reap_interval_ms = d->conf->reap_interval_ms,
+	    .reap_max_per_minute = d->conf->reap_max_per_minute,
+	    .reap_never_used_ms = d->conf->reap_never_used_ms,
+	    .password = auth_has_session_key(d->auth) ? auth_session_password : NULL,
+	    .password_arg = d->auth,
+	    .schemes = d->conf->auth.schemes[0] != '\0' ? d->conf->auth.schemes : NULL,
+	    .allow_failed_sasl = d->conf->auth.allow_failed_sasl,
+	};
+}
+
+/* The files of TLS as they are now, for new connections; those whose certificate fell end. */
+static void
+reload_tls(struct daemon *d)
+{
+	char why[512];
+
+	if (d->tls.tls == NULL)
+		return;
+	if (client_tls_reload(&d->tls, why, sizeof why)) {
+		log_info("certificates were read again; new connections use them");
+		if (d->clients != NULL)
+			client_port_judge(d->clients);
+	} else
+		log_error("%s: the certificates in use stay", why);
+}
+
+/* The settings that a running server can change. */
+static void
+reload_conf(struct daemon *d)
+{
+	static struct zoo_conf fresh;
+	struct faults faults;
+
+	if (d->conf->file[0] == '\0')
+		return;
+	faults_init(&faults);
+	if (zoo_conf_load(&fresh, d->conf->file, &faults)) {
+		zoo_conf_adopt(d->conf, &fresh);
+		if (d->clients != NULL) {
+			settings_of(d, &d->server.settings);
+			client_port_adopt(d->clients);
+		}
+	} else
+		log_error("%s: nothing has changed", faults_text(&faults));
+	faults_fini(&faults);
+}
+
+static void
+on_hangup(void *arg, int signo)
+{
+	struct daemon *d = arg;
+	char why[512];
+
+	(void)signo;
+	notify_reloading();
+	if (d->server.audit != NULL)
+		audit_log_reopen(&d->audit);
+	reload_conf(d);
+	reload_tls(d);
+	if (!auth_reload(d->auth, why, sizeof why))
+		log_error("%s: the users in force stay", why);
+	notify_ready(NULL);
+}
+
 static void
 on_tick(void *arg)
 {
@@ -119,6 +198,8 @@ on_tick(void *arg)
 	client_port_expire(d->clients);
 	unit_status_tick(&d->status, &d->server);
 	bounds_log(&d->bounds_log, &d->server);
+	if (d->conf->tls.reload && client_tls_changed(&d->tls))
+		reload_tls(d);
 	arm_tick(d);
 }
 
@@ -169,25 +250,6 @@ on_stop(void *arg, int signo)
 	notify_stopping();
 	d->stopping = true;
 	loop_stop(d->loop, EX_OK);
-}
-
-static void
-on_hangup(void *arg, int signo)
-{
-	struct daemon *d = arg;
-	char why[512];
-
-	(void)signo;
-	if (d->server.audit != NULL)
-		audit_log_reopen(&d->audit);
-	if (d->tls == NULL)
-		return;
-	notify_reloading();
-	if (tls_reload(d->tls, why, sizeof why))
-		log_info("certificates were read again; new connections use them");
-	else
-		log_error("%s: the certificates in use stay", why);
-	notify_ready(NULL);
 }
 
 static void
@@ -332,28 +394,15 @@ load(struct daemon *d)
 	return true;
 }
 
-static bool
-open_tls(const struct zoo_conf *conf, struct tls **tls, char *error, size_t size)
-{
-	const struct tls_files files = {
-	    .ca = conf->trust_store, .cert = conf->key_store, .key = conf->key_store};
-
-	*tls = NULL;
-	if (conf->secure_port == ZOO_PORT_NONE)
-		return true;
-	*tls = tls_new(&files, conf->client_auth == ZOO_CLIENT_AUTH_NEED, error, size);
-	return *tls != NULL;
-}
-
 bool
 zkserver_check(const struct zoo_conf *conf, char *error, size_t size)
 {
-	struct tls *tls = NULL;
+	struct client_tls tls = {0};
 	struct auth *auth = auth_open(conf, error, size);
-	bool ok = auth != NULL && open_tls(conf, &tls, error, size);
+	bool ok = auth != NULL && client_tls_open(&tls, conf, error, size);
 
 	auth_close(auth);
-	tls_unref(tls);
+	client_tls_close(&tls);
 	return ok;
 }
 
@@ -391,25 +440,10 @@ open_writers(struct daemon *d)
 static bool
 open_core(struct daemon *d)
 {
-	const struct server_settings settings = {
-	    .tick_ms = d->conf->tick_ms,
-	    .min_timeout_ms = (int32_t)d->conf->min_session_ms,
-	    .max_timeout_ms = (int32_t)d->conf->max_session_ms,
-	    .frame_bytes_max = d->conf->jute_max_bytes,
-	    .snap_count = d->conf->snap_count,
-	    .outstanding_max = bounds_outstanding(d->conf),
-	    .limits = bounds_limits(d->conf),
-	    .sid = STANDALONE_SID,
-	    .enforce_quota = d->conf->enforce_quota,
-	    .reap_interval_ms = d->conf->reap_interval_ms,
-	    .reap_max_per_minute = d->conf->reap_max_per_minute,
-	    .reap_never_used_ms = d->conf->reap_never_used_ms,
-	    .password = auth_has_session_key(d->auth) ? auth_session_password : NULL,
-	    .password_arg = d->auth,
-	    .schemes = d->conf->auth.schemes[0] != '\0' ? d->conf->auth.schemes : NULL,
-	    .allow_failed_sasl = d->conf->auth.allow_failed_sasl,
-	};
+	struct server_settings settings;
 	uint64_t seed;
+
+	settings_of(d, &settings);
 
 	if (!fsutil_random(&seed, sizeof seed)) {
 		log_error_errno("no random bytes");
@@ -440,7 +474,7 @@ static bool
 open_clients(struct daemon *d)
 {
 	struct client_port_config config = {
-	    d->loop, &d->server, d->conf, d->auth, d->tls, &d->admin, &d->jobs};
+	    d->loop, &d->server, d->conf, d->auth, d->tls.tls, &d->admin, &d->jobs};
 	char why[512];
 
 	admin_init(&d->admin, d->conf, &d->server);
@@ -535,7 +569,7 @@ start(struct daemon *d)
 
 	raise_descriptor_limit();
 	if ((d->auth = auth_open(d->conf, why, sizeof why)) == NULL ||
-	    !open_tls(d->conf, &d->tls, why, sizeof why)) {
+	    !client_tls_open(&d->tls, d->conf, why, sizeof why)) {
 		log_error("%s", why);
 		return EX_CONFIG;
 	}
@@ -577,7 +611,7 @@ finish(struct daemon *d)
 		snapshot_writer_free(d->snapshot);
 	if (d->loop != NULL)
 		loop_free(d->loop);
-	tls_unref(d->tls);
+	client_tls_close(&d->tls);
 	auth_close(d->auth);
 	db_fini(&d->db);
 	if (d->logs != d->snapshots && d->logs != NULL)
@@ -589,7 +623,7 @@ finish(struct daemon *d)
 }
 
 int
-zkserver_run(const struct zoo_conf *conf)
+zkserver_run(struct zoo_conf *conf)
 {
 	static struct daemon d;
 	struct hash_key key;

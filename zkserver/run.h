@@ -6,8 +6,11 @@
 
 #include "zkserver/conf.h"
 
-/* Run in the foreground until SIGTERM or SIGINT; returns the exit status. */
-int zkserver_run(const struct zoo_conf *conf);
+/*
+ * Run in the foreground until SIGTERM or SIGINT; returns the exit status. conf is borrowed, and
+ * changed by SIGHUP.
+ */
+int zkserver_run(struct zoo_conf *conf);
 
 /*
  * Can all that the configuration names be loaded: certificates, keys, users? False: the reason is

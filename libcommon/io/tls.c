@@ -29,6 +29,9 @@ struct tls {
 	SSL_CTX *ctx;
 	char *ca, *cert, *key; /* the files; NULL with a pre-shared key */
 	bool require_peer;
+	tls_make *make; /* in place of the files: makes the context anew */
+	const void *make_arg;
+	int verify; /* with make: a server's mode */
 
 	bool psk;
 	char psk_identity[TLS_NAME_MAX]; /* a client's */
@@ -37,7 +40,7 @@ struct tls {
 	void *psk_find_arg;
 };
 
-__attribute__((format(printf, 3, 4))) static bool
+bool
 tls_fail(char *error, size_t size, const char *fmt, ...)
 {
 	va_list ap;
@@ -92,7 +95,7 @@ tls_no_passphrase(char *buf, int size, int writing, void *arg)
 	return 0;
 }
 
-static SSL_CTX *
+SSL_CTX *
 tls_ctx_new(int version_min)
 {
 	SSL_CTX *ctx;
@@ -123,19 +126,19 @@ tls_ctx_new(int version_min)
 	return ctx;
 }
 
-static void
-tls_warn_about_files(const struct tls *t, const X509 *cert)
+void
+tls_warn_about(const char *cert_path, const char *key_path, const X509 *cert)
 {
 	time_t soon = time(NULL) + TLS_EXPIRY_WARN_DAYS * 86400;
 	struct stat st;
 
-	if (stat(t->key, &st) == 0 && (st.st_mode & 077) != 0)
-		log_warn("%s: the private key is open to others (mode %04o): chmod 600 it", t->key,
-		    (unsigned)(st.st_mode & 07777));
+	if (stat(key_path, &st) == 0 && (st.st_mode & 077) != 0)
+		log_warn("%s: the private key is open to others (mode %04o): chmod 600 it",
+		    key_path, (unsigned)(st.st_mode & 07777));
 	if (X509_cmp_current_time(X509_get0_notAfter(cert)) < 0)
-		log_warn("%s: the certificate has expired: renew it", t->cert);
+		log_warn("%s: the certificate has expired: renew it", cert_path);
 	else if (X509_cmp_time(X509_get0_notAfter(cert), &soon) < 0)
-		log_warn("%s: the certificate expires within %d days: renew it", t->cert,
+		log_warn("%s: the certificate expires within %d days: renew it", cert_path,
 		    TLS_EXPIRY_WARN_DAYS);
 }
 
@@ -159,7 +162,7 @@ tls_load_own(const struct tls *t, SSL_CTX *ctx, char *error, size_t size)
 	if (SSL_CTX_check_private_key(ctx) != 1)
 		return tls_fail(error, size, "%s: the key does not belong to the certificate in %s",
 		    t->key, t->cert);
-	tls_warn_about_files(t, SSL_CTX_get0_certificate(ctx));
+	tls_warn_about(t->cert, t->key, SSL_CTX_get0_certificate(ctx));
 	return true;
 }
 
@@ -229,6 +232,27 @@ tls_new(const struct tls_files *files, bool require_peer, char *error, size_t si
 	return t;
 }
 
+struct tls *
+tls_new_made(tls_make *make, const void *arg, int verify, char *error, size_t size)
+{
+	struct tls *t = calloc(1, sizeof *t);
+
+	if (t == NULL) {
+		tls_fail(error, size, "no memory for TLS");
+		return NULL;
+	}
+	t->refs = 1;
+	t->make = make;
+	t->make_arg = arg;
+	t->verify = verify;
+	t->ctx = make(arg, error, size);
+	if (t->ctx == NULL) {
+		tls_unref(t);
+		return NULL;
+	}
+	return t;
+}
+
 bool
 tls_reload(struct tls *t, char *error, size_t size)
 {
@@ -236,7 +260,7 @@ tls_reload(struct tls *t, char *error, size_t size)
 
 	if (t->psk)
 		return true;
-	ctx = tls_load(t, error, size);
+	ctx = t->make != NULL ? t->make(t->make_arg, error, size) : tls_load(t, error, size);
 	if (ctx == NULL)
 		return false;
 	SSL_CTX_free(t->ctx); /* connections hold their own references */
@@ -415,7 +439,9 @@ tls_new_ssl(struct tls *t, bool server)
 	 * With a pre-shared key no CA is loaded: a server that wanted to show a certificate instead
 	 * is refused, and a client that offers no key finds a server without a certificate.
 	 */
-	if (!server || (t->require_peer && !t->psk))
+	if (server && t->make != NULL)
+		SSL_set_verify(ssl, t->verify, NULL);
+	else if (!server || (t->require_peer && !t->psk))
 		SSL_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
 	else if (!t->psk)
 		SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
@@ -424,6 +450,25 @@ tls_new_ssl(struct tls *t, bool server)
 	else
 		SSL_set_connect_state(ssl);
 	return ssl;
+}
+
+bool
+tls_still_trusts(const struct tls *t, SSL *ssl)
+{
+	X509 *cert = SSL_get0_peer_certificate(ssl);
+	X509_STORE_CTX *check;
+	bool ok;
+
+	if (cert == NULL)
+		return true;
+	check = X509_STORE_CTX_new();
+	ok = check != NULL &&
+	     X509_STORE_CTX_init(
+		 check, SSL_CTX_get_cert_store(t->ctx), cert, SSL_get_peer_cert_chain(ssl)) == 1 &&
+	     X509_STORE_CTX_set_default(check, "ssl_client") == 1 && X509_verify_cert(check) == 1;
+	X509_STORE_CTX_free(check);
+	ERR_clear_error();
+	return ok;
 }
 
 bool

@@ -25,6 +25,26 @@ SSL *tls_new_ssl(struct tls *t, bool server);
  */
 bool tls_ssl_expect(const struct tls *t, SSL *ssl, const char *peer_name);
 
+/*
+ * A context of another maker: it is asked for the SSL_CTX now and at each tls_reload(); NULL with
+ * the reason in error[size]. arg is borrowed. verify: a server's mode for SSL_set_verify().
+ */
+typedef SSL_CTX *tls_make(const void *arg, char *error, size_t size);
+struct tls *tls_new_made(tls_make *make, const void *arg, int verify, char *error, size_t size);
+
+/* For makers: an SSL_CTX with what all of ours have in common, and nothing loaded; NULL: none. */
+SSL_CTX *tls_ctx_new(int version_min);
+/* Put the reason into error[size] and empty OpenSSL's queue; returns false. */
+bool tls_fail(char *error, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* Log what an operator should change: a key that others can read, a certificate that ends soon. */
+void tls_warn_about(const char *cert_path, const char *key_path, const X509 *cert);
+
+/*
+ * A server's question after tls_reload(): would the client's certificate be taken today? True
+ * without one.
+ */
+bool tls_still_trusts(const struct tls *t, SSL *ssl);
+
 /* After the handshake: who the peer is. */
 void tls_peer_read(SSL *ssl, struct tls_peer *peer);
 

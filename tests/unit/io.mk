@@ -36,3 +36,11 @@ tests_unit_address_test_LDADD = $(UNIT_LIBS) $(IO_LIBS)
 tests_unit_tls_peer_test_SOURCES = tests/unit/tls_peer_test.c
 tests_unit_tls_peer_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_tls_peer_test_LDADD = $(UNIT_LIBS) $(IO_LIBS)
+
+tls_stores_units = tests/unit/tls_stores_test
+check_PROGRAMS += $(tls_stores_units)
+TESTS += $(tls_stores_units)
+
+tests_unit_tls_stores_test_SOURCES = tests/unit/tls_stores_test.c
+tests_unit_tls_stores_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_tls_stores_test_LDADD = $(UNIT_LIBS) libio.a libsys.a libcodec.a libbase.a $(EVENT_LIBS) $(OPENSSL_LIBS)
