@@ -2,6 +2,7 @@
 """Servers for the tests, each on a free loopback port with a directory of its own: Apache ZooKeeper from Debian,
 and zkserver from the build folder that CORRAL_BUILD names."""
 import os
+import random
 import shutil
 import signal
 import socket
@@ -23,9 +24,17 @@ JAVA = ["java", "-Xmx128m", "-cp", ":".join(f"/usr/share/java/{jar}.jar" for jar
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Below those that the kernel takes for outgoing connections: such a one could have it before the server has, the
+    test's own look at whether the server is up among them."""
+    while True:
+        port = random.SystemRandom().randrange(10000, 30000)
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 def wait_until(condition, seconds, what):
