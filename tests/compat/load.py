@@ -207,7 +207,8 @@ class Session(threading.Thread):
 
     def open(self):
         self.pipe = Pipe(self.port)
-        self.id, self.password = self.planner.owner, _ = self.pipe.session, self.pipe.password
+        self.id, self.password = self.pipe.session, self.pipe.password
+        self.planner.owner = self.id
 
     def send(self, op, body, effects, error):
         self.sent.append((effects, error))
@@ -236,6 +237,7 @@ class Session(threading.Thread):
         while self.answered < len(self.sent):
             if not self.take():
                 return False
+        self.id = None  # nobody knows, from here to the answer
         self.send(*self.planner.close())
         if not self.take():
             return False
