@@ -11,6 +11,7 @@ EXTRA_DIST += \
 	tests/compat/cluster.py \
 	tests/compat/conftest.py \
 	tests/compat/ensemble.py \
+	tests/compat/kazoo_suite.py \
 	tests/compat/load.py \
 	tests/compat/servers.py \
 	tests/compat/swap.py \
@@ -22,6 +23,7 @@ EXTRA_DIST += \
 	tests/compat/test_inspect.py \
 	tests/compat/test_java_client.py \
 	tests/compat/test_kazoo.py \
+	tests/compat/test_kazoo_recipes.py \
 	tests/compat/test_quota.py \
 	tests/compat/test_sessions.py \
 	tests/compat/test_swap.py \
