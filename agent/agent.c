@@ -51,6 +51,7 @@ struct agent {
 	struct identity identity;
 	struct measure measure;
 	struct timer tick, measure_timer;
+	uint64_t watchdog_ms, watchdog_at_ms; /* between two words to systemd (0: none), the next */
 	char executor_address[ADDRESS_TEXT_SIZE];
 	int exit_status;
 };
@@ -141,6 +142,10 @@ on_measure(void *arg)
 	struct agent *a = arg;
 	Corral__NodeUsage usage;
 
+	if (a->watchdog_ms != 0 && loop_now_ms(a->loop) >= a->watchdog_at_ms) {
+		notify_watchdog();
+		a->watchdog_at_ms = loop_now_ms(a->loop) + a->watchdog_ms;
+	}
 	measure_usage(&a->measure, &usage);
 	agent_core_set_usage(a->core, &usage);
 	timer_set(&a->measure_timer, loop_now_ms(a->loop) + MEASURE_MS);
@@ -542,6 +547,7 @@ start(struct agent *a)
 	if (!open_master(a))
 		return EX_CONFIG;
 	measure_init(&a->measure, a->conf->agent.state_dir);
+	a->watchdog_ms = notify_watchdog_ms();
 	timer_init(&a->tick, a->loop, on_tick, a);
 	timer_init(&a->measure_timer, a->loop, on_measure, a);
 	on_measure(a);

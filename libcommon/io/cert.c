@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,27 +35,14 @@ struct ca {
 	char cluster[TLS_NAME_MAX];
 };
 
-/* Always false, so that it can be returned. OpenSSL's queue is emptied. */
-__attribute__((format(printf, 3, 4))) static bool
-cert_fail(char *error, size_t size, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(error, size, fmt, ap);
-	va_end(ap);
-	ERR_clear_error();
-	return false;
-}
-
-/* The same with OpenSSL's reason behind it. */
+/* tls_fail() with OpenSSL's reason behind it. */
 static bool
 cert_fail_reason(char *error, size_t size, const char *thing, const char *what)
 {
 	char reason[256];
 
 	tls_error_text(reason, sizeof reason);
-	return cert_fail(error, size, "%s: %s: %s", thing, what, reason);
+	return tls_fail(error, size, "%s: %s: %s", thing, what, reason);
 }
 
 /* What may stand in a part of the URI, and cannot be mistaken for anything else. */
@@ -84,7 +70,7 @@ cert_write_file(const char *path, const char *pem, unsigned mode, char *error, s
 {
 	if (fsutil_write_atomic(path, pem, strlen(pem), (mode_t)mode))
 		return true;
-	return cert_fail(error, size, "%s: cannot write: %s", path, strerror(errno));
+	return tls_fail(error, size, "%s: cannot write: %s", path, strerror(errno));
 }
 
 static bool
@@ -103,7 +89,7 @@ key_write(EVP_PKEY *key, const char *path, char *error, size_t size)
 	len = BIO_get_mem_data(bio, &bytes);
 	done = fsutil_write_atomic(path, bytes, (size_t)len, 0600);
 	if (!done)
-		cert_fail(error, size, "%s: cannot write: %s", path, strerror(errno));
+		tls_fail(error, size, "%s: cannot write: %s", path, strerror(errno));
 	OPENSSL_cleanse(bytes, (size_t)len);
 	BIO_free(bio);
 	return done;
@@ -162,7 +148,7 @@ ca_paths(const char *dir, char cert[PATH_MAX], char key[PATH_MAX], char *error, 
 	if ((size_t)snprintf(cert, PATH_MAX, "%s/ca.pem", dir) < PATH_MAX &&
 	    (size_t)snprintf(key, PATH_MAX, "%s/ca-key.pem", dir) < PATH_MAX)
 		return true;
-	return cert_fail(error, size, "%.64s...: the path is too long", dir);
+	return tls_fail(error, size, "%.64s...: the path is too long", dir);
 }
 
 static void
@@ -187,13 +173,13 @@ ca_load(struct ca *ca, const char *dir, char *error, size_t size)
 	if (ca->key == NULL)
 		goto fail;
 	if (X509_check_private_key(ca->cert, ca->key) != 1) {
-		cert_fail(error, size, "%s: the key does not belong to %s", key_path, cert_path);
+		tls_fail(error, size, "%s: the key does not belong to %s", key_path, cert_path);
 		goto fail;
 	}
 	if (X509_NAME_get_text_by_NID(X509_get_subject_name(ca->cert), NID_organizationName,
 		ca->cluster, sizeof ca->cluster) <= 0 ||
 	    !cert_name_is_plain(ca->cluster)) {
-		cert_fail(
+		tls_fail(
 		    error, size, "%s: its subject has no O= with the cluster's name", cert_path);
 		goto fail;
 	}
@@ -320,25 +306,25 @@ cert_add_names(
 	bool done = false;
 
 	if (names == NULL)
-		return cert_fail(error, size, "no memory");
+		return tls_fail(error, size, "no memory");
 	snprintf(uri, sizeof uri, "corral://%s/%s/%s", cluster, tls_role_name(r->role), r->name);
 	if (!names_add(names, GEN_URI, uri))
 		goto end;
 	for (size_t i = 0; i < r->dns_count; i++) {
 		if (!dns_name_is_valid(r->dns[i]) || !names_add(names, GEN_DNS, r->dns[i])) {
-			cert_fail(error, size, "'%s' is not a DNS name", r->dns[i]);
+			tls_fail(error, size, "'%s' is not a DNS name", r->dns[i]);
 			goto end;
 		}
 	}
 	for (size_t i = 0; i < r->ip_count; i++) {
 		if (!names_add_ip(names, r->ips[i])) {
-			cert_fail(error, size, "'%s' is not an IP address", r->ips[i]);
+			tls_fail(error, size, "'%s' is not an IP address", r->ips[i]);
 			goto end;
 		}
 	}
 	done = X509_add1_ext_i2d(cert, NID_subject_alt_name, names, 0, 0) == 1;
 	if (!done)
-		cert_fail(error, size, "no memory");
+		tls_fail(error, size, "no memory");
 end:
 	GENERAL_NAMES_free(names);
 	return done;
@@ -348,14 +334,14 @@ static bool
 cert_request_check(const struct cert_request *r, char *error, size_t size)
 {
 	if (tls_role_name(r->role) == NULL)
-		return cert_fail(error, size,
+		return tls_fail(error, size,
 		    "a certificate needs a role: zkserver, master, agent, "
 		    "operator, user or framework");
 	if (!cert_name_is_plain(r->name))
-		return cert_fail(error, size,
+		return tls_fail(error, size,
 		    "'%s' cannot be a holder's name: use letters, digits and ._-@+", r->name);
 	if (r->dns_count > CERT_NAMES_MAX || r->ip_count > CERT_NAMES_MAX)
-		return cert_fail(error, size, "more than %d names or addresses", CERT_NAMES_MAX);
+		return tls_fail(error, size, "more than %d names or addresses", CERT_NAMES_MAX);
 	return true;
 }
 
@@ -370,7 +356,7 @@ ca_certify(
 	if (!cert_request_check(r, error, size))
 		return NULL;
 	if (strcmp(cluster, ca->cluster) != 0) {
-		cert_fail(error, size, "the CA is that of cluster '%s', not of '%s'", ca->cluster,
+		tls_fail(error, size, "the CA is that of cluster '%s', not of '%s'", ca->cluster,
 		    cluster);
 		return NULL;
 	}
@@ -426,19 +412,19 @@ cert_ca_create(const char *dir, const char *cluster, bool replace, char *error, 
 	char cert_path[PATH_MAX], key_path[PATH_MAX];
 
 	if (!cert_name_is_plain(cluster) || strlen(cluster) > CERT_O_MAX)
-		return cert_fail(error, size,
+		return tls_fail(error, size,
 		    "'%s' cannot be a cluster's name: use letters, digits and "
 		    "._-@+, at most %d",
 		    cluster, CERT_O_MAX);
 	if (!ca_paths(dir, cert_path, key_path, error, size))
 		return false;
 	if (!replace && (access(cert_path, F_OK) == 0 || access(key_path, F_OK) == 0))
-		return cert_fail(error, size,
+		return tls_fail(error, size,
 		    "%s: there is a CA already: all certificates would become "
 		    "worthless without it",
 		    dir);
 	if (!fsutil_mkdirs(dir, 0755))
-		return cert_fail(
+		return tls_fail(
 		    error, size, "%s: cannot make the directory: %s", dir, strerror(errno));
 	return ca_write(cert_path, key_path, cluster, error, size);
 }
@@ -462,7 +448,7 @@ cert_issue(const char *ca_dir, const struct cert_request *request, const char *c
 		cert = ca_certify(&ca, request, key, error, size);
 	if (cert != NULL) {
 		pem = cert_text(cert);
-		done = pem == NULL ? cert_fail(error, size, "%s: no memory", cert_path)
+		done = pem == NULL ? tls_fail(error, size, "%s: no memory", cert_path)
 				   : key_write(key, key_path, error, size) &&
 					 cert_write_file(cert_path, pem, 0644, error, size);
 	}
@@ -507,12 +493,12 @@ request_key(const char *pem, char *error, size_t size)
 	EVP_PKEY *key = req == NULL ? NULL : X509_REQ_get_pubkey(req);
 
 	if (key == NULL || X509_REQ_verify(req, key) != 1) {
-		cert_fail(
+		tls_fail(
 		    error, size, "the signing request cannot be read, or its signature is wrong");
 		EVP_PKEY_free(key);
 		key = NULL;
 	} else if (EVP_PKEY_get_security_bits(key) < CERT_SECURITY_BITS_MIN) {
-		cert_fail(error, size, "the key in the signing request is too short");
+		tls_fail(error, size, "the key in the signing request is too short");
 		EVP_PKEY_free(key);
 		key = NULL;
 	}
@@ -535,7 +521,7 @@ cert_sign(const char *ca_dir, const struct cert_request *request, const char *re
 	if (ca_load(&ca, ca_dir, error, size)) {
 		cert = ca_certify(&ca, request, key, error, size);
 		if (cert != NULL && (*cert_pem = cert_text(cert)) == NULL)
-			cert_fail(error, size, "no memory for the certificate");
+			tls_fail(error, size, "no memory for the certificate");
 		X509_free(cert);
 		ca_fini(&ca);
 	}
@@ -573,8 +559,7 @@ cert_read_info(const char *path, struct cert_info *info, char *error, size_t siz
 	if (done)
 		str_hex(info->fingerprint, digest, digest_size);
 	else
-		cert_fail(
-		    error, size, "%s: the certificate's times or digest cannot be read", path);
+		tls_fail(error, size, "%s: the certificate's times or digest cannot be read", path);
 	X509_free(cert);
 	return done;
 }

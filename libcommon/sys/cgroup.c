@@ -16,6 +16,7 @@
 
 #include "libcommon/base/hash.h"
 #include "libcommon/base/str.h"
+#include "libcommon/sys/fsutil.h"
 
 #define VALUE_BYTES_MAX 4096
 #define CPU_PERIOD_US 100000
@@ -69,19 +70,8 @@ static bool
 read_value(const char *root, const char *group, const char *file, char to[VALUE_BYTES_MAX])
 {
 	char path[PATH_MAX];
-	ssize_t n;
-	int fd, saved;
 
-	if (!join(path, root, group, file) || (fd = open(path, O_RDONLY | O_CLOEXEC)) < 0)
-		return false;
-	n = read(fd, to, VALUE_BYTES_MAX - 1);
-	saved = errno;
-	close(fd);
-	errno = saved;
-	if (n < 0)
-		return false;
-	to[n] = '\0';
-	return true;
+	return join(path, root, group, file) && fsutil_read_text(path, to, VALUE_BYTES_MAX);
 }
 
 /* The number behind `key` at the start of a line of "key value" lines; 0 if it is not there. */

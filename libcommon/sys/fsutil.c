@@ -285,6 +285,22 @@ fsutil_remove_tree(int dirfd, const char *name)
 }
 
 bool
+fsutil_read_text(const char *path, char *to, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return false;
+	n = read(fd, to, size - 1);
+	close_keeping_errno(fd);
+	if (n < 0)
+		return false;
+	to[n] = '\0';
+	return true;
+}
+
+bool
 fsutil_random(void *bytes, size_t size)
 {
 	uint8_t *p = bytes;

@@ -19,6 +19,12 @@
 bool fsutil_read(const char *path, size_t max, struct buf *out);
 
 /*
+ * The first size - 1 bytes of a small file, as text: of /proc and /sys, where one read(2) gives one
+ * state.
+ */
+bool fsutil_read_text(const char *path, char *to, size_t size);
+
+/*
  * Make path hold exactly these bytes with this mode, or leave it as it was: written beside it,
  * synced, renamed over it, directory synced. Readers see the old file or the new one.
  */

@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,28 +11,10 @@
 #include <unistd.h>
 
 #include "libcommon/base/str.h"
+#include "libcommon/sys/fsutil.h"
 
 #define STAT_BYTES_MAX 1024
 #define STATUS_BYTES_MAX 4096
-
-/* Read a small file of /proc as text. */
-static bool
-read_text(const char *path, char *to, size_t size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC), saved;
-	ssize_t n;
-
-	if (fd < 0)
-		return false;
-	n = read(fd, to, size - 1);
-	saved = errno;
-	close(fd);
-	errno = saved;
-	if (n < 0)
-		return false;
-	to[n] = '\0';
-	return true;
-}
 
 bool
 proc_stat(pid_t pid, struct proc_stat *to)
@@ -43,7 +24,7 @@ proc_stat(pid_t pid, struct proc_stat *to)
 	int parent, group, session;
 
 	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-	if (!read_text(path, text, sizeof text))
+	if (!fsutil_read_text(path, text, sizeof text))
 		return false;
 	/* The name in parentheses may hold anything, a parenthesis too: fields begin after the
 	 * last. */
@@ -70,7 +51,7 @@ proc_uid(pid_t pid, uid_t *to)
 	unsigned uid;
 
 	snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-	if (!read_text(path, text, sizeof text))
+	if (!fsutil_read_text(path, text, sizeof text))
 		return false;
 	/* A name in the first line has its newlines escaped. */
 	if ((line = strstr(text, "\nUid:\t")) == NULL || sscanf(line, "\nUid:\t%u", &uid) != 1) {
@@ -146,7 +127,7 @@ proc_signal(const struct proc_id *id, int signo)
 bool
 proc_boot_id(char to[PROC_BOOT_ID_BYTES])
 {
-	if (!read_text("/proc/sys/kernel/random/boot_id", to, PROC_BOOT_ID_BYTES))
+	if (!fsutil_read_text("/proc/sys/kernel/random/boot_id", to, PROC_BOOT_ID_BYTES))
 		return false;
 	if (strlen(to) != PROC_BOOT_ID_BYTES - 1) {
 		errno = EINVAL;

@@ -267,6 +267,21 @@ def test_a_port_that_is_taken_and_a_wrong_setting_have_statuses_of_their_own(age
             assert (done.returncode, word in done.stderr) == (status, True), done.stderr
 
 
+def test_its_unit_hears_that_it_is_ready_and_that_it_lives(agent):
+    agent.process.terminate()
+    agent.process.wait(30)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as unit, open(agent.home / "log", "ab") as log:
+        unit.bind(str(agent.home / "notify"))
+        unit.settimeout(30)
+        agent.process = subprocess.Popen([BUILD / "corral-agent", "run", "--config", agent.conf], stdout=log, stderr=log,
+                                         stdin=subprocess.DEVNULL, start_new_session=True,
+                                         env={**os.environ, "NOTIFY_SOCKET": unit.getsockname(), "WATCHDOG_USEC": "1000000"})
+        words = unit.recv(4096).decode().splitlines()
+        agent.master.welcome()
+        while not {"READY=1", "WATCHDOG=1", "STATUS=registered"} <= set(words):
+            words += unit.recv(4096).decode().splitlines()
+
+
 def test_output_that_cannot_be_opened_is_said(agent):
     m, key = agent.master, agent.master.key(0)
     m.launch(key, argv=["sh", "-c", "echo lost; rm stdout; mkfifo stdout; echo kept >&2"])
