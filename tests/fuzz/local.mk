@@ -6,6 +6,11 @@
 
 fuzz_programs =
 
+fuzz_programs += tests/fuzz/admin_fuzz
+tests_fuzz_admin_fuzz_SOURCES = tests/fuzz/admin_fuzz.c tests/fuzz/fuzz.h
+tests_fuzz_admin_fuzz_LDADD = $(FUZZ_LIBS) libzkserver.a libzkcore.a libio.a libsys.a libcodec.a libbase.a $(EVENT_LIBS) \
+	$(OPENSSL_LIBS) $(INIH_LIBS) $(ZLIB_LIBS) $(DEFLATE_LIBS)
+
 fuzz_programs += tests/fuzz/http_head_fuzz
 tests_fuzz_http_head_fuzz_SOURCES = tests/fuzz/http_head_fuzz.c tests/fuzz/fuzz.h
 tests_fuzz_http_head_fuzz_LDADD = $(FUZZ_LIBS) libcodec.a libbase.a

@@ -111,7 +111,7 @@ TESTS += $(zkadmin_units)
 
 tests_unit_report_test_SOURCES = tests/unit/report_test.c
 tests_unit_report_test_CFLAGS = $(UNIT_CFLAGS)
-tests_unit_report_test_LDADD = $(UNIT_LIBS) libzkserver.a libzkcore.a $(IO_LIBS) $(ZLIB_LIBS)
+tests_unit_report_test_LDADD = $(UNIT_LIBS) libzkserver.a libzkcore.a $(IO_LIBS) $(ZLIB_LIBS) $(DEFLATE_LIBS)
 
 tests_unit_zkserver_audit_test_SOURCES = tests/unit/zkserver_audit_test.c $(ZKRIG_SOURCES)
 tests_unit_zkserver_audit_test_CFLAGS = $(UNIT_CFLAGS)
