@@ -72,9 +72,9 @@ print_daemon(const struct dev_daemon *d)
 
 	snprintf(node, sizeof node, "%s%s", d->kind == DEV_AGENT ? "node " : "",
 	    d->kind == DEV_ZKSERVER ? "" : d->name);
-	printf("  %-9s ready  %-15s  %-12s  pid %-6ld  %8s  %3.0f ms  %s\n", kinds[d->kind],
+	printf("  %-9s ready  %-15s  %-12s  pid %-6ld  %8s  %3.0f ms%s%s\n", kinds[d->kind],
 	    d->address, node, (long)d->pid, amount_print_size(memory, dev_daemon_memory(d)),
-	    (double)d->ready_us / 1000.0, d->status);
+	    (double)d->ready_us / 1000.0, d->status[0] != '\0' ? "  " : "", d->status);
 	fflush(stdout);
 }
 

@@ -8,6 +8,7 @@
 
 #include "libcommon/base/amount.h"
 #include "libcommon/base/str.h"
+#include "libcommon/sys/faults.h"
 
 /* Numbers of getopt_long() for rows without a letter, above every letter. */
 #define ROW_BASE 1000
@@ -156,6 +157,32 @@ print_help(const struct option_verb *verb)
 	printf("  %-28s this text\n", "-h, --help");
 }
 
+/* A word --NAME[=VALUE] that is no option: too short, a flag with a value, or unknown. */
+static void
+say_unknown(const struct option_verb *verb, const char *word)
+{
+	const char *name = word + strspn(word, "-"), *nearest;
+	const char *names[OPTIONS_ROWS_MAX + 1];
+	size_t size = strcspn(name, "="), alike = 0;
+	bool exact = false;
+
+	for (size_t i = 0; i < verb->row_count; i++) {
+		names[i] = verb->rows[i].name;
+		alike += strncmp(names[i], name, size) == 0;
+		exact = exact || (strlen(names[i]) == size && strncmp(names[i], name, size) == 0);
+	}
+	names[verb->row_count] = "help";
+	nearest = faults_nearest(name, names, verb->row_count + 1);
+	if (alike > 1 && !exact)
+		fprintf(stderr, "option %s may be one of several: write it out\n", word);
+	else if (alike > 0)
+		fprintf(stderr, "option --%.*s takes no argument\n", (int)size, name);
+	else if (nearest != NULL)
+		fprintf(stderr, "unknown option %s, did you mean --%s?\n", word, nearest);
+	else
+		fprintf(stderr, "unknown option %s\n", word);
+}
+
 /* What getopt_long() refused: value is '?' (unknown) or ':' (its argument is missing). */
 static enum options_result
 refuse(const struct option_verb *verb, int value, char **argv)
@@ -168,7 +195,7 @@ refuse(const struct option_verb *verb, int value, char **argv)
 	else if (optopt != 0 && optopt < ROW_BASE - 1)
 		fprintf(stderr, "unknown option -%c\n", optopt);
 	else
-		fprintf(stderr, "option %s is unknown, ambiguous, or takes no argument\n", word);
+		say_unknown(verb, word);
 	return wrong(verb);
 }
 

@@ -159,9 +159,13 @@ stop_job(struct corral *c, const char *name)
 	if (status == 0 && !corral_print_json(c, message, NULL)) {
 		const Corral__Api__Job *job = (const Corral__Api__Job *)message;
 
-		printf("%s: %s, %u task%s stopped\n", name,
-		    job->state != NULL ? job->state : "stopping", job->stopped,
-		    job->stopped == 1 ? "" : "s");
+		if (job->stopped == 0)
+			printf("%s: %s, nothing was left to stop\n", name,
+			    job->state != NULL ? job->state : "stopping");
+		else
+			printf("%s: %s, %u task%s stopped\n", name,
+			    job->state != NULL ? job->state : "stopping", job->stopped,
+			    job->stopped == 1 ? "" : "s");
 	}
 	protobuf_c_message_free_unpacked(message, NULL);
 	return status;
@@ -184,6 +188,11 @@ print_why(const Corral__Api__Why *w)
 {
 	char age[AMOUNT_TEXT_MAX];
 
+	if (strcmp(w->state, "running") == 0 || strcmp(w->state, "launching") == 0) {
+		printf("%s is %s on %s\n", w->task, w->state,
+		    w->summary != NULL ? w->summary : "-");
+		return;
+	}
 	printf("%s %s", w->task, strcmp(w->state, "waiting") == 0 ? "waits" : w->state);
 	if (w->has_waiting_ms)
 		printf(" (%s)",

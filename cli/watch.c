@@ -256,12 +256,13 @@ turn(struct watch *w)
 	return status;
 }
 
+/* Made before the signal may come: a handler may do little. */
+static char farewell[JOBFILE_NAME_MAX + 80];
+
 static void
 interrupted(int signo)
 {
-	static const char text[] =
-	    "\n(the job goes on; 'corral watch JOB' comes back to this view)\n";
-	ssize_t n = write(STDERR_FILENO, text, sizeof text - 1);
+	ssize_t n = write(STDERR_FILENO, farewell, strlen(farewell));
 
 	(void)n;
 	_exit(128 + signo);
@@ -276,6 +277,8 @@ watch_job(struct corral *c, const char *name)
 	w.live = terminal_is_live();
 	w.color = w.live && getenv("NO_COLOR") == NULL;
 	timer_init(&w.timer, c->loop, wake, &w);
+	snprintf(farewell, sizeof farewell,
+	    "\n(the job goes on; 'corral watch %s' comes back to this view)\n", name);
 	signal(SIGINT, interrupted);
 	while ((status = turn(&w)) == -1)
 		rest(&w);

@@ -77,7 +77,8 @@ set_code(Corral__Api__Task *v, unsigned reason, uint8_t code)
 	v->reason = (char *)reason_name(reason);
 	if (reason == CORRAL__TASK_REASON__REASON_SIGNAL)
 		SET(v, signal, code);
-	else
+	else if (reason == CORRAL__TASK_REASON__REASON_EXIT ||
+		 reason == CORRAL__TASK_REASON__REASON_CANNOT_EXECUTE)
 		SET(v, exit_code, code);
 }
 

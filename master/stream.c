@@ -250,8 +250,8 @@ time_is_up(void *arg)
 		client_settle(c); /* an agent went */
 	} else if (!c->launched && c->job != NULL) {
 		c->status = STATUS_OURS;
-		snprintf(
-		    c->message, sizeof c->message, "not placed in time: corral why %s", c->name);
+		snprintf(c->message, sizeof c->message,
+		    "not placed in time: no node had room for it (corral nodes)");
 		cluster_stop(
 		    &c->m->cluster, clock_boot_ms(), c->job, "its time to be placed is over");
 		finish(c);

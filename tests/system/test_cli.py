@@ -46,6 +46,15 @@ def test_a_misspelt_verb_is_answered_with_the_nearest(corral):
     assert run.returncode == 64 and "did you mean 'submit'?" in run.stderr
 
 
+@pytest.mark.parametrize("option, said", [("--jsn", "unknown option --jsn, did you mean --json?"),
+                                          ("--json=yes", "option --json takes no argument"),
+                                          ("--c", "option --c may be one of several: write it out"),
+                                          ("--frobnicate", "unknown option --frobnicate\n")])
+def test_a_wrong_option_is_named_with_what_is_wrong(corral, option, said):
+    run = corral("nodes", option)
+    assert run.returncode == 64 and said in run.stderr
+
+
 def test_run_fails_with_125_where_it_fails_itself(corral):
     assert corral("run").returncode == 125
     assert corral("run", "--cpus", "many", "--", "true").returncode == 125

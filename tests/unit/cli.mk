@@ -10,7 +10,7 @@ tests_unit_client_conf_test_LDADD = $(UNIT_LIBS) libcli.a libsys.a libbase.a $(I
 
 tests_unit_options_test_SOURCES = tests/unit/options_test.c
 tests_unit_options_test_CFLAGS = $(UNIT_CFLAGS)
-tests_unit_options_test_LDADD = $(UNIT_LIBS) libcli.a libbase.a
+tests_unit_options_test_LDADD = $(UNIT_LIBS) libcli.a libsys.a libbase.a
 
 tests_unit_table_test_SOURCES = tests/unit/table_test.c
 tests_unit_table_test_CFLAGS = $(UNIT_CFLAGS)
