@@ -333,7 +333,7 @@ resume(struct client_conn *c)
 	buf_consume(&c->in, feed(c, c->in.data, c->in.len));
 	release_if_empty(&c->in, 0);
 	push(c);
-	list_remove(&c->core.dirty); /* this was what it wanted */
+	server_attended(&c->core);
 	if (!survives(c))
 		return false;
 	want_read(c, !c->stuck && c->core.end == SERVER_OPEN);
@@ -368,7 +368,7 @@ read_once(struct client_conn *c)
 	buf_append(&c->in, shared->read + done, (size_t)n - done);
 	c->broken |= c->in.failed;
 	push(c);
-	list_remove(&c->core.dirty);
+	server_attended(&c->core);
 	if (!survives(c))
 		return IO_DOWN;
 	want_read(c, !c->stuck && c->core.end == SERVER_OPEN);

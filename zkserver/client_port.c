@@ -23,6 +23,7 @@
 #include "zkserver/client_conn.h"
 
 #define ACCEPTS_PER_TURN 32
+#define TOLD_PER_TURN 256 /* watchers: requests of others are served in between */
 #define ACCEPT_PAUSE_S 1     /* when the process has no descriptor left */
 #define DESCRIPTORS_KEPT 64  /* for the log, snapshots and the loop */
 #define HANDSHAKE_SLOTS 4096 /* two addresses that share one share its tokens */
@@ -48,6 +49,7 @@ struct client_port {
 	struct client_port_config config;
 	struct client_shared shared;
 	struct listening plain, secure;
+	struct event more;
 	struct hmap peers;
 	struct throttle *handshakes; /* HANDSHAKE_SLOTS; NULL without a secure port */
 	size_t conns_max;
@@ -320,6 +322,15 @@ limit_conns(uint32_t max_cnxns)
 	return max_cnxns > 0 && max_cnxns < most ? max_cnxns : most;
 }
 
+/* Wake the loop for the turn after this one. */
+static void
+on_more(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+}
+
 struct client_port *
 client_port_open(const struct client_port_config *config, char *error, size_t size)
 {
@@ -333,6 +344,7 @@ client_port_open(const struct client_port_config *config, char *error, size_t si
 	}
 	p->config = *config;
 	p->shared.base = loop_event_base(config->loop);
+	event_assign(&p->more, p->shared.base, -1, 0, on_more, p);
 	p->shared.server = config->server;
 	p->shared.conf = conf;
 	p->shared.auth = config->auth;
@@ -369,6 +381,7 @@ client_port_close(struct client_port *p)
 		return;
 	listening_close(&p->plain);
 	listening_close(&p->secure);
+	event_del(&p->more);
 	LIST_EACH(it, nx, &p->config.server->conns)
 	client_conn_close(CONTAINER_OF(it, struct client_conn, core.link));
 	hmap_fini(&p->peers);
@@ -393,10 +406,16 @@ client_port_handshakes(const struct client_port *p)
 void
 client_port_flush(struct client_port *p)
 {
+	struct server *s = p->config.server;
 	struct server_conn *c;
 
-	while ((c = server_next_dirty(p->config.server)) != NULL)
+	for (int told = 0; !server_only_tells(s) || told < TOLD_PER_TURN;) {
+		told += server_only_tells(s);
+		if ((c = server_next_dirty(s)) == NULL)
+			return;
 		client_conn_attend(CONTAINER_OF(c, struct client_conn, core));
+	}
+	event_active(&p->more, EV_TIMEOUT, 0);
 }
 
 void

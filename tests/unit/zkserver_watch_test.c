@@ -226,6 +226,36 @@ START_TEST(persistent_watches_are_set_again_without_what_they_missed)
 }
 END_TEST
 
+START_TEST(who_waits_for_a_reply_is_served_before_who_is_told_of_a_change)
+{
+	for (int i = 0; i < 4; i++)
+		join(&clients[i]);
+	do_create(&clients[0], "/a", 0);
+	for (int i = 1; i < 4; i++)
+		do_read(&clients[i], ZK_OP_GET_DATA, "/a", true);
+	while (server_next_dirty(&server) != NULL)
+		;
+	header(1, ZK_OP_SET_DATA);
+	jute_put_text(&request, "/a");
+	jute_put_i32(&request, -1);
+	jute_put_i32(&request, -1);
+	send_request(&clients[0]);
+	header(2, ZK_OP_SYNC); /* behind the event, but asked for */
+	jute_put_text(&request, "/");
+	sync_log();
+	send_request(&clients[3]);
+	expect_event(&clients[3], WATCH_DATA_CHANGED, "/a");
+	ck_assert_int_eq(next_reply(&clients[3]).xid, 2);
+	ck_assert_ptr_eq(server_next_dirty(&server), &clients[0].conn);
+	ck_assert(!server_only_tells(&server));
+	ck_assert_ptr_eq(server_next_dirty(&server), &clients[3].conn);
+	ck_assert(server_only_tells(&server));
+	ck_assert_ptr_eq(server_next_dirty(&server), &clients[1].conn);
+	close_client(&clients[2]);
+	ck_assert_ptr_null(server_next_dirty(&server));
+}
+END_TEST
+
 START_TEST(who_may_not_read_a_node_is_not_told_of_it)
 {
 	join(&clients[0]);
@@ -258,6 +288,7 @@ unit_suite(void)
 	tcase_add_test(c, a_one_shot_watch_takes_the_place_of_a_persistent_one);
 	tcase_add_test(c, watches_are_asked_for_and_taken_off_by_table);
 	tcase_add_test(c, persistent_watches_are_set_again_without_what_they_missed);
+	tcase_add_test(c, who_waits_for_a_reply_is_served_before_who_is_told_of_a_change);
 	tcase_add_test(c, who_may_not_read_a_node_is_not_told_of_it);
 	suite_add_tcase(s, c);
 	return s;

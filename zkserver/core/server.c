@@ -57,6 +57,7 @@ server_init(struct server *s, const struct server_settings *settings, struct db 
 	rng_init(&s->rng, seed);
 	list_init(&s->conns);
 	list_init(&s->dirty);
+	list_init(&s->told);
 	list_init(&s->stalled);
 	/* What one request adds to these is bounded by its frame, or by the nodes that its session
 	 * has. */
@@ -99,6 +100,7 @@ server_conn_open(struct server *s, struct server_conn *c, struct buf *out, const
 	}
 	watcher_init(&c->watcher);
 	list_init(&c->dirty);
+	list_init(&c->told);
 	list_init(&c->stalled);
 	buf_init(&c->queue, QUEUE_BYTES_SOFT + s->settings.frame_bytes_max + sizeof(struct queued));
 	list_append(&s->conns, &c->link);
@@ -136,7 +138,7 @@ server_conn_close(struct server *s, struct server_conn *c)
 		c->session->conn = NULL;
 	watch_remove_all(&s->watches, &c->watcher);
 	list_remove(&c->link);
-	list_remove(&c->dirty);
+	server_attended(c);
 	list_remove(&c->stalled);
 	acl_ids_fini(&c->ids);
 	buf_fini(&c->queue);
@@ -146,12 +148,30 @@ server_conn_close(struct server *s, struct server_conn *c)
 struct server_conn *
 server_next_dirty(struct server *s)
 {
-	struct list *first = list_first(&s->dirty);
+	struct server_conn *c;
+	struct list *first;
 
-	if (first == NULL)
+	if ((first = list_first(&s->dirty)) != NULL)
+		c = CONTAINER_OF(first, struct server_conn, dirty);
+	else if ((first = list_first(&s->told)) != NULL)
+		c = CONTAINER_OF(first, struct server_conn, told);
+	else
 		return NULL;
-	list_remove(first);
-	return CONTAINER_OF(first, struct server_conn, dirty);
+	server_attended(c);
+	return c;
+}
+
+bool
+server_only_tells(const struct server *s)
+{
+	return list_empty(&s->dirty);
+}
+
+void
+server_attended(struct server_conn *c)
+{
+	list_remove(&c->dirty);
+	list_remove(&c->told);
 }
 
 static bool

@@ -70,6 +70,7 @@ struct server_conn {
 	const char *why; /* a fault of the peer's that ended it; NULL: none */
 	struct list link;  /* of all connections */
 	struct list dirty; /* on server->dirty: has output, ended, or may take frames again */
+	struct list told; /* on server->told, and not on dirty: has nothing but events */
 	struct list stalled; /* on server->stalled: waits until the server has room */
 	bool connecting;   /* sent its connect request, the session is not made yet */
 	bool read_only_byte; /* the connect request had it, the response has it too */
@@ -102,7 +103,7 @@ struct server {
 	struct rng rng;
 	uint64_t now_ms, started_ms;
 	int64_t wall_ms, next_session;
-	struct list conns, dirty, stalled;
+	struct list conns, dirty, told, stalled;
 	size_t conn_count;
 	struct buf pending;	/* records not yet applied, each behind a struct server_record */
 	size_t pending_count;	/* of them */
@@ -181,9 +182,16 @@ bool server_next_record(struct server *s, int64_t *zxid, const uint8_t **bytes, 
 /* All records up to zxid are on stable storage. */
 void server_synced(struct server *s, int64_t zxid);
 
-/* The next connection that wants the shell's attention, taken off the list; NULL when there is
- * none. */
+/*
+ * The next connection that wants the shell's attention, taken off the list; NULL when there is
+ * none. Those with replies come before those with nothing but events, which may be very many at
+ * once: server_only_tells() says that only such are left.
+ */
 struct server_conn *server_next_dirty(struct server *s);
+bool server_only_tells(const struct server *s);
+
+/* It was attended to without being asked for. */
+void server_attended(struct server_conn *c);
 
 /*
  * Quotas were exceeded since this was asked last, *count times: the last one in words, valid until

@@ -8,6 +8,7 @@
 void
 server_mark_dirty(struct server *s, struct server_conn *c)
 {
+	list_remove(&c->told);
 	if (list_empty(&c->dirty))
 		list_append(&s->dirty, &c->dirty);
 }
@@ -56,7 +57,7 @@ put_be64(uint8_t *p, uint64_t v)
 
 /* Count what was sent; a buffer that failed means that the peer reads too slowly. */
 static void
-sent(struct server *s, struct server_conn *c)
+sent(struct server *s, struct server_conn *c, bool event)
 {
 	if (c->out->failed) {
 		server_refuse_conn(s, c, SERVER_CLOSE_NOW, "it does not read what it is sent");
@@ -64,7 +65,10 @@ sent(struct server *s, struct server_conn *c)
 	}
 	c->sent++;
 	s->stats.sent++;
-	server_mark_dirty(s, c);
+	if (!event)
+		server_mark_dirty(s, c);
+	else if (list_empty(&c->dirty) && list_empty(&c->told))
+		list_append(&s->told, &c->told);
 }
 
 void
@@ -86,7 +90,7 @@ reply_end(
 		else
 			zk_metrics_response(&s->metrics, c->out->len - at - 4);
 	}
-	sent(s, c);
+	sent(s, c, xid == ZK_XID_EVENT);
 }
 
 void
