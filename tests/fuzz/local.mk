@@ -37,6 +37,10 @@ tests_fuzz_properties_fuzz_SOURCES = tests/fuzz/ini_fuzz.c tests/fuzz/fuzz.h
 tests_fuzz_properties_fuzz_CPPFLAGS = $(AM_CPPFLAGS) -DGRAMMAR=INI_PROPERTIES
 tests_fuzz_properties_fuzz_LDADD = $(FUZZ_LIBS) libsys.a libbase.a $(INIH_LIBS)
 
+fuzz_programs += tests/fuzz/sasl_fuzz
+tests_fuzz_sasl_fuzz_SOURCES = tests/fuzz/sasl_fuzz.c tests/fuzz/fuzz.h
+tests_fuzz_sasl_fuzz_LDADD = $(FUZZ_LIBS) libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS)
+
 fuzz_programs += tests/fuzz/snapshot_fuzz
 tests_fuzz_snapshot_fuzz_SOURCES = tests/fuzz/snapshot_fuzz.c tests/fuzz/fuzz.h tests/lib/simdisk.c tests/lib/simdisk.h
 tests_fuzz_snapshot_fuzz_LDADD = $(FUZZ_LIBS) libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS) $(DEFLATE_LIBS)
