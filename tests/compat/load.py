@@ -69,7 +69,8 @@ class Pipe(Connection):
     def __init__(self, port, **more):
         super().__init__(port, timeout_ms=TIMEOUT_MS, **more)
         self.stream = self.socket.makefile("rb")
-        self.call(wire.AUTH, i32(0) + text("digest") + text(USER), xid=wire.XID_AUTH)
+        if self.welcome is not None:
+            self.call(wire.AUTH, i32(0) + text("digest") + text(USER), xid=wire.XID_AUTH)
 
     def read(self, count):
         if not hasattr(self, "stream"):
@@ -203,12 +204,16 @@ class Session(threading.Thread):
         self.sent = []  # (effects, error)
         self.answered = 0
         self.fault = None
-        self.open()
+        assert self.open(), "the server does not take a session"
 
     def open(self):
+        """False: the server is gone."""
         self.pipe = Pipe(self.port)
+        if self.pipe.welcome is None:
+            return False
         self.id, self.password = self.pipe.session, self.pipe.password
         self.planner.owner = self.id
+        return True
 
     def send(self, op, body, effects, error):
         self.sent.append((effects, error))
@@ -241,8 +246,7 @@ class Session(threading.Thread):
         self.send(*self.planner.close())
         if not self.take():
             return False
-        self.open()
-        return self.id != 0
+        return self.open()
 
     def run(self):
         try:
