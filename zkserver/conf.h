@@ -80,7 +80,7 @@ struct zoo_conf {
 	uint32_t purge_retain, purge_hours; /* purge_hours 0: never */
 	uint32_t jute_max_bytes;
 	uint32_t outstanding_max;
-	bool enforce_quota;
+	bool enforce_quota, reconfig_enabled;
 	bool extended_types, emulate_353; /* TTL nodes */
 	uint32_t reap_interval_ms, reap_max_per_minute, reap_never_used_ms; /* znode.container.* */
 	/* What clients may make the server hold; 0: no limit. */

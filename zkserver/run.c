@@ -123,6 +123,7 @@ settings_of(const struct daemon *d, struct server_settings *to)
 	    .outstanding_max = bounds_outstanding(d->conf),
 	    .limits = bounds_limits(d->conf),
 	    .sid = STANDALONE_SID,
+	    .reconfig_enabled = d->conf->reconfig_enabled,
 	    .enforce_quota = d->conf->enforce_quota,
 	    .reap_interval_ms = d->conf->reap_interval_ms,
 	    .reap_max_per_minute = d->conf->reap_max_per_minute,

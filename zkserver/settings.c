@@ -228,7 +228,7 @@ static const struct setting ROWS[] = {
     NOTHING("weight.*", ALONE),
     ONLY("peerType", "participant", ALONE),
     NOTHING("standaloneEnabled", ALONE),
-    NOTHING("reconfigEnabled", ALONE),
+    BOOL("reconfigEnabled", reconfig_enabled, 0),
     ONLY("dynamicConfigFile", "", "it names the servers of an ensemble, which this version is not"),
     NOTHING("localSessionsEnabled", ALONE),
     NOTHING("localSessionsUpgradingEnabled", ALONE),

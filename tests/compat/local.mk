@@ -20,6 +20,7 @@ EXTRA_DIST += \
 	tests/compat/test_admin.py \
 	tests/compat/test_c_client.py \
 	tests/compat/test_cluster_on_apache.py \
+	tests/compat/test_errors.py \
 	tests/compat/test_inspect.py \
 	tests/compat/test_java_client.py \
 	tests/compat/test_kazoo.py \

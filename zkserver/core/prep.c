@@ -76,6 +76,11 @@ op_read(struct jute_reader *r, int32_t type, struct op *op)
 		break;
 	case ZK_OP_DELETE_CONTAINER:
 		break;
+	case ZK_OP_RECONFIG: /* who joins, who leaves, or all members; the version that it is for */
+		jute_get_bytes(r);
+		jute_get_bytes(r);
+		jute_get_i64(r);
+		break;
 	default:
 		return false;
 	}
@@ -122,8 +127,12 @@ prep_single(const struct work *w, struct buf *txn)
 }
 
 bool
-prep_takes(int32_t type)
+prep_takes(int32_t type, struct jute_reader body)
 {
+	struct op op;
+
+	if (type == ZK_OP_RECONFIG)
+		return op_read(&body, type, &op);
 	return type == ZK_OP_CREATE || type == ZK_OP_CREATE2 || type == ZK_OP_CREATE_CONTAINER ||
 	       type == ZK_OP_CREATE_TTL || type == ZK_OP_DELETE || type == ZK_OP_SET_DATA ||
 	       type == ZK_OP_SET_ACL || type == ZK_OP_MULTI || type == ZK_OP_CLOSE_SESSION;

@@ -26,6 +26,7 @@ struct prep {
 	uint32_t crc;
 	const struct limits *limits; /* borrowed; NULL: none */
 	struct limits_refused *refused;
+	bool reconfig_enabled;	   /* decides only how a reconfig is refused */
 	bool enforce_quota;	   /* off until set: then quotas only count */
 	struct quota_notice quota; /* what was exceeded */
 	struct buf path, acl; /* scratch: a sequential node's path, a list made ready */
@@ -44,8 +45,11 @@ struct prep_request {
 void prep_init(struct prep *p, struct db *db);
 void prep_fini(struct prep *p);
 
-/* Is the operation one that prep_txn() takes from a client? */
-bool prep_takes(int32_t type);
+/*
+ * Does prep_txn() take the operation from a client? A reconfig that cannot be read becomes no txn,
+ * as at Apache's servers; any other write does, and fails.
+ */
+bool prep_takes(int32_t type, struct jute_reader body);
 
 /* Append the txn's bytes to *txn; its zxid is p->last_zxid then. False: the buffer failed. */
 bool prep_txn(struct prep *p, const struct prep_request *q, struct buf *txn);

@@ -16,7 +16,8 @@ multi_next(struct jute_reader *r, struct op *op)
 		return -1;
 	if (done)
 		return 0;
-	if (type == ZK_OP_SET_ACL || type == ZK_OP_DELETE_CONTAINER || !op_read(r, type, op))
+	if (type == ZK_OP_SET_ACL || type == ZK_OP_RECONFIG || type == ZK_OP_DELETE_CONTAINER ||
+	    !op_read(r, type, op) || op->path.len < 0)
 		return -1;
 	/* As Apache's servers: the mode says what it is, and a create2 is none of the parts. */
 	if (type == ZK_OP_CREATE2 || type == ZK_OP_CREATE_CONTAINER ||
@@ -47,6 +48,15 @@ multi_count(struct jute_reader r)
 	while ((got = multi_next(&r, &op)) > 0)
 		count++;
 	return got == 0 ? count : -1;
+}
+
+/* A marshalling error is the whole multi's. */
+static int
+prep_part(const struct work *w, const struct op *op, struct txn_body *body, size_t size)
+{
+	if (part_is_confused(op))
+		return ZK_MARSHALLINGERROR;
+	return size > TXN_BYTES_SOFT ? ZK_BADARGUMENTS : prep_op(w, op, body);
 }
 
 static void
@@ -81,12 +91,11 @@ prep_multi(const struct work *w, struct buf *txn)
 	for (int32_t i = 0; i < count; i++) {
 		if (failed.error == ZK_OK) {
 			multi_next(&r, &op);
-			if (part_is_confused(&op)) {
+			failed.error = prep_part(w, &op, &body, txn->len - start);
+			if (failed.error == ZK_MARSHALLINGERROR) {
 				changes_undo(&w->p->changes);
-				return ZK_MARSHALLINGERROR;
+				return failed.error;
 			}
-			failed.error = txn->len - start > TXN_BYTES_SOFT ? ZK_BADARGUMENTS
-									 : prep_op(w, &op, &body);
 		} else
 			failed.error = ZK_RUNTIMEINCONSISTENCY;
 		if (failed.error == ZK_OK)

@@ -156,6 +156,8 @@ prep_create(const struct work *w, const struct op *op, struct txn_body *body)
 	body->path = op->path;
 	body->data = op->data;
 	set_owner(w, op, body);
+	if (op->path.len < 0) /* Apache's server reads on, and stumbles */
+		return ZK_MARSHALLINGERROR;
 	if (!path_parent(op->path, &above))
 		return ZK_BADARGUMENTS;
 	if ((error = make_acl(w, op, body)) != ZK_OK)
@@ -217,6 +219,8 @@ prep_delete(const struct work *w, const struct op *op, struct txn_body *body)
 	struct change_node parent, n;
 	struct jute_bytes above;
 
+	if (op->path.len < 0)
+		return ZK_MARSHALLINGERROR;
 	if (!path_parent(op->path, &above) || is_builtin(op->path))
 		return ZK_BADARGUMENTS;
 	parent = changes_look(&w->p->changes, above);
@@ -356,6 +360,8 @@ prep_op(const struct work *w, const struct op *op, struct txn_body *body)
 		return prep_set_acl(w, op, body);
 	case ZK_OP_CHECK:
 		return prep_check(w, op, body);
+	case ZK_OP_RECONFIG: /* a server that is alone has no members to change */
+		return w->p->reconfig_enabled ? ZK_UNIMPLEMENTED : ZK_RECONFIGDISABLED;
 	default:
 		return ZK_UNIMPLEMENTED;
 	}

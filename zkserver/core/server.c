@@ -51,6 +51,7 @@ server_init(struct server *s, const struct server_settings *settings, struct db 
 	prep_init(&s->prep, db);
 	s->prep.limits = &s->settings.limits;
 	s->prep.refused = &s->refused;
+	s->prep.reconfig_enabled = settings->reconfig_enabled;
 	s->prep.enforce_quota = settings->enforce_quota;
 	watch_table_init(&s->watches, &db->tree.hash_key);
 	zk_metrics_reset(&s->metrics);
@@ -488,7 +489,7 @@ request(struct server *s, struct server_conn *c, const struct server_frame *f)
 	}
 	if (!touch(s, c))
 		return; /* the connection is about to be closed */
-	if (prep_takes(q.op)) {
+	if (prep_takes(q.op, r)) {
 		struct prep_request w = {c->session_id, q.xid, q.op, r, &c->ids, s->wall_ms};
 
 		server_submit(s, c, &w);

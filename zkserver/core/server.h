@@ -45,7 +45,7 @@ struct server_settings {
 	uint8_t sid;				/* top byte of session ids */
 	uint32_t reap_interval_ms;    /* between two looks at container and TTL nodes; 0: never */
 	uint32_t reap_max_per_minute; /* of them deleted, at least 1 */
-	bool enforce_quota;
+	bool enforce_quota, reconfig_enabled;
 	int64_t reap_never_used_ms;   /* a container without children yet; 0: stays */
 	session_password_fn *password; /* NULL: session_password() */
 	void *password_arg;

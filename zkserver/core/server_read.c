@@ -301,6 +301,14 @@ read_multi(struct reading *q)
 	return ZK_OK;
 }
 
+/* One that can be read is a write. */
+static int
+read_broken_reconfig(struct reading *q)
+{
+	(void)q;
+	return ZK_MARSHALLINGERROR;
+}
+
 static read_fn *
 read_find(int32_t op)
 {
@@ -322,6 +330,7 @@ read_find(int32_t op)
 	    {ZK_OP_ADD_WATCH, read_add_watch},
 	    {ZK_OP_CHECK_WATCHES, read_check_watches},
 	    {ZK_OP_REMOVE_WATCHES, read_remove_watches},
+	    {ZK_OP_RECONFIG, read_broken_reconfig},
 	};
 
 	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
