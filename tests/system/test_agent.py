@@ -404,9 +404,11 @@ def test_a_task_runs_in_a_plain_chroot_needs_root(tmp_path):
     (root / "dev").mkdir()
     for program in (BUILD / "corral-executor", "/bin/sh", "/bin/readlink"):
         copy_with_libraries(program, root)
-    (root / "spec").write_bytes(Schema(PROTO).encode("TaskSpec", {"argv": ["/bin/sh", "-c", "echo $$; readlink /proc/self/ns/pid"]}))
+    task = ["/bin/sh", "-c", "echo $$; readlink /proc/self/ns/pid"]
+    (root / "spec").write_bytes(Schema(PROTO).encode("TaskSpec", {"argv": task}))
     # Its / is no mount point, and the mount that holds it is shared, as systemd makes all.
-    script = """mount --make-rshared / && mount -t proc proc $1/proc && mount --rbind /sys $1/sys && mount --rbind /dev $1/dev || exit 99
+    script = """mount --make-rshared / && mount -t proc proc $1/proc && mount --rbind /sys $1/sys &&
+            mount --rbind /dev $1/dev || exit 99
         chroot $1 $2 run --spec /spec; status=$?
         echo $(readlink /proc/self/ns/pid) $(grep -c " $1/proc " /proc/self/mountinfo); exit $status"""
     done = subprocess.run(["unshare", "-m", "sh", "-c", script, "-", root, BUILD / "corral-executor"], capture_output=True,
