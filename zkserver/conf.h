@@ -71,6 +71,7 @@ struct zoo_conf {
 	struct zoo_auth auth;
 	uint32_t max_client_cnxns; /* per address; 0: no limit */
 	uint32_t max_cnxns;	   /* in all; 0: no limit */
+	bool keep_alive;	   /* of client connections, by the system */
 	uint32_t backlog;	   /* of listening sockets */
 	uint32_t min_session_ms, max_session_ms;
 	uint32_t snap_count;
@@ -91,9 +92,9 @@ struct zoo_conf {
 	bool connect_weighed;
 	uint32_t connect_weight, reconnect_weight; /* if weighed; otherwise each costs 1 */
 	uint32_t handshakes_per_s; /* TLS handshakes of one address in a second; 0: no limit */
-	uint32_t requests_max; /* request_throttle_max_requests; 0: no limit of its own */
-	char words[1024]; /* 4lw.commands.whitelist */
-	char file[ZOO_PATH_MAX]; /* where all this was read; "": nowhere */
+	uint32_t requests_max;	   /* request_throttle_max_requests; 0: no limit of its own */
+	char words[1024];	   /* 4lw.commands.whitelist */
+	char file[ZOO_PATH_MAX];   /* where all this was read; "": nowhere */
 
 	bool admin_enabled; /* the admin server: plain HTTP */
 	int32_t admin_port;

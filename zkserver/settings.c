@@ -58,6 +58,7 @@
 #define THREADS "one thread serves all clients"
 #define KERBEROS "Kerberos is not supported"
 #define WAITING "a request waits where it arrived until there is room"
+#define CLIENTS "it concerns clients"
 #define JAVA "it names a Java class"
 #define NETTY "it tunes Netty"
 #define TESTS_ONLY "it exists for Apache's own tests"
@@ -78,6 +79,7 @@ static const struct setting ROWS[] = {
     U32("maxClientCnxns", max_client_cnxns, 0, INT32_MAX, SETTING_LIVE),
     U32("maxCnxns", max_cnxns, 0, INT32_MAX, SETTING_LIVE),
     U32("clientPortListenBacklog", backlog, 1, INT32_MAX, SETTING_UNSET),
+    BOOL("clientTcpKeepAlive", keep_alive, 0),
     U32("jute.maxbuffer", jute_max_bytes, 1024, 8 << 20, 0),
     NOTHING("jute.maxbuffer.extrasize", "files are read by the length of their records"),
     U32("globalOutstandingLimit", outstanding_max, 1, 1000000, SETTING_LIVE),
@@ -217,6 +219,10 @@ static const struct setting ROWS[] = {
     MISSING("messageTracker.*"),
     NOTHING("jmx.*", "there is no JVM"),
     NOTHING("jvm.pause.*", "there is no JVM"),
+
+    NOTHING("client.secure", CLIENTS),
+    NOTHING("clientCnxnSocket", CLIENTS),
+    NOTHING("sasl.client*", CLIENTS),
 
     /* Ensembles. */
     FORM("server.*"),

@@ -94,6 +94,7 @@ check_PROGRAMS += $(zooconf_units)
 TESTS += $(zooconf_units)
 
 tests_unit_zoo_conf_test_SOURCES = tests/unit/zoo_conf_test.c
+tests_unit_zoo_conf_test_CPPFLAGS = $(AM_CPPFLAGS) -DMANUAL='"$(abs_top_srcdir)/man/zkserver.8"'
 tests_unit_zoo_conf_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_zoo_conf_test_LDADD = $(UNIT_LIBS) libzkserver.a libsys.a libbase.a $(INIH_LIBS)
 

@@ -164,6 +164,28 @@ START_TEST(a_scheme_that_everybody_needs_must_be_there)
 }
 END_TEST
 
+START_TEST(the_manual_has_every_key)
+{
+	const struct setting *all;
+	struct buf manual;
+	char key[128];
+	size_t count;
+
+	buf_init(&manual, 1 << 20);
+	ck_assert(fsutil_read(MANUAL, (1 << 20) - 1, &manual));
+	buf_append(&manual, "", 1);
+	all = settings_table(&count);
+	for (size_t i = 0; i < count; i++) {
+		size_t len = strcspn(all[i].key, "*");
+
+		snprintf(key, sizeof key, "%.*s", (int)len, all[i].key);
+		ck_assert_msg(strstr((const char *)manual.data, key) != NULL,
+		    "zkserver(8) does not have %s", key);
+	}
+	buf_fini(&manual);
+}
+END_TEST
+
 START_TEST(no_two_rows_of_the_table_name_the_same_key)
 {
 	const struct setting *all;
@@ -193,6 +215,7 @@ unit_suite(void)
 	tcase_add_test(c, providers_of_apaches_are_taken_and_others_refused);
 	tcase_add_test(c, super_users_of_sasl_are_collected);
 	tcase_add_test(c, a_scheme_that_everybody_needs_must_be_there);
+	tcase_add_test(c, the_manual_has_every_key);
 	tcase_add_test(c, no_two_rows_of_the_table_name_the_same_key);
 	suite_add_tcase(s, c);
 	return s;
