@@ -19,8 +19,8 @@ JOBS_MAX = 2          # large answers at a time
 REQUEST_S = 5         # for a request to arrive
 WATCHES = 60000       # more than socket buffers hold the text of
 PER_FRAME = 20000
-ADMIN = "admin.serverPort=0\nmetricsProvider.className=org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider\n" \
-        "metricsProvider.httpPort=0\n"
+ADMIN = "admin.enableServer=yes\nadmin.serverPort=0\nmetricsProvider.httpPort=0\n" \
+        "metricsProvider.className=org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider\n"
 
 
 @pytest.fixture
@@ -173,7 +173,7 @@ def test_an_admin_port_that_is_taken_is_said_and_gone_without(tmp_path):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        s = Zkserver(tmp_path, f"admin.serverPort={port}\n")
+        s = Zkserver(tmp_path, f"admin.enableServer=yes\nadmin.serverPort={port}\n")
         try:
             s.serves()
             assert re.search(rf"admin server: .*{port}.*: going on without it", s.log.read_text())
