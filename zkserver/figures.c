@@ -82,7 +82,8 @@ counter_of(const struct server *s, enum zk_counter which)
 {
 	switch (which) {
 	case ZK_COUNTER_CONNECTION_REJECTED:
-		return s->stats.connections_rejected;
+		return s->stats.connections_rejected + s->refused.count[LIMIT_CONNECTS] +
+		       s->refused.count[LIMIT_SESSIONS];
 	case ZK_COUNTER_DIGEST_MISMATCHES_COUNT:
 		return s->db->digest_mismatches;
 	case ZK_COUNTER_PREP_PROCESSOR_REQUEST_QUEUED:

@@ -19,13 +19,12 @@
 #include "zkserver/run.h"
 
 #define STATUS_TIMEOUT_S 5
-#define STATUS_BYTES_MAX 65536
 
 static const char USAGE[] =
     "usage: zkserver run [--config FILE] [--debug]\n"
     "                                        serve; without a file alone on 127.0.0.1:2181\n"
     "       zkserver check --config FILE     say what is wrong with a zoo.cfg\n"
-    "       zkserver status [HOST:PORT]      ask a running server (its word srvr must be allowed)\n"
+    "       zkserver status [HOST:PORT]      ask a running server; status 1 if it does not serve\n"
     "       zkserver txnlog FILE             print the transactions of a log file\n"
     "       zkserver snapshot FILE|DIR       print a snapshot; of a directory the newest whole\n"
     "       zkserver --help | --version\n";
@@ -148,16 +147,17 @@ status(const char *address)
 		fprintf(stderr, "zkserver: %s: cannot be reached: %s\n", address, strerror(errno));
 		return EX_UNAVAILABLE;
 	}
-	while (total < STATUS_BYTES_MAX && (n = read(fd, text, sizeof text)) > 0) {
-		fwrite(text, 1, (size_t)n, stdout);
+	while (total < sizeof text - 1 &&
+	       (n = read(fd, text + total, sizeof text - 1 - total)) > 0)
 		total += (size_t)n;
-	}
 	close(fd);
+	text[total] = '\0';
 	if (n < 0 || total == 0) {
 		fprintf(stderr, "zkserver: %s: no answer: is it a ZooKeeper server?\n", address);
 		return EX_UNAVAILABLE;
 	}
-	return EX_OK;
+	fputs(text, stdout);
+	return strstr(text, "\nMode: ") != NULL ? EX_OK : 1; /* it may not serve (yet) */
 }
 
 static void

@@ -109,6 +109,14 @@ def test_words_are_answered_and_others_are_not(server):
     assert "Clients:" in server.word(b"stat")
     status = subprocess.run([PROGRAM, "status", f"127.0.0.1:{server.port}"], capture_output=True, text=True)
     assert status.returncode == 0 and "Node count: 5" in status.stdout
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        where = f"127.0.0.1:{other.getsockname()[1]}"
+        asking = subprocess.Popen([PROGRAM, "status", where], stdout=subprocess.PIPE, text=True)
+        with other.accept()[0] as s:
+            assert s.recv(4) == b"srvr"
+            s.sendall(b"This ZooKeeper instance is not currently serving requests\n")
+        assert asking.communicate(timeout=20)[0].startswith("This ZooKeeper instance is not") and asking.returncode == 1
+    assert subprocess.run([PROGRAM, "status", where], capture_output=True).returncode == 69
 
 
 def test_hostile_bytes_cost_their_own_connection_only(server):
