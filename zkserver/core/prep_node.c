@@ -159,7 +159,7 @@ prep_create(const struct work *w, const struct op *op, struct txn_body *body)
 	if (op->path.len < 0) /* Apache's server reads on, and stumbles */
 		return ZK_MARSHALLINGERROR;
 	if (!path_parent(op->path, &above))
-		return ZK_BADARGUMENTS;
+		return op->path.len < 0 ? ZK_MARSHALLINGERROR : ZK_BADARGUMENTS;
 	if ((error = make_acl(w, op, body)) != ZK_OK)
 		return error;
 	parent = changes_look(&w->p->changes, above);
@@ -222,7 +222,7 @@ prep_delete(const struct work *w, const struct op *op, struct txn_body *body)
 	if (op->path.len < 0)
 		return ZK_MARSHALLINGERROR;
 	if (!path_parent(op->path, &above) || is_builtin(op->path))
-		return ZK_BADARGUMENTS;
+		return op->path.len < 0 ? ZK_MARSHALLINGERROR : ZK_BADARGUMENTS;
 	parent = changes_look(&w->p->changes, above);
 	if (!parent.exists)
 		return ZK_NONODE;

@@ -20,6 +20,8 @@ find(struct reading *q, struct jute_bytes path, int32_t perm, struct tree_node *
 {
 	struct tree *t = &q->s->db->tree;
 
+	if (path.len < 0)
+		return ZK_MARSHALLINGERROR; /* no path at all; "" is one that nothing has */
 	if ((*n = tree_find_hashed(t, path, q->hash)) == NULL)
 		return ZK_NONODE;
 	return acl_allows(&t->acls, (*n)->acl, perm, &q->c->ids) ? ZK_OK : ZK_NOAUTH;
@@ -48,7 +50,7 @@ read_exists(struct reading *q)
 		return ZK_MARSHALLINGERROR;
 	if (path.len > 0 && memchr(path.data, '\0', (size_t)path.len) != NULL)
 		return ZK_BADARGUMENTS;
-	if ((error = find(q, path, ACL_READ, &n)) == ZK_NOAUTH)
+	if ((error = find(q, path, ACL_READ, &n)) != ZK_OK && error != ZK_NONODE)
 		return error;
 	if (watch && add_watch(q, WATCH_DATA, path) != ZK_OK)
 		return ZK_SYSTEMERROR;

@@ -173,6 +173,10 @@ each_watch(struct reading *q,
 int
 read_check_watches(struct reading *q)
 {
+	struct jute_reader ahead = q->r;
+
+	if (jute_get_bytes(&ahead).len < 0)
+		return ZK_MARSHALLINGERROR;
 	return each_watch(q, watch_has);
 }
 
