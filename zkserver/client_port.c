@@ -409,13 +409,16 @@ client_port_flush(struct client_port *p)
 	struct server *s = p->config.server;
 	struct server_conn *c;
 
+	if ((c = server_next_resting(s)) != NULL)
+		client_conn_attend(CONTAINER_OF(c, struct client_conn, core));
 	for (int told = 0; !server_only_tells(s) || told < TOLD_PER_TURN;) {
 		told += server_only_tells(s);
 		if ((c = server_next_dirty(s)) == NULL)
-			return;
+			break;
 		client_conn_attend(CONTAINER_OF(c, struct client_conn, core));
 	}
-	event_active(&p->more, EV_TIMEOUT, 0);
+	if (!list_empty(&s->told) || !list_empty(&s->resting))
+		event_active(&p->more, EV_TIMEOUT, 0);
 }
 
 void

@@ -194,6 +194,43 @@ START_TEST(the_log_replays_to_the_same_tree)
 }
 END_TEST
 
+START_TEST(who_counts_very_many_nodes_lets_others_go_first)
+{
+	struct client *c = &clients[0];
+	struct server_frame frames[2];
+	uint8_t bytes[64];
+	size_t size;
+
+	join(c);
+	do_create(c, "/many", 0);
+	for (int i = 0; i < SERVER_WALK_MAX; i++) {
+		header(7, ZK_OP_CREATE);
+		put_create("/many/n", "", WORLD_ALL, sizeof WORLD_ALL - 1, ZK_SEQUENTIAL);
+		ck_assert_uint_eq(send_request(c), 1);
+		if (i % 500 == 499 || i == SERVER_WALK_MAX - 1) {
+			sync_log();
+			buf_clear(&c->out);
+			c->at = 0;
+		}
+	}
+	header(8, ZK_OP_GET_ALL_CHILDREN_NUMBER);
+	jute_put_text(&request, "/many");
+	memcpy(bytes, request.data, size = request.len);
+	for (int i = 0; i < 2; i++)
+		frames[i] = (struct server_frame){.bytes = bytes, .size = (uint32_t)size};
+	ck_assert_uint_eq(server_frames(&server, &c->conn, frames, 2), 1);
+	ck_assert_ptr_eq(server_next_resting(&server), &c->conn);
+	ck_assert_ptr_null(server_next_resting(&server));
+	ck_assert_uint_eq(server_frames(&server, &c->conn, frames + 1, 1), 1);
+	ck_assert_ptr_null(server_next_resting(&server)); /* it has nothing more to ask */
+	for (int i = 0; i < 2; i++) {
+		struct reply reply = next_reply(c);
+
+		ck_assert_int_eq(jute_get_i32(&reply.r), SERVER_WALK_MAX);
+	}
+}
+END_TEST
+
 Suite *
 unit_suite(void)
 {
@@ -210,6 +247,7 @@ unit_suite(void)
 	tcase_add_test(c, a_full_pipeline_stalls_connections_until_there_is_room);
 	tcase_add_test(c, a_snapshot_is_due_between_half_and_the_whole_of_snap_count);
 	tcase_add_test(c, the_log_replays_to_the_same_tree);
+	tcase_add_test(c, who_counts_very_many_nodes_lets_others_go_first);
 	suite_add_tcase(s, c);
 	return s;
 }

@@ -59,6 +59,7 @@ server_init(struct server *s, const struct server_settings *settings, struct db 
 	list_init(&s->conns);
 	list_init(&s->dirty);
 	list_init(&s->told);
+	list_init(&s->resting);
 	list_init(&s->stalled);
 	/* What one request adds to these is bounded by its frame, or by the nodes that its session
 	 * has. */
@@ -102,6 +103,7 @@ server_conn_open(struct server *s, struct server_conn *c, struct buf *out, const
 	watcher_init(&c->watcher);
 	list_init(&c->dirty);
 	list_init(&c->told);
+	list_init(&c->resting);
 	list_init(&c->stalled);
 	buf_init(&c->queue, QUEUE_BYTES_SOFT + s->settings.frame_bytes_max + sizeof(struct queued));
 	list_append(&s->conns, &c->link);
@@ -140,6 +142,7 @@ server_conn_close(struct server *s, struct server_conn *c)
 	watch_remove_all(&s->watches, &c->watcher);
 	list_remove(&c->link);
 	server_attended(c);
+	list_remove(&c->resting);
 	list_remove(&c->stalled);
 	acl_ids_fini(&c->ids);
 	buf_fini(&c->queue);
@@ -160,6 +163,17 @@ server_next_dirty(struct server *s)
 		return NULL;
 	server_attended(c);
 	return c;
+}
+
+struct server_conn *
+server_next_resting(struct server *s)
+{
+	struct list *first = list_first(&s->resting);
+
+	if (first == NULL)
+		return NULL;
+	list_remove(first);
+	return CONTAINER_OF(first, struct server_conn, resting);
 }
 
 bool
@@ -535,7 +549,8 @@ server_frames(struct server *s, struct server_conn *c, struct server_frame *fram
 
 	assert(count <= SERVER_BATCH_MAX);
 	prefetch(s, frames, count);
-	for (i = 0; i < count && !server_conn_blocked(s, c); i++) {
+	s->walked = 0;
+	for (i = 0; i < count && s->walked < SERVER_WALK_MAX && !server_conn_blocked(s, c); i++) {
 		if (server_frame_is_auth(c, &frames[i]))
 			break;
 		server_conn_received(s, c, sizeof(uint32_t) + frames[i].size);
@@ -544,6 +559,8 @@ server_frames(struct server *s, struct server_conn *c, struct server_frame *fram
 		else if (auth_is_enough(s, c, &frames[i]))
 			request(s, c, &frames[i]);
 	}
+	if (i < count && s->walked >= SERVER_WALK_MAX && list_empty(&c->resting))
+		list_append(&s->resting, &c->resting);
 	if (i < count && is_full(s) && list_empty(&c->stalled))
 		list_append(&s->stalled, &c->stalled);
 	return i;

@@ -31,6 +31,7 @@
 #include "zkserver/core/watch.h"
 
 #define SERVER_BATCH_MAX 64		       /* frames looked at together */
+#define SERVER_WALK_MAX 50000 /* nodes visited for one connection before others are served */
 /* A reply is no larger; the list of very many children fails instead. */
 #define SERVER_REPLY_BYTES_MAX ((size_t)48 << 20)
 #define SERVER_OUT_SOFT_BYTES                                                                      \
@@ -71,6 +72,7 @@ struct server_conn {
 	struct list link;  /* of all connections */
 	struct list dirty; /* on server->dirty: has output, ended, or may take frames again */
 	struct list told; /* on server->told, and not on dirty: has nothing but events */
+	struct list resting; /* on server->resting: its last request took long */
 	struct list stalled; /* on server->stalled: waits until the server has room */
 	bool connecting;   /* sent its connect request, the session is not made yet */
 	bool read_only_byte; /* the connect request had it, the response has it too */
@@ -103,7 +105,8 @@ struct server {
 	struct rng rng;
 	uint64_t now_ms, started_ms;
 	int64_t wall_ms, next_session;
-	struct list conns, dirty, told, stalled;
+	struct list conns, dirty, told, resting, stalled;
+	uint64_t walked; /* nodes that requests of the frames at hand have visited */
 	size_t conn_count;
 	struct buf pending;	/* records not yet applied, each behind a struct server_record */
 	size_t pending_count;	/* of them */
@@ -189,6 +192,12 @@ void server_synced(struct server *s, int64_t zxid);
  */
 struct server_conn *server_next_dirty(struct server *s);
 bool server_only_tells(const struct server *s);
+
+/*
+ * One that has asked for so much that the others come first: it goes on when the shell attends to
+ * it, which should be once a turn and one at a time. NULL: none.
+ */
+struct server_conn *server_next_resting(struct server *s);
 
 /* It was attended to without being asked for. */
 void server_attended(struct server_conn *c);

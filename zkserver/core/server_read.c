@@ -162,6 +162,7 @@ read_count(struct reading *q)
 {
 	struct jute_bytes path = jute_get_bytes(&q->r);
 	struct tree_node *n;
+	uint64_t count;
 	int error;
 
 	if (q->r.bad)
@@ -169,7 +170,11 @@ read_count(struct reading *q)
 	q->hash = tree_hash(&q->s->db->tree, path);
 	if ((error = find(q, path, ACL_READ, &n)) != ZK_OK)
 		return error;
-	jute_put_i32(q->c->out, (int32_t)tree_count_below(&q->s->db->tree, n));
+	if (!tree_count_below(&q->s->db->tree, n, &count))
+		return ZK_SYSTEMERROR;
+	if (n->parent != 0) /* of the root it is known */
+		q->s->walked += count;
+	jute_put_i32(q->c->out, (int32_t)count);
 	return ZK_OK;
 }
 

@@ -127,8 +127,8 @@ void tree_children(const struct tree *t, const struct tree_node *n,
 struct tree_node *tree_next_below(
     const struct tree *t, const struct tree_node *top, const struct tree_node *at);
 
-/* Nodes below n, at any depth; visits each, but for the root. */
-uint64_t tree_count_below(const struct tree *t, const struct tree_node *n);
+/* Count the nodes below n, at any depth; visits each, but for the root. False: no memory. */
+bool tree_count_below(const struct tree *t, const struct tree_node *n, uint64_t *count);
 
 /*
  * The committed changes, idempotent as a replay over a fuzzy snapshot needs them: a parent's

@@ -335,14 +335,42 @@ tree_next_below(const struct tree *t, const struct tree_node *top, const struct 
 	return next;
 }
 
-uint64_t
-tree_count_below(const struct tree *t, const struct tree_node *n)
-{
-	uint64_t count = 0;
+/* The nodes that have children and are still to be visited, the last one first. */
+struct counting {
+	uint64_t count;
+	struct buf inner; /* const struct tree_node * */
+};
 
+static void
+count_child(void *arg, const struct tree_node *child)
+{
+	struct counting *c = arg;
+
+	c->count++;
+	if (child->kids != NULL)
+		buf_append(&c->inner, &child, sizeof child);
+}
+
+bool
+tree_count_below(const struct tree *t, const struct tree_node *n, uint64_t *count)
+{
+	struct counting c = {0};
+	bool ok;
+
+	*count = t->node_count - 1;
 	if (n->parent == 0)
-		return t->node_count - 1;
-	for (const struct tree_node *at = n; (at = tree_next_below(t, n, at)) != NULL;)
-		count++;
-	return count;
+		return true;
+	buf_init(&c.inner, SIZE_MAX / 2); /* no larger than the tree */
+	tree_children(t, n, count_child, &c);
+	while (!c.inner.failed && c.inner.len > 0) {
+		size_t last = c.inner.len - sizeof n;
+
+		memcpy(&n, c.inner.data + last, sizeof n);
+		buf_truncate(&c.inner, last);
+		tree_children(t, n, count_child, &c);
+	}
+	ok = !c.inner.failed;
+	*count = c.count;
+	buf_fini(&c.inner);
+	return ok;
 }
