@@ -32,6 +32,7 @@ libzkcore_a_SOURCES = \
 	zkserver/core/tree_index.c \
 	zkserver/core/tree_kids.c \
 	zkserver/core/tree_life.c \
+	zkserver/core/tree_load.c \
 	zkserver/core/tree_node.c \
 	zkserver/core/tree_owner.c \
 	zkserver/core/txn.c zkserver/core/txn.h \

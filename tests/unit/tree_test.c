@@ -301,6 +301,38 @@ START_TEST(a_copy_loaded_node_by_node_has_the_same_digest)
 }
 END_TEST
 
+START_TEST(nodes_loaded_in_any_order_of_parents_are_found_at_the_end)
+{
+	static const struct tree_stat stat;
+	char path[40], above[20];
+	struct tree copy;
+
+	ck_assert(tree_init_bare(&copy, &KEY));
+	tree_load_begin(&copy);
+	for (int i = 0; i < 50; i++) {
+		snprintf(above, sizeof above, "/%d", i);
+		ck_assert_int_eq(
+		    tree_load(&copy, text(above), text(""), ACL_KEY_OPEN, &stat), TREE_OK);
+	}
+	for (int i = 0; i < 10000; i++) { /* no two in a row are siblings */
+		snprintf(path, sizeof path, "/%d/%d", i % 50, i);
+		ck_assert_int_eq(
+		    tree_load(&copy, text(path), text("x"), ACL_KEY_OPEN, &stat), TREE_OK);
+	}
+	ck_assert_int_eq(
+	    tree_load(&copy, text("/7/57"), text(""), ACL_KEY_OPEN, &stat), TREE_NODE_EXISTS);
+	ck_assert_int_eq(
+	    tree_load(&copy, text("/7/99/x"), text(""), ACL_KEY_OPEN, &stat), TREE_NO_NODE);
+	ck_assert(tree_load_end(&copy));
+	tree_check(&copy);
+	ck_assert_int_eq(tree_delete(&copy, text("/7/57"), 9), TREE_OK);
+	ck_assert_ptr_null(tree_find(&copy, text("/7/57")));
+	ck_assert_ptr_nonnull(tree_find(&copy, text("/49/9999")));
+	tree_check(&copy);
+	tree_fini(&copy);
+}
+END_TEST
+
 START_TEST(a_path_is_built_from_its_node)
 {
 	struct buf path;
@@ -334,6 +366,7 @@ unit_suite(void)
 	tcase_add_test(c, children_stay_in_order_through_random_creates_and_deletes);
 	tcase_add_test(c, a_walk_visits_parents_first_and_survives_the_removal_of_where_it_stands);
 	tcase_add_test(c, a_copy_loaded_node_by_node_has_the_same_digest);
+	tcase_add_test(c, nodes_loaded_in_any_order_of_parents_are_found_at_the_end);
 	tcase_add_test(c, a_path_is_built_from_its_node);
 	suite_add_tcase(s, c);
 	return s;

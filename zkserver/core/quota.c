@@ -94,20 +94,6 @@ child(const struct tree *t, const struct tree_node *n, struct jute_bytes name)
 	return n != NULL ? tree_kids_find(t, n, name) : NULL;
 }
 
-/* The next name of the path from *at on; false at its end. */
-static bool
-next_name(struct jute_bytes path, int32_t *at, struct jute_bytes *name)
-{
-	int32_t start;
-
-	while (*at < path.len && path.data[*at] == '/')
-		(*at)++;
-	for (start = *at; *at < path.len && path.data[*at] != '/'; (*at)++)
-		continue;
-	*name = (struct jute_bytes){path.data + start, *at - start};
-	return name->len > 0;
-}
-
 /* The deepest quota above the path, or its own. Quotas of the root count nothing, as Apache's. */
 static bool
 find(const struct tree *t, struct jute_bytes path, struct place *place)
@@ -120,7 +106,7 @@ find(const struct tree *t, struct jute_bytes path, struct place *place)
 	if (t->limits_count == 0)
 		return false;
 	n = tree_find(t, bytes_of(ROOT));
-	while (n != NULL && next_name(path, &at, &name)) {
+	while (n != NULL && tree_path_next_name(path, &at, &name)) {
 		struct tree_node *limits;
 
 		n = child(t, n, name);

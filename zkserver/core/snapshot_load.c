@@ -12,6 +12,8 @@
 #include "zkserver/core/snapshot.h"
 
 #define CHUNK_BYTES ((size_t)256 * 1024)
+#define TAKE_BYTES ((size_t)32 * 1024) /* small enough for the checksum to find it in the cache */
+#define NODE_TAIL_BYTES 68
 #define GZ_CHUNK_BYTES ((size_t)32 * 1024)
 
 /* zlib's window bits for a gzip wrapper. */
@@ -316,20 +318,27 @@ read_acls(struct in *in, struct db *db)
 	}
 }
 
+/* What follows a node's data: its access list's key, and its StatPersisted. */
 static struct tree_stat
-read_stat(struct in *in)
+read_stat(struct in *in, int64_t *acl)
 {
-	struct tree_stat stat;
+	size_t at = in_need(in, NODE_TAIL_BYTES);
+	struct tree_stat stat = {0};
+	struct jute_reader r;
 
-	stat.czxid = in_i64(in);
-	stat.mzxid = in_i64(in);
-	stat.ctime = in_i64(in);
-	stat.mtime = in_i64(in);
-	stat.version = in_i32(in);
-	stat.cversion = in_i32(in);
-	stat.aversion = in_i32(in);
-	stat.ephemeral_owner = in_i64(in);
-	stat.pzxid = in_i64(in);
+	if (in->err != 0)
+		return stat;
+	r = jute_reader(in_at(in, at), NODE_TAIL_BYTES);
+	*acl = jute_get_i64(&r);
+	stat.czxid = jute_get_i64(&r);
+	stat.mzxid = jute_get_i64(&r);
+	stat.ctime = jute_get_i64(&r);
+	stat.mtime = jute_get_i64(&r);
+	stat.version = jute_get_i32(&r);
+	stat.cversion = jute_get_i32(&r);
+	stat.aversion = jute_get_i32(&r);
+	stat.ephemeral_owner = jute_get_i64(&r);
+	stat.pzxid = jute_get_i64(&r);
 	return stat;
 }
 
@@ -369,15 +378,15 @@ read_tree(struct in *in, struct db *db, struct snapshot_info *info)
 		if (in->err != 0 || span_is_slash(in, path))
 			break;
 		data = in_span(in);
-		acl = in_i64(in);
-		stat = read_stat(in);
+		stat = read_stat(in, &acl);
 		if (in->err != 0)
 			break;
 		wrong = db == NULL ? NULL : load_node(in, db, path, data, acl, &stat);
 		if (wrong != NULL)
 			in_fail(
 			    in, strcmp(wrong, "no memory") == 0 ? -ENOMEM : DATADIR_CORRUPT, wrong);
-		in_take(in);
+		if (in->pos >= TAKE_BYTES)
+			in_take(in);
 		info->nodes++;
 	}
 }
@@ -440,8 +449,11 @@ snapshot_load(struct store *s, struct datadir_entry which, struct db *db,
 
 	if (!db_reset_bare(db))
 		return fault_set(f, -ENOMEM, "no memory for a tree");
+	tree_load_begin(&db->tree);
 	if ((err = read_all(s, which, db, info, f)) != 0)
 		return err;
+	if (!tree_load_end(&db->tree))
+		return fault_set(f, -ENOMEM, "no memory for the table of paths");
 	db->last_zxid = (int64_t)which.zxid;
 	return quota_recount(&db->tree) ? 0 : fault_set(f, -ENOMEM, "no memory for the quotas");
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What committed changes do to the tree, and loading it from a snapshot. */
+/* What committed changes do to the tree. */
 #include "zkserver/core/tree.h"
 
 #include <assert.h>
@@ -164,45 +164,5 @@ tree_set_acl(struct tree *t, struct jute_bytes path, uint32_t acl, int32_t versi
 	set_acl(t, n, acl);
 	n->aversion = version;
 	t->digest += tree_digest_share(t, n) - share;
-	return TREE_OK;
-}
-
-static enum tree_result
-load_root(struct tree *t, struct jute_bytes data, uint32_t acl, const struct tree_stat *stat)
-{
-	static const struct jute_bytes path = {(const uint8_t *)"", 0};
-	struct tree_node *n = tree_by_id(t, TREE_ROOT_ID);
-	uint64_t share = tree_digest_share(t, n);
-
-	if ((n = tree_node_replace_data(t, n, data, tree_crc(path, data))) == NULL)
-		return TREE_NO_MEMORY;
-	acl_ref(&t->acls, acl);
-	set_acl(t, n, acl);
-	tree_node_set_stat(n, stat);
-	t->digest += tree_digest_share(t, n) - share;
-	return TREE_OK;
-}
-
-enum tree_result
-tree_load(struct tree *t, struct jute_bytes path, struct jute_bytes data, uint32_t acl,
-    const struct tree_stat *stat)
-{
-	struct tree_node *parent;
-	struct jute_bytes above, name;
-
-	if (!acl_has(&t->acls, acl))
-		return TREE_BAD;
-	if (path.len == 0)
-		return load_root(t, data, acl, stat);
-	if (!tree_path_split(path, &above, &name) || (uint32_t)name.len > TREE_NAME_BYTES_MAX ||
-	    path.data[0] != '/')
-		return TREE_BAD;
-	if ((parent = tree_find(t, above)) == NULL)
-		return TREE_NO_NODE;
-	if (tree_find(t, path) != NULL)
-		return TREE_NODE_EXISTS;
-	if (tree_node_insert(t, parent, path, name, data, tree_crc(path, data), acl, stat) == NULL)
-		return TREE_NO_MEMORY;
-	acl_ref(&t->acls, acl);
 	return TREE_OK;
 }

@@ -75,6 +75,10 @@ struct tree {
 	struct list reapable;	   /* container and TTL nodes: struct tree_owned.of_owner */
 	uint64_t reapable_count;
 	uint64_t limits_count;	   /* nodes named zookeeper_limits (quota.h) */
+	uint32_t loaded_below;	   /* the parent of the node that was loaded last; 0: none */
+	bool loading;		   /* between tree_load_begin() and its end: */
+	uint32_t *load_hashes;	   /* of each id's path */
+	size_t load_cap;
 	struct tree_rules rules;   /* set before anything is loaded */
 	uint64_t node_count, ephemeral_count;
 	uint64_t data_bytes; /* of paths and data: "approximate data size" */
@@ -156,6 +160,8 @@ enum tree_result tree_set_acl(
  * Loading a snapshot: a node exactly as stored, after its parent; takes a reference on acl itself.
  * "" replaces what the root holds.
  */
+void tree_load_begin(struct tree *t); /* of a bare tree; until the end, nodes are not found */
+bool tree_load_end(struct tree *t);   /* False: no memory */
 enum tree_result tree_load(struct tree *t, struct jute_bytes path, struct jute_bytes data,
     uint32_t acl, const struct tree_stat *stat);
 

@@ -25,6 +25,19 @@ tree_path_split(struct jute_bytes path, struct jute_bytes *parent, struct jute_b
 }
 
 bool
+tree_path_next_name(struct jute_bytes path, int32_t *at, struct jute_bytes *name)
+{
+	int32_t start;
+
+	while (*at < path.len && path.data[*at] == '/')
+		(*at)++;
+	for (start = *at; *at < path.len && path.data[*at] != '/'; (*at)++)
+		continue;
+	*name = (struct jute_bytes){path.data + start, *at - start};
+	return name->len > 0;
+}
+
+bool
 tree_path_is(const struct tree *t, const struct tree_node *n, struct jute_bytes path)
 {
 	uint32_t left = (uint32_t)path.len;

@@ -12,6 +12,7 @@
 #define INDEX_FIRST_SLOTS 64
 #define INDEX_MOVES 32 /* old slots looked at per change */
 #define INDEX_GUESSES 8
+#define FILL_AHEAD 24 /* slots that are fetched before they are written */
 #define SLOT_EMPTY 0u
 #define SLOT_REMOVED UINT32_MAX
 
@@ -202,6 +203,27 @@ void
 tree_index_prefetch(const struct tree_index *x, uint32_t hash)
 {
 	__builtin_prefetch(&x->cur.slots[hash & (x->cur.size - 1)]);
+}
+
+bool
+tree_index_fill(struct tree_index *x, const uint32_t *hashes, uint32_t first, uint32_t end)
+{
+	size_t size = INDEX_FIRST_SLOTS;
+	struct index_table filled;
+
+	assert(tree_index_count(x) == 0 && x->old.slots == NULL);
+	while (size < (size_t)(end - first) * 2 + 2)
+		size *= 2;
+	if (!table_init(&filled, size))
+		return false;
+	for (uint32_t id = first; id < end; id++) {
+		if (id + FILL_AHEAD < end)
+			__builtin_prefetch(&filled.slots[hashes[id + FILL_AHEAD] & (size - 1)], 1);
+		table_insert(&filled, hashes[id], id);
+	}
+	free(x->cur.slots);
+	x->cur = filled;
+	return true;
 }
 
 size_t

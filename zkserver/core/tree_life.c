@@ -96,6 +96,7 @@ tree_fini(struct tree *t)
 	for (size_t i = 0; i < t->segment_count; i++)
 		free(t->segments[i]);
 	free(t->segments);
+	free(t->load_hashes);
 	tree_index_free(t->index);
 	tree_owners_fini(t);
 	acl_table_fini(&t->acls);

@@ -139,10 +139,12 @@ tree_node_insert(struct tree *t, struct tree_node *parent, struct jute_bytes pat
     struct jute_bytes name, struct jute_bytes data, uint32_t crc, uint32_t acl,
     const struct tree_stat *stat)
 {
-	struct tree_node *n = tree_node_new(name, data);
 	uint32_t hash = tree_hash(t, path);
+	struct tree_node *n;
 
-	if (n == NULL)
+	if (!t->loading)
+		tree_index_prefetch(t->index, hash); /* it is far, and there is something to do */
+	if ((n = tree_node_new(name, data)) == NULL)
 		return NULL;
 	if ((n->id = tree_id_take(t)) == 0)
 		goto no_id;
@@ -152,7 +154,7 @@ tree_node_insert(struct tree *t, struct tree_node *parent, struct jute_bytes pat
 	tree_node_set_stat(n, stat);
 	if (!tree_owner_add(t, n, stat->ephemeral_owner))
 		goto no_owner;
-	if (!tree_index_insert(t->index, hash, n->id))
+	if (t->loading ? !tree_load_note(t, n->id, hash) : !tree_index_insert(t->index, hash, n->id))
 		goto no_slot;
 	if (!tree_kids_insert(t, parent, n))
 		goto no_place;
@@ -164,7 +166,8 @@ tree_node_insert(struct tree *t, struct tree_node *parent, struct jute_bytes pat
 	t->limits_count += quota_is_limits(n);
 	return n;
 no_place:
-	tree_index_remove(t->index, hash, n->id);
+	if (!t->loading)
+		tree_index_remove(t->index, hash, n->id);
 no_slot:
 	tree_owner_drop(t, n);
 no_owner:

@@ -35,6 +35,8 @@ uint64_t tree_digest_share(const struct tree *t, const struct tree_node *n);
 /* Split a path at its last slash; false if it has none or nothing behind it. */
 bool tree_path_split(
     struct jute_bytes path, struct jute_bytes *parent, struct jute_bytes *name);
+/* The next name of the path from *at on, 0 at its beginning; false at its end. */
+bool tree_path_next_name(struct jute_bytes path, int32_t *at, struct jute_bytes *name);
 /* Does the node have this path (not the root's)? */
 bool tree_path_is(const struct tree *t, const struct tree_node *n, struct jute_bytes path);
 
@@ -48,7 +50,13 @@ uint32_t tree_index_find(
 uint32_t tree_index_guess(
     const struct tree_index *x, uint32_t hash); /* the first with this hash, or 0 */
 void tree_index_prefetch(const struct tree_index *x, uint32_t hash);
+/* Fill an empty table with the ids from first to end - 1, whose hashes[id] these are. */
+bool tree_index_fill(
+    struct tree_index *x, const uint32_t *hashes, uint32_t first, uint32_t end);
 size_t tree_index_count(const struct tree_index *x);
+
+/* While a snapshot is loaded: the node's path will be found by this hash. False: no memory. */
+bool tree_load_note(struct tree *t, uint32_t id, uint32_t hash);
 
 /* Child lists: ids in order of name. */
 bool tree_kids_insert(struct tree *t, struct tree_node *parent, const struct tree_node *child);
