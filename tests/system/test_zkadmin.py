@@ -182,6 +182,16 @@ def test_an_admin_port_that_is_taken_is_said_and_gone_without(tmp_path):
             assert s.stop() == 0
 
 
+def test_an_admin_port_beyond_loopback_is_warned_of(tmp_path):
+    s = Zkserver(tmp_path, ADMIN + "admin.serverAddress=0.0.0.0\n")
+    try:
+        admin = dict(line.split() for line in (s.data / "ports").read_text().splitlines())["admin"]
+        assert f"warning: admin server: port {admin} of 0.0.0.0 answers whoever reaches it, in plaintext" in s.log.read_text()
+        assert '"error" : null' in get(s, "/commands/ruok", admin)
+    finally:
+        assert s.stop() == 0
+
+
 def test_secrets_of_the_configuration_are_hidden(tmp_path):
     s = Zkserver(tmp_path, ADMIN + "ssl.quorum.keyStore.password = gehe\\\nim\n#a=b\n")
     try:
