@@ -504,20 +504,23 @@ write_ports(const struct daemon *d)
 	    {"admin", admin_http_port(d->http)},
 	    {"metrics", admin_http_metrics_port(d->http)},
 	};
-	char path[PATH_SIZE], text[128];
-	int len = 0;
+	char path[PATH_SIZE], text[128], ready[256] = "";
+	int len = 0, said = 0;
 
 	snprintf(path, sizeof path, "%s/ports", d->conf->data_dir);
 	for (size_t i = 0; i < sizeof ports / sizeof ports[0]; i++) {
-		if (ports[i].number != ZOO_PORT_NONE)
-			len += snprintf(text + len, sizeof text - (size_t)len, "%s %d\n",
-			    ports[i].name, ports[i].number);
+		if (ports[i].number == ZOO_PORT_NONE)
+			continue;
+		len += snprintf(text + len, sizeof text - (size_t)len, "%s %d\n", ports[i].name,
+		    ports[i].number);
+		said += snprintf(ready + said, sizeof ready - (size_t)said, "%s%s port %d",
+		    said > 0 ? ", " : "", ports[i].name, ports[i].number);
 	}
 	if (!fsutil_write_atomic(path, text, (size_t)len, 0644)) {
 		log_error_errno("%s: cannot be written", path);
 		return false;
 	}
-	log_info("ready: client port %d, secure port %d", ports[0].number, ports[1].number);
+	log_info("ready: %s", ready);
 	return true;
 }
 
