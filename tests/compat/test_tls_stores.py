@@ -302,6 +302,20 @@ def test_clients_need_no_certificate_if_none_is_asked_for(make, keys):
     assert gets_in(one.secure_port, context(keys, None))
 
 
+def test_the_chain_of_the_store_is_sent(make, keys):
+    openssl(keys, "req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=middle", "-keyout", "middle.key", "-out", "middle.csr")
+    (keys / "ext").write_text("basicConstraints=critical,CA:TRUE\n")
+    openssl(keys, "x509", "-req", "-in", "middle.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
+            "-extfile", "ext", "-out", "middle.pem")
+    issue(keys, "below", "/CN=below", ca="middle")
+    for chain, works in (("middle.pem", True), ("other.pem", False)):
+        store = keys / f"below-{chain}"
+        store.write_text((keys / "below-both.pem").read_text() + (keys / chain).read_text())
+        store.chmod(0o600)
+        one = make("corral", f"ssl.keyStore.location={store}\nssl.trustStore.location={keys}/ca.pem\n")
+        assert gets_in(one.secure_port, context(keys)) == works
+
+
 def test_javas_own_kind_is_refused_with_the_command_that_converts_it(keys):
     one = secure_server("corral", f"ssl.keyStore.location={keys}/server.p12\nssl.keyStore.passwordPath={keys}/pw\n"
                         f"ssl.trustStore.location={keys}/trust.jks\nssl.trustStore.password={PASSWORD}\n")
