@@ -119,6 +119,10 @@ record_encode(struct buf *b, const struct zk_op *op, bool watch)
 	case ZK_OP_GET_CHILDREN2:
 		jute_put_bool(b, watch);
 		break;
+	case ZK_OP_ADD_WATCH:
+	case ZK_OP_REMOVE_WATCHES:
+		jute_put_i32(b, op->flags);
+		break;
 	default:
 		break; /* the path alone */
 	}
@@ -416,6 +420,9 @@ zk_result_decode(struct jute_reader *r, enum zk_opcode type, struct zk_result *r
 		break;
 	case ZK_OP_MULTI:
 		multi_decode(r, result);
+		break;
+	case ZK_OP_ADD_WATCH:
+		(void)jute_get_i32(r); /* an error, of none */
 		break;
 	default:
 		break; /* delete, close: no record */

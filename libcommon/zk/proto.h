@@ -53,9 +53,11 @@ struct zk_op {
 	size_t size;
 	const struct zk_acl *acls; /* NULL: world:anyone, all permissions */
 	size_t acl_count;
-	int32_t flags;	 /* of create: enum zk_create_mode */
+	int32_t flags;	 /* of create: enum zk_create_mode; of ZK_OP_ADD_WATCH: enum
+			    zk_add_watch_mode; of ZK_OP_REMOVE_WATCHES: enum zk_watcher_type */
 	int64_t ttl_ms;	 /* of ZK_OP_CREATE_TTL */
 	int32_t version; /* ZK_ANY_VERSION: whichever */
+	bool local;	 /* of ZK_OP_REMOVE_WATCHES: if the connection is lost, go all the same */
 };
 
 struct zk_op_result {
@@ -83,7 +85,7 @@ struct zk_result {
 	const struct zk_op_result
 	    *ops; /* multi: one for each part, whether it was carried out or not */
 	size_t op_count;
-	bool watching; /* the watch that came with the request is set: it will be called once */
+	bool watching; /* the watch that came with the request is set: it will be called */
 	void *memory;  /* what the pointers point into; zk_result_fini() releases it */
 };
 

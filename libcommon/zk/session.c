@@ -137,7 +137,12 @@ session_complete_all(struct zk_session *s, struct list *head, int rc)
 	struct list *it, *next;
 
 	LIST_EACH(it, next, head)
-	session_complete(s, CONTAINER_OF(it, struct zk_request, link), rc);
+	{
+		struct zk_request *q = CONTAINER_OF(it, struct zk_request, link);
+
+		(void)zk_session_watch_answered(s, q, rc); /* sets none, as it is an error */
+		session_complete(s, q, rc);
+	}
 }
 
 void
@@ -218,17 +223,19 @@ zk_session_send_auth(struct zk_session *s, const struct zk_auth *a)
 static void
 session_send_watches(struct zk_session *s)
 {
+	/* Servers before 3.6 know the former only. */
+	enum zk_opcode op =
+	    s->watches.persistent_count == 0 ? ZK_OP_SET_WATCHES : ZK_OP_SET_WATCHES2;
 	const struct list *at = NULL;
 	struct buf *b;
 
 	if (s->watches.map.count == 0)
 		return;
 	do {
-		b = session_control(
-		    s, ZK_OP_SET_WATCHES, ZK_XID_SET_WATCHES, 2 * ZK_FRAME_BYTES_MAX);
+		b = session_control(s, op, ZK_XID_SET_WATCHES, 2 * ZK_FRAME_BYTES_MAX);
 		if (b == NULL)
 			return;
-		zk_header_encode(b, ZK_XID_SET_WATCHES, ZK_OP_SET_WATCHES);
+		zk_header_encode(b, ZK_XID_SET_WATCHES, op);
 		watches_encode(&s->watches, s->last_zxid, ZK_SET_WATCHES_BYTES, &at, b);
 		session_control_check(s, b);
 	} while (at != NULL && s->drop == NULL);
@@ -282,53 +289,6 @@ session_welcome(struct zk_session *s, uint64_t now_ms, struct jute_reader *r)
 }
 
 static void
-session_event(struct zk_session *s, struct jute_reader *r)
-{
-	int32_t type = jute_get_i32(r);
-	struct list fired, *it, *next;
-	struct jute_bytes path;
-	char *text;
-
-	(void)jute_get_i32(r); /* state */
-	path = jute_get_bytes(r);
-	if (r->bad || path.len < 0 || type < ZK_EVENT_CREATED || type > ZK_EVENT_CHILDREN) {
-		s->drop = "it sent an event that cannot be read";
-		return;
-	}
-	text = strndup((const char *)path.data, (size_t)path.len);
-	if (text ==
-	    NULL) { /* the watches are set again, and the event comes again, after a reconnect */
-		s->drop = "out of memory";
-		return;
-	}
-	list_init(&fired);
-	watches_fire(&s->watches, (enum zk_event)type, text, &fired);
-	free(text);
-	LIST_EACH(it, next, &fired)
-	{
-		list_remove(it);
-		list_append(&s->fired, it);
-	}
-}
-
-/* Set the watch that came with a request, if its answer is one that sets it. */
-static bool
-session_set_watch(struct zk_session *s, struct zk_request *q, int rc)
-{
-	struct watch *watch = q->watch;
-	enum watch_kind kind = q->type == ZK_OP_GET_CHILDREN2 ? WATCH_CHILD : WATCH_DATA;
-
-	if (rc == ZK_NONODE && q->type == ZK_OP_EXISTS)
-		kind = WATCH_EXIST;
-	else if (rc != ZK_OK)
-		return true;
-	q->watch = NULL;
-	s->watch_asked_count--;
-	q->result.watching = watches_add(&s->watches, watch, kind);
-	return q->result.watching;
-}
-
-static void
 session_reply(struct zk_session *s, const struct zk_reply_header *h, struct jute_reader *r)
 {
 	struct list *first = list_first(&s->sent);
@@ -348,7 +308,7 @@ session_reply(struct zk_session *s, const struct zk_reply_header *h, struct jute
 	}
 	if (rc == ZK_PROTOCOL)
 		s->drop = "it sent a reply that cannot be read";
-	if (q->watch != NULL && !session_set_watch(s, q, rc))
+	if (!zk_session_watch_answered(s, q, rc))
 		rc = ZK_NOMEMORY;
 	if (q->type == ZK_OP_CLOSE_SESSION)
 		s->closed = true;
@@ -376,7 +336,7 @@ zk_session_frame(struct zk_session *s, uint64_t now_ms, const uint8_t *bytes, si
 	}
 	switch (h.xid) {
 	case ZK_XID_EVENT:
-		session_event(s, &r);
+		zk_session_event(s, &r);
 		break;
 	case ZK_XID_PING:
 	case ZK_XID_SET_WATCHES:

@@ -5,6 +5,7 @@
 
 #include "libcommon/base/buf.h"
 #include "libcommon/base/list.h"
+#include "libcommon/codec/jute.h"
 #include "libcommon/zk/session.h"
 
 enum link_state { LINK_DOWN, LINK_GREETING, LINK_READY };
@@ -17,6 +18,7 @@ struct zk_request {
 	zk_done_fn *done;
 	void *arg;
 	struct watch *watch; /* to be set when the answer says so */
+	bool local; /* of ZK_OP_REMOVE_WATCHES: without an answer they go all the same */
 	struct buf frame;
 	struct zk_result result;
 };
@@ -56,6 +58,12 @@ void zk_auth_free(struct zk_auth *a);
 
 /* Expired, or not authenticated: there will be no other state. */
 bool zk_session_is_final(const struct zk_session *s);
+
+/* What a server tells of a change. */
+void zk_session_event(struct zk_session *s, struct jute_reader *r);
+
+/* Do what the end of a request means for watches. False: no memory to set one. */
+bool zk_session_watch_answered(struct zk_session *s, struct zk_request *q, int rc);
 
 /* Queue an auth packet. What cannot be made for want of memory costs the connection. */
 void zk_session_send_auth(struct zk_session *s, const struct zk_auth *a);

@@ -78,6 +78,7 @@ int
 zk_session_request(struct zk_session *s, const struct zk_op *op, const struct zk_watch *watch,
     zk_done_fn *done, void *arg)
 {
+	static const struct zk_watch nobody;
 	int rc = session_refusal(s);
 	struct zk_request *q;
 
@@ -91,13 +92,18 @@ zk_session_request(struct zk_session *s, const struct zk_op *op, const struct zk
 	q = session_request_new(s, op->type, done, arg);
 	if (q == NULL)
 		return ZK_NOMEMORY;
+	if (watch == NULL && op->type == ZK_OP_REMOVE_WATCHES)
+		watch = &nobody; /* it holds the path until the answer */
 	if (watch != NULL) {
 		q->watch = watch_new(watch, op->path);
 		if (q->watch == NULL) {
 			zk_request_free(q);
 			return ZK_NOMEMORY;
 		}
+		q->watch->kind =
+		    op->flags == ZK_ADD_WATCH_RECURSIVE ? WATCH_RECURSIVE : WATCH_PERSISTENT;
 	}
+	q->local = op->local;
 	zk_request_encode(&q->frame, q->xid, op, watch != NULL);
 	return session_queue(s, q);
 }

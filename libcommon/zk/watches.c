@@ -6,13 +6,14 @@
 
 #include "libcommon/codec/jute.h"
 
-#define WATCH_KINDS 3
+#define WATCH_KINDS 5
+#define WATCH_KINDS_ONCE WATCH_PERSISTENT
 
 void
 watches_init(struct watches *w, const struct hash_key *key)
 {
+	*w = (struct watches){.key = *key};
 	hmap_init(&w->map);
-	w->key = *key;
 }
 
 void
@@ -81,7 +82,17 @@ watches_add(struct watches *w, struct watch *watch, enum watch_kind kind)
 		watch_free(watch);
 		return false;
 	}
+	w->persistent_count += kind >= WATCH_PERSISTENT;
+	w->recursive_count += kind == WATCH_RECURSIVE;
 	return true;
+}
+
+static void
+watch_take(struct watches *w, struct watch *watch)
+{
+	hmap_remove(&w->map, &watch->node);
+	w->persistent_count -= watch->kind >= WATCH_PERSISTENT;
+	w->recursive_count -= watch->kind == WATCH_RECURSIVE;
 }
 
 static bool
@@ -92,7 +103,7 @@ watch_concerned(const struct watch *watch, enum zk_event event)
 	case ZK_EVENT_CHANGED:
 		return watch->kind != WATCH_CHILD;
 	case ZK_EVENT_CHILDREN:
-		return watch->kind == WATCH_CHILD;
+		return watch->kind == WATCH_CHILD || watch->kind == WATCH_PERSISTENT;
 	default:
 		return true;
 	}
@@ -101,9 +112,22 @@ watch_concerned(const struct watch *watch, enum zk_event event)
 static void
 watch_move(struct watches *w, struct watch *watch, enum zk_event event, struct list *fired)
 {
-	hmap_remove(&w->map, &watch->node);
+	watch_take(w, watch);
 	watch->event = event;
 	list_append(fired, &watch->link);
+}
+
+/* It stays; the copy says what changed. */
+static bool
+watch_copy(const struct watch *watch, enum zk_event event, const char *path, struct list *fired)
+{
+	struct watch *copy = watch_new(&watch->call, path);
+
+	if (copy == NULL)
+		return false;
+	copy->event = event;
+	list_append(fired, &copy->link);
+	return true;
 }
 
 /* A caller that watched a node's data and its children hears of its deletion once. */
@@ -120,21 +144,70 @@ watch_fired_already(const struct watch *watch, struct list *fired)
 	return false;
 }
 
-void
+/* Those at `at`, which is the path that changed or one above it. */
+static bool
+fire_at(struct watches *w, enum zk_event event, const char *path, const char *at,
+    struct list *fired)
+{
+	struct watch *watch = watch_of(hmap_first(&w->map, watches_hash(w, at))), *next;
+	bool above = at != path, ok = true;
+
+	for (; watch != NULL && ok; watch = next) {
+		bool told = watch_fired_already(watch, fired);
+
+		next = watch_of(hmap_next(&watch->node));
+		if (strcmp(watch->path, at) != 0 || !watch_concerned(watch, event) ||
+		    (above && watch->kind != WATCH_RECURSIVE))
+			continue;
+		if (watch->kind >= WATCH_PERSISTENT) {
+			ok = told || watch_copy(watch, event, path, fired);
+		} else if (told) {
+			watch_take(w, watch);
+			watch_free(watch);
+		} else {
+			watch_move(w, watch, event, fired);
+		}
+	}
+	return ok;
+}
+
+/* Cut the path to its parent's; false for the root. */
+static bool
+go_up(char *path)
+{
+	char *slash = strrchr(path, '/');
+
+	if (slash == NULL || path[1] == '\0')
+		return false;
+	slash[slash == path] = '\0';
+	return true;
+}
+
+bool
 watches_fire(struct watches *w, enum zk_event event, const char *path, struct list *fired)
+{
+	bool ok = fire_at(w, event, path, path, fired);
+	char *above;
+
+	if (w->recursive_count == 0 || event == ZK_EVENT_CHILDREN || !ok)
+		return ok;
+	if ((above = strdup(path)) == NULL)
+		return false;
+	while (ok && go_up(above))
+		ok = fire_at(w, event, path, above, fired);
+	free(above);
+	return ok;
+}
+
+void
+watches_remove(struct watches *w, const char *path, struct list *fired)
 {
 	struct watch *watch = watch_of(hmap_first(&w->map, watches_hash(w, path))), *next;
 
 	for (; watch != NULL; watch = next) {
 		next = watch_of(hmap_next(&watch->node));
-		if (strcmp(watch->path, path) != 0 || !watch_concerned(watch, event))
-			continue;
-		if (watch_fired_already(watch, fired)) {
-			hmap_remove(&w->map, &watch->node);
-			watch_free(watch);
-		} else {
-			watch_move(w, watch, event, fired);
-		}
+		if (strcmp(watch->path, path) == 0)
+			watch_move(w, watch, ZK_EVENT_LOST, fired);
 	}
 }
 
@@ -186,6 +259,7 @@ void
 watches_encode(const struct watches *w, int64_t zxid, size_t path_bytes_max, const struct list **at,
     struct buf *b)
 {
+	int kinds = w->persistent_count > 0 ? WATCH_KINDS : WATCH_KINDS_ONCE;
 	const struct list *from = *at != NULL ? *at : w->map.order.next, *to = from;
 	size_t bytes = 0, next;
 
@@ -195,7 +269,7 @@ watches_encode(const struct watches *w, int64_t zxid, size_t path_bytes_max, con
 			break;
 	}
 	jute_put_i64(b, zxid);
-	for (int kind = 0; kind < WATCH_KINDS; kind++)
+	for (int kind = 0; kind < kinds; kind++)
 		kind_encode(w, (enum watch_kind)kind, from, to, b);
 	*at = to != &w->map.order ? to : NULL;
 }

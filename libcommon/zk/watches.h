@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The one-shot watches of a session: which callbacks wait for which path, and what the next server
+ * The watches of a session: which callbacks wait for which path, and what the next server
  * must be told to watch. Pure. Source: ZKWatchManager and ClientCnxn.primeConnection of Apache
  * ZooKeeper 3.8.
  */
@@ -17,7 +17,7 @@
 #include "libcommon/base/list.h"
 
 enum zk_event {
-	ZK_EVENT_LOST = -1, /* the session or the handle ended, and the watch with it */
+	ZK_EVENT_LOST = -1, /* the watch ended: it was taken off, or its session or handle ended */
 	ZK_EVENT_CREATED = 1,
 	ZK_EVENT_DELETED = 2,
 	ZK_EVENT_CHANGED = 3,
@@ -25,8 +25,10 @@ enum zk_event {
 };
 
 /*
- * A one-shot watch: called exactly once if the request's result says `watching`, otherwise never.
- * It outlives changes of the server. The same (fire, arg) on the same path and kind is one watch.
+ * A watch: if the request's result says `watching`, a one-shot one is called exactly once; a
+ * persistent one with the path that changed, each time, and at last with ZK_EVENT_LOST. Otherwise
+ * it is never called. It outlives changes of the server. The same (fire, arg) on the same path and
+ * kind is one watch.
  */
 struct zk_watch {
 	void (*fire)(void *arg, enum zk_event event, const char *path);
@@ -37,6 +39,8 @@ enum watch_kind {
 	WATCH_DATA,  /* of a get, or of an exists that found the node */
 	WATCH_EXIST, /* of an exists that did not find it */
 	WATCH_CHILD,
+	WATCH_PERSISTENT, /* of the node and of its list of children */
+	WATCH_RECURSIVE,  /* of the node and all below it */
 };
 
 /* One watch; on a list of those that fired it is the receiver's, who calls watch_free(). */
@@ -52,6 +56,7 @@ struct watch {
 struct watches {
 	struct hmap map;
 	struct hash_key key;
+	size_t persistent_count, recursive_count;
 };
 
 void watches_init(struct watches *w, const struct hash_key *key);
@@ -65,14 +70,21 @@ void watch_free(struct watch *watch); /* accepts NULL */
 /* Takes the watch. False: no memory, and it was freed. */
 bool watches_add(struct watches *w, struct watch *watch, enum watch_kind kind);
 
-/* Move to *fired the watches that the event concerns; of the same (fire, arg) one is left. */
-void watches_fire(struct watches *w, enum zk_event event, const char *path, struct list *fired);
+/*
+ * Move to *fired the watches that the event concerns, or copies of those that stay; of the same
+ * (fire, arg) one is left. False: no memory for a copy.
+ */
+bool watches_fire(struct watches *w, enum zk_event event, const char *path, struct list *fired);
+
+/* Move all of this path to *fired with ZK_EVENT_LOST. */
+void watches_remove(struct watches *w, const char *path, struct list *fired);
 
 /* Move all to *fired with ZK_EVENT_LOST. */
 void watches_lose(struct watches *w, struct list *fired);
 
 /*
- * Append to b the record of one SetWatches request: up to `path_bytes_max` of paths (or one
+ * Append to b the record of one SetWatches request, or if there are persistent ones of
+ * SetWatches2: up to `path_bytes_max` of paths (or one
  * path), from *at on, which starts NULL and is NULL again after the last. w does not change
  * meanwhile.
  */

@@ -489,6 +489,28 @@ zk_children(
 }
 
 int
+zk_add_watch(struct zk *z, const char *path, bool recursive, const struct zk_watch *watch,
+    zk_done_fn *done, void *arg)
+{
+	struct zk_op op = {.type = ZK_OP_ADD_WATCH,
+	    .path = path,
+	    .flags = recursive ? ZK_ADD_WATCH_RECURSIVE : ZK_ADD_WATCH_PERSISTENT};
+
+	return zk_request(z, &op, watch, done, arg);
+}
+
+int
+zk_remove_watches(struct zk *z, const char *path, bool local, zk_done_fn *done, void *arg)
+{
+	struct zk_op op = {.type = ZK_OP_REMOVE_WATCHES,
+	    .path = path,
+	    .flags = ZK_WATCHER_ANY,
+	    .local = local};
+
+	return zk_request(z, &op, NULL, done, arg);
+}
+
+int
 zk_get_acl(struct zk *z, const char *path, zk_done_fn *done, void *arg)
 {
 	struct zk_op op = {.type = ZK_OP_GET_ACL, .path = path};

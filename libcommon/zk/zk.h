@@ -79,6 +79,23 @@ int zk_set(struct zk *z, const char *path, const void *data, size_t size, int32_
     zk_done_fn *done, void *arg);
 int zk_children(
     struct zk *z, const char *path, const struct zk_watch *watch, zk_done_fn *done, void *arg);
+
+/*
+ * A persistent watch on a node that need not exist, on its data and children, or, recursive, on it
+ * and all nodes below it (without ZK_EVENT_CHILDREN). What changes while there is no connection is
+ * not told: whoever keeps a picture reads it again when the state is ZK_CONNECTED again. Servers
+ * from 3.6 on. Up to 3.8 they have one watch of a session at a path: a one-shot watch on the same
+ * path ends the persistent one there.
+ */
+int zk_add_watch(struct zk *z, const char *path, bool recursive, const struct zk_watch *watch,
+    zk_done_fn *done, void *arg);
+
+/*
+ * Take off all watches of this path, one-shot ones too; each gets ZK_EVENT_LOST. ZK_NOWATCHER: the
+ * server has none. local: they go even if the connection is lost meanwhile.
+ */
+int zk_remove_watches(struct zk *z, const char *path, bool local, zk_done_fn *done, void *arg);
+
 int zk_get_acl(struct zk *z, const char *path, zk_done_fn *done, void *arg);
 int zk_set_acl(struct zk *z, const char *path, const struct zk_acl *acls, size_t acl_count,
     int32_t aversion, zk_done_fn *done, void *arg);

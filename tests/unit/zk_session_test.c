@@ -313,6 +313,132 @@ START_TEST(watches_are_set_again_after_a_reconnect_and_fire_once)
 }
 END_TEST
 
+static int
+add_watch(struct zk_session *s, const char *path, bool recursive, const struct zk_watch *watch)
+{
+	const struct zk_op op = {.type = ZK_OP_ADD_WATCH, .path = path, .flags = recursive};
+
+	return zk_session_request(s, &op, watch, on_done, (void *)(uintptr_t) "add");
+}
+
+static int
+remove_watches(struct zk_session *s, const char *path, bool local)
+{
+	const struct zk_op op = {.type = ZK_OP_REMOVE_WATCHES,
+	    .path = path,
+	    .flags = ZK_WATCHER_ANY,
+	    .local = local};
+
+	return zk_session_request(s, &op, NULL, on_done, (void *)(uintptr_t) "remove");
+}
+
+START_TEST(a_persistent_watch_tells_each_time_and_is_set_again_after_a_reconnect)
+{
+	const struct zk_watch watch = {on_event, (void *)(uintptr_t) "w"};
+	struct zk_session *s = connected();
+
+	ck_assert_int_eq(add_watch(s, "/a", false, &watch), ZK_OK);
+	ck_assert_int_eq(add_watch(s, "/r", true, &watch), ZK_OK);
+	expect_frame(s, T0, "00000001 0000006a 00000002 2f61 00000000");
+	expect_frame(s, T0, "00000002 0000006a 00000002 2f72 00000001");
+	receive(s, T0, "00000001 0000000000000042 00000000 00000000");
+	receive(s, T0, "00000002 0000000000000042 00000000 00000000");
+	ck_assert_str_eq(drain(s), "add=OK add=OK ");
+	ck_assert(last.watching);
+	for (int i = 0; i < 2; i++) {
+		receive(
+		    s, T0, "ffffffff ffffffffffffffff 00000000 00000003 00000003 00000002 2f61");
+		receive(
+		    s, T0, "ffffffff ffffffffffffffff 00000000 00000004 00000003 00000002 2f61");
+		ck_assert_str_eq(drain(s), "w:3/a w:4/a ");
+	}
+	zk_session_down(s);
+	zk_session_up(s, T0);
+	zk_session_sent(s, T0);
+	receive(s, T0, WELCOME);
+	expect_frame(s, T0,
+	    "fffffff8 00000069 0000000000000042 00000000 00000000 00000000 00000001 00000002 2f61 "
+	    "00000001 00000002 2f72");
+	(void)drain(s);
+	receive(s, T0, "ffffffff ffffffffffffffff 00000000 00000002 00000003 00000002 2f61");
+	ck_assert_str_eq(drain(s), "w:2/a ");
+	zk_session_abandon(s, ZK_CLOSING);
+	ck_assert_str_eq(drain(s), "w:-1/a w:-1/r ");
+	zk_session_free(s);
+}
+END_TEST
+
+START_TEST(a_recursive_watch_is_told_of_what_is_below_and_once_of_each)
+{
+	const struct zk_watch r = {on_event, (void *)(uintptr_t) "r"},
+			      p = {on_event, (void *)(uintptr_t) "p"};
+	struct zk_session *s = connected();
+
+	ck_assert_int_eq(add_watch(s, "/", true, &r), ZK_OK);
+	ck_assert_int_eq(add_watch(s, "/a", true, &r), ZK_OK);
+	ck_assert_int_eq(add_watch(s, "/a", false, &p), ZK_OK);
+	for (int i = 1; i <= 3; i++) {
+		char reply[48];
+
+		zk_session_sent(s, T0);
+		snprintf(reply, sizeof reply, "%08x00000000000000420000000000000000", (unsigned)i);
+		receive(s, T0, reply);
+	}
+	(void)drain(s);
+	receive(s, T0, "ffffffff ffffffffffffffff 00000000 00000001 00000003 00000004 2f612f62");
+	ck_assert_str_eq(drain(s), "r:1/a/b ");
+	receive(s, T0, "ffffffff ffffffffffffffff 00000000 00000003 00000003 00000002 2f61");
+	ck_assert_str_eq(drain(s), "p:3/a r:3/a ");
+	receive(s, T0, "ffffffff ffffffffffffffff 00000000 00000004 00000003 00000002 2f61");
+	ck_assert_str_eq(drain(s), "p:4/a ");
+	receive(s, T0, "ffffffff ffffffffffffffff 00000000 00000002 00000003 00000003 2f6162");
+	ck_assert_str_eq(drain(s), "r:2/ab "); /* of "/", as /ab is not below /a */
+	zk_session_free(s);
+}
+END_TEST
+
+START_TEST(watches_that_are_taken_off_are_lost)
+{
+	const struct zk_watch watch = {on_event, (void *)(uintptr_t) "w"};
+	struct zk_session *s = connected();
+
+	ck_assert_int_eq(add_watch(s, "/a", true, &watch), ZK_OK);
+	ck_assert_int_eq(remove_watches(s, "/a", false), ZK_OK);
+	ck_assert_int_eq(remove_watches(s, "/b", false), ZK_OK);
+	zk_session_sent(s, T0);
+	expect_frame(s, T0, "00000002 00000012 00000002 2f61 00000003");
+	zk_session_sent(s, T0);
+	receive(s, T0, "00000001 0000000000000042 00000000 00000000");
+	receive(s, T0, "00000002 0000000000000042 00000000");
+	receive(s, T0, "00000003 0000000000000042 ffffff87");
+	ck_assert_str_eq(drain(s), "add=OK remove=OK remove=NOWATCHER w:-1/a ");
+	receive(s, T0, "ffffffff ffffffffffffffff 00000000 00000001 00000003 00000002 2f61");
+	ck_assert_str_eq(drain(s), "");
+	zk_session_free(s);
+}
+END_TEST
+
+START_TEST(a_lost_connection_takes_off_watches_only_if_that_was_asked_for)
+{
+	const struct zk_watch watch = {on_event, (void *)(uintptr_t) "w"};
+
+	for (int local = 0; local < 2; local++) {
+		struct zk_session *s = connected();
+
+		ck_assert_int_eq(add_watch(s, "/a", false, &watch), ZK_OK);
+		zk_session_sent(s, T0);
+		receive(s, T0, "00000001 0000000000000042 00000000 00000000");
+		ck_assert_int_eq(remove_watches(s, "/a", local == 1), ZK_OK);
+		zk_session_sent(s, T0);
+		zk_session_down(s);
+		ck_assert_str_eq(drain(s), local == 1
+			? "add=OK remove=CONNECTIONLOSS w:-1/a state2 "
+			: "add=OK remove=CONNECTIONLOSS state2 ");
+		zk_session_free(s);
+	}
+}
+END_TEST
+
 START_TEST(many_watches_are_set_again_in_batches)
 {
 	const struct zk_watch watch = {on_event, (void *)(uintptr_t) "w"};
@@ -540,6 +666,10 @@ unit_suite(void)
 	tcase_add_test(t, a_session_goes_on_at_another_server_with_its_password_and_zxid);
 	tcase_add_test(t, an_expired_session_fails_everything_and_is_final);
 	tcase_add_test(t, watches_are_set_again_after_a_reconnect_and_fire_once);
+	tcase_add_test(t, a_persistent_watch_tells_each_time_and_is_set_again_after_a_reconnect);
+	tcase_add_test(t, a_recursive_watch_is_told_of_what_is_below_and_once_of_each);
+	tcase_add_test(t, watches_that_are_taken_off_are_lost);
+	tcase_add_test(t, a_lost_connection_takes_off_watches_only_if_that_was_asked_for);
 	tcase_add_test(t, many_watches_are_set_again_in_batches);
 	tcase_add_test(t, one_caller_hears_once_of_a_node_whose_data_and_children_it_watches);
 	tcase_add_test(t, authentication_is_shown_to_each_server_before_anything_else);
