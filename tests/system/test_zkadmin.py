@@ -17,7 +17,7 @@ from zkraw import GET, SET_WATCHES, Zkserver, receive_error, request, session, t
 CONNECTIONS_MAX = 64  # of each HTTP port
 JOBS_MAX = 2          # large answers at a time
 REQUEST_S = 5         # for a request to arrive
-WATCHES = 60000       # more than socket buffers hold the text of
+WATCHES = 200000      # 10 MB of wchp: more than the server keeps unsent and a socket's buffers hold
 PER_FRAME = 20000
 ADMIN = "admin.enableServer=yes\nadmin.serverPort=0\nmetricsProvider.httpPort=0\n" \
         "metricsProvider.className=org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider\n"
@@ -61,15 +61,26 @@ def http(port, head):
         return read_to_end(s).decode()
 
 
+@contextlib.contextmanager
+def asked(server, word):
+    """A large answer that has begun, at a client that fetches no more and has little room."""
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        s.settimeout(DEADLINE_S)
+        s.connect(("127.0.0.1", server.port))
+        s.sendall(word)
+        assert s.recv(1) == b"/"
+        yield s
+
+
 def test_a_large_answer_is_made_beside_the_work_and_shows_one_moment(server):
-    with watching(server) as s, connect(server.port) as asker, session(server.port) as other:
-        asker.sendall(b"wchp")
-        begun = asker.recv(1)
+    with watching(server) as s, asked(server, b"wchp") as asker, session(server.port) as other:
         watch(s, WATCHES, 1)  # after that moment
         for xid in range(1, 50):  # the answer is not fetched: others do not mind
             other.sendall(request(xid, GET, text(b"/zookeeper") + b"\0"))
             assert receive_error(other) == (xid, 0)
-        lines = (begun + read_to_end(asker)).decode().split("\n")
+        asker.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        lines = (b"/" + read_to_end(asker)).decode().split("\n")
     paths, watchers = lines[:-2:2], lines[1:-2:2]
     assert paths == ["/a-path-of-some-length/%08d" % i for i in range(WATCHES)]
     assert len(set(watchers)) == 1 and re.fullmatch(r"\t0x[0-9a-f]+", watchers[0])
@@ -79,9 +90,7 @@ def test_a_large_answer_is_made_beside_the_work_and_shows_one_moment(server):
 def test_so_many_large_answers_at_a_time(server):
     with watching(server), contextlib.ExitStack() as stack:
         for _ in range(JOBS_MAX):
-            asker = stack.enter_context(connect(server.port))
-            asker.sendall(b"wchc")
-            assert asker.recv(1) == b"0"
+            stack.enter_context(asked(server, b"wchp"))
         with connect(server.port) as s:
             s.sendall(b"wchc")
             assert read_to_end(s) == b"wchc cannot be answered now: others are being answered, try again\n"
