@@ -224,8 +224,8 @@ bool
 json_lsnp(const struct admin_call *q, struct json *j)
 {
 	char path[ZOO_PATH_MAX + 16], text[17];
-	uint64_t zxid, newest = UINT64_MAX; /* none */
-	bool gz;
+	uint64_t newest = UINT64_MAX; /* none */
+	struct datadir_entry entry;
 	int64_t at_s = -1;
 	struct dirent *e;
 	struct stat st;
@@ -234,11 +234,11 @@ json_lsnp(const struct admin_call *q, struct json *j)
 	snprintf(path, sizeof path, "%s/version-2", q->admin->conf->data_dir);
 	d = opendir(path);
 	while (d != NULL && (e = readdir(d)) != NULL) {
-		if (!datadir_parse(e->d_name, "snapshot", &zxid, &gz) ||
-		    (newest != UINT64_MAX && zxid < newest) ||
+		if (!datadir_parse(e->d_name, "snapshot", &entry) ||
+		    (newest != UINT64_MAX && entry.zxid < newest) ||
 		    fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
 			continue;
-		newest = zxid;
+		newest = entry.zxid;
 		at_s = (int64_t)st.st_mtim.tv_sec;
 	}
 	if (d != NULL)

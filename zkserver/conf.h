@@ -60,6 +60,10 @@ struct zoo_auth {
 	char session_key_file[ZOO_PATH_MAX];
 };
 
+/* The places of enum pack_kind, and Apache's name for none. */
+#define ZOO_SNAPSHOT_METHOD_WORDS " gz snappy checked"
+#define ZOO_SNAPSHOT_CHECKED 3
+
 struct zoo_conf {
 	uint32_t tick_ms;
 	char data_dir[ZOO_PATH_MAX];	  /* with version-2 below it */
@@ -81,6 +85,7 @@ struct zoo_conf {
 	uint32_t purge_retain, purge_hours; /* purge_hours 0: never */
 	uint32_t jute_max_bytes;
 	uint32_t outstanding_max;
+	int snapshot_method; /* ZOO_SNAPSHOT_METHOD_WORDS */
 	bool enforce_quota, reconfig_enabled;
 	bool extended_types, emulate_353; /* TTL nodes */
 	uint32_t reap_interval_ms, reap_max_per_minute, reap_never_used_ms; /* znode.container.* */

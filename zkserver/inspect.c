@@ -168,15 +168,15 @@ inspect_txnlog(const char *path)
 	struct txnlog_reader r;
 	struct place place;
 	struct store *s;
-	uint64_t zxid;
-	bool gz;
+	struct datadir_entry entry;
 	int got;
 
-	if (!split(path, &place) || !datadir_parse(place.name, "log", &zxid, &gz) || gz)
+	if (!split(path, &place) || !datadir_parse(place.name, "log", &entry) ||
+	    entry.kind != PACK_NONE)
 		return complain(path, "a log file's name is log.ZXID", EX_USAGE);
 	if ((s = store_posix_open(place.directory)) == NULL)
 		return complain(path, strerror(errno), EX_NOINPUT);
-	if ((got = txnlog_reader_open_file(&r, s, zxid, &fault)) == 0)
+	if ((got = txnlog_reader_open_file(&r, s, entry.zxid, &fault)) == 0)
 		while ((got = txnlog_reader_next(&r, &record, &fault)) == 1)
 			print_record(&record);
 	if (got == 0 && r.torn)
@@ -228,10 +228,10 @@ load(struct store *s, const char *name, struct db *db, struct snapshot_info *inf
 	int err;
 
 	if (name != NULL)
-		return datadir_parse(name, "snapshot", &one.zxid, &one.gz)
+		return datadir_parse(name, "snapshot", &one)
 			   ? snapshot_load(s, one, db, info, f)
 			   : fault_set(f, -EINVAL,
-				 "a snapshot's name is snapshot.ZXID or snapshot.ZXID.gz");
+				 "a snapshot's name is snapshot.ZXID, with .gz or .snappy behind it");
 	if ((err = datadir_list(s, "snapshot", &list, f)) != 0)
 		return err;
 	err = fault_set(f, -ENOENT, "no snapshot is there");

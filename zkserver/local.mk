@@ -41,6 +41,7 @@ libzkcore_a_SOURCES = \
 # What is on disk.
 libzkcore_a_SOURCES += \
 	zkserver/core/datadir.c zkserver/core/datadir.h \
+	zkserver/core/pack.c zkserver/core/pack.h \
 	zkserver/core/purge.c zkserver/core/purge.h \
 	zkserver/core/recover.c zkserver/core/recover.h \
 	zkserver/core/snapshot.c zkserver/core/snapshot.h \
@@ -87,4 +88,4 @@ libzkserver_a_SOURCES += \
 bin_PROGRAMS += zkserver/zkserver
 zkserver_zkserver_SOURCES = zkserver/main.c
 zkserver_zkserver_LDADD = libzkserver.a libzkcore.a libio.a libsys.a libcodec.a libbase.a \
-	$(EVENT_LIBS) $(OPENSSL_LIBS) $(INIH_LIBS) $(ZLIB_LIBS) $(DEFLATE_LIBS) -lpthread
+	$(EVENT_LIBS) $(OPENSSL_LIBS) $(INIH_LIBS) $(ZLIB_LIBS) $(DEFLATE_LIBS) $(SNAPPY_LIBS) -lpthread

@@ -427,6 +427,9 @@ open_writers(struct daemon *d)
 	    .written = on_snapshot,
 	    .arg = d,
 	    /* With each snapshot, which is when there is something to remove, and in its child. */
+	    .kind = d->conf->snapshot_method == ZOO_SNAPSHOT_CHECKED
+		? PACK_NONE
+		: (enum pack_kind)d->conf->snapshot_method,
 	    .purge_retain = d->conf->purge_hours > 0 ? d->conf->purge_retain : 0,
 	};
 

@@ -114,7 +114,7 @@ static const struct setting ROWS[] = {
     BOOL("snapshot.trust.empty", trust_empty, 0),
     U32("autopurge.snapRetainCount", purge_retain, 0, INT32_MAX, 0),
     U32("autopurge.purgeInterval", purge_hours, 0, 24 * 365, 0),
-    MISSING("snapshot.compression.method"),
+    CHOICE("snapshot.compression.method", snapshot_method, ZOO_SNAPSHOT_METHOD_WORDS),
     MISSING("snapSizeLimitInKb"),
     MISSING("txnLogSizeLimitInKb"),
     MISSING("fsync.warningthresholdms"),

@@ -36,7 +36,7 @@ run_child(const struct snapshot_writer *w, const struct db *db, int pipe_fd)
 	struct fault fault = {0};
 
 	child_begin(keep, sizeof(keep) / sizeof(keep[0]));
-	if (snapshot_write(c->snapshots, db, &fault) == 0 && c->purge_retain > 0)
+	if (snapshot_write_as(c->snapshots, db, c->kind, &fault) == 0 && c->purge_retain > 0)
 		purge(c->snapshots, c->logs, c->purge_retain, &fault);
 	if (fault.text[0] != '\0' && write(pipe_fd, fault.text, strlen(fault.text)) < 0)
 		_exit(2);

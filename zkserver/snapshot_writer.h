@@ -12,6 +12,7 @@
 #include "libcommon/base/store.h"
 #include "libcommon/io/loop.h"
 #include "zkserver/core/db.h"
+#include "zkserver/core/pack.h"
 
 struct snapshot_writer;
 
@@ -19,6 +20,7 @@ struct snapshot_writer_config {
 	struct loop *loop;
 	struct store *snapshots, *logs; /* of libcommon/sys/store_posix; must outlive the writer */
 	unsigned purge_retain;		/* 0: never purge */
+	enum pack_kind kind;
 	/* A snapshot was written, in so many milliseconds. NULL: nobody counts. */
 	void (*written)(void *arg, uint64_t ms);
 	void *arg;

@@ -194,3 +194,30 @@ def test_back_and_forth_keeps_the_tree():
     finally:
         for server in servers:
             server.remove()
+
+
+@pytest.mark.parametrize("kinds", [("apache", "corral"), ("corral", "apache")], ids="-to-".join)
+@pytest.mark.parametrize("method", ["gz", "snappy"])
+def test_packed_snapshots_change_hands(kinds, method):
+    old, new = (KINDS[kind](f"snapshot.compression.method={method}\nsnapCount=100\n") for kind in kinds)
+    try:
+        old.start()
+        client = connect(old)
+        populate(client)
+        client.delete("/owned")
+        before = dump(client)
+        suffix = "." + method
+        wait_until(lambda: [f for f in (old.dir / "data" / "version-2").iterdir() if f.name.endswith(suffix)], SECONDS,
+                   "a packed snapshot is written")
+        client.stop()
+        old.stop()
+        hand_over(old, new)
+        new.start()
+        client = connect(new)
+        after = dump(client)
+        assert after == before
+        client.stop()
+        no_digest_mismatch(new)
+    finally:
+        old.remove()
+        new.remove()

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A snapshot, plain or (first byte odd) gz. So that more than the first checksum is reached, the
+ * A snapshot, plain or (first byte odd) gz, or (and its third bit) snappy. So that more than the first checksum is reached, the
  * seals of a plain one are made right first when the first byte says so (its bit 1).
  */
 #include <assert.h>
@@ -33,25 +33,34 @@ mend_seals(uint8_t *p, size_t size)
 	}
 }
 
+static enum pack_kind
+kind_of(uint8_t first)
+{
+	if ((first & 1) == 0)
+		return PACK_NONE;
+	return first & 4 ? PACK_SNAPPY : PACK_GZ;
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-	struct datadir_entry which = {.zxid = 5, .gz = size > 0 && bytes[0] & 1};
+	struct datadir_entry which = {.zxid = 5, .kind = kind_of(size > 0 ? bytes[0] : 0)};
 	struct simdisk *disk = simdisk_new(1, UINT64_MAX);
 	struct fault load = {0}, verify = {0};
 	struct snapshot_info info;
+	char name[DATADIR_NAME_BYTES];
 	struct store_file *file;
 	uint8_t *copy;
 	struct db db;
 	int err;
 
 	assert(disk != NULL && db_init(&db, &KEY, 2000));
-	assert(store_open(simdisk_store(disk), which.gz ? "snapshot.5.gz" : "snapshot.5",
-		   STORE_OPEN_CREATE, &file) == 0);
+	snapshot_name(name, which);
+	assert(store_open(simdisk_store(disk), name, STORE_OPEN_CREATE, &file) == 0);
 	if (size > 1) {
 		assert((copy = malloc(size - 1)) != NULL);
 		memcpy(copy, bytes + 1, size - 1);
-		if (!which.gz && bytes[0] & 2)
+		if (which.kind == PACK_NONE && bytes[0] & 2)
 			mend_seals(copy, size - 1);
 		assert(store_pwrite(file, copy, size - 1, 0) == 0);
 		free(copy);

@@ -41,25 +41,35 @@ hex_digit(char c)
 	return -1;
 }
 
+const char *
+datadir_suffix(enum pack_kind kind)
+{
+	static const char *const suffixes[] = {
+	    [PACK_NONE] = "", [PACK_GZ] = ".gz", [PACK_SNAPPY] = ".snappy"};
+
+	return suffixes[kind];
+}
+
 bool
-datadir_parse(const char *name, const char *prefix, uint64_t *zxid, bool *gz)
+datadir_parse(const char *name, const char *prefix, struct datadir_entry *entry)
 {
 	size_t n = strlen(prefix);
-	uint64_t value = 0;
 	int digits = 0;
 
+	*entry = (struct datadir_entry){0};
 	if (strncmp(name, prefix, n) != 0 || name[n] != '.')
 		return false;
 	for (name += n + 1; hex_digit(*name) >= 0; name++) {
 		if (++digits > 16)
 			return false;
-		value = value << 4 | (uint64_t)hex_digit(*name);
+		entry->zxid = entry->zxid << 4 | (uint64_t)hex_digit(*name);
 	}
-	*gz = strcmp(name, ".gz") == 0;
-	if (digits == 0 || (*name != '\0' && !*gz))
-		return false;
-	*zxid = value;
-	return true;
+	for (enum pack_kind kind = PACK_NONE; kind <= PACK_SNAPPY; kind++) {
+		entry->kind = kind;
+		if (strcmp(name, datadir_suffix(kind)) == 0)
+			return digits > 0;
+	}
+	return false;
 }
 
 struct listing {
@@ -74,7 +84,7 @@ take_name(void *arg, const char *name)
 	struct listing *l = arg;
 	struct datadir_entry entry;
 
-	if (!datadir_parse(name, l->prefix, &entry.zxid, &entry.gz))
+	if (!datadir_parse(name, l->prefix, &entry))
 		return 0;
 	if (l->list->count == l->cap) {
 		size_t cap = l->cap > 0 ? l->cap * 2 : 16;
@@ -98,7 +108,7 @@ by_zxid(const void *a, const void *b)
 
 	if (x->zxid != y->zxid)
 		return x->zxid < y->zxid ? -1 : 1;
-	return (int)x->gz - (int)y->gz;
+	return (int)x->kind - (int)y->kind;
 }
 
 int

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "libcommon/base/store.h"
+#include "zkserver/core/pack.h"
 
 /* A file's bytes are not what they must be; the text says which file, where, what was expected. */
 #define DATADIR_CORRUPT (-74) /* -EBADMSG */
@@ -27,16 +28,19 @@ int fault_set(struct fault *f, int code, const char *fmt, ...)
 
 void datadir_name(char to[DATADIR_NAME_BYTES], const char *prefix, uint64_t zxid);
 
-/*
- * The zxid of PREFIX.HEX, or of PREFIX.HEX.gz (then *gz is set). False for any other name.
- * Upper-case digits are not taken: nobody writes them, and a name must stand for one file.
- */
-bool datadir_parse(const char *name, const char *prefix, uint64_t *zxid, bool *gz);
-
 struct datadir_entry {
 	uint64_t zxid;
-	bool gz;
+	enum pack_kind kind;
 };
+
+/*
+ * Read PREFIX.HEX, PREFIX.HEX.gz or PREFIX.HEX.snappy. False for any other name. Upper-case digits
+ * are not taken: nobody writes them, and a name must stand for one file.
+ */
+bool datadir_parse(const char *name, const char *prefix, struct datadir_entry *entry);
+
+/* What stands behind the zxid in the name of such a file. */
+const char *datadir_suffix(enum pack_kind kind);
 
 struct datadir_list {
 	struct datadir_entry *entries; /* ascending by zxid */

@@ -18,7 +18,8 @@
 struct out {
 	struct store_file *file;
 	struct buf chunk; /* not yet written */
-	uint64_t offset;  /* of the chunk in the file */
+	struct packer packer;
+	uint64_t offset;  /* in the file */
 	uint32_t adler;	  /* of all before the chunk */
 	int err;
 };
@@ -27,8 +28,23 @@ void
 snapshot_name(char to[DATADIR_NAME_BYTES], struct datadir_entry which)
 {
 	datadir_name(to, "snapshot", which.zxid);
-	if (which.gz)
-		memcpy(to + strlen(to), ".gz", sizeof(".gz"));
+	strncat(to, datadir_suffix(which.kind), DATADIR_NAME_BYTES - 1 - strlen(to));
+}
+
+/* Pack the chunk, and write what comes out. */
+static void
+write_packed(struct out *o, bool last)
+{
+	struct buf *to = &o->packer.to;
+
+	if (!packer_put(&o->packer, o->chunk.data, o->chunk.len, last)) {
+		o->err = -ENOMEM;
+		return;
+	}
+	if (to->len > 0)
+		o->err = store_pwrite(o->file, to->data, to->len, o->offset);
+	o->offset += to->len;
+	buf_clear(to);
 }
 
 /* Write what gathered, if it is enough or if all must go. */
@@ -42,8 +58,7 @@ out_flush(struct out *o, bool all)
 		return;
 	}
 	o->adler = libdeflate_adler32(o->adler, o->chunk.data, o->chunk.len);
-	o->err = store_pwrite(o->file, o->chunk.data, o->chunk.len, o->offset);
-	o->offset += o->chunk.len;
+	write_packed(o, false);
 	buf_clear(&o->chunk);
 }
 
@@ -129,11 +144,13 @@ put_tree(struct out *o, const struct tree *t)
 }
 
 static int
-write_file(struct store_file *file, const struct db *db)
+write_file(struct store_file *file, const struct db *db, enum pack_kind kind)
 {
 	struct out o = {.file = file, .adler = 1};
 
 	buf_init(&o.chunk, CHUNK_MAX_BYTES);
+	if (!packer_init(&o.packer, kind))
+		o.err = -ENOMEM;
 	jute_put_i32(&o.chunk, SNAPSHOT_MAGIC);
 	jute_put_i32(&o.chunk, SNAPSHOT_VERSION);
 	jute_put_i64(&o.chunk, -1);
@@ -148,6 +165,9 @@ write_file(struct store_file *file, const struct db *db)
 	jute_put_i64(&o.chunk, db->last_zxid);
 	put_seal(&o);
 	out_flush(&o, true);
+	if (o.err == 0)
+		write_packed(&o, true);
+	packer_fini(&o.packer);
 	buf_fini(&o.chunk);
 	return o.err != 0 ? o.err : store_sync(file);
 }
@@ -155,13 +175,19 @@ write_file(struct store_file *file, const struct db *db)
 int
 snapshot_write(struct store *s, const struct db *db, struct fault *f)
 {
+	return snapshot_write_as(s, db, PACK_NONE, f);
+}
+
+int
+snapshot_write_as(struct store *s, const struct db *db, enum pack_kind kind, struct fault *f)
+{
 	char name[DATADIR_NAME_BYTES];
 	struct store_file *file = NULL;
 	int err = store_open(s, SNAPSHOT_NEW_NAME, STORE_OPEN_REPLACE, &file);
 
-	snapshot_name(name, (struct datadir_entry){.zxid = (uint64_t)db->last_zxid});
+	snapshot_name(name, (struct datadir_entry){(uint64_t)db->last_zxid, kind});
 	if (err == 0)
-		err = write_file(file, db);
+		err = write_file(file, db, kind);
 	store_close(file);
 	if (err == 0)
 		err = store_rename(s, SNAPSHOT_NEW_NAME, name);

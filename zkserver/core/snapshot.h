@@ -2,8 +2,8 @@
 /*
  * Snapshots in ZooKeeper's format (2): sessions, ACL lists, nodes, each part sealed by a checksum;
  * the tree's digest; since 3.9 the last zxid. They are complete or do not exist: written under a
- * temporary name, synced, renamed. Loading takes Apache ZooKeeper's own, plain or gz, of 3.5
- * to 3.9.
+ * temporary name, synced, renamed. Loading takes Apache ZooKeeper's own, plain, gz or
+ * snappy, of 3.5 to 3.9.
  */
 #ifndef CORRAL_ZKSERVER_SNAPSHOT_H
 #define CORRAL_ZKSERVER_SNAPSHOT_H
@@ -24,6 +24,9 @@
 
 /* Write snapshot.ZXID for zxid = db->last_zxid, durably. 0, or a negative errno and *f. */
 int snapshot_write(struct store *s, const struct db *db, struct fault *f);
+/* The same, packed: snapshot.ZXID.gz or snapshot.ZXID.snappy. */
+int snapshot_write_as(
+    struct store *s, const struct db *db, enum pack_kind kind, struct fault *f);
 
 /* The digest section: what the tree's digest is once last_zxid has been applied; zxid 0: unknown.
  */

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading snapshots: a stream of fields over a plain or a gz file, checked as it goes. */
+/* Reading snapshots: a stream of fields over a plain or a packed file, checked as it goes. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <libdeflate.h>
-#include <zlib.h>
 
 #include "libcommon/codec/jute.h"
 #include "zkserver/core/quota.h"
@@ -14,19 +13,13 @@
 #define CHUNK_BYTES ((size_t)256 * 1024)
 #define TAKE_BYTES ((size_t)32 * 1024) /* small enough for the checksum to find it in the cache */
 #define NODE_TAIL_BYTES 68
-#define GZ_CHUNK_BYTES ((size_t)32 * 1024)
-
-/* zlib's window bits for a gzip wrapper. */
-#define GZ_WINDOW_BITS (15 + 16)
 
 /* A file as a stream. Fields are read within a window that keeps everything since the last
  * in_take(). */
 struct in {
 	struct store_file *file;
 	uint64_t file_offset; /* of what is to be read next */
-	bool gz, at_end;
-	z_stream z;
-	uint8_t *z_in;
+	struct unpacker unpacker;
 	uint8_t *window;
 	size_t cap;
 	size_t
@@ -45,43 +38,18 @@ in_fail(struct in *in, int err, const char *what)
 	if (in->err != 0)
 		return;
 	in->err = fault_set(in->fault, err, "%s: at byte %llu%s: %s", in->name,
-	    (unsigned long long)(in->taken + in->pos), in->gz ? " of its contents" : "", what);
+	    (unsigned long long)(in->taken + in->pos), in->unpacker.kind != PACK_NONE ? " of its contents" : "", what);
 }
 
 static ssize_t
-read_plain(struct in *in, uint8_t *to, size_t size)
+read_file(void *arg, uint8_t *to, size_t size)
 {
+	struct in *in = arg;
 	ssize_t n = store_pread(in->file, to, size, in->file_offset);
 
 	if (n > 0)
 		in->file_offset += (uint64_t)n;
 	return n;
-}
-
-/* Up to size uncompressed bytes; 0 at the end, which must be gzip's own. */
-static ssize_t
-read_gz(struct in *in, uint8_t *to, size_t size)
-{
-	in->z.next_out = to;
-	in->z.avail_out = (uInt)size;
-	while (in->z.avail_out == size && !in->at_end) {
-		int result;
-
-		if (in->z.avail_in == 0) {
-			ssize_t n = read_plain(in, in->z_in, GZ_CHUNK_BYTES);
-
-			if (n <= 0)
-				return n < 0 ? n : -EIO;
-			in->z.next_in = in->z_in;
-			in->z.avail_in = (uInt)n;
-		}
-		result = inflate(&in->z, Z_NO_FLUSH);
-		if (result == Z_STREAM_END)
-			in->at_end = true;
-		else if (result != Z_OK)
-			return DATADIR_CORRUPT;
-	}
-	return (ssize_t)(size - in->z.avail_out);
 }
 
 /* Let the window hold `need` bytes from its base on. */
@@ -116,11 +84,11 @@ in_peek(struct in *in, size_t size)
 	while (in->len < in->pos + size) {
 		uint8_t *to = in->window + in->base + in->len;
 		size_t room = in->cap - in->base - in->len;
-		ssize_t n = in->gz ? read_gz(in, to, room) : read_plain(in, to, room);
+		ssize_t n = unpacker_read(&in->unpacker, to, room);
 
 		if (n < 0)
 			in_fail(in, (int)n,
-			    n == DATADIR_CORRUPT ? "this is no gzip data" : strerror((int)-n));
+			    n == DATADIR_CORRUPT ? "this is not packed as the name says" : strerror((int)-n));
 		if (n <= 0)
 			break;
 		in->len += (size_t)n;
@@ -216,15 +184,12 @@ in_take(struct in *in)
 static int
 in_open(struct in *in, struct store *s, struct datadir_entry which, struct fault *f)
 {
-	*in = (struct in){.gz = which.gz, .adler = 1, .fault = f};
+	*in = (struct in){.adler = 1, .fault = f};
 	snapshot_name(in->name, which);
 	in->err = store_open(s, in->name, STORE_OPEN_READ, &in->file);
 	if (in->err != 0)
 		return fault_set(f, in->err, "cannot open %s: %s", in->name, strerror(-in->err));
-	if (!which.gz)
-		return 0;
-	if ((in->z_in = malloc(GZ_CHUNK_BYTES)) == NULL ||
-	    inflateInit2(&in->z, GZ_WINDOW_BITS) != Z_OK)
+	if (!unpacker_init(&in->unpacker, which.kind, read_file, in))
 		in_fail(in, -ENOMEM, "no memory");
 	return in->err;
 }
@@ -232,9 +197,7 @@ in_open(struct in *in, struct store *s, struct datadir_entry which, struct fault
 static void
 in_close(struct in *in)
 {
-	if (in->gz && in->z_in != NULL)
-		inflateEnd(&in->z);
-	free(in->z_in);
+	unpacker_fini(&in->unpacker);
 	free(in->window);
 	store_close(in->file);
 }
