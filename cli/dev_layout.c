@@ -19,6 +19,7 @@
 /* Below the range from which the kernel takes ports for outgoing connections. */
 #define PORT_LOWEST 20000
 #define PORT_COUNT 10000
+#define SESSION_KEY_BYTES 32
 #define FILE_BYTES_MAX (64u << 10)
 
 static const char *const program_names[] = {"zkserver", "corral-master", "corral-agent"};
@@ -291,6 +292,7 @@ write_zoo_cfg(const struct dev_daemon *d)
 	    d->dev->state, d->name);
 	buf_printf(&text, "ssl.trustStore.type=PEM\nssl.trustStore.location=%s/tls/ca.pem\n",
 	    d->dev->state);
+	buf_printf(&text, "sessionKeyFile=%s/tls/session.key\n", d->dev->state);
 	buf_printf(&text, "admin.enableServer=false\n4lw.commands.whitelist=*\n");
 	dev_layout_path(d->dev, path, "%s.cfg", d->name);
 	return write_file(path, &text);
@@ -418,6 +420,22 @@ write_key_store(const struct dev *dev)
 	return done;
 }
 
+/* What passwords of sessions are made from; kept as long as the certificates are. */
+static bool
+write_session_key(const struct dev *dev)
+{
+	uint8_t key[SESSION_KEY_BYTES];
+	char path[PATH_MAX];
+
+	dev_layout_path(dev, path, "tls/session.key");
+	if (access(path, F_OK) == 0)
+		return true;
+	if (fsutil_random(key, sizeof key) && fsutil_write_atomic(path, key, sizeof key, 0600))
+		return true;
+	fprintf(stderr, "corral: cannot write %s: %s\n", path, strerror(errno));
+	return false;
+}
+
 static bool
 write_certificates(const struct dev *dev)
 {
@@ -432,7 +450,8 @@ write_certificates(const struct dev *dev)
 	for (size_t i = 0; i < dev->daemon_count; i++)
 		if (!issue(dev, kind_roles[dev->daemons[i].kind], dev->daemons[i].name))
 			return false;
-	return write_key_store(dev) && issue(dev, TLS_ROLE_OPERATOR, "operator");
+	return write_key_store(dev) && write_session_key(dev) &&
+	       issue(dev, TLS_ROLE_OPERATOR, "operator");
 }
 
 bool

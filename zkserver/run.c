@@ -28,38 +28,15 @@
 #include "zkserver/core/server.h"
 #include "zkserver/core/snapshot.h"
 #include "zkserver/core/txnlog.h"
+#include "zkserver/daemon.h"
 #include "zkserver/log_writer.h"
 #include "zkserver/snapshot_writer.h"
 #include "zkserver/unit_status.h"
 
-#define STANDALONE_SID 1 /* top byte of session ids, as Apache's standalone server has it */
 #define PATH_SIZE (ZOO_PATH_MAX + 32)
 #define YOUNG_CHECK_MS 1000
 #define FULL_DISK_TRY_S 1
 #define FULL_DISK_SAY_S 60
-
-struct daemon {
-	struct zoo_conf *conf;
-	struct loop *loop;
-	struct store *snapshots, *logs; /* the same unless dataLogDir says otherwise */
-	struct client_tls tls;
-	struct auth *auth;
-	struct db db;
-	struct server server;
-	struct admin admin;
-	struct admin_jobs jobs;
-	struct client_port *clients;
-	struct bounds_log bounds_log;
-	struct admin_http *http;
-	struct audit_log audit;
-	struct log_writer *log;
-	struct snapshot_writer *snapshot;
-	struct unit_status status;
-	uint64_t load_ms, load_txns; /* what the start took */
-	struct timer tick;
-	int lock;
-	bool stopping; /* a signal asked for it */
-};
 
 static void
 set_time(struct daemon *d)
@@ -110,83 +87,11 @@ arm_tick(struct daemon *d)
 		log_die(EX_OSERR, "no memory for a timer");
 }
 
-/* What the core has to know of the settings. */
-static void
-settings_of(const struct daemon *d, struct server_settings *to)
-{
-	*to = (struct server_settings){
-	    .tick_ms = d->conf->tick_ms,
-	    .min_timeout_ms = (int32_t)d->conf->min_session_ms,
-	    .max_timeout_ms = (int32_t)d->conf->max_session_ms,
-	    .frame_bytes_max = d->conf->jute_max_bytes,
-	    .snap_count = d->conf->snap_count,
-	    .outstanding_max = bounds_outstanding(d->conf),
-	    .limits = bounds_limits(d->conf),
-	    .sid = STANDALONE_SID,
-	    .reconfig_enabled = d->conf->reconfig_enabled,
-	    .enforce_quota = d->conf->enforce_quota,
-	    .reap_interval_ms = d->conf->reap_interval_ms,
-	    .reap_max_per_minute = d->conf->reap_max_per_minute,
-	    .reap_never_used_ms = d->conf->reap_never_used_ms,
-	    .password = auth_has_session_key(d->auth) ? auth_session_password : NULL,
-	    .password_arg = d->auth,
-	    .schemes = d->conf->auth.schemes[0] != '\0' ? d->conf->auth.schemes : NULL,
-	    .allow_failed_sasl = d->conf->auth.allow_failed_sasl,
-	};
-}
-
-/* The files of TLS as they are now, for new connections; those whose certificate fell end. */
-static void
-reload_tls(struct daemon *d)
-{
-	char why[512];
-
-	if (d->tls.tls == NULL)
-		return;
-	if (client_tls_reload(&d->tls, why, sizeof why)) {
-		log_info("certificates were read again; new connections use them");
-		if (d->clients != NULL)
-			client_port_judge(d->clients);
-	} else
-		log_error("%s: the certificates in use stay", why);
-}
-
-/* The settings that a running server can change. */
-static void
-reload_conf(struct daemon *d)
-{
-	static struct zoo_conf fresh;
-	struct faults faults;
-
-	if (d->conf->file[0] == '\0')
-		return;
-	faults_init(&faults);
-	if (zoo_conf_load(&fresh, d->conf->file, &faults)) {
-		zoo_conf_adopt(d->conf, &fresh);
-		if (d->clients != NULL) {
-			settings_of(d, &d->server.settings);
-			client_port_adopt(d->clients);
-		}
-	} else
-		log_error("%s: nothing has changed", faults_text(&faults));
-	faults_fini(&faults);
-}
-
 static void
 on_hangup(void *arg, int signo)
 {
-	struct daemon *d = arg;
-	char why[512];
-
 	(void)signo;
-	notify_reloading();
-	if (d->server.audit != NULL)
-		audit_log_reopen(&d->audit);
-	reload_conf(d);
-	reload_tls(d);
-	if (!auth_reload(d->auth, why, sizeof why))
-		log_error("%s: the users in force stay", why);
-	notify_ready(NULL);
+	daemon_reload(arg);
 }
 
 static void
@@ -200,7 +105,7 @@ on_tick(void *arg)
 	unit_status_tick(&d->status, &d->server);
 	bounds_log(&d->bounds_log, &d->server);
 	if (d->conf->tls.reload && client_tls_changed(&d->tls))
-		reload_tls(d);
+		daemon_reload_tls(d);
 	arm_tick(d);
 }
 
@@ -447,7 +352,7 @@ open_core(struct daemon *d)
 	struct server_settings settings;
 	uint64_t seed;
 
-	settings_of(d, &settings);
+	daemon_settings(d, &settings);
 
 	if (!fsutil_random(&seed, sizeof seed)) {
 		log_error_errno("no random bytes");

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import re
+import signal
 import struct
 import subprocess
 
@@ -12,7 +13,7 @@ from kazoo.client import KazooClient
 from kazoo.exceptions import AuthFailedError, NoAuthError
 from kazoo.security import make_acl
 
-from servers import JAVA, KINDS
+from servers import JAVA, KINDS, wait_until
 from wire import AUTH, CREATE, EXISTS, GET, WHO_AM_I, XID_AUTH, Connection, acls, i32, text
 
 SECONDS = 20
@@ -319,3 +320,28 @@ def apaches_password(session):
 def test_without_a_session_key_passwords_are_apaches(guarded):
     with Connection(guarded.port) as line:
         assert line.password == apaches_password(line.session)
+
+
+def test_a_user_that_is_added_gets_in_after_a_reload():
+    one = KINDS["corral"]()
+    users = one.dir / "users"
+    users.write_text("# none yet\n")
+    users.chmod(0o600)
+    with open(one.config, "a", encoding="utf-8") as config:
+        config.write(f"sasl.usersFile={users}\n")
+    try:
+        one.start()
+        with Connection(one.port) as line:
+            assert sasl(line, b"") == (0, None)
+        users.write_text("eve:eves word\n")
+        one.process.send_signal(signal.SIGHUP)
+
+        def gets_in():
+            with Connection(one.port) as line:
+                challenge = sasl(line, b"")[1]
+                return challenge and sasl(line, respond(challenge, b"eve", b"eves word")[0])[0] == 0
+        wait_until(gets_in, SECONDS, "the users are read")
+        with Connection(one.port) as line:
+            line.create("/eves", b"x", acl=[(31, "sasl", "eve")])
+    finally:
+        one.remove()

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The daemon's parts, for run.c, which ties them together, and reload.c, which changes them. */
+#ifndef CORRAL_ZKSERVER_DAEMON_H
+#define CORRAL_ZKSERVER_DAEMON_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "libcommon/base/store.h"
+#include "libcommon/io/loop.h"
+#include "zkserver/admin_http.h"
+#include "zkserver/audit_log.h"
+#include "zkserver/auth.h"
+#include "zkserver/bounds.h"
+#include "zkserver/client_port.h"
+#include "zkserver/client_tls.h"
+#include "zkserver/core/server.h"
+#include "zkserver/log_writer.h"
+#include "zkserver/snapshot_writer.h"
+#include "zkserver/unit_status.h"
+
+struct daemon {
+	struct zoo_conf *conf;
+	struct loop *loop;
+	struct store *snapshots, *logs; /* the same unless dataLogDir says otherwise */
+	struct client_tls tls;
+	struct auth *auth;
+	struct db db;
+	struct server server;
+	struct admin admin;
+	struct admin_jobs jobs;
+	struct client_port *clients;
+	struct bounds_log bounds_log;
+	struct admin_http *http;
+	struct audit_log audit;
+	struct log_writer *log;
+	struct snapshot_writer *snapshot;
+	struct unit_status status;
+	uint64_t load_ms, load_txns; /* what the start took */
+	struct timer tick;
+	int lock;
+	bool stopping; /* a signal asked for it */
+};
+
+/* What the core has to know of the settings. */
+void daemon_settings(const struct daemon *d, struct server_settings *to);
+
+/* SIGHUP: read everything again that can change; what is at fault stays as it was. */
+void daemon_reload(struct daemon *d);
+
+/* The files of TLS as they are now, for new connections; those whose certificate fell end. */
+void daemon_reload_tls(struct daemon *d);
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a running daemon takes over from its files. */
+#include "libcommon/sys/log.h"
+#include "libcommon/sys/notify.h"
+#include "zkserver/daemon.h"
+
+#define STANDALONE_SID 1 /* top byte of session ids, as Apache's standalone server has it */
+
+void
+daemon_settings(const struct daemon *d, struct server_settings *to)
+{
+	*to = (struct server_settings){
+	    .tick_ms = d->conf->tick_ms,
+	    .min_timeout_ms = (int32_t)d->conf->min_session_ms,
+	    .max_timeout_ms = (int32_t)d->conf->max_session_ms,
+	    .frame_bytes_max = d->conf->jute_max_bytes,
+	    .snap_count = d->conf->snap_count,
+	    .outstanding_max = bounds_outstanding(d->conf),
+	    .limits = bounds_limits(d->conf),
+	    .sid = STANDALONE_SID,
+	    .reconfig_enabled = d->conf->reconfig_enabled,
+	    .enforce_quota = d->conf->enforce_quota,
+	    .reap_interval_ms = d->conf->reap_interval_ms,
+	    .reap_max_per_minute = d->conf->reap_max_per_minute,
+	    .reap_never_used_ms = d->conf->reap_never_used_ms,
+	    .password = auth_has_session_key(d->auth) ? auth_session_password : NULL,
+	    .password_arg = d->auth,
+	    .schemes = d->conf->auth.schemes[0] != '\0' ? d->conf->auth.schemes : NULL,
+	    .allow_failed_sasl = d->conf->auth.allow_failed_sasl,
+	};
+}
+
+void
+daemon_reload_tls(struct daemon *d)
+{
+	char why[512];
+
+	if (d->tls.tls == NULL)
+		return;
+	if (client_tls_reload(&d->tls, why, sizeof why)) {
+		log_info("certificates were read again; new connections use them");
+		if (d->clients != NULL)
+			client_port_judge(d->clients);
+	} else
+		log_error("%s: the certificates in use stay", why);
+}
+
+/* The settings that a running server can change. */
+static void
+reload_conf(struct daemon *d)
+{
+	static struct zoo_conf fresh;
+	struct faults faults;
+
+	if (d->conf->file[0] == '\0')
+		return;
+	faults_init(&faults);
+	if (zoo_conf_load(&fresh, d->conf->file, &faults)) {
+		zoo_conf_adopt(d->conf, &fresh);
+		if (d->clients != NULL) {
+			daemon_settings(d, &d->server.settings);
+			client_port_adopt(d->clients);
+		}
+	} else
+		log_error("%s: nothing has changed", faults_text(&faults));
+	faults_fini(&faults);
+}
+
+static void
+reload_users(struct daemon *d)
+{
+	char why[512];
+
+	if (auth_reload(d->auth, why, sizeof why))
+		d->db.tree.acls.policy = auth_policy(d->auth); /* is there a scheme sasl? */
+	else
+		log_error("%s: the users in force stay", why);
+}
+
+void
+daemon_reload(struct daemon *d)
+{
+	notify_reloading();
+	if (d->server.audit != NULL)
+		audit_log_reopen(&d->audit);
+	reload_conf(d);
+	daemon_reload_tls(d);
+	reload_users(d);
+	notify_ready(NULL);
+}
