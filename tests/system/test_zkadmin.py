@@ -26,10 +26,12 @@ ADMIN = "admin.enableServer=yes\nadmin.serverPort=0\nmetricsProvider.httpPort=0\
 @pytest.fixture
 def server(tmp_path):
     s = Zkserver(tmp_path, ADMIN)
-    s.ports = dict(line.split() for line in until(lambda: (s.data / "ports").read_text(), "ports").splitlines())
-    s.admin, s.metrics = int(s.ports["admin"]), int(s.ports["metrics"])
-    yield s
-    assert s.stop() == 0
+    try:
+        ports = dict(line.split() for line in (s.data / "ports").read_text().splitlines())
+        s.admin, s.metrics = int(ports["admin"]), int(ports["metrics"])
+        yield s
+    finally:
+        assert s.stop() == 0
     assert "runtime error" not in s.log.read_text() and "AddressSanitizer" not in s.log.read_text()
 
 
