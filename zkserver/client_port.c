@@ -16,11 +16,11 @@
 #include <openssl/ssl.h>
 
 #include "libcommon/base/hash.h"
-#include "libcommon/base/hmap.h"
 #include "libcommon/base/str.h"
 #include "libcommon/io/tls_ssl.h"
 #include "libcommon/sys/log.h"
 #include "zkserver/client_conn.h"
+#include "zkserver/peers.h"
 
 #define ACCEPTS_PER_TURN 32
 #define TOLD_PER_TURN 256 /* watchers: requests of others are served in between */
@@ -29,13 +29,6 @@
 #define HANDSHAKE_SLOTS 4096 /* two addresses that share one share its tokens */
 #define HANDSHAKE_BURST_S 2
 #define V4_MAPPED "::ffff:"
-
-/* How many connections an address has. */
-struct peer {
-	struct hmap_node link;
-	uint32_t count;
-	char ip[64];
-};
 
 struct listening {
 	struct client_port *port;
@@ -50,58 +43,15 @@ struct client_port {
 	struct client_shared shared;
 	struct listening plain, secure;
 	struct event more;
-	struct hmap peers;
+	struct peers peers;
 	struct throttle *handshakes; /* HANDSHAKE_SLOTS; NULL without a secure port */
 	size_t conns_max;
 };
 
-static struct peer *
-peer_find(struct client_port *p, const char *ip)
-{
-	struct hmap_node *h =
-	    hmap_first(&p->peers, hash_bytes(&p->config.server->db->tree.hash_key, ip, strlen(ip)));
-
-	for (; h != NULL; h = hmap_next(h)) {
-		struct peer *peer = CONTAINER_OF(h, struct peer, link);
-
-		if (strcmp(peer->ip, ip) == 0)
-			return peer;
-	}
-	return NULL;
-}
-
-/* Count one connection more of this address; false: it has as many as it may, or no memory. */
-static bool
-peer_add(struct client_port *p, const char *ip)
-{
-	struct peer *peer = peer_find(p, ip);
-	uint32_t max = p->config.conf->max_client_cnxns;
-
-	if (peer == NULL) {
-		if ((peer = calloc(1, sizeof *peer)) == NULL)
-			return false;
-		str_copy(peer->ip, sizeof peer->ip, ip);
-		if (!hmap_insert(&p->peers, &peer->link,
-			hash_bytes(&p->config.server->db->tree.hash_key, ip, strlen(ip)))) {
-			free(peer);
-			return false;
-		}
-	}
-	if (max > 0 && peer->count >= max)
-		return false;
-	peer->count++;
-	return true;
-}
-
 static void
-peer_drop(struct client_port *p, const char *ip)
+conn_closed(struct client_port *p, const char *ip)
 {
-	struct peer *peer = peer_find(p, ip);
-
-	if (peer == NULL || --peer->count > 0)
-		return;
-	hmap_remove(&p->peers, &peer->link);
-	free(peer);
+	peers_drop(&p->peers, ip);
 }
 
 /* The text of an address; an IPv4 peer of an IPv6 socket is an IPv4 address. */
@@ -140,16 +90,29 @@ may_shake_hands(struct client_port *p, const char *ip)
 static bool
 admit(struct client_port *p, const char *ip)
 {
-	if (p->config.server->conn_count >= p->conns_max)
+	uint32_t max = p->config.conf->max_client_cnxns;
+
+	if (p->config.server->conn_count >= p->conns_max) {
 		log_peer("%s: refused: %zu connections are open (the most that maxCnxns and "
 			 "LimitNOFILE allow)",
 		    ip, p->conns_max);
-	else if (!peer_add(p, ip))
-		log_peer("%s: refused: it has %u connections open (maxClientCnxns)", ip,
-		    p->config.conf->max_client_cnxns);
-	else
+		return false;
+	}
+	switch (peers_add(&p->peers, ip, max)) {
+	case PEERS_OK:
 		return true;
-	return false;
+	case PEERS_ADDRESS_FULL:
+		log_peer("%s: refused: it has %u connections open (maxClientCnxns)", ip, max);
+		return false;
+	case PEERS_NETWORK_FULL:
+		log_peer("%s: refused: its network has %llu connections open (%d times "
+			 "maxClientCnxns)",
+		    ip, (unsigned long long)max * PEERS_NETWORK_SHARE, PEERS_NETWORK_SHARE);
+		return false;
+	default:
+		log_peer("%s: refused: out of memory", ip);
+		return false;
+	}
 }
 
 static void
@@ -171,11 +134,11 @@ accepted(struct listening *l, int fd, const struct sockaddr_storage *ss, socklen
 	    ((ssl = tls_new_ssl(l->tls, true)) == NULL || SSL_set_fd(ssl, fd) != 1)) {
 		SSL_free(ssl);
 		close(fd);
-		peer_drop(p, ip);
+		peers_drop(&p->peers, ip);
 		return;
 	}
 	if (!client_conn_open(&p->shared, fd, ssl, ip, port))
-		peer_drop(p, ip);
+		peers_drop(&p->peers, ip);
 }
 
 static void
@@ -351,14 +314,14 @@ client_port_open(const struct client_port_config *config, char *error, size_t si
 	p->shared.admin = config->admin;
 	p->shared.jobs = config->jobs;
 	p->shared.frame_bytes_max = conf->jute_max_bytes;
-	p->shared.closed = peer_drop;
+	p->shared.closed = conn_closed;
 	p->shared.unify = conf->tls.unify ? config->tls : NULL;
 	p->shared.may_shake_hands = may_shake_hands;
 	p->shared.port = p;
 	p->conns_max = limit_conns(conf->max_cnxns);
 	buf_init(&p->shared.out, CLIENT_OUT_MAX_BYTES);
 	list_init(&p->shared.young);
-	hmap_init(&p->peers);
+	peers_init(&p->peers, &config->server->db->tree.hash_key);
 	p->plain.fd = p->secure.fd = -1;
 	if (config->tls != NULL &&
 	    (p->handshakes = calloc(HANDSHAKE_SLOTS, sizeof *p->handshakes)) == NULL)
@@ -384,7 +347,7 @@ client_port_close(struct client_port *p)
 	event_del(&p->more);
 	LIST_EACH(it, nx, &p->config.server->conns)
 	client_conn_close(CONTAINER_OF(it, struct client_conn, core.link));
-	hmap_fini(&p->peers);
+	peers_fini(&p->peers);
 	buf_fini(&p->shared.out);
 	free(p->shared.read);
 	free(p->handshakes);

@@ -74,6 +74,7 @@ libzkserver_a_SOURCES = \
 	zkserver/memory.c zkserver/memory.h \
 	zkserver/report.c zkserver/report.h \
 	zkserver/daemon.h zkserver/reload.c \
+	zkserver/peers.c zkserver/peers.h \
 	zkserver/run.c zkserver/run.h \
 	zkserver/sasl_users.c zkserver/sasl_users.h \
 	zkserver/settings.c zkserver/settings.h \

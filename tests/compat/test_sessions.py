@@ -132,3 +132,15 @@ def test_a_client_that_is_silent_loses_its_session_and_its_nodes(both):
             assert silent.receive() is None
             with Connection(server.port, session=silent.session, password=silent.password) as late:
                 assert (late.welcome, late.receive()) == (INVALID, None)
+
+
+def test_clients_that_come_too_fast_are_closed_without_a_word():
+    with pair("connection_throttle_tokens=3\nconnection_throttle_fill_time=86400000\n") as servers:
+        for server in servers:
+            with Connection(server.port) as first, Connection(server.port) as second:
+                first.ping(), second.ping()
+                with Connection(server.port, session=first.session, password=first.password) as again:
+                    assert again.session == first.session  # the third token
+                    with Connection(server.port) as refused:
+                        assert refused.welcome is None
+                    assert second.ping()[1][2] == 0

@@ -20,7 +20,10 @@ tests_unit_watch_test_SOURCES = tests/unit/watch_test.c
 tests_unit_watch_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_watch_test_LDADD = $(ZKCORE_LIBS)
 
-zkserver_units += tests/unit/zkserver_limits_test tests/unit/memory_test
+zkserver_units += tests/unit/zkserver_limits_test tests/unit/memory_test tests/unit/peers_test
+tests_unit_peers_test_SOURCES = tests/unit/peers_test.c
+tests_unit_peers_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_peers_test_LDADD = $(UNIT_LIBS) libzkserver.a libzkcore.a libsys.a libbase.a
 tests_unit_memory_test_SOURCES = tests/unit/memory_test.c
 tests_unit_memory_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_memory_test_LDADD = $(UNIT_LIBS) libzkserver.a libzkcore.a libsys.a libbase.a
