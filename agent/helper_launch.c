@@ -72,6 +72,10 @@ check_user(struct helper *h, struct launch *l)
 	return true;
 }
 
+/*
+ * New ones: what an earlier launch of this attempt left is never entered again. (Linux 6.14 and
+ * later kill whatever is born into a group that was killed once.)
+ */
 static bool
 make_groups(struct helper *h, struct launch *l)
 {
@@ -81,6 +85,10 @@ make_groups(struct helper *h, struct launch *l)
 	l->group[0] = '\0';
 	if (!h->host.can_track)
 		return true;
+	helper_group_name(h, l->name, "", l->group);
+	if (!cgroup_remove(&h->host, l->group))
+		return helper_refuse(
+		    l->error, "cgroup %.150s is there already: %s", l->group, strerror(errno));
 	tasklimits_of(l->request->spec, &limits);
 	limits.pid_count = PIDS_MAX;
 	helper_group_name(h, l->name, "exec", exec_group);

@@ -2,6 +2,7 @@
 #include "agent/helper_server.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "libcommon/base/str.h"
+#include "libcommon/io/loop.h"
 #include "libcommon/sys/fsutil.h"
 #include "libcommon/sys/log.h"
 #include "libcommon/sys/notify.h"
@@ -32,6 +34,7 @@ struct server {
 	int fd;	       /* of the agent that is served; -1: none */
 	uid_t uid;     /* of agents */
 	bool stopping;
+	uint64_t watchdog_ms, watchdog_at_ms; /* between two words to systemd (0: none), the next */
 };
 
 /* ---- One request. ---- */
@@ -170,6 +173,22 @@ agent_gone(struct server *s)
 		notify_status("no agent; executors go on");
 }
 
+/* Say that we live, when it is time. So many ms poll(2) may wait for the next; -1: for ever. */
+static int
+watchdog_turn(struct server *s)
+{
+	uint64_t now_ms = clock_boot_ms(), wait_ms;
+
+	if (s->watchdog_ms == 0)
+		return -1;
+	if (now_ms >= s->watchdog_at_ms) {
+		notify_watchdog();
+		s->watchdog_at_ms = now_ms + s->watchdog_ms;
+	}
+	wait_ms = s->watchdog_at_ms - now_ms;
+	return wait_ms < INT_MAX ? (int)wait_ms : INT_MAX;
+}
+
 /* Until there is nobody left to serve. */
 static int
 serve(struct server *s)
@@ -178,8 +197,11 @@ serve(struct server *s)
 
 	while (!s->stopping && (s->fd >= 0 || s->listen_fd >= 0)) {
 		polled[1].fd = s->fd >= 0 ? s->fd : s->listen_fd;
-		if (poll(polled, 2, -1) < 0 && errno != EINTR)
+		if (poll(polled, 2, watchdog_turn(s)) < 0) {
+			if (errno == EINTR)
+				continue;
 			return EX_OSERR;
+		}
 		if (polled[0].revents != 0)
 			on_signal(s);
 		if (polled[1].revents == 0)
@@ -276,6 +298,7 @@ helper_server_run(struct helper *h, const char *path, uid_t uid, gid_t gid)
 		status = EX_OSERR;
 	} else {
 		notify_ready("no agent yet");
+		s.watchdog_ms = notify_watchdog_ms();
 		status = serve(&s);
 		notify_stopping();
 		close(s.signal_fd);

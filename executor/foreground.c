@@ -76,6 +76,12 @@ prepare_cgroup(struct foreground *f, const Corral__TaskSpec *spec)
 	}
 	tasklimits_of(spec, &limits);
 	snprintf(f->cgroup, sizeof f->cgroup, "corral-run.%d", (int)getpid());
+	/* Of a process of our number that was killed: what it left is not ours to enter. */
+	if (!cgroup_remove(&t->host, f->cgroup)) {
+		log_error_errno("cgroup %s is there already", f->cgroup);
+		f->cgroup[0] = '\0';
+		return false;
+	}
 	if (!cgroup_make(&t->host, f->cgroup, &limits, place)) {
 		log_error_errno("%s", place);
 		return false;

@@ -117,6 +117,15 @@ turn_due(void *arg)
 }
 
 static void
+on_watchdog(void *arg)
+{
+	struct master *m = arg;
+
+	notify_watchdog();
+	timer_set(&m->watchdog_timer, clock_boot_ms() + m->watchdog_ms);
+}
+
+static void
 stopped(void *arg)
 {
 	struct master *m = arg;
@@ -315,6 +324,7 @@ start(struct master *m)
 	    (m->conf.cluster.ensemble_tls && m->tls_ensemble == NULL))
 		return EX_CONFIG;
 	timer_init(&m->turn_timer, m->loop, turn_due, m);
+	timer_init(&m->watchdog_timer, m->loop, on_watchdog, m);
 	loop_on_signal(m->loop, SIGTERM, on_stop, m);
 	loop_on_signal(m->loop, SIGINT, on_stop, m);
 	loop_on_signal(m->loop, SIGHUP, on_reload, m);
@@ -326,6 +336,8 @@ start(struct master *m)
 		return EX_CONFIG;
 	}
 	notify_ready("standby");
+	if ((m->watchdog_ms = notify_watchdog_ms()) > 0)
+		on_watchdog(m);
 	return EX_OK;
 }
 
@@ -343,6 +355,7 @@ stop(struct master *m)
 	if (m->loop != NULL)
 		loop_free(m->loop);
 	buf_fini(&m->scratch);
+	hmap_fini(&m->relays);
 }
 
 static int
@@ -354,6 +367,7 @@ command_run(struct master *m)
 	list_init(&m->waiters);
 	list_init(&m->watchers);
 	list_init(&m->clients);
+	hmap_init(&m->relays);
 	buf_init(&m->scratch, 64 << 20);
 	master_metrics_init(&m->metrics);
 	status = start(m);

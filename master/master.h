@@ -46,6 +46,8 @@ struct master {
 	struct tls *tls_agents, *tls_api, *tls_ensemble;
 	struct master_metrics metrics;
 	struct timer turn_timer;
+	struct timer watchdog_timer;
+	uint64_t watchdog_ms; /* between two signs of life; 0: none are expected */
 	struct buf scratch; /* one frame or answer at a time */
 
 	/* store.c */
@@ -79,6 +81,7 @@ struct master {
 	struct list waiters;  /* requests whose answer waits for a commit */
 	struct list watchers; /* of events */
 	struct list clients;  /* of runs and logs */
+	struct hmap relays;   /* of all clients, by number */
 	uint64_t next_stream;
 };
 

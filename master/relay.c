@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcommon/base/hash.h"
 #include "libcommon/sys/log.h"
 #include "master/stream_client.h"
 
@@ -17,6 +18,7 @@ relay_free(struct relay *r)
 {
 	r->client->open--;
 	list_remove(&r->in_client);
+	hmap_remove(&r->client->m->relays, &r->by_number);
 	free(r);
 }
 
@@ -86,6 +88,16 @@ flush_early_input(struct relay *r)
 	c->early_eof = false;
 }
 
+/* A number that no stream had. False: no memory, which only the very first can meet (hmap.c). */
+static bool
+take_number(struct relay *r)
+{
+	struct master *m = r->client->m;
+
+	r->number = ++m->next_stream;
+	return hmap_insert(&m->relays, &r->by_number, hash_u64(r->number));
+}
+
 /* Ask the agent for the streams from where they are; if that ends its connection, wait for it. */
 static void
 relay_ask(struct relay *r)
@@ -96,7 +108,6 @@ relay_ask(struct relay *r)
 	Corral__TaskKey key;
 	Corral__Term term;
 
-	r->number = ++c->m->next_stream;
 	r->registration = r->agent->registration;
 	message_fill_key(&r->key, &key, &term);
 	open.stream = r->number;
@@ -151,6 +162,10 @@ relay_open(struct client *c, struct agent *a, const struct task_key *key)
 	if (r == NULL)
 		return false;
 	*r = (struct relay){.client = c, .agent = a, .key = *key, .at = begin_at(c, key)};
+	if (!take_number(r)) {
+		free(r);
+		return false;
+	}
 	list_append(&c->relays, &r->in_client);
 	c->open++;
 	if (up)
@@ -193,19 +208,13 @@ relay_ack(struct relay *r, uint64_t bytes)
 static struct relay *
 relay_of_number(struct master *m, const struct agent *a, uint64_t number)
 {
-	struct list *it, *nx, *rit, *rnx;
+	struct hmap_node *n = hmap_first(&m->relays, hash_u64(number));
 
-	LIST_EACH(it, nx, &m->clients)
-	{
-		struct client *c = CONTAINER_OF(it, struct client, in_all);
+	for (; n != NULL; n = hmap_next(n)) {
+		struct relay *r = CONTAINER_OF(n, struct relay, by_number);
 
-		LIST_EACH(rit, rnx, &c->relays)
-		{
-			struct relay *r = CONTAINER_OF(rit, struct relay, in_client);
-
-			if (r->number == number && r->agent == a)
-				return r;
-		}
+		if (r->number == number)
+			return r->agent == a ? r : NULL;
 	}
 	return NULL;
 }
@@ -344,6 +353,8 @@ agent_came(struct relay *r)
 		return;
 	client_note(r->client, "%s.%" PRIu32 ": node %s is back", r->client->name, r->at.index,
 	    r->agent->name);
+	hmap_remove(&r->client->m->relays, &r->by_number);
+	take_number(r);
 	relay_ask(r);
 }
 

@@ -41,10 +41,11 @@ struct client {
 /* One task's streams, between the client and the task's agent. */
 struct relay {
 	struct list in_client;
+	struct hmap_node by_number;
 	struct client *client;
 	struct agent *agent;
 	uint64_t registration; /* of the agent, when it was asked; 0: it is away, and waited for */
-	uint64_t number;
+	uint64_t number;       /* of what the agent was asked for, a new one each time */
 	struct task_key key;
 	struct position at;
 	uint64_t unacked_input_bytes;

@@ -547,6 +547,10 @@ cgroup_remove(const struct cgroup_host *h, const char *group)
 	size_t count = roots(h, root);
 	int error = 0;
 
+	if (cgroup_populated(h, group) == 1) {
+		errno = EBUSY;
+		return false;
+	}
 	for (size_t i = 0; i < count; i++) {
 		if (!walk(root[i], group, 0, visit_remove, NULL))
 			error = errno;

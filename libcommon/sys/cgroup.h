@@ -92,8 +92,8 @@ int cgroup_populated(const struct cgroup_host *h, const char *group);
 /* False with errno if the group is gone. What the host does not count is 0. */
 bool cgroup_usage(const struct cgroup_host *h, const char *group, struct cgroup_usage *to);
 
-/* Remove the group and those below, in all hierarchies. False with errno EBUSY while it is
- * populated. */
+/* Remove the group and those below, in all hierarchies; none while it is populated: false with
+ * errno EBUSY. */
 bool cgroup_remove(const struct cgroup_host *h, const char *group);
 
 /* Remove the group alone, in each hierarchy where nothing is in it and below it. */

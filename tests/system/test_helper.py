@@ -294,6 +294,43 @@ def test_output_under_a_strangers_second_name_is_not_given_away_needs_root(agent
     agent.master.welcome()
 
 
+def test_an_attempts_groups_are_new_with_each_launch_needs_root(agent):
+    key, helper = agent.master.key(0), agent.as_the_agent()
+    assert "error" not in helper.launch(key)
+    executors, groups = agent.executors(), sorted(agent.cgroups())
+    assert "is there already: Device or resource busy" in helper.launch(key)["error"]
+    assert (agent.executors(), sorted(agent.cgroups())) == (executors, groups)  # limits included
+    assert helper.kill(key)
+    # Where a group was killed once, newer kernels let nothing live that is born there.
+    assert "error" not in helper.launch(key)
+    assert helper.ask(probe={"key": key})["alive"] == 1
+    assert helper.kill(key)
+    assert "error" not in helper.ask(remove={"key": key, "sandbox": f"{agent.state}/sandbox/{name_of(key)}"})
+    helper.close()
+    agent.start()
+    agent.master.welcome()
+
+
+def test_its_unit_hears_that_the_helper_is_ready_and_that_it_lives_needs_root(agent, monkeypatch):
+    assert agent.stop_helper() == 0
+    assert agent.process.wait(30) == 75
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as unit:
+        unit.bind(str(agent.home / "notify"))
+        unit.settimeout(30)
+        monkeypatch.setenv("NOTIFY_SOCKET", unit.getsockname())
+        monkeypatch.setenv("WATCHDOG_USEC", "100000")
+        agent.start_helper()
+        monkeypatch.undo()
+        words = []
+        while words.count("WATCHDOG=1") < 2 or "READY=1" not in words:  # with nothing to do
+            words += unit.recv(4096).decode().splitlines()
+        agent.start()
+        agent.master.welcome()
+        words = []
+        while not {"WATCHDOG=1", f"STATUS=serving the agent, process {agent.process.pid}"} <= set(words):
+            words += unit.recv(4096).decode().splitlines()
+
+
 def test_a_task_starts_in_no_directory_that_its_account_cannot_reach_needs_root(agent):
     m, key = agent.master, agent.master.key(0)
     closed = agent.home / "closed"

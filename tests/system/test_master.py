@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A master alone with an ensemble."""
 import json
+import os
 import signal
+import socket
 import subprocess
 import time
 
@@ -62,7 +64,7 @@ SESSION_S = 6
 class Master:
     """An ensemble of one and a master that leads; both can be paused."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, env=None):
         self.zk = Zkserver(directory)
         self.tls = directory / "tls"
         self.state = directory / "m"
@@ -73,7 +75,8 @@ class Master:
                         f"key={self.tls}/master-m-key.pem\n[master]\nlisten=127.0.0.1:0\nagent_listen=127.0.0.1:0\n"
                         f"state_dir={self.state}\n")
         with self.log.open("wb") as out:
-            self.process = subprocess.Popen([program("corral-master"), "run", "--config", conf], stderr=out)
+            self.process = subprocess.Popen([program("corral-master"), "run", "--config", conf], stderr=out,
+                                            env={**os.environ, **(env or {})})
         until(lambda: "leading: term" in self.log.read_text(), self.log.read_text)
         self.port = int((self.state / "ports").read_text().split()[1])
 
@@ -105,6 +108,19 @@ def master(tmp_path):
     m = Master(tmp_path)
     yield m
     m.stop()
+
+
+def test_its_unit_hears_that_it_is_ready_and_that_it_lives(tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as unit:
+        unit.bind(str(tmp_path / "notify"))
+        unit.settimeout(30)
+        m = Master(tmp_path, {"NOTIFY_SOCKET": unit.getsockname(), "WATCHDOG_USEC": "100000"})
+        try:
+            words = []
+            while words.count("WATCHDOG=1") < 2 or not {"READY=1", "STATUS=leader, 0 agents in the registry"} <= set(words):
+                words += unit.recv(4096).decode().splitlines()
+        finally:
+            m.stop()
 
 
 def post(s, path, body=None):
