@@ -227,11 +227,11 @@ load(struct store *s, const char *name, struct db *db, struct snapshot_info *inf
 	struct datadir_entry one;
 	int err;
 
+	if (name != NULL && !datadir_parse(name, "snapshot", &one))
+		return fault_set(f, -EINVAL,
+		    "a snapshot's name is snapshot.ZXID, with .gz or .snappy behind it");
 	if (name != NULL)
-		return datadir_parse(name, "snapshot", &one)
-			   ? snapshot_load(s, one, db, info, f)
-			   : fault_set(f, -EINVAL,
-				 "a snapshot's name is snapshot.ZXID, with .gz or .snappy behind it");
+		return snapshot_load(s, one, db, info, f);
 	if ((err = datadir_list(s, "snapshot", &list, f)) != 0)
 		return err;
 	err = fault_set(f, -ENOENT, "no snapshot is there");

@@ -9,9 +9,10 @@ RECONFIG = 16
 READ_ONLY_ACL = [(1, "world", "anyone")]
 NOBODY = [(31, "digest", "nobody:x")]
 PATHS = (None, "", "/", "a", "/none", "/none/x", "/e", "/e/x", "/f", "/f/x", "/ro", "/ro/x", "/ro/kid", "/full", "/full/kid",
-         "//", "/full/", "/full//x", "/full/.", "/full/../x", "/full/x\0", "/full/x\x01", "/full/x\x7f", "/full/\ud7ff", "/full/\ue000",
-         "/full/\uf8ff", "/full/\uf900", "/full/\uffef", "/full/\ufff0", "/full/\U00010000", "/zookeeper", "/zookeeper/quota",
-         "/zookeeper/config", "/zookeeper/x", "zookeeper", "/no\0ne/x", "/full/x/")
+         "//", "/full/", "/full//x", "/full/.", "/full/../x", "/full/x\0", "/full/x\x01", "/full/x\x7f",
+         "/full/\ud7ff", "/full/\ue000", "/full/\uf8ff", "/full/\uf900", "/full/\uffef", "/full/\ufff0",
+         "/full/\U00010000", "/zookeeper", "/zookeeper/quota", "/zookeeper/config", "/zookeeper/x",
+         "zookeeper", "/no\0ne/x", "/full/x/")
 LISTS = (wire.WORLD, None, [], NOBODY, [(31, "world", "somebody")], [(31, None, "x")], [(31, "nosuch", "x")],
          [(31, "auth", "")], [(31, "ip", "1.2.3")], [(31, "ip", "1.2.3.4/33")], [(31, "digest", "x")], [(31, "super", "")],
          [(0, "world", "anyone")], [(31, "world", "anyone")] * 2)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A snapshot, plain or (first byte odd) gz, or (and its third bit) snappy. So that more than the first checksum is reached, the
- * seals of a plain one are made right first when the first byte says so (its bit 1).
+ * A snapshot, plain or (first byte odd) gz, or (and its third bit) snappy. So that more than the
+ * first checksum is reached, the seals of a plain one are made right first when the first byte says
+ * so (its bit 1).
  */
 #include <assert.h>
 #include <stdlib.h>

@@ -187,7 +187,7 @@ START_TEST(defaults_are_printed_when_asked_for)
 	ck_assert_str_eq(encode(&open.base, PBJSON_DEFAULTS),
 	    "{\"stream\":0,\"key\":{\"job\":\"a\",\"incarnation\":0,\"index\":0,\"attempt\":0,"
 	    "\"term\":{\"era\":0,\"czxid\":0}},\"follow\":false,\"input\":false,"
-	    "\"tail_lines\":-1}");
+	    "\"tail_lines\":-1,\"stdout_offset\":0,\"stderr_offset\":0}");
 }
 END_TEST
 

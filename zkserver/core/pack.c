@@ -195,8 +195,9 @@ next_block(struct unpacker *u)
 	size_t packed_len, len;
 	int got = read_packed(u, &packed, &packed_len);
 
-	if (got == 1 && (snappy_uncompressed_length((char *)packed, packed_len, &len) != SNAPPY_OK ||
-			    len > SNAPPY_BLOCK_BYTES_MAX))
+	if (got == 1 &&
+	    (snappy_uncompressed_length((char *)packed, packed_len, &len) != SNAPPY_OK ||
+		len > SNAPPY_BLOCK_BYTES_MAX))
 		got = -EBADMSG;
 	if (got == 1 && (grown = realloc(u->block, len > 0 ? len : 1)) == NULL)
 		got = -ENOMEM;

@@ -38,7 +38,8 @@ in_fail(struct in *in, int err, const char *what)
 	if (in->err != 0)
 		return;
 	in->err = fault_set(in->fault, err, "%s: at byte %llu%s: %s", in->name,
-	    (unsigned long long)(in->taken + in->pos), in->unpacker.kind != PACK_NONE ? " of its contents" : "", what);
+	    (unsigned long long)(in->taken + in->pos),
+	    in->unpacker.kind != PACK_NONE ? " of its contents" : "", what);
 }
 
 static ssize_t
@@ -88,7 +89,8 @@ in_peek(struct in *in, size_t size)
 
 		if (n < 0)
 			in_fail(in, (int)n,
-			    n == DATADIR_CORRUPT ? "this is not packed as the name says" : strerror((int)-n));
+			    n == DATADIR_CORRUPT ? "this is not packed as the name says"
+						 : strerror((int)-n));
 		if (n <= 0)
 			break;
 		in->len += (size_t)n;

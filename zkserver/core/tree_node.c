@@ -154,7 +154,8 @@ tree_node_insert(struct tree *t, struct tree_node *parent, struct jute_bytes pat
 	tree_node_set_stat(n, stat);
 	if (!tree_owner_add(t, n, stat->ephemeral_owner))
 		goto no_owner;
-	if (t->loading ? !tree_load_note(t, n->id, hash) : !tree_index_insert(t->index, hash, n->id))
+	if (t->loading ? !tree_load_note(t, n->id, hash)
+		       : !tree_index_insert(t->index, hash, n->id))
 		goto no_slot;
 	if (!tree_kids_insert(t, parent, n))
 		goto no_place;
