@@ -30,6 +30,7 @@ EXTRA_DIST += \
 	tests/compat/test_swap.py \
 	tests/compat/test_swap_load.py \
 	tests/compat/test_tls.py \
+	tests/compat/test_tls_hostile.py \
 	tests/compat/test_tls_stores.py \
 	tests/compat/test_types.py \
 	tests/compat/test_wire.py \
