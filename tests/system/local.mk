@@ -4,9 +4,30 @@
 check-system: all
 	CORRAL_BUILD='$(abs_builddir)' /usr/bin/python3 -m pytest -q -p no:cacheprovider '$(srcdir)/tests/system'
 .PHONY: check-system
-EXTRA_DIST += tests/system/conftest.py tests/system/hostile.py tests/system/kill_loop.py tests/system/test_build.py tests/system/test_cli.py \
-	tests/system/test_demo.py tests/system/test_dev.py tests/system/test_full_disk.py tests/system/test_failures.py tests/system/test_jobs.py \
-	tests/system/test_kill_loop.py tests/system/test_run.py tests/system/test_zkadmin.py tests/system/test_zkserver.py \
-	tests/system/test_bad_input.py tests/system/test_bad_input_cluster.py tests/system/zkraw.py \
-	tests/system/test_streams.py tests/lib/corralpb.py tests/lib/fakemaster.py tests/lib/processes.py tests/system/test_agent.py tests/system/test_helper.py \
-	tests/system/test_master.py
+
+EXTRA_DIST += \
+	tests/lib/corralpb.py \
+	tests/lib/fakemaster.py \
+	tests/lib/processes.py \
+	tests/system/conftest.py \
+	tests/system/hostile.py \
+	tests/system/kill_loop.py \
+	tests/system/test_agent.py \
+	tests/system/test_bad_input.py \
+	tests/system/test_bad_input_cluster.py \
+	tests/system/test_build.py \
+	tests/system/test_cli.py \
+	tests/system/test_demo.py \
+	tests/system/test_dev.py \
+	tests/system/test_failures.py \
+	tests/system/test_full_disk.py \
+	tests/system/test_helper.py \
+	tests/system/test_jobs.py \
+	tests/system/test_kill_loop.py \
+	tests/system/test_master.py \
+	tests/system/test_run.py \
+	tests/system/test_streams.py \
+	tests/system/test_zkadmin.py \
+	tests/system/test_zkserver.py \
+	tests/system/test_zkserver_limits.py \
+	tests/system/zkraw.py
