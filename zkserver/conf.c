@@ -19,6 +19,7 @@
 #define PROPERTY_PREFIX "zookeeper."
 #define BACKLOG_DEFAULT 1024
 #define SETTINGS_MAX 512
+#define NEAR_BYTES_MAX 80 /* of a key that could be a slip of the pen */
 #define SESSIONS_MAX_DEFAULT 1000000
 #define HANDSHAKES_DEFAULT 500
 
@@ -205,7 +206,7 @@ warn_unknown(const struct ini *ini, const struct ini_entry *e)
 		if (all[i].kind != SETTING_MISSING && all[i].kind != SETTING_NOTHING)
 			names[n++] = all[i].key;
 	}
-	near = faults_nearest(key_of(e), names, n);
+	near = strlen(e->name) < NEAR_BYTES_MAX ? faults_nearest(key_of(e), names, n) : NULL;
 	if (near != NULL)
 		log_warn("%s:%u: unknown key \"%s\" is ignored; did you mean %s?", ini->file,
 		    e->line, e->name, near);
@@ -386,26 +387,52 @@ trim(struct ini *ini, const struct ini_entry *e)
 		value[--len] = '\0';
 }
 
-bool
-zoo_conf_load(struct zoo_conf *c, const char *path, struct faults *faults)
+/* What Apache's server has before it reads a file. */
+static void
+begin(struct zoo_conf *c, const char *path)
 {
-	struct ini ini = {0};
-	size_t before = faults->count;
-
 	zoo_conf_default(c, "");
 	c->client_port = ZOO_PORT_NONE;
 	c->client_address[0] = '\0';
 	c->min_session_ms = c->max_session_ms = 0;
 	if (!str_copy(c->file, sizeof c->file, path))
 		c->file[0] = '\0';
-	if (ini_read_file(&ini, INI_PROPERTIES, path, faults)) {
-		for (size_t i = 0; i < ini.count; i++) {
-			trim(&ini, &ini.entries[i]);
-			apply_entry(c, &ini, &ini.entries[i], faults);
-		}
-		check_servers(&ini, faults);
-		check_whole(c, &ini, faults);
+}
+
+static void
+apply_all(struct zoo_conf *c, struct ini *ini, struct faults *faults)
+{
+	for (size_t i = 0; i < ini->count; i++) {
+		trim(ini, &ini->entries[i]);
+		apply_entry(c, ini, &ini->entries[i], faults);
 	}
+	check_servers(ini, faults);
+	check_whole(c, ini, faults);
+}
+
+bool
+zoo_conf_load(struct zoo_conf *c, const char *path, struct faults *faults)
+{
+	struct ini ini = {0};
+	size_t before = faults->count;
+
+	begin(c, path);
+	if (ini_read_file(&ini, INI_PROPERTIES, path, faults))
+		apply_all(c, &ini, faults);
+	ini_fini(&ini);
+	return faults->count == before;
+}
+
+bool
+zoo_conf_parse(
+    struct zoo_conf *c, const char *name, const char *text, size_t size, struct faults *faults)
+{
+	struct ini ini = {0};
+	size_t before = faults->count;
+
+	begin(c, name);
+	if (ini_parse_text(&ini, INI_PROPERTIES, name, text, size, faults))
+		apply_all(c, &ini, faults);
 	ini_fini(&ini);
 	return faults->count == before;
 }

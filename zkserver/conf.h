@@ -123,6 +123,10 @@ void zoo_conf_default(struct zoo_conf *c, const char *data_dir);
  */
 bool zoo_conf_load(struct zoo_conf *c, const char *path, struct faults *faults);
 
+/* The same from memory; `name` stands for the file in messages. */
+bool zoo_conf_parse(
+    struct zoo_conf *c, const char *name, const char *text, size_t size, struct faults *faults);
+
 /*
  * Take over from a file that was read anew what a running server can change, and say of each key
  * that differs whether it is in force.

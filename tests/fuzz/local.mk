@@ -49,6 +49,10 @@ fuzz_programs += tests/fuzz/txnlog_fuzz
 tests_fuzz_txnlog_fuzz_SOURCES = tests/fuzz/txnlog_fuzz.c tests/fuzz/fuzz.h tests/lib/simdisk.c tests/lib/simdisk.h
 tests_fuzz_txnlog_fuzz_LDADD = $(FUZZ_LIBS) libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS) $(DEFLATE_LIBS) $(SNAPPY_LIBS)
 
+fuzz_programs += tests/fuzz/zooconf_fuzz
+tests_fuzz_zooconf_fuzz_SOURCES = tests/fuzz/zooconf_fuzz.c tests/fuzz/fuzz.h
+tests_fuzz_zooconf_fuzz_LDADD = $(FUZZ_LIBS) libzkserver.a libsys.a libbase.a $(INIH_LIBS)
+
 check_PROGRAMS += $(fuzz_programs)
 EXTRA_DIST += tests/data/fuzz
 
