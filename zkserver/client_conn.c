@@ -68,12 +68,6 @@ want_read(struct client_conn *c, bool on)
 	want(c, &c->readable, &c->reading, on);
 }
 
-void
-client_conn_want_write(struct client_conn *c, bool on)
-{
-	want(c, &c->writable, &c->write_wanted, on);
-}
-
 /* Unread bytes would turn the close into a reset, which can overtake the last reply. */
 static void
 close_socket(struct client_conn *c)
@@ -107,7 +101,8 @@ client_conn_close(struct client_conn *c)
 	if (c->job != NULL)
 		admin_job_cancel(c->job);
 	event_del(&c->readable);
-	event_del(&c->writable);
+	if (c->writable != NULL)
+		event_free(c->writable);
 	client_auth_forget(c);
 	server_conn_close(shared->server, &c->core);
 	list_remove(&c->young);
@@ -414,6 +409,18 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 }
 
 void
+client_conn_want_write(struct client_conn *c, bool on)
+{
+	if (on && c->writable == NULL)
+		c->writable =
+		    event_new(c->shared->base, c->fd, EV_WRITE | EV_PERSIST, on_writable, c);
+	if (c->writable != NULL)
+		want(c, c->writable, &c->write_wanted, on);
+	else if (on)
+		c->broken = true;
+}
+
+void
 client_conn_attend(struct client_conn *c)
 {
 	bool was_reading = c->reading;
@@ -454,7 +461,6 @@ client_conn_open(struct client_shared *shared, int fd, SSL *ssl, const char *ip,
 	else
 		c->unknown = shared->unify != NULL;
 	event_assign(&c->readable, shared->base, fd, EV_READ | EV_PERSIST, on_readable, c);
-	event_assign(&c->writable, shared->base, fd, EV_WRITE | EV_PERSIST, on_writable, c);
 	want_read(c, true);
 	return survives(c);
 }

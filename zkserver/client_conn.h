@@ -50,7 +50,8 @@ struct client_conn {
 	struct client_shared *shared;
 	struct list young;
 	uint64_t young_ms; /* since when */
-	struct event readable, writable;
+	struct event readable;
+	struct event *writable; /* NULL until it had to wait for the first time */
 	int fd;
 	bool unknown; /* its first byte will tell whether it is TLS */
 	bool handshaking;

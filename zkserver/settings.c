@@ -59,6 +59,7 @@
 #define KERBEROS "Kerberos is not supported"
 #define WAITING "a request waits where it arrived until there is room"
 #define CLIENTS "it concerns clients"
+#define LARGE "while 64 MiB of writes wait for the log, no more requests are read"
 #define JAVA "it names a Java class"
 #define NETTY "it tunes Netty"
 #define TESTS_ONLY "it exists for Apache's own tests"
@@ -88,8 +89,8 @@ static const struct setting ROWS[] = {
     NOTHING("request_stale_*", WAITING),
     NOTHING("request_throttler.shutdownTimeout", THREADS),
     MISSING("throttled_op_wait_time"),
-    MISSING("largeRequestMaxBytes"),
-    MISSING("largeRequestThreshold"),
+    NOTHING("largeRequestMaxBytes", LARGE),
+    NOTHING("largeRequestThreshold", LARGE),
     U32("connection_throttle_tokens", connect_tokens, 0, 4000000, 0),
     U32("connection_throttle_fill_time", connect_fill_ms, 1, 86400000, 0),
     U32("connection_throttle_fill_count", connect_fill_count, 1, 1000000, 0),

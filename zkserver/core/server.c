@@ -103,8 +103,7 @@ server_conn_open(struct server *s, struct server_conn *c, struct buf *out, const
 	watcher_init(&c->watcher);
 	list_init(&c->dirty);
 	list_init(&c->told);
-	list_init(&c->resting);
-	list_init(&c->stalled);
+	list_init(&c->waiting);
 	buf_init(&c->queue, QUEUE_BYTES_SOFT + s->settings.frame_bytes_max + sizeof(struct queued));
 	list_append(&s->conns, &c->link);
 	s->conn_count++;
@@ -142,8 +141,7 @@ server_conn_close(struct server *s, struct server_conn *c)
 	watch_remove_all(&s->watches, &c->watcher);
 	list_remove(&c->link);
 	server_attended(c);
-	list_remove(&c->resting);
-	list_remove(&c->stalled);
+	list_remove(&c->waiting);
 	acl_ids_fini(&c->ids);
 	buf_fini(&c->queue);
 	s->conn_count--;
@@ -173,7 +171,7 @@ server_next_resting(struct server *s)
 	if (first == NULL)
 		return NULL;
 	list_remove(first);
-	return CONTAINER_OF(first, struct server_conn, resting);
+	return CONTAINER_OF(first, struct server_conn, waiting);
 }
 
 bool
@@ -445,7 +443,7 @@ resume_stalled(struct server *s)
 		return;
 	while ((l = list_first(&s->stalled)) != NULL) {
 		list_remove(l);
-		server_mark_dirty(s, CONTAINER_OF(l, struct server_conn, stalled));
+		server_mark_dirty(s, CONTAINER_OF(l, struct server_conn, waiting));
 	}
 }
 
@@ -559,10 +557,12 @@ server_frames(struct server *s, struct server_conn *c, struct server_frame *fram
 		else if (auth_is_enough(s, c, &frames[i]))
 			request(s, c, &frames[i]);
 	}
-	if (i < count && s->walked >= SERVER_WALK_MAX && list_empty(&c->resting))
-		list_append(&s->resting, &c->resting);
-	if (i < count && is_full(s) && list_empty(&c->stalled))
-		list_append(&s->stalled, &c->stalled);
+	if (i < count && list_empty(&c->waiting)) {
+		if (s->walked >= SERVER_WALK_MAX)
+			list_append(&s->resting, &c->waiting);
+		else if (is_full(s))
+			list_append(&s->stalled, &c->waiting);
+	}
 	return i;
 }
 

@@ -72,8 +72,8 @@ struct server_conn {
 	struct list link;  /* of all connections */
 	struct list dirty; /* on server->dirty: has output, ended, or may take frames again */
 	struct list told; /* on server->told, and not on dirty: has nothing but events */
-	struct list resting; /* on server->resting: its last request took long */
-	struct list stalled; /* on server->stalled: waits until the server has room */
+	struct list waiting; /* on server->resting: its last request took long; or on
+				server->stalled: waits until the server has room */
 	bool connecting;   /* sent its connect request, the session is not made yet */
 	bool read_only_byte; /* the connect request had it, the response has it too */
 	struct session *session;
