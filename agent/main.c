@@ -15,6 +15,7 @@
 #include "agent/privilege.h"
 #include "config.h"
 #include "libcommon/base/str.h"
+#include "libcommon/io/tls.h"
 #include "libcommon/sys/corral_conf.h"
 #include "libcommon/sys/fsutil.h"
 #include "libcommon/sys/log.h"
@@ -118,6 +119,20 @@ check_paths(const struct corral_conf *conf)
 		ok = false;
 	}
 	return ok;
+}
+
+/* Key, certificate and CA are there and belong together. */
+static bool
+check_certificate(const struct corral_conf *conf)
+{
+	struct tls_files files = {conf->tls.ca, conf->agent.cert, conf->agent.key};
+	char error[512];
+	struct tls *t = tls_new(&files, true, error, sizeof error);
+
+	if (t == NULL)
+		log_error("[tls]: %s", error);
+	tls_unref(t);
+	return t != NULL;
 }
 
 /*
@@ -304,7 +319,7 @@ main_verb(const struct arguments *a, struct corral_conf *conf)
 	if (!check_paths(conf))
 		return EX_CONFIG;
 	if (strcmp(a->verb, "check") == 0)
-		return EX_OK;
+		return check_certificate(conf) ? EX_OK : EX_CONFIG;
 	if (strcmp(a->verb, "run") == 0)
 		return run(conf);
 	if (strcmp(a->verb, "helper") == 0)

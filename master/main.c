@@ -225,9 +225,9 @@ write_ports(const struct master *m)
 }
 
 static struct tls *
-open_tls(const struct master *m, bool require_peer)
+open_tls(const struct corral_conf *conf, bool require_peer)
 {
-	struct tls_files files = {m->conf.tls.ca, m->conf.master.cert, m->conf.master.key};
+	struct tls_files files = {conf->tls.ca, conf->master.cert, conf->master.key};
 	char error[512];
 	struct tls *t = tls_new(&files, require_peer, error, sizeof error);
 
@@ -255,6 +255,18 @@ check_certificate(const struct corral_conf *conf)
 		  "issue master NAME",
 	    conf->master.cert, conf->cluster.name);
 	return false;
+}
+
+/* The same, and key and CA are there and belong to it. */
+static bool
+check_files(const struct corral_conf *conf)
+{
+	struct tls *t;
+	bool ok = check_certificate(conf) && (t = open_tls(conf, true)) != NULL;
+
+	if (ok)
+		tls_unref(t);
+	return ok;
 }
 
 static bool
@@ -317,11 +329,11 @@ start(struct master *m)
 		log_error_errno("cannot start");
 		return EX_OSERR;
 	}
-	m->tls_agents = open_tls(m, true);
-	m->tls_api = open_tls(m, false);
-	m->tls_ensemble = m->conf.cluster.ensemble_tls ? open_tls(m, false) : NULL;
-	if (m->tls_agents == NULL || m->tls_api == NULL ||
-	    (m->conf.cluster.ensemble_tls && m->tls_ensemble == NULL))
+	if ((m->tls_agents = open_tls(&m->conf, true)) == NULL ||
+	    (m->tls_api = open_tls(&m->conf, false)) == NULL)
+		return EX_CONFIG;
+	if (m->conf.cluster.ensemble_tls &&
+	    (m->tls_ensemble = open_tls(&m->conf, false)) == NULL)
 		return EX_CONFIG;
 	timer_init(&m->turn_timer, m->loop, turn_due, m);
 	timer_init(&m->watchdog_timer, m->loop, on_watchdog, m);
@@ -428,7 +440,7 @@ main(int argc, char **argv)
 	} else if (strcmp(verb, "run") == 0) {
 		status = command_run(&m);
 	} else if (strcmp(verb, "check") == 0) {
-		status = check_certificate(&m.conf) ? EX_OK : EX_CONFIG;
+		status = check_files(&m.conf) ? EX_OK : EX_CONFIG;
 	} else {
 		status = command_status(&m.conf);
 	}

@@ -119,8 +119,24 @@ def test_a_configuration_with_a_missing_certificate_is_refused_by_name(corral, t
                     f"[master]\nstate_dir={tmp_path}/m\n"
                     f"[agent]\nstate_dir={tmp_path}/a\nexecutor_listen=127.0.0.1:0\nmasters=127.0.0.1:1\n")
     for program in ("corral-master", "corral-agent"):
-        run = corral("run", "--config", conf, program=program)
-        assert run.returncode == 78 and str(tmp_path) in run.stderr and ".pem" in run.stderr, (program, run)
+        for verb in ("run", "check"):
+            run = corral(verb, "--config", conf, program=program)
+            assert run.returncode == 78 and str(tmp_path) in run.stderr and ".pem" in run.stderr, (program, run)
+
+
+@pytest.mark.parametrize("program, role", [("corral-master", "master"), ("corral-agent", "agent")])
+def test_check_names_the_one_file_that_is_missing(corral, tmp_path, program, role):
+    tls = tmp_path / "tls"
+    assert corral("tls", "init", "--dir", tls).returncode == 0
+    assert corral("tls", "issue", role, "me", "--dir", tls).returncode == 0
+    conf = tmp_path / "corral.conf"
+    files = {"ca": tls / "ca.pem", "cert": tls / f"{role}-me.pem", "key": tls / f"{role}-me-key.pem"}
+    for missing in (None, *files):
+        lines = [f"{k}={tmp_path / 'nowhere.pem' if k == missing else path}\n" for k, path in files.items()]
+        conf.write_text("[tls]\n" + "".join(lines))
+        run = corral("check", "--config", conf, program=program)
+        assert run.returncode == (78 if missing else 0), (missing, run)
+        assert run.stderr.count("nowhere.pem") == (1 if missing else 0), (missing, run)
 
 
 def test_an_unknown_key_of_corral_conf_is_named_with_its_place(corral, tmp_path):
