@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,26 +10,15 @@
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "libcommon/sys/store_posix.h"
-#include "zkserver/core/db.h"
 #include "libcommon/codec/zk_err.h"
 #include "libcommon/codec/zk_wire.h"
-#include "zkserver/core/snapshot.h"
-#include "zkserver/core/txn.h"
-#include "zkserver/core/txnlog_reader.h"
+#include "zkserver/inspect_priv.h"
 
-#define EXIT_DAMAGED 1
-#define TICK_MS 2000 /* of a database that never serves */
-
-/* A file or a directory of files, split so that a store can be opened. */
-struct place {
-	char directory[PATH_MAX];
-	const char *name;
-};
-
-static int
-complain(const char *path, const char *what, int status)
+int
+inspect_complain(const char *path, const char *what, int status)
 {
 	fprintf(stderr, "zkserver: %s: %s\n", path, what);
 	return status;
@@ -76,8 +64,8 @@ print_time(int64_t time_ms)
 		printf("%s.%03dZ", text, (int)(time_ms % 1000));
 }
 
-static const char *
-type_name(int32_t type)
+const char *
+inspect_type(int32_t type)
 {
 	static const struct {
 		int32_t type;
@@ -132,7 +120,7 @@ print_parts(const struct txn *t)
 	struct txn_body part;
 
 	for (int32_t i = 0; i < t->body.count && txn_next_part(&r, &t->header, &part); i++) {
-		printf("    %s", type_name(part.type));
+		printf("    %s", inspect_type(part.type));
 		print_body(&part);
 		putchar('\n');
 	}
@@ -151,7 +139,7 @@ print_record(const struct txnlog_record *record)
 	putchar(' ');
 	print_time(t.header.time_ms);
 	printf(" 0x%" PRIx64 " %d %s", (uint64_t)t.header.session, t.header.cxid,
-	    type_name(t.body.type));
+	    inspect_type(t.body.type));
 	print_body(&t.body);
 	if (t.has_digest)
 		printf(" digest %" PRIu64, t.digest);
@@ -160,32 +148,66 @@ print_record(const struct txnlog_record *record)
 		print_parts(&t);
 }
 
-int
-inspect_txnlog(const char *path)
+/* Every transaction of an open log; 0, or what the reader says. */
+static int
+print_log(struct txnlog_reader *r, struct json *j, struct fault *fault)
 {
 	struct txnlog_record record;
+	int got;
+
+	if (j != NULL) {
+		json_object(j);
+		json_key(j, "transactions");
+		json_array(j);
+	}
+	while ((got = txnlog_reader_next(r, &record, fault)) == 1) {
+		if (j != NULL)
+			inspect_json_record(j, &record);
+		else
+			print_record(&record);
+	}
+	if (j != NULL)
+		json_close(j);
+	if (got == 0 && r->torn && j != NULL)
+		json_put_int(j, "torn_offset", (int64_t)r->torn_offset);
+	else if (got == 0 && r->torn)
+		printf("%" PRIu64 " torn: what follows was never acknowledged\n", r->torn_offset);
+	if (j != NULL) {
+		json_close(j);
+		report_bytes(j->report, "\n", 1);
+	}
+	return got;
+}
+
+int
+inspect_txnlog(const char *path, bool as_json)
+{
 	struct fault fault = {0};
+	struct datadir_entry entry;
 	struct txnlog_reader r;
+	struct report report;
 	struct place place;
 	struct store *s;
-	struct datadir_entry entry;
+	struct json j;
 	int got;
 
 	if (!split(path, &place) || !datadir_parse(place.name, "log", &entry) ||
 	    entry.kind != PACK_NONE)
-		return complain(path, "a log file's name is log.ZXID", EX_USAGE);
+		return inspect_complain(path, "a log file's name is log.ZXID", EX_USAGE);
 	if ((s = store_posix_open(place.directory)) == NULL)
-		return complain(path, strerror(errno), EX_NOINPUT);
+		return inspect_complain(path, strerror(errno), EX_NOINPUT);
+	report_init(&report, STDOUT_FILENO);
+	json_init(&j, &report);
 	if ((got = txnlog_reader_open_file(&r, s, entry.zxid, &fault)) == 0)
-		while ((got = txnlog_reader_next(&r, &record, &fault)) == 1)
-			print_record(&record);
-	if (got == 0 && r.torn)
-		printf("%" PRIu64 " torn: what follows was never acknowledged\n", r.torn_offset);
+		got = print_log(&r, as_json ? &j : NULL, &fault);
+	report_finish(&report);
+	report_fini(&report);
 	txnlog_reader_close(&r);
 	store_posix_close(s);
 	if (got == 0)
 		return EX_OK;
-	return complain(path, fault.text, got == DATADIR_CORRUPT ? EXIT_DAMAGED : EX_NOINPUT);
+	return inspect_complain(
+	    path, fault.text, got == DATADIR_CORRUPT ? EXIT_DAMAGED : EX_NOINPUT);
 }
 
 static void
@@ -244,9 +266,8 @@ load(struct store *s, const char *name, struct db *db, struct snapshot_info *inf
 	return err;
 }
 
-/* The directory that has the files: DIR, or DIR/version-2. */
-static bool
-find_place(const char *path, struct place *p)
+bool
+inspect_place(const char *path, struct place *p)
 {
 	struct stat st;
 	int n;
@@ -261,32 +282,60 @@ find_place(const char *path, struct place *p)
 	return n > 0 && (size_t)n < sizeof(p->directory);
 }
 
+bool
+inspect_db(struct db *db)
+{
+	struct hash_key key;
+
+	if (getrandom(&key, sizeof(key), 0) == sizeof(key) && db_init(db, &key, INSPECT_TICK_MS))
+		return true;
+	fputs("zkserver: no memory\n", stderr);
+	return false;
+}
+
+static void
+print_json(const struct db *db, const struct snapshot_info *info)
+{
+	struct report report;
+	struct json j;
+
+	report_init(&report, STDOUT_FILENO);
+	json_init(&j, &report);
+	json_object(&j);
+	inspect_json_database(&j, db, info);
+	json_close(&j);
+	report_bytes(&report, "\n", 1);
+	report_finish(&report);
+	report_fini(&report);
+}
+
 int
-inspect_snapshot(const char *path)
+inspect_snapshot(const char *path, bool as_json)
 {
 	struct snapshot_info info = {0};
 	struct fault fault = {0};
-	struct hash_key key;
 	struct place place;
 	struct store *s;
 	struct db db;
 	int err;
 
-	if (!find_place(path, &place))
-		return complain(path, "the name is too long", EX_USAGE);
+	if (!inspect_place(path, &place))
+		return inspect_complain(path, "the name is too long", EX_USAGE);
 	if ((s = store_posix_open(place.directory)) == NULL)
-		return complain(path, strerror(errno), EX_NOINPUT);
-	if (getrandom(&key, sizeof(key), 0) != sizeof(key) || !db_init(&db, &key, TICK_MS)) {
+		return inspect_complain(path, strerror(errno), EX_NOINPUT);
+	if (!inspect_db(&db)) {
 		store_posix_close(s);
-		return complain(path, "no memory", EX_OSERR);
+		return EX_OSERR;
 	}
-	if ((err = load(s, place.name, &db, &info, &fault)) == 0)
+	if ((err = load(s, place.name, &db, &info, &fault)) == 0 && as_json)
+		print_json(&db, &info);
+	else if (err == 0)
 		print_database(&db, &info);
 	db_fini(&db);
 	store_posix_close(s);
 	if (err == 0)
 		return EX_OK;
-	return complain(path, fault.text,
+	return inspect_complain(path, fault.text,
 	    err == DATADIR_CORRUPT ? EXIT_DAMAGED
 	    : err == -EINVAL	   ? EX_USAGE
 				   : EX_NOINPUT);

@@ -25,13 +25,16 @@ static const char USAGE[] =
     "                                        serve; without a file alone on 127.0.0.1:2181\n"
     "       zkserver check --config FILE     say what is wrong with a zoo.cfg\n"
     "       zkserver status [HOST:PORT]      ask a running server; status 1 if it does not serve\n"
-    "       zkserver txnlog FILE             print the transactions of a log file\n"
-    "       zkserver snapshot FILE|DIR       print a snapshot; of a directory the newest whole\n"
+    "       zkserver txnlog [--json] FILE    print the transactions of a log file\n"
+    "       zkserver snapshot [--json] FILE|DIR\n"
+    "                                        print a snapshot; of a directory the newest whole\n"
+    "       zkserver snapshot --verify DIR [LOGDIR]\n"
+    "                                        check a directory; say what a start would do\n"
     "       zkserver --help | --version\n";
 
 struct options {
 	const char *config;
-	bool debug;
+	bool debug, json, verify;
 };
 
 static _Noreturn void
@@ -166,6 +169,8 @@ read_options(int argc, char **argv, struct options *o)
 	static const struct option options[] = {
 	    {"config", required_argument, NULL, 'c'},
 	    {"debug", no_argument, NULL, 'd'},
+	    {"json", no_argument, NULL, 'j'},
+	    {"verify", no_argument, NULL, 'v'},
 	    {"help", no_argument, NULL, 'h'},
 	    {"version", no_argument, NULL, 'V'},
 	    {NULL, 0, NULL, 0},
@@ -179,6 +184,12 @@ read_options(int argc, char **argv, struct options *o)
 			break;
 		case 'd':
 			o->debug = true;
+			break;
+		case 'j':
+			o->json = true;
+			break;
+		case 'v':
+			o->verify = true;
 			break;
 		case 'h':
 			fputs(USAGE, stdout);
@@ -207,8 +218,10 @@ main(int argc, char **argv)
 	if ((left == 1 || left == 2) && strcmp(argv[optind], "status") == 0)
 		return status(left == 2 ? argv[optind + 1] : "127.0.0.1:2181");
 	if (left == 2 && strcmp(argv[optind], "txnlog") == 0)
-		return inspect_txnlog(argv[optind + 1]);
+		return inspect_txnlog(argv[optind + 1], o.json);
+	if ((left == 2 || left == 3) && o.verify && strcmp(argv[optind], "snapshot") == 0)
+		return inspect_verify(argv[optind + 1], left == 3 ? argv[optind + 2] : NULL);
 	if (left == 2 && strcmp(argv[optind], "snapshot") == 0)
-		return inspect_snapshot(argv[optind + 1]);
+		return inspect_snapshot(argv[optind + 1], o.json);
 	usage_error();
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`zkserver txnlog` and `zkserver snapshot` over files that Apache ZooKeeper 3.8 wrote: those of the fuzz corpora, whose
 snapshots are led by one byte for the fuzz target."""
+import json
 import subprocess
 from pathlib import Path
 
@@ -61,3 +62,78 @@ def test_what_is_not_there_or_is_no_snapshot_is_said(tmp_path):
     (tmp_path / "snapshot.1").write_bytes(b"no snapshot at all")
     done = inspect("snapshot", tmp_path / "snapshot.1")
     assert done.returncode == 1 and "snapshot.1: at byte" in done.stderr
+
+
+def test_a_log_is_printed_as_json(log):
+    done = inspect("txnlog", "--json", log)
+    assert (done.returncode, done.stderr) == (0, "")
+    transactions = json.loads(done.stdout)["transactions"]
+    assert [t["zxid"] for t in transactions] == [f"0x{n:x}" for n in range(1, 9)]
+    multi = next(t for t in transactions if t["type"] == "multi")
+    assert {"type": "set", "path": "/b", "bytes": 1} in multi["parts"]
+    ephemeral = next(t for t in transactions if t.get("path") == "/b/e")
+    assert ephemeral["owner"] == ephemeral["session"]
+
+
+def test_a_snapshot_is_printed_as_json(tmp_path):
+    (tmp_path / "snapshot.8").write_bytes((CORPUS / "snapshot" / "apache").read_bytes()[1:])
+    done = inspect("snapshot", "--json", tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    snapshot = json.loads(done.stdout)
+    assert (snapshot["zxid"], snapshot["digest"], snapshot["digest_matches"]) == ("0x8", "13074339357", True)
+    assert len(snapshot["sessions"]) == 1 and len(snapshot["nodes"]) == 8
+    node = next(n for n in snapshot["nodes"] if n["path"] == "/b")
+    assert (node["bytes"], node["mzxid"], node["version"]) == (1, "0x7", 2)
+
+
+@pytest.fixture
+def directory(tmp_path, log):
+    """A data directory: an empty tree's snapshot is made by zkserver, the log is Apache's."""
+    (tmp_path / "snapshot.8").write_bytes((CORPUS / "snapshot" / "apache").read_bytes()[1:])
+    return tmp_path
+
+
+def contents(directory):
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+def test_a_directory_is_verified(directory):
+    before = contents(directory)
+    done = inspect("snapshot", "--verify", directory)
+    assert (done.returncode, done.stderr) == (0, ""), done
+    assert "snapshot.8: whole: 8 nodes, 1 sessions, its digest matches" in done.stdout
+    assert "log.1: 8 transactions, the last is 0x8" in done.stdout
+    assert "a start loads snapshot 0x8, replays 0 transactions, and is at zxid 0x8 with 8 nodes" in done.stdout
+    assert contents(directory) == before
+
+
+def test_verifying_says_what_is_damaged_and_what_a_start_makes_of_it(directory):
+    (directory / "snapshot.9").write_bytes((directory / "snapshot.8").read_bytes()[:-10])
+    before = contents(directory)
+    done = inspect("snapshot", "--verify", directory)
+    assert done.returncode == 1
+    assert "snapshot.9: damaged: " in done.stdout
+    assert "a start loads snapshot 0x8" in done.stdout
+    (directory / "snapshot.8").unlink()
+    done = inspect("snapshot", "--verify", directory)
+    assert done.returncode == 1 and "a start fails: no snapshot is whole" in done.stdout
+    (directory / "snapshot.9").unlink()
+    done = inspect("snapshot", "--verify", directory)
+    assert done.returncode == 1 and "a start fails: 1 log files but no snapshot" in done.stdout
+    assert contents(directory) == {"log.1": before["log.1"]}
+
+
+def test_a_torn_end_is_no_damage_and_stays(directory):
+    log = directory / "log.1"
+    data = log.read_bytes()
+    end = data.rindex(b"B", 0, len(data.rstrip(b"\0")) + 1)
+    log.write_bytes(data[:end])
+    done = inspect("snapshot", "--verify", directory)
+    assert done.returncode == 0, done
+    assert "log.1: 7 transactions, the last is 0x7, then a torn end" in done.stdout
+    assert log.read_bytes() == data[:end]
+
+
+def test_what_is_no_directory_is_said(tmp_path):
+    done = inspect("snapshot", "--verify", tmp_path / "none")
+    assert done.returncode == 66 and "none" in done.stderr

@@ -102,9 +102,11 @@ replay(struct store *logs, const struct recover_options *options, struct db *db,
 		report->cut = true;
 		report->cut_file_zxid = r.torn_file_zxid;
 		report->cut_offset = r.torn_offset;
-		got = txnlog_cut(logs, r.torn_file_zxid, r.torn_offset, r.torn_file_empty, f);
+		if (!options->read_only)
+			got = txnlog_cut(
+			    logs, r.torn_file_zxid, r.torn_offset, r.torn_file_empty, f);
 	}
-	if (got == 0 && r.end_offset > 0)
+	if (got == 0 && r.end_offset > 0 && !options->read_only)
 		got = txnlog_settle(logs, r.end_file_zxid, r.end_offset, f);
 	txnlog_reader_close(&r);
 	db->digest_from_zxid = db->last_zxid;
@@ -132,7 +134,7 @@ begin_empty(struct store *snapshots, struct store *logs, const struct recover_op
 		    count);
 	if (!db_reset(db))
 		return fault_set(f, -ENOMEM, "no memory for a tree");
-	return count > 0 ? 0 : snapshot_write(snapshots, db, f);
+	return count > 0 || options->read_only ? 0 : snapshot_write(snapshots, db, f);
 }
 
 /* Where the setting that makes them TTL nodes is missing, they would go as ephemeral ones do. */
@@ -152,6 +154,20 @@ refuse_hidden_ttl(const struct db *db, struct fault *f)
 	return err;
 }
 
+/* Drop what a crash left half done. A snapshot's name may not be durable yet; its contents are. */
+static int
+clean(struct store *snapshots, struct store *logs, struct fault *f)
+{
+	int err;
+
+	if ((err = txnlog_clean(logs, f)) != 0 || (err = snapshot_clean(snapshots, f)) != 0)
+		return err;
+	if ((err = store_sync_dir(snapshots)) != 0)
+		return fault_set(
+		    f, err, "cannot sync the directory of the snapshots: %s", strerror(-err));
+	return 0;
+}
+
 int
 recover(struct store *snapshots, struct store *logs, const struct recover_options *options,
     struct db *db, struct recover_report *report, struct fault *f)
@@ -160,12 +176,8 @@ recover(struct store *snapshots, struct store *logs, const struct recover_option
 	int err;
 
 	*report = (struct recover_report){0};
-	if ((err = txnlog_clean(logs, f)) != 0 || (err = snapshot_clean(snapshots, f)) != 0)
+	if (!options->read_only && (err = clean(snapshots, logs, f)) != 0)
 		return err;
-	/* A snapshot's name may not be durable yet; its contents are. */
-	if ((err = store_sync_dir(snapshots)) != 0)
-		return fault_set(
-		    f, err, "cannot sync the directory of the snapshots: %s", strerror(-err));
 	if ((err = load_newest(snapshots, db, &info, report, f)) != 0)
 		return err;
 	if (!report->found_snapshot && (err = begin_empty(snapshots, logs, options, db, f)) != 0)

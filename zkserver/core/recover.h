@@ -16,6 +16,7 @@
 
 struct recover_options {
 	bool trust_empty; /* snapshot.trust.empty: replay a log that has no snapshot, once */
+	bool read_only;	  /* change no file, only say what would be done */
 	uint64_t now_ms;  /* monotonic, for the sessions */
 };
 
