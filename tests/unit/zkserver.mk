@@ -71,10 +71,14 @@ tests_unit_zkserver_write_test_SOURCES = tests/unit/zkserver_write_test.c $(ZKRI
 tests_unit_zkserver_write_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_zkserver_write_test_LDADD = $(ZKCORE_LIBS)
 
-zkdisk_units = tests/unit/txnlog_test tests/unit/recover_test tests/unit/log_writer_test tests/unit/store_test
+zkdisk_units = tests/unit/crash_kinds_test tests/unit/txnlog_test tests/unit/recover_test tests/unit/log_writer_test tests/unit/store_test
 check_PROGRAMS += $(zkdisk_units)
 TESTS += $(zkdisk_units)
 SIMDISK_SOURCES = tests/lib/simdisk.c tests/lib/simdisk.h
+
+tests_unit_crash_kinds_test_SOURCES = tests/unit/crash_kinds_test.c $(SIMDISK_SOURCES)
+tests_unit_crash_kinds_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_crash_kinds_test_LDADD = $(ZKCORE_LIBS)
 
 tests_unit_txnlog_test_SOURCES = tests/unit/txnlog_test.c $(SIMDISK_SOURCES)
 tests_unit_txnlog_test_CFLAGS = $(UNIT_CFLAGS)
