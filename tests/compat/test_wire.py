@@ -239,7 +239,7 @@ def test_truncated_requests_are_answered_alike(both, op, body):
                                 wire.EPHEMERALS, wire.CHECK_WATCHES, wire.REMOVE_WATCHES, wire.ADD_WATCH])
 def test_reads_of_no_path_are_answered_alike(both, op):
     watching = op in (wire.CHECK_WATCHES, wire.REMOVE_WATCHES, wire.ADD_WATCH)
-    alike(both, i32(7) + i32(op) + text(None) + (i32(1) if watching else b"\1"), i32(8) + i32(wire.EXISTS) + text("/") + b"\0")
+    alike(both, i32(7) + i32(op) + text(None) + (i32(1) if watching else b"\1"), i32(8) + i32(wire.EXISTS) + text("/no") + b"\0")
 
 
 @pytest.mark.parametrize("op", [0, -1, 10, 23, 99, 108, 1000, -9])
