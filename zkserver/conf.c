@@ -19,7 +19,6 @@
 #define PROPERTY_PREFIX "zookeeper."
 #define BACKLOG_DEFAULT 1024
 #define SETTINGS_MAX 512
-#define NEAR_BYTES_MAX 80 /* of a key that could be a slip of the pen */
 #define SESSIONS_MAX_DEFAULT 1000000
 #define HANDSHAKES_DEFAULT 500
 
@@ -206,7 +205,7 @@ warn_unknown(const struct ini *ini, const struct ini_entry *e)
 		if (all[i].kind != SETTING_MISSING && all[i].kind != SETTING_NOTHING)
 			names[n++] = all[i].key;
 	}
-	near = strlen(e->name) < NEAR_BYTES_MAX ? faults_nearest(key_of(e), names, n) : NULL;
+	near = faults_nearest(key_of(e), names, n);
 	if (near != NULL)
 		log_warn("%s:%u: unknown key \"%s\" is ignored; did you mean %s?", ini->file,
 		    e->line, e->name, near);

@@ -72,17 +72,21 @@ faults_text(struct faults *f)
 const char *
 faults_nearest(const char *text, const char *const *names, size_t count)
 {
-	size_t best = SIZE_MAX;
+	/* Beyond a third of the word it is a guess, not a slip. */
+	size_t len = strlen(text), most = len < 2 ? 1 : (len + 2) / 3, best = most + 1;
 	const char *nearest = NULL;
 
 	for (size_t i = 0; i < count; i++) {
-		size_t distance = str_distance(text, names[i]);
+		size_t other = strlen(names[i]), distance;
 
+		/* Two texts are at least as far apart as their lengths. */
+		if ((other > len ? other - len : len - other) >= best)
+			continue;
+		distance = str_distance(text, names[i]);
 		if (distance < best) {
 			best = distance;
 			nearest = names[i];
 		}
 	}
-	/* Beyond a third of the word it is a guess, not a slip. */
-	return best <= 1 || (best != SIZE_MAX && best <= (strlen(text) + 2) / 3) ? nearest : NULL;
+	return nearest;
 }
