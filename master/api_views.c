@@ -448,13 +448,28 @@ explain_waiting(struct master *m, const struct job *j, const struct cell *cell, 
 	v->next = (char *)"when a task ends or a node joins.";
 }
 
+/* How an ended task ended, and where: "exit status 5 on n1". */
+static void
+explain_end(const Corral__Api__Task *t, char *text, size_t size)
+{
+	const char *on = t->node != NULL ? " on " : "", *node = t->node != NULL ? t->node : "";
+
+	if (t->has_exit_code && strcmp(t->reason, "exit") == 0)
+		snprintf(text, size, "exit status %d%s%s", (int)t->exit_code, on, node);
+	else if (t->has_signal)
+		snprintf(text, size, "killed by signal %d (%s)%s%s", (int)t->signal,
+		    strsignal((int)t->signal), on, node);
+	else
+		snprintf(text, size, "%s%s%s", t->reason != NULL ? t->reason : "ended", on, node);
+}
+
 void
 view_why(struct master *m, struct http_request *r, const char *task)
 {
 	Corral__Api__Why v = CORRAL__API__WHY__INIT;
 	Corral__Api__Task shown;
 	Corral__Resources resources;
-	char name[CLUSTER_NAME_MAX + 1] = "";
+	char name[CLUSTER_NAME_MAX + 1] = "", ended[CLUSTER_NAME_MAX + 128];
 	size_t size = strcspn(task, ".");
 	uint64_t index = 0;
 	struct job *j;
@@ -479,8 +494,11 @@ view_why(struct master *m, struct http_request *r, const char *task)
 	if (strcmp(shown.state, "waiting") == 0 || strcmp(shown.state, "recovering") == 0) {
 		SET(&v, waiting_ms, (int64_t)(clock_boot_ms() - j->since_ms));
 		explain_waiting(m, j, &j->cells[index], &v, w);
+	} else if (shown.reason != NULL) {
+		explain_end(&shown, ended, sizeof ended);
+		v.summary = ended;
 	} else {
-		v.summary = shown.reason != NULL ? shown.reason : shown.node;
+		v.summary = shown.node;
 	}
 	api_reply(m, r, 200, &v.base);
 	free(w);

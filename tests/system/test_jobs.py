@@ -38,6 +38,14 @@ def test_a_task_that_fails_is_retried_as_often_as_it_says_and_then_the_job_has_f
     assert row == ["fails.0", "failed", "5"]
 
 
+def test_why_says_how_a_task_ended_and_where(cluster):
+    for name, command, state, said in (("good", "true", "finished", "exit status 0"), ("poor", "exit 5", "failed", "exit status 5"),
+                                       ("shot", "kill -KILL $$$$", "failed", "killed by signal 9 (Killed)")):
+        cluster.submit(f"ended-{name}", batch(command))
+        cluster.wait_job(f"ended-{name}", state)
+        assert cluster.corral("why", f"ended-{name}.0").stdout.startswith(f"ended-{name}.0 {state}: {said} on ")
+
+
 def test_what_waits_says_why_and_runs_when_there_is_room(cluster):
     cpus = cluster.json("nodes")["nodes"][0]["capacity"]["cpu_milli"] / 1000
     cluster.submit("fill", SLEEPER.format(count=1, cpu=cpus))
