@@ -38,6 +38,7 @@ static const struct option_row plain_rows[] = {
 
 static const struct option_row watch_rows[] = {
     ZK_FLAG(once, "once", '1', "end after the first event"),
+    ZK_FLAG(recursive, "recursive", 'R', "the node and all below it"),
     ZK_ROW(exec, "exec", 'x', OPTION_TEXT, "COMMAND",
 	"run this in the shell for each change, with ZK_EVENT and ZK_NODE"),
     ZK_COMMON_ROWS,

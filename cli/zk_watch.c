@@ -9,6 +9,7 @@
 #include "cli/zk_child.h"
 #include "cli/zk_json.h"
 #include "cli/zk_run.h"
+#include "libcommon/base/str.h"
 
 /* The state of a watch on a node: its data and existence, and its children while it exists. */
 struct watch_job {
@@ -19,11 +20,13 @@ struct watch_job {
 	int status;
 	bool children;	       /* a watch on the children is set or asked for */
 	struct zk_child child; /* of --exec */
-	enum zk_event last;    /* the newest event */
-	bool again;	       /* it came while the command ran */
+	enum zk_event last;    /* the newest event, and its node */
+	char last_path[ZK_RUN_PATH_MAX];
+	bool again; /* it came while the command ran */
+	bool away;  /* there is no connection: what changes below a recursive watch is not told */
 };
 
-static void watch_node(struct watch_job *job);
+static void watch_set(struct watch_job *job);
 
 static void
 watch_fail(struct watch_job *job, int rc)
@@ -31,7 +34,7 @@ watch_fail(struct watch_job *job, int rc)
 	/* The watches are set again when there is a connection again: the request that sets one
 	 * too. */
 	if (rc == ZK_CONNECTIONLOSS && zk_state(job->run->zk) != ZK_EXPIRED) {
-		watch_node(job);
+		watch_set(job);
 		return;
 	}
 	job->status = zk_run_fail(job->run, job->path, rc);
@@ -69,9 +72,23 @@ watch_node_set(void *arg, const struct zk_result *result)
 }
 
 static void
-watch_node(struct watch_job *job)
+watch_tree_set(void *arg, const struct zk_result *result)
 {
-	int rc = zk_exists(job->run->zk, job->path, &job->watch, watch_node_set, job);
+	struct watch_job *job = arg;
+
+	if (result->rc != ZK_OK)
+		watch_fail(job, result->rc);
+	else
+		fprintf(stderr, "zk: watching %s and all below it\n", job->path);
+}
+
+/* Set the watches, or set the one-shot ones again. */
+static void
+watch_set(struct watch_job *job)
+{
+	int rc = job->run->options->recursive
+		     ? zk_add_watch(job->run->zk, job->path, true, &job->watch, watch_tree_set, job)
+		     : zk_exists(job->run->zk, job->path, &job->watch, watch_node_set, job);
 
 	if (rc != ZK_OK) {
 		job->status = zk_run_fail(job->run, job->path, rc);
@@ -108,7 +125,7 @@ watch_exec(struct watch_job *job)
 	if (job->again)
 		return;
 	snprintf(event, sizeof event, "ZK_EVENT=%s", event_name(job->last));
-	snprintf(node, sizeof node, "ZK_NODE=%s", job->path);
+	snprintf(node, sizeof node, "ZK_NODE=%s", job->last_path);
 	if (zk_child_start(&job->child, false, argv, variables) != 0)
 		job->status = EX_OSERR;
 }
@@ -134,6 +151,7 @@ watch_say(struct watch_job *job, enum zk_event event, const char *path)
 {
 	if (job->run->options->exec != NULL) {
 		job->last = event;
+		(void)str_copy(job->last_path, sizeof job->last_path, path);
 		watch_exec(job);
 	} else if (job->run->options->json) {
 		job->status = zk_json_print(
@@ -162,16 +180,25 @@ watch_fired(void *arg, enum zk_event event, const char *path)
 		job->over = true;
 		return;
 	}
+	if (job->run->options->recursive)
+		return; /* it stays */
 	if (event == ZK_EVENT_CHILDREN || event == ZK_EVENT_DELETED)
 		job->children = false;
-	watch_node(job);
+	watch_set(job);
 }
 
+/* Asked in each turn: a recursive watch says nothing of what changed while it was away. */
 static bool
 watch_over(void *arg)
 {
-	const struct watch_job *job = arg;
+	struct watch_job *job = arg;
+	bool away = zk_state(job->run->zk) != ZK_CONNECTED;
 
+	if (job->away && !away && job->run->options->recursive)
+		fprintf(stderr,
+		    "zk: %s: the connection was lost: what changed meanwhile is not known\n",
+		    job->path);
+	job->away = away;
 	return job->over;
 }
 
@@ -187,7 +214,7 @@ zk_verb_watch(struct zk_run *run, int argc, char **argv)
 		perror("zk: event loop");
 		return EX_OSERR;
 	}
-	watch_node(&job);
+	watch_set(&job);
 	zk_run_until(run, watch_over, &job);
 	job.over = true;
 	if (run->signo != 0)

@@ -201,6 +201,18 @@ def test_watch_ends_after_one_event_when_asked(zk, root):
     assert json.loads(watch.lines[1]) == {"event": "changed", "path": root}
 
 
+def test_a_recursive_watch_sees_all_below_its_node(zk, root):
+    watch = Lines(zk.argv("watch", "-R", root))
+    lines = [f"zk: watching {root} and all below it"]
+    watch.expect(*lines)
+    for command, event in ((("create", f"{root}/a"), "created"), (("create", f"{root}/a/b"), "created"),
+                           (("set", f"{root}/a/b", "x"), "changed"), (("rm", f"{root}/a/b"), "deleted")):
+        zk(*command)
+        lines.append(f"{event:8} {command[1]}")
+        watch.expect(*lines)
+    assert watch.end(signal.SIGINT) == 130
+
+
 def test_watch_runs_a_command_for_each_change(zk, root):
     watch = Lines(zk.argv("watch", "-x", 'echo "$ZK_EVENT $ZK_NODE"', root))
     watch.expect(f"zk: watching {root}")
@@ -304,8 +316,9 @@ def test_a_quota_is_set_shown_and_removed(zk, root):
     assert "no quota" in zk.fails(1, "quota", f"{root}/a")
     zk("quota", "--count", "7", "--bytes-hard", "1M", f"{root}/a")
     zk("quota", "--count-hard", "9", f"{root}/a")
-    assert {"count": 7, "bytes": -1, "count_hard": 9, "bytes_hard": 1048576}.items() <= json.loads(
-        zk("quota", "--json", f"{root}/a")).items()
+    assert json.loads(zk("quota", "--json", f"{root}/a")) == {
+        "path": f"{root}/a", "count": 7, "bytes": -1, "count_hard": 9, "bytes_hard": 1048576,
+        "count_used": 2, "bytes_used": 5}
     assert "has a quota already" in zk.fails(1, "quota", "--count", "1", f"{root}/a/b")
     assert "has a quota already" in zk.fails(1, "quota", "--count", "1", root)
     zk("quota", "--remove", f"{root}/a")
