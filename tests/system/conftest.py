@@ -142,7 +142,15 @@ class Cluster:
         try:
             if self.dev.poll() is None:
                 self.dev.send_signal(signal.SIGINT)
-            status = self.dev.wait(timeout=DEADLINE_S)
+            try:
+                status = self.dev.wait(timeout=DEADLINE_S)
+            except subprocess.TimeoutExpired:
+                # What it waits for is gone after kill(): say it here.
+                where = Path(f"/proc/{self.dev.pid}/wchan").read_text()
+                left = [(pid, line, Path(f"/proc/{pid}/stat").read_text().rsplit(")")[-1][:3])
+                        for pid, line in processes_naming(str(self.state)) if alive(pid)]
+                raise AssertionError(f"corral dev does not stop, waits in {where}; left: {left}\n"
+                                     f"{self.screen()[-2000:]}") from None
             self.reader.join(timeout=10)
             assert status == 0, self.screen()
             left = processes_naming(str(self.state))

@@ -39,7 +39,8 @@ def test_a_task_that_fails_is_retried_as_often_as_it_says_and_then_the_job_has_f
 
 
 def test_why_says_how_a_task_ended_and_where(cluster):
-    for name, command, state, said in (("good", "true", "finished", "exit status 0"), ("poor", "exit 5", "failed", "exit status 5"),
+    for name, command, state, said in (("good", "true", "finished", "exit status 0"),
+                                       ("poor", "exit 5", "failed", "exit status 5"),
                                        ("shot", "kill -KILL $$$$", "failed", "killed by signal 9 (Killed)")):
         cluster.submit(f"ended-{name}", batch(command))
         cluster.wait_job(f"ended-{name}", state)
