@@ -34,6 +34,7 @@ zoo_conf_default(struct zoo_conf *c, const char *data_dir)
 	    .max_client_cnxns = 60,
 	    .backlog = BACKLOG_DEFAULT,
 	    .snap_count = 100000,
+	    .snap_size_kib = 4 << 20,
 	    .prealloc_kib = 65536,
 	    .force_sync = true,
 	    .purge_retain = 3,

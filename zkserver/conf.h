@@ -78,7 +78,7 @@ struct zoo_conf {
 	bool keep_alive;	   /* of client connections, by the system */
 	uint32_t backlog;	   /* of listening sockets */
 	uint32_t min_session_ms, max_session_ms;
-	uint32_t snap_count;
+	uint32_t snap_count, snap_size_kib; /* a snapshot after so much; size 0: by count only */
 	uint32_t prealloc_kib;
 	bool force_sync;
 	bool trust_empty;

@@ -15,6 +15,7 @@ daemon_settings(const struct daemon *d, struct server_settings *to)
 	    .max_timeout_ms = (int32_t)d->conf->max_session_ms,
 	    .frame_bytes_max = d->conf->jute_max_bytes,
 	    .snap_count = d->conf->snap_count,
+	    .snap_bytes = (uint64_t)d->conf->snap_size_kib * 1024,
 	    .outstanding_max = bounds_outstanding(d->conf),
 	    .limits = bounds_limits(d->conf),
 	    .sid = STANDALONE_SID,

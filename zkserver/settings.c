@@ -116,7 +116,7 @@ static const struct setting ROWS[] = {
     U32("autopurge.snapRetainCount", purge_retain, 0, INT32_MAX, 0),
     U32("autopurge.purgeInterval", purge_hours, 0, 24 * 365, 0),
     CHOICE("snapshot.compression.method", snapshot_method, ZOO_SNAPSHOT_METHOD_WORDS),
-    MISSING("snapSizeLimitInKb"),
+    U32("snapSizeLimitInKb", snap_size_kib, 0, INT32_MAX, SETTING_LIVE | SETTING_UNSET),
     MISSING("txnLogSizeLimitInKb"),
     MISSING("fsync.warningthresholdms"),
     ONLY("digest.enabled", "true yes", "the tree's digest is always kept"),

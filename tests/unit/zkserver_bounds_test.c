@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is broken, too much or too slow costs its own connection only; the log and the snapshots. */
+#include <stdio.h>
 #include <string.h>
 
 #include "libcommon/base/rng.h"
@@ -163,6 +164,33 @@ START_TEST(a_snapshot_is_due_between_half_and_the_whole_of_snap_count)
 }
 END_TEST
 
+START_TEST(large_transactions_make_a_snapshot_due_before_many_do)
+{
+	static const char data[3000] = "x";
+	char path[16];
+	int made = 0;
+
+	server.settings.snap_count = 100000;
+	server.settings.snap_bytes = 30000;
+	join(&clients[0]);
+	server.snapshot_at = 100000;
+	server.snapshot_at_bytes = 15000;
+	for (; !server_snapshot_due(&server); made++) {
+		snprintf(path, sizeof path, "/n%d", made);
+		header(1, ZK_OP_CREATE);
+		jute_put_text(&request, path);
+		jute_put_bytes(&request, (struct jute_bytes){(const uint8_t *)data, sizeof data});
+		buf_append(&request, WORLD_ALL, sizeof WORLD_ALL - 1);
+		jute_put_i32(&request, ZK_PERSISTENT);
+		send_request(&clients[0]);
+		sync_log();
+	}
+	ck_assert_int_eq(made, 5);
+	ck_assert_uint_ge(server.snapshot_at_bytes, 15000);
+	ck_assert_uint_lt(server.snapshot_at_bytes, 30000);
+}
+END_TEST
+
 START_TEST(the_log_replays_to_the_same_tree)
 {
 	static const struct hash_key key = {5, 6};
@@ -246,6 +274,7 @@ unit_suite(void)
 	tcase_add_test(c, a_slow_reader_is_not_served_further_and_dropped_at_the_bound);
 	tcase_add_test(c, a_full_pipeline_stalls_connections_until_there_is_room);
 	tcase_add_test(c, a_snapshot_is_due_between_half_and_the_whole_of_snap_count);
+	tcase_add_test(c, large_transactions_make_a_snapshot_due_before_many_do);
 	tcase_add_test(c, the_log_replays_to_the_same_tree);
 	tcase_add_test(c, who_counts_very_many_nodes_lets_others_go_first);
 	suite_add_tcase(s, c);

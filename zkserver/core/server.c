@@ -30,13 +30,21 @@ struct queued {
 	bool write;
 };
 
+/* From half of the limit to the whole of it, as Apache's server has it. */
+static uint64_t
+draw(struct server *s, uint64_t limit)
+{
+	return limit / 2 + rng_below(&s->rng, limit / 2 > 0 ? limit / 2 : 1);
+}
+
 static void
 next_snapshot(struct server *s)
 {
-	uint32_t half = s->settings.snap_count / 2;
-
 	s->txns = 0;
-	s->snapshot_at = half + (uint32_t)rng_below(&s->rng, half > 0 ? half : 1);
+	s->txn_bytes = 0;
+	s->snapshot_at = (uint32_t)draw(s, s->settings.snap_count);
+	s->snapshot_at_bytes =
+	    s->settings.snap_bytes > 0 ? draw(s, s->settings.snap_bytes) : UINT64_MAX;
 }
 
 void
@@ -426,6 +434,7 @@ apply_record(struct server *s, const struct server_record *r, const uint8_t *txn
 		audit_end(s->audit);
 	prep_applied(&s->prep, r->zxid);
 	s->txns++;
+	s->txn_bytes += r->size;
 	if (s->wall_ms >= h.time_ms)
 		zk_metrics_observe(&s->metrics, ZK_SUMMARY_PROPAGATION_LATENCY,
 		    (uint64_t)(s->wall_ms - h.time_ms));
@@ -614,7 +623,7 @@ server_quota_notice(struct server *s, uint64_t *count)
 bool
 server_snapshot_due(struct server *s)
 {
-	if (s->txns < s->snapshot_at)
+	if (s->txns < s->snapshot_at && s->txn_bytes < s->snapshot_at_bytes)
 		return false;
 	next_snapshot(s);
 	return true;

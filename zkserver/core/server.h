@@ -42,6 +42,7 @@ struct server_settings {
 	int32_t min_timeout_ms, max_timeout_ms; /* of sessions */
 	uint32_t frame_bytes_max;		/* jute.maxbuffer */
 	uint32_t snap_count;			/* txns between snapshots, at least 2 */
+	uint64_t snap_bytes;			/* of their sum; 0: no limit */
 	uint32_t outstanding_max; /* txns on their way to the log: globalOutstandingLimit */
 	uint8_t sid;				/* top byte of session ids */
 	uint32_t reap_interval_ms;    /* between two looks at container and TTL nodes; 0: never */
@@ -118,6 +119,7 @@ struct server {
 	uint64_t reap_round_ms, reap_at_ms; /* when the next round, and the next look, is due */
 	uint64_t quota_said, quota_say_ms; /* notices that were handed out; when the next may be */
 	uint64_t reap_left;		    /* nodes that this round has not looked at */
+	uint64_t txn_bytes, snapshot_at_bytes; /* the same of their bytes */
 	uint32_t txns, snapshot_at; /* applied since the last snapshot; when the next is due */
 	bool failed; /* out of memory in the middle of a change: the process must end */
 	struct server_stats stats;
