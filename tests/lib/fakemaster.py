@@ -66,7 +66,10 @@ class FakeMaster:
         """The next message of this kind, within timeout; heartbeats on the way are acknowledged."""
         deadline = time.monotonic() + timeout
         while True:
-            connection, message = self.inbox.get(timeout=max(0, deadline - time.monotonic()))
+            try:
+                connection, message = self.inbox.get(timeout=max(0, deadline - time.monotonic()))
+            except queue.Empty as e:
+                raise AssertionError(f"no {kind} within {timeout} s") from e
             if connection is not self.connection and "register" not in message:
                 continue
             if "heartbeat" in message and answer:

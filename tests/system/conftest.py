@@ -178,6 +178,14 @@ def wide_cluster():
     c.stop()
 
 
+@pytest.fixture
+def home():
+    """A directory that every account may enter. Those below pytest's own are not: each session of pytest closes them anew."""
+    with tempfile.TemporaryDirectory(prefix="cst.", dir="/tmp") as path:  # short: sockets lie in it
+        os.chmod(path, 0o755)
+        yield Path(path)
+
+
 @pytest.fixture(autouse=True)
 def no_cluster_outlives_its_test(request):
     """A test that fails leaves its own cluster to us; those of modules have their fixtures."""

@@ -42,6 +42,8 @@ class Agent:
             "executor_listen=127.0.0.1:0", "cpus=1", "memory=1G", "disk=10G", "user=root",
             f"executor={BUILD}/corral-executor", *settings, ""]))
         self.process = None
+
+    def register(self):
         self.start()
         self.registered = self.master.welcome()
 
@@ -71,21 +73,26 @@ class Agent:
         assert self.process.wait(30) == 0, self.log()
         self.master.close()
 
+    def kill(self):
+        if self.process is not None:
+            self.process.kill()
+        for pid in self.executors():
+            os.kill(pid, signal.SIGKILL)
+
 
 @pytest.fixture
-def agent(tmp_path):
-    os.chmod(tmp_path, 0o755)
-    a = Agent(tmp_path)
-    yield a
+def agent(home):
+    a = Agent(home)
     try:
+        a.register()
+        yield a
         # Nothing is left behind: no process, no cgroup.
         until(lambda: not a.executors(), lambda: f"executors left: {processes_naming('corral-executor')}")
         until(lambda: not a.cgroups(), lambda: f"cgroups left: {a.cgroups()}\n{a.log()}")
         a.stop()
     finally:
-        a.process.kill()
-        for pid in a.executors():
-            os.kill(pid, signal.SIGKILL)
+        a.kill()
+        print(a.log())
 
 
 def test_a_task_runs_and_its_output_and_status_come_back(agent):

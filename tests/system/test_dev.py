@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import subprocess
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -30,13 +29,6 @@ def test_a_second_cluster_beside_the_first_takes_other_ports_and_is_told_apart(c
     assert "CORRAL_CONFIG_DIR=" in run.stdout
     ours = {address for _, address in cluster.daemons().values()}
     assert not any(address in run.stdout for address in ours)
-
-
-@pytest.fixture
-def home():
-    with tempfile.TemporaryDirectory(prefix="cst.", dir="/tmp") as path:
-        os.chmod(path, 0o755)
-        yield Path(path)
 
 
 def test_it_runs_a_command_and_exits_with_its_status(home):

@@ -56,6 +56,11 @@ class SplitAgent(Agent):
         status, self.helper = self.helper.wait(30), None
         return status
 
+    def kill(self):
+        super().kill()
+        if self.helper is not None:
+            self.helper.kill()
+
     def as_the_agent(self):
         """Whoever took the agent's account over: only its process is in the way."""
         self.process.kill()
@@ -104,25 +109,21 @@ def name_of(key):
 
 
 @pytest.fixture
-def agent(tmp_path, request):
+def agent(home, request):
     if os.geteuid() != 0:
         pytest.skip("the helper needs root")
-    for path in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        os.chmod(path, 0o755)
-    a = SplitAgent(tmp_path, getattr(request, "param", None))
-    yield a
+    a = SplitAgent(home, getattr(request, "param", None))
     try:
+        a.register()
+        yield a
         until(lambda: not a.executors(), "executors left")
         until(lambda: not a.cgroups(), lambda: f"cgroups left: {a.cgroups()}")
         a.stop()
         assert a.stop_helper() == 0, a.helper_log()
         assert not a.socket.exists()
     finally:
-        a.process.kill()
-        if a.helper is not None:
-            a.helper.kill()
-        for pid in a.executors():
-            os.kill(pid, signal.SIGKILL)
+        a.kill()
+        print(a.log(), a.helper_log())
 
 
 def uids(pid):
