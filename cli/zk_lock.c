@@ -234,7 +234,7 @@ lock_acquire(struct lock *lock, int *rc)
 		*rc = lock_queue(lock);
 	if (lock->run->signo != 0)
 		return 128 + lock->run->signo;
-	if (*rc == ZK_OK && lock->late) {
+	if (*rc == ZK_OK && lock->before[0] != '\0') {
 		fprintf(stderr, "zk: %s: somebody else holds it: %s\n", lock->top, lock->before);
 		return ZK_OWN_FAILURE;
 	}

@@ -22,6 +22,7 @@ struct export
 	struct zk_walk walk;
 	size_t skip; /* bytes of a path that the tree's top has */
 	size_t ephemerals;
+	size_t masked; /* nodes whose access control is shown without its hashes */
 	struct buf line, data;
 	bool null;
 	int64_t owner;
@@ -40,6 +41,21 @@ keep_data(struct zk_run *run, const struct zk_result *result, void *arg)
 	export->owner = result->stat.ephemeral_owner;
 }
 
+/* Who may not change an access control gets "x" for the hashes in it. */
+static bool
+acl_is_masked(const struct zk_result *result)
+{
+	for (size_t i = 0; i < result->acl_count; i++) {
+		const struct zk_acl *acl = &result->acls[i];
+		const char *mark = strrchr(acl->id, ':');
+
+		if (strcmp(acl->scheme, "digest") == 0 && mark != NULL &&
+		    strcmp(mark, ":x") == 0)
+			return true;
+	}
+	return false;
+}
+
 /* The access control, unless it is the usual one. */
 static void
 add_acls(struct zk_run *run, const struct zk_result *result, void *arg)
@@ -53,6 +69,8 @@ add_acls(struct zk_run *run, const struct zk_result *result, void *arg)
 	if (result->acl_count == 1 && acl->perms == ZK_PERM_ALL &&
 	    strcmp(acl->scheme, "world") == 0)
 		return;
+	if (acl_is_masked(result))
+		export->masked++;
 	buf_init(&word, ZK_FRAME_BYTES_MAX);
 	for (size_t i = 0; i < result->acl_count; i++, acl++) {
 		zk_perms_text(perms, acl->perms);
@@ -132,6 +150,24 @@ export_node(struct zk_walk *walk)
 	return export_line(export);
 }
 
+/* Say on standard error what the text lacks. An exit status. */
+static int
+export_gaps(const struct export *export, const char *top)
+{
+	if (export->ephemerals > 0)
+		fprintf(stderr,
+		    "zk: %s: %zu ephemeral nodes, which end with their sessions, were "
+		    "left out\n",
+		    top, export->ephemerals);
+	if (export->masked == 0)
+		return 0;
+	fprintf(stderr,
+	    "zk: %s: %zu nodes have digest:USER:x for hashes that only who may change their "
+	    "access control can read: import needs the hashes\n",
+	    top, export->masked);
+	return EX_NOPERM;
+}
+
 int
 zk_verb_export(struct zk_run *run, int argc, char **argv)
 {
@@ -152,11 +188,8 @@ zk_verb_export(struct zk_run *run, int argc, char **argv)
 		status = EX_IOERR;
 	} else if (rc != ZK_OK) {
 		status = zk_run_fail(run, export.walk.path, rc);
-	} else if (export.ephemerals > 0) {
-		fprintf(stderr,
-		    "zk: %s: %zu ephemeral nodes, which end with their sessions, were "
-		    "left out\n",
-		    top, export.ephemerals);
+	} else {
+		status = export_gaps(&export, top);
 	}
 	buf_fini(&export.line);
 	buf_fini(&export.data);

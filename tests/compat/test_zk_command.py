@@ -128,6 +128,15 @@ def test_an_import_overwrites_only_when_asked(zk, root):
     assert zk("ls", root) == "a\n"
 
 
+def test_an_export_without_the_hashes_of_access_control_is_no_success(zk, root):
+    mine = ("--auth", "digest:u:pw")
+    zk(*mine, "create", "-a", "auth::cdrwa", "-a", "world:anyone:r", f"{root}/mine", "x")
+    shown = zk.run("export", root)
+    assert shown.returncode == 77 and b"1 nodes have digest:USER:x" in shown.stderr and b"digest:u:x" in shown.stdout
+    assert "digest:u:" in zk(*mine, "export", root)
+    zk(*mine, "rm", f"{root}/mine")
+
+
 def test_ephemeral_nodes_are_left_out_of_an_export(zk, root):
     hold = Lines(zk.argv("create", "-e", f"{root}/e"))
     hold.expect(f"{root}/e")
@@ -238,6 +247,10 @@ def test_a_lock_is_held_by_one_command_at_a_time(zk, root):
     assert first.end() == 7
     second.expect("mine")
     assert second.end() == 0 and zk("ls", root) == ""
+
+
+def test_a_free_lock_is_had_without_waiting(zk, root):
+    assert zk("lock", "-w", "0", root, "--", "echo", "mine") == "mine\n"
 
 
 def test_the_fence_of_a_lock_grows(zk, root):
