@@ -591,10 +591,14 @@ store_leave(struct master *m, void (*left)(void *arg))
 void
 store_close(struct master *m)
 {
+	struct zk *z = m->zk;
+
+	m->zk = NULL;
+	m->zk_number++;
 	load_cancel(m);
 	timer_cancel(&m->zk_timer);
 	timer_cancel(&m->elect_timer);
-	session_drop(m);
+	zk_free(z); /* the loop has ended: no close of the session would be sent */
 	buf_fini(&m->info_text);
 	buf_fini(&m->hosts);
 }
