@@ -15,14 +15,16 @@
 
 #include "cli/dev.h"
 #include "libcommon/base/str.h"
+#include "libcommon/io/loop.h"
 #include "libcommon/sys/cgroup.h"
 #include "libcommon/sys/fsutil.h"
 #include "libcommon/sys/proc.h"
 
 #define FAMILY_MAX 65536
-#define ROUNDS_MAX 100
 /* A process that was killed and is not gone by then hangs in the kernel. */
 #define DEATH_MS 2000
+/* For all of them together. */
+#define END_MS 10000
 
 struct member {
 	struct proc_id id;
@@ -89,7 +91,7 @@ mark_descendants(struct family *f)
 }
 
 static void
-kill_marked(const struct family *f)
+kill_marked(const struct family *f, uint64_t until_ms)
 {
 	for (size_t i = 0; i < f->count; i++)
 		if (f->members[i].ours)
@@ -97,7 +99,8 @@ kill_marked(const struct family *f)
 	for (size_t i = 0; i < f->count; i++) {
 		struct pollfd p = {.fd = -1, .events = POLLIN};
 
-		if (!f->members[i].ours || (p.fd = proc_open(&f->members[i].id)) < 0)
+		if (!f->members[i].ours || clock_boot_ms() >= until_ms ||
+		    (p.fd = proc_open(&f->members[i].id)) < 0)
 			continue;
 		poll(&p, 1, DEATH_MS);
 		close(p.fd);
@@ -110,13 +113,15 @@ kill_marked(const struct family *f)
 static bool
 end_descendants(void)
 {
-	for (unsigned round = 0; round < ROUNDS_MAX; round++) {
+	const uint64_t until_ms = clock_boot_ms() + END_MS;
+
+	while (clock_boot_ms() < until_ms) {
 		struct family f = {0};
 		bool listed = proc_each(note_process, &f) && !f.failed;
 		size_t marked = listed ? mark_descendants(&f) : 0;
 
 		if (marked > 0)
-			kill_marked(&f);
+			kill_marked(&f, until_ms);
 		free(f.members);
 		if (!listed || marked == 0)
 			return listed;
@@ -144,13 +149,13 @@ last_mount(const char *state, char to[PATH_MAX])
 	return found;
 }
 
-/* What an agent that was killed left of its attempts' control groups. */
+/* Call fn for the group of each agent, if there are groups. False: one of the calls was. */
 static bool
-remove_cgroups(const struct dev *dev)
+each_group(const struct dev *dev, bool (*fn)(const struct cgroup_host *host, const char *group))
 {
 	char state[PATH_MAX], group[CGROUP_BASE_NAME_BYTES];
 	struct cgroup_host host;
-	bool clean = true;
+	bool all = true;
 
 	cgroup_host_probe(&host, "/proc/self/mounts");
 	for (size_t i = 0; i < dev->daemon_count && host.can_track; i++) {
@@ -158,14 +163,25 @@ remove_cgroups(const struct dev *dev)
 			continue;
 		dev_layout_path(dev, state, "%s", dev->daemons[i].name);
 		cgroup_base_name(state, group);
-		cgroup_kill(&host, group);
-		if (!cgroup_remove(&host, group) && errno != ENOENT) {
-			fprintf(stderr, "corral: cannot remove the control group %s: %s\n", group,
-			    strerror(errno));
-			clean = false;
-		}
+		all = fn(&host, group) && all;
 	}
-	return clean;
+	return all;
+}
+
+/* Frozen processes, of a helper that died before the thaw, do not end by a signal alone. */
+static bool
+kill_group(const struct cgroup_host *host, const char *group)
+{
+	return cgroup_kill(host, group) >= 0;
+}
+
+static bool
+remove_group(const struct cgroup_host *host, const char *group)
+{
+	if (cgroup_remove(host, group) || errno == ENOENT)
+		return true;
+	fprintf(stderr, "corral: cannot remove the control group %s: %s\n", group, strerror(errno));
+	return false;
 }
 
 /* The groups of one agent of a cluster that is gone. */
@@ -242,11 +258,13 @@ bool
 dev_sweep(struct dev *dev)
 {
 	char mount_point[PATH_MAX];
-	bool clean = end_descendants();
+	bool clean;
 
+	(void)each_group(dev, kill_group); /* what is left will not go: it is said then */
+	clean = end_descendants();
 	if (!clean)
 		fprintf(stderr, "corral: some processes of the cluster could not be ended\n");
-	clean = remove_cgroups(dev) && clean;
+	clean = each_group(dev, remove_group) && clean;
 	while (last_mount(dev->state, mount_point)) {
 		if (umount2(mount_point, MNT_DETACH) != 0) {
 			fprintf(stderr, "corral: cannot unmount %s: %s\n", mount_point,

@@ -458,7 +458,19 @@ freezer_wait(const struct cgroup_host *h, const char *group)
 	return true; /* one in uninterruptible sleep: kill the rest all the same */
 }
 
-/* Freeze, kill, thaw: a v1 process dies only after the thaw, and cannot fork before it. */
+static bool
+visit_thaw(void *arg, const char *root, const char *group)
+{
+	char place[PATH_MAX];
+
+	(void)arg;
+	return write_value(root, group, "freezer.state", "THAWED", place) || errno == ENOENT;
+}
+
+/*
+ * Freeze, kill, thaw: a v1 process dies only after the thaw, and cannot fork before it. Each group
+ * below is thawed by itself, too: whoever froze it may have died before its own thaw.
+ */
 static int
 kill_v1(const struct cgroup_host *h, const char *group)
 {
@@ -469,7 +481,7 @@ kill_v1(const struct cgroup_host *h, const char *group)
 	if (!write_value(h->freezer, group, "freezer.state", "FROZEN", place))
 		return errno == ENOENT ? 1 : -1;
 	ok = freezer_wait(h, group) && walk(h->freezer, group, 0, visit_pids, &w);
-	if (!write_value(h->freezer, group, "freezer.state", "THAWED", place) && errno != ENOENT)
+	if (!walk(h->freezer, group, 0, visit_thaw, NULL))
 		return -1;
 	return !ok ? -1 : w.met_count == 0;
 }

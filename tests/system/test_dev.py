@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import BUILD, DEADLINE_S, Cluster, alive, cgroups, until
+from conftest import BUILD, DEADLINE_S, Cluster, alive, cgroups, descendants, until
 
 
 def test_a_command_line_without_any_flag_finds_the_cluster_and_loses_it_when_it_ends():
@@ -134,3 +134,30 @@ def test_sigterm_stops_it_as_ctrl_c_does():
     until(lambda: cluster.job("stays")["running"] == 1, "it runs")
     cluster.dev.send_signal(signal.SIGTERM)
     cluster.stop()
+
+
+def freeze(pid):
+    """The control group of a process, as a helper leaves it that dies between the freezing and the thaw."""
+    groups = dict(line.split(":")[1:] for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines())
+    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
+    if groups.get("freezer", "/") != "/":
+        Path(f"/sys/fs/cgroup/freezer{groups['freezer']}/freezer.state").write_text("FROZEN")
+    else:
+        top = next(mount[1] for mount in mounts if mount[2] == "cgroup2")
+        Path(f"{top}{groups['']}/cgroup.freeze").write_text("1")
+
+
+def test_it_ends_a_task_that_was_left_frozen_needs_root():
+    if os.geteuid() != 0:
+        pytest.skip("control groups need root")
+    cluster = Cluster()
+    task = cluster.start("run", "--", "sh", "-c", "echo $$; exec sleep 1022")
+    inner = int(task.stdout.readline())
+    assert inner > 0
+    pids = [pid for pid in descendants(cluster.dev.pid) if b"1022" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    task_pid = next(pid for pid in pids if Path(f"/proc/{pid}/comm").read_text() == "sleep\n")
+    freeze(task_pid)
+    cluster.stop()
+    assert not alive(task_pid)
+    task.kill()
+    task.communicate()

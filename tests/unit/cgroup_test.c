@@ -104,6 +104,33 @@ START_TEST(the_freezer_kills_as_well_as_cgroup2)
 }
 END_TEST
 
+START_TEST(what_was_left_frozen_dies_too)
+{
+	char below[PATH_MAX], path[PATH_MAX];
+	pid_t pid;
+	FILE *f;
+
+	if (host.freezer[0] == '\0')
+		return;
+	host.v2_track = false;
+	ck_assert(cgroup_make(&host, group, NULL, NULL));
+	pid = start("exec sleep 600");
+	snprintf(below, sizeof below, "%s/%s/below", host.freezer, group);
+	ck_assert_int_eq(mkdir(below, 0700), 0);
+	snprintf(path, sizeof path, "%s/cgroup.procs", below);
+	ck_assert_ptr_nonnull(f = fopen(path, "we"));
+	ck_assert_int_gt(fprintf(f, "%d", (int)pid), 0);
+	ck_assert_int_eq(fclose(f), 0);
+	snprintf(path, sizeof path, "%s/freezer.state", below);
+	ck_assert_ptr_nonnull(f = fopen(path, "we"));
+	ck_assert_int_gt(fprintf(f, "FROZEN"), 0);
+	ck_assert_int_eq(fclose(f), 0);
+	ck_assert_int_eq(cgroup_kill(&host, group), 0);
+	ck_assert(WIFSIGNALED(wait_for(pid)));
+	ck_assert(cgroup_remove(&host, group));
+}
+END_TEST
+
 START_TEST(too_much_memory_is_a_kill_that_the_group_counts)
 {
 	struct cgroup_limits limits = {.memory_bytes = 16 << 20};
@@ -190,6 +217,7 @@ unit_suite(void)
 	if (host.can_track) { /* that is, as root where cgroups are mounted */
 		tcase_add_test(t, processes_that_fork_and_ignore_signals_are_all_killed);
 		tcase_add_test(t, the_freezer_kills_as_well_as_cgroup2);
+		tcase_add_test(t, what_was_left_frozen_dies_too);
 		tcase_add_test(t, too_much_memory_is_a_kill_that_the_group_counts);
 		tcase_add_test(t, a_kill_by_another_hand_is_not_taken_for_want_of_memory);
 		tcase_add_test(t, no_more_processes_than_allowed_and_cpu_time_is_counted);
