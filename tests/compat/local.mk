@@ -10,9 +10,13 @@ EXTRA_DIST += \
 	tests/compat/c_client.c \
 	tests/compat/cluster.py \
 	tests/compat/conftest.py \
+	tests/compat/differential.py \
 	tests/compat/ensemble.py \
 	tests/compat/kazoo_suite.py \
 	tests/compat/load.py \
+	tests/compat/lockstep.py \
+	tests/compat/pairs \
+	tests/compat/plan.py \
 	tests/compat/servers.py \
 	tests/compat/swap.py \
 	tests/compat/test_audit.py \
@@ -20,6 +24,7 @@ EXTRA_DIST += \
 	tests/compat/test_admin.py \
 	tests/compat/test_c_client.py \
 	tests/compat/test_cluster_on_apache.py \
+	tests/compat/test_differential.py \
 	tests/compat/test_errors.py \
 	tests/compat/test_inspect.py \
 	tests/compat/test_java_client.py \

@@ -51,7 +51,7 @@ def wait_until(condition, seconds, what):
 class Server:
     """One standalone server; the subclass says what to run."""
 
-    def __init__(self, settings="", properties=None):
+    def __init__(self, settings="", properties=None, tick_ms=TICK_MS):
         """settings: further lines of its zoo.cfg; properties: what Apache's server takes from its JVM only."""
         self.properties = properties or {}
         self.dir = Path(tempfile.mkdtemp(prefix="corral-compat-"))
@@ -59,7 +59,7 @@ class Server:
         self.hosts = f"127.0.0.1:{self.port}"
         self.config = self.dir / "zoo.cfg"
         self.config.write_text(
-            f"tickTime={TICK_MS}\ndataDir={self.dir}/data\nclientPort={self.port}\nclientPortAddress=127.0.0.1\n"
+            f"tickTime={tick_ms}\ndataDir={self.dir}/data\nclientPort={self.port}\nclientPortAddress=127.0.0.1\n"
             f"admin.enableServer=false\n4lw.commands.whitelist=*\n{settings}{self.property_lines()}")
         self.process = None
 

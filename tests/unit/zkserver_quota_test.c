@@ -200,6 +200,41 @@ START_TEST(limits_are_read_as_apaches_tools_write_them)
 }
 END_TEST
 
+START_TEST(statistics_that_a_client_set_go_on_from_there_below_zero_and_with_limits)
+{
+	join(&clients[0]);
+	make("/a", "");
+	make("/a/b", "12345");
+	set_quota("/a", "count=10,bytes=-1");
+	set("/zookeeper/quota/a/zookeeper_stats", "count=1,bytes=1=;countHardLimit=7", -1);
+	drop("/a/b");
+	expect_stats("/a", "count=0,bytes=-4=;countHardLimit=7");
+	make("/a/b", "1");
+	expect_stats("/a", "count=1,bytes=-3=;countHardLimit=7");
+}
+END_TEST
+
+START_TEST(who_makes_statistics_is_told_of_the_bytes_that_it_gave)
+{
+	struct reply reply;
+
+	join(&clients[0]);
+	make("/a", "");
+	make("/zookeeper/quota/a", "");
+	header(1, ZK_OP_CREATE2);
+	put_create("/zookeeper/quota/a/zookeeper_stats", "x", WORLD_ALL, sizeof WORLD_ALL - 1,
+	    ZK_PERSISTENT);
+	send_request(&clients[0]);
+	sync_log();
+	reply = next_reply(&clients[0]);
+	jute_get_bytes(&reply.r);
+	for (int i = 0; i < 13; i++) /* up to dataLength */
+		jute_get_i32(&reply.r);
+	ck_assert_int_eq(jute_get_i32(&reply.r), 1);
+	expect_stats("/a", "count=1,bytes=0");
+}
+END_TEST
+
 START_TEST(statistics_that_a_client_spoilt_are_counted_from_nothing)
 {
 	join(&clients[0]);
@@ -239,6 +274,9 @@ unit_suite(void)
 	tcase_add_test(c, without_enforcement_a_hard_limit_only_counts);
 	tcase_add_test(c, a_soft_limit_is_told_once_a_minute);
 	tcase_add_test(c, limits_are_read_as_apaches_tools_write_them);
+	tcase_add_test(
+	    c, statistics_that_a_client_set_go_on_from_there_below_zero_and_with_limits);
+	tcase_add_test(c, who_makes_statistics_is_told_of_the_bytes_that_it_gave);
 	tcase_add_test(c, statistics_that_a_client_spoilt_are_counted_from_nothing);
 	tcase_add_test(c, a_quota_of_what_is_not_there_counts_it_when_it_comes);
 	suite_add_tcase(s, c);

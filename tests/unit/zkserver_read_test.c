@@ -17,6 +17,8 @@ START_TEST(all_nodes_below_one_are_counted)
 	ck_assert_int_eq(jute_get_i32(&reply.r), 0);
 	reply = do_read(&clients[0], ZK_OP_GET_ALL_CHILDREN_NUMBER, "/", false);
 	ck_assert_int_eq(jute_get_i32(&reply.r), 9);
+	reply = do_read(&clients[0], ZK_OP_GET_ALL_CHILDREN_NUMBER, "", false);
+	ck_assert_int_eq(jute_get_i32(&reply.r), 10); /* as at Apache's: "/" is below it */
 	reply = do_read(&clients[0], ZK_OP_GET_ALL_CHILDREN_NUMBER, "/none", false);
 	ck_assert_int_eq(reply.error, ZK_NONODE);
 }

@@ -120,8 +120,8 @@ put32(uint8_t *p, uint32_t v)
 }
 
 /* Clients see creates and deletes in cversion, and an owner only if it is a session. */
-void
-db_put_stat(const struct db *db, const struct tree_node *n, uint8_t stat[ZK_STAT_BYTES])
+static void
+put_stat(const struct db *db, const struct tree_node *n, uint32_t data_len, uint8_t *stat)
 {
 	uint32_t kids = tree_child_count(n);
 	int64_t owner = tree_node_owner(&db->tree, n);
@@ -135,9 +135,15 @@ db_put_stat(const struct db *db, const struct tree_node *n, uint8_t stat[ZK_STAT
 	p = put32(p, (uint32_t)n->cversion * 2 - kids);
 	p = put32(p, (uint32_t)n->aversion);
 	p = put64(p, tree_owner_kind(&db->tree, owner) == TREE_OWNER_SESSION ? owner : 0);
-	p = put32(p, n->data_len);
+	p = put32(p, data_len);
 	p = put32(p, kids);
 	put64(p, n->pzxid);
+}
+
+void
+db_put_stat(const struct db *db, const struct tree_node *n, uint8_t stat[ZK_STAT_BYTES])
+{
+	put_stat(db, n, n->data_len, stat);
 }
 
 static void
@@ -257,10 +263,15 @@ apply_set_acl(const struct apply *a, const struct txn_body *b)
 }
 
 static bool
+is_create_with_stat(int32_t type)
+{
+	return type == ZK_OP_CREATE2 || type == ZK_OP_CREATE_CONTAINER || type == ZK_OP_CREATE_TTL;
+}
+
+static bool
 answers_stat(int32_t type)
 {
-	return type == ZK_OP_CREATE2 || type == ZK_OP_CREATE_CONTAINER ||
-	       type == ZK_OP_CREATE_TTL || type == ZK_OP_SET_DATA || type == ZK_OP_SET_ACL ||
+	return is_create_with_stat(type) || type == ZK_OP_SET_DATA || type == ZK_OP_SET_ACL ||
 	       type == ZK_OP_RECONFIG;
 }
 
@@ -274,7 +285,11 @@ report(const struct apply *a, const struct txn_body *b, int error)
 		return;
 	if (error == ZK_OK && answers_stat(b->type) &&
 	    (n = tree_find(&a->db->tree, b->path)) != NULL) {
-		db_put_stat(a->db, n, p.stat);
+		uint32_t data_len = n->data_len;
+
+		if (is_create_with_stat(b->type)) /* a quota's statistics are counted by now */
+			data_len = b->data.len > 0 ? (uint32_t)b->data.len : 0;
+		put_stat(a->db, n, data_len, p.stat);
 		p.has_stat = true;
 	}
 	a->part(a->arg, &p);

@@ -8,7 +8,7 @@
 #include "libcommon/codec/zk_err.h"
 #include "zkserver/core/tree_priv.h"
 
-#define STATS_TEXT_BYTES 64 /* two numbers with their names */
+#define STATS_TEXT_BYTES 160 /* four numbers with their names */
 #define NUMBER_BYTES 24
 #define PATH_SHOWN_BYTES 100
 
@@ -35,21 +35,30 @@ is_text(struct jute_bytes bytes, const char *text)
 	return (size_t)bytes.len == len && memcmp(bytes.data, text, len) == 0;
 }
 
-/* The number in a value that may have another '=' behind it; -1 if it is empty or none. */
+/*
+ * The number in a value that may have another '=' behind it; -1 if it is empty or none. Statistics
+ * that a client set too low go below zero.
+ */
 static int64_t
 parse_number(const char *value, size_t len)
 {
 	const char *end = memchr(value, '=', len);
 	char text[NUMBER_BYTES];
+	bool negative;
 	uint64_t n;
 
 	if (end != NULL)
 		len = (size_t)(end - value);
+	negative = len > 0 && value[0] == '-';
+	value += negative;
+	len -= negative;
 	if (len == 0 || len >= sizeof text)
 		return -1;
 	memcpy(text, value, len);
 	text[len] = '\0';
-	return str_to_u64(text, 0, INT64_MAX, &n) ? (int64_t)n : -1;
+	if (!str_to_u64(text, 0, INT64_MAX, &n))
+		return -1;
+	return negative ? -(int64_t)n : (int64_t)n;
 }
 
 static void
@@ -119,6 +128,13 @@ find(const struct tree *t, struct jute_bytes path, struct place *place)
 	return place->limits != NULL;
 }
 
+/* It wraps, as in Java: a client may have set anything. */
+static int64_t
+sum(int64_t a, int64_t b)
+{
+	return (int64_t)((uint64_t)a + (uint64_t)b);
+}
+
 /* Where the limit is passed: say so. True: it is a hard one. */
 static bool
 passed(const struct place *p, int64_t now, int64_t soft, int64_t hard, const char *what,
@@ -148,21 +164,37 @@ quota_check(const struct tree *t, struct jute_bytes path, int64_t bytes, int64_t
 	limits = quota_parse(tree_node_data(p.limits));
 	stats = quota_parse(tree_node_data(p.stats));
 	if (count != 0 &&
-	    passed(&p, stats.count + count, limits.count, limits.count_hard, "nodes", notice))
+	    passed(&p, sum(stats.count, count), limits.count, limits.count_hard, "nodes", notice))
 		return ZK_QUOTAEXCEEDED;
 	if (bytes != 0 &&
-	    passed(&p, stats.bytes + bytes, limits.bytes, limits.bytes_hard, "bytes", notice))
+	    passed(&p, sum(stats.bytes, bytes), limits.bytes, limits.bytes_hard, "bytes", notice))
 		return ZK_QUOTAEXCEEDED;
 	return ZK_OK;
 }
 
+/* As Apache's servers do: limits have no place here, but stay if a client put them there. */
+static void
+print_stats(const struct quota *q, char text[STATS_TEXT_BYTES])
+{
+	bool limits = q->bytes_hard != -1 || q->count_hard != -1;
+	int at = snprintf(text, STATS_TEXT_BYTES, "count=%lld,bytes=%lld%s", (long long)q->count,
+	    (long long)q->bytes, limits ? "=" : "");
+
+	if (q->bytes_hard != -1)
+		at += snprintf(text + at, STATS_TEXT_BYTES - (size_t)at, ";byteHardLimit=%lld",
+		    (long long)q->bytes_hard);
+	if (q->count_hard != -1)
+		snprintf(text + at, STATS_TEXT_BYTES - (size_t)at, ";countHardLimit=%lld",
+		    (long long)q->count_hard);
+}
+
 /* In place: no version, no time, no zxid shows that the server did it. */
 static bool
-write_stats(struct tree *t, struct tree_node *stats, int64_t count, int64_t bytes)
+write_stats(struct tree *t, struct tree_node *stats, const struct quota *q)
 {
 	char text[STATS_TEXT_BYTES];
 
-	snprintf(text, sizeof text, "count=%lld,bytes=%lld", (long long)count, (long long)bytes);
+	print_stats(q, text);
 	return tree_node_replace_data(t, stats, bytes_of(text), stats->crc) != NULL;
 }
 
@@ -175,7 +207,9 @@ quota_add(struct tree *t, struct jute_bytes path, int64_t bytes, int64_t count)
 	if (!find(t, path, &p) || p.stats == NULL)
 		return true;
 	stats = quota_parse(tree_node_data(p.stats));
-	return write_stats(t, p.stats, stats.count + count, stats.bytes + bytes);
+	stats.count = sum(stats.count, count);
+	stats.bytes = sum(stats.bytes, bytes);
+	return write_stats(t, p.stats, &stats);
 }
 
 /* The path that the quota whose node this is (below ROOT) is for, or NULL. */
@@ -198,7 +232,7 @@ count_all(struct tree *t, const struct tree_node *of)
 {
 	struct tree_node *stats = child(t, of, bytes_of(STATS));
 	const struct tree_node *top;
-	int64_t count = 0, bytes = 0;
+	struct quota counted = {0, 0, -1, -1};
 	struct buf path;
 	bool ok;
 
@@ -207,12 +241,12 @@ count_all(struct tree *t, const struct tree_node *of)
 	buf_init(&path, TREE_PATH_BYTES_MAX);
 	top = counted_node(t, of, &path);
 	for (const struct tree_node *n = top; n != NULL; n = tree_next_below(t, top, n)) {
-		count++;
-		bytes += n->data_len;
+		counted.count++;
+		counted.bytes += n->data_len;
 	}
 	ok = !path.failed;
 	buf_fini(&path);
-	return ok && write_stats(t, stats, count, bytes);
+	return ok && write_stats(t, stats, &counted);
 }
 
 bool

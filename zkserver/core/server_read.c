@@ -174,7 +174,8 @@ read_count(struct reading *q)
 		return ZK_SYSTEMERROR;
 	if (n->parent != 0) /* of the root it is known */
 		q->s->walked += count;
-	jute_put_i32(q->c->out, (int32_t)count);
+	/* Below "", which is the root too, Apache's servers find "/" as well. */
+	jute_put_i32(q->c->out, (int32_t)(count + (path.len == 0)));
 	return ZK_OK;
 }
 
