@@ -47,6 +47,7 @@ tree_create(struct tree *t, const struct tree_create *c)
 	struct tree_node *parent, *n;
 	struct jute_bytes above, name;
 	int32_t cversion;
+	int64_t bytes;
 
 	if (!tree_path_split(c->path, &above, &name) || (uint32_t)name.len > TREE_NAME_BYTES_MAX ||
 	    (parent = tree_find(t, above)) == NULL) {
@@ -66,7 +67,8 @@ tree_create(struct tree *t, const struct tree_create *c)
 		return TREE_NO_MEMORY;
 	}
 	raise_parent(t, parent, cversion, c->zxid);
-	if (!quota_created(t, n) || !quota_add(t, c->path, n->data_len, 1))
+	bytes = n->data_len; /* n may move when its quota is counted */
+	if (!quota_created(t, n) || !quota_add(t, c->path, bytes, 1))
 		return TREE_NO_MEMORY;
 	return TREE_OK;
 }
