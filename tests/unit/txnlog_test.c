@@ -458,6 +458,25 @@ START_TEST(a_last_batch_with_missing_sectors_is_cut)
 }
 END_TEST
 
+START_TEST(zeros_in_a_sector_that_was_written_are_corruption)
+{
+	struct simdisk *d = new_disk(5);
+	struct txnlog log;
+	struct outcome o;
+	uint64_t size = TXNLOG_TXN_MIN_BYTES + 40 + TXNLOG_RECORD_OVERHEAD_BYTES;
+
+	txnlog_init(&log, simdisk_store(d), TXNLOG_FIRST_BYTES);
+	for (uint64_t z = 1; z <= 5; z++)
+		ck_assert_int_eq(write_batch(&log, z, z, 40), 0);
+	txnlog_fini(&log);
+	zero(d, TXNLOG_HEADER_BYTES + size, TXNLOG_HEADER_BYTES + 2 * size);
+	o = read_all(simdisk_store(d), 0);
+	ck_assert_int_eq(o.err, DATADIR_CORRUPT);
+	ck_assert_ptr_nonnull(strstr(o.text, "a valid one, zxid 0x3, follows"));
+	simdisk_free(d);
+}
+END_TEST
+
 START_TEST(what_a_torn_older_file_lost_must_come_in_the_next)
 {
 	struct simdisk *d = written_disk();
@@ -605,6 +624,7 @@ unit_suite(void)
 	tcase_add_test(t, any_flipped_bit_is_corruption_and_named);
 	tcase_add_test(t, zeros_further_from_the_end_than_a_batch_are_corruption);
 	tcase_add_test(t, a_last_batch_with_missing_sectors_is_cut);
+	tcase_add_test(t, zeros_in_a_sector_that_was_written_are_corruption);
 	tcase_add_test(t, what_a_torn_older_file_lost_must_come_in_the_next);
 	tcase_add_test(t, a_new_epoch_begins_with_one);
 	tcase_add_test(t, an_empty_newest_file_is_removed_and_an_empty_older_one_refused);

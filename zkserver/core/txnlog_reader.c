@@ -190,7 +190,7 @@ find_missing_sector(
 	int err = 0;
 
 	*missing = false;
-	for (uint64_t at = pos; at < end; at++) {
+	for (uint64_t at = pos; at < end && at < r->size; at++) {
 		const uint8_t *p = bytes_at(r, at, 1, &err, f);
 
 		if (p == NULL)
@@ -266,7 +266,9 @@ judge_end(struct txnlog_reader *r, const struct probe *p, struct fault *f)
 	if (rest.data_end == r->pos)
 		return 0;
 	end = rest.valid_at > 0 ? rest.valid_at : rest.data_end;
-	if (p->end > end && p->end <= r->size && rest.valid_at == 0)
+	if (rest.valid_at > 0) /* what its sector holds of it was written with the rest of it */
+		end = rest.valid_at - rest.valid_at % SECTOR_BYTES + SECTOR_BYTES;
+	else if (p->end > end && p->end <= r->size)
 		end = p->end;
 	if ((err = find_missing_sector(r, r->pos, end, &missing, f)) != 0)
 		return err;

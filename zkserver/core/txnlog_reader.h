@@ -8,8 +8,8 @@
  * - A record that is not whole is a torn write, and ends the file, if nothing valid follows it and
  * its end is missing. It is also one if valid records follow but a whole 512-byte sector (or the
  * rest of one) of it holds zeros still and all that follows fits into one batch: power loss keeps
- * any subset of the sectors of the last batch, which nobody was told about. Anything else is
- * corruption.
+ * any subset of the sectors of the last batch, which nobody was told about. A sector that has a
+ * part of what follows was written, and its zeros are no torn write. Anything else is corruption.
  * - What was torn in an older file must be made good by the next one: zxids must follow each other.
  */
 #ifndef CORRAL_ZKSERVER_TXNLOG_READER_H
