@@ -4,7 +4,12 @@ bench_place_bench_SOURCES = bench/place_bench.c
 bench_place_bench_LDADD = libmastercore.a libbase.a
 
 # What is measured, in a short form; each table is a target that `bench` depends on.
-bench: bench-place
+bench: bench-place bench-zk
 bench-place: bench/place_bench
 	@bench/place_bench 20000
-.PHONY: bench bench-place
+
+# zkserver's own figures, beside those of Apache's server where Debian's package zookeeper is installed.
+bench-zk: all
+	@CORRAL_BUILD='$(abs_builddir)' /usr/bin/python3 '$(srcdir)/bench/zk_bench.py'
+EXTRA_DIST += bench/zk_bench.py
+.PHONY: bench bench-place bench-zk

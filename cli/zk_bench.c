@@ -20,11 +20,12 @@
 #define OUTSTANDING_MAX 10000
 #define TOP_BYTES_MAX 32
 #define PATH_BYTES_MAX (TOP_BYTES_MAX + 40)
+#define MIXED_GETS 9 /* of ten requests */
 #define BENCH_TOP "/zk-bench"
 
-enum phase { PHASE_CREATE, PHASE_SET, PHASE_GET, PHASE_DELETE, PHASE_COUNT };
+enum phase { PHASE_CREATE, PHASE_SET, PHASE_GET, PHASE_MIXED, PHASE_DELETE, PHASE_COUNT };
 
-static const char *const phase_names[] = {"create", "set", "get", "delete"};
+static const char *const phase_names[] = {"create", "set", "get", "mixed", "delete"};
 
 struct bench_session {
 	struct bench *bench;
@@ -84,10 +85,13 @@ bench_send(struct bench_session *s, struct shot *shot)
 {
 	const struct bench *bench = s->bench;
 	const uint32_t size = (uint32_t)bench->run->options->bytes;
+	enum phase phase = bench->phase;
 	char path[PATH_BYTES_MAX];
 
 	bench_path(path, s, bench->phase == PHASE_CREATE ? s->at : s->at % s->made);
-	switch (bench->phase) {
+	if (phase == PHASE_MIXED)
+		phase = s->at % (MIXED_GETS + 1) < MIXED_GETS ? PHASE_GET : PHASE_SET;
+	switch (phase) {
 	case PHASE_CREATE:
 		return zk_create(
 		    s->zk, path, bench->data, size, NULL, 0, ZK_PERSISTENT, bench_answered, shot);

@@ -341,7 +341,7 @@ def test_a_quota_is_set_shown_and_removed(zk, root):
 def test_bench_measures_and_cleans_up(zk):
     before = zk("ls")
     rows = json.loads(zk("bench", "-s", "2", "-o", "4", "-b", "100", "-t", "200ms", "--json"))
-    assert [row["request"] for row in rows] == ["create", "set", "get", "delete"]
+    assert [row["request"] for row in rows] == ["create", "set", "get", "mixed", "delete"]
     assert all(row["count"] > 0 and row["p50_us"] <= row["p99_us"] for row in rows)
     assert zk("ls") == before
 
