@@ -162,6 +162,17 @@ script_fill(struct zk_change *change, const struct zk_options *options, const st
 	return op->type != ZK_OP_CREATE2 || zk_change_create(change, options, place);
 }
 
+/* A word but the data, in which it is any byte, that a zero byte would cut short; or NULL. */
+static const char *
+words_cut_short(const struct words *words, int data)
+{
+	for (int i = 0; i < words->count; i++) {
+		if (i != data && strlen(words->items[i]) != words->sizes[i])
+			return words->items[i];
+	}
+	return NULL;
+}
+
 static enum zk_script_result
 script_change(const struct zk_script *script, struct zk_change *change, struct words *words)
 {
@@ -182,6 +193,9 @@ script_change(const struct zk_script *script, struct zk_change *change, struct w
 	verb.place = place;
 	if (options_parse(&verb, words->count, words->items, &options, &first) != OPTIONS_GO)
 		return ZK_SCRIPT_WRONG;
+	if ((fault = words_cut_short(words, first + 1)) != NULL)
+		return script_wrong(script, "'%s' goes on with a zero byte, which only data can have",
+		    fault);
 	change->op.type = verbs[i].type;
 	if (!script_fill(change, &options, words, first, place))
 		return ZK_SCRIPT_WRONG;

@@ -148,6 +148,24 @@ START_TEST(a_fault_names_its_line)
 }
 END_TEST
 
+START_TEST(a_zero_byte_is_for_data_only)
+{
+	static const char raw[] = "create /a\0b data\n";
+
+	ck_assert_int_eq(read_first(raw, sizeof raw - 1), ZK_SCRIPT_WRONG);
+	ck_assert_ptr_nonnull(strstr(said, "in:1: '/a' goes on with a zero byte"));
+	zk_change_fini(&change);
+	ck_assert_int_eq(read_text("create \"/a\\x00b\""), ZK_SCRIPT_WRONG);
+	zk_change_fini(&change);
+	ck_assert_int_eq(
+	    read_text("create -a \"ip:127.0.0.1:r\\x00\" /a data"), ZK_SCRIPT_WRONG);
+	zk_change_fini(&change);
+	ck_assert_int_eq(read_text("create /a \"x\\x00y\""), ZK_SCRIPT_CHANGE);
+	ck_assert_uint_eq(change.op.size, 3);
+	zk_change_fini(&change);
+}
+END_TEST
+
 START_TEST(a_line_of_too_many_words_is_refused)
 {
 	char text[2000] = "create";
@@ -178,6 +196,7 @@ unit_suite(void)
 	tcase_add_test(tc, any_bytes_come_back_from_quotes);
 	tcase_add_test(tc, letters_of_other_scripts_stay_readable);
 	tcase_add_test(tc, a_fault_names_its_line);
+	tcase_add_test(tc, a_zero_byte_is_for_data_only);
 	tcase_add_test(tc, a_line_of_too_many_words_is_refused);
 	tcase_add_test(tc, an_empty_script_ends);
 	suite_add_tcase(s, tc);
