@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -104,11 +105,23 @@ START_TEST(the_freezer_kills_as_well_as_cgroup2)
 }
 END_TEST
 
+/* A value to a file of the v1 freezer's group below ours. */
+static void
+write_below(const char *file, const char *value)
+{
+	char path[PATH_MAX + 200];
+	FILE *f;
+
+	snprintf(path, sizeof path, "%s/%s/below/%s", host.freezer, group, file);
+	ck_assert_ptr_nonnull(f = fopen(path, "we"));
+	ck_assert_int_gt(fprintf(f, "%s", value), 0);
+	ck_assert_int_eq(fclose(f), 0);
+}
+
 START_TEST(what_was_left_frozen_dies_too)
 {
-	char below[PATH_MAX], path[PATH_MAX];
+	char below[PATH_MAX + 200], number[16];
 	pid_t pid;
-	FILE *f;
 
 	if (host.freezer[0] == '\0')
 		return;
@@ -117,14 +130,9 @@ START_TEST(what_was_left_frozen_dies_too)
 	pid = start("exec sleep 600");
 	snprintf(below, sizeof below, "%s/%s/below", host.freezer, group);
 	ck_assert_int_eq(mkdir(below, 0700), 0);
-	snprintf(path, sizeof path, "%s/cgroup.procs", below);
-	ck_assert_ptr_nonnull(f = fopen(path, "we"));
-	ck_assert_int_gt(fprintf(f, "%d", (int)pid), 0);
-	ck_assert_int_eq(fclose(f), 0);
-	snprintf(path, sizeof path, "%s/freezer.state", below);
-	ck_assert_ptr_nonnull(f = fopen(path, "we"));
-	ck_assert_int_gt(fprintf(f, "FROZEN"), 0);
-	ck_assert_int_eq(fclose(f), 0);
+	snprintf(number, sizeof number, "%d", (int)pid);
+	write_below("cgroup.procs", number);
+	write_below("freezer.state", "FROZEN");
 	ck_assert_int_eq(cgroup_kill(&host, group), 0);
 	ck_assert(WIFSIGNALED(wait_for(pid)));
 	ck_assert(cgroup_remove(&host, group));
