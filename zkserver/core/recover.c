@@ -39,9 +39,7 @@ load_newest(struct store *s, struct db *db, struct snapshot_info *info,
 	datadir_list_free(&list);
 	if (!report->found_snapshot && report->bad_snapshots > 0 && err == DATADIR_CORRUPT)
 		fault_set(f, err,
-		    "no snapshot is whole: %s; restore one, or remove this server's data and let "
-		    "it copy "
-		    "the others'",
+		    "no snapshot is whole: %s; restore one from a backup",
 		    report->bad.text);
 	return err;
 }

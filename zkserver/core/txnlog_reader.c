@@ -223,8 +223,7 @@ corrupt(
 	return fault_set(f, DATADIR_CORRUPT,
 	    "%s: no valid record at offset %llu, where zxid 0x%llx or the file's end was expected "
 	    "(%s): "
-	    "the file is damaged; restore it, or remove this server's data and let it copy the "
-	    "others'",
+	    "the file is damaged; restore it from a backup",
 	    r->name, pos, zxid, why);
 }
 
@@ -432,8 +431,7 @@ check_order(struct txnlog_reader *r, const struct txnlog_record *record, struct 
 	if (record->zxid > r->after_zxid && !zxid_follows(last, record->zxid))
 		return fault_set(f, DATADIR_CORRUPT,
 		    "%s: zxid 0x%llx at offset %llu follows 0x%llx: the transactions between are "
-		    "missing; "
-		    "restore the files, or remove this server's data and let it copy the others'",
+		    "missing; restore the files from a backup",
 		    r->name, (unsigned long long)record->zxid, (unsigned long long)record->offset,
 		    (unsigned long long)last);
 	return 0;
