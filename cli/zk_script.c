@@ -194,8 +194,8 @@ script_change(const struct zk_script *script, struct zk_change *change, struct w
 	if (options_parse(&verb, words->count, words->items, &options, &first) != OPTIONS_GO)
 		return ZK_SCRIPT_WRONG;
 	if ((fault = words_cut_short(words, first + 1)) != NULL)
-		return script_wrong(script, "'%s' goes on with a zero byte, which only data can have",
-		    fault);
+		return script_wrong(
+		    script, "'%s' goes on with a zero byte, which only data can have", fault);
 	change->op.type = verbs[i].type;
 	if (!script_fill(change, &options, words, first, place))
 		return ZK_SCRIPT_WRONG;

@@ -76,7 +76,13 @@ class Cluster:
         return run
 
     def json(self, *words):
-        return json.loads(self.corral(*words, "--json").stdout)
+        """What a command says; asked again while no master leads, which may be so for a moment on a busy machine."""
+        def ask():
+            run = self.corral(*words, "--json", status=None)
+            return run if run.returncode != os.EX_TEMPFAIL else None
+        run = until(ask, lambda: f"an answer to {words}\n{self.screen()}")
+        assert run.returncode == 0, (words, run)
+        return json.loads(run.stdout)
 
     def start(self, *words, **more):
         """Start a command line and leave it running."""

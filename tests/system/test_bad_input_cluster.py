@@ -162,8 +162,10 @@ def test_a_registration_that_cannot_be_true_is_refused_or_harms_nobody(attacked,
             s.sendall(frame(message))
             with contextlib.suppress(TimeoutError):
                 s.recv(65536)
-    nodes = {n["name"]: n for n in attacked.json("nodes")["nodes"]}
-    assert nodes[attacked.agent_name]["state"] == "ready"
+    def seen():
+        return {n["name"]: n for n in attacked.json("nodes")["nodes"]}
+    until(lambda: seen()[attacked.agent_name]["state"] == "ready", seen)
+    nodes = seen()
     total = sum(n["capacity"]["cpu_milli"] for n in nodes.values() if "capacity" in n)
     assert total < 2**40, nodes
 
