@@ -123,7 +123,7 @@ multi_print(struct zk_run *run, const struct zk_result *result, void *arg)
 int
 zk_verb_multi(struct zk_run *run, int argc, char **argv)
 {
-	struct multi multi = {.script = {stdin, "standard input", 0}};
+	struct multi multi = {.script = {.from = stdin, .name = "standard input"}};
 	int rc = ZK_OK;
 
 	(void)argc;

@@ -205,6 +205,13 @@ script_change(const struct zk_script *script, struct zk_change *change, struct w
 	return ZK_SCRIPT_CHANGE;
 }
 
+static void
+script_mark(struct zk_script *script, const char *line)
+{
+	script->begun = script->begun || strcmp(line, ZK_SCRIPT_BEGIN) == 0;
+	script->ended = strcmp(line, ZK_SCRIPT_END_MARK) == 0;
+}
+
 enum zk_script_result
 zk_script_next(struct zk_script *script, struct zk_change *change)
 {
@@ -225,8 +232,10 @@ zk_script_next(struct zk_script *script, struct zk_change *change)
 		script->line++;
 		if (len > 0 && change->line[len - 1] == '\n')
 			change->line[--len] = '\0';
-		if (change->line[0] == '#')
+		if (change->line[0] == '#') {
+			script_mark(script, change->line);
 			len = 0;
+		}
 		fault = words_cut(&words, change->line, change->line + len);
 		if (fault != NULL)
 			return script_wrong(script, "%s", fault);

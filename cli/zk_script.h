@@ -19,10 +19,15 @@
 #include "cli/zk_change.h"
 #include "libcommon/base/buf.h"
 
+/* The first and the last line of an export: what was cut short lacks the second. */
+#define ZK_SCRIPT_BEGIN "# zk export 1"
+#define ZK_SCRIPT_END_MARK "# zk export ends"
+
 struct zk_script {
 	FILE *from;
-	const char *name; /* of the file, for faults */
-	unsigned line;	  /* the last one that was read */
+	const char *name;  /* of the file, for faults */
+	unsigned line;	   /* the last one that was read */
+	bool begun, ended; /* the marks of an export were seen */
 };
 
 enum zk_script_result { ZK_SCRIPT_CHANGE, ZK_SCRIPT_END, ZK_SCRIPT_WRONG };

@@ -14,7 +14,6 @@
 #include "libcommon/base/str.h"
 #include "libcommon/codec/zk_owner.h"
 
-#define HEADER "# zk export 1\n"
 #define OUT_BYTES_MAX (8 * (size_t)ZK_FRAME_BYTES_MAX) /* a node whose bytes are all escaped */
 
 struct export
@@ -49,8 +48,7 @@ acl_is_masked(const struct zk_result *result)
 		const struct zk_acl *acl = &result->acls[i];
 		const char *mark = strrchr(acl->id, ':');
 
-		if (strcmp(acl->scheme, "digest") == 0 && mark != NULL &&
-		    strcmp(mark, ":x") == 0)
+		if (strcmp(acl->scheme, "digest") == 0 && mark != NULL && strcmp(mark, ":x") == 0)
 			return true;
 	}
 	return false;
@@ -178,7 +176,7 @@ zk_verb_export(struct zk_run *run, int argc, char **argv)
 	export.skip = strcmp(top, "/") == 0 ? 0 : strlen(top);
 	buf_init(&export.line, OUT_BYTES_MAX);
 	buf_init(&export.data, ZK_FRAME_BYTES_MAX);
-	fputs(HEADER, stdout);
+	puts(ZK_SCRIPT_BEGIN);
 	if (str_copy(export.walk.path, sizeof export.walk.path, top))
 		rc = export_node(&export.walk);
 	if (rc == ZK_OK)
@@ -190,6 +188,7 @@ zk_verb_export(struct zk_run *run, int argc, char **argv)
 		status = zk_run_fail(run, export.walk.path, rc);
 	} else {
 		status = export_gaps(&export, top);
+		puts(ZK_SCRIPT_END_MARK);
 	}
 	buf_fini(&export.line);
 	buf_fini(&export.data);
@@ -262,8 +261,9 @@ import_node(struct import *import, struct zk_op *op)
 int
 zk_verb_import(struct zk_run *run, int argc, char **argv)
 {
-	struct import import = {
-	    .run = run, .script = {stdin, "standard input", 0}, .top = argc > 0 ? argv[0] : "/"};
+	struct import import = {.run = run,
+	    .script = {.from = stdin, .name = "standard input"},
+	    .top = argc > 0 ? argv[0] : "/"};
 	enum zk_script_result result;
 	int status = 0;
 
@@ -282,6 +282,12 @@ zk_verb_import(struct zk_run *run, int argc, char **argv)
 		zk_change_fini(&change);
 		if (result != ZK_SCRIPT_CHANGE)
 			break;
+	}
+	if (status == 0 && import.script.begun && !import.script.ended) {
+		fprintf(stderr,
+		    "zk: %s:%u: the export ends here without its last line: it was cut short\n",
+		    import.script.name, import.script.line);
+		status = EX_DATAERR;
 	}
 	return status;
 }

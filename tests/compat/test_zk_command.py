@@ -114,6 +114,8 @@ def test_a_tree_goes_out_as_text_and_comes_in_again(zk, root):
     assert 'create -n -a "world:anyone:cdrwa" -a "ip:127.0.0.1:r" "/with space"' in text
     zk("import", "-p", f"{root}/to/here", data=text.encode())
     assert zk("export", f"{root}/to/here") == text
+    cut = text[:text.rindex("# zk export ends")].encode()
+    assert "cut short" in zk.fails(65, "import", "--replace", f"{root}/to/here", data=cut)
     assert zk.run("get", f"{root}/to/here/b/c").stdout == data
 
 

@@ -20,7 +20,7 @@ read_first(const char *text, size_t size)
 	enum zk_script_result result;
 	ssize_t n;
 
-	script = (struct zk_script){fmemopen((char *)text, size, "r"), "in", 0};
+	script = (struct zk_script){.from = fmemopen((char *)text, size, "r"), .name = "in"};
 	ck_assert_ptr_nonnull(script.from);
 	ck_assert(dup2(fd, STDERR_FILENO) >= 0);
 	result = zk_script_next(&script, &change);
@@ -157,8 +157,7 @@ START_TEST(a_zero_byte_is_for_data_only)
 	zk_change_fini(&change);
 	ck_assert_int_eq(read_text("create \"/a\\x00b\""), ZK_SCRIPT_WRONG);
 	zk_change_fini(&change);
-	ck_assert_int_eq(
-	    read_text("create -a \"ip:127.0.0.1:r\\x00\" /a data"), ZK_SCRIPT_WRONG);
+	ck_assert_int_eq(read_text("create -a \"ip:127.0.0.1:r\\x00\" /a data"), ZK_SCRIPT_WRONG);
 	zk_change_fini(&change);
 	ck_assert_int_eq(read_text("create /a \"x\\x00y\""), ZK_SCRIPT_CHANGE);
 	ck_assert_uint_eq(change.op.size, 3);
