@@ -255,47 +255,26 @@ children_decode(struct jute_reader *r, struct zk_result *result)
 	stat_decode(r, &result->stat);
 }
 
-/* The identities of a session: they stand in acls, without permissions. */
+/* A vector of access control entries, or of identities, which are entries without permissions. */
 static void
-who_decode(struct jute_reader *r, struct zk_result *result)
+entries_decode(struct jute_reader *r, struct zk_result *result, bool with_perms)
 {
-	int32_t count = jute_get_count(r, ID_BYTES_MIN);
-	struct zk_acl *ids;
+	int32_t count = jute_get_count(r, with_perms ? ACL_BYTES_MIN : ID_BYTES_MIN);
+	struct zk_acl *entries;
 	struct pool p;
 
 	if (count < 0)
 		count = 0;
-	ids = result_allocate(r, result, (size_t)count * sizeof *ids, &p);
-	if (ids == NULL)
+	entries = result_allocate(r, result, (size_t)count * sizeof *entries, &p);
+	if (entries == NULL)
 		return;
 	for (int32_t i = 0; i < count && !r->bad; i++) {
-		ids[i].scheme = text_decode(r, &p);
-		ids[i].id = text_decode(r, &p);
+		entries[i].perms = with_perms ? jute_get_i32(r) : 0;
+		entries[i].scheme = text_decode(r, &p);
+		entries[i].id = text_decode(r, &p);
 	}
-	result->acls = ids;
+	result->acls = entries;
 	result->acl_count = (size_t)count;
-}
-
-static void
-acls_decode(struct jute_reader *r, struct zk_result *result)
-{
-	int32_t count = jute_get_count(r, ACL_BYTES_MIN);
-	struct zk_acl *acls;
-	struct pool p;
-
-	if (count < 0)
-		count = 0;
-	acls = result_allocate(r, result, (size_t)count * sizeof *acls, &p);
-	if (acls == NULL)
-		return;
-	for (int32_t i = 0; i < count && !r->bad; i++) {
-		acls[i].perms = jute_get_i32(r);
-		acls[i].scheme = text_decode(r, &p);
-		acls[i].id = text_decode(r, &p);
-	}
-	result->acls = acls;
-	result->acl_count = (size_t)count;
-	stat_decode(r, &result->stat);
 }
 
 /* One result of a multi; false at the header that ends it, or when the bytes are bad. */
@@ -413,10 +392,11 @@ zk_result_decode(struct jute_reader *r, enum zk_opcode type, struct zk_result *r
 		result->stat.child_count = jute_get_i32(r);
 		break;
 	case ZK_OP_WHO_AM_I:
-		who_decode(r, result);
+		entries_decode(r, result, false);
 		break;
 	case ZK_OP_GET_ACL:
-		acls_decode(r, result);
+		entries_decode(r, result, true);
+		stat_decode(r, &result->stat);
 		break;
 	case ZK_OP_MULTI:
 		multi_decode(r, result);
