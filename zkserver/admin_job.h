@@ -43,7 +43,7 @@ struct admin_job *admin_job_start(struct admin_jobs *jobs,
     void (*make)(void *arg, struct report *r), void *make_arg, const struct admin_job_ops *ops,
     void *arg);
 
-/* Hand on nothing for now; the child waits. */
+/* held: hand on nothing until it is called with false; the child waits on its full pipe. */
 void admin_job_hold(struct admin_job *job, bool held);
 
 /* The asker is gone: nothing is called any more. */
