@@ -92,4 +92,4 @@ libzkserver_a_SOURCES += \
 bin_PROGRAMS += zkserver/zkserver
 zkserver_zkserver_SOURCES = zkserver/main.c
 zkserver_zkserver_LDADD = libzkserver.a libzkcore.a libio.a libsys.a libcodec.a libbase.a \
-	$(EVENT_LIBS) $(OPENSSL_LIBS) $(INIH_LIBS) $(ZLIB_LIBS) $(DEFLATE_LIBS) $(SNAPPY_LIBS) -lpthread
+	$(EVENT_LIBS) $(OPENSSL_LIBS) $(INIH_LIBS) $(ZLIB_LIBS) $(DEFLATE_LIBS) -lpthread

@@ -9,6 +9,7 @@ libcodec_a_SOURCES = \
 	libcommon/codec/pbjson_encode.c \
 	libcommon/codec/pbjson_field.c libcommon/codec/pbjson_field.h \
 	libcommon/codec/record.c libcommon/codec/record.h \
+	libcommon/codec/snappy.c libcommon/codec/snappy.h \
 	libcommon/codec/taskkey.c libcommon/codec/taskkey.h \
 	libcommon/codec/zk_err.c libcommon/codec/zk_err.h \
 	libcommon/codec/zk_owner.h libcommon/codec/zk_wire.h

@@ -43,11 +43,11 @@ tests_fuzz_sasl_fuzz_LDADD = $(FUZZ_LIBS) libzkcore.a libcodec.a libbase.a $(ZLI
 
 fuzz_programs += tests/fuzz/snapshot_fuzz
 tests_fuzz_snapshot_fuzz_SOURCES = tests/fuzz/snapshot_fuzz.c tests/fuzz/fuzz.h tests/lib/simdisk.c tests/lib/simdisk.h
-tests_fuzz_snapshot_fuzz_LDADD = $(FUZZ_LIBS) libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS) $(DEFLATE_LIBS) $(SNAPPY_LIBS)
+tests_fuzz_snapshot_fuzz_LDADD = $(FUZZ_LIBS) libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS) $(DEFLATE_LIBS)
 
 fuzz_programs += tests/fuzz/txnlog_fuzz
 tests_fuzz_txnlog_fuzz_SOURCES = tests/fuzz/txnlog_fuzz.c tests/fuzz/fuzz.h tests/lib/simdisk.c tests/lib/simdisk.h
-tests_fuzz_txnlog_fuzz_LDADD = $(FUZZ_LIBS) libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS) $(DEFLATE_LIBS) $(SNAPPY_LIBS)
+tests_fuzz_txnlog_fuzz_LDADD = $(FUZZ_LIBS) libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS) $(DEFLATE_LIBS)
 
 fuzz_programs += tests/fuzz/zooconf_fuzz
 tests_fuzz_zooconf_fuzz_SOURCES = tests/fuzz/zooconf_fuzz.c tests/fuzz/fuzz.h

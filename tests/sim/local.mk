@@ -19,4 +19,4 @@ tests_sim_zksim_SOURCES = \
 	tests/sim/zksim.c \
 	tests/sim/zkstream.c tests/sim/zkstream.h \
 	tests/lib/simdisk.c tests/lib/simdisk.h
-tests_sim_zksim_LDADD = libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS) $(DEFLATE_LIBS) $(SNAPPY_LIBS)
+tests_sim_zksim_LDADD = libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS) $(DEFLATE_LIBS)

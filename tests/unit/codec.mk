@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-codec_units = tests/unit/base64_test tests/unit/pbjson_test tests/unit/jute_test
+codec_units = tests/unit/base64_test tests/unit/pbjson_test tests/unit/jute_test tests/unit/snappy_test
 check_PROGRAMS += $(codec_units)
 TESTS += $(codec_units)
 
@@ -14,3 +14,7 @@ tests_unit_base64_test_LDADD = $(UNIT_LIBS) libcodec.a
 tests_unit_pbjson_test_SOURCES = tests/unit/pbjson_test.c
 tests_unit_pbjson_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_pbjson_test_LDADD = $(UNIT_LIBS) libcodec.a libproto.a libbase.a $(PROTOBUF_C_LIBS) $(JANSSON_LIBS)
+
+tests_unit_snappy_test_SOURCES = tests/unit/snappy_test.c
+tests_unit_snappy_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_snappy_test_LDADD = $(UNIT_LIBS) libcodec.a libbase.a

@@ -6,7 +6,7 @@ zkserver_units = tests/unit/tree_test tests/unit/zkcore_test tests/unit/zkserver
 	tests/unit/zkserver_write_test tests/unit/watch_test
 check_PROGRAMS += $(zkserver_units)
 TESTS += $(zkserver_units)
-ZKCORE_LIBS = $(UNIT_LIBS) libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS) $(DEFLATE_LIBS) $(SNAPPY_LIBS)
+ZKCORE_LIBS = $(UNIT_LIBS) libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS) $(DEFLATE_LIBS)
 
 tests_unit_tree_test_SOURCES = tests/unit/tree_test.c
 tests_unit_tree_test_CFLAGS = $(UNIT_CFLAGS)
@@ -90,7 +90,7 @@ tests_unit_recover_test_LDADD = $(ZKCORE_LIBS)
 
 tests_unit_log_writer_test_SOURCES = tests/unit/log_writer_test.c
 tests_unit_log_writer_test_CFLAGS = $(UNIT_CFLAGS)
-tests_unit_log_writer_test_LDADD = $(UNIT_LIBS) libzkserver.a libzkcore.a $(IO_LIBS) $(ZLIB_LIBS) $(DEFLATE_LIBS) $(SNAPPY_LIBS)
+tests_unit_log_writer_test_LDADD = $(UNIT_LIBS) libzkserver.a libzkcore.a $(IO_LIBS) $(ZLIB_LIBS) $(DEFLATE_LIBS)
 
 tests_unit_store_test_SOURCES = tests/unit/store_test.c $(SIMDISK_SOURCES)
 tests_unit_store_test_CFLAGS = $(UNIT_CFLAGS)
@@ -119,7 +119,7 @@ TESTS += $(zkadmin_units)
 
 tests_unit_report_test_SOURCES = tests/unit/report_test.c
 tests_unit_report_test_CFLAGS = $(UNIT_CFLAGS)
-tests_unit_report_test_LDADD = $(UNIT_LIBS) libzkserver.a libzkcore.a $(IO_LIBS) $(ZLIB_LIBS) $(DEFLATE_LIBS) $(SNAPPY_LIBS)
+tests_unit_report_test_LDADD = $(UNIT_LIBS) libzkserver.a libzkcore.a $(IO_LIBS) $(ZLIB_LIBS) $(DEFLATE_LIBS)
 
 tests_unit_zkserver_audit_test_SOURCES = tests/unit/zkserver_audit_test.c $(ZKRIG_SOURCES)
 tests_unit_zkserver_audit_test_CFLAGS = $(UNIT_CFLAGS)

@@ -4,9 +4,10 @@
 #include <endian.h>
 #include <errno.h>
 #include <limits.h>
-#include <snappy-c.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "libcommon/codec/snappy.h"
 
 #define GZ_WINDOW_BITS (15 + 16) /* zlib's word for a gzip wrapper */
 #define GZ_LEVEL 6
@@ -61,13 +62,13 @@ put_gz(struct packer *p, const uint8_t *bytes, size_t size, bool last)
 static bool
 put_block(struct packer *p, const uint8_t *bytes, size_t size)
 {
-	size_t packed = snappy_max_compressed_length(size);
-	uint8_t *to = buf_reserve(&p->to, 4 + packed);
+	uint8_t *to = buf_reserve(&p->to, 4 + SNAPPY_PACKED_BYTES_MAX(size));
+	size_t packed;
 	uint32_t be;
 
-	if (to == NULL ||
-	    snappy_compress((const char *)bytes, size, (char *)to + 4, &packed) != SNAPPY_OK)
+	if (to == NULL)
 		return false;
+	packed = snappy_pack(to + 4, bytes, size);
 	be = htobe32((uint32_t)packed);
 	memcpy(to, &be, sizeof be);
 	buf_commit(&p->to, 4 + packed);
@@ -179,7 +180,7 @@ read_packed(struct unpacker *u, uint8_t **packed, size_t *size)
 	if (got != 1)
 		return got;
 	*size = be32toh(be);
-	if (*size == 0 || *size > snappy_max_compressed_length(SNAPPY_BLOCK_BYTES_MAX))
+	if (*size == 0 || *size > SNAPPY_PACKED_BYTES_MAX(SNAPPY_BLOCK_BYTES_MAX))
 		return -EBADMSG;
 	if ((*packed = malloc(*size)) == NULL)
 		return -ENOMEM;
@@ -196,8 +197,7 @@ next_block(struct unpacker *u)
 	int got = read_packed(u, &packed, &packed_len);
 
 	if (got == 1 &&
-	    (snappy_uncompressed_length((char *)packed, packed_len, &len) != SNAPPY_OK ||
-		len > SNAPPY_BLOCK_BYTES_MAX))
+	    (!snappy_unpacked_size(&len, packed, packed_len) || len > SNAPPY_BLOCK_BYTES_MAX))
 		got = -EBADMSG;
 	if (got == 1 && (grown = realloc(u->block, len > 0 ? len : 1)) == NULL)
 		got = -ENOMEM;
@@ -205,7 +205,7 @@ next_block(struct unpacker *u)
 		u->block = grown;
 		u->block_len = len;
 		u->block_at = 0;
-		if (snappy_uncompress((char *)packed, packed_len, (char *)grown, &len) != SNAPPY_OK)
+		if (!snappy_unpack(grown, len, packed, packed_len))
 			got = -EBADMSG;
 	}
 	free(packed);
