@@ -122,7 +122,8 @@ posix_pwrite(struct store_file *file, const void *bytes, size_t size, uint64_t o
 	return 0;
 }
 
-static const char zeros[ZEROS_BYTES] __attribute__((aligned(4096)));
+/* Not const: unwritten it is the kernel's page of zeros, and no part of the program's file. */
+static char zeros[ZEROS_BYTES] __attribute__((aligned(4096)));
 
 /* A second descriptor of the file that goes past the page cache, -1 where there is none such. */
 static int
