@@ -105,7 +105,8 @@ replay(struct store *logs, const struct recover_options *options, struct db *db,
 			    logs, r.torn_file_zxid, r.torn_offset, r.torn_file_empty, f);
 	}
 	if (got == 0 && r.end_offset > 0 && !options->read_only)
-		got = txnlog_settle(logs, r.end_file_zxid, r.end_offset, f);
+		got = txnlog_settle(
+		    logs, r.end_file_zxid, r.end_record_offset, r.end_offset, f);
 	txnlog_reader_close(&r);
 	db->digest_from_zxid = db->last_zxid;
 	return got;

@@ -130,6 +130,7 @@ struct rest {
 	uint64_t data_end; /* behind the last byte that is not zero; pos if there is none */
 	uint64_t valid_at; /* the next valid record's offset; 0: none */
 	uint64_t valid_zxid;
+	uint64_t last_at, last_end; /* the last valid record */
 };
 
 /* All of the next JUMP_BYTES, and a record's head that begins in them, are zeros. */
@@ -144,7 +145,18 @@ zeros_at(struct txnlog_reader *r, uint64_t at, int *err, struct fault *f)
 	return p[0] == 0 && memcmp(p, p + 1, n - 1) == 0;
 }
 
-/* Look for a valid record from pos on, and for the last byte that is not zero. */
+static void
+take_valid(struct rest *rest, uint64_t at, const struct probe *p)
+{
+	if (rest->valid_at == 0) {
+		rest->valid_at = at;
+		rest->valid_zxid = get_u64(p->txn + ZXID_OFFSET);
+	}
+	rest->last_at = at;
+	rest->last_end = rest->data_end = p->end;
+}
+
+/* Look for valid records from pos on, and for the last byte that is not zero. */
 static int
 scan_rest(struct txnlog_reader *r, uint64_t pos, struct rest *rest, struct fault *f)
 {
@@ -164,17 +176,31 @@ scan_rest(struct txnlog_reader *r, uint64_t pos, struct rest *rest, struct fault
 			return err;
 		if (*p != 0)
 			rest->data_end = at + 1;
-		if (!head || rest->valid_at > 0 || !looks_like_head(p))
+		if (!head || !looks_like_head(p))
 			continue;
 		if ((err = probe_record(r, at, &probe, f)) != 0)
 			return err;
 		if (probe.found == FOUND_RECORD &&
 		    get_u64(probe.txn + ZXID_OFFSET) > r->last_zxid) {
-			rest->valid_at = at;
-			rest->valid_zxid = get_u64(probe.txn + ZXID_OFFSET);
+			take_valid(rest, at, &probe);
+			at = probe.end - 1;
 		}
 	}
 	return 0;
+}
+
+/*
+ * Could all that follows pos have been written with it? A batch that is full takes no further
+ * record, so that its last one begins within TXNLOG_BATCH_FULL_BYTES of its start, which is at pos
+ * or before.
+ */
+static bool
+is_one_batch(uint64_t pos, const struct rest *rest)
+{
+	uint64_t last = rest->data_end > rest->last_end ? rest->last_end : rest->last_at;
+
+	return last < pos + TXNLOG_BATCH_FULL_BYTES &&
+	       rest->data_end - pos <= TXNLOG_BATCH_MAX_BYTES;
 }
 
 /*
@@ -274,7 +300,7 @@ judge_end(struct txnlog_reader *r, const struct probe *p, struct fault *f)
 	if ((err = whole_but_length(r, rest.data_end, &whole, f)) != 0)
 		return err;
 	if (rest.valid_at > 0)
-		torn = missing && rest.data_end - r->pos <= TXNLOG_BATCH_MAX_BYTES;
+		torn = missing && is_one_batch(r->pos, &rest);
 	else
 		torn = missing || (p->unterminated && p->end > 0) ||
 		       rest.data_end < r->pos + TXNLOG_RECORD_HEAD_BYTES;
@@ -405,6 +431,7 @@ next_in_file(struct txnlog_reader *r, struct txnlog_record *record, struct fault
 	r->pos = p.end;
 	r->file_records++;
 	r->end_file_zxid = record->file_zxid;
+	r->end_record_offset = record->offset;
 	r->end_offset = p.end;
 	return 1;
 }
@@ -513,10 +540,12 @@ write_again(struct store_file *file, uint64_t from, uint64_t to)
 }
 
 int
-txnlog_settle(struct store *s, uint64_t file_zxid, uint64_t end_offset, struct fault *f)
+txnlog_settle(struct store *s, uint64_t file_zxid, uint64_t record_offset, uint64_t end_offset,
+    struct fault *f)
 {
-	uint64_t from =
-	    end_offset > TXNLOG_BATCH_MAX_BYTES ? end_offset - TXNLOG_BATCH_MAX_BYTES : 0;
+	uint64_t from = record_offset > TXNLOG_BATCH_FULL_BYTES
+			    ? record_offset - TXNLOG_BATCH_FULL_BYTES
+			    : 0;
 	struct store_file *file = NULL;
 	char name[DATADIR_NAME_BYTES];
 	int err;

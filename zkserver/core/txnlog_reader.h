@@ -7,9 +7,12 @@
  * - Zeros are the end only if everything behind them in the file is zero.
  * - A record that is not whole is a torn write, and ends the file, if nothing valid follows it and
  * its end is missing. It is also one if valid records follow but a whole 512-byte sector (or the
- * rest of one) of it holds zeros still and all that follows fits into one batch: power loss keeps
- * any subset of the sectors of the last batch, which nobody was told about. A sector that has a
- * part of what follows was written, and its zeros are no torn write. Anything else is corruption.
+ * rest of one) of it holds zeros still and all that follows can be of the same batch (its last
+ * record begins within TXNLOG_BATCH_FULL_BYTES): power loss keeps any subset of the sectors of the
+ * last batch, which nobody was told about. A sector that has a part of what follows was written,
+ * and its zeros are no torn write. Anything else is corruption.
+ *   A sector that became zero later, so near to the end, cannot be told from that: the format does
+ * not say where batches ended, and one batch of n records leaves the same bytes as n of one.
  * - What was torn in an older file must be made good by the next one: zxids must follow each other.
  */
 #ifndef CORRAL_ZKSERVER_TXNLOG_READER_H
@@ -43,8 +46,8 @@ struct txnlog_reader {
 	bool any_start;	       /* the first record need not follow after_zxid */
 	uint64_t file_records; /* in the file in use, skipped ones included */
 
-	/* The newest record, skipped ones included: its file and where it ends; 0: none. */
-	uint64_t end_file_zxid, end_offset;
+	/* The newest record, skipped ones included: its file, where it begins and ends; 0: none. */
+	uint64_t end_file_zxid, end_record_offset, end_offset;
 
 	/* A window of the file. */
 	uint8_t *window;
@@ -81,11 +84,13 @@ int txnlog_reader_open_file(
 int txnlog_cut(struct store *s, uint64_t file_zxid, uint64_t offset, bool remove, struct fault *f);
 
 /*
- * Make what was read from a file durable, up to end_offset (of the newest record): a process that
- * was killed, or that a failed sync ended, may have left it in the page cache only, and even there
- * as clean. What could be a batch is written again, and synced, before anything builds on it.
+ * Make what was read from a file durable, up to the newest record, from record_offset to
+ * end_offset: a process that was killed, or that a failed sync ended, may have left it in the page
+ * cache only, and even there as clean. What could be a batch is written again, and synced, before
+ * anything builds on it.
  */
-int txnlog_settle(struct store *s, uint64_t file_zxid, uint64_t end_offset, struct fault *f);
+int txnlog_settle(struct store *s, uint64_t file_zxid, uint64_t record_offset, uint64_t end_offset,
+    struct fault *f);
 
 /*
  * Forget all records above zxid, durably: the file that holds the record `zxid` is cut behind it,
