@@ -86,13 +86,15 @@ static void
 put_number(const struct setting *s, void *member, const struct ini *ini, const struct ini_entry *e,
     struct faults *faults)
 {
+	bool java = (s->flags & SETTING_JAVA) != 0;
 	uint64_t n;
 
 	if ((s->flags & SETTING_UNSET) != 0 && strcmp(e->value, "-1") == 0)
 		return;
-	if (!str_to_u64(e->value, s->min, s->max, &n))
-		faults_add(faults, ini->file, e->line, "%s=%s: not a number from %llu to %llu",
-		    e->name, e->value, (unsigned long long)s->min, (unsigned long long)s->max);
+	if (!(java ? str_decode_u64 : str_to_u64)(e->value, s->min, s->max, &n))
+		faults_add(faults, ini->file, e->line, "%s=%s: not a number from %llu to %llu%s%s",
+		    e->name, e->value, (unsigned long long)s->min, (unsigned long long)s->max,
+		    s->why != NULL ? ": " : "", s->why != NULL ? s->why : "");
 	else if (s->kind == SETTING_PORT)
 		*(int32_t *)member = (int32_t)n;
 	else

@@ -14,6 +14,9 @@
 #define ZOO_PORT_NONE (-1)
 #define ZOO_MEMORY_AUTO UINT32_MAX
 
+/* The most that jute.maxbuffer can be: see TXNLOG_TXN_MAX_BYTES and SERVER_REPLY_BYTES_MAX. */
+#define ZOO_JUTE_MAX_BYTES (32 << 20)
+
 #define ZOO_METRICS_WORDS                                                                          \
 	"org.apache.zookeeper.metrics.impl.DefaultMetricsProvider "                                \
 	"org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider "                       \

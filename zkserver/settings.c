@@ -14,6 +14,7 @@
 	{                                                                                          \
 		key, SETTING_U32, flags, AT(member), min, max, NULL, NULL                          \
 	}
+#define JAVA_U32(key, member, min, max, flags) U32(key, member, min, max, (flags) | SETTING_JAVA)
 #define PORT(key, member)                                                                          \
 	{                                                                                          \
 		key, SETTING_PORT, 0, AT(member), 0, PORT_MAX, NULL, NULL                          \
@@ -78,25 +79,26 @@ static const struct setting ROWS[] = {
 
     /* Limits. */
     U32("maxClientCnxns", max_client_cnxns, 0, INT32_MAX, SETTING_LIVE),
-    U32("maxCnxns", max_cnxns, 0, INT32_MAX, SETTING_LIVE),
+    JAVA_U32("maxCnxns", max_cnxns, 0, INT32_MAX, SETTING_LIVE),
     U32("clientPortListenBacklog", backlog, 1, INT32_MAX, SETTING_UNSET),
     BOOL("clientTcpKeepAlive", keep_alive, 0),
-    U32("jute.maxbuffer", jute_max_bytes, 1024, 8 << 20, 0),
+    {"jute.maxbuffer", SETTING_U32, SETTING_JAVA, AT(jute_max_bytes), 1024, ZOO_JUTE_MAX_BYTES,
+	NULL, "a transaction has at most twice that, and its node must fit into a reply"},
     NOTHING("jute.maxbuffer.extrasize", "files are read by the length of their records"),
-    U32("globalOutstandingLimit", outstanding_max, 1, 1000000, SETTING_LIVE),
-    U32("request_throttle_max_requests", requests_max, 0, 1000000, 0),
+    JAVA_U32("globalOutstandingLimit", outstanding_max, 1, 1000000, SETTING_LIVE),
+    JAVA_U32("request_throttle_max_requests", requests_max, 0, 1000000, 0),
     NOTHING("request_throttle_*", WAITING),
     NOTHING("request_stale_*", WAITING),
     NOTHING("request_throttler.shutdownTimeout", THREADS),
     MISSING("throttled_op_wait_time"),
     NOTHING("largeRequestMaxBytes", LARGE),
     NOTHING("largeRequestThreshold", LARGE),
-    U32("connection_throttle_tokens", connect_tokens, 0, 4000000, 0),
-    U32("connection_throttle_fill_time", connect_fill_ms, 1, 86400000, 0),
-    U32("connection_throttle_fill_count", connect_fill_count, 1, 1000000, 0),
+    JAVA_U32("connection_throttle_tokens", connect_tokens, 0, 4000000, 0),
+    JAVA_U32("connection_throttle_fill_time", connect_fill_ms, 1, 86400000, 0),
+    JAVA_U32("connection_throttle_fill_count", connect_fill_count, 1, 1000000, 0),
     BOOL("connection_throttle_weight_enabled", connect_weighed, 0),
-    U32("connection_throttle_global_session_weight", connect_weight, 1, 1000, 0),
-    U32("connection_throttle_renew_session_weight", reconnect_weight, 1, 1000, 0),
+    JAVA_U32("connection_throttle_global_session_weight", connect_weight, 1, 1000, 0),
+    JAVA_U32("connection_throttle_renew_session_weight", reconnect_weight, 1, 1000, 0),
     NOTHING("connection_throttle_local_session_weight", ALONE),
     ONLY("connection_throttle_freeze_time", "-1", "clients are not turned away at random"),
     NOTHING("connection_throttle_drop_*", "clients are not turned away at random"),
@@ -109,14 +111,14 @@ static const struct setting ROWS[] = {
     NOTHING("nio.sessionlessCnxnTimeout", "it is 10 s"),
 
     /* Files. */
-    U32("snapCount", snap_count, 2, INT32_MAX, SETTING_LIVE),
+    JAVA_U32("snapCount", snap_count, 2, INT32_MAX, SETTING_LIVE),
     U32("preAllocSize", prealloc_kib, 0, INT32_MAX / 1024, 0),
     BOOL("forceSync", force_sync, 0),
     BOOL("snapshot.trust.empty", trust_empty, 0),
     U32("autopurge.snapRetainCount", purge_retain, 0, INT32_MAX, 0),
     U32("autopurge.purgeInterval", purge_hours, 0, 24 * 365, 0),
     CHOICE("snapshot.compression.method", snapshot_method, ZOO_SNAPSHOT_METHOD_WORDS),
-    U32("snapSizeLimitInKb", snap_size_kib, 0, INT32_MAX, SETTING_LIVE | SETTING_UNSET),
+    JAVA_U32("snapSizeLimitInKb", snap_size_kib, 0, INT32_MAX, SETTING_LIVE | SETTING_UNSET),
     MISSING("txnLogSizeLimitInKb"),
     MISSING("fsync.warningthresholdms"),
     ONLY("digest.enabled", "true yes", "the tree's digest is always kept"),
@@ -135,9 +137,9 @@ static const struct setting ROWS[] = {
     BOOL("enforceQuota", enforce_quota, 0),
     BOOL("extendedTypesEnabled", extended_types, 0),
     BOOL("emulate353TTLNodes", emulate_353, 0),
-    U32("znode.container.checkIntervalMs", reap_interval_ms, 1, INT32_MAX, 0),
-    U32("znode.container.maxPerMinute", reap_max_per_minute, 1, INT32_MAX, 0),
-    U32("znode.container.maxNeverUsedIntervalMs", reap_never_used_ms, 0, INT32_MAX, 0),
+    JAVA_U32("znode.container.checkIntervalMs", reap_interval_ms, 1, INT32_MAX, 0),
+    JAVA_U32("znode.container.maxPerMinute", reap_max_per_minute, 1, INT32_MAX, 0),
+    JAVA_U32("znode.container.maxNeverUsedIntervalMs", reap_never_used_ms, 0, INT32_MAX, 0),
 
     /* Identities. */
     BOOL("skipACL", auth.skip_acl, 0),
@@ -202,7 +204,7 @@ static const struct setting ROWS[] = {
     PORT("admin.serverPort", admin_port),
     TEXT("admin.serverAddress", admin_address, 0),
     TEXT("admin.commandURL", admin_url, 0),
-    U32("admin.idleTimeout", admin_idle_ms, 1, INT32_MAX, 0),
+    JAVA_U32("admin.idleTimeout", admin_idle_ms, 1, INT32_MAX, 0),
     NOTHING("admin.httpVersion", "it is HTTP/1.1"),
     ONLY("admin.portUnification", "false no", "the admin server speaks plain HTTP"),
     ONLY("admin.forceHttps", "false no", "the admin server speaks plain HTTP"),

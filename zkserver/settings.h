@@ -26,6 +26,7 @@ enum setting_kind {
 /* Flags. */
 #define SETTING_LIVE 1u	 /* SIGHUP changes it in a running server */
 #define SETTING_UNSET 2u /* "-1" leaves the member as it is, as it does in Apache's files */
+#define SETTING_JAVA 4u	 /* read as Integer.getInteger() does: 0x10 and 020 are 16 */
 
 struct setting {
 	const char *key; /* with a '*' at its end: all keys that begin so */
@@ -34,7 +35,7 @@ struct setting {
 	size_t offset;
 	uint64_t min, max;
 	const char *words;
-	const char *why; /* ONLY, NOTHING: the reason, to stand behind a colon */
+	const char *why; /* ONLY, NOTHING: the reason, to stand behind a colon; U32: of its max */
 };
 
 /* All of them; *count is set. */

@@ -5,24 +5,54 @@
 
 #define DISTANCE_TEXT_MAX 64
 
-bool
-str_to_u64(const char *text, uint64_t min, uint64_t max, uint64_t *value)
+/* A digit's value, also of a hex one; 16: it is none. */
+static unsigned
+digit_of(char c)
+{
+	if (c >= '0' && c <= '9')
+		return (unsigned)(c - '0');
+	if (c >= 'a' && c <= 'f')
+		return (unsigned)(c - 'a') + 10;
+	if (c >= 'A' && c <= 'F')
+		return (unsigned)(c - 'A') + 10;
+	return 16;
+}
+
+static bool
+to_u64(const char *text, unsigned base, uint64_t min, uint64_t max, uint64_t *value)
 {
 	uint64_t v = 0;
 
 	if (*text == '\0')
 		return false;
 	for (; *text != '\0'; text++) {
-		unsigned digit = (unsigned char)*text - (unsigned)'0';
+		unsigned digit = digit_of(*text);
 
-		if (digit > 9 || v > (UINT64_MAX - digit) / 10)
+		if (digit >= base || v > (UINT64_MAX - digit) / base)
 			return false;
-		v = v * 10 + digit;
+		v = v * base + digit;
 	}
 	if (v < min || v > max)
 		return false;
 	*value = v;
 	return true;
+}
+
+bool
+str_to_u64(const char *text, uint64_t min, uint64_t max, uint64_t *value)
+{
+	return to_u64(text, 10, min, max, value);
+}
+
+bool
+str_decode_u64(const char *text, uint64_t min, uint64_t max, uint64_t *value)
+{
+	text += *text == '+';
+	if (*text == '#')
+		return to_u64(text + 1, 16, min, max, value);
+	if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X'))
+		return to_u64(text + 2, 16, min, max, value);
+	return to_u64(text, *text == '0' ? 8 : 10, min, max, value);
 }
 
 bool

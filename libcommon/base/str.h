@@ -14,6 +14,12 @@
 bool str_to_u64(const char *text, uint64_t min, uint64_t max, uint64_t *value);
 bool str_to_i64(const char *text, int64_t min, int64_t max, int64_t *value);
 
+/*
+ * The same in any of the forms that Java's Integer.decode() takes: decimal, with a plus sign, hex
+ * behind 0x, 0X or #, octal behind 0.
+ */
+bool str_decode_u64(const char *text, uint64_t min, uint64_t max, uint64_t *value);
+
 /* "text" starts with "prefix". */
 bool str_starts(const char *text, const char *prefix);
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Limits of zkserver's configuration, seen from outside: who is refused, with what, and what the log says."""
+import signal
 import socket
 import ssl
 import struct
@@ -7,7 +8,7 @@ import struct
 import pytest
 from conftest import until
 from hostile import connect, frame
-from zkraw import CREATE, EXISTS, WORLD, Zkserver, connect_request, receive, receive_error, request, session, text
+from zkraw import CREATE, EXISTS, GET, WORLD, Zkserver, connect_request, receive, receive_error, request, session, text
 
 QUOTA_EXCEEDED = -125
 
@@ -58,6 +59,23 @@ def test_a_tree_that_takes_its_memory_refuses_more(make):
         errors = [create(s, i, b"/n%d" % i, bytes(300_000))[1] for i in range(1, 6)]
         assert errors == [0, 0, 0, 0, QUOTA_EXCEEDED]
     log_says(server, "writes were refused", "maxMemoryInMb")
+
+
+def test_requests_may_be_as_large_as_the_limit_says_and_outlive_a_kill(make):
+    server = make("jute.maxbuffer=0x2000000\nmaxMemoryInMb=1000\n")
+    data = bytes(range(256)) * (32 << 12)
+    data = data[:(32 << 20) - 100]
+    with session(server.port) as s:
+        assert create(s, 1, b"/large", data)[1] == 0
+    server.stop(signal.SIGKILL)
+    server.start()
+    with session(server.port) as s:
+        s.sendall(request(1, GET, text(b"/large") + b"\0"))
+        reply = receive(s)
+        assert struct.unpack(">i", reply[16:20])[0] == len(data) and reply[20:20 + len(data)] == data
+        s.sendall(struct.pack(">i", (32 << 20) + 1))
+        assert s.recv(1) == b""
+    log_says(server, "at most 33554432 are taken")
 
 
 def test_a_session_has_so_many_ephemeral_nodes(make):

@@ -21,6 +21,26 @@ START_TEST(only_whole_decimal_numbers_in_range_are_numbers)
 }
 END_TEST
 
+START_TEST(javas_forms_of_a_number_are_told_by_what_they_begin_with)
+{
+	static const struct {
+		const char *text;
+		uint64_t value;
+	} good[] = {{"0", 0}, {"0xfffff", 1048575}, {"0XfF", 255}, {"#10", 16}, {"010", 8},
+	    {"+12", 12}, {"90", 90}};
+	static const char *const bad[] = {
+	    "", "+", "0x", "#", "08", "0xg", "12 ", "f", "-1", "++1", "101"};
+	uint64_t u = 7;
+
+	for (size_t k = 0; k < sizeof good / sizeof *good; k++) {
+		ck_assert_msg(str_decode_u64(good[k].text, 0, 1 << 20, &u), "%s", good[k].text);
+		ck_assert_uint_eq(u, good[k].value);
+	}
+	for (size_t k = 0; k < sizeof bad / sizeof *bad; k++)
+		ck_assert_msg(!str_decode_u64(bad[k], 0, 100, &u), "%s", bad[k]);
+}
+END_TEST
+
 START_TEST(a_text_that_does_not_fit_is_not_cut)
 {
 	char to[4];
@@ -56,6 +76,7 @@ unit_suite(void)
 	TCase *t = tcase_create("str");
 
 	tcase_add_test(t, only_whole_decimal_numbers_in_range_are_numbers);
+	tcase_add_test(t, javas_forms_of_a_number_are_told_by_what_they_begin_with);
 	tcase_add_test(t, a_text_that_does_not_fit_is_not_cut);
 	tcase_add_test(t, a_slip_of_the_finger_is_near);
 	tcase_add_test(t, bytes_print_as_lower_case_hex);

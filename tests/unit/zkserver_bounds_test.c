@@ -9,13 +9,13 @@
 
 START_TEST(a_session_with_very_many_nodes_is_closed_without_naming_them)
 {
-	static char path[2001];
+	static char path[4001];
 	struct txn_header h;
 
 	join(&clients[0]);
 	memset(path, 'p', sizeof path - 1);
 	path[0] = '/';
-	for (int i = 0; i < 4000; i++) {
+	for (int i = 0; i < 7000; i++) {
 		header(7, ZK_OP_CREATE);
 		put_create(path, "x", WORLD_ALL, sizeof WORLD_ALL - 1, ZK_EPHEMERAL_SEQUENTIAL);
 		ck_assert_uint_eq(send_request(&clients[0]), 1);
@@ -24,7 +24,7 @@ START_TEST(a_session_with_very_many_nodes_is_closed_without_naming_them)
 			buf_clear(&clients[0].out);
 		}
 	}
-	ck_assert_uint_eq(db.tree.ephemeral_count, 4000);
+	ck_assert_uint_eq(db.tree.ephemeral_count, 7000);
 	buf_clear(&logged);
 	header(8, ZK_OP_CLOSE_SESSION);
 	send_request(&clients[0]);

@@ -163,7 +163,7 @@ START_TEST(a_multi_that_would_outgrow_the_log_fails)
 	reply = do_multi(&clients[0]);
 	ck_assert_int_eq(reply.error, ZK_OK);
 	expect_failed(&reply.r, ZK_OK);
-	ck_assert_uint_lt(logged.len, 16 << 20);
+	ck_assert_uint_lt(logged.len, 32 << 20);
 	ck_assert_int_eq(
 	    do_read(&clients[0], ZK_OP_EXISTS, "/s0000000000", false).error, ZK_NONODE);
 }

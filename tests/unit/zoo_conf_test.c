@@ -98,6 +98,27 @@ START_TEST(minus_one_is_unset_where_apaches_files_have_it)
 }
 END_TEST
 
+START_TEST(numbers_that_are_javas_properties_have_its_forms)
+{
+	assert_taken("jute.maxbuffer=0xfffff\nsnapCount=#100\nmaxCnxns=010");
+	ck_assert_uint_eq(conf.jute_max_bytes, 1048575);
+	ck_assert_uint_eq(conf.snap_count, 256);
+	ck_assert_uint_eq(conf.max_cnxns, 8);
+	assert_taken("tickTime=010");
+	ck_assert_uint_eq(conf.tick_ms, 10);
+	assert_refused("tickTime=0x10", "zoo.cfg:3: tickTime=0x10: not a number from 1");
+}
+END_TEST
+
+START_TEST(the_largest_request_has_a_bound_with_its_reason)
+{
+	assert_taken("jute.maxbuffer=33554432");
+	ck_assert_uint_eq(conf.jute_max_bytes, 32 << 20);
+	assert_refused("jute.maxbuffer=33554433",
+	    "zoo.cfg:3: jute.maxbuffer=33554433: not a number from 1024 to 33554432: a trans");
+}
+END_TEST
+
 START_TEST(what_has_no_effect_is_said_with_its_reason_and_place)
 {
 	assert_said("initLimit=10", "zoo.cfg:3: initLimit has no effect: it concerns ensembles");
@@ -209,6 +230,8 @@ unit_suite(void)
 	tcase_add_test(c, what_is_not_set_has_apaches_defaults);
 	tcase_add_test(c, a_java_property_is_the_key_behind_its_prefix);
 	tcase_add_test(c, minus_one_is_unset_where_apaches_files_have_it);
+	tcase_add_test(c, numbers_that_are_javas_properties_have_its_forms);
+	tcase_add_test(c, the_largest_request_has_a_bound_with_its_reason);
 	tcase_add_test(c, what_has_no_effect_is_said_with_its_reason_and_place);
 	tcase_add_test(c, an_unknown_key_is_named_with_its_place_and_the_nearest_one);
 	tcase_add_test(c, what_cannot_be_done_is_refused_with_its_reason);

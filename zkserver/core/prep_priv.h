@@ -7,12 +7,12 @@
 #include "zkserver/core/txn.h"
 
 /*
- * A txn must fit into a record of the log (16 MiB). A multi takes no more parts above this, and
- * each part is at most a frame (8 MiB) and a list of ACLs; a session with more nodes than fit is
- * closed without naming them, as servers before 3.6 do: whoever applies it finds them by their
+ * A txn must fit into a record of the log (64 MiB). A multi takes no more parts above this, and
+ * what is left is at most a frame (32 MiB) and a list of ACLs; a session with more nodes than fit
+ * is closed without naming them, as servers before 3.6 do: whoever applies it finds them by their
  * owner.
  */
-#define TXN_BYTES_SOFT ((size_t)7 << 20)
+#define TXN_BYTES_SOFT ((size_t)24 << 20)
 
 /* A request as it was read, before anything was checked. */
 struct op {

@@ -31,9 +31,9 @@
 #define TXNLOG_RECORD_OVERHEAD_BYTES 13
 #define TXNLOG_BLOCK_BYTES 4096
 
-/* A transaction is its header at least; the most is what a request may have, times 16. */
+/* A transaction is its header at least; the most is what a request may have (32 MiB), twice. */
 #define TXNLOG_TXN_MIN_BYTES 32
-#define TXNLOG_TXN_MAX_BYTES ((size_t)16 << 20)
+#define TXNLOG_TXN_MAX_BYTES ((size_t)64 << 20)
 
 /* A batch takes records up to here, and one more that passes it. */
 #define TXNLOG_BATCH_FULL_BYTES ((size_t)4 << 20)
