@@ -18,3 +18,8 @@ proto/corral.pb-c.c: proto/corral.proto
 	$(AM_V_GEN)$(MKDIR_P) proto && $(PROTOC_C) -I$(srcdir) --c_out=. $(srcdir)/proto/corral.proto
 proto/api.pb-c.c: proto/api.proto proto/corral.proto
 	$(AM_V_GEN)$(MKDIR_P) proto && $(PROTOC_C) -I$(srcdir) --c_out=. $(srcdir)/proto/api.proto
+
+# BUILT_SOURCES are made before "all" and "check" only. With this they are there before whatever is asked for, one test
+# program too: make looks at the files of dependencies first, as they are included.
+DEPENDENCY_FILES = $(am__depfiles_remade)
+$(DEPENDENCY_FILES): | $(PROTO_BUILT)
