@@ -16,6 +16,7 @@
 #include "zkserver/client_tls.h"
 #include "zkserver/core/server.h"
 #include "zkserver/log_writer.h"
+#include "zkserver/purger.h"
 #include "zkserver/snapshot_writer.h"
 #include "zkserver/unit_status.h"
 
@@ -35,6 +36,7 @@ struct daemon {
 	struct audit_log audit;
 	struct log_writer *log;
 	struct snapshot_writer *snapshot;
+	struct purger purger;
 	struct unit_status status;
 	uint64_t load_ms, load_txns; /* what the start took */
 	struct timer tick;

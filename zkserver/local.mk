@@ -61,6 +61,7 @@ libzkserver_a_SOURCES = \
 	zkserver/audit_log.c zkserver/audit_log.h \
 	zkserver/auth.c zkserver/auth.h \
 	zkserver/child.c zkserver/child.h \
+	zkserver/chore.c zkserver/chore.h \
 	zkserver/client_auth.c zkserver/client_auth.h \
 	zkserver/bounds.c zkserver/bounds.h \
 	zkserver/client_conn.c zkserver/client_conn.h \
@@ -74,6 +75,7 @@ libzkserver_a_SOURCES = \
 	zkserver/memory.c zkserver/memory.h \
 	zkserver/report.c zkserver/report.h \
 	zkserver/daemon.h zkserver/reload.c \
+	zkserver/purger.c zkserver/purger.h \
 	zkserver/peers.c zkserver/peers.h \
 	zkserver/run.c zkserver/run.h \
 	zkserver/sasl_users.c zkserver/sasl_users.h \

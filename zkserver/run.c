@@ -104,6 +104,7 @@ on_tick(void *arg)
 	client_port_expire(d->clients);
 	unit_status_tick(&d->status, &d->server);
 	bounds_log(&d->bounds_log, &d->server);
+	purger_tick(&d->purger, clock_boot_ms());
 	if (d->conf->tls.reload && client_tls_changed(&d->tls))
 		daemon_reload_tls(d);
 	arm_tick(d);
@@ -331,11 +332,9 @@ open_writers(struct daemon *d)
 	    .logs = d->logs,
 	    .written = on_snapshot,
 	    .arg = d,
-	    /* With each snapshot, which is when there is something to remove, and in its child. */
 	    .kind = d->conf->snapshot_method == ZOO_SNAPSHOT_CHECKED
 		? PACK_NONE
 		: (enum pack_kind)d->conf->snapshot_method,
-	    .purge_retain = d->conf->purge_hours > 0 ? d->conf->purge_retain : 0,
 	};
 
 	if ((d->log = log_writer_new(&log)) == NULL ||
@@ -343,6 +342,8 @@ open_writers(struct daemon *d)
 		log_error_errno("the log's writer cannot be started");
 		return false;
 	}
+	purger_init(&d->purger, d->loop, d->snapshots, d->logs, d->conf->purge_hours,
+	    d->conf->purge_retain);
 	return true;
 }
 
@@ -521,6 +522,7 @@ finish(struct daemon *d)
 		log_writer_free(d->log);
 	if (d->snapshot != NULL)
 		snapshot_writer_free(d->snapshot);
+	purger_fini(&d->purger);
 	if (d->loop != NULL)
 		loop_free(d->loop);
 	client_tls_close(&d->tls);

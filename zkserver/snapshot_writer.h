@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Snapshots that never stop the server: a forked child, which has the database as it was, writes
- * the file, purges old ones if asked (that reads them, and may take long), and exits. A failure is
- * logged and costs nothing but a longer log.
+ * the file and exits. A failure is logged and costs nothing but a longer log.
  */
 #ifndef CORRAL_ZKSERVER_SNAPSHOT_WRITER_H
 #define CORRAL_ZKSERVER_SNAPSHOT_WRITER_H
@@ -19,7 +18,6 @@ struct snapshot_writer;
 struct snapshot_writer_config {
 	struct loop *loop;
 	struct store *snapshots, *logs; /* of libcommon/sys/store_posix; must outlive the writer */
-	unsigned purge_retain;		/* 0: never purge */
 	enum pack_kind kind;
 	/* A snapshot was written, in so many milliseconds. NULL: nobody counts. */
 	void (*written)(void *arg, uint64_t ms);

@@ -22,6 +22,7 @@
 #include "zkserver/core/recover.h"
 #include "zkserver/core/snapshot.h"
 #include "zkserver/core/txnlog_reader.h"
+#include "zkserver/purger.h"
 #include "zkserver/snapshot_writer.h"
 
 static const enum log_backend BACKENDS[] = {LOG_BACKEND_THREAD, LOG_BACKEND_BEST};
@@ -313,15 +314,38 @@ take_snapshot(struct loop *loop, struct snapshot_writer *w, const struct db *db)
 	loop_run(loop, stop_when_idle, both);
 }
 
-START_TEST(a_child_writes_the_snapshot_and_purges)
+static void
+stop_when_purged(void *arg)
+{
+	void **both = arg;
+
+	if (!chore_busy(&((struct purger *)both[0])->chore))
+		loop_stop(both[1], 0);
+}
+
+static unsigned
+count_whole_snapshots(struct store *s)
+{
+	struct datadir_list list;
+	struct fault fault = {0};
+	unsigned count;
+
+	ck_assert_int_eq(datadir_list(s, "snapshot", &list, &fault), 0);
+	count = (unsigned)list.count;
+	for (size_t i = 0; i < list.count; i++)
+		ck_assert_int_eq(snapshot_verify(s, list.entries[i], &fault), 0);
+	datadir_list_free(&list);
+	return count;
+}
+
+START_TEST(a_child_writes_the_snapshot_and_another_purges)
 {
 	struct store *s = store_posix_open(directory());
 	struct loop *loop = loop_new();
-	struct snapshot_writer_config config = {
-	    .loop = loop, .snapshots = s, .logs = s, .purge_retain = 3};
+	struct snapshot_writer_config config = {.loop = loop, .snapshots = s, .logs = s};
 	struct snapshot_writer *w = snapshot_writer_new(&config);
-	struct datadir_list list;
-	struct fault fault = {0};
+	struct purger p;
+	void *both[] = {&p, loop};
 	struct db db;
 
 	ck_assert(db_init(&db, &KEY, 2000));
@@ -329,12 +353,21 @@ START_TEST(a_child_writes_the_snapshot_and_purges)
 		db.last_zxid = i;
 		take_snapshot(loop, w, &db);
 	}
-	ck_assert_int_eq(datadir_list(s, "snapshot", &list, &fault), 0);
-	ck_assert_uint_eq(list.count, 3);
-	for (size_t i = 0; i < list.count; i++)
-		ck_assert_int_eq(snapshot_verify(s, list.entries[i], &fault), 0);
-	ck_assert_uint_eq(list.entries[2].zxid, 4);
-	datadir_list_free(&list);
+	ck_assert_uint_eq(count_whole_snapshots(s), 5);
+	purger_init(&p, loop, s, s, 0, 3);
+	purger_tick(&p, 1000);
+	ck_assert(!chore_busy(&p.chore));
+	purger_init(&p, loop, s, s, 1, 3);
+	purger_tick(&p, 1000);
+	ck_assert(chore_busy(&p.chore));
+	loop_run(loop, stop_when_purged, both);
+	ck_assert_uint_eq(count_whole_snapshots(s), 3);
+	purger_tick(&p, 1001);
+	ck_assert(!chore_busy(&p.chore));
+	purger_tick(&p, 1000 + 3600000);
+	ck_assert(chore_busy(&p.chore));
+	purger_fini(&p);
+	ck_assert(!chore_busy(&p.chore));
 	db_fini(&db);
 	snapshot_writer_free(w);
 	store_posix_close(s);
@@ -383,7 +416,7 @@ unit_suite(void)
 	tcase_add_loop_test(t, a_roll_begins_a_new_file, 0, 2);
 	tcase_add_loop_test(t, kill_at_any_moment_loses_nothing_acknowledged, 0, 8);
 	tcase_add_loop_test(t, a_failed_write_ends_the_process_and_acknowledges_nothing_more, 0, 2);
-	tcase_add_test(t, a_child_writes_the_snapshot_and_purges);
+	tcase_add_test(t, a_child_writes_the_snapshot_and_another_purges);
 	tcase_add_test(t, a_snapshot_that_cannot_be_written_costs_nothing);
 	suite_add_tcase(s, t);
 	return s;

@@ -491,6 +491,26 @@ START_TEST(purging_keeps_three_whole_snapshots_and_the_logs_they_need)
 }
 END_TEST
 
+START_TEST(purging_is_due_at_the_start_and_each_interval)
+{
+	struct purge_clock never = {0}, clock = {.hours = 2};
+	const uint64_t hour = 3600000, at = 777;
+
+	ck_assert(!purge_clock_due(&never, at));
+	ck_assert(purge_clock_due(&clock, at));
+	ck_assert(!purge_clock_due(&clock, at));
+	ck_assert(!purge_clock_due(&clock, at + 2 * hour - 1));
+	ck_assert(purge_clock_due(&clock, at + 2 * hour));
+	/* Late by a while is no reason to be late for ever. */
+	ck_assert(purge_clock_due(&clock, at + 4 * hour + 50));
+	ck_assert(purge_clock_due(&clock, at + 6 * hour));
+	/* After a long sleep once. */
+	ck_assert(purge_clock_due(&clock, at + 101 * hour));
+	ck_assert(!purge_clock_due(&clock, at + 102 * hour - 1));
+	ck_assert(purge_clock_due(&clock, at + 102 * hour));
+}
+END_TEST
+
 Suite *
 unit_suite(void)
 {
@@ -514,6 +534,7 @@ unit_suite(void)
 	tcase_add_loop_test(
 	    t, a_packed_snapshot_that_ends_early_is_none, PACK_GZ, PACK_SNAPPY + 1);
 	tcase_add_test(t, a_snapshot_interrupted_anywhere_leaves_the_older_state);
+	tcase_add_test(t, purging_is_due_at_the_start_and_each_interval);
 	tcase_add_test(t, purging_keeps_three_whole_snapshots_and_the_logs_they_need);
 	suite_add_tcase(s, t);
 	return s;

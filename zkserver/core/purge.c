@@ -6,6 +6,22 @@
 
 #include "zkserver/core/snapshot.h"
 
+#define HOUR_MS UINT64_C(3600000)
+
+bool
+purge_clock_due(struct purge_clock *c, uint64_t now_ms)
+{
+	uint64_t interval_ms = c->hours * HOUR_MS;
+
+	if (c->hours == 0 || (c->started && now_ms < c->due_ms))
+		return false;
+	if (!c->started)
+		c->due_ms = now_ms;
+	c->started = true;
+	c->due_ms += (now_ms - c->due_ms) / interval_ms * interval_ms + interval_ms;
+	return true;
+}
+
 static int
 remove_file(struct store *s, const char *name, int *removed, struct fault *f)
 {
