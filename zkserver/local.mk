@@ -9,6 +9,8 @@ libzkcore_a_SOURCES = \
 	zkserver/core/ipaddr.c zkserver/core/ipaddr.h \
 	zkserver/core/jaas.c zkserver/core/jaas.h \
 	zkserver/core/limits.c zkserver/core/limits.h \
+	zkserver/core/members.c zkserver/core/members.h \
+	zkserver/core/members_text.c \
 	zkserver/core/metrics.c zkserver/core/metrics.h \
 	zkserver/core/path.c zkserver/core/path.h \
 	zkserver/core/prep.c zkserver/core/prep.h zkserver/core/prep_priv.h \
@@ -41,6 +43,7 @@ libzkcore_a_SOURCES = \
 # What is on disk.
 libzkcore_a_SOURCES += \
 	zkserver/core/datadir.c zkserver/core/datadir.h \
+	zkserver/core/epochs.c zkserver/core/epochs.h \
 	zkserver/core/pack.c zkserver/core/pack.h \
 	zkserver/core/purge.c zkserver/core/purge.h \
 	zkserver/core/recover.c zkserver/core/recover.h \

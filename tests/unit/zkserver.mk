@@ -124,3 +124,15 @@ tests_unit_report_test_LDADD = $(UNIT_LIBS) libzkserver.a libzkcore.a $(IO_LIBS)
 tests_unit_zkserver_audit_test_SOURCES = tests/unit/zkserver_audit_test.c $(ZKRIG_SOURCES)
 tests_unit_zkserver_audit_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_zkserver_audit_test_LDADD = $(ZKCORE_LIBS)
+
+ensemble_units = tests/unit/epochs_test tests/unit/members_test
+check_PROGRAMS += $(ensemble_units)
+TESTS += $(ensemble_units)
+
+tests_unit_epochs_test_SOURCES = tests/unit/epochs_test.c $(SIMDISK_SOURCES)
+tests_unit_epochs_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_epochs_test_LDADD = $(ZKCORE_LIBS)
+
+tests_unit_members_test_SOURCES = tests/unit/members_test.c
+tests_unit_members_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_members_test_LDADD = $(ZKCORE_LIBS)
