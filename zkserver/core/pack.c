@@ -20,6 +20,7 @@ static const uint8_t SNAPPY_HEADER[16] = {
     0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0, 0, 0, 0, 1, 0, 0, 0, 1};
 #define SNAPPY_MAGIC_BYTES 8
 #define SNAPPY_BLOCK_BYTES_MAX ((size_t)64 << 20) /* unpacked; a longer one is damage */
+#define SNAPPY_RATIO_MAX 22 /* three bytes stand for 64 at most */
 
 bool
 packer_init(struct packer *p, enum pack_kind kind)
@@ -170,7 +171,10 @@ read_exactly(struct unpacker *u, uint8_t *to, size_t size)
 	return 1;
 }
 
-/* A block's packed bytes, which the caller frees, and their number; as read_exactly(). */
+/*
+ * A block's packed bytes, which the caller frees, and their number; as read_exactly(). A length
+ * that is wrong must not cost its memory: what is there may double.
+ */
 static int
 read_packed(struct unpacker *u, uint8_t **packed, size_t *size)
 {
@@ -182,9 +186,16 @@ read_packed(struct unpacker *u, uint8_t **packed, size_t *size)
 	*size = be32toh(be);
 	if (*size == 0 || *size > SNAPPY_PACKED_BYTES_MAX(SNAPPY_BLOCK_BYTES_MAX))
 		return -EBADMSG;
-	if ((*packed = malloc(*size)) == NULL)
-		return -ENOMEM;
-	got = read_exactly(u, *packed, *size);
+	for (size_t have = 0, step = STEP_BYTES; got == 1 && have < *size; have += step) {
+		uint8_t *grown;
+
+		step = have > STEP_BYTES ? have : STEP_BYTES;
+		step = step < *size - have ? step : *size - have;
+		if ((grown = realloc(*packed, have + step)) == NULL)
+			return -ENOMEM;
+		*packed = grown;
+		got = read_exactly(u, grown + have, step);
+	}
 	return got == 0 ? -EBADMSG : got;
 }
 
@@ -197,7 +208,8 @@ next_block(struct unpacker *u)
 	int got = read_packed(u, &packed, &packed_len);
 
 	if (got == 1 &&
-	    (!snappy_unpacked_size(&len, packed, packed_len) || len > SNAPPY_BLOCK_BYTES_MAX))
+	    (!snappy_unpacked_size(&len, packed, packed_len) || len > SNAPPY_BLOCK_BYTES_MAX ||
+		len / SNAPPY_RATIO_MAX > packed_len))
 		got = -EBADMSG;
 	if (got == 1 && (grown = realloc(u->block, len > 0 ? len : 1)) == NULL)
 		got = -ENOMEM;

@@ -10,7 +10,7 @@
 #include "zkserver/core/quota.h"
 #include "zkserver/core/snapshot.h"
 
-#define CHUNK_BYTES ((size_t)256 * 1024)
+#define CHUNK_BYTES ((size_t)64 * 1024)
 #define TAKE_BYTES ((size_t)32 * 1024) /* small enough for the checksum to find it in the cache */
 #define NODE_TAIL_BYTES 68
 
@@ -80,12 +80,16 @@ in_grow(struct in *in, size_t need)
 static size_t
 in_peek(struct in *in, size_t size)
 {
-	if (!in_grow(in, in->pos + size))
-		return 0;
-	while (in->len < in->pos + size) {
-		uint8_t *to = in->window + in->base + in->len;
+	size_t want = in->pos + size;
+
+	while (in->len < want) {
+		/* A length that is wrong must not cost its memory: what is there may double. */
+		size_t most = in->len < CHUNK_BYTES ? CHUNK_BYTES : 2 * in->len;
+		bool grown = in_grow(in, want < most ? want : most);
 		size_t room = in->cap - in->base - in->len;
-		ssize_t n = unpacker_read(&in->unpacker, to, room);
+		ssize_t n = grown ? unpacker_read(&in->unpacker,
+					in->window + in->base + in->len, room)
+				  : 0;
 
 		if (n < 0)
 			in_fail(in, (int)n,
