@@ -295,8 +295,11 @@ settings_table(size_t *count)
 static size_t
 row_matches(const struct setting *s, const char *key)
 {
-	size_t len = strlen(s->key);
+	size_t len;
 
+	if (s->key[0] != key[0]) /* of nearly all rows nothing more is looked at */
+		return 0;
+	len = strlen(s->key);
 	if (s->key[len - 1] == '*')
 		return strncmp(s->key, key, len - 1) == 0 ? len - 1 : 0;
 	return strcmp(s->key, key) == 0 ? len : 0;
