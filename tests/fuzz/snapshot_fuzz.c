@@ -5,12 +5,11 @@
  * so (its bit 1).
  */
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 #include <libdeflate.h>
 
 #include "tests/fuzz/fuzz.h"
-#include "tests/lib/simdisk.h"
+#include "tests/lib/onefile.h"
 #include "zkserver/core/snapshot.h"
 
 static const struct hash_key KEY = {1, 2};
@@ -46,35 +45,24 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
 	struct datadir_entry which = {.zxid = 5, .kind = kind_of(size > 0 ? bytes[0] : 0)};
-	struct simdisk *disk = simdisk_new(1, UINT64_MAX);
 	struct fault load = {0}, verify = {0};
 	struct snapshot_info info;
-	char name[DATADIR_NAME_BYTES];
-	struct store_file *file;
-	uint8_t *copy;
+	struct onefile disk;
 	struct db db;
 	int err;
 
-	assert(disk != NULL && db_init(&db, &KEY, 2000));
-	snapshot_name(name, which);
-	assert(store_open(simdisk_store(disk), name, STORE_OPEN_CREATE, &file) == 0);
-	if (size > 1) {
-		assert((copy = malloc(size - 1)) != NULL);
-		memcpy(copy, bytes + 1, size - 1);
-		if (which.kind == PACK_NONE && bytes[0] & 2)
-			mend_seals(copy, size - 1);
-		assert(store_pwrite(file, copy, size - 1, 0) == 0);
-		free(copy);
-	}
-	store_close(file);
-	err = snapshot_load(simdisk_store(disk), which, &db, &info, &load);
+	assert(db_init(&db, &KEY, 2000));
+	onefile_init(&disk, size > 0 ? bytes + 1 : NULL, size > 0 ? size - 1 : 0);
+	if (which.kind == PACK_NONE && size > 0 && (bytes[0] & 2) != 0)
+		mend_seals(disk.bytes, disk.size);
+	err = snapshot_load(&disk.store, which, &db, &info, &load);
 	assert((err != 0) == (load.text[0] != '\0'));
 	if (err == 0) {
-		assert(snapshot_verify(simdisk_store(disk), which, &verify) == 0);
+		assert(snapshot_verify(&disk.store, which, &verify) == 0);
 		assert(db_finish_load(&db));
 		tree_check(&db.tree);
 	}
 	db_fini(&db);
-	simdisk_free(disk);
+	onefile_fini(&disk);
 	return 0;
 }
