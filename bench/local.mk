@@ -3,13 +3,19 @@ EXTRA_PROGRAMS += bench/place_bench
 bench_place_bench_SOURCES = bench/place_bench.c
 bench_place_bench_LDADD = libmastercore.a libbase.a
 
+EXTRA_PROGRAMS += bench/write_bench
+bench_write_bench_SOURCES = bench/write_bench.c
+bench_write_bench_LDADD = libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS) $(DEFLATE_LIBS) $(SNAPPY_LIBS)
+
 # What is measured, in a short form; each table is a target that `bench` depends on.
-bench: bench-place bench-zk
+bench: bench-place bench-write bench-zk
 bench-place: bench/place_bench
 	@bench/place_bench 20000
+bench-write: bench/write_bench
+	@bench/write_bench
 
 # zkserver's own figures, beside those of Apache's server where Debian's package zookeeper is installed.
 bench-zk: all
 	@CORRAL_BUILD='$(abs_builddir)' /usr/bin/python3 '$(srcdir)/bench/zk_bench.py'
 EXTRA_DIST += bench/zk_bench.py
-.PHONY: bench bench-place bench-zk
+.PHONY: bench bench-place bench-write bench-zk

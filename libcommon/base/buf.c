@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "libcommon/base/buf.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define BUF_FIRST_BYTES 256
 
@@ -78,7 +76,7 @@ buf_trim(struct buf *b)
 }
 
 uint8_t *
-buf_reserve(struct buf *b, size_t size)
+buf_reserve_more(struct buf *b, size_t size)
 {
 	assert(b->len <= b->max_bytes);
 	if (b->failed)
@@ -97,25 +95,6 @@ buf_reserve(struct buf *b, size_t size)
 		}
 	}
 	return b->data + b->len;
-}
-
-void
-buf_commit(struct buf *b, size_t size)
-{
-	assert(b->data != NULL || size == 0);
-	assert(size <= b->cap - b->head - b->len);
-	b->len += size;
-}
-
-void
-buf_append(struct buf *b, const void *bytes, size_t size)
-{
-	uint8_t *to;
-
-	if (size == 0 || (to = buf_reserve(b, size)) == NULL)
-		return;
-	memcpy(to, bytes, size);
-	buf_commit(b, size);
 }
 
 void

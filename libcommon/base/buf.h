@@ -7,10 +7,12 @@
 #ifndef CORRAL_BASE_BUF_H
 #define CORRAL_BASE_BUF_H
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct buf {
 	uint8_t *data;	  /* the first byte that is not consumed; NULL while empty and never used */
@@ -33,15 +35,40 @@ void buf_clear(struct buf *b);
 /* Give back what is allocated beyond the contents: of a buffer that will stay as it is. */
 void buf_trim(struct buf *b);
 
-/* Append size bytes. */
-void buf_append(struct buf *b, const void *bytes, size_t size);
+/* buf_reserve() where the bytes do not fit behind the contents as they lie. */
+uint8_t *buf_reserve_more(struct buf *b, size_t size);
 
 /*
  * Make room for size bytes behind the contents and return it, or NULL (then `failed` is set). The
  * caller fills it and calls buf_commit() with what it used. Valid until the next call on *b.
  */
-uint8_t *buf_reserve(struct buf *b, size_t size);
-void buf_commit(struct buf *b, size_t size);
+static inline uint8_t *
+buf_reserve(struct buf *b, size_t size)
+{
+	if (b->data != NULL && !b->failed && size <= b->max_bytes - b->len &&
+	    size <= b->cap - b->head - b->len)
+		return b->data + b->len;
+	return buf_reserve_more(b, size);
+}
+
+static inline void
+buf_commit(struct buf *b, size_t size)
+{
+	assert(size <= b->cap - b->head - b->len);
+	b->len += size;
+}
+
+/* Append size bytes. */
+static inline void
+buf_append(struct buf *b, const void *bytes, size_t size)
+{
+	uint8_t *to;
+
+	if (size == 0 || (to = buf_reserve(b, size)) == NULL)
+		return;
+	memcpy(to, bytes, size);
+	buf_commit(b, size);
+}
 
 /* Append formatted text, without a NUL. */
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

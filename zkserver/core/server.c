@@ -214,7 +214,8 @@ static void
 enqueue(struct server *s, struct server_conn *c, const struct queued *q, const uint8_t *bytes)
 {
 	buf_append(&c->queue, q, sizeof *q);
-	buf_append(&c->queue, bytes, q->size);
+	if (bytes != NULL)
+		buf_append(&c->queue, bytes, q->size);
 	c->queue_count++;
 	if (c->queue.failed)
 		server_end_conn(s, c, SERVER_CLOSE_NOW);

@@ -56,6 +56,10 @@ struct tree_node {
 
 struct tree_index; /* the table of paths */
 
+/* Nodes by id lie in segments of so many. */
+#define TREE_SEGMENT_BITS 12
+#define TREE_SEGMENT_NODES (1u << TREE_SEGMENT_BITS)
+
 /* Which owners are no sessions; both as Apache's server has them set when it wrote the data. */
 struct tree_rules {
 	bool extended_types; /* 0xff...: TTL nodes (extendedTypesEnabled) */
@@ -187,7 +191,12 @@ struct tree_owned {
 	uint32_t id;
 };
 struct tree_owner *tree_owner_find(const struct tree *t, int64_t session);
-struct tree_node *tree_by_id(const struct tree *t, uint32_t id);
+
+static inline struct tree_node *
+tree_by_id(const struct tree *t, uint32_t id)
+{
+	return t->segments[id >> TREE_SEGMENT_BITS][id & (TREE_SEGMENT_NODES - 1)];
+}
 
 /* What an ephemeralOwner says. Of a container it is the least there is; of a TTL node it has a top
  * byte of ones, and the time in its lowest 40 bits. */

@@ -8,23 +8,14 @@
 #include "zkserver/core/quota.h"
 #include "zkserver/core/tree_priv.h"
 
-#define SEGMENT_BITS 12
-#define SEGMENT_NODES (1u << SEGMENT_BITS)
-
 static const char ROOT_ONLY_ZOOKEEPER[] = "zookeeper";
 
 /* Segments hold nodes, and for ids that are free the next free one, marked by its lowest bit. */
 
-struct tree_node *
-tree_by_id(const struct tree *t, uint32_t id)
-{
-	return t->segments[id >> SEGMENT_BITS][id & (SEGMENT_NODES - 1)];
-}
-
 void
 tree_id_set(struct tree *t, uint32_t id, void *value)
 {
-	t->segments[id >> SEGMENT_BITS][id & (SEGMENT_NODES - 1)] = value;
+	t->segments[id >> TREE_SEGMENT_BITS][id & (TREE_SEGMENT_NODES - 1)] = value;
 }
 
 uint32_t
@@ -37,11 +28,11 @@ tree_id_take(struct tree *t)
 		t->id_free = (uint32_t)((uintptr_t)tree_by_id(t, id) >> 1);
 		return id;
 	}
-	if (t->id_end >> SEGMENT_BITS >= t->segment_count) {
+	if (t->id_end >> TREE_SEGMENT_BITS >= t->segment_count) {
 		if ((dir = realloc(t->segments, (t->segment_count + 1) * sizeof *dir)) == NULL)
 			return 0;
 		t->segments = dir;
-		if ((segment = calloc(SEGMENT_NODES, sizeof *segment)) == NULL)
+		if ((segment = calloc(TREE_SEGMENT_NODES, sizeof *segment)) == NULL)
 			return 0;
 		t->segments[t->segment_count++] = segment;
 	}

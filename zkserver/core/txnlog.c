@@ -9,8 +9,9 @@
 
 #include "libcommon/codec/jute.h"
 
-/* Between batches a buffer keeps at most this much. */
-#define BATCH_KEEP_BYTES ((size_t)256 * 1024)
+/* Between batches a buffer keeps at most this much, and little after one that needed little. */
+#define BATCH_KEEP_BYTES ((size_t)2 << 20)
+#define BATCH_KEEP_LITTLE_BYTES ((size_t)64 << 10)
 
 /* The zxid's place in a transaction's header: behind i64 client and i32 cxid. */
 #define ZXID_OFFSET 12
@@ -57,7 +58,8 @@ txnlog_batch_clear(struct txnlog *log, struct txnlog_batch *b)
 	if (b->from_spare)
 		log->spare_unnamed = false;
 
-	if (b->cap > BATCH_KEEP_BYTES) {
+	if (b->cap > BATCH_KEEP_BYTES ||
+	    (b->cap > BATCH_KEEP_LITTLE_BYTES && b->len < b->cap / 4)) {
 		free(b->bytes);
 		empty = (struct txnlog_batch){0};
 	}
