@@ -21,9 +21,12 @@ libzkcore_a_SOURCES = \
 	zkserver/core/server.c zkserver/core/server.h zkserver/core/server_priv.h \
 	zkserver/core/server_auth.c \
 	zkserver/core/server_connect.c \
+	zkserver/core/server_leader.c \
+	zkserver/core/server_learner.c \
 	zkserver/core/server_read.c \
 	zkserver/core/server_reap.c \
 	zkserver/core/server_reply.c \
+	zkserver/core/server_role.c \
 	zkserver/core/server_watch.c \
 	zkserver/core/sasl.c zkserver/core/sasl.h \
 	zkserver/core/session.c zkserver/core/session.h \

@@ -29,6 +29,14 @@ prep_fini(struct prep *p)
 }
 
 void
+prep_reset(struct prep *p)
+{
+	changes_fini(&p->changes);
+	changes_init(&p->changes, &p->db->tree);
+	p->last_zxid = p->db->last_zxid;
+}
+
+void
 prep_applied(struct prep *p, int64_t zxid)
 {
 	changes_applied(&p->changes, zxid);
@@ -138,6 +146,21 @@ prep_takes(int32_t type, struct jute_reader body)
 	       type == ZK_OP_SET_ACL || type == ZK_OP_MULTI || type == ZK_OP_CLOSE_SESSION;
 }
 
+static int
+prep_any(const struct work *w, struct buf *txn)
+{
+	switch (w->q->type) {
+	case ZK_OP_MULTI:
+		return prep_multi(w, txn);
+	case ZK_OP_CREATE_SESSION:
+		return prep_create_session(w, txn);
+	case ZK_OP_CLOSE_SESSION:
+		return prep_close(w, txn);
+	default:
+		return prep_single(w, txn);
+	}
+}
+
 bool
 prep_txn(struct prep *p, const struct prep_request *q, struct buf *txn)
 {
@@ -146,19 +169,7 @@ prep_txn(struct prep *p, const struct prep_request *q, struct buf *txn)
 	int error;
 
 	p->crc_known = false;
-	switch (q->type) {
-	case ZK_OP_MULTI:
-		error = prep_multi(&w, txn);
-		break;
-	case ZK_OP_CREATE_SESSION:
-		error = prep_create_session(&w, txn);
-		break;
-	case ZK_OP_CLOSE_SESSION:
-		error = prep_close(&w, txn);
-		break;
-	default:
-		error = prep_single(&w, txn);
-	}
+	error = q->error != ZK_OK ? q->error : prep_any(&w, txn);
 	if (txn->failed)
 		return false;
 	if (error != ZK_OK) {

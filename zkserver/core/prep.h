@@ -39,11 +39,15 @@ struct prep_request {
 	struct jute_reader body; /* at the request's record; createSession: i32 timeout */
 	const struct acl_ids *who;
 	int64_t time_ms; /* wall clock */
+	int error;	 /* it was refused already: an error txn; ZK_OK: it was not */
 };
 
 /* Zxids go on from db->last_zxid. */
 void prep_init(struct prep *p, struct db *db);
 void prep_fini(struct prep *p);
+
+/* What was made and not applied is forgotten; zxids go on from db->last_zxid. */
+void prep_reset(struct prep *p);
 
 /*
  * Does prep_txn() take the operation from a client? A reconfig that cannot be read becomes no txn,

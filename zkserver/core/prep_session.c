@@ -76,7 +76,7 @@ int
 prep_close(const struct work *w, struct buf *txn)
 {
 	struct paths paths = {.to = txn};
-	struct session *s = session_find(&w->p->db->sessions, w->q->session);
+	struct session *s = session_find_any(&w->p->db->sessions, w->q->session);
 	size_t at;
 	int error;
 

@@ -13,23 +13,6 @@
 #define QUOTA_NOTICE_MS 60000
 #define KEEP_BYTES ((size_t)4 << 20) /* an empty buffer keeps so much memory */
 
-/* In front of each txn in server->pending. */
-struct server_record {
-	struct server_conn *conn; /* who waits for it; NULL: nobody (any more) */
-	int64_t zxid;
-	size_t size;
-	bool crc_known; /* as in struct prep */
-	uint32_t crc;
-};
-
-/* In front of each request in server_conn->queue; a write has no bytes there. */
-struct queued {
-	int32_t xid, op;
-	uint64_t since_ms;
-	uint32_t size;
-	bool write;
-};
-
 /* From half of the limit to the whole of it, as Apache's server has it. */
 static uint64_t
 draw(struct server *s, uint64_t limit)
@@ -73,6 +56,11 @@ server_init(struct server *s, const struct server_settings *settings, struct db 
 	 * has. */
 	buf_init(&s->pending, SIZE_MAX / 4);
 	buf_init(&s->record_part, SIZE_MAX / 4);
+	list_init(&s->creating);
+	list_init(&s->revalidating);
+	buf_init(&s->parked, SIZE_MAX / 4); /* one for each sync in a connection's queue */
+	s->synced_zxid = db->last_zxid;
+	s->committed_zxid = INT64_MAX;
 	s->next_session = session_first_id(settings->sid, wall_ms);
 	session_start(&db->sessions, now_ms);
 	reap_init(s);
@@ -87,6 +75,7 @@ server_fini(struct server *s)
 	watch_table_fini(&s->watches);
 	buf_fini(&s->pending);
 	buf_fini(&s->record_part);
+	buf_fini(&s->parked);
 }
 
 void
@@ -112,6 +101,7 @@ server_conn_open(struct server *s, struct server_conn *c, struct buf *out, const
 	list_init(&c->dirty);
 	list_init(&c->told);
 	list_init(&c->waiting);
+	list_init(&c->awaiting);
 	buf_init(&c->queue, QUEUE_BYTES_SOFT + s->settings.frame_bytes_max + sizeof(struct queued));
 	list_append(&s->conns, &c->link);
 	s->conn_count++;
@@ -124,15 +114,14 @@ server_conn_identify(struct server_conn *c, const char *scheme, const char *id)
 	return acl_ids_add(&c->ids, scheme, id);
 }
 
-/* The txns that it still waits for will be answered to nobody. */
-static void
-forget_conn(struct server *s, const struct server_conn *c)
+void
+server_forget_records(struct server *s, const struct server_conn *c)
 {
 	struct server_record r;
 
 	for (size_t at = 0; at < s->pending.len; at += sizeof r + r.size) {
 		memcpy(&r, s->pending.data + at, sizeof r);
-		if (r.conn != c)
+		if (r.conn == NULL || (c != NULL && r.conn != c))
 			continue;
 		r.conn = NULL;
 		memcpy(s->pending.data + at, &r, sizeof r);
@@ -140,10 +129,20 @@ forget_conn(struct server *s, const struct server_conn *c)
 }
 
 void
+server_forget_queue(struct server *s, struct server_conn *c)
+{
+	if (s->up != NULL)
+		learner_forget(s, c);
+	buf_fini(&c->queue);
+	c->queue_count = 0;
+}
+
+void
 server_conn_close(struct server *s, struct server_conn *c)
 {
-	if (c->queue_count > 0)
-		forget_conn(s, c);
+	if (c->queue_count > 0 && !server_is_learner(s))
+		server_forget_records(s, c);
+	server_forget_queue(s, c);
 	if (c->session != NULL)
 		c->session->conn = NULL;
 	watch_remove_all(&s->watches, &c->watcher);
@@ -151,7 +150,6 @@ server_conn_close(struct server *s, struct server_conn *c)
 	server_attended(c);
 	list_remove(&c->waiting);
 	acl_ids_fini(&c->ids);
-	buf_fini(&c->queue);
 	s->conn_count--;
 }
 
@@ -195,11 +193,15 @@ server_attended(struct server_conn *c)
 	list_remove(&c->told);
 }
 
-static bool
-is_full(const struct server *s)
+/* What a learner has pending is its leader's, who sees to that. */
+bool
+server_is_full(const struct server *s)
 {
+	if (server_is_learner(s))
+		return s->forwarded_count >= s->settings.outstanding_max ||
+		       s->forwarded_bytes > PENDING_BYTES_SOFT;
 	return s->pending_count >= s->settings.outstanding_max ||
-	       s->pending.len > PENDING_BYTES_SOFT;
+	       s->pending.len > PENDING_BYTES_SOFT || s->zxids_end;
 }
 
 bool
@@ -207,11 +209,12 @@ server_conn_blocked(const struct server *s, const struct server_conn *c)
 {
 	return c->end != SERVER_OPEN || c->connecting || c->queue_count >= QUEUE_COUNT_MAX ||
 	       c->queue.len > QUEUE_BYTES_SOFT || c->out->len > SERVER_OUT_SOFT_BYTES ||
-	       s->failed || is_full(s);
+	       s->failed || server_is_full(s);
 }
 
-static void
-enqueue(struct server *s, struct server_conn *c, const struct queued *q, const uint8_t *bytes)
+void
+server_enqueue(
+    struct server *s, struct server_conn *c, const struct queued *q, const uint8_t *bytes)
 {
 	buf_append(&c->queue, q, sizeof *q);
 	if (bytes != NULL)
@@ -222,18 +225,47 @@ enqueue(struct server *s, struct server_conn *c, const struct queued *q, const u
 }
 
 void
+server_own(struct server *s, int64_t session, int64_t owner)
+{
+	struct session *found = session_find_any(&s->db->sessions, session);
+
+	if (found != NULL)
+		found->owner = owner;
+}
+
+/* It may be in use at a learner before it is applied here. */
+static void
+expect_session(struct server *s, const struct prep_request *q)
+{
+	struct jute_reader body = q->body;
+
+	if (session_expect(&s->db->sessions, q->session, jute_get_i32(&body), s->now_ms) == NULL)
+		s->failed = true;
+	server_own(s, q->session, SESSION_OWNER_SELF);
+}
+
+void
 server_submit(struct server *s, struct server_conn *c, const struct prep_request *q)
 {
 	struct server_record r = {.conn = c};
-	struct queued entry = {.xid = q->cxid, .op = q->type, .since_ms = s->now_ms, .write = true};
+	struct queued entry = {
+	    .xid = q->cxid, .op = q->type, .since_ms = s->now_ms, .kind = QUEUED_WRITE};
 	size_t at = s->pending.len;
 
+	if (s->zxids_end) {
+		if (c != NULL)
+			server_end_conn(s, c, SERVER_CLOSE_NOW);
+		return;
+	}
+	if (s->role == SERVER_LEADER && q->type == ZK_OP_CREATE_SESSION)
+		expect_session(s, q);
 	buf_append(&s->pending, &r, sizeof r);
 	if (!prep_txn(&s->prep, q, &s->pending)) {
 		s->failed = true;
 		return;
 	}
-	r.zxid = s->prep.last_zxid;
+	r.zxid = s->last_pending_zxid = s->prep.last_zxid;
+	s->zxids_end = s->role == SERVER_LEADER && (uint32_t)r.zxid == UINT32_MAX;
 	r.size = s->pending.len - at - sizeof r;
 	r.crc_known = s->prep.crc_known;
 	r.crc = s->prep.crc;
@@ -245,7 +277,7 @@ server_submit(struct server *s, struct server_conn *c, const struct prep_request
 		return;
 	}
 	if (c != NULL)
-		enqueue(s, c, &entry, NULL);
+		server_enqueue(s, c, &entry, NULL);
 }
 
 bool
@@ -303,8 +335,8 @@ dequeue(struct server_conn *c, size_t size)
 }
 
 /* Serve the reads that stood behind a write that was answered, up to the next write. */
-static void
-serve_queue(struct server *s, struct server_conn *c)
+void
+server_serve_queue(struct server *s, struct server_conn *c)
 {
 	struct queued q;
 
@@ -313,8 +345,10 @@ serve_queue(struct server *s, struct server_conn *c)
 		struct jute_reader r;
 
 		memcpy(&q, c->queue.data, sizeof q);
-		if (q.write)
+		if (q.kind == QUEUED_WRITE || (q.kind == QUEUED_SYNC && c->syncs_done == 0))
 			return;
+		if (q.kind == QUEUED_SYNC)
+			c->syncs_done--;
 		f = (struct server_frame){c->queue.data + sizeof q, q.size, 0};
 		r = jute_reader(f.bytes + HEADER_BYTES, f.size - HEADER_BYTES);
 		serve(s, c, &q, r, tree_hash(&s->db->tree, frame_path(&f)));
@@ -366,15 +400,21 @@ answer(struct server *s, struct server_conn *c, int64_t zxid)
 
 	assert(c->queue_count > 0);
 	memcpy(&q, c->queue.data, sizeof q);
-	assert(q.write);
-	dequeue(c, sizeof q);
+	assert(q.kind == QUEUED_WRITE);
+	if (server_is_learner(s))
+		learner_answered(s, c, &q);
+	dequeue(c, sizeof q + q.size);
 	if (q.op == ZK_OP_CREATE_SESSION) {
-		c->session = session_find(&s->db->sessions, c->session_id);
-		c->session->conn = c;
+		connect_take(s, c, session_find(&s->db->sessions, c->session_id));
 		c->last_op = q.op;
 		c->last_xid = 0;
 		connect_answer(s, c, true);
 		count_latency(s, c, q.since_ms, ZK_SUMMARY_UPDATELATENCY);
+		return;
+	}
+	if (s->applying_type == ZK_OP_ERROR && s->applying_error == ZK_SESSIONMOVED) {
+		/* Its client is elsewhere, as Apache's servers see it. */
+		server_end_conn(s, c, SERVER_CLOSE_NOW);
 		return;
 	}
 	if (s->applying_type == ZK_OP_MULTI) {
@@ -392,7 +432,7 @@ answer(struct server *s, struct server_conn *c, int64_t zxid)
 	if (q.op == ZK_OP_CLOSE_SESSION)
 		server_end_conn(s, c, SERVER_CLOSE_FLUSHED);
 	else
-		serve_queue(s, c);
+		server_serve_queue(s, c);
 }
 
 /* A session ends: whoever holds it loses it, without a word unless it asked for the end itself. */
@@ -410,14 +450,17 @@ detach(struct server *s, int64_t id, const struct server_conn *asked)
 		server_refuse_conn(s, c, SERVER_CLOSE_NOW, "its session ended while it was silent");
 }
 
-static void
-apply_record(struct server *s, const struct server_record *r, const uint8_t *txn)
+void
+server_apply(struct server *s, const struct server_record *r, const uint8_t *txn)
 {
 	const struct apply_live live = {watches_changed, s, r->crc_known ? &r->crc : NULL};
+	struct server_conn *c = r->conn;
 	struct txn_header h;
 	bool known = txn_decode_header(&h, txn, r->size);
 
 	assert(known);
+	if (server_is_learner(s))
+		c = learner_find(s, &h);
 	buf_clear(&s->record_part);
 	s->applying_zxid = r->zxid;
 	s->applying_type = h.type;
@@ -425,9 +468,9 @@ apply_record(struct server *s, const struct server_record *r, const uint8_t *txn
 	if (s->audit != NULL)
 		audit_begin(s->audit, r->zxid);
 	if (h.type == ZK_OP_CLOSE_SESSION)
-		detach(s, h.session, r->conn);
+		detach(s, h.session, c);
 	if (db_apply(s->db, txn, r->size, s->now_ms, &live,
-		r->conn != NULL || s->audit != NULL ? answer_part : NULL, s) != APPLY_OK) {
+		c != NULL || s->audit != NULL ? answer_part : NULL, s) != APPLY_OK) {
 		s->failed = true;
 		return;
 	}
@@ -439,8 +482,10 @@ apply_record(struct server *s, const struct server_record *r, const uint8_t *txn
 	if (s->wall_ms >= h.time_ms)
 		zk_metrics_observe(&s->metrics, ZK_SUMMARY_PROPAGATION_LATENCY,
 		    (uint64_t)(s->wall_ms - h.time_ms));
-	if (r->conn != NULL)
-		answer(s, r->conn, r->zxid);
+	if (s->up != NULL)
+		s->up->applied(s->up->arg, r->zxid, txn, r->size);
+	if (c != NULL)
+		answer(s, c, r->zxid);
 }
 
 /* Those that waited for room may go on. */
@@ -449,7 +494,7 @@ resume_stalled(struct server *s)
 {
 	struct list *l;
 
-	if (is_full(s))
+	if (server_is_full(s))
 		return;
 	while ((l = list_first(&s->stalled)) != NULL) {
 		list_remove(l);
@@ -464,8 +509,9 @@ release_if_empty(struct buf *b)
 		buf_fini(b);
 }
 
-void
-server_synced(struct server *s, int64_t zxid)
+/* Apply what is pending up to zxid. */
+static void
+apply_up_to(struct server *s, int64_t zxid)
 {
 	struct server_record r;
 
@@ -474,16 +520,32 @@ server_synced(struct server *s, int64_t zxid)
 		if (r.zxid > zxid)
 			break;
 		assert(s->unlogged >= sizeof r + r.size);
-		apply_record(s, &r, s->pending.data + sizeof r);
+		server_apply(s, &r, s->pending.data + sizeof r);
 		buf_consume(&s->pending, sizeof r + r.size);
 		s->unlogged -= sizeof r + r.size;
+		s->pending_base += sizeof r + r.size;
 		s->pending_count--;
 	}
 	release_if_empty(&s->pending);
 	buf_clear(&s->record_part);
 	release_if_empty(&s->record_part);
+}
+
+void
+server_progress(struct server *s)
+{
+	apply_up_to(s, s->synced_zxid < s->committed_zxid ? s->synced_zxid : s->committed_zxid);
+	if (s->up != NULL)
+		learner_progress(s);
 	resume_stalled(s);
 	server_tick(s);
+}
+
+void
+server_synced(struct server *s, int64_t zxid)
+{
+	s->synced_zxid = zxid;
+	server_progress(s);
 }
 
 /* Every request shows that the session lives. False: the session ends or has ended. */
@@ -511,12 +573,18 @@ request(struct server *s, struct server_conn *c, const struct server_frame *f)
 	}
 	if (!touch(s, c))
 		return; /* the connection is about to be closed */
-	if (prep_takes(q.op, r)) {
-		struct prep_request w = {c->session_id, q.xid, q.op, r, &c->ids, s->wall_ms};
+	if (prep_takes(q.op, r) && server_is_learner(s))
+		learner_request(s, c, q.xid, q.op, r);
+	else if (prep_takes(q.op, r)) {
+		struct prep_request w = {c->session_id, q.xid, q.op, r, &c->ids, s->wall_ms, ZK_OK};
 
 		server_submit(s, c, &w);
+	} else if (q.op == ZK_OP_SYNC && s->up != NULL) {
+		q.kind = QUEUED_SYNC;
+		server_enqueue(s, c, &q, f->bytes);
+		sync_park(s, c);
 	} else if (c->queue_count > 0)
-		enqueue(s, c, &q, f->bytes);
+		server_enqueue(s, c, &q, f->bytes);
 	else
 		serve(s, c, &q, r, f->hash);
 }
@@ -570,7 +638,7 @@ server_frames(struct server *s, struct server_conn *c, struct server_frame *fram
 	if (i < count && list_empty(&c->waiting)) {
 		if (s->walked >= SERVER_WALK_MAX)
 			list_append(&s->resting, &c->waiting);
-		else if (is_full(s))
+		else if (server_is_full(s))
 			list_append(&s->stalled, &c->waiting);
 	}
 	return i;
@@ -583,9 +651,9 @@ server_deadline_ms(const struct server *s)
 
 	/* With no room for their ends, sessions expire as soon as there is: server_synced() sees to
 	 * it. */
-	if (is_full(s))
+	if (server_is_full(s))
 		return UINT64_MAX;
-	return s->reap_at_ms < at_ms ? s->reap_at_ms : at_ms;
+	return reap_at_ms(s) < at_ms ? reap_at_ms(s) : at_ms;
 }
 
 void
@@ -594,7 +662,7 @@ server_tick(struct server *s)
 	static const struct acl_ids nobody;
 	struct session *session;
 
-	while (!s->failed && !is_full(s) &&
+	while (!s->failed && !server_is_full(s) &&
 	       (session = session_expire(&s->db->sessions, s->now_ms)) != NULL) {
 		struct prep_request q = {.session = session->id,
 		    .type = ZK_OP_CLOSE_SESSION,
@@ -604,7 +672,7 @@ server_tick(struct server *s)
 		server_submit(s, NULL, &q);
 		zk_metrics_count(&s->metrics, ZK_COUNTER_STALE_SESSIONS_EXPIRED, 1);
 	}
-	if (!s->failed && !is_full(s))
+	if (!s->failed && !server_is_full(s))
 		reap(s);
 }
 
@@ -624,7 +692,7 @@ server_quota_notice(struct server *s, uint64_t *count)
 bool
 server_snapshot_due(struct server *s)
 {
-	if (s->txns < s->snapshot_at && s->txn_bytes < s->snapshot_at_bytes)
+	if (!server_serves(s) || (s->txns < s->snapshot_at && s->txn_bytes < s->snapshot_at_bytes))
 		return false;
 	next_snapshot(s);
 	return true;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A standalone server without its sockets, disk and clock: requests come in as frames, go through
+ * A server without its sockets, disk, clock and ensemble: requests come in as frames, go through
  * prepare, log and apply, and leave as replies. The shell
  *
  *	- sets the time (server_set_time()) before each batch of inputs,
@@ -10,6 +10,11 @@
  *	- sends what the dirty connections have in `out` (server_next_dirty()), closes those that
  *say so,
  *	- takes a snapshot when server_snapshot_due() says so.
+ *
+ * It is alone, or a member of an ensemble (server_join()) in the role that its peer gives it. Then
+ * a record is applied when it is both on stable storage here and committed. Clients are served by
+ * a leader, a follower and an observer alike; the last two are learners, whose writes go through
+ * the leader.
  *
  * Same inputs, same outputs.
  */
@@ -57,6 +62,30 @@ struct server_settings {
 	struct limits limits;
 };
 
+enum server_role {
+	SERVER_STANDALONE,
+	SERVER_IDLE,	/* a member without a role, and */
+	SERVER_SYNCING, /* a learner that is brought up to date: they serve nobody */
+	SERVER_LEADER,
+	SERVER_FOLLOWER,
+	SERVER_OBSERVER,
+};
+
+/* What a member asks of its ensemble. Called from within server_*(); must not call back. */
+struct server_upstream {
+	/* A learner's write for the leader; its body is behind the request's header. who NULL: null
+	 * authinfo, of a createSession. */
+	void (*request)(void *arg, int64_t session, int32_t cxid, int32_t type, const uint8_t *body,
+	    size_t size, const struct acl_ids *who);
+	/* A session comes (back) to this learner: server_revalidated() says what of it. */
+	void (*revalidate)(void *arg, int64_t session, int32_t timeout_ms);
+	/* A sync is parked, at a learner or a leader: server_sync_done() answers the oldest. */
+	void (*sync)(void *arg);
+	/* A txn was applied: each one, in order, in any role. */
+	void (*applied)(void *arg, int64_t zxid, const uint8_t *bytes, size_t size);
+	void *arg;
+};
+
 enum server_end {
 	SERVER_OPEN,
 	SERVER_CLOSE_FLUSHED, /* close when `out` was sent */
@@ -75,6 +104,9 @@ struct server_conn {
 	struct list told; /* on server->told, and not on dirty: has nothing but events */
 	struct list waiting; /* on server->resting: its last request took long; or on
 				server->stalled: waits until the server has room */
+	struct list awaiting; /* of a learner: on server->creating or on server->revalidating */
+	int64_t valid_at; /* on the latter: the leader said yes, and up to here is to be applied
+			     first; -1: it has not said */
 	bool connecting;   /* sent its connect request, the session is not made yet */
 	bool read_only_byte; /* the connect request had it, the response has it too */
 	struct session *session;
@@ -85,6 +117,9 @@ struct server_conn {
 	struct watcher watcher;
 	struct buf queue; /* requests that wait for a write of this connection (and those writes) */
 	uint32_t queue_count;
+	uint32_t syncs_parked, syncs_done; /* of those in queue: not done yet; done, not answered */
+	uint32_t forwarded_count; /* writes that a learner's leader was asked for */
+	size_t forwarded_bytes;
 	/* For the admin's words. */
 	uint64_t received, sent, since_ms, answered_ms;
 	int32_t last_xid, last_op;
@@ -100,6 +135,8 @@ struct server_stats {
 
 struct server {
 	struct server_settings settings;
+	enum server_role role;
+	const struct server_upstream *up; /* NULL: standalone */
 	struct db *db;
 	struct prep prep;
 	struct watch_table watches;
@@ -112,6 +149,15 @@ struct server {
 	struct buf pending;	/* records not yet applied, each behind a struct server_record */
 	size_t pending_count;	/* of them */
 	size_t unlogged;	/* offset in pending of the first that was not handed out */
+	int64_t last_pending_zxid; /* of the last in pending */
+	uint64_t pending_base;	/* so many bytes were ever taken off its front */
+	int64_t synced_zxid, committed_zxid; /* pending up to both may be applied */
+	bool zxids_end; /* the leader's epoch has no further zxid: its leadership must end */
+	/* A learner's, in the order in which the leader was asked. */
+	struct list creating, revalidating;
+	size_t forwarded_count, forwarded_bytes; /* writes that the leader was asked for */
+	struct buf parked; /* a struct of server_learner.c for each sync, the oldest first */
+	size_t parked_done; /* of those, from the front: the leader said so */
 	struct buf record_part; /* scratch: the record of the reply that is being made */
 	int64_t applying_zxid;	/* of the txn that is being applied, its type, what came of it */
 	int32_t applying_type, applying_error;
@@ -186,6 +232,7 @@ bool server_next_record(struct server *s, int64_t *zxid, const uint8_t **bytes, 
 
 /* All records up to zxid are on stable storage. */
 void server_synced(struct server *s, int64_t zxid);
+int64_t server_synced_zxid(const struct server *s);
 
 /*
  * The next connection that wants the shell's attention, taken off the list; NULL when there is
@@ -212,5 +259,94 @@ const char *server_quota_notice(struct server *s, uint64_t *count);
 
 /* Enough was applied since the last snapshot; asking again says no until it is due again. */
 bool server_snapshot_due(struct server *s);
+
+/* Is it in a role in which it serves clients? */
+static inline bool
+server_serves(const struct server *s)
+{
+	return s->role == SERVER_STANDALONE || s->role >= SERVER_LEADER;
+}
+
+static inline bool
+server_is_learner(const struct server *s)
+{
+	return s->role == SERVER_FOLLOWER || s->role == SERVER_OBSERVER;
+}
+
+/*
+ * Roles, for the peer of a member. After server_init() and server_join() it is idle. `up` is
+ * borrowed.
+ */
+void server_join(struct server *s, const struct server_upstream *up);
+
+/* A role ends, at once: all connections end without a further word, and what they waited for is
+ * forgotten. Records stay pending. */
+void server_idle(struct server *s);
+
+/* Idle, and all that is pending is on stable storage: it is applied, and answers nobody. */
+void server_fast_forward(struct server *s);
+
+/* Idle or syncing, and db was loaded anew: nothing is pending. */
+void server_reloaded(struct server *s);
+
+/* Idle, nothing pending: from now on it takes server_propose() and server_committed(). */
+void server_sync_begin(struct server *s);
+
+/* Brought up to date: it serves. Sessions do not expire here. */
+void server_follow(struct server *s, bool observer);
+
+/*
+ * Idle, nothing pending: it leads from epoch << 32 on, which is db's last zxid then. Every session
+ * has its whole timeout from now. When s->zxids_end is set it takes no further writes, and must
+ * become idle.
+ */
+void server_lead(struct server *s, int32_t epoch);
+
+/*
+ * A learner: a record from the leader. False, and nothing is changed: it is not the one that
+ * follows the last, or its bytes are none.
+ */
+bool server_propose(struct server *s, int64_t zxid, const uint8_t *bytes, size_t size);
+
+/* Everything up to zxid is committed: a quorum has it. */
+void server_committed(struct server *s, int64_t zxid);
+
+/* The zxid of the last record that was made or proposed here, applied or not. */
+int64_t server_last_zxid(const struct server *s);
+
+/*
+ * The first pending record after zxid; false: there is none (yet). It need not be the next zxid, as
+ * those before it may have been applied meanwhile. Bytes are borrowed until the next input. *at
+ * (all zero at first) makes going on from the last answer fast.
+ */
+struct server_cursor {
+	int64_t zxid;
+	uint64_t end; /* in bytes of pending since the start */
+};
+bool server_pending_after(const struct server *s, int64_t zxid, struct server_cursor *at,
+    int64_t *next, const uint8_t **bytes, size_t *size);
+
+/*
+ * A leader, for its learners; `owner` is the learner's server id. A request is made a txn, or an
+ * error txn, always; a session that comes (back) there belongs to it from now on; a session showed
+ * itself there. False: there is no such session (any more).
+ */
+void server_remote_request(struct server *s, int64_t owner, int64_t session, int32_t cxid,
+    int32_t type, struct jute_reader body, const struct acl_ids *who);
+bool server_remote_revalidate(
+    struct server *s, int64_t owner, int64_t session, int32_t timeout_ms);
+bool server_remote_touch(struct server *s, int64_t session, int32_t timeout_ms);
+
+/* A learner: the leader's answer to upstream->revalidate(). */
+void server_revalidated(struct server *s, int64_t session, bool valid);
+
+/*
+ * The oldest parked sync is answered as soon as what is committed now (learner), or was proposed
+ * before it (leader), is applied.
+ */
+void server_sync_done(struct server *s);
+
+/* A learner: append {i64 session, i32 timeout} for each that showed itself since the last time. */
+void server_take_touched(struct server *s, struct buf *to);
 
 #endif

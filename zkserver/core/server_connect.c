@@ -79,7 +79,10 @@ connect_new(struct server *s, struct server_conn *c)
 	q.body = jute_reader(body, sizeof body);
 	c->session_id = q.session;
 	c->connecting = true;
-	server_submit(s, c, &q);
+	if (server_is_learner(s))
+		learner_create(s, c, q.body);
+	else
+		server_submit(s, c, &q);
 }
 
 static bool
@@ -95,6 +98,20 @@ password_is_right(const struct server *s, int64_t session, struct jute_bytes pas
 	return diff == 0;
 }
 
+void
+connect_take(struct server *s, struct server_conn *c, struct session *session)
+{
+	struct server_conn *old = session->conn;
+
+	if (old != NULL) {
+		old->session = NULL;
+		server_end_conn(s, old, SERVER_CLOSE_NOW);
+	}
+	c->session = session;
+	session->conn = c;
+	session->owner = SESSION_OWNER_SELF;
+}
+
 /*
  * The session moves here, from a connection that holds it still. Whoever does not know the password
  * must not end that one, as at Apache's servers anybody can who guesses the id.
@@ -102,21 +119,21 @@ password_is_right(const struct server *s, int64_t session, struct jute_bytes pas
 static void
 connect_again(struct server *s, struct server_conn *c, const struct connect *q)
 {
-	struct session *session = session_find(&s->db->sessions, q->session);
-	struct server_conn *old;
+	struct session *session = session_find_any(&s->db->sessions, q->session);
+	bool right = password_is_right(s, q->session, q->password);
 
-	if (!password_is_right(s, q->session, q->password) || session == NULL ||
+	if (right && server_is_learner(s)) {
+		c->session_id = q->session;
+		learner_revalidate(s, c);
+		return;
+	}
+	if (!right || session == NULL ||
 	    !session_touch(&s->db->sessions, session, c->timeout_ms, s->now_ms)) {
 		connect_answer(s, c, false);
 		return;
 	}
-	if ((old = session->conn) != NULL) {
-		old->session = NULL;
-		server_end_conn(s, old, SERVER_CLOSE_NOW);
-	}
 	c->session_id = q->session;
-	c->session = session;
-	session->conn = c;
+	connect_take(s, c, session);
 	zk_metrics_count(&s->metrics, ZK_COUNTER_CONNECTION_REVALIDATE_COUNT, 1);
 	connect_answer(s, c, true);
 }
@@ -144,6 +161,10 @@ connect_request(struct server *s, struct server_conn *c, const struct server_fra
 	zk_metrics_count(&s->metrics, ZK_COUNTER_CONNECTION_REQUEST_COUNT, 1);
 	if (!connect_read(&q, c, f)) {
 		server_refuse_conn(s, c, SERVER_CLOSE_NOW, "its first frame is no connect request");
+		return;
+	}
+	if (!server_serves(s)) {
+		server_end_conn(s, c, SERVER_CLOSE_NOW);
 		return;
 	}
 	if (!may_connect(s, c, q.session != 0))

@@ -7,6 +7,69 @@
 
 #define REPLY_HEADER_BYTES 20 /* length, xid, zxid, error */
 
+/* In front of each txn in server->pending. */
+struct server_record {
+	struct server_conn *conn; /* who waits for it; NULL: nobody (any more), or it is a learner's
+				   */
+	int64_t zxid;
+	size_t size;
+	bool crc_known; /* as in struct prep */
+	uint32_t crc;
+};
+
+enum queued_kind {
+	QUEUED_READ,
+	QUEUED_WRITE, /* on its way; a learner whose changes are audited keeps its body */
+	QUEUED_SYNC,
+};
+
+/* In front of each request in server_conn->queue. */
+struct queued {
+	int32_t xid, op;
+	uint64_t since_ms;
+	uint32_t size;
+	uint32_t forwarded; /* bytes that the leader was sent of it */
+	enum queued_kind kind;
+};
+
+/* No more writes now: too many are on their way. */
+bool server_is_full(const struct server *s);
+void server_enqueue(
+    struct server *s, struct server_conn *c, const struct queued *q, const uint8_t *bytes);
+
+/* Serve what stands at the head of the queue, up to what has to wait. */
+void server_serve_queue(struct server *s, struct server_conn *c);
+
+/* The pending txns that the connection, or (NULL) any, waits for will be answered to nobody. */
+void server_forget_records(struct server *s, const struct server_conn *c);
+
+/* The same for what stands in its queue. */
+void server_forget_queue(struct server *s, struct server_conn *c);
+
+/* Apply what may be applied, and answer. */
+void server_progress(struct server *s);
+void server_apply(struct server *s, const struct server_record *r, const uint8_t *txn);
+
+/* A learner: a write, a new session, a session that comes back. */
+void learner_request(struct server *s, struct server_conn *c, int32_t xid, int32_t op,
+    struct jute_reader body);
+void learner_create(struct server *s, struct server_conn *c, struct jute_reader body);
+void learner_revalidate(struct server *s, struct server_conn *c);
+
+/* Who of the connections here waits for this txn? */
+struct server_conn *learner_find(struct server *s, const struct txn_header *h);
+
+/* It was answered. */
+void learner_answered(struct server *s, struct server_conn *c, const struct queued *q);
+
+/* A learner's or a leader's sync waits in the queue. */
+void sync_park(struct server *s, struct server_conn *c);
+
+/* Answer what waited for records that are applied by now. */
+void learner_progress(struct server *s);
+void learner_forget(struct server *s, struct server_conn *c);
+void learner_reset(struct server *s);
+
 /* Have the shell look at the connection. */
 void server_mark_dirty(struct server *s, struct server_conn *c);
 void server_end_conn(struct server *s, struct server_conn *c, enum server_end how);
@@ -61,10 +124,16 @@ bool auth_is_enough(struct server *s, struct server_conn *c, const struct server
 /* Sessions: the connect request, its answer, the end. */
 void connect_request(struct server *s, struct server_conn *c, const struct server_frame *f);
 void connect_answer(struct server *s, struct server_conn *c, bool valid);
+/* The session is the connection's; whoever held it here loses it. */
+void connect_take(struct server *s, struct server_conn *c, struct session *session);
 
 /* Container and TTL nodes that are no longer wanted: look for them when reap_at_ms has come. */
 void reap_init(struct server *s);
+uint64_t reap_at_ms(const struct server *s);
 void reap(struct server *s);
+
+/* A leader: the session is served by that learner, or here. */
+void server_own(struct server *s, int64_t session, int64_t owner);
 
 /* Make a txn and queue it; c NULL: nobody waits for it. */
 void server_submit(struct server *s, struct server_conn *c, const struct prep_request *q);

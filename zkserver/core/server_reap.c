@@ -13,6 +13,7 @@
 void
 reap_init(struct server *s)
 {
+	s->reap_left = 0;
 	if (s->settings.reap_interval_ms == 0)
 		s->reap_at_ms = UINT64_MAX;
 	else
@@ -70,19 +71,27 @@ reap_node(struct server *s, const struct tree_node *n)
 	return due;
 }
 
+/* A learner's leader does it for all. */
+uint64_t
+reap_at_ms(const struct server *s)
+{
+	return s->role == SERVER_STANDALONE || s->role == SERVER_LEADER ? s->reap_at_ms
+									  : UINT64_MAX;
+}
+
 void
 reap(struct server *s)
 {
 	struct tree *t = &s->db->tree;
 	uint64_t gap_ms;
 
-	if (s->now_ms < s->reap_at_ms)
+	if (s->now_ms < reap_at_ms(s))
 		return;
 	gap_ms = MINUTE_MS / s->settings.reap_max_per_minute;
 	if (s->reap_left == 0)
 		s->reap_left = t->reapable_count;
 	s->reap_at_ms = s->now_ms + 1;
-	for (int i = 0; i < REAP_VISITS_MAX && s->reap_left > 0; i++) {
+	for (int i = 0; i < REAP_VISITS_MAX && s->reap_left > 0 && !server_is_full(s); i++) {
 		const struct tree_node *n = tree_next_reapable(t);
 
 		s->reap_left = n != NULL ? s->reap_left - 1 : 0;

@@ -16,33 +16,56 @@ session_table_init(struct session_table *t, uint32_t tick_ms)
 	assert(tick_ms > 0);
 	*t = (struct session_table){.tick_ms = tick_ms};
 	hmap_init(&t->by_id);
+	hmap_init(&t->coming);
+	list_init(&t->touched);
 	for (size_t i = 0; i < SESSION_WHEEL_SLOTS; i++)
 		list_init(&t->wheel[i]);
+}
+
+static void
+free_all(struct hmap *m)
+{
+	struct list *it, *nx;
+
+	HMAP_EACH(it, nx, m)
+		free(HMAP_ENTRY(it, struct session, by_id));
+	hmap_fini(m);
 }
 
 void
 session_table_fini(struct session_table *t)
 {
-	struct list *it, *nx;
-
-	HMAP_EACH(it, nx, &t->by_id)
-		free(HMAP_ENTRY(it, struct session, by_id));
-	hmap_fini(&t->by_id);
+	free_all(&t->by_id);
+	free_all(&t->coming);
 	session_table_init(t, t->tick_ms);
 }
 
-struct session *
-session_find(const struct session_table *t, int64_t id)
+static struct session *
+find(const struct hmap *m, int64_t id)
 {
 	struct hmap_node *h;
 
-	for (h = hmap_first(&t->by_id, hash_u64((uint64_t)id)); h != NULL; h = hmap_next(h)) {
+	for (h = hmap_first(m, hash_u64((uint64_t)id)); h != NULL; h = hmap_next(h)) {
 		struct session *s = CONTAINER_OF(h, struct session, by_id);
 
 		if (s->id == id)
 			return s;
 	}
 	return NULL;
+}
+
+struct session *
+session_find(const struct session_table *t, int64_t id)
+{
+	return find(&t->by_id, id);
+}
+
+struct session *
+session_find_any(const struct session_table *t, int64_t id)
+{
+	struct session *s = find(&t->by_id, id);
+
+	return s != NULL || t->coming.count == 0 ? s : find(&t->coming, id);
 }
 
 /* Put the session into the bucket of its end: the first multiple of the tick after now + timeout.
@@ -59,23 +82,63 @@ schedule(struct session_table *t, struct session *s, uint64_t now_ms)
 	list_append(&t->wheel[bucket % SESSION_WHEEL_SLOTS], &s->bucket);
 }
 
+static struct session *
+make(struct hmap *m, int64_t id)
+{
+	struct session *s = calloc(1, sizeof *s);
+
+	if (s == NULL)
+		return NULL;
+	s->id = id;
+	s->owner = SESSION_OWNER_NONE;
+	list_init(&s->bucket);
+	if (!hmap_insert(m, &s->by_id, hash_u64((uint64_t)id))) {
+		free(s);
+		return NULL;
+	}
+	return s;
+}
+
+static void
+set_timeout(struct session_table *t, struct session *s, int32_t timeout_ms, uint64_t now_ms)
+{
+	s->timeout_ms = timeout_ms > 0 ? timeout_ms : 0;
+	schedule(t, s, now_ms);
+}
+
+/* The same struct, as connections and the wheel know it. */
+static struct session *
+come(struct session_table *t, struct session *s)
+{
+	hmap_remove(&t->coming, &s->by_id);
+	if (hmap_insert(&t->by_id, &s->by_id, hash_u64((uint64_t)s->id)))
+		return s;
+	list_remove(&s->bucket);
+	free(s);
+	return NULL;
+}
+
 struct session *
 session_add(struct session_table *t, int64_t id, int32_t timeout_ms, uint64_t now_ms)
 {
-	struct session *s = session_find(t, id);
+	struct session *s = session_find_any(t, id);
 
-	if (s == NULL) {
-		if ((s = calloc(1, sizeof *s)) == NULL)
-			return NULL;
-		s->id = id;
-		list_init(&s->bucket);
-		if (!hmap_insert(&t->by_id, &s->by_id, hash_u64((uint64_t)id))) {
-			free(s);
-			return NULL;
-		}
-	}
-	s->timeout_ms = timeout_ms > 0 ? timeout_ms : 0;
-	schedule(t, s, now_ms);
+	if (s == NULL)
+		s = make(&t->by_id, id);
+	else if (t->coming.count > 0 && find(&t->coming, id) == s)
+		return come(t, s);
+	if (s != NULL)
+		set_timeout(t, s, timeout_ms, now_ms);
+	return s;
+}
+
+struct session *
+session_expect(struct session_table *t, int64_t id, int32_t timeout_ms, uint64_t now_ms)
+{
+	struct session *s = session_find_any(t, id);
+
+	if (s == NULL && (s = make(&t->coming, id)) != NULL)
+		set_timeout(t, s, timeout_ms, now_ms);
 	return s;
 }
 
@@ -111,14 +174,48 @@ session_start(struct session_table *t, uint64_t now_ms)
 {
 	struct list *it, *nx;
 
+	session_stop(t);
 	t->started = true;
 	t->checked_ms = now_ms / t->tick_ms * t->tick_ms;
+	HMAP_EACH(it, nx, &t->by_id)
+		schedule(t, HMAP_ENTRY(it, struct session, by_id), now_ms);
+}
+
+void
+session_stop(struct session_table *t)
+{
+	struct list *it, *nx;
+
+	t->started = t->collecting = false;
+	HMAP_EACH(it, nx, &t->coming)
+		list_remove(&HMAP_ENTRY(it, struct session, by_id)->bucket);
+	free_all(&t->coming);
 	HMAP_EACH(it, nx, &t->by_id) {
 		struct session *s = HMAP_ENTRY(it, struct session, by_id);
 
+		list_remove(&s->bucket);
+		s->expires_ms = 0;
+		s->owner = SESSION_OWNER_NONE;
 		s->closing = false;
-		schedule(t, s, now_ms);
 	}
+}
+
+void
+session_collect(struct session_table *t)
+{
+	session_stop(t);
+	t->collecting = true;
+}
+
+struct session *
+session_take_touched(struct session_table *t)
+{
+	struct list *l = list_first(&t->touched);
+
+	if (l == NULL)
+		return NULL;
+	list_remove(l);
+	return CONTAINER_OF(l, struct session, bucket);
 }
 
 bool
@@ -127,6 +224,8 @@ session_touch(struct session_table *t, struct session *s, int32_t timeout_ms, ui
 	if (s->closing)
 		return false;
 	s->timeout_ms = timeout_ms;
+	if (t->collecting && list_empty(&s->bucket))
+		list_append(&t->touched, &s->bucket);
 	schedule(t, s, now_ms);
 	return true;
 }

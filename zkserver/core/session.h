@@ -16,10 +16,15 @@
 #define SESSION_PASSWORD_BYTES 16
 #define SESSION_WHEEL_SLOTS 256
 
+/* Who serves a session, as the leader sees it: a learner, by its server id, or one of these. */
+#define SESSION_OWNER_NONE INT64_MIN
+#define SESSION_OWNER_SELF INT64_MAX
+
 struct session {
 	struct hmap_node by_id;
-	struct list bucket; /* in a slot of the wheel, once the table is started */
+	struct list bucket; /* in a slot of the wheel, once the table is started; or in `touched` */
 	int64_t id;
+	int64_t owner;
 	int32_t timeout_ms;
 	bool closing;	     /* its end was decided; it takes no further requests */
 	uint64_t expires_ms; /* a multiple of the tick */
@@ -28,7 +33,10 @@ struct session {
 
 struct session_table {
 	struct hmap by_id;
+	struct hmap coming; /* a leader's: their createSession is not applied here yet */
 	struct list wheel[SESSION_WHEEL_SLOTS];
+	struct list touched; /* a learner's: those that the leader has not been told of */
+	bool collecting;
 	uint32_t tick_ms;
 	uint64_t checked_ms; /* all buckets up to this time were handed out */
 	bool started;
@@ -45,11 +53,27 @@ void session_remove(struct session_table *t, int64_t id);
 struct session *session_find(const struct session_table *t, int64_t id);
 size_t session_count(const struct session_table *t);
 
+/*
+ * A leader knows a session from the moment its createSession is proposed, as it may be in use at a
+ * learner before it is applied here. session_add() makes it one of the others. NULL: no memory.
+ * session_find_any() finds both.
+ */
+struct session *session_expect(
+    struct session_table *t, int64_t id, int32_t timeout_ms, uint64_t now_ms);
+struct session *session_find_any(const struct session_table *t, int64_t id);
+
 /* Visit all in order of creation, for a snapshot: start with *at NULL; NULL at the end. */
 struct session *session_next(const struct session_table *t, struct list **at);
 
 /* Begin to expire: every session gets its whole timeout from now. Before it, none expires. */
 void session_start(struct session_table *t, uint64_t now_ms);
+
+/* None expires (any more), and what only the last role of the server knew of them is forgotten. */
+void session_stop(struct session_table *t);
+
+/* While stopped: those that show themselves are noted, each once, until they are taken. */
+void session_collect(struct session_table *t);
+struct session *session_take_touched(struct session_table *t);
 
 /* The session has shown itself; false if it is closing. timeout_ms is what it has from now on. */
 bool session_touch(struct session_table *t, struct session *s, int32_t timeout_ms, uint64_t now_ms);

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a leader does for its learners' clients. A session is owned by the server that its client is
+ * connected to: what still comes from another is refused, so that nothing is carried out that the
+ * client has given up.
+ */
+#include <assert.h>
+
+#include "zkserver/core/server_priv.h"
+
+/* What no client may ask for is a learner's mistake. */
+static int
+check_remote(struct server *s, int64_t owner, const struct prep_request *q)
+{
+	struct session *session;
+
+	if (q->type == ZK_OP_CREATE_SESSION || q->type == ZK_OP_CLOSE_SESSION)
+		return ZK_OK;
+	if (!prep_takes(q->type, q->body) && q->type != ZK_OP_CHECK)
+		return ZK_UNIMPLEMENTED;
+	session = session_find_any(&s->db->sessions, q->session);
+	if (session == NULL || session->closing)
+		return ZK_SESSIONEXPIRED;
+	if (session->owner == SESSION_OWNER_NONE)
+		session->owner = owner;
+	else if (session->owner != owner)
+		return ZK_SESSIONMOVED;
+	session_touch(&s->db->sessions, session, session->timeout_ms, s->now_ms);
+	return ZK_OK;
+}
+
+void
+server_remote_request(struct server *s, int64_t owner, int64_t session, int32_t cxid, int32_t type,
+    struct jute_reader body, const struct acl_ids *who)
+{
+	static const struct acl_ids nobody;
+	struct prep_request q = {.session = session,
+	    .cxid = cxid,
+	    .type = type,
+	    .body = body,
+	    .who = who != NULL ? who : &nobody,
+	    .time_ms = s->wall_ms};
+
+	assert(s->role == SERVER_LEADER);
+	if (s->failed || s->zxids_end)
+		return; /* the learner loses its leader */
+	q.error = check_remote(s, owner, &q);
+	server_submit(s, NULL, &q);
+	if (type == ZK_OP_CREATE_SESSION)
+		server_own(s, session, owner);
+}
+
+bool
+server_remote_revalidate(struct server *s, int64_t owner, int64_t session, int32_t timeout_ms)
+{
+	struct session *found = session_find_any(&s->db->sessions, session);
+	struct server_conn *c;
+
+	assert(s->role == SERVER_LEADER);
+	if (found == NULL || !session_touch(&s->db->sessions, found, timeout_ms, s->now_ms))
+		return false;
+	found->owner = owner;
+	if ((c = found->conn) != NULL) {
+		found->conn = c->session = NULL;
+		server_end_conn(s, c, SERVER_CLOSE_NOW);
+	}
+	return true;
+}
+
+bool
+server_remote_touch(struct server *s, int64_t session, int32_t timeout_ms)
+{
+	struct session *found = session_find_any(&s->db->sessions, session);
+
+	return found != NULL &&
+	       session_touch(&s->db->sessions, found, timeout_ms, s->now_ms);
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A member of an ensemble: its roles, and the records that it has from its leader or for its
+ * learners. */
+#include <assert.h>
+#include <string.h>
+
+#include "zkserver/core/server_priv.h"
+
+static void
+set_marks(struct server *s)
+{
+	s->synced_zxid = s->committed_zxid = s->db->last_zxid;
+}
+
+void
+server_join(struct server *s, const struct server_upstream *up)
+{
+	assert(s->role == SERVER_STANDALONE && s->pending_count == 0 && s->conn_count == 0);
+	s->up = up;
+	s->role = SERVER_IDLE;
+	session_stop(&s->db->sessions);
+	set_marks(s);
+}
+
+void
+server_idle(struct server *s)
+{
+	struct list *it, *nx;
+
+	server_forget_records(s, NULL);
+	LIST_EACH(it, nx, &s->conns) {
+		struct server_conn *c = CONTAINER_OF(it, struct server_conn, link);
+
+		server_forget_queue(s, c);
+		watch_remove_all(&s->watches, &c->watcher);
+		if (c->session != NULL)
+			c->session->conn = NULL;
+		c->session = NULL;
+		server_end_conn(s, c, SERVER_CLOSE_NOW);
+	}
+	learner_reset(s);
+	s->role = SERVER_IDLE;
+	s->zxids_end = false;
+	session_stop(&s->db->sessions);
+	prep_reset(&s->prep);
+}
+
+void
+server_fast_forward(struct server *s)
+{
+	assert(s->role == SERVER_IDLE && s->unlogged == s->pending.len);
+	s->synced_zxid = s->committed_zxid = server_last_zxid(s);
+	server_progress(s);
+	set_marks(s);
+}
+
+void
+server_reloaded(struct server *s)
+{
+	assert(s->role == SERVER_IDLE || s->role == SERVER_SYNCING);
+	s->pending_base += s->pending.len;
+	buf_clear(&s->pending);
+	s->pending_count = s->unlogged = 0;
+	session_stop(&s->db->sessions);
+	prep_reset(&s->prep);
+	reap_init(s);
+	set_marks(s);
+}
+
+void
+server_sync_begin(struct server *s)
+{
+	assert(s->role == SERVER_IDLE && s->pending_count == 0);
+	s->role = SERVER_SYNCING;
+	set_marks(s);
+}
+
+void
+server_follow(struct server *s, bool observer)
+{
+	assert(s->role == SERVER_SYNCING);
+	s->role = observer ? SERVER_OBSERVER : SERVER_FOLLOWER;
+	session_collect(&s->db->sessions);
+}
+
+void
+server_lead(struct server *s, int32_t epoch)
+{
+	int64_t first = (int64_t)epoch << 32;
+
+	assert(s->role == SERVER_IDLE && s->pending_count == 0 && first >= s->db->last_zxid);
+	s->role = SERVER_LEADER;
+	s->db->last_zxid = first;
+	prep_reset(&s->prep);
+	session_start(&s->db->sessions, s->now_ms);
+	reap_init(s);
+	set_marks(s);
+}
+
+int64_t
+server_synced_zxid(const struct server *s)
+{
+	return s->synced_zxid;
+}
+
+void
+server_committed(struct server *s, int64_t zxid)
+{
+	if (zxid > s->committed_zxid)
+		s->committed_zxid = zxid;
+	server_progress(s);
+}
+
+int64_t
+server_last_zxid(const struct server *s)
+{
+	return s->pending_count > 0 ? s->last_pending_zxid : s->db->last_zxid;
+}
+
+/* Within an epoch there are no holes. */
+static bool
+follows(int64_t zxid, int64_t last)
+{
+	if (zxid >> 32 == last >> 32)
+		return zxid == last + 1;
+	return zxid > last && (uint32_t)zxid == 1;
+}
+
+/* Could it be applied? */
+static bool
+is_whole(const struct txn *txn)
+{
+	struct jute_reader r = txn->body.rest;
+	struct txn_body part;
+
+	if (txn->header.type != ZK_OP_MULTI)
+		return true;
+	for (int32_t i = 0; i < txn->body.count; i++) {
+		if (!txn_next_part(&r, &txn->header, &part))
+			return false;
+	}
+	return true;
+}
+
+bool
+server_propose(struct server *s, int64_t zxid, const uint8_t *bytes, size_t size)
+{
+	const struct server_record r = {.zxid = zxid, .size = size};
+	struct txn txn;
+
+	assert(s->role == SERVER_SYNCING || server_is_learner(s));
+	if (!txn_decode(&txn, bytes, size) || txn.header.zxid != zxid || !is_whole(&txn) ||
+	    !follows(zxid, server_last_zxid(s)))
+		return false;
+	buf_append(&s->pending, &r, sizeof r);
+	buf_append(&s->pending, bytes, size);
+	if (s->pending.failed) {
+		s->failed = true;
+		return true;
+	}
+	s->last_pending_zxid = zxid;
+	s->pending_count++;
+	return true;
+}
+
+bool
+server_pending_after(const struct server *s, int64_t zxid, struct server_cursor *at, int64_t *next,
+    const uint8_t **bytes, size_t *size)
+{
+	bool known = at->zxid == zxid && at->end >= s->pending_base;
+	size_t off = known ? (size_t)(at->end - s->pending_base) : 0;
+	struct server_record r;
+
+	for (; off < s->pending.len; off += sizeof r + r.size) {
+		memcpy(&r, s->pending.data + off, sizeof r);
+		if (r.zxid > zxid)
+			break;
+	}
+	if (off >= s->pending.len)
+		return false;
+	*next = r.zxid;
+	*bytes = s->pending.data + off + sizeof r;
+	*size = r.size;
+	*at = (struct server_cursor){r.zxid, s->pending_base + off + sizeof r + r.size};
+	return true;
+}
