@@ -43,6 +43,11 @@ libzkcore_a_SOURCES = \
 	zkserver/core/txn.c zkserver/core/txn.h \
 	zkserver/core/watch.c zkserver/core/watch.h
 
+# The ensemble: who leads.
+libzkcore_a_SOURCES += \
+	zkserver/core/election.c zkserver/core/election.h \
+	zkserver/core/notification.c zkserver/core/notification.h
+
 # What is on disk.
 libzkcore_a_SOURCES += \
 	zkserver/core/datadir.c zkserver/core/datadir.h \
