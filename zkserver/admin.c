@@ -264,7 +264,15 @@ admin_dir_bytes(const char *dir)
 void
 admin_reset_stats(struct admin *a)
 {
-	a->server->stats = (struct server_stats){0};
+	struct server_stats *s = &a->server->stats;
+
+	s->received = s->sent = 0;
+	s->latency_min_ms = s->latency_max_ms = s->latency_sum_ms = s->latency_count = 0;
+	if (a->conf->metrics_provider == ZOO_METRICS_PROMETHEUS) {
+		zk_metrics_reset_responses(&a->server->metrics);
+		return;
+	}
+	s->connections_rejected = 0;
 	zk_metrics_reset(&a->server->metrics);
 }
 

@@ -136,7 +136,7 @@ json_srvr(const struct admin_call *q, struct json *j)
 	json_object(j);
 	json_put_int(j, "packets_sent", (int64_t)s->stats.sent);
 	json_put_int(j, "packets_received", (int64_t)s->stats.received);
-	json_put_int(j, "fsync_threshold_exceed_count", 0);
+	json_put_int(j, "fsync_threshold_exceed_count", (int64_t)s->stats.slow_syncs);
 	put_response_sizes(&s->metrics, "client_response_stats", j);
 	json_put_int(j, "data_dir_size", (int64_t)admin_dir_bytes(q->admin->conf->data_dir));
 	json_put_int(j, "log_dir_size", (int64_t)admin_dir_bytes(q->admin->conf->data_log_dir));

@@ -36,6 +36,7 @@ zoo_conf_default(struct zoo_conf *c, const char *data_dir)
 	    .snap_count = 100000,
 	    .snap_size_kib = 4 << 20,
 	    .prealloc_kib = 65536,
+	    .slow_sync_ms = 1000,
 	    .force_sync = true,
 	    .purge_retain = 3,
 	    .jute_max_bytes = JUTE_MAX_DEFAULT,
@@ -189,10 +190,6 @@ apply(struct zoo_conf *c, const struct setting *s, const struct ini *ini, const 
 	case SETTING_NOTHING:
 		log_info("%s:%u: %s has no effect: %s", ini->file, e->line, e->name, s->why);
 		break;
-	case SETTING_MISSING:
-		log_warn("%s:%u: %s is ignored: this version does not have what it sets", ini->file,
-		    e->line, e->name);
-		break;
 	}
 }
 
@@ -205,7 +202,7 @@ warn_unknown(const struct ini *ini, const struct ini_entry *e)
 
 	all = settings_table(&count);
 	for (size_t i = 0; i < count && n < SETTINGS_MAX; i++) {
-		if (all[i].kind != SETTING_MISSING && all[i].kind != SETTING_NOTHING)
+		if (all[i].kind != SETTING_NOTHING)
 			names[n++] = all[i].key;
 	}
 	near = faults_nearest(key_of(e), names, n);

@@ -83,6 +83,8 @@ struct zoo_conf {
 	uint32_t min_session_ms, max_session_ms;
 	uint32_t snap_count, snap_size_kib; /* a snapshot after so much; size 0: by count only */
 	uint32_t prealloc_kib;
+	uint32_t log_size_kib; /* another file behind so much; 0: no limit */
+	uint32_t slow_sync_ms; /* what takes longer is said */
 	bool force_sync;
 	bool trust_empty;
 	uint32_t purge_retain, purge_hours; /* purge_hours 0: never */

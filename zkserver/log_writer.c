@@ -340,6 +340,7 @@ log_writer_new(const struct log_writer_config *config)
 	list_init(&w->waiting);
 	list_init(&w->free);
 	txnlog_init(&w->log, config->store, config->preallocate_bytes);
+	w->log.file_bytes = config->file_bytes;
 	w->log.no_sync = !config->sync;
 	if ((err = start_workers(w)) != 0) {
 		free(w);

@@ -28,6 +28,7 @@ struct log_writer_config {
 	struct store
 	    *store; /* of libcommon/sys/store_posix: the log's directory; must outlive the writer */
 	uint64_t preallocate_bytes; /* preAllocSize * 1024; 0: none */
+	uint64_t file_bytes;	    /* txnLogSizeLimitInKb * 1024; 0: no limit */
 	enum log_backend backend;
 	bool sync; /* false: never wait for the disk (forceSync=no); implies the thread */
 

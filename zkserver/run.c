@@ -56,8 +56,16 @@ on_durable(void *arg, uint64_t zxid)
 static void
 on_timed(void *arg, uint64_t ms, uint64_t transactions)
 {
-	struct zk_metrics *m = &((struct daemon *)arg)->server.metrics;
+	struct daemon *d = arg;
+	struct zk_metrics *m = &d->server.metrics;
 
+	if (ms > d->conf->slow_sync_ms && d->conf->force_sync) {
+		d->server.stats.slow_syncs++;
+		log_warn("%s: a write of %" PRIu64 " transactions to the log took %" PRIu64
+			 " ms, and its clients waited as long: is the disk busy, or failing "
+			 "(fsync.warningthresholdms)?",
+		    d->conf->data_log_dir, transactions, ms);
+	}
 	zk_metrics_observe(m, ZK_SUMMARY_FSYNCTIME, ms);
 	zk_metrics_observe(m, ZK_SUMMARY_SYNC_PROCESSOR_QUEUE_FLUSH_TIME_MS, ms);
 	zk_metrics_observe(m, ZK_SUMMARY_SYNC_PROCESSOR_BATCH_SIZE, transactions);
@@ -320,6 +328,7 @@ open_writers(struct daemon *d)
 	    .loop = d->loop,
 	    .store = d->logs,
 	    .preallocate_bytes = (uint64_t)d->conf->prealloc_kib * 1024,
+	    .file_bytes = (uint64_t)d->conf->log_size_kib * 1024,
 	    .backend = LOG_BACKEND_BEST,
 	    .sync = d->conf->force_sync,
 	    .durable = on_durable,

@@ -50,11 +50,6 @@
 		key, SETTING_NOTHING, 0, 0, 0, 0, NULL, why                                        \
 	}
 
-#define MISSING(key)                                                                               \
-	{                                                                                          \
-		key, SETTING_MISSING, 0, 0, 0, 0, NULL, NULL                                       \
-	}
-
 #define ALONE "it concerns ensembles, and this server is alone"
 #define THREADS "one thread serves all clients"
 #define KERBEROS "Kerberos is not supported"
@@ -90,7 +85,7 @@ static const struct setting ROWS[] = {
     NOTHING("request_throttle_*", WAITING),
     NOTHING("request_stale_*", WAITING),
     NOTHING("request_throttler.shutdownTimeout", THREADS),
-    MISSING("throttled_op_wait_time"),
+    NOTHING("throttled_op_wait_time", WAITING),
     NOTHING("largeRequestMaxBytes", LARGE),
     NOTHING("largeRequestThreshold", LARGE),
     JAVA_U32("connection_throttle_tokens", connect_tokens, 0, 4000000, 0),
@@ -108,7 +103,7 @@ static const struct setting ROWS[] = {
     U32("maxNodes", nodes_max, 0, INT32_MAX, 0),
     U32("maxSessions", sessions_max, 0, INT32_MAX, 0),
     U32("maxEphemeralsPerSession", ephemerals_max, 0, INT32_MAX, 0),
-    NOTHING("nio.sessionlessCnxnTimeout", "it is 10 s"),
+    NOTHING("nio.sessionlessCnxnTimeout", "a connection without a session ends after 10 s"),
 
     /* Files. */
     JAVA_U32("snapCount", snap_count, 2, INT32_MAX, SETTING_LIVE),
@@ -119,8 +114,8 @@ static const struct setting ROWS[] = {
     U32("autopurge.purgeInterval", purge_hours, 0, 24 * 365, 0),
     CHOICE("snapshot.compression.method", snapshot_method, ZOO_SNAPSHOT_METHOD_WORDS),
     JAVA_U32("snapSizeLimitInKb", snap_size_kib, 0, INT32_MAX, SETTING_LIVE | SETTING_UNSET),
-    MISSING("txnLogSizeLimitInKb"),
-    MISSING("fsync.warningthresholdms"),
+    JAVA_U32("txnLogSizeLimitInKb", log_size_kib, 0, INT32_MAX, SETTING_UNSET),
+    JAVA_U32("fsync.warningthresholdms", slow_sync_ms, 0, INT32_MAX, SETTING_LIVE),
     ONLY("digest.enabled", "true yes", "the tree's digest is always kept"),
     ONLY("closeSessionTxn.enabled", "true yes", "it was for mixing 3.5 with 3.6"),
     NOTHING("serializeLastProcessedZxid.enabled", "snapshots are whole without it"),
@@ -164,6 +159,7 @@ static const struct setting ROWS[] = {
     TEXT("ensembleAuthName", auth.ensemble_names, 0),
     TEXT("sessionKeyFile", auth.session_key_file, 0),
     NOTHING("kerberos.*", KERBEROS),
+    NOTHING("kinit", KERBEROS),
     ONLY("requireKerberosConfig", "false", KERBEROS),
     NOTHING("security.auth_to_local", KERBEROS),
     NOTHING("server.realm", KERBEROS),
@@ -205,7 +201,7 @@ static const struct setting ROWS[] = {
     TEXT("admin.serverAddress", admin_address, 0),
     TEXT("admin.commandURL", admin_url, 0),
     JAVA_U32("admin.idleTimeout", admin_idle_ms, 1, INT32_MAX, 0),
-    NOTHING("admin.httpVersion", "it is HTTP/1.1"),
+    NOTHING("admin.httpVersion", "the admin server speaks HTTP/1.1"),
     ONLY("admin.portUnification", "false no", "the admin server speaks plain HTTP"),
     ONLY("admin.forceHttps", "false no", "the admin server speaks plain HTTP"),
     NOTHING("admin.needClientAuth", "the admin server speaks plain HTTP"),
@@ -218,14 +214,16 @@ static const struct setting ROWS[] = {
     BOOL("audit.enable", audit, 0),
     TEXT("audit.file", audit_file, 0),
     NOTHING("audit.impl.class", JAVA),
-    MISSING("pathStats.*"),
-    MISSING("messageTracker.*"),
+    NOTHING("pathStats.*", "paths are not counted one by one; audit.enable writes down changes"),
+    NOTHING("messageTracker.*", ALONE),
     NOTHING("jmx.*", "there is no JVM"),
     NOTHING("jvm.pause.*", "there is no JVM"),
 
     NOTHING("client.secure", CLIENTS),
     NOTHING("clientCnxnSocket", CLIENTS),
     NOTHING("sasl.client*", CLIENTS),
+    NOTHING("disableAutoWatchReset", CLIENTS),
+    NOTHING("request.timeout", CLIENTS),
 
     /* Ensembles. */
     FORM("server.*"),
@@ -282,6 +280,7 @@ static const struct setting ROWS[] = {
     NOTHING("intBufferStartingSizeBytes", "buffers grow as they need"),
     NOTHING("test.*", TESTS_ONLY),
     NOTHING("testingonly.*", TESTS_ONLY),
+    NOTHING("controllerPort", TESTS_ONLY),
 };
 
 const struct setting *
@@ -356,7 +355,6 @@ setting_size(const struct setting *s)
 	case SETTING_FORM:
 	case SETTING_ONLY:
 	case SETTING_NOTHING:
-	case SETTING_MISSING:
 		break;
 	}
 	return 0;

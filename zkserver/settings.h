@@ -20,7 +20,6 @@ enum setting_kind {
 	SETTING_FORM,	/* no member: the value says something else than its row: conf.c knows */
 	SETTING_ONLY,	/* no member: one of `words` is what this server does; others are refused */
 	SETTING_NOTHING, /* no member: needless here, which is said at the start */
-	SETTING_MISSING, /* no member: this version lacks what it asks for, which is warned of */
 };
 
 /* Flags. */

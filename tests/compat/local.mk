@@ -32,6 +32,7 @@ EXTRA_DIST += \
 	tests/compat/test_kazoo_recipes.py \
 	tests/compat/test_quota.py \
 	tests/compat/test_sessions.py \
+	tests/compat/test_settings.py \
 	tests/compat/test_swap.py \
 	tests/compat/test_swap_load.py \
 	tests/compat/test_tls.py \

@@ -46,7 +46,6 @@ check_member(const struct zoo_conf *c, const struct setting *s)
 	case SETTING_FORM:
 	case SETTING_ONLY:
 	case SETTING_NOTHING:
-	case SETTING_MISSING:
 		break;
 	}
 }

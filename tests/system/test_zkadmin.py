@@ -63,6 +63,12 @@ def http(port, head):
         return read_to_end(s).decode()
 
 
+def get_word(server, word):
+    with connect(server.port) as s:
+        s.sendall(word)
+        return read_to_end(s).decode()
+
+
 @contextlib.contextmanager
 def asked(server, word):
     """A large answer that has begun, at a client that fetches no more and has little room."""
@@ -212,3 +218,20 @@ def test_secrets_of_the_configuration_are_hidden(tmp_path):
         assert shown.endswith("ssl.quorum.keyStore.password =***\n#a=b\n")
     finally:
         assert s.stop() == 0
+
+
+def test_srst_leaves_what_prometheus_collects(server):
+    def received():
+        """By Prometheus, and by srvr."""
+        counter = re.search(r"^bytes_received_count ([\d.]+)", get(server, "/metrics", server.metrics), re.M)
+        return float(counter[1]), int(re.search(r"^Received: (\d+)", get_word(server, b"srvr"), re.M)[1])
+
+    with session(server.port) as s:
+        for xid in range(100):
+            s.sendall(request(xid, GET, text(b"/zookeeper") + b"\0"))
+            assert receive_error(s) == (xid, 0)
+    before, packets = received()
+    assert before > 2000 and packets > 100
+    assert get_word(server, b"srst") == "Server stats reset.\n"
+    after, packets = received()
+    assert after >= before and packets < 100

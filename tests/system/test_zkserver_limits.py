@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Limits of zkserver's configuration, seen from outside: who is refused, with what, and what the log says."""
+import json
 import signal
 import socket
 import ssl
 import struct
+import urllib.request
 
 import pytest
-from conftest import until
+from conftest import DEADLINE_S, until
 from hostile import connect, frame
 from zkraw import CREATE, EXISTS, GET, WORLD, Zkserver, connect_request, receive, receive_error, request, session, text
 
@@ -76,6 +78,26 @@ def test_requests_may_be_as_large_as_the_limit_says_and_outlive_a_kill(make):
         s.sendall(struct.pack(">i", (32 << 20) + 1))
         assert s.recv(1) == b""
     log_says(server, "at most 33554432 are taken")
+
+
+def test_slow_writes_of_the_log_are_said_and_counted(make):
+    server = make("fsync.warningthresholdms=0\nadmin.enableServer=yes\nadmin.serverPort=0\n")
+    port = dict(line.split() for line in (server.data / "ports").read_text().splitlines())["admin"]
+
+    def counted():
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/commands/srvr", timeout=DEADLINE_S) as reply:
+            return json.load(reply)["server_stats"]["fsync_threshold_exceed_count"]
+
+    with session(server.port) as s:
+        xids = iter(range(1, 1 << 30))
+
+        def is_said():
+            """Some write takes a millisecond."""
+            xid = next(xids)
+            assert create(s, xid, b"/n%d" % xid)[1] == 0
+            return "fsync.warningthresholdms" in server.text()
+        until(is_said, "a write was slow")
+    assert counted() == server.text().count("fsync.warningthresholdms")
 
 
 def test_a_session_has_so_many_ephemeral_nodes(make):

@@ -210,6 +210,33 @@ START_TEST(a_full_file_goes_on_in_the_spare_one)
 }
 END_TEST
 
+START_TEST(a_file_that_has_passed_its_limit_is_the_last)
+{
+	static const uint64_t preallocate[] = {0, PREALLOCATE, 64 << 20};
+
+	for (size_t i = 0; i < sizeof(preallocate) / sizeof(preallocate[0]); i++) {
+		struct simdisk *d = new_disk(3);
+		struct datadir_list files;
+		struct fault fault = {0};
+		struct txnlog log;
+
+		txnlog_init(&log, simdisk_store(d), preallocate[i]);
+		log.file_bytes = 10000;
+		/* 1 to 10 end at 9466; the eleventh passes the limit. */
+		for (uint64_t z = 1; z <= 23; z++)
+			ck_assert_int_eq(write_batch(&log, z, z, 900), 0);
+		txnlog_fini(&log);
+		ck_assert_uint_eq(read_all(simdisk_store(d), 0).last, 23);
+		ck_assert_int_eq(datadir_list(simdisk_store(d), "log", &files, &fault), 0);
+		ck_assert_uint_eq(files.count, 3);
+		ck_assert_uint_eq(files.entries[1].zxid, 12);
+		ck_assert_uint_eq(files.entries[2].zxid, 23);
+		datadir_list_free(&files);
+		simdisk_free(d);
+	}
+}
+END_TEST
+
 START_TEST(no_spare_is_made_while_a_batch_has_the_last_one)
 {
 	struct simdisk *d = new_disk(2);
@@ -622,6 +649,7 @@ unit_suite(void)
 	tcase_add_test(t, what_was_written_is_read_back_in_order);
 	tcase_add_test(t, the_bytes_are_those_of_zookeepers_log);
 	tcase_add_test(t, a_full_file_goes_on_in_the_spare_one);
+	tcase_add_test(t, a_file_that_has_passed_its_limit_is_the_last);
 	tcase_add_test(t, no_spare_is_made_while_a_batch_has_the_last_one);
 	tcase_add_test(t, without_a_spare_the_file_grows);
 	tcase_add_test(t, a_power_loss_at_any_operation_loses_nothing_acknowledged);

@@ -9,7 +9,14 @@ const char *const ZK_SUMMARY_NAMES[ZK_SUMMARY_COUNT] = {ZK_SUMMARIES(NAME) ZK_PE
 void
 zk_metrics_reset(struct zk_metrics *m)
 {
-	*m = (struct zk_metrics){.response_last = -1, .response_min = -1, .response_max = -1};
+	*m = (struct zk_metrics){.response_last = -1};
+	zk_metrics_reset_responses(m);
+}
+
+void
+zk_metrics_reset_responses(struct zk_metrics *m)
+{
+	m->response_last = m->response_min = m->response_max = -1;
 }
 
 void

@@ -153,6 +153,9 @@ extern const char *const ZK_SUMMARY_NAMES[ZK_SUMMARY_COUNT];
 /* Forget everything: at the start, and for the word srst. */
 void zk_metrics_reset(struct zk_metrics *m);
 
+/* Forget the sizes of replies only: srst where Prometheus collects, whose counters never fall. */
+void zk_metrics_reset_responses(struct zk_metrics *m);
+
 static inline void
 zk_metrics_count(struct zk_metrics *m, enum zk_counter which, uint64_t more)
 {

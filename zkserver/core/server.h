@@ -131,6 +131,7 @@ struct server_stats {
 	uint64_t received, sent;
 	uint64_t latency_min_ms, latency_max_ms, latency_sum_ms, latency_count;
 	uint64_t auth_failed, connections_rejected;
+	uint64_t slow_syncs; /* of the log: fsync.warningthresholdms */
 };
 
 struct server {

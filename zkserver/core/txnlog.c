@@ -116,7 +116,7 @@ wants_new_file(const struct txnlog *log)
 {
 	bool full = log->end + TXNLOG_BLOCK_BYTES > log->size;
 
-	if (log->end == 0 || log->roll)
+	if (log->end == 0 || log->roll || (log->file_bytes > 0 && log->end > log->file_bytes))
 		return true;
 	return full && (log->spare != NULL ||
 			   (log->preallocate_bytes > 0 && log->size >= log->preallocate_bytes));

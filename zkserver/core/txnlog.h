@@ -68,6 +68,7 @@ struct txnlog {
 
 	/* Of whoever fills batches: the file as it will be after the last sealed batch. */
 	uint64_t preallocate_bytes; /* how long files may grow ahead; 0: no longer than needed */
+	uint64_t file_bytes; /* set after init: a file with more is the last one; 0: no limit */
 	uint64_t end;		    /* bytes in use; 0: no file yet */
 	uint64_t size;		    /* bytes allocated */
 	uint64_t last_zxid;
