@@ -23,7 +23,7 @@
 #include "zkserver/peers.h"
 
 #define ACCEPTS_PER_TURN 32
-#define TOLD_PER_TURN 256 /* watchers: requests of others are served in between */
+#define TOLD_PER_TURN 128 /* watchers: requests of others are served in between */
 #define ACCEPT_PAUSE_S 1     /* when the process has no descriptor left */
 #define DESCRIPTORS_KEPT 64  /* for the log, snapshots and the loop */
 #define HANDSHAKE_SLOTS 4096 /* two addresses that share one share its tokens */
@@ -380,7 +380,7 @@ client_port_flush(struct client_port *p)
 			break;
 		client_conn_attend(CONTAINER_OF(c, struct client_conn, core));
 	}
-	if (!list_empty(&s->told) || !list_empty(&s->resting))
+	if (server_has_more(s))
 		event_active(&p->more, EV_TIMEOUT, 0);
 }
 

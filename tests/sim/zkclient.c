@@ -397,13 +397,21 @@ serve(struct zkclient *c)
 	feed(c);
 }
 
+/* The shell does so when there is much to tell, and serves requests in between. */
+static bool
+leaves_telling_for_later(struct zknode *n)
+{
+	return server_only_tells(&n->server) && rng_below(&n->turns, 4) == 0;
+}
+
 void
 zkclient_serve_all(struct zknode *n)
 {
 	struct server_conn *core;
 
 	model_advance(&n->model, n->db.last_zxid);
-	while ((core = server_next_dirty(&n->server)) != NULL && n->world->violation[0] == '\0')
+	while (n->world->violation[0] == '\0' && !leaves_telling_for_later(n) &&
+	       (core = server_next_dirty(&n->server)) != NULL)
 		serve(CONTAINER_OF(core, struct zkclient, core));
 }
 

@@ -32,6 +32,7 @@ zknode_init(struct zknode *n, struct world *w, enum zksim_plant plant)
 	n->world = w;
 	n->plant = plant;
 	world_rng(w, "disk delays", &n->rng);
+	world_rng(w, "turns", &n->turns);
 	world_rng(w, "settings", &rng);
 	if ((n->disk = simdisk_new(rng_u64(&rng), UINT64_MAX)) == NULL)
 		return false;
@@ -177,9 +178,11 @@ zknode_start(struct zknode *n)
 	n->starts++;
 	n->started_ms = n->world->now_ms;
 	n->tick_planned_ms = UINT64_MAX;
+	n->more_planned = false;
 	compare(n, &n->db);
 	server_init(&n->server, &n->settings, &n->db, n->world->seed, n->world->now_ms,
 	    WALL_START_MS + n->wall_offset_ms + (int64_t)n->world->now_ms);
+	n->server.watches.at_once_max = (uint32_t)rng_below(&n->turns, 3);
 	txnlog_init(&n->log, n->store, n->preallocate_bytes);
 	txnlog_batch_init(&n->batches[0]);
 	txnlog_batch_init(&n->batches[1]);
@@ -365,6 +368,17 @@ take_records(struct zknode *n)
 	}
 }
 
+static void
+on_more(void *arg, uint64_t token)
+{
+	struct zknode *n = arg;
+
+	if (!n->up || n->life != token)
+		return;
+	n->more_planned = false;
+	zknode_turn(n);
+}
+
 void
 zknode_turn(struct zknode *n)
 {
@@ -372,6 +386,10 @@ zknode_turn(struct zknode *n)
 		return;
 	take_records(n);
 	zkclient_serve_all(n);
+	if (server_has_more(&n->server) && !n->more_planned) {
+		n->more_planned = true;
+		world_at(n->world, 1, on_more, n, n->life);
+	}
 	take_records(n);
 	if (n->model.wrong[0] != '\0')
 		world_violation(n->world, "%s", n->model.wrong);

@@ -256,6 +256,62 @@ START_TEST(who_waits_for_a_reply_is_served_before_who_is_told_of_a_change)
 }
 END_TEST
 
+START_TEST(where_many_watch_the_writer_is_answered_first_and_each_told_before_its_own_replies)
+{
+	server.watches.at_once_max = 1;
+	for (int i = 0; i < 4; i++)
+		join(&clients[i]);
+	do_create(&clients[0], "/a", 0);
+	for (int i = 1; i < 4; i++)
+		do_read(&clients[i], ZK_OP_GET_DATA, "/a", true);
+	while (server_next_dirty(&server) != NULL)
+		;
+	ck_assert(!server_has_more(&server));
+	ck_assert_int_eq(do_version(&clients[0], ZK_OP_SET_DATA, "/a", -1).error, ZK_OK);
+	ck_assert_ptr_eq(server_next_dirty(&server), &clients[0].conn);
+	ck_assert(server_only_tells(&server));
+	ck_assert(server_has_more(&server));
+	for (int i = 1; i < 4; i++)
+		ck_assert(!has_reply(&clients[i]));
+	header(1, ZK_OP_SYNC); /* any request: what it sees is behind the change */
+	jute_put_text(&request, "/");
+	send_request(&clients[3]);
+	expect_event(&clients[3], WATCH_DATA_CHANGED, "/a");
+	ck_assert_int_eq(next_reply(&clients[3]).xid, 1);
+	ck_assert_ptr_eq(server_next_dirty(&server), &clients[3].conn);
+	ck_assert_ptr_eq(server_next_dirty(&server), &clients[1].conn);
+	expect_event(&clients[1], WATCH_DATA_CHANGED, "/a");
+	close_client(&clients[2]);
+	ck_assert_ptr_null(server_next_dirty(&server));
+	ck_assert(!server_has_more(&server));
+	ck_assert_uint_eq(
+	    server.metrics.summaries[ZK_SUMMARY_NODE_CHANGED_WATCH_COUNT].sum, 2);
+}
+END_TEST
+
+START_TEST(an_acl_that_ended_with_its_node_still_says_who_is_told)
+{
+	size_t before;
+
+	server.watches.at_once_max = 0;
+	join(&clients[0]);
+	join(&clients[1]);
+	join(&clients[2]);
+	ck_assert(server_conn_identify(&clients[0].conn, "digest", "me:x"));
+	do_create_acl(&clients[0], "/a", AUTH_ALL, sizeof AUTH_ALL - 1, 0);
+	do_read(&clients[0], ZK_OP_EXISTS, "/a", true);
+	do_read(&clients[1], ZK_OP_EXISTS, "/a", true);
+	before = acl_count(&db.tree.acls);
+	ck_assert_int_eq(do_version(&clients[2], ZK_OP_DELETE, "/a", -1).error, ZK_OK);
+	ck_assert_uint_eq(acl_count(&db.tree.acls), before);
+	while (server_next_dirty(&server) != NULL)
+		;
+	expect_event(&clients[0], WATCH_NODE_DELETED, "/a");
+	ck_assert(!has_reply(&clients[1]));
+	ck_assert_uint_eq(acl_count(&db.tree.acls), before - 1);
+}
+END_TEST
+
 START_TEST(who_may_not_read_a_node_is_not_told_of_it)
 {
 	join(&clients[0]);
@@ -289,6 +345,9 @@ unit_suite(void)
 	tcase_add_test(c, watches_are_asked_for_and_taken_off_by_table);
 	tcase_add_test(c, persistent_watches_are_set_again_without_what_they_missed);
 	tcase_add_test(c, who_waits_for_a_reply_is_served_before_who_is_told_of_a_change);
+	tcase_add_test(
+	    c, where_many_watch_the_writer_is_answered_first_and_each_told_before_its_own_replies);
+	tcase_add_test(c, an_acl_that_ended_with_its_node_still_says_who_is_told);
 	tcase_add_test(c, who_may_not_read_a_node_is_not_told_of_it);
 	suite_add_tcase(s, c);
 	return s;

@@ -44,7 +44,7 @@ server_init(struct server *s, const struct server_settings *settings, struct db 
 	s->prep.refused = &s->refused;
 	s->prep.reconfig_enabled = settings->reconfig_enabled;
 	s->prep.enforce_quota = settings->enforce_quota;
-	watch_table_init(&s->watches, &db->tree.hash_key);
+	watches_init(s);
 	zk_metrics_reset(&s->metrics);
 	rng_init(&s->rng, seed);
 	list_init(&s->conns);
@@ -157,12 +157,15 @@ struct server_conn *
 server_next_dirty(struct server *s)
 {
 	struct server_conn *c;
+	struct watcher *who;
 	struct list *first;
 
 	if ((first = list_first(&s->dirty)) != NULL)
 		c = CONTAINER_OF(first, struct server_conn, dirty);
 	else if ((first = list_first(&s->told)) != NULL)
 		c = CONTAINER_OF(first, struct server_conn, told);
+	else if ((who = watch_tell_next(&s->watches)) != NULL)
+		c = CONTAINER_OF(who, struct server_conn, watcher);
 	else
 		return NULL;
 	server_attended(c);
@@ -184,6 +187,13 @@ bool
 server_only_tells(const struct server *s)
 {
 	return list_empty(&s->dirty);
+}
+
+bool
+server_has_more(const struct server *s)
+{
+	return !list_empty(&s->dirty) || !list_empty(&s->told) || !list_empty(&s->resting) ||
+	       s->watches.waiting_count > 0;
 }
 
 void
@@ -624,6 +634,7 @@ server_frames(struct server *s, struct server_conn *c, struct server_frame *fram
 	size_t i;
 
 	assert(count <= SERVER_BATCH_MAX);
+	watch_settle(&s->watches, &c->watcher);
 	prefetch(s, frames, count);
 	s->walked = 0;
 	for (i = 0; i < count && s->walked < SERVER_WALK_MAX && !server_conn_blocked(s, c); i++) {

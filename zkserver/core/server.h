@@ -242,6 +242,7 @@ int64_t server_synced_zxid(const struct server *s);
  */
 struct server_conn *server_next_dirty(struct server *s);
 bool server_only_tells(const struct server *s);
+bool server_has_more(const struct server *s); /* some want attention, now or in a later turn */
 
 /*
  * One that has asked for so much that the others come first: it goes on when the shell attends to

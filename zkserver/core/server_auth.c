@@ -36,7 +36,7 @@ static void
 sasl_reply(
     struct server *s, struct server_conn *c, int32_t xid, int32_t error, struct jute_bytes token)
 {
-	size_t at = reply_begin(c);
+	size_t at = reply_begin(s, c);
 
 	jute_put_bytes(c->out, token);
 	reply_end(s, c, at, xid, 0, ZK_OK);

@@ -77,8 +77,11 @@ void server_end_conn(struct server *s, struct server_conn *c, enum server_end ho
 void server_refuse_conn(
     struct server *s, struct server_conn *c, enum server_end how, const char *why);
 
-/* A reply: begin, append the record to c->out, end. With an error the record is dropped. */
-size_t reply_begin(struct server_conn *c);
+/*
+ * A reply: begin, append the record to c->out, end. With an error the record is dropped. What its
+ * watches have to tell goes out before it.
+ */
+size_t reply_begin(struct server *s, struct server_conn *c);
 void reply_end(
     struct server *s, struct server_conn *c, size_t at, int32_t xid, int64_t zxid, int32_t error);
 /* One whose record stands ready. */
@@ -88,6 +91,8 @@ void reply_send(struct server *s, struct server_conn *c, int32_t xid, int64_t zx
 /* Tell a watcher of an event (reply_send's counterpart). */
 void event_send(struct server *s, struct server_conn *c, int64_t zxid, enum watch_event event,
     struct jute_bytes path);
+
+void watches_init(struct server *s);
 
 /* db_apply()'s listener: fires the watches. arg is the struct server. */
 void watches_changed(void *arg, enum watch_event event, struct jute_bytes path, uint32_t acl);

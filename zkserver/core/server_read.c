@@ -399,7 +399,7 @@ read_serve(struct server *s, struct server_conn *c, int32_t xid, int32_t op,
 		    s, c, SERVER_CLOSE_FLUSHED, "an operation that is not known here");
 		return;
 	}
-	at = reply_begin(c);
+	at = reply_begin(s, c);
 	error = fn(&q);
 	if (is_too_large(&q, at))
 		error = ZK_SYSTEMERROR;

@@ -29,14 +29,21 @@ server_refuse_conn(struct server *s, struct server_conn *c, enum server_end how,
 	server_end_conn(s, c, how);
 }
 
-size_t
-reply_begin(struct server_conn *c)
+static size_t
+header_begin(struct server_conn *c)
 {
 	size_t at = c->out->len;
 
 	if (buf_reserve(c->out, REPLY_HEADER_BYTES) != NULL)
 		buf_commit(c->out, REPLY_HEADER_BYTES);
 	return at;
+}
+
+size_t
+reply_begin(struct server *s, struct server_conn *c)
+{
+	watch_settle(&s->watches, &c->watcher);
+	return header_begin(c);
 }
 
 static void
@@ -97,7 +104,7 @@ void
 reply_send(struct server *s, struct server_conn *c, int32_t xid, int64_t zxid, int32_t error,
     const struct buf *record)
 {
-	size_t at = reply_begin(c);
+	size_t at = reply_begin(s, c);
 
 	if (record != NULL)
 		buf_append(c->out, record->data, record->len);
@@ -108,7 +115,7 @@ void
 event_send(struct server *s, struct server_conn *c, int64_t zxid, enum watch_event event,
     struct jute_bytes path)
 {
-	size_t at = reply_begin(c);
+	size_t at = header_begin(c);
 
 	jute_put_i32(c->out, (int32_t)event);
 	jute_put_i32(c->out, ZK_STATE_CONNECTED);

@@ -4,29 +4,22 @@
 
 #define TEXT_BYTES_MIN 4
 
-/* One change on its way to those who watched for it. */
-struct telling {
-	struct server *server;
-	uint32_t acl;
-	uint64_t told;
-};
-
 static void
-tell(void *arg, struct watcher *who, enum watch_event event, struct jute_bytes path)
+tell(void *arg, struct watcher *who, struct watch_change *change, struct jute_bytes path)
 {
-	struct telling *t = arg;
+	struct server *s = arg;
 	struct server_conn *c = CONTAINER_OF(who, struct server_conn, watcher);
 
 	/* Who may not read the node is not told; the watch is used up all the same. */
-	if (!acl_allows(&t->server->db->tree.acls, t->acl, ACL_READ, &c->ids))
+	if (!acl_allows(&s->db->tree.acls, change->acl, ACL_READ, &c->ids))
 		return;
-	event_send(t->server, c, t->server->applying_zxid, event, path);
-	t->told++;
+	event_send(s, c, change->zxid, change->event, path);
+	change->told++;
 }
 
 /* How many a change was told to, if it was to anybody. */
 static void
-count_told(struct server *s, enum watch_event event, uint64_t told)
+count_told(struct server *s, const struct watch_change *change)
 {
 	static const enum zk_summary summaries[] = {
 	    [WATCH_NODE_CREATED] = ZK_SUMMARY_NODE_CREATED_WATCH_COUNT,
@@ -35,25 +28,45 @@ count_told(struct server *s, enum watch_event event, uint64_t told)
 	    [WATCH_CHILDREN_CHANGED] = ZK_SUMMARY_NODE_CHILDREN_WATCH_COUNT,
 	};
 
-	if (told > 0)
-		zk_metrics_observe(&s->metrics, summaries[event], told);
+	if (change->told > 0)
+		zk_metrics_observe(&s->metrics, summaries[change->event], change->told);
+}
+
+static void
+told_all(void *arg, const struct watch_change *change)
+{
+	struct server *s = arg;
+
+	count_told(s, change);
+	acl_unref(&s->db->tree.acls, change->acl);
+}
+
+void
+watches_init(struct server *s)
+{
+	watch_table_init(
+	    &s->watches, &s->db->tree.hash_key, &(struct watch_listener){tell, told_all, s});
 }
 
 void
 watches_changed(void *arg, enum watch_event event, struct jute_bytes path, uint32_t acl)
 {
-	struct telling t = {arg, acl, 0};
-	struct watch_table *w = &t.server->watches;
+	static const unsigned kinds[] = {
+	    [WATCH_NODE_CREATED] = 1 << WATCH_DATA,
+	    [WATCH_NODE_DELETED] = 1 << WATCH_DATA | 1 << WATCH_CHILD,
+	    [WATCH_DATA_CHANGED] = 1 << WATCH_DATA,
+	    [WATCH_CHILDREN_CHANGED] = 1 << WATCH_CHILD,
+	};
+	struct server *s = arg;
+	struct watch_change change = {event, s->applying_zxid, acl, 0};
 
-	if (t.server->audit != NULL && event == WATCH_NODE_DELETED &&
-	    t.server->applying_type == ZK_OP_CLOSE_SESSION)
-		audit_ephemeral(t.server->audit, t.server->applying_session, path);
-	watch_trigger_begin(w);
-	if (event != WATCH_CHILDREN_CHANGED)
-		watch_trigger(w, WATCH_DATA, event, path, tell, &t);
-	if (event == WATCH_CHILDREN_CHANGED || event == WATCH_NODE_DELETED)
-		watch_trigger(w, WATCH_CHILD, event, path, tell, &t);
-	count_told(t.server, event, t.told);
+	if (s->audit != NULL && event == WATCH_NODE_DELETED &&
+	    s->applying_type == ZK_OP_CLOSE_SESSION)
+		audit_ephemeral(s->audit, s->applying_session, path);
+	if (watch_trigger(&s->watches, kinds[event], &change, path))
+		acl_ref(&s->db->tree.acls, acl); /* until told_all() */
+	else
+		count_told(s, &change);
 }
 
 /* What setWatches makes of one path: an event for what was missed, or a watch. */

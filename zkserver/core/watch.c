@@ -4,12 +4,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* All watches at one path. Recursive ones apart: a change below looks at no others. */
+/* All watches at one path. */
 struct watch_path {
 	struct hmap_node link;
-	struct list watches, recursive; /* struct watch.of_path */
+	struct watch_waiting *waiting;	  /* in no table any more; NULL: in one */
+	struct list watches[WATCH_MODES]; /* struct watch.of_path */
+	uint32_t once_count;
 	int32_t len;
 	uint8_t path[];
+};
+
+/* A trigger whose watches for one time are left for later. */
+struct watch_waiting {
+	struct list link;
+	struct watch_change change;
+	uint64_t number;
+	struct watch_path *paths[WATCH_KINDS]; /* NULL: nobody waits there (any more) */
 };
 
 struct watch {
@@ -20,9 +30,12 @@ struct watch {
 };
 
 void
-watch_table_init(struct watch_table *t, const struct hash_key *key)
+watch_table_init(
+    struct watch_table *t, const struct hash_key *key, const struct watch_listener *listener)
 {
-	*t = (struct watch_table){.hash_key = *key};
+	*t = (struct watch_table){
+	    .hash_key = *key, .at_once_max = WATCH_AT_ONCE_MAX, .listener = *listener};
+	list_init(&t->waiting);
 	for (int k = 0; k < WATCH_KINDS; k++)
 		hmap_init(&t->paths[k]);
 }
@@ -39,6 +52,7 @@ watch_free(struct watch_table *t, struct watch *w)
 {
 	t->count[w->kind]--;
 	t->recursive_count[w->kind] -= w->mode == WATCH_RECURSIVE;
+	w->at->once_count -= w->mode == WATCH_ONCE;
 	w->who->count--;
 	w->who->bytes -= watch_bytes(w->at);
 	list_remove(&w->of_path);
@@ -50,9 +64,14 @@ watch_free(struct watch_table *t, struct watch *w)
 static void
 path_free_unused(struct watch_table *t, enum watch_kind kind, struct watch_path *p)
 {
-	if (!list_empty(&p->watches) || !list_empty(&p->recursive))
-		return;
-	hmap_remove(&t->paths[kind], &p->link);
+	for (int m = 0; m < WATCH_MODES; m++) {
+		if (!list_empty(&p->watches[m]))
+			return;
+	}
+	if (p->waiting != NULL)
+		p->waiting->paths[kind] = NULL;
+	else
+		hmap_remove(&t->paths[kind], &p->link);
 	free(p);
 }
 
@@ -61,10 +80,10 @@ path_free(struct watch_table *t, enum watch_kind kind, struct watch_path *p)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &p->watches)
-		watch_free(t, CONTAINER_OF(it, struct watch, of_path));
-	LIST_EACH(it, nx, &p->recursive)
-		watch_free(t, CONTAINER_OF(it, struct watch, of_path));
+	for (int m = 0; m < WATCH_MODES; m++) {
+		LIST_EACH(it, nx, &p->watches[m])
+			watch_free(t, CONTAINER_OF(it, struct watch, of_path));
+	}
 	path_free_unused(t, kind, p);
 }
 
@@ -73,6 +92,15 @@ watch_table_fini(struct watch_table *t)
 {
 	struct list *it, *nx;
 
+	LIST_EACH(it, nx, &t->waiting) {
+		struct watch_waiting *g = CONTAINER_OF(it, struct watch_waiting, link);
+
+		for (int k = 0; k < WATCH_KINDS; k++) {
+			if (g->paths[k] != NULL)
+				path_free(t, (enum watch_kind)k, g->paths[k]);
+		}
+		free(g);
+	}
 	for (int k = 0; k < WATCH_KINDS; k++) {
 		HMAP_EACH(it, nx, &t->paths[k])
 			path_free(t, (enum watch_kind)k, HMAP_ENTRY(it, struct watch_path, link));
@@ -118,8 +146,10 @@ path_add(struct watch_table *t, enum watch_kind kind, struct jute_bytes path, ui
 
 	if (p == NULL)
 		return NULL;
-	list_init(&p->watches);
-	list_init(&p->recursive);
+	p->waiting = NULL;
+	p->once_count = 0;
+	for (int m = 0; m < WATCH_MODES; m++)
+		list_init(&p->watches[m]);
 	p->len = path.len;
 	memcpy(p->path, path.data, (size_t)path.len);
 	if (!hmap_insert(&t->paths[kind], &p->link, hash)) {
@@ -150,21 +180,23 @@ list_find(const struct list *at, const struct watch_path *p, const struct watche
 static struct watch *
 watch_find(const struct watch_path *p, const struct watcher *who)
 {
-	struct watch *w = list_find(&p->watches, p, who);
+	struct watch *w = NULL;
 
-	return w != NULL ? w : list_find(&p->recursive, p, who);
+	for (int m = 0; m < WATCH_MODES && w == NULL; m++)
+		w = list_find(&p->watches[m], p, who);
+	return w;
 }
 
 static void
 set_mode(struct watch_table *t, struct watch *w, enum watch_mode mode)
 {
-	bool recursive = mode == WATCH_RECURSIVE;
-
-	t->recursive_count[w->kind] += recursive;
+	t->recursive_count[w->kind] += mode == WATCH_RECURSIVE;
 	t->recursive_count[w->kind] -= w->mode == WATCH_RECURSIVE;
+	w->at->once_count += mode == WATCH_ONCE;
+	w->at->once_count -= w->mode == WATCH_ONCE;
 	w->mode = (uint8_t)mode;
 	list_remove(&w->of_path);
-	list_append(recursive ? &w->at->recursive : &w->at->watches, &w->of_path);
+	list_append(&w->at->watches[mode], &w->of_path);
 }
 
 bool
@@ -192,7 +224,7 @@ watch_add(struct watch_table *t, enum watch_kind kind, enum watch_mode mode,
 		path_free_unused(t, kind, p);
 		return false;
 	}
-	*w = (struct watch){.who = who, .at = p, .kind = (uint8_t)kind, .mode = WATCH_ONCE};
+	*w = (struct watch){.who = who, .at = p, .kind = (uint8_t)kind, .mode = WATCH_MODES};
 	list_init(&w->of_path);
 	set_mode(t, w, mode);
 	list_append(&who->watches, &w->of_watcher);
@@ -224,53 +256,195 @@ watch_remove(
 	return true;
 }
 
-void
-watch_trigger_begin(struct watch_table *t)
-{
-	t->triggers++;
-}
-
-/* What a trigger says, and to whom. */
+/* A change on its way to those who watch for it. */
 struct trigger {
 	struct watch_table *t;
-	enum watch_event event;
+	uint64_t number;
+	struct watch_change *change;
 	struct jute_bytes path;
-	watch_tell *tell;
-	void *arg;
 };
 
 static void
 tell_once(const struct trigger *g, struct watcher *who)
 {
-	if (who->told == g->t->triggers)
+	if (who->told == g->number)
 		return;
-	who->told = g->t->triggers;
-	g->tell(g->arg, who, g->event, g->path);
+	who->told = g->number;
+	g->t->listener.tell(g->t->listener.arg, who, g->change, g->path);
+}
+
+/* The watch is used up. */
+static void
+tell_last(const struct trigger *g, struct watch *w)
+{
+	struct watcher *who = w->who;
+
+	watch_free(g->t, w);
+	tell_once(g, who);
+}
+
+static struct trigger
+trigger_of(struct watch_table *t, struct watch_waiting *g, const struct watch_path *p)
+{
+	return (struct trigger){t, g->number, &g->change, {p->path, p->len}};
 }
 
 static void
-tell_recursive(const struct trigger *g, struct watch_path *p)
+waiting_free(struct watch_table *t, struct watch_waiting *g)
 {
-	struct list *it, *nx;
+	t->listener.over(t->listener.arg, &g->change);
+	list_remove(&g->link);
+	t->waiting_count--;
+	free(g);
+}
 
-	LIST_EACH(it, nx, &p->recursive)
-		tell_once(g, CONTAINER_OF(it, struct watch, of_path)->who);
+/* One of those that wait for this change; NULL: there is none, and it is gone. */
+static struct watcher *
+tell_waiting(struct watch_table *t, struct watch_waiting *g)
+{
+	for (int k = 0; k < WATCH_KINDS; k++) {
+		struct watch_path *p = g->paths[k];
+		struct watcher *who;
+		struct trigger now;
+		struct watch *w;
+
+		if (p == NULL)
+			continue;
+		w = CONTAINER_OF(list_first(&p->watches[WATCH_ONCE]), struct watch, of_path);
+		who = w->who;
+		now = trigger_of(t, g, p);
+		tell_last(&now, w);
+		path_free_unused(t, (enum watch_kind)k, p);
+		return who;
+	}
+	waiting_free(t, g);
+	return NULL;
+}
+
+struct watcher *
+watch_tell_next(struct watch_table *t)
+{
+	struct watcher *who = NULL;
+	struct list *first;
+
+	while (who == NULL && (first = list_first(&t->waiting)) != NULL)
+		who = tell_waiting(t, CONTAINER_OF(first, struct watch_waiting, link));
+	return who;
 }
 
 static void
-tell_at(const struct trigger *g, enum watch_kind kind, struct watch_path *p)
+settle_one(struct watch_table *t, struct watch_waiting *g, struct watcher *who)
+{
+	for (int k = 0; k < WATCH_KINDS; k++) {
+		struct watch_path *p = g->paths[k];
+		struct watch *w = p != NULL ? list_find(&p->watches[WATCH_ONCE], p, who) : NULL;
+		struct trigger now;
+
+		if (w == NULL)
+			continue;
+		now = trigger_of(t, g, p);
+		tell_last(&now, w);
+		path_free_unused(t, (enum watch_kind)k, p);
+	}
+}
+
+void
+watch_settle(struct watch_table *t, struct watcher *who)
 {
 	struct list *it, *nx;
 
-	if (g->event != WATCH_CHILDREN_CHANGED)
-		tell_recursive(g, p);
-	LIST_EACH(it, nx, &p->watches) {
+	LIST_EACH(it, nx, &t->waiting) {
+		struct watch_waiting *g = CONTAINER_OF(it, struct watch_waiting, link);
+
+		if (g->number > who->settled)
+			settle_one(t, g, who);
+	}
+	who->settled = t->triggers;
+}
+
+/* Events come in the order of their changes. */
+static void
+tell_now(const struct trigger *g, struct watcher *who)
+{
+	watch_settle(g->t, who);
+	tell_once(g, who);
+}
+
+static void
+tell_staying(const struct trigger *g, const struct watch_path *p, enum watch_mode mode)
+{
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, &p->watches[mode])
+		tell_now(g, CONTAINER_OF(it, struct watch, of_path)->who);
+}
+
+static bool
+has_staying(const struct watch_path *p)
+{
+	return !list_empty(&p->watches[WATCH_PERSISTENT]) ||
+	       !list_empty(&p->watches[WATCH_RECURSIVE]);
+}
+
+/* The watches that stay get a path of their own; false: no memory, nothing has changed. */
+static bool
+part(struct watch_table *t, enum watch_kind kind, struct watch_path *p)
+{
+	const struct jute_bytes path = {p->path, p->len};
+	struct watch_path *stays = has_staying(p) ? path_add(t, kind, path, p->link.hash) : NULL;
+	struct list *l;
+
+	if (stays == NULL && has_staying(p))
+		return false;
+	hmap_remove(&t->paths[kind], &p->link);
+	for (int m = WATCH_PERSISTENT; m < WATCH_MODES; m++) {
+		while ((l = list_first(&p->watches[m])) != NULL) {
+			list_remove(l);
+			list_append(&stays->watches[m], l);
+			CONTAINER_OF(l, struct watch, of_path)->at = stays;
+		}
+	}
+	return true;
+}
+
+/* Leave p's watches for one time for later; false: no memory. */
+static bool
+put_off(const struct trigger *g, struct watch_waiting **later, enum watch_kind kind,
+    struct watch_path *p)
+{
+	struct watch_table *t = g->t;
+	bool first = *later == NULL;
+
+	if (first && (*later = calloc(1, sizeof **later)) == NULL)
+		return false;
+	if (!part(t, kind, p)) {
+		if (first) {
+			free(*later);
+			*later = NULL;
+		}
+		return false;
+	}
+	p->waiting = *later;
+	(*later)->paths[kind] = p;
+	return true;
+}
+
+static void
+tell_at(const struct trigger *g, struct watch_waiting **later, enum watch_kind kind,
+    struct watch_path *p)
+{
+	struct list *it, *nx;
+
+	if (g->change->event != WATCH_CHILDREN_CHANGED)
+		tell_staying(g, p, WATCH_RECURSIVE);
+	tell_staying(g, p, WATCH_PERSISTENT);
+	if (p->once_count > g->t->at_once_max && put_off(g, later, kind, p))
+		return;
+	LIST_EACH(it, nx, &p->watches[WATCH_ONCE]) {
 		struct watch *w = CONTAINER_OF(it, struct watch, of_path);
-		struct watcher *who = w->who;
 
-		if (w->mode == WATCH_ONCE)
-			watch_free(g->t, w);
-		tell_once(g, who);
+		watch_settle(g->t, w->who);
+		tell_last(g, w);
 	}
 	path_free_unused(g->t, kind, p);
 }
@@ -289,19 +463,45 @@ go_up(struct jute_bytes *path)
 	return len > 0;
 }
 
-void
-watch_trigger(struct watch_table *t, enum watch_kind kind, enum watch_event event,
-    struct jute_bytes path, watch_tell *tell, void *arg)
+static void
+tell_above(const struct trigger *g, enum watch_kind kind)
 {
-	const struct trigger g = {t, event, path, tell, arg};
-	struct watch_path *p = path_find(t, kind, path);
+	struct jute_bytes path = g->path;
 
-	if (p != NULL)
-		tell_at(&g, kind, p);
-	while (t->recursive_count[kind] > 0 && event != WATCH_CHILDREN_CHANGED && go_up(&path)) {
-		if ((p = path_find(t, kind, path)) != NULL)
-			tell_recursive(&g, p);
+	while (g->t->recursive_count[kind] > 0 && go_up(&path)) {
+		const struct watch_path *p = path_find(g->t, kind, path);
+
+		if (p != NULL)
+			tell_staying(g, p, WATCH_RECURSIVE);
 	}
+}
+
+bool
+watch_trigger(
+    struct watch_table *t, unsigned kinds, struct watch_change *change, struct jute_bytes path)
+{
+	const struct trigger g = {t, t->triggers + 1, change, path};
+	struct watch_waiting *later = NULL;
+
+	while (t->waiting_count >= WATCH_WAITING_MAX)
+		tell_waiting(t, CONTAINER_OF(t->waiting.next, struct watch_waiting, link));
+	for (int k = 0; k < WATCH_KINDS; k++) {
+		enum watch_kind kind = (enum watch_kind)k;
+		struct watch_path *p = kinds & 1u << k ? path_find(t, kind, path) : NULL;
+
+		if (p != NULL)
+			tell_at(&g, &later, kind, p);
+		if (kinds & 1u << k && change->event != WATCH_CHILDREN_CHANGED)
+			tell_above(&g, kind);
+	}
+	t->triggers++;
+	if (later == NULL)
+		return false;
+	later->number = g.number;
+	later->change = *change;
+	list_append(&t->waiting, &later->link);
+	t->waiting_count++;
+	return true;
 }
 
 void
@@ -338,8 +538,10 @@ watch_each_watcher(
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &p->watches)
-		each(arg, CONTAINER_OF(it, struct watch, of_path)->who);
+	for (int m = WATCH_ONCE; m < WATCH_RECURSIVE; m++) {
+		LIST_EACH(it, nx, &p->watches[m])
+			each(arg, CONTAINER_OF(it, struct watch, of_path)->who);
+	}
 }
 
 void

@@ -2,7 +2,8 @@
 /*
  * Watches: two tables, data and child, from a path (of a node that exists or not) to the watchers
  * that wait there. A trigger tells each watcher once and takes off the watches that are for one
- * time.
+ * time. Where these are many, it leaves them for later: watch_tell_next() tells them one by one,
+ * and watch_settle() whoever must not be answered before it was told.
  *
  * A watcher has one watch at a path in a table, whose mode is the one that it asked for last: so
  * do Apache's servers up to 3.8 (WatchManager, WatcherModeManager); 3.9 keeps several modes beside
@@ -33,6 +34,7 @@ enum watch_mode {
 	WATCH_ONCE,
 	WATCH_PERSISTENT, /* stays when it has told */
 	WATCH_RECURSIVE,  /* stays, and hears of all nodes below; of no WATCH_CHILDREN_CHANGED */
+	WATCH_MODES,
 };
 
 /* What one watcher may make us keep: some 400,000 watches at paths of usual lengths. */
@@ -42,7 +44,28 @@ enum watch_mode {
 struct watcher {
 	struct list watches; /* struct watch.of_watcher */
 	size_t count, bytes;
-	uint64_t told; /* number of the trigger that told it last */
+	uint64_t told;	  /* number of the trigger that told it last */
+	uint64_t settled; /* of the last trigger when nothing older was left to tell it */
+};
+
+/* At most so many of one time are told by the trigger itself, at most so many triggers wait. */
+#define WATCH_AT_ONCE_MAX 32
+#define WATCH_WAITING_MAX 16
+
+/* What happened; zxid and acl are the listener's. */
+struct watch_change {
+	enum watch_event event;
+	int64_t zxid;
+	uint32_t acl;
+	uint64_t told; /* whom it was told to: the listener counts */
+};
+
+struct watch_listener {
+	void (*tell)(void *arg, struct watcher *who, struct watch_change *change,
+	    struct jute_bytes path);
+	/* A change that had to wait was told to all. */
+	void (*over)(void *arg, const struct watch_change *change);
+	void *arg;
 };
 
 struct watch_table {
@@ -51,12 +74,14 @@ struct watch_table {
 	size_t count[WATCH_KINDS]; /* watches: pairs of path and watcher */
 	size_t recursive_count[WATCH_KINDS]; /* of them: without any, nobody looks above a path */
 	uint64_t triggers;
+	uint32_t at_once_max; /* WATCH_AT_ONCE_MAX, unless a test has set another */
+	struct list waiting;  /* triggers that left watches for later, oldest first */
+	size_t waiting_count;
+	struct watch_listener listener;
 };
 
-typedef void watch_tell(
-    void *arg, struct watcher *who, enum watch_event event, struct jute_bytes path);
-
-void watch_table_init(struct watch_table *t, const struct hash_key *key);
+void watch_table_init(struct watch_table *t, const struct hash_key *key,
+    const struct watch_listener *listener);
 void watch_table_fini(struct watch_table *t);
 void watcher_init(struct watcher *w);
 
@@ -76,13 +101,17 @@ bool watch_remove(
     struct watch_table *t, enum watch_kind kind, struct jute_bytes path, struct watcher *who);
 
 /*
- * Tell all that wait at path in this table, and above it those whose watch is recursive. A
- * deletion asks both tables in one trigger: call watch_trigger_begin() once, then watch_trigger()
- * for each; a watcher is told once per begin.
+ * Tell all that wait at path in these tables (bits, 1 << kind), and above it those whose watch is
+ * recursive; each watcher once. True: some are left for later, and *change was copied.
  */
-void watch_trigger_begin(struct watch_table *t);
-void watch_trigger(struct watch_table *t, enum watch_kind kind, enum watch_event event,
-    struct jute_bytes path, watch_tell *tell, void *arg);
+bool watch_trigger(struct watch_table *t, unsigned kinds, struct watch_change *change,
+    struct jute_bytes path);
+
+/* Tell one of those that were left for later, the oldest change first; NULL: nobody is. */
+struct watcher *watch_tell_next(struct watch_table *t);
+
+/* Tell this one now what was left for later: before it is answered, or sets or asks for watches. */
+void watch_settle(struct watch_table *t, struct watcher *who);
 
 /* Remove all watches of a watcher that goes away. */
 void watch_remove_all(struct watch_table *t, struct watcher *who);
