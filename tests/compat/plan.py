@@ -142,7 +142,8 @@ class Plan:
             return self.parts((wire.GET, wire.CHILDREN), rng.choice((wire.EXISTS, wire.SET)))
         if op in (wire.SET_WATCHES, wire.SET_WATCHES2):
             lists = 3 if op == wire.SET_WATCHES else 5
-            return i64(max(0, self.zxid - rng.randrange(60))) + b"".join(self.paths() for _ in range(lists))
+            return i64(max(0, self.zxid - rng.randrange(60))) + b"".join(
+                i32(-1) if rng.random() < 0.03 else self.paths() for _ in range(lists))
         if op == wire.ADD_WATCH:
             return text(self.watched()) + i32(rng.choice((0, 0, 0, 1, 1, 1, 2, -1)))
         if op in (wire.CHECK_WATCHES, wire.REMOVE_WATCHES):  # that no path has no watch is 3.8's: zkserver(8)

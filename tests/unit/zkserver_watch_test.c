@@ -86,6 +86,25 @@ START_TEST(set_watches_tells_what_was_missed_and_watches_the_rest)
 }
 END_TEST
 
+START_TEST(a_list_that_is_null_ends_set_watches_where_it_stands)
+{
+	struct client *c = &clients[0];
+
+	join(c);
+	do_create(c, "/old", 0);
+	header(ZK_XID_SET_WATCHES, ZK_OP_SET_WATCHES);
+	jute_put_i64(&request, 2);
+	put_paths("/old", "/gone");
+	jute_put_i32(&request, -1);
+	put_paths("/old", "/");
+	send_request(c);
+	expect_event(c, WATCH_NODE_DELETED, "/gone");
+	ck_assert_int_eq(next_reply(c).error, ZK_MARSHALLINGERROR);
+	ck_assert_uint_eq(server.watches.count[WATCH_DATA], 1);
+	ck_assert_uint_eq(server.watches.count[WATCH_CHILD], 0);
+}
+END_TEST
+
 static struct reply
 do_watch(struct client *c, int32_t op, const char *path, int32_t number)
 {
@@ -209,7 +228,7 @@ START_TEST(persistent_watches_are_set_again_without_what_they_missed)
 	jute_put_i64(&request, 1);
 	jute_put_i32(&request, 0);
 	jute_put_i32(&request, 0);
-	jute_put_i32(&request, -1); /* no list is an empty one */
+	jute_put_i32(&request, 0);
 	put_paths("/a", "/gone");
 	put_paths("/a/b", "/later");
 	send_request(c);
@@ -339,6 +358,7 @@ unit_suite(void)
 	tcase_add_test(c, a_deletion_tells_a_connection_with_both_watches_once);
 	tcase_add_test(c, a_read_that_fails_leaves_no_watch_except_exists);
 	tcase_add_test(c, set_watches_tells_what_was_missed_and_watches_the_rest);
+	tcase_add_test(c, a_list_that_is_null_ends_set_watches_where_it_stands);
 	tcase_add_test(c, a_persistent_watch_is_told_again_and_again);
 	tcase_add_test(c, a_recursive_watch_names_the_node_that_changed);
 	tcase_add_test(c, a_one_shot_watch_takes_the_place_of_a_persistent_one);

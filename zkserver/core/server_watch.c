@@ -119,7 +119,11 @@ rewatch(struct reading *q, enum rewatch list, struct jute_bytes path, int64_t se
 	return ZK_OK;
 }
 
-/* Checked whole before anything is done. What a persistent watch has missed is not told. */
+/*
+ * Checked whole before anything is done, but for a list that is null: as in Apache's servers the
+ * lists before it are done, and then it is an error. What a persistent watch has missed is not
+ * told.
+ */
 int
 read_set_watches(struct reading *q, bool persistent)
 {
@@ -135,8 +139,11 @@ read_set_watches(struct reading *q, bool persistent)
 	if (q->r.bad)
 		return ZK_MARSHALLINGERROR;
 	for (int l = 0; l < count_of_lists; l++) {
-		for (int32_t count = jute_get_count(&lists, TEXT_BYTES_MIN);
-		     count > 0 && error == ZK_OK; count--) {
+		int32_t count = jute_get_count(&lists, TEXT_BYTES_MIN);
+
+		if (count < 0)
+			return ZK_MARSHALLINGERROR;
+		for (; count > 0 && error == ZK_OK; count--) {
 			struct jute_bytes path = jute_get_bytes(&lists);
 
 			error = l < REWATCH_PERSISTENT
