@@ -8,7 +8,11 @@ check-system: all
 EXTRA_DIST += \
 	tests/lib/corralpb.py \
 	tests/lib/fakemaster.py \
+	tests/lib/history.py \
+	tests/lib/members.py \
+	tests/lib/network.py \
 	tests/lib/processes.py \
+	tests/lib/recorder.py \
 	tests/system/conftest.py \
 	tests/system/hostile.py \
 	tests/system/kill_loop.py \
@@ -22,6 +26,7 @@ EXTRA_DIST += \
 	tests/system/test_failures.py \
 	tests/system/test_full_disk.py \
 	tests/system/test_helper.py \
+	tests/system/test_history.py \
 	tests/system/test_jobs.py \
 	tests/system/test_kill_loop.py \
 	tests/system/test_master.py \

@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Is what clients saw (tests/lib/recorder.py) what an ensemble may show them?
+
+The transaction logs say in which order the writes took effect; they are replayed on a small tree, and every answer is
+held against it: the result of each write, the state that each read saw, real time, each session's order, sync, watches."""
+import bisect
+import collections
+import json
+import struct
+import zlib
+from pathlib import Path
+
+CREATE, DELETE, SET, MULTI, CREATE2, ERROR, CREATE_SESSION, CLOSE_SESSION = 1, 2, 5, 14, 15, -1, -10, -11
+NONODE = -101
+LOG_HEADER_BYTES = 16
+
+Txn = collections.namedtuple("Txn", "session cxid zxid type parts error")
+Node = collections.namedtuple("Node", "data czxid mzxid version owner")
+
+
+class Bytes:
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def take(self, form):
+        values = struct.unpack_from(">" + form, self.data, self.at)
+        self.at += struct.calcsize(">" + form)
+        return values[0]
+
+    def buf(self):
+        size = self.take("i")
+        if size < 0:
+            return None
+        self.at += size
+        return self.data[self.at - size:self.at]
+
+    def text(self):
+        return self.buf().decode()
+
+
+def parse_part(kind, b, owner):
+    """(type, path, data, version or owner) of one change."""
+    if kind in (CREATE, CREATE2):
+        path, data = b.text(), b.buf()
+        for _ in range(b.take("i")):
+            b.take("i"), b.buf(), b.buf()
+        return (CREATE, path, data, owner if b.take("?") else 0)
+    if kind == DELETE:
+        return (DELETE, b.text(), None, None)
+    if kind == SET:
+        return (SET, b.text(), b.buf(), b.take("i"))
+    if kind == ERROR:
+        return (ERROR, None, None, b.take("i"))
+    raise ValueError(f"a transaction of type {kind}, which nobody asked for")
+
+
+def parse(data):
+    b = Bytes(data)
+    session, cxid, zxid, _, kind = (b.take(f) for f in "qiqqi")
+    parts, error = [], 0
+    if kind == MULTI:
+        for _ in range(b.take("i")):
+            sub = b.take("i")
+            parts.append(parse_part(sub, Bytes(b.buf()), session))
+        failed = [p[3] for p in parts if p[0] == ERROR]
+        if failed:
+            error, parts = next((e for e in failed if e), failed[0]), []
+    elif kind == CLOSE_SESSION:
+        parts = [(DELETE, b.text(), None, None) for _ in range(b.take("i"))] if b.at < len(data) else []
+    elif kind == ERROR:
+        error = b.take("i")
+    elif kind != CREATE_SESSION:
+        parts = [parse_part(kind, b, session)]
+    return Txn(session, cxid, zxid, kind, parts, error)
+
+
+def log_records(directory):
+    """{zxid: bytes} of all log files below a directory, as far as they are whole."""
+    found = {}
+    for path in sorted(Path(directory).glob("version-2/log.*"), key=lambda p: int(p.suffix[1:], 16)):
+        data, at = path.read_bytes(), LOG_HEADER_BYTES
+        while at + 12 < len(data):
+            checksum, size = struct.unpack_from(">qi", data, at)
+            record = data[at + 12:at + 12 + size]
+            if size <= 0 or len(record) < size or zlib.adler32(record) != checksum:
+                break
+            found[struct.unpack_from(">q", record, 12)[0]] = record
+            at += 12 + size + 1
+    return found
+
+
+def agreed(directories):
+    """The transactions in order, from the logs of servers that are equal now: what most of them have at a zxid."""
+    votes = collections.defaultdict(collections.Counter)
+    for directory in directories:
+        for zxid, record in log_records(directory).items():
+            votes[zxid][record] += 1
+    txns = [parse(votes[z].most_common(1)[0][0]) for z in sorted(votes)]
+    for before, txn in zip(txns, txns[1:]):
+        assert txn.zxid == before.zxid + 1 or txn.zxid >> 32 > before.zxid >> 32, \
+            f"no log has what came between 0x{before.zxid:x} and 0x{txn.zxid:x}"
+    return txns
+
+
+class Tree:
+    """What each path was, at any zxid."""
+
+    def __init__(self, txns):
+        self.now, self.changes, self.owned = {}, collections.defaultdict(list), collections.defaultdict(set)
+        for txn in txns:
+            for part in txn.parts if not txn.error else []:
+                self.apply(txn, part)
+            if txn.type == CLOSE_SESSION:
+                for path in list(self.owned.pop(txn.session, ())):
+                    self.put(path, txn.zxid, None)
+
+    def put(self, path, zxid, node):
+        old = self.now.pop(path, None)
+        if old is not None and old.owner:
+            self.owned[old.owner].discard(path)
+        if node is not None:
+            self.now[path] = node
+            if node.owner:
+                self.owned[node.owner].add(path)
+        self.changes[path].append((zxid, node))
+
+    def apply(self, txn, part):
+        kind, path, data, extra = part
+        old = self.now.get(path)
+        if kind == CREATE:
+            assert old is None, f"0x{txn.zxid:x} makes {path}, which exists"
+            self.put(path, txn.zxid, Node(data, txn.zxid, txn.zxid, 0, extra))
+        elif kind == DELETE:
+            if txn.type != CLOSE_SESSION or old is not None:
+                assert old is not None, f"0x{txn.zxid:x} removes {path}, which does not exist"
+                self.put(path, txn.zxid, None)
+        elif kind == SET:
+            assert old is not None and extra == old.version + 1, f"0x{txn.zxid:x} sets {path} to version {extra}, it was {old}"
+            self.put(path, txn.zxid, old._replace(data=data, mzxid=txn.zxid, version=extra))
+
+    def at(self, path, zxid):
+        changes = self.changes.get(path, [])
+        n = bisect.bisect_right(changes, zxid, key=lambda c: c[0])
+        return changes[n - 1][1] if n else None
+
+    def next_change(self, path, zxid):
+        changes = self.changes.get(path, [])
+        n = bisect.bisect_right(changes, zxid, key=lambda c: c[0])
+        return changes[n][0] if n < len(changes) else None
+
+
+WRITES = ("set", "create", "delete", "multi")
+
+
+def check_write(op, txn):
+    """An answered write against its transaction."""
+    assert txn is not None and (txn.session, txn.cxid) == (op["s"], op["xid"]), f"{op} is not what the log has: {txn}"
+    error = 0 if op["op"] == "multi" else op["err"]
+    if op["op"] == "multi":
+        assert op["failed"] == bool(txn.error), f"{op}: {txn}"
+    else:
+        assert error == txn.error, f"{op}: {txn}"
+    if txn.error:
+        return
+    if op["op"] == "set":
+        assert op["stat"][1] == txn.zxid and op["stat"][4] == txn.parts[0][3], f"{op}: {txn}"
+    elif op["op"] == "create":
+        assert op["made"] == txn.parts[0][1], f"{op}: {txn}"
+    elif op["op"] == "multi":
+        assert [[p[1], p[2].decode()] for p in txn.parts] == [list(p) for p in op["parts"]], f"{op}: {txn}"
+
+
+def check_read(op, tree):
+    node = tree.at(op["path"], op["zxid"])
+    if op["err"] == NONODE:
+        assert node is None, f"{op} missed {node}"
+        return
+    assert op["err"] == 0 and node is not None, f"{op}: there is {node}"
+    seen = op["stat"]
+    assert (seen[0], seen[1], seen[4], seen[7]) == (node.czxid, node.mzxid, node.version, node.owner), f"{op}: it was {node}"
+    if op["op"] == "get":
+        assert op["got"] == node.data.decode(), f"{op}: it was {node}"
+
+
+def check_real_time(ops):
+    """What was answered before another was asked for comes before it: for writes, and for what stands behind a sync."""
+    ends = sorted((op["ret"], op["zxid"]) for op in ops if op["op"] in WRITES and op["ret"] and op["zxid"] > 0)
+    highest, top = [], 0
+    for _, zxid in ends:
+        top = max(top, zxid)
+        highest.append(top)
+    synced = {}
+    for op in ops:
+        n = bisect.bisect_left(ends, (op["inv"], 0))
+        must = highest[n - 1] if n else 0
+        where = (op["c"], op["conn"])
+        if op["op"] == "sync" and op["ret"] and op["err"] == 0:
+            synced[where] = max(synced.get(where, 0), must)
+        if op["op"] in WRITES and op.get("zxid"):
+            assert op["zxid"] > must, f"{op} comes before 0x{must:x}, which was answered before it was asked for"
+        elif op["ret"] and op["zxid"] >= 0:
+            assert op["zxid"] >= synced.get(where, 0), f"{op} is older than the sync before it: 0x{synced[where]:x}"
+
+
+def check_sessions(ops):
+    seen = {}
+    for op in ops:
+        if op["ret"] and op["zxid"] > 0:
+            assert op["zxid"] >= seen.get(op["c"], 0), f"{op} goes back behind 0x{seen[op['c']]:x}"
+            seen[op["c"]] = op["zxid"]
+
+
+def check_watches(ops, events, tree):
+    """A change is told of before an answer shows it."""
+    told = collections.defaultdict(list)
+    for e in events:
+        told[e["c"], e["conn"], e["path"]].append(e["order"])
+    later = collections.defaultdict(list)
+    for op in ops:
+        if op["ret"]:
+            later[op["c"], op["conn"]].append((op["order"], op["zxid"]))
+    for op in ops:
+        if op["op"] != "get" or not op.get("watch") or not op["ret"] or op["err"] != 0:
+            continue
+        change = tree.next_change(op["path"], op["zxid"])
+        if change is None:
+            continue
+        shown = [order for order, zxid in later[op["c"], op["conn"]] if order > op["order"] and zxid >= change]
+        if shown:
+            assert any(op["order"] < n < min(shown) for n in told[op["c"], op["conn"], op["path"]]), \
+                f"{op}: 0x{change:x} was shown by an answer before the event"
+
+
+def check(history, directories):
+    """Raise AssertionError with what is wrong; return the figures and the tree that all servers must have."""
+    entries = [json.loads(line) for line in Path(history).read_text(encoding="utf-8").splitlines()]
+    ops = sorted((e for e in entries if "op" in e), key=lambda e: (e["inv"], e["xid"]))
+    txns = agreed(directories)
+    tree, by_zxid, made = Tree(txns), {t.zxid: t for t in txns}, {}
+    for txn in txns:
+        if txn.type not in (CREATE_SESSION, CLOSE_SESSION):
+            assert (txn.session, txn.cxid) not in made, f"{txn} took effect twice: 0x{made[txn.session, txn.cxid]:x}"
+            made[txn.session, txn.cxid] = txn.zxid
+    unknown = taken = 0
+    for op in ops:
+        if op["op"] in WRITES and op["ret"] is None:
+            unknown += 1
+            if (op["s"], op["xid"]) in made:
+                taken += 1
+                op["zxid"] = made[op["s"], op["xid"]]
+        elif op["op"] in WRITES:
+            check_write(op, by_zxid.get(op["zxid"]))
+        elif op["ret"] and op["op"] != "sync":
+            check_read(op, tree)
+    check_real_time(ops)
+    check_sessions(ops)
+    check_watches(ops, [e for e in entries if "event" in e], tree)
+    answered = [op for op in ops if op["ret"]]
+    return {"answered": len(answered), "writes": sum(op["op"] in WRITES and op["err"] == 0 for op in answered),
+            "unknown": unknown, "unknown that took effect": taken, "transactions": len(txns),
+            "sessions": len({op["s"] for op in ops})}, tree.now

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An ensemble of real servers on the hosts of a Network: zkservers, Apache ZooKeepers, or some of each."""
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import history
+from network import Network
+
+LIB = Path(__file__).resolve().parent
+BUILD = Path(os.environ.get("CORRAL_BUILD", LIB.parents[1] / "build"))
+TICK_MS, CLIENT, SECURE, QUORUM, ELECTION = 500, 2181, 2281, 2888, 3888
+INIT_TICKS, SYNC_TICKS = 10, 4
+SLOW = 4 if "asan" in BUILD.name else 1
+START_S, STOP_S = 60 * SLOW, 20 * SLOW
+JARS = ("slf4j-simple", "zookeeper", "netty-codec", "netty-resolver", "netty-transport-native-unix-common")
+JAVA = ["java", "-Xmx128m", "-cp", ":".join(f"/usr/share/java/{jar}.jar" for jar in JARS),
+        "org.apache.zookeeper.server.quorum.QuorumPeerMain"]
+
+
+def wait_until(condition, what, seconds=START_S):
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what() if callable(what) else what}"
+        time.sleep(0.02)
+
+
+class Member:
+    def __init__(self, ensemble, sid, kind):
+        self.ensemble, self.sid, self.kind = ensemble, sid, kind
+        self.directory = ensemble.directory / str(sid)
+        self.data = self.directory / "data"
+        self.data.mkdir(parents=True)
+        self.address = Network.address(sid)
+        self.process = None
+        self.prefix = []
+        (self.data / "myid").write_text(f"{sid}\n")
+        self.write_config()
+
+    def write_config(self, more=""):
+        e = self.ensemble
+        lines = [f"tickTime={TICK_MS}", f"initLimit={INIT_TICKS}", f"syncLimit={SYNC_TICKS}", f"dataDir={self.data}",
+                 f"clientPort={CLIENT}", "admin.enableServer=false", "4lw.commands.whitelist=*", "preAllocSize=1024",
+                 *[f"server.{sid}={Network.address(sid)}:{QUORUM}:{ELECTION}{role}" for sid, role in e.roles.items()],
+                 *e.settings]
+        if e.tls is not None:
+            store, ca = e.tls / f"store-{self.sid}.pem", e.tls / "ca.pem"
+            lines += [f"secureClientPort={SECURE}", f"ssl.keyStore.location={store}", f"ssl.trustStore.location={ca}",
+                      "sslQuorum=true", f"ssl.quorum.keyStore.location={store}", f"ssl.quorum.trustStore.location={ca}"]
+        self.config = self.directory / "zoo.cfg"
+        self.config.write_text("\n".join(lines) + "\n" + more)
+
+    def start(self):
+        program = [*JAVA, self.config]
+        if self.kind == "corral":
+            program = [BUILD / "zkserver" / "zkserver", "run", "--config", self.config]
+        with open(self.directory / "log", "ab") as log:
+            self.process = subprocess.Popen(self.ensemble.network.within(self.sid, *self.prefix, *program), stdout=log,
+                                            stderr=log, cwd=self.directory)
+        return self
+
+    def log(self):
+        path = self.directory / "log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def stop(self, signo=signal.SIGTERM):
+        if self.process is None:
+            return
+        if self.running():
+            self.process.send_signal(signal.SIGCONT)
+            self.process.send_signal(signo)
+        self.process.wait(STOP_S)
+        self.process = None
+
+    def ask(self, word="srvr"):
+        """The answer to a four-letter word; "" if there is none. Asked from the host of those who look on."""
+        code = ("import socket,sys; s=socket.create_connection((sys.argv[1],int(sys.argv[2])),2); s.settimeout(5);"
+                "s.sendall(sys.argv[3].encode()); sys.stdout.write(b''.join(iter(lambda: s.recv(65536), b'')).decode())")
+        run = subprocess.run(self.ensemble.network.within(0, sys.executable, "-c", code, self.address, CLIENT, word),
+                             capture_output=True, text=True, timeout=30 * SLOW)
+        return run.stdout
+
+    def mode(self):
+        found = re.search(r"^Mode: (.*)$", self.ask(), re.M)
+        return found[1] if found else None
+
+    def zxid(self):
+        found = re.search(r"^Zxid: 0x(.*)$", self.ask(), re.M)
+        return int(found[1], 16) if found else None
+
+
+class Ensemble:
+    """`kinds`: {sid: "corral" | "apache"}; observers: a set of sids; tls: a folder with store-SID.pem and ca.pem, or None."""
+
+    def __init__(self, kinds, observers=(), settings=(), tls=None):
+        self.directory = Path(tempfile.mkdtemp(prefix="corral-ensemble-"))
+        self.network = Network(max(kinds))
+        self.roles = {sid: ":observer" if sid in observers else "" for sid in kinds}
+        self.settings, self.tls = list(settings), tls
+        self.members = {sid: Member(self, sid, kind) for sid, kind in kinds.items()}
+        self.recorder = None
+
+    def start(self):
+        for member in self.members.values():
+            member.start()
+        self.wait_whole()
+        return self
+
+    def logs(self):
+        return "\n".join(f"---- {m.sid} ({m.kind})\n{m.log()[-3000:]}" for m in self.members.values())
+
+    def leader(self):
+        return next((m for m in self.members.values() if m.running() and m.mode() == "leader"), None)
+
+    def wait_leader(self, other_than=None):
+        def found():
+            leader = self.leader()
+            return leader if leader is not other_than else None
+        return wait_until(found, lambda: "a leader\n" + self.logs())
+
+    def wait_whole(self):
+        """Every member that runs serves."""
+        def whole():
+            modes = [m.mode() for m in self.members.values() if m.running()]
+            return None not in modes and modes.count("leader") == 1
+        wait_until(whole, lambda: "all members serve: "
+                   f"{ {m.sid: m.mode() for m in self.members.values()} }\n{self.logs()}")
+
+    def wait_equal(self):
+        """Every member that runs has applied the same."""
+        def equal():
+            zxids = {m.zxid() for m in self.members.values() if m.running()}
+            return len(zxids) == 1 and None not in zxids
+        wait_until(equal, lambda: f"equal zxids: { {m.sid: m.zxid() for m in self.members.values()} }\n{self.logs()}")
+
+    # ---- clients ----
+
+    def hosts(self):
+        return ",".join(f"{m.address}:{SECURE if self.tls else CLIENT}" for m in self.members.values())
+
+    def identity(self):
+        if self.tls is None:
+            return []
+        return ["--ca", self.tls / "ca.pem", "--cert", self.tls / "user.pem", "--key", self.tls / "user-key.pem"]
+
+    def zk(self, *words, sid=None, input=None, check=True):
+        hosts = self.hosts() if sid is None else f"{Network.address(sid)}:{SECURE if self.tls else CLIENT}"
+        run = subprocess.run(self.network.within(0, BUILD / "zk", "--hosts", hosts, *self.identity(), *words), text=True,
+                             capture_output=True, timeout=60 * SLOW, input=input)
+        assert not check or run.returncode == 0, (words, run.returncode, run.stderr, self.logs())
+        return run.stdout
+
+    def record(self, seconds, clients=8, seed=1, **more):
+        """Clients begin; judge() waits for them."""
+        self.zk("create", "/h", check=False)
+        self.history = self.directory / "history"
+        words = [sys.executable, LIB / "recorder.py", "--hosts", self.hosts(), "--seconds", seconds, "--clients", clients,
+                 "--seed", seed, "--out", self.history, *self.identity()]
+        for key, value in more.items():
+            words += [f"--{key}", value]
+        self.recorder = subprocess.Popen(self.network.within(0, *words), stderr=subprocess.PIPE, text=True)
+
+    def judge(self):
+        """When the clients are done and the ensemble is whole: what they saw was right, and all members have it."""
+        _, errors = self.recorder.communicate(timeout=300 * SLOW)
+        assert self.recorder.returncode == 0, errors
+        self.wait_whole()
+        self.wait_equal()
+        figures, nodes = history.check(self.history, [m.data for m in self.members.values()])
+        lasting = {path: node for path, node in nodes.items() if not node.owner}
+        for sid in self.members:
+            for path, node in lasting.items():
+                if path.startswith("/h/"):
+                    got = self.zk("get", path, sid=sid) if len(lasting) < 40 else None
+                    assert got in (None, node.data.decode()), f"{path} at member {sid}: {got}, not {node}"
+        return figures
+
+    def remove(self):
+        if self.recorder is not None and self.recorder.poll() is None:
+            self.recorder.kill()
+            self.recorder.communicate()
+        for member in self.members.values():
+            member.stop(signal.SIGKILL)
+        self.network.remove()
+        shutil.rmtree(self.directory)
