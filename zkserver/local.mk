@@ -60,6 +60,17 @@ libzkcore_a_SOURCES += \
 	zkserver/core/txnlog.c zkserver/core/txnlog.h \
 	zkserver/core/txnlog_reader.c zkserver/core/txnlog_reader.h
 
+# A member of an ensemble.
+libzkcore_a_SOURCES += \
+	zkserver/core/adopt.h \
+	zkserver/core/history.h \
+	zkserver/core/leader.h \
+	zkserver/core/learner.h \
+	zkserver/core/peer.h \
+	zkserver/core/qpacket.h \
+	zkserver/core/snapstream.h \
+	zkserver/core/zab.h
+
 # The shell.
 noinst_LIBRARIES += libzkserver.a
 libzkserver_a_SOURCES = \

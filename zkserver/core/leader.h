@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A leader: discovery (a new epoch that a quorum promises to follow), synchronization (each learner
+ * is brought to this server's history; leader_sync.c), broadcast. Each learner is a cursor into the
+ * history, never a queue. What a learner does wrong costs its own link only.
+ */
+#ifndef CORRAL_ZKSERVER_CORE_LEADER_H
+#define CORRAL_ZKSERVER_CORE_LEADER_H
+
+#include "zkserver/core/zab.h"
+
+/* Syncs that wait for a confirmation, of one learner. */
+#define LEADER_SYNCS_MAX 10000
+
+/* A learner's requests are refused when so many bytes wait for the log. */
+#define LEADER_PENDING_BYTES_MAX ((size_t)256 << 20)
+
+enum leader_phase {
+	LEADER_AWAY,
+	LEADER_DISCOVERY, /* a quorum's FOLLOWERINFO is awaited */
+	LEADER_PROMISE,	  /* the epoch is fixed; a quorum's ACKEPOCH is awaited */
+	LEADER_SYNC,	  /* a quorum's ACK of NEWLEADER is awaited */
+	LEADER_ACTIVE,
+};
+
+struct leader {
+	struct zab *z;
+	enum leader_phase phase;
+	char why[PEER_WHY_BYTES]; /* it gave up */
+	int32_t epoch;
+	int32_t proposed_epoch; /* one more than the largest accepted one that was heard of */
+	int32_t start_current;	/* currentEpoch and last zxid when it began */
+	int64_t start_zxid;
+	struct sid_set known, promised; /* whoever was heard of, whoever promised */
+	uint64_t phase_until_ms;	/* give up then, unless somebody makes progress */
+	uint64_t tick_at_ms, ping_at_ms;
+	int64_t committed;
+	uint64_t round, confirmed_round; /* of pings that confirm the leadership */
+	bool round_open;
+	struct buf syncs; /* our own clients' parked ones: {i64 zxid, u64 round} */
+	bool own_sync_asked;
+	struct buf scratch;
+};
+
+void leader_init(struct leader *l, struct zab *z);
+void leader_fini(struct leader *l);
+
+/* The role begins: the server is idle, nothing is pending. */
+void leader_start(struct leader *l);
+
+/* It ends: the links of all learners end. */
+void leader_stop(struct leader *l, const char *why);
+
+/* A learner's link that was accepted or held. */
+void leader_take(struct leader *l, struct peer_link *link);
+
+/* Bytes came in link->in. */
+void leader_read(struct leader *l, struct peer_link *link);
+
+/* A link ended, whoever wanted it. */
+void leader_lost(struct leader *l, struct peer_link *link);
+
+/* The shell starts the snapshot now, of db as it is: its SNAP packet goes out. And: it was sent. */
+void leader_snapshot_begin(struct leader *l, struct peer_link *link);
+void leader_snapshot_sent(struct leader *l, struct peer_link *link);
+
+/* What follows from what has happened: phases, commits, proposals to whoever has room. */
+void leader_turn(struct leader *l);
+
+bool leader_lives(const struct leader *l);
+uint64_t leader_deadline_ms(const struct leader *l);
+void leader_tick(struct leader *l);
+
+/* One of our own clients' syncs was parked. */
+void leader_own_sync(struct leader *l);
+
+/* How many learners are in sync, followers and observers. */
+void leader_count(const struct leader *l, unsigned *followers, unsigned *observers);
+
+/* leader_sync.c: choose how to bring the learner up to date; then send what there is room for. */
+void leader_sync_choose(struct leader *l, struct peer_link *link);
+void leader_sync_pump(struct leader *l, struct peer_link *link);
+void leader_sync_drop(struct peer_link *link);
+
+/* What a history can do for a learner that has `zxid`: exactly zookeeper's rules. */
+enum leader_choice { LEADER_DIFF, LEADER_TRUNC, LEADER_SNAP, LEADER_DIFF_FROM_LOG };
+enum leader_choice leader_sync_decide(const struct zab *z, int64_t zxid, int64_t *cut_to);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A follower or an observer on its link to the leader: discovery, synchronization, broadcast. What
+ * breaks the protocol's order ends the link with a reason, and with it the role.
+ */
+#ifndef CORRAL_ZKSERVER_CORE_LEARNER_H
+#define CORRAL_ZKSERVER_CORE_LEARNER_H
+
+#include "zkserver/core/snapstream.h"
+#include "zkserver/core/zab.h"
+
+#define LEARNER_DIALS_MAX 5
+#define LEARNER_DIAL_PAUSE_MS 100
+
+/* So many bytes proposed to us may wait for our disk; then the link is not read. */
+#define LEARNER_PENDING_SOFT_BYTES ((size_t)32 << 20)
+
+enum learner_phase {
+	LEARNER_AWAY, /* the role is over, or never began */
+	LEARNER_DIALLING,
+	LEARNER_GREETING,     /* FOLLOWERINFO went out, LEADERINFO is awaited */
+	LEARNER_CHOOSING,     /* ACKEPOCH went out; DIFF, TRUNC or SNAP is awaited */
+	LEARNER_RECEIVING,    /* a snapshot's bytes come */
+	LEARNER_FOLLOWING_UP, /* proposals and commits up to NEWLEADER */
+	LEARNER_SETTLING,     /* NEWLEADER came; everything before it must be durable */
+	LEARNER_AGREED,	      /* its ACK went out, UPTODATE is awaited */
+	LEARNER_SERVES,
+};
+
+struct learner {
+	struct zab *z;
+	enum learner_phase phase;
+	bool observer;
+	int64_t leader; /* its sid */
+	int32_t epoch;
+	struct peer_link *link; /* NULL: none */
+	unsigned dials;
+	uint64_t dial_at_ms; /* the next attempt; UINT64_MAX: one is under way, or none is due */
+	uint64_t started_ms;
+	struct snapstream snapstream;
+	bool spooling;
+	int64_t snapshot_zxid;
+	int64_t settled_zxid; /* what must be durable before NEWLEADER's ACK */
+	int64_t acked;	      /* up to here nothing is left to be acknowledged */
+	int64_t committed;    /* the last COMMIT or INFORM */
+	/* A truncation that the leader asked for is impossible: ask for a snapshot next time. */
+	bool wants_snapshot;
+	bool synced_once; /* UPTODATE came: votes name the new epoch */
+};
+
+void learner_init(struct learner *l, struct zab *z);
+
+/* The role begins: the server is idle, nothing is pending. */
+void learner_start(struct learner *l, int64_t leader, bool observer);
+
+/* The role ends: the link is let go of. */
+void learner_stop(struct learner *l);
+
+/* The link is there, or could not be made. */
+void learner_dialled(struct learner *l, struct peer_link *link);
+void learner_dial_failed(struct learner *l);
+
+/* Bytes came in link->in: take what is whole. */
+void learner_read(struct learner *l);
+
+/* What follows from what has happened: acknowledgements, the end of SETTLING, reading on. */
+void learner_turn(struct learner *l);
+
+/* False: the role is over (leader gone, time over, protocol broken). */
+bool learner_lives(const struct learner *l);
+uint64_t learner_deadline_ms(const struct learner *l);
+void learner_tick(struct learner *l);
+
+/* The server's upstream. */
+void learner_forward(struct learner *l, int64_t session, int32_t cxid, int32_t type,
+    const uint8_t *body, size_t size, const struct acl_ids *who);
+void learner_ask_session(struct learner *l, int64_t session, int32_t timeout_ms);
+void learner_ask_sync(struct learner *l);
+
+#endif

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the parts of a member's peer share: settings, the world's ends, a link between a leader and
+ * a learner. peer.h ties them together; leader.h and learner.h are the two roles.
+ */
+#ifndef CORRAL_ZKSERVER_CORE_ZAB_H
+#define CORRAL_ZKSERVER_CORE_ZAB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "libcommon/base/buf.h"
+#include "libcommon/base/list.h"
+#include "libcommon/base/store.h"
+#include "zkserver/core/datadir.h"
+#include "zkserver/core/epochs.h"
+#include "zkserver/core/history.h"
+#include "zkserver/core/members.h"
+#include "zkserver/core/recover.h"
+#include "zkserver/core/server.h"
+#include "zkserver/core/txnlog_reader.h"
+
+#define PEER_WHY_BYTES 200
+
+/* An epoch that is so much ahead of ours is no honest server's. */
+#define ZAB_EPOCH_JUMP_MAX (1 << 20)
+
+/* A first packet is no longer; what comes before it was understood is bounded by it. */
+#define ZAB_HELLO_BYTES_MAX 1024
+
+struct zab_settings {
+	int64_t sid;
+	uint32_t tick_ms, init_limit, sync_limit; /* the limits in ticks */
+	size_t packet_bytes_max;  /* of a packet's data: jute.maxbuffer and what is put around it */
+	size_t out_soft_bytes;	  /* a learner's link is filled up to here, then waits */
+	size_t out_bytes_max;	  /* a link with more unsent bytes is given up */
+	unsigned links_max;	  /* that others opened */
+	uint32_t hold_ms;	  /* so long a learner may wait for us to become leader */
+	bool force_snapshot_sync; /* zookeeper.forceSnapshotSync */
+	int32_t log_sync_percent; /* of the newest snapshot's size: as much of the log is sent
+				   instead of it; negative: never (snapshotSizeFactor) */
+	size_t history_count, history_bytes;
+	struct recover_options recover; /* for a reload after TRUNC and SNAP */
+};
+
+/* What a peer wants of the world. Called from within peer_*(); must not call back. */
+struct peer_ops {
+	/* An election's notification; it replaces what is still unsent to this server. */
+	void (*notify)(void *arg, int64_t sid, const uint8_t *bytes, size_t size);
+	/* Connect to a server's quorum port; peer_link_dialled() or peer_dial_failed() answers. The
+	 * one before is no longer wanted. */
+	void (*dial)(void *arg, int64_t sid);
+	/* All that was handed to the log is durable, and its files are about to be changed: close
+	 * them; and then: go on, in a new file. */
+	void (*log_release)(void *arg);
+	void (*log_reopen)(void *arg);
+	/* A line for the log of the process. */
+	void (*say)(void *arg, const char *text);
+	/* It cannot go on: the process must end. Nothing is called any more. */
+	void (*fatal)(void *arg, const char *why);
+};
+
+enum peer_link_end {
+	PEER_LINK_OPEN,
+	PEER_LINK_CLOSE_FLUSHED, /* close when `out` was sent */
+	PEER_LINK_CLOSE,
+};
+
+/* What a link is for us. */
+enum peer_link_use {
+	PEER_LINK_HELD,	   /* a learner's that came before we lead */
+	PEER_LINK_LEARNER, /* a learner's; we lead */
+	PEER_LINK_LEADER,  /* to our leader */
+	PEER_LINK_DONE,	   /* ended */
+};
+
+/* How far a leader is with a learner. */
+enum learner_stage {
+	LEARNER_NEW,	  /* FOLLOWERINFO is awaited */
+	LEARNER_KNOWN,	  /* it came; LEADERINFO goes out when the epoch is fixed */
+	LEARNER_EPOCH,	  /* LEADERINFO went out, ACKEPOCH is awaited */
+	LEARNER_ACCEPTED, /* it came; synchronization waits for the quorum of them */
+	LEARNER_SNAPSHOT, /* a snapshot is to be sent, or on its way */
+	LEARNER_CATCHING_UP,
+	LEARNER_ASKED,	/* NEWLEADER went out, its ACK is awaited; proposals flow */
+	LEARNER_SYNCED, /* it is there; UPTODATE when we are active */
+	LEARNER_SERVING,
+};
+
+/*
+ * A link between a leader and a learner, embedded in the shell's. The shell sets `out`, reads
+ * `end`, `why`, `wants_snapshot` and `paused`, and leaves the rest alone.
+ */
+struct peer_link {
+	struct buf *out;
+	enum peer_link_end end;
+	char why[PEER_WHY_BYTES]; /* what ended it; "" if nobody is to blame */
+	bool wants_snapshot;	  /* start one with peer_link_snapshot_begin() */
+	bool paused;		  /* read nothing from it for now; dirty when that changes */
+	int64_t sid;		  /* of the other end; -1 while it is not known */
+	struct list dirty;
+
+	enum peer_link_use use;
+	struct list link; /* of all that are in use */
+	struct buf in;	  /* received, not understood yet */
+	uint64_t since_ms, heard_ms;
+
+	/* A leader's. */
+	enum learner_stage stage;
+	bool observer, snapshot_under_way;
+	int32_t accepted_epoch;
+	int64_t last_zxid;	 /* what it has, as ACKEPOCH says */
+	int64_t sent, committed; /* proposed to it; told of as committed (or informed of) */
+	int64_t asked_zxid;	 /* what it had been sent when NEWLEADER went out */
+	int64_t acked;		 /* durable there */
+	uint64_t pings_sent, pings_answered, ping_mark;
+	uint64_t waits_since_ms; /* since when `acked` is behind `sent`; 0: it is not */
+	struct server_cursor cursor;
+	struct txnlog_reader *reader; /* while it is sent what only the log has */
+	struct buf syncs;	      /* parked: {i64 zxid, u64 round} */
+};
+
+/* A member's state that its role works on. */
+struct zab {
+	struct zab_settings settings;
+	const struct peer_ops *ops;
+	void *arg;
+	const struct members *members; /* committed; borrowed */
+	struct server *server;
+	struct db *db;
+	struct store *snapshots, *logs;
+	struct epochs epochs;
+	struct history history;
+	struct list links, dirty;
+	unsigned link_count; /* of those that others opened */
+	uint64_t now_ms;
+	bool failed; /* ops->fatal() was called */
+};
+
+/* The last zxid that has a record here: what a vote and an ACKEPOCH name. */
+int64_t zab_last_zxid(const struct zab *z);
+
+void zab_say(struct zab *z, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void zab_fatal(struct zab *z, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Have the shell look at the link. */
+void zab_link_touch(struct zab *z, struct peer_link *l);
+
+/* End it; the reason is for the log of whoever ended it. */
+void zab_link_end(struct zab *z, struct peer_link *l, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif
