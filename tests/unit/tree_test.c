@@ -90,6 +90,17 @@ START_TEST(a_create_sets_the_stat_of_the_node_and_raises_the_parent)
 }
 END_TEST
 
+START_TEST(an_empty_name_in_a_path_makes_it_that_of_no_node)
+{
+	ck_assert_int_eq(create("/a", 1, 0), TREE_OK);
+	ck_assert_int_eq(create("//b", 2, 0), TREE_NO_NODE);
+	ck_assert_int_eq(create("/a//b", 3, 0), TREE_NO_NODE);
+	ck_assert_int_eq(create("/a/", 4, 0), TREE_NO_NODE);
+	ck_assert_int_eq(tree_delete(&tree, text("//a"), 5), TREE_NO_NODE);
+	ck_assert_ptr_nonnull(tree_find(&tree, text("/a")));
+}
+END_TEST
+
 START_TEST(a_deletion_leaves_cversion_and_raises_pzxid)
 {
 	struct tree_stat s;
@@ -323,6 +334,9 @@ START_TEST(nodes_loaded_in_any_order_of_parents_are_found_at_the_end)
 	    tree_load(&copy, text("/7/57"), text(""), ACL_KEY_OPEN, &stat), TREE_NODE_EXISTS);
 	ck_assert_int_eq(
 	    tree_load(&copy, text("/7/99/x"), text(""), ACL_KEY_OPEN, &stat), TREE_NO_NODE);
+	ck_assert_int_eq(
+	    tree_load(&copy, text("/7//x"), text(""), ACL_KEY_OPEN, &stat), TREE_NO_NODE);
+	ck_assert_int_ne(tree_load(&copy, text("//x"), text(""), ACL_KEY_OPEN, &stat), TREE_OK);
 	ck_assert(tree_load_end(&copy));
 	tree_check(&copy);
 	ck_assert_int_eq(tree_delete(&copy, text("/7/57"), 9), TREE_OK);
@@ -358,6 +372,7 @@ unit_suite(void)
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_test(c, a_new_tree_has_apaches_four_nodes_and_its_digest);
 	tcase_add_test(c, a_create_sets_the_stat_of_the_node_and_raises_the_parent);
+	tcase_add_test(c, an_empty_name_in_a_path_makes_it_that_of_no_node);
 	tcase_add_test(c, a_deletion_leaves_cversion_and_raises_pzxid);
 	tcase_add_test(c, data_can_grow_shrink_and_be_null);
 	tcase_add_test(c, a_replayed_create_raises_its_parent_and_never_lowers_it);

@@ -37,7 +37,7 @@ find_by_names(const struct tree *t, struct jute_bytes path)
 
 	while (n != NULL && tree_path_next_name(path, &at, &name))
 		n = tree_kids_find(t, n, name);
-	return n;
+	return n != NULL && tree_path_is(t, n, path) ? n : NULL; /* "/a/" is none */
 }
 
 /* Siblings come one after the other: most often it is the last node's parent. */

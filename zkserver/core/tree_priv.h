@@ -32,7 +32,7 @@ struct tree_node *tree_node_replace_data(
 /* What the node adds to the tree's digest; taken off before a change, put on after it. */
 uint64_t tree_digest_share(const struct tree *t, const struct tree_node *n);
 
-/* Split a path at its last slash; false if it has none or nothing behind it. */
+/* Split a path at its last slash; false if it has none or nothing behind it, or begins "//". */
 bool tree_path_split(
     struct jute_bytes path, struct jute_bytes *parent, struct jute_bytes *name);
 /* The next name of the path from *at on, 0 at its beginning; false at its end. */
