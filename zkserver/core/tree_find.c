@@ -19,7 +19,8 @@ tree_path_split(struct jute_bytes path, struct jute_bytes *parent, struct jute_b
 		at--;
 	if (at <= 0 || at == path.len)
 		return false;
-	if (at == 2 && path.data[0] == '/') /* "//a": what is before the name is not the root's "" */
+	/* "//a": what stands before the name is not the root, which is "". */
+	if (at == 2 && path.data[0] == '/')
 		return false;
 	*parent = (struct jute_bytes){path.data, at - 1};
 	*name = (struct jute_bytes){path.data + at, path.len - at};
