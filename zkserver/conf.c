@@ -11,6 +11,7 @@
 #include "libcommon/base/str.h"
 #include "libcommon/sys/ini.h"
 #include "libcommon/sys/log.h"
+#include "zkserver/conf_priv.h"
 #include "zkserver/settings.h"
 
 #define TICK_DEFAULT_MS 3000
@@ -60,6 +61,7 @@ zoo_conf_default(struct zoo_conf *c, const char *data_dir)
 	    .metrics_port = 7000,
 	    .metrics_address = "127.0.0.1",
 	};
+	conf_default_ensemble(&c->ensemble);
 	if (!str_copy(c->data_dir, sizeof c->data_dir, data_dir))
 		c->data_dir[0] =
 		    '\0'; /* longer than any path that the system takes: refused as unset */
@@ -75,9 +77,8 @@ parse_bool(const char *text, bool *value)
 	return *value || strcasecmp(text, "no") == 0 || strcasecmp(text, "false") == 0;
 }
 
-/* The name that a key has in the table: a Java property's prefix stands for nothing. */
-static const char *
-key_of(const struct ini_entry *e)
+const char *
+conf_key_of(const struct ini_entry *e)
 {
 	return str_starts(e->name, PROPERTY_PREFIX) ? e->name + sizeof PROPERTY_PREFIX - 1
 						    : e->name;
@@ -179,9 +180,11 @@ apply(struct zoo_conf *c, const struct setting *s, const struct ini *ini, const 
 		put_choice(s, member, ini, e, faults);
 		break;
 	case SETTING_FORM:
-		if (str_starts(key_of(e), "authProvider."))
+		if (str_starts(conf_key_of(e), "authProvider."))
 			put_provider(&c->auth, ini, e, faults);
-		break; /* server.N: see check_servers() */
+		else if (strcmp(conf_key_of(e), "snapshotSizeFactor") == 0)
+			conf_put_factor(&c->ensemble, ini, e, faults);
+		break; /* the members: see conf_put_ensemble() */
 	case SETTING_ONLY:
 		if (setting_word(s->words, e->value) < 0)
 			faults_add(faults, ini->file, e->line, "%s=%s: refused: %s", e->name,
@@ -205,7 +208,7 @@ warn_unknown(const struct ini *ini, const struct ini_entry *e)
 		if (all[i].kind != SETTING_NOTHING)
 			names[n++] = all[i].key;
 	}
-	near = faults_nearest(key_of(e), names, n);
+	near = faults_nearest(conf_key_of(e), names, n);
 	if (near != NULL)
 		log_warn("%s:%u: unknown key \"%s\" is ignored; did you mean %s?", ini->file,
 		    e->line, e->name, near);
@@ -217,7 +220,7 @@ static void
 apply_entry(
     struct zoo_conf *c, const struct ini *ini, const struct ini_entry *e, struct faults *faults)
 {
-	const struct setting *s = setting_find(key_of(e));
+	const struct setting *s = setting_find(conf_key_of(e));
 
 	if (s != NULL)
 		apply(c, s, ini, e, faults);
@@ -225,66 +228,48 @@ apply_entry(
 		warn_unknown(ini, e);
 }
 
-/* A single server.N line is a server alone, as Apache has it. */
-static void
-check_servers(const struct ini *ini, struct faults *faults)
-{
-	const struct ini_entry *last = NULL;
-	size_t count = 0;
-
-	for (size_t i = 0; i < ini->count; i++) {
-		const char *key = key_of(&ini->entries[i]);
-
-		if (str_starts(key, "server.") && isdigit((unsigned char)key[7])) {
-			last = &ini->entries[i];
-			count++;
-		}
-	}
-	if (count == 1)
-		log_info("%s:%u: %s is the only server: it serves alone", ini->file, last->line,
-		    last->name);
-	else if (count > 1)
-		faults_add(faults, ini->file, last->line,
-		    "%s: this version runs standalone only; remove the server.N lines or keep "
-		    "Apache ZooKeeper",
-		    last->name);
-}
-
-static unsigned
-line_of(const struct ini *ini, const char *key)
+unsigned
+conf_line_of(const struct ini *ini, const char *key)
 {
 	for (size_t i = 0; i < ini->count; i++) {
-		if (strcmp(key_of(&ini->entries[i]), key) == 0)
+		if (strcmp(conf_key_of(&ini->entries[i]), key) == 0)
 			return ini->entries[i].line;
 	}
 	return 0;
 }
 
 static void
-check_store(const struct ini *ini, const char *key, const char *path, struct faults *faults)
+check_store(const struct ini *ini, const char *prefix, const char *name, const char *needed_by,
+    const char *path, struct faults *faults)
 {
+	char key[64];
+
+	snprintf(key, sizeof key, "%s%s", prefix, name);
 	if (path[0] == '\0')
-		faults_add(faults, ini->file, line_of(ini, "secureClientPort"),
-		    "secureClientPort needs %s", key);
+		faults_add(
+		    faults, ini->file, conf_line_of(ini, needed_by), "%s needs %s", needed_by, key);
 	else if (access(path, R_OK) != 0)
 		faults_add(
-		    faults, ini->file, line_of(ini, key), "%s=%s: cannot be read", key, path);
+		    faults, ini->file, conf_line_of(ini, key), "%s=%s: cannot be read", key, path);
 }
 
 /* The stores' kinds are told by their content, when they are read. */
-static void
-check_tls(struct zoo_conf *c, const struct ini *ini, struct faults *faults)
+void
+conf_check_tls(struct zoo_tls *t, const struct ini *ini, const char *prefix, const char *needed_by,
+    struct faults *faults)
 {
-	struct zoo_tls *t = &c->tls;
+	char key[64];
 
-	if (c->secure_port != ZOO_PORT_NONE || t->unify) {
-		check_store(ini, "ssl.keyStore.location", t->key_store, faults);
+	if (needed_by != NULL) {
+		check_store(ini, prefix, "keyStore.location", needed_by, t->key_store, faults);
 		if (t->client_auth > 0)
-			check_store(ini, "ssl.trustStore.location", t->trust_store, faults);
+			check_store(
+			    ini, prefix, "trustStore.location", needed_by, t->trust_store, faults);
 	}
+	snprintf(key, sizeof key, "%scrl", prefix);
 	if (t->want_crl && t->crl[0] == '\0')
-		faults_add(faults, ini->file, line_of(ini, "ssl.crl"),
-		    "ssl.crl needs ssl.crl.location, a file of lists in PEM: none is fetched");
+		faults_add(faults, ini->file, conf_line_of(ini, key),
+		    "%s needs %s.location, a file of lists in PEM: none is fetched", key, key);
 	if (t->protocols[0] == '\0')
 		str_copy(t->protocols, sizeof t->protocols, t->protocol);
 }
@@ -316,7 +301,7 @@ check_schemes(struct zoo_auth *a, const struct ini *ini, struct faults *faults)
 	else if (!a->enforce)
 		a->schemes[0] = '\0';
 	else if (a->schemes[0] == '\0')
-		faults_add(faults, ini->file, line_of(ini, "enforce.auth.enabled"),
+		faults_add(faults, ini->file, conf_line_of(ini, "enforce.auth.enabled"),
 		    "enforce.auth.enabled needs enforce.auth.schemes");
 	for (p = a->schemes; *p != '\0';) {
 		size_t len;
@@ -324,7 +309,7 @@ check_schemes(struct zoo_auth *a, const struct ini *ini, struct faults *faults)
 		p += strspn(p, ", \t");
 		len = strcspn(p, ", \t");
 		if (len > 0 && !scheme_is_there(a, p, len))
-			faults_add(faults, ini->file, line_of(ini, key),
+			faults_add(faults, ini->file, conf_line_of(ini, key),
 			    "%s: the scheme %.*s is not configured: nobody could get in", key,
 			    (int)len, p);
 		p += len;
@@ -357,7 +342,7 @@ check_whole(struct zoo_conf *c, const struct ini *ini, struct faults *faults)
 		memcpy(c->data_log_dir, c->data_dir, sizeof c->data_log_dir);
 	if (c->admin_url[0] != '/' || c->admin_url[1] == '\0' ||
 	    c->admin_url[strlen(c->admin_url) - 1] == '/')
-		faults_add(faults, ini->file, line_of(ini, "admin.commandURL"),
+		faults_add(faults, ini->file, conf_line_of(ini, "admin.commandURL"),
 		    "admin.commandURL=%s: it must begin with a / and not end with one",
 		    c->admin_url);
 	if (c->data_dir[0] == '\0')
@@ -366,11 +351,15 @@ check_whole(struct zoo_conf *c, const struct ini *ini, struct faults *faults)
 		faults_add(
 		    faults, ini->file, 0, "neither clientPort nor secureClientPort is there");
 	if (c->min_session_ms > c->max_session_ms)
-		faults_add(faults, ini->file, line_of(ini, "minSessionTimeout"),
+		faults_add(faults, ini->file, conf_line_of(ini, "minSessionTimeout"),
 		    "minSessionTimeout (%u ms) is above maxSessionTimeout (%u ms)",
 		    c->min_session_ms, c->max_session_ms);
 	check_schemes(&c->auth, ini, faults);
-	check_tls(c, ini, faults);
+	conf_check_tls(&c->tls, ini, "ssl.",
+	    c->secure_port != ZOO_PORT_NONE ? "secureClientPort"
+	    : c->tls.unify		    ? "client.portUnification"
+					    : NULL,
+	    faults);
 	strip_brackets(c->client_address);
 	strip_brackets(c->secure_address);
 }
@@ -399,13 +388,13 @@ begin(struct zoo_conf *c, const char *path)
 }
 
 static void
-apply_all(struct zoo_conf *c, struct ini *ini, struct faults *faults)
+apply_all(struct zoo_conf *c, struct ini *ini, bool files, struct faults *faults)
 {
 	for (size_t i = 0; i < ini->count; i++) {
 		trim(ini, &ini->entries[i]);
 		apply_entry(c, ini, &ini->entries[i], faults);
 	}
-	check_servers(ini, faults);
+	conf_put_ensemble(c, ini, files, faults);
 	check_whole(c, ini, faults);
 }
 
@@ -417,7 +406,7 @@ zoo_conf_load(struct zoo_conf *c, const char *path, struct faults *faults)
 
 	begin(c, path);
 	if (ini_read_file(&ini, INI_PROPERTIES, path, faults))
-		apply_all(c, &ini, faults);
+		apply_all(c, &ini, true, faults);
 	ini_fini(&ini);
 	return faults->count == before;
 }
@@ -431,7 +420,7 @@ zoo_conf_parse(
 
 	begin(c, name);
 	if (ini_parse_text(&ini, INI_PROPERTIES, name, text, size, faults))
-		apply_all(c, &ini, faults);
+		apply_all(c, &ini, false, faults);
 	ini_fini(&ini);
 	return faults->count == before;
 }
@@ -442,6 +431,8 @@ zoo_conf_adopt(struct zoo_conf *c, const struct zoo_conf *fresh)
 	const struct setting *all;
 	size_t count;
 
+	if (!members_same(&c->ensemble.members, &fresh->ensemble.members))
+		log_warn("%s: the servers have changed: in force after a restart", c->file);
 	all = settings_table(&count);
 	for (size_t i = 0; i < count; i++) {
 		char *now = (char *)c + all[i].offset;

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "libcommon/sys/faults.h"
+#include "zkserver/core/members.h"
 
 #define ZOO_PATH_MAX 4096
 #define ZOO_ADDRESS_MAX 256
@@ -63,6 +64,42 @@ struct zoo_auth {
 	char session_key_file[ZOO_PATH_MAX];
 };
 
+#define ZOO_PEER_TYPE_WORDS "participant observer"
+
+/*
+ * Of an ensemble. Durations without a unit are in ticks. A server is a member of one if the file
+ * names more than one participant, or standalone is off: zoo_conf_distributed().
+ */
+struct zoo_ensemble {
+	struct members members;	 /* as the files have them; of none count is 0 */
+	struct members proposed; /* FILE.dynamic.next: the last ones heard of, maybe never agreed */
+	bool has_proposed;
+	int32_t sid;			 /* of dataDir/myid; -1: there is no such file */
+	char dynamic_file[ZOO_PATH_MAX]; /* "": the members stand in zoo.cfg itself */
+	bool standalone;		 /* a participant without others serves alone */
+	int peer_type;			 /* of ZOO_PEER_TYPE_WORDS; what server.N says prevails */
+	uint32_t init_limit, sync_limit;
+	uint32_t connect_limit; /* of a learner's connection; 0: init_limit */
+	bool leader_serves;	/* clients of the leader are served, too */
+	bool listen_on_all;	/* the quorum and election ports, whatever this member's host is */
+	uint32_t connect_ms;	/* of the election port's connections */
+	uint32_t hello_ms;	/* until the other end has said who it is; 0: sync_limit */
+	uint32_t bind_tries;	/* of the election port, one a second; 0: for ever */
+	uint32_t notification_min_ms, notification_max_ms;
+	bool keep_alive;	       /* of connections between servers, by the system */
+	bool observers_log;	       /* an observer has a log and snapshots */
+	uint32_t observer_master_port; /* 0: followers take no observers */
+	bool local_sessions, local_upgrade;
+	bool read_only;	     /* serves reads without a quorum */
+	bool encrypted;	     /* sslQuorum: connections are made with TLS, and taken only so */
+	struct zoo_tls tls;  /* unify: plain ones are taken, too */
+	uint32_t commit_log; /* transactions in memory for learners that return */
+	uint32_t
+	    log_factor_permille; /* of a snapshot's size: more of the log is not sent; 0: none */
+	bool force_snapshot;	 /* learners get a snapshot, whatever they have */
+	uint32_t snapshot_learners_max, diff_learners_max; /* at a time */
+};
+
 /* The places of enum pack_kind, and Apache's name for none. */
 #define ZOO_SNAPSHOT_METHOD_WORDS " gz snappy checked"
 #define ZOO_SNAPSHOT_CHECKED 3
@@ -76,6 +113,7 @@ struct zoo_conf {
 	    secure_address[ZOO_ADDRESS_MAX]; /* "": all addresses */
 	struct zoo_tls tls;
 	struct zoo_auth auth;
+	struct zoo_ensemble ensemble;
 	uint32_t max_client_cnxns; /* per address; 0: no limit */
 	uint32_t max_cnxns;	   /* in all; 0: no limit */
 	bool keep_alive;	   /* of client connections, by the system */
@@ -92,7 +130,7 @@ struct zoo_conf {
 	uint32_t outstanding_max;
 	int snapshot_method; /* ZOO_SNAPSHOT_METHOD_WORDS */
 	bool enforce_quota, reconfig_enabled;
-	bool extended_types, emulate_353; /* TTL nodes */
+	bool extended_types, emulate_353;				    /* TTL nodes */
 	uint32_t reap_interval_ms, reap_max_per_minute, reap_never_used_ms; /* znode.container.* */
 	/* What clients may make the server hold; 0: no limit. */
 	uint32_t memory_max_mib; /* ZOO_MEMORY_AUTO: most of what there is */
@@ -128,7 +166,10 @@ void zoo_conf_default(struct zoo_conf *c, const char *data_dir);
  */
 bool zoo_conf_load(struct zoo_conf *c, const char *path, struct faults *faults);
 
-/* The same from memory; `name` stands for the file in messages. */
+/*
+ * The same from memory; `name` stands for the file in messages. Files that it names (myid, the
+ * dynamic file) are not read.
+ */
 bool zoo_conf_parse(
     struct zoo_conf *c, const char *name, const char *text, size_t size, struct faults *faults);
 
@@ -137,6 +178,9 @@ bool zoo_conf_parse(
  * that differs whether it is in force.
  */
 void zoo_conf_adopt(struct zoo_conf *c, const struct zoo_conf *fresh);
+
+/* Is this server a member of an ensemble, or does it serve alone? As Apache's server decides it. */
+bool zoo_conf_distributed(const struct zoo_conf *c);
 
 /* May this four-letter word be answered? */
 bool zoo_conf_allows(const struct zoo_conf *c, const char word[4]);

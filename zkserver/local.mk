@@ -91,7 +91,8 @@ libzkserver_a_SOURCES = \
 	zkserver/client_port.c zkserver/client_port.h \
 	zkserver/client_tls.c zkserver/client_tls.h \
 	zkserver/client_word.c \
-	zkserver/conf.c zkserver/conf.h \
+	zkserver/conf.c zkserver/conf.h zkserver/conf_priv.h \
+	zkserver/conf_ensemble.c \
 	zkserver/expiry.c zkserver/expiry.h \
 	zkserver/figures.c zkserver/figures.h \
 	zkserver/memory.c zkserver/memory.h \

@@ -74,8 +74,7 @@ on_timed(void *arg, uint64_t ms, uint64_t transactions)
 static void
 on_snapshot(void *arg, uint64_t ms)
 {
-	zk_metrics_observe(
-	    &((struct daemon *)arg)->server.metrics, ZK_SUMMARY_SNAPSHOTTIME, ms);
+	zk_metrics_observe(&((struct daemon *)arg)->server.metrics, ZK_SUMMARY_SNAPSHOTTIME, ms);
 }
 
 static void
@@ -309,12 +308,26 @@ load(struct daemon *d)
 	return true;
 }
 
+/* What this version cannot serve yet. */
+static bool
+is_served(const struct zoo_conf *conf, char *error, size_t size)
+{
+	if (!zoo_conf_distributed(conf))
+		return true;
+	snprintf(error, size,
+	    "an ensemble of %u servers: this version serves alone only; remove the server.N lines "
+	    "or keep Apache ZooKeeper",
+	    conf->ensemble.members.count);
+	return false;
+}
+
 bool
 zkserver_check(const struct zoo_conf *conf, char *error, size_t size)
 {
 	struct client_tls tls = {0};
 	struct auth *auth = auth_open(conf, error, size);
-	bool ok = auth != NULL && client_tls_open(&tls, conf, error, size);
+	bool ok = auth != NULL && client_tls_open(&tls, conf, error, size) &&
+		  is_served(conf, error, size);
 
 	auth_close(auth);
 	client_tls_close(&tls);
@@ -342,8 +355,8 @@ open_writers(struct daemon *d)
 	    .written = on_snapshot,
 	    .arg = d,
 	    .kind = d->conf->snapshot_method == ZOO_SNAPSHOT_CHECKED
-		? PACK_NONE
-		: (enum pack_kind)d->conf->snapshot_method,
+			? PACK_NONE
+			: (enum pack_kind)d->conf->snapshot_method,
 	};
 
 	if ((d->log = log_writer_new(&log)) == NULL ||
@@ -491,7 +504,8 @@ start(struct daemon *d)
 
 	raise_descriptor_limit();
 	if ((d->auth = auth_open(d->conf, why, sizeof why)) == NULL ||
-	    !client_tls_open(&d->tls, d->conf, why, sizeof why)) {
+	    !client_tls_open(&d->tls, d->conf, why, sizeof why) ||
+	    !is_served(d->conf, why, sizeof why)) {
 		log_error("%s", why);
 		return EX_CONFIG;
 	}

@@ -56,7 +56,7 @@ tests_fuzz_txnlog_fuzz_LDADD = $(FUZZ_LIBS) libzkcore.a libcodec.a libbase.a $(Z
 fuzz_programs += tests/fuzz/zooconf_fuzz
 tests_fuzz_zooconf_fuzz_SOURCES = tests/fuzz/zooconf_fuzz.c tests/fuzz/fuzz.h
 tests_fuzz_zooconf_fuzz_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=str_distance
-tests_fuzz_zooconf_fuzz_LDADD = $(FUZZ_LIBS) libzkserver.a libsys.a libbase.a $(INIH_LIBS)
+tests_fuzz_zooconf_fuzz_LDADD = $(FUZZ_LIBS) libzkserver.a libzkcore.a libsys.a libbase.a $(INIH_LIBS)
 
 check_PROGRAMS += $(fuzz_programs)
 EXTRA_DIST += tests/data/fuzz

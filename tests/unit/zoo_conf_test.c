@@ -1,186 +1,124 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "zkserver/conf.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "libcommon/sys/fsutil.h"
-#include "libcommon/sys/log.h"
 #include "tests/lib/unit.h"
+#include "tests/lib/zoo_rig.h"
 #include "zkserver/settings.h"
-
-static struct zoo_conf conf;
-static struct faults faults;
-static char config_path[4096], log_path[4096], said[65536];
-
-/* Read "dataDir=/d\nclientPort=1\n" and this; what the log says is in said. */
-static bool
-load(const char *text)
-{
-	char whole[8192];
-	int fd, len;
-	ssize_t n;
-	bool ok;
-
-	snprintf(config_path, sizeof config_path, "%s/zoo.cfg", unit_tmpdir());
-	snprintf(log_path, sizeof log_path, "%s/log", unit_tmpdir());
-	len = snprintf(whole, sizeof whole, "dataDir=/d\nclientPort=1\n%s", text);
-	ck_assert(fsutil_write_atomic(config_path, whole, (size_t)len, 0644));
-	fd = open(log_path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(dup2(fd, STDERR_FILENO), STDERR_FILENO);
-	log_init("test", LOG_LEVEL_INFO);
-	faults_init(&faults);
-	ok = zoo_conf_load(&conf, config_path, &faults);
-	n = pread(fd, said, sizeof said - 1, 0);
-	ck_assert_int_ge(n, 0);
-	said[n] = '\0';
-	close(fd);
-	return ok;
-}
-
-static void
-assert_refused(const char *text, const char *why)
-{
-	ck_assert_msg(!load(text), "%s was taken", text);
-	ck_assert_msg(
-	    strstr(faults_text(&faults), why) != NULL, "%s: %s", text, faults_text(&faults));
-	faults_fini(&faults);
-}
-
-static void
-assert_said(const char *text, const char *what)
-{
-	ck_assert_msg(load(text), "%s", faults_text(&faults));
-	ck_assert_msg(strstr(said, what) != NULL, "%s: %s", text, said);
-	faults_fini(&faults);
-}
-
-static void
-assert_taken(const char *text)
-{
-	ck_assert_msg(load(text), "%s: %s", text, faults_text(&faults));
-	ck_assert_msg(said[0] == '\0', "%s: %s", text, said);
-	faults_fini(&faults);
-}
 
 START_TEST(what_is_not_set_has_apaches_defaults)
 {
-	assert_taken("");
-	ck_assert_uint_eq(conf.tick_ms, 3000);
-	ck_assert_uint_eq(conf.min_session_ms, 6000);
-	ck_assert_uint_eq(conf.max_session_ms, 60000);
-	ck_assert_uint_eq(conf.max_client_cnxns, 60);
-	ck_assert_str_eq(conf.client_address, "");
-	ck_assert_str_eq(conf.data_log_dir, "/d");
-	ck_assert_int_eq(conf.secure_port, ZOO_PORT_NONE);
+	zoo_taken("");
+	ck_assert_uint_eq(zoo_rig_conf.tick_ms, 3000);
+	ck_assert_uint_eq(zoo_rig_conf.min_session_ms, 6000);
+	ck_assert_uint_eq(zoo_rig_conf.max_session_ms, 60000);
+	ck_assert_uint_eq(zoo_rig_conf.max_client_cnxns, 60);
+	ck_assert_str_eq(zoo_rig_conf.client_address, "");
+	ck_assert_str_eq(zoo_rig_conf.data_log_dir, "/d");
+	ck_assert_int_eq(zoo_rig_conf.secure_port, ZOO_PORT_NONE);
 }
 END_TEST
 
 START_TEST(a_java_property_is_the_key_behind_its_prefix)
 {
-	assert_taken("zookeeper.maxCnxns=7\nzookeeper.snapCount = 50\t \n");
-	ck_assert_uint_eq(conf.max_cnxns, 7);
-	ck_assert_uint_eq(conf.snap_count, 50);
+	zoo_taken("zookeeper.maxCnxns=7\nzookeeper.snapCount = 50\t \n");
+	ck_assert_uint_eq(zoo_rig_conf.max_cnxns, 7);
+	ck_assert_uint_eq(zoo_rig_conf.snap_count, 50);
 }
 END_TEST
 
 START_TEST(minus_one_is_unset_where_apaches_files_have_it)
 {
-	assert_taken("tickTime=1000\nminSessionTimeout=-1\nmaxSessionTimeout=-1\n"
-		     "clientPortListenBacklog=-1");
-	ck_assert_uint_eq(conf.min_session_ms, 2000);
-	ck_assert_uint_eq(conf.max_session_ms, 20000);
-	ck_assert_uint_gt(conf.backlog, 0);
-	assert_refused("maxCnxns=-1", "zoo.cfg:3: maxCnxns=-1: not a number from 0");
+	zoo_taken("tickTime=1000\nminSessionTimeout=-1\nmaxSessionTimeout=-1\n"
+		  "clientPortListenBacklog=-1");
+	ck_assert_uint_eq(zoo_rig_conf.min_session_ms, 2000);
+	ck_assert_uint_eq(zoo_rig_conf.max_session_ms, 20000);
+	ck_assert_uint_gt(zoo_rig_conf.backlog, 0);
+	zoo_refused("maxCnxns=-1", "zoo.cfg:3: maxCnxns=-1: not a number from 0");
 }
 END_TEST
 
 START_TEST(numbers_that_are_javas_properties_have_its_forms)
 {
-	assert_taken("jute.maxbuffer=0xfffff\nsnapCount=#100\nmaxCnxns=010");
-	ck_assert_uint_eq(conf.jute_max_bytes, 1048575);
-	ck_assert_uint_eq(conf.snap_count, 256);
-	ck_assert_uint_eq(conf.max_cnxns, 8);
-	assert_taken("tickTime=010");
-	ck_assert_uint_eq(conf.tick_ms, 10);
-	assert_refused("tickTime=0x10", "zoo.cfg:3: tickTime=0x10: not a number from 1");
+	zoo_taken("jute.maxbuffer=0xfffff\nsnapCount=#100\nmaxCnxns=010");
+	ck_assert_uint_eq(zoo_rig_conf.jute_max_bytes, 1048575);
+	ck_assert_uint_eq(zoo_rig_conf.snap_count, 256);
+	ck_assert_uint_eq(zoo_rig_conf.max_cnxns, 8);
+	zoo_taken("tickTime=010");
+	ck_assert_uint_eq(zoo_rig_conf.tick_ms, 10);
+	zoo_refused("tickTime=0x10", "zoo.cfg:3: tickTime=0x10: not a number from 1");
 }
 END_TEST
 
 START_TEST(the_largest_request_has_a_bound_with_its_reason)
 {
-	assert_taken("jute.maxbuffer=33554432");
-	ck_assert_uint_eq(conf.jute_max_bytes, 32 << 20);
-	assert_refused("jute.maxbuffer=33554433",
+	zoo_taken("jute.maxbuffer=33554432");
+	ck_assert_uint_eq(zoo_rig_conf.jute_max_bytes, 32 << 20);
+	zoo_refused("jute.maxbuffer=33554433",
 	    "zoo.cfg:3: jute.maxbuffer=33554433: not a number from 1024 to 33554432: a trans");
 }
 END_TEST
 
 START_TEST(what_has_no_effect_is_said_with_its_reason_and_place)
 {
-	assert_said("initLimit=10", "zoo.cfg:3: initLimit has no effect: it concerns ensembles");
-	assert_said("nio.numWorkerThreads=8", "zoo.cfg:3: nio.numWorkerThreads has no effect: one");
-	assert_said(
-	    "ssl.quorum.keyStore.location=/k", "ssl.quorum.keyStore.location has no effect");
-	assert_said("server.1=a:2888:3888", "zoo.cfg:3: server.1 is the only server");
+	zoo_said("leader.nodelay=true", "zoo.cfg:3: leader.nodelay has no effect: a learner's");
+	zoo_said("nio.numWorkerThreads=8", "zoo.cfg:3: nio.numWorkerThreads has no effect: one");
 }
 END_TEST
 
 START_TEST(an_unknown_key_is_named_with_its_place_and_the_nearest_one)
 {
-	assert_said(
+	zoo_said(
 	    "tickTme=5", "zoo.cfg:3: unknown key \"tickTme\" is ignored; did you mean tickTime?");
-	assert_said("my.own.key=5", "zoo.cfg:3: unknown key \"my.own.key\" is ignored");
+	zoo_said("my.own.key=5", "zoo.cfg:3: unknown key \"my.own.key\" is ignored");
 }
 END_TEST
 
 START_TEST(what_cannot_be_done_is_refused_with_its_reason)
 {
-	assert_refused(
-	    "electionAlg=1", "zoo.cfg:3: electionAlg=1: refused: only FastLeaderElection");
-	assert_refused("peerType=observer", "zoo.cfg:3: peerType=observer: refused: it concerns");
-	assert_refused(
-	    "dynamicConfigFile=/x", "zoo.cfg:3: dynamicConfigFile=/x: refused: it names");
-	assert_refused("server.1=a:1:2\nserver.2=b:1:2", "zoo.cfg:4: server.2: this version runs");
-	assert_refused("ssl.clientAuth=maybe", "not one of: none want need");
-	assert_refused("clientPort=70000", "zoo.cfg:3: clientPort=70000: not a number from 0");
+	zoo_refused("electionAlg=1", "zoo.cfg:3: electionAlg=1: refused: only FastLeaderElection");
+	zoo_refused(
+	    "quorum.auth.enableSasl=true", "zoo.cfg:3: quorum.auth.enableSasl=true: refused: SASL "
+					   "between servers is not supported");
+	zoo_refused("multiAddress.enabled=true", "refused: a server has one address");
+	zoo_refused("ssl.clientAuth=maybe", "not one of: none want need");
+	zoo_refused("clientPort=70000", "zoo.cfg:3: clientPort=70000: not a number from 0");
 }
 END_TEST
 
 START_TEST(providers_of_apaches_are_taken_and_others_refused)
 {
-	assert_taken(
-	    "authProvider.1=org.apache.zookeeper.server.auth.SASLAuthenticationProvider\n"
-	    "authProvider.x509=org.apache.zookeeper.server.auth.X509AuthenticationProvider");
-	ck_assert(conf.auth.sasl && !conf.auth.ensemble);
-	assert_refused("authProvider.1=com.example.Mine",
+	zoo_taken("authProvider.1=org.apache.zookeeper.server.auth.SASLAuthenticationProvider\n"
+		  "authProvider.x509=org.apache.zookeeper.server.auth.X509AuthenticationProvider");
+	ck_assert(zoo_rig_conf.auth.sasl && !zoo_rig_conf.auth.ensemble);
+	zoo_refused("authProvider.1=com.example.Mine",
 	    "zoo.cfg:3: authProvider.1=com.example.Mine: refused: a Java class cannot be loaded");
 }
 END_TEST
 
 START_TEST(super_users_of_sasl_are_collected)
 {
-	assert_taken("superUser=ann\nzookeeper.superUser.2=bob");
-	ck_assert_str_eq(conf.auth.super_users, "ann\nbob\n");
+	zoo_taken("superUser=ann\nzookeeper.superUser.2=bob");
+	ck_assert_str_eq(zoo_rig_conf.auth.super_users, "ann\nbob\n");
 }
 END_TEST
 
 START_TEST(a_scheme_that_everybody_needs_must_be_there)
 {
-	assert_taken("enforce.auth.enabled=true\nenforce.auth.schemes=digest, x509");
-	ck_assert_str_eq(conf.auth.schemes, "digest, x509");
-	assert_taken("enforce.auth.schemes=sasl");
-	ck_assert_str_eq(conf.auth.schemes, "");
-	assert_taken("sessionRequireClientSASLAuth=true\nsasl.usersFile=/users");
-	ck_assert_str_eq(conf.auth.schemes, "sasl");
-	assert_refused("enforce.auth.enabled=true", "zoo.cfg:3: enforce.auth.enabled needs");
-	assert_refused("sessionRequireClientSASLAuth=true",
+	zoo_taken("enforce.auth.enabled=true\nenforce.auth.schemes=digest, x509");
+	ck_assert_str_eq(zoo_rig_conf.auth.schemes, "digest, x509");
+	zoo_taken("enforce.auth.schemes=sasl");
+	ck_assert_str_eq(zoo_rig_conf.auth.schemes, "");
+	zoo_taken("sessionRequireClientSASLAuth=true\nsasl.usersFile=/users");
+	ck_assert_str_eq(zoo_rig_conf.auth.schemes, "sasl");
+	zoo_refused("enforce.auth.enabled=true", "zoo.cfg:3: enforce.auth.enabled needs");
+	zoo_refused("sessionRequireClientSASLAuth=true",
 	    "zoo.cfg:3: sessionRequireClientSASLAuth: the scheme sasl is not configured");
-	assert_refused("enforce.auth.enabled=true\nenforce.auth.schemes=ip,digest\n"
-		       "DigestAuthenticationProvider.enabled=false",
+	zoo_refused("enforce.auth.enabled=true\nenforce.auth.schemes=ip,digest\n"
+		    "DigestAuthenticationProvider.enabled=false",
 	    "zoo.cfg:4: enforce.auth.schemes: the scheme digest is not configured");
 }
 END_TEST

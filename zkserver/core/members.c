@@ -151,13 +151,10 @@ same_member(const struct member *a, const struct member *b)
 }
 
 bool
-members_equal(const struct members *a, const struct members *b)
+members_same(const struct members *a, const struct members *b)
 {
-	if (a->hierarchical != b->hierarchical)
-		return false;
-	if (a->version == b->version)
-		return true;
-	if (a->count != b->count || memcmp(a->group, b->group, sizeof a->group) != 0 ||
+	if (a->hierarchical != b->hierarchical || a->count != b->count ||
+	    memcmp(a->group, b->group, sizeof a->group) != 0 ||
 	    memcmp(a->weight, b->weight, sizeof a->weight) != 0)
 		return false;
 	for (unsigned i = 0; i < a->count; i++) {
@@ -165,6 +162,14 @@ members_equal(const struct members *a, const struct members *b)
 			return false;
 	}
 	return true;
+}
+
+bool
+members_equal(const struct members *a, const struct members *b)
+{
+	if (a->hierarchical == b->hierarchical && a->version == b->version)
+		return true;
+	return members_same(a, b);
 }
 
 const char *
@@ -209,8 +214,8 @@ list_places(const struct members *m, struct place places[3 * MEMBERS_MAX])
 	return n;
 }
 
-int
-members_check_addresses(const struct members *m, struct fault *f)
+int64_t
+members_address_clash(const struct members *m, struct fault *f)
 {
 	struct place places[3 * MEMBERS_MAX];
 	unsigned n = list_places(m, places);
@@ -219,12 +224,14 @@ members_check_addresses(const struct members *m, struct fault *f)
 		for (unsigned k = 0; k < i; k++) {
 			const struct place *a = &places[k], *b = &places[i];
 
-			if (a->port == b->port && strcasecmp(a->host, b->host) == 0)
-				return fault_set(f, -EINVAL,
-				    "server.%d: its %s port, %d at %s, is the %s port of server.%d",
-				    (int)b->member->sid, b->what, b->port, b->host, a->what,
-				    (int)a->member->sid);
+			if (a->port != b->port || strcasecmp(a->host, b->host) != 0)
+				continue;
+			fault_set(f, -EINVAL,
+			    "server.%d: its %s port, %d at %s, is the %s port of server.%d",
+			    (int)b->member->sid, b->what, b->port, b->host, a->what,
+			    (int)a->member->sid);
+			return b->member->sid;
 		}
 	}
-	return 0;
+	return -1;
 }

@@ -102,10 +102,10 @@ void members_print(const struct members *m, struct buf *to);
 void member_print(const struct member *member, struct buf *to);
 
 /*
- * Two members that listen at the same place, or one that does so twice: -EINVAL with *f. Apache's
- * server finds that out when it cannot listen.
+ * Two members that listen at the same place, or one that does so twice: its sid, with *f; -1: there
+ * is none. Apache's server finds that out when it cannot listen.
  */
-int members_check_addresses(const struct members *m, struct fault *f);
+int64_t members_address_clash(const struct members *m, struct fault *f);
 
 /* What an operator should hear of, or NULL: an even number of voters, or too few to lose one. */
 const char *members_warning(const struct members *m);
@@ -128,7 +128,10 @@ uint32_t members_weight(const struct members *m, int64_t sid);
  */
 bool members_quorum(const struct members *m, const struct sid_set *set);
 
-/* The same version, or the same members, roles, addresses (as text), groups and weights. */
+/* The same members, roles, addresses (as text), groups and weights, whatever their versions. */
+bool members_same(const struct members *a, const struct members *b);
+
+/* What Apache's server calls equal: of one version (and kind of quorum), or the same. */
 bool members_equal(const struct members *a, const struct members *b);
 
 #endif
