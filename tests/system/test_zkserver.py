@@ -296,7 +296,8 @@ def test_a_second_server_on_the_same_data_is_refused(server):
     ("clientPort=70000", "zoo.cfg:2: clientPort=70000"),
     ("secureClientPort=0", "zoo.cfg:2: secureClientPort needs ssl.keyStore.location"),
     ("minSessionTimeout=5000\nmaxSessionTimeout=10", "zoo.cfg:2: minSessionTimeout (5000 ms) is above"),
-    ("server.1=a:1:2\nserver.2=b:1:2", "zoo.cfg:3: server.2"),
+    ("server.1=a:1:2\nserver.2=b:1", "zoo.cfg:3: server.2=b:1: it is not HOST:QUORUMPORT"),
+    ("server.1=a:1:2\nserver.2=b:1:2\n", "/myid: it is missing"),
 ])
 def test_a_fault_in_the_configuration_is_named_with_its_line(tmp_path, line, fault):
     config = tmp_path / "zoo.cfg"
@@ -307,10 +308,20 @@ def test_a_fault_in_the_configuration_is_named_with_its_line(tmp_path, line, fau
     assert run.returncode == 78 and not (tmp_path / "data").exists()
 
 
+def test_a_member_of_an_ensemble_is_refused_for_now(tmp_path):
+    (tmp_path / "myid").write_text("1\n")
+    config = tmp_path / "zoo.cfg"
+    config.write_text(f"dataDir={tmp_path}\nclientPort=0\ninitLimit=5\nsyncLimit=2\n"
+                      "server.1=a:1:2\nserver.2=b:1:2\nserver.3=c:1:2\n")
+    for command in ("check", "run"):
+        done = subprocess.run([PROGRAM, command, "--config", config], capture_output=True, text=True, timeout=20)
+        assert done.returncode == 78 and "an ensemble of 3 servers: this version serves alone only" in done.stderr
+
+
 def test_a_good_configuration_has_no_faults_and_an_unknown_key_is_warned_of(tmp_path):
     config = tmp_path / "zoo.cfg"
-    config.write_text(f"dataDir={tmp_path}/data\nclientPort: 2181\ntickTme 3\ninitLimit=5\n")
+    config.write_text(f"dataDir={tmp_path}/data\nclientPort: 2181\ntickTme 3\nleader.nodelay=true\n")
     check = subprocess.run([PROGRAM, "check", "--config", config], capture_output=True, text=True)
     assert check.returncode == 0
     assert 'zoo.cfg:3: unknown key "tickTme" is ignored; did you mean tickTime?' in check.stderr
-    assert "zoo.cfg:4: initLimit has no effect" in check.stderr
+    assert "zoo.cfg:4: leader.nodelay has no effect" in check.stderr
