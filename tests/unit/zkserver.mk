@@ -30,6 +30,15 @@ tests_unit_memory_test_LDADD = $(UNIT_LIBS) libzkserver.a libzkcore.a libsys.a l
 
 # The core driven by frames, a program a subject.
 ZKRIG_SOURCES = tests/lib/zkserver_rig.c tests/lib/zkserver_rig.h
+ZKENSEMBLE_SOURCES = tests/lib/ensemble_rig.c tests/lib/ensemble_rig.h $(ZKRIG_SOURCES)
+
+zkserver_units += tests/unit/zkserver_roles_test tests/unit/zkserver_moves_test
+tests_unit_zkserver_moves_test_SOURCES = tests/unit/zkserver_moves_test.c $(ZKENSEMBLE_SOURCES)
+tests_unit_zkserver_moves_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_zkserver_moves_test_LDADD = $(ZKCORE_LIBS)
+tests_unit_zkserver_roles_test_SOURCES = tests/unit/zkserver_roles_test.c $(ZKENSEMBLE_SOURCES)
+tests_unit_zkserver_roles_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_zkserver_roles_test_LDADD = $(ZKCORE_LIBS)
 
 tests_unit_zkserver_auth_test_SOURCES = tests/unit/zkserver_auth_test.c $(ZKRIG_SOURCES)
 tests_unit_zkserver_auth_test_CFLAGS = $(UNIT_CFLAGS)

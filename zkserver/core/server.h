@@ -331,7 +331,9 @@ bool server_pending_after(const struct server *s, int64_t zxid, struct server_cu
 /*
  * A leader, for its learners; `owner` is the learner's server id. A request is made a txn, or an
  * error txn, always; a session that comes (back) there belongs to it from now on; a session showed
- * itself there. False: there is no such session (any more).
+ * itself there. False: there is no such session (any more). A session's yes is sent to the learner
+ * behind the commit of all that was proposed before: then nothing that an earlier connection has
+ * asked for is taken for a request of the new one, whose client may count from one again.
  */
 void server_remote_request(struct server *s, int64_t owner, int64_t session, int32_t cxid,
     int32_t type, struct jute_reader body, const struct acl_ids *who);

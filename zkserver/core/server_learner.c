@@ -106,10 +106,8 @@ learner_find(struct server *s, const struct txn_header *h)
 	if (session == NULL || (c = session->conn) == NULL || c->queue_count == 0)
 		return NULL;
 	memcpy(&q, c->queue.data, sizeof q);
-	if (q.kind != QUEUED_WRITE || q.xid != h->cxid)
-		return NULL;
-	if (h->type != ZK_OP_ERROR &&
-	    (h->type == ZK_OP_CLOSE_SESSION) != (q.op == ZK_OP_CLOSE_SESSION))
+	if (q.kind != QUEUED_WRITE || q.xid != h->cxid ||
+	    (h->type != q.op && h->type != ZK_OP_ERROR))
 		return NULL;
 	return c;
 }
