@@ -140,10 +140,10 @@ pump(void)
 	for (int i = 0; i < NODES; i++) {
 		struct node *n = &nodes[i];
 
-		while (i != leader && server_pending_after(&nodes[leader].server, n->sent, &n->cursor,
-					  &zxid, &bytes, &size)) {
-			ck_assert_int_eq(zxid, (n->sent >> 32) == epoch ? n->sent + 1
-									 : (int64_t)epoch << 32 | 1);
+		while (i != leader && server_pending_after(&nodes[leader].server, n->sent,
+					  &n->cursor, &zxid, &bytes, &size)) {
+			ck_assert_int_eq(zxid,
+			    (n->sent >> 32) == epoch ? n->sent + 1 : (int64_t)epoch << 32 | 1);
 			post(&n->inbox, MSG_PROPOSE, bytes, size)->zxid = zxid;
 			n->sent = zxid;
 		}
@@ -449,12 +449,11 @@ ensemble_pass(uint64_t ms)
 {
 	now_ms += ms;
 	for (int i = 0; i < NODES; i++)
-		server_set_time(
-		    &nodes[i].server, now_ms, WALL_MS + (int64_t)(now_ms - START_MS));
+		server_set_time(&nodes[i].server, now_ms, WALL_MS + (int64_t)(now_ms - START_MS));
 	for (int i = 0; i < NODES; i++) {
 		if (i != leader)
-			server_take_touched(&nodes[i].server,
-			    &post(&nodes[i].outbox, MSG_TOUCH, NULL, 0)->bytes);
+			server_take_touched(
+			    &nodes[i].server, &post(&nodes[i].outbox, MSG_TOUCH, NULL, 0)->bytes);
 		server_tick(&nodes[i].server);
 	}
 	ensemble_settle();
@@ -563,8 +562,8 @@ ensemble_expect(struct client *c, int32_t xid, int32_t error)
 bool
 ensemble_has(int n, const char *path)
 {
-	return tree_find(&nodes[n].db.tree, (struct jute_bytes){(const uint8_t *)path,
-						(int32_t)strlen(path)}) != NULL;
+	return tree_find(&nodes[n].db.tree,
+		   (struct jute_bytes){(const uint8_t *)path, (int32_t)strlen(path)}) != NULL;
 }
 
 bool

@@ -82,7 +82,8 @@ START_TEST(a_session_moves_between_learners_and_the_old_one_may_write_no_more)
 	ck_assert(!has_reply(elsewhere));
 	ensemble_settle();
 	ck_assert_int_eq(answered_session(elsewhere), id);
-	ensemble_ask(at_learner, 2, ZK_OP_EXISTS, "/a"); /* reads are not asked, as at Apache's servers */
+	/* Reads are not asked, as at Apache's servers. */
+	ensemble_ask(at_learner, 2, ZK_OP_EXISTS, "/a");
 	ensemble_expect(at_learner, 2, ZK_OK);
 	ensemble_create(at_learner, 3, "/b", 0);
 	ensemble_create(elsewhere, 4, "/c", 0);

@@ -72,6 +72,5 @@ server_remote_touch(struct server *s, int64_t session, int32_t timeout_ms)
 {
 	struct session *found = session_find_any(&s->db->sessions, session);
 
-	return found != NULL &&
-	       session_touch(&s->db->sessions, found, timeout_ms, s->now_ms);
+	return found != NULL && session_touch(&s->db->sessions, found, timeout_ms, s->now_ms);
 }

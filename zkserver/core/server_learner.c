@@ -46,8 +46,8 @@ forward(struct server *s, struct server_conn *c, struct queued *q, struct jute_r
 }
 
 void
-learner_request(struct server *s, struct server_conn *c, int32_t xid, int32_t op,
-    struct jute_reader body)
+learner_request(
+    struct server *s, struct server_conn *c, int32_t xid, int32_t op, struct jute_reader body)
 {
 	struct queued q = {.xid = xid, .op = op};
 
