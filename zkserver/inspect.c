@@ -179,6 +179,12 @@ print_log(struct txnlog_reader *r, struct json *j, struct fault *fault)
 	return got;
 }
 
+bool
+inspect_log_place(const char *path, struct place *p, struct datadir_entry *entry)
+{
+	return split(path, p) && datadir_parse(p->name, "log", entry) && entry->kind == PACK_NONE;
+}
+
 int
 inspect_txnlog(const char *path, bool as_json)
 {
@@ -191,8 +197,7 @@ inspect_txnlog(const char *path, bool as_json)
 	struct json j;
 	int got;
 
-	if (!split(path, &place) || !datadir_parse(place.name, "log", &entry) ||
-	    entry.kind != PACK_NONE)
+	if (!inspect_log_place(path, &place, &entry))
 		return inspect_complain(path, "a log file's name is log.ZXID", EX_USAGE);
 	if ((s = store_posix_open(place.directory)) == NULL)
 		return inspect_complain(path, strerror(errno), EX_NOINPUT);

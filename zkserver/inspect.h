@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `zkserver txnlog FILE` and `zkserver snapshot FILE|DIR`: what is in the files, as text for
- * people. */
+/* `zkserver txnlog FILE` and `zkserver snapshot FILE|DIR`: what is in the files, and what can be
+ * had of them. */
 #ifndef CORRAL_ZKSERVER_INSPECT_H
 #define CORRAL_ZKSERVER_INSPECT_H
 
@@ -11,6 +11,12 @@
  * could be read); or another status of sysexits(3). The file is not changed.
  */
 int inspect_txnlog(const char *path, bool as_json);
+
+/*
+ * Copy what stands before the damage of a log file to FILE.recovered, and say what is behind. 0,
+ * also if there is no damage; 1 if nothing can be kept; or another status. The file is not changed.
+ */
+int inspect_recover(const char *path);
 
 /* Print a snapshot's sessions and nodes, of a directory the newest one that is whole. As above. */
 int inspect_snapshot(const char *path, bool as_json);

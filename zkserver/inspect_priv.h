@@ -26,6 +26,9 @@ int inspect_complain(const char *path, const char *what, int status);
 /* A file, or the directory that has the files: DIR, or DIR/version-2. False: too long. */
 bool inspect_place(const char *path, struct place *p);
 
+/* The place of a log file. False: its name is none of a log, or too long. */
+bool inspect_log_place(const char *path, struct place *p, struct datadir_entry *entry);
+
 /* An empty database. False: no memory. */
 bool inspect_db(struct db *db);
 

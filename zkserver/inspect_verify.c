@@ -64,7 +64,9 @@ look_at_log(struct look *l, struct datadir_entry which)
 	if (got != 0) {
 		printf("%s: damaged: %s\n", name, fault.text);
 		l->damaged = true;
-	} else
+	} else if (count == 0)
+		printf("%s: no transactions%s\n", name, r.torn ? ", and a torn end" : "");
+	else
 		printf("%s: %" PRIu64 " transactions, the last is 0x%" PRIx64 "%s\n", name, count,
 		    last, r.torn ? ", then a torn end" : "");
 	txnlog_reader_close(&r);

@@ -108,7 +108,7 @@ libzkserver_a_SOURCES = \
 libzkserver_a_SOURCES += \
 	zkserver/inspect.c zkserver/inspect.h zkserver/inspect_priv.h \
 	zkserver/inspect_json.c \
-	zkserver/inspect_verify.c \
+	zkserver/inspect_recover.c zkserver/inspect_verify.c \
 	zkserver/log_aio.c zkserver/log_aio.h \
 	zkserver/log_worker.c zkserver/log_worker.h \
 	zkserver/log_writer.c zkserver/log_writer.h \

@@ -26,6 +26,7 @@ static const char USAGE[] =
     "       zkserver check --config FILE     say what is wrong with a zoo.cfg\n"
     "       zkserver status [HOST:PORT]      ask a running server; status 1 if it does not serve\n"
     "       zkserver txnlog [--json] FILE    print the transactions of a log file\n"
+    "       zkserver txnlog --recover FILE   copy what stands before the damage of a log file\n"
     "       zkserver snapshot [--json] FILE|DIR\n"
     "                                        print a snapshot; of a directory the newest whole\n"
     "       zkserver snapshot --verify DIR [LOGDIR]\n"
@@ -34,7 +35,7 @@ static const char USAGE[] =
 
 struct options {
 	const char *config;
-	bool debug, json, verify;
+	bool debug, json, recover, verify;
 };
 
 static _Noreturn void
@@ -170,6 +171,7 @@ read_options(int argc, char **argv, struct options *o)
 	    {"config", required_argument, NULL, 'c'},
 	    {"debug", no_argument, NULL, 'd'},
 	    {"json", no_argument, NULL, 'j'},
+	    {"recover", no_argument, NULL, 'r'},
 	    {"verify", no_argument, NULL, 'v'},
 	    {"help", no_argument, NULL, 'h'},
 	    {"version", no_argument, NULL, 'V'},
@@ -187,6 +189,9 @@ read_options(int argc, char **argv, struct options *o)
 			break;
 		case 'j':
 			o->json = true;
+			break;
+		case 'r':
+			o->recover = true;
 			break;
 		case 'v':
 			o->verify = true;
@@ -217,6 +222,8 @@ main(int argc, char **argv)
 		return check(&o);
 	if ((left == 1 || left == 2) && strcmp(argv[optind], "status") == 0)
 		return status(left == 2 ? argv[optind + 1] : "127.0.0.1:2181");
+	if (left == 2 && o.recover && strcmp(argv[optind], "txnlog") == 0)
+		return inspect_recover(argv[optind + 1]);
 	if (left == 2 && strcmp(argv[optind], "txnlog") == 0)
 		return inspect_txnlog(argv[optind + 1], o.json);
 	if ((left == 2 || left == 3) && o.verify && strcmp(argv[optind], "snapshot") == 0)

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`zkserver txnlog` and `zkserver snapshot` over files that Apache ZooKeeper 3.8 wrote: those of the fuzz corpora, whose
-snapshots are led by one byte for the fuzz target."""
+"""`zkserver txnlog` and `zkserver snapshot` over files that Apache ZooKeeper 3.8 wrote: those of the fuzz corpora, which
+are led by one byte for the fuzz targets."""
 import json
+import struct
 import subprocess
+import zlib
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,7 @@ def inspect(*words):
 @pytest.fixture
 def log(tmp_path):
     path = tmp_path / "log.1"
-    path.write_bytes((CORPUS / "txnlog" / "apache").read_bytes())
+    path.write_bytes((CORPUS / "txnlog" / "apache").read_bytes()[1:])
     return path
 
 
@@ -42,6 +44,55 @@ def test_damage_is_named_with_its_offset(log):
     assert "log.1: no valid record at offset 202" in done.stderr
     assert len(done.stdout.splitlines()) == 2
     assert log.read_bytes() == bytes(data), "the file is only read"
+
+
+def empty_snapshot():
+    """Of a tree that has its root only."""
+    def seal(data):
+        return data + struct.pack(">qi", zlib.adler32(data), 1) + b"/"
+
+    root = struct.pack(">iiq", 0, 0, -1) + bytes(60)
+    return seal(b"ZKSN" + struct.pack(">iqii", 2, -1, 0, 0) + root + struct.pack(">i", 1) + b"/")
+
+
+def starts(directory):
+    """The line in which verifying says what a start does."""
+    done = inspect("snapshot", "--verify", directory)
+    return done.returncode, done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize("broken, lost", [(8, ""), (3, ", with 5 whole transactions, 0x4 to 0x8")], ids=["last", "middle"])
+def test_what_stands_before_damage_can_be_had(log, broken, lost):
+    whole = log.read_bytes()
+    (log.parent / "snapshot.0").write_bytes(empty_snapshot())
+    offsets = [int(line.split()[0]) for line in inspect("txnlog", log).stdout.splitlines() if not line.startswith(" ")]
+    at = offsets[broken - 1]
+    data = whole[:at + 20] + bytes([whole[at + 20] ^ 1]) + whole[at + 21:]
+    log.write_bytes(data)
+    assert starts(log.parent)[0] == 1
+    done = inspect("txnlog", "--recover", log)
+    assert (done.returncode, done.stderr) == (0, ""), done
+    said = done.stdout.splitlines()
+    assert said[0].startswith(f"the damage: log.1: no valid record at offset {at}")
+    assert said[1] == f"kept: {broken - 1} transactions, 0x1 to 0x{broken - 1:x}, in {log}.recovered"
+    assert said[2] == f"dropped: {len(whole) - at} bytes from offset {at} on{lost}"
+    assert said[3].startswith("nothing was changed: ") and log.read_bytes() == data
+    # A copy that is there stays.
+    assert inspect("txnlog", "--recover", log).returncode == 73
+    copy = log.parent / "log.1.recovered"
+    assert copy.read_bytes() == whole[:at]
+    copy.rename(log)
+    status, line = starts(log.parent)
+    assert status == 0 and f"replays {broken - 1} transactions, and is at zxid 0x{broken - 1:x}" in line
+    assert inspect("txnlog", "--recover", log).stdout == f"{log}: {broken - 1} transactions, no damage: nothing is to be done\n"
+    assert sorted(path.name for path in log.parent.iterdir()) == ["log.1", "snapshot.0"]
+
+
+def test_where_nothing_can_be_kept_it_is_said(log):
+    log.write_bytes(b"X" + log.read_bytes()[1:])
+    done = inspect("txnlog", "--recover", log)
+    assert done.returncode == 1 and "nothing can be kept: log.1: begins with" in done.stderr
+    assert [path.name for path in log.parent.iterdir()] == ["log.1"]
 
 
 @pytest.mark.parametrize("kind, name", [("apache", "snapshot.8"), ("apache-gz", "snapshot.8.gz")])
@@ -132,6 +183,13 @@ def test_a_torn_end_is_no_damage_and_stays(directory):
     assert done.returncode == 0, done
     assert "log.1: 7 transactions, the last is 0x7, then a torn end" in done.stdout
     assert log.read_bytes() == data[:end]
+
+
+def test_a_log_without_a_transaction_has_no_last_one(directory):
+    (directory / "log.9").write_bytes(b"ZKLG" + bytes([0, 0, 0, 2]) + bytes(100))
+    done = inspect("snapshot", "--verify", directory)
+    assert done.returncode == 0, done
+    assert "log.9: no transactions\n" in done.stdout and "0x0" not in done.stdout
 
 
 def test_what_is_no_directory_is_said(tmp_path):

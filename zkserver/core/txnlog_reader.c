@@ -249,7 +249,7 @@ corrupt(
 	return fault_set(f, DATADIR_CORRUPT,
 	    "%s: no valid record at offset %llu, where zxid 0x%llx or the file's end was expected "
 	    "(%s): "
-	    "the file is damaged; restore it from a backup",
+	    "the file is damaged; restore it from a backup, or see --recover in zkserver(8)",
 	    r->name, pos, zxid, why);
 }
 
@@ -491,6 +491,23 @@ txnlog_reader_next(struct txnlog_reader *r, struct txnlog_record *record, struct
 		if (record->zxid > r->after_zxid)
 			return 1;
 	}
+}
+
+int
+txnlog_reader_resume(struct txnlog_reader *r, struct fault *f)
+{
+	struct rest rest;
+	int err;
+
+	if (r->file == NULL)
+		return 0;
+	if ((err = scan_rest(r, r->pos, &rest, f)) != 0)
+		return err;
+	if (rest.valid_at == 0)
+		return 0;
+	r->pos = rest.valid_at;
+	r->last_zxid = 0;
+	return 1;
 }
 
 int

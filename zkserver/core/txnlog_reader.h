@@ -78,6 +78,12 @@ int txnlog_reader_open_file(
     struct txnlog_reader *r, struct store *s, uint64_t file_zxid, struct fault *f);
 
 /*
+ * After DATADIR_CORRUPT of a reader of one file: go on with the next valid record behind the
+ * damage, to see what is there. 1; 0: there is none; or a negative errno and *f.
+ */
+int txnlog_reader_resume(struct txnlog_reader *r, struct fault *f);
+
+/*
  * Cut a file at an offset, durably; a file without a record before it is removed. For what a reader
  * found torn.
  */
