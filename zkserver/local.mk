@@ -46,6 +46,7 @@ libzkcore_a_SOURCES = \
 # The ensemble: who leads.
 libzkcore_a_SOURCES += \
 	zkserver/core/election.c zkserver/core/election.h \
+	zkserver/core/election_links.c zkserver/core/election_links.h \
 	zkserver/core/notification.c zkserver/core/notification.h
 
 # What is on disk.

@@ -139,7 +139,7 @@ tests_unit_zkserver_audit_test_SOURCES = tests/unit/zkserver_audit_test.c $(ZKRI
 tests_unit_zkserver_audit_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_zkserver_audit_test_LDADD = $(ZKCORE_LIBS)
 
-ensemble_units = tests/unit/epochs_test tests/unit/members_test tests/unit/notification_test
+ensemble_units = tests/unit/election_links_test tests/unit/election_test tests/unit/epochs_test tests/unit/members_test tests/unit/notification_test
 check_PROGRAMS += $(ensemble_units)
 TESTS += $(ensemble_units)
 
@@ -154,3 +154,11 @@ tests_unit_members_test_LDADD = $(ZKCORE_LIBS)
 tests_unit_notification_test_SOURCES = tests/unit/notification_test.c
 tests_unit_notification_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_notification_test_LDADD = $(ZKCORE_LIBS)
+
+tests_unit_election_test_SOURCES = tests/unit/election_test.c
+tests_unit_election_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_election_test_LDADD = $(ZKCORE_LIBS)
+
+tests_unit_election_links_test_SOURCES = tests/unit/election_links_test.c
+tests_unit_election_links_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_election_links_test_LDADD = $(ZKCORE_LIBS)
