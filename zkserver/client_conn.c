@@ -147,6 +147,13 @@ io_read(struct client_conn *c, uint8_t *to, size_t size)
 	return n < 0 && (errno == EAGAIN || errno == EINTR) ? IO_AGAIN : IO_DOWN;
 }
 
+/* The socket is closed as soon as all is sent: its end goes out with the last reply. */
+static bool
+is_last(const struct client_conn *c)
+{
+	return c->core.end == SERVER_CLOSE_FLUSHED && c->job == NULL;
+}
+
 static ssize_t
 io_write(struct client_conn *c, const uint8_t *bytes, size_t size)
 {
@@ -158,7 +165,7 @@ io_write(struct client_conn *c, const uint8_t *bytes, size_t size)
 
 		return put > 0 ? put : ssl_outcome(c, put);
 	}
-	n = send(c->fd, bytes, size, MSG_NOSIGNAL);
+	n = send(c->fd, bytes, size, MSG_NOSIGNAL | (is_last(c) ? MSG_MORE : 0));
 	if (n >= 0)
 		return n;
 	return errno == EAGAIN || errno == EINTR ? IO_AGAIN : IO_DOWN;
@@ -301,8 +308,7 @@ survives(struct client_conn *c)
 {
 	bool flushed = c->core.end == SERVER_CLOSE_FLUSHED;
 
-	if (c->broken || c->core.end == SERVER_CLOSE_NOW ||
-	    (flushed && c->out.len == 0 && c->job == NULL)) {
+	if (c->broken || c->core.end == SERVER_CLOSE_NOW || (is_last(c) && c->out.len == 0)) {
 		client_conn_close(c);
 		return false;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "zkserver/client_port.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <netdb.h>
@@ -16,19 +17,17 @@
 #include <openssl/ssl.h>
 
 #include "libcommon/base/hash.h"
-#include "libcommon/base/str.h"
 #include "libcommon/io/tls_ssl.h"
 #include "libcommon/sys/log.h"
 #include "zkserver/client_conn.h"
 #include "zkserver/peers.h"
 
 #define ACCEPTS_PER_TURN 32
-#define TOLD_PER_TURN 128 /* watchers: requests of others are served in between */
+#define TOLD_PER_TURN 128	     /* watchers: requests of others are served in between */
 #define ACCEPT_PAUSE_S 1     /* when the process has no descriptor left */
 #define DESCRIPTORS_KEPT 64  /* for the log, snapshots and the loop */
 #define HANDSHAKE_SLOTS 4096 /* two addresses that share one share its tokens */
 #define HANDSHAKE_BURST_S 2
-#define V4_MAPPED "::ffff:"
 
 struct listening {
 	struct client_port *port;
@@ -58,17 +57,16 @@ conn_closed(struct client_port *p, const char *ip)
 static bool
 address_of(const struct sockaddr_storage *ss, socklen_t size, char ip[64], uint16_t *port)
 {
-	char service[8];
-	uint64_t n;
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)ss;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)ss;
 
-	if (getnameinfo((const struct sockaddr *)ss, size, ip, 64, service, sizeof service,
-		NI_NUMERICHOST | NI_NUMERICSERV) != 0 ||
-	    !str_to_u64(service, 0, UINT16_MAX, &n))
-		return false;
-	if (str_starts(ip, V4_MAPPED))
-		memmove(ip, ip + sizeof V4_MAPPED - 1, strlen(ip) + 1 - (sizeof V4_MAPPED - 1));
-	*port = (uint16_t)n;
-	return true;
+	*port = ntohs(ss->ss_family == AF_INET ? v4->sin_port : v6->sin6_port);
+	if (ss->ss_family == AF_INET)
+		return inet_ntop(AF_INET, &v4->sin_addr, ip, 64) != NULL;
+	if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
+		return inet_ntop(AF_INET, v6->sin6_addr.s6_addr + 12, ip, 64) != NULL;
+	/* With the interface of a link-local one. */
+	return getnameinfo((const struct sockaddr *)ss, size, ip, 64, NULL, 0, NI_NUMERICHOST) == 0;
 }
 
 /* A handshake costs more than anything else that a stranger may ask for. */

@@ -92,6 +92,8 @@ network_of(const char *ip, char name[NAME_BYTES])
 	struct in6_addr address;
 	char bare[INET6_ADDRSTRLEN];
 
+	if (strchr(ip, ':') == NULL)
+		return false;
 	str_copy(bare, sizeof bare, ip);
 	bare[strcspn(bare, "%")] = '\0'; /* the interface of a link-local one */
 	if (inet_pton(AF_INET6, bare, &address) != 1)
