@@ -18,6 +18,8 @@ libzkcore_a_SOURCES = \
 	zkserver/core/prep_node.c \
 	zkserver/core/prep_session.c \
 	zkserver/core/quota.c zkserver/core/quota.h \
+	zkserver/core/reconf.c zkserver/core/reconf.h \
+	zkserver/core/reconf_text.c \
 	zkserver/core/server.c zkserver/core/server.h zkserver/core/server_priv.h \
 	zkserver/core/server_auth.c \
 	zkserver/core/server_connect.c \

@@ -139,7 +139,7 @@ tests_unit_zkserver_audit_test_SOURCES = tests/unit/zkserver_audit_test.c $(ZKRI
 tests_unit_zkserver_audit_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_zkserver_audit_test_LDADD = $(ZKCORE_LIBS)
 
-ensemble_units = tests/unit/election_links_test tests/unit/election_test tests/unit/epochs_test tests/unit/members_test tests/unit/notification_test
+ensemble_units = tests/unit/election_links_test tests/unit/election_test tests/unit/epochs_test tests/unit/members_test tests/unit/notification_test tests/unit/reconf_test
 check_PROGRAMS += $(ensemble_units)
 TESTS += $(ensemble_units)
 
@@ -150,6 +150,10 @@ tests_unit_epochs_test_LDADD = $(ZKCORE_LIBS)
 tests_unit_members_test_SOURCES = tests/unit/members_test.c
 tests_unit_members_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_members_test_LDADD = $(ZKCORE_LIBS)
+
+tests_unit_reconf_test_SOURCES = tests/unit/reconf_test.c
+tests_unit_reconf_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_reconf_test_LDADD = $(ZKCORE_LIBS)
 
 tests_unit_notification_test_SOURCES = tests/unit/notification_test.c
 tests_unit_notification_test_CFLAGS = $(UNIT_CFLAGS)

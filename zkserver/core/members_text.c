@@ -148,6 +148,8 @@ put_peer(struct member *to, char *text)
 	if ((why = put_port(&to->quorum_port, fields[0])) != NULL ||
 	    (why = put_port(&to->election_port, fields[1])) != NULL)
 		return why;
+	if (to->quorum_port == to->election_port)
+		return "the quorum and the election port must differ";
 	return n == 3 ? put_role(&to->observer, fields[2]) : NULL;
 }
 
