@@ -52,6 +52,35 @@ START_TEST(an_unknown_operation_is_answered_and_ends_the_connection)
 }
 END_TEST
 
+static void
+ask_create(struct client *c, const char *path)
+{
+	header(1, ZK_OP_CREATE);
+	put_create(path, "", WORLD_ALL, sizeof WORLD_ALL - 1, ZK_PERSISTENT);
+	ck_assert_uint_eq(send_request(c), 1);
+}
+
+START_TEST(what_stands_behind_an_unknown_operation_is_carried_out_unanswered)
+{
+	struct client *c = &clients[0];
+
+	join(c);
+	ask_create(c, "/a");
+	header(2, 99);
+	ck_assert_uint_eq(send_request(c), 1);
+	header(ZK_XID_PING, ZK_OP_PING);
+	ck_assert_uint_eq(send_request(c), 1);
+	ask_create(c, "/b");
+	ask_create(c, "/c");
+	sync_log();
+	ck_assert_int_eq(next_reply(c).error, ZK_OK);
+	ck_assert_int_eq(next_reply(c).error, ZK_UNIMPLEMENTED);
+	ck_assert(!has_reply(c));
+	ck_assert_int_eq(c->conn.end, SERVER_CLOSE_FLUSHED);
+	ck_assert_ptr_nonnull(tree_find(&db.tree, (struct jute_bytes){(const uint8_t *)"/c", 2}));
+}
+END_TEST
+
 START_TEST(every_truncated_request_is_a_marshalling_error_and_harms_nobody)
 {
 	static const int32_t ops[] = {ZK_OP_CREATE, ZK_OP_DELETE, ZK_OP_SET_DATA, ZK_OP_GET_DATA,
@@ -269,6 +298,7 @@ unit_suite(void)
 	tcase_set_timeout(c, 60);
 	tcase_add_test(c, a_session_with_very_many_nodes_is_closed_without_naming_them);
 	tcase_add_test(c, an_unknown_operation_is_answered_and_ends_the_connection);
+	tcase_add_test(c, what_stands_behind_an_unknown_operation_is_carried_out_unanswered);
 	tcase_add_test(c, every_truncated_request_is_a_marshalling_error_and_harms_nobody);
 	tcase_add_test(c, random_bytes_never_break_the_server);
 	tcase_add_test(c, a_slow_reader_is_not_served_further_and_dropped_at_the_bound);

@@ -402,12 +402,17 @@ answer_multi_end(struct buf *b)
 	jute_put_i32(b, -1);
 }
 
-/* Answer the write at the head of the connection's queue, then what waited behind it. */
+/*
+ * Answer the write at the head of the connection's queue, then what waited behind it. What stood
+ * behind a request that has ended the connection is carried out unanswered, and is still queued.
+ */
 static void
 answer(struct server *s, struct server_conn *c, int64_t zxid)
 {
 	struct queued q;
 
+	if (c->end != SERVER_OPEN)
+		return;
 	assert(c->queue_count > 0);
 	memcpy(&q, c->queue.data, sizeof q);
 	assert(q.kind == QUEUED_WRITE);
