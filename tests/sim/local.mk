@@ -15,6 +15,7 @@ tests_sim_zksim_SOURCES = \
 	tests/sim/world.c tests/sim/world.h \
 	tests/sim/zkcheck.c tests/sim/zkcheck.h \
 	tests/sim/zkclient.c tests/sim/zkclient.h \
+	tests/sim/zkkinds.c tests/sim/zkkinds.h \
 	tests/sim/zknode.c tests/sim/zknode.h \
 	tests/sim/zksim.c \
 	tests/sim/zkstream.c tests/sim/zkstream.h \

@@ -11,6 +11,7 @@
 #include "libcommon/codec/zk_err.h"
 #include "libcommon/codec/zk_wire.h"
 #include "zkserver/core/txn.h"
+#include "zkserver/core/tree.h"
 #include "zkserver/core/watch.h"
 
 #define STAT_DIGEST_BYTES 60
@@ -141,7 +142,7 @@ apply_create(
 		complain(m, "creates below nothing:", path, h->zxid);
 		return;
 	}
-	if (b->owner != 0 && !model_has_session(m, b->owner))
+	if (b->owner > 0 && !model_has_session(m, b->owner))
 		complain(m, "creates for a session that is none:", path, h->zxid);
 	s = change(n, h->zxid);
 	s->exists = true;
@@ -175,6 +176,17 @@ apply_delete(struct model *m, int64_t zxid, const char *path)
 	happen(m, zxid, WATCH_CHILDREN_CHANGED, text);
 }
 
+/* A container that was used, or a TTL node whose time is over (NULL: neither). */
+static bool
+is_due(const struct model_state *s, int64_t wall_ms)
+{
+	if (s == NULL || s->owner >= 0)
+		return false;
+	if (s->owner == TREE_CONTAINER_OWNER)
+		return s->cversion > 0;
+	return wall_ms - s->mtime > (s->owner & TREE_TTL_MAX_MS);
+}
+
 static void
 apply_body(struct model *m, const struct txn_header *h, const struct txn_body *b)
 {
@@ -188,10 +200,15 @@ apply_body(struct model *m, const struct txn_header *h, const struct txn_body *b
 	case ZK_OP_CREATE:
 	case ZK_OP_CREATE2:
 	case ZK_OP_CREATE_CONTAINER:
+	case ZK_OP_CREATE_TTL:
 		apply_create(m, h, b, path);
 		return;
-	case ZK_OP_DELETE:
 	case ZK_OP_DELETE_CONTAINER:
+		if (!is_due(latest(find(m, path)), h->time_ms))
+			complain(m, "deletes before its time:", path, h->zxid);
+		apply_delete(m, h->zxid, path);
+		return;
+	case ZK_OP_DELETE:
 		apply_delete(m, h->zxid, path);
 		return;
 	case ZK_OP_SET_DATA:
@@ -418,6 +435,34 @@ model_children(const struct model *m, const char *path, int64_t zxid)
 		    strchr(p + len + 1, '/') == NULL && model_exists(m, p, zxid))
 			count++;
 	}
+	return count;
+}
+
+void
+model_count(const struct model *m, const char *path, int64_t *count, int64_t *bytes)
+{
+	size_t len = strlen(path);
+
+	*count = *bytes = 0;
+	for (size_t i = 0; i < m->node_count; i++) {
+		const struct model_state *s = latest(&m->nodes[i]);
+		const char *p = m->nodes[i].path;
+
+		if (s == NULL || strncmp(p, path, len) != 0 || (p[len] != '/' && p[len] != '\0'))
+			continue;
+		++*count;
+		*bytes += s->len > 0 ? s->len : 0;
+	}
+}
+
+size_t
+model_reapable(const struct model *m, int64_t wall_ms)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < m->node_count; i++)
+		count += is_due(latest(&m->nodes[i]), wall_ms) &&
+			 model_children(m, m->nodes[i].path, m->applied) == 0;
 	return count;
 }
 

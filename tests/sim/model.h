@@ -75,6 +75,12 @@ bool model_exists(const struct model *m, const char *path, int64_t zxid);
 int32_t model_children(const struct model *m, const char *path, int64_t zxid);
 bool model_has_session(const struct model *m, int64_t session);
 
+/* Nodes, and bytes of data, at the path and below it. */
+void model_count(const struct model *m, const char *path, int64_t *count, int64_t *bytes);
+
+/* Containers that were used and TTL nodes whose time is over, without children. */
+size_t model_reapable(const struct model *m, int64_t wall_ms);
+
 /* The session's end is on its way to the log. */
 bool model_is_ending(const struct model *m, int64_t session);
 

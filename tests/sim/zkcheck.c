@@ -6,6 +6,7 @@
 
 #include "libcommon/codec/jute.h"
 #include "tests/sim/zkclient.h"
+#include "tests/sim/zkkinds.h"
 #include "libcommon/codec/zk_err.h"
 #include "libcommon/codec/zk_wire.h"
 
@@ -210,7 +211,7 @@ is_watching(int32_t op)
 
 /* ---- replies ---- */
 
-/* A Stat against the state that it describes. */
+/* A Stat against the state that it describes. Only sessions show as owners. */
 static bool
 stat_is(struct zkclient *c, struct jute_reader *r, const struct model_state *s, const char *path,
     int64_t zxid)
@@ -228,7 +229,7 @@ stat_is(struct zkclient *c, struct jute_reader *r, const struct model_state *s, 
 	children = jute_get_i32(r);
 	pzxid = jute_get_i64(r);
 	return !r->bad && czxid == s->czxid && mzxid == s->mzxid && version == s->version &&
-	       owner == s->owner && pzxid == s->pzxid && data_len == (s->len > 0 ? s->len : 0) &&
+	       owner == (s->owner > 0 ? s->owner : 0) && pzxid == s->pzxid && data_len == (s->len > 0 ? s->len : 0) &&
 	       children == model_children(&c->node->model, path, zxid);
 }
 
@@ -263,6 +264,13 @@ check_read(struct zkclient *c, const struct zkclient_request *q, struct reply *r
 							 : "the stat is not that of this zxid";
 }
 
+static bool
+is_create(int32_t op)
+{
+	return op == ZK_OP_CREATE || op == ZK_OP_CREATE2 || op == ZK_OP_CREATE_CONTAINER ||
+	       op == ZK_OP_CREATE_TTL;
+}
+
 static const char *
 check_created(struct zkclient *c, const struct zkclient_request *q, struct reply *r)
 {
@@ -276,7 +284,7 @@ check_created(struct zkclient *c, const struct zkclient_request *q, struct reply
 	s = model_at(&c->node->model, text, r->zxid);
 	if (s == NULL || !s->exists || s->czxid != r->zxid)
 		return "nothing was created";
-	if (q->op == ZK_OP_CREATE2 && !stat_is(c, &r->body, s, text, r->zxid))
+	if (q->op != ZK_OP_CREATE && !stat_is(c, &r->body, s, text, r->zxid))
 		return "the stat is not that of this zxid";
 	return NULL;
 }
@@ -286,8 +294,7 @@ static const char *
 check_refusal(struct zkclient *c, const struct zkclient_request *q, const struct reply *r)
 {
 	const struct model_state *s = model_at(&c->node->model, q->path, r->zxid);
-	bool exists = s != NULL && s->exists,
-	     create = q->op == ZK_OP_CREATE || q->op == ZK_OP_CREATE2;
+	bool exists = s != NULL && s->exists, create = is_create(q->op);
 
 	switch (r->err) {
 	case ZK_NODEEXISTS:
@@ -302,6 +309,10 @@ check_refusal(struct zkclient *c, const struct zkclient_request *q, const struct
 		return model_children(&c->node->model, q->path, r->zxid) > 0
 			   ? NULL
 			   : "there are no children";
+	case ZK_QUOTAEXCEEDED:
+		c->exceeded++;
+		return zkkinds_may_exceed(c->node, q->path, r->zxid) ? NULL
+								     : "there is no quota";
 	case ZK_NOCHILDRENFOREPHEMERALS:
 	case ZK_SESSIONEXPIRED:
 	case ZK_SESSIONMOVED:
@@ -321,7 +332,7 @@ check_write(struct zkclient *c, const struct zkclient_request *q, struct reply *
 		return r->err == ZK_OK || r->err == ZK_SESSIONEXPIRED ? NULL : "it cannot fail";
 	if (r->err != ZK_OK)
 		return check_refusal(c, q, r);
-	if (q->op == ZK_OP_CREATE || q->op == ZK_OP_CREATE2)
+	if (is_create(q->op))
 		return check_created(c, q, r);
 	s = model_at(&c->node->model, q->path, r->zxid);
 	if (q->op == ZK_OP_DELETE)

@@ -8,6 +8,7 @@
 
 #include "libcommon/codec/jute.h"
 #include "tests/sim/zkcheck.h"
+#include "tests/sim/zkkinds.h"
 #include "libcommon/codec/zk_err.h"
 #include "libcommon/codec/zk_wire.h"
 #include "zkserver/core/txn.h"
@@ -116,8 +117,8 @@ random_path(struct zkclient *c, char path[ZKCLIENT_PATH_BYTES])
 		snprintf(path, ZKCLIENT_PATH_BYTES, "/k%u", root);
 }
 
-static void
-put_acl(struct buf *b)
+void
+zkclient_put_acl(struct buf *b)
 {
 	jute_put_i32(b, 1);
 	jute_put_i32(b, 31);
@@ -131,7 +132,7 @@ put_create(struct zkclient *c, const struct zkclient_request *q, int32_t flags)
 {
 	jute_put_bytes(&c->wire, text(q->path));
 	jute_put_bytes(&c->wire, text(q->data));
-	put_acl(&c->wire);
+	zkclient_put_acl(&c->wire);
 	jute_put_i32(&c->wire, flags);
 }
 
@@ -193,6 +194,12 @@ put_body(struct zkclient *c, struct zkclient_request *q)
 	case ZK_OP_CREATE2:
 		put_create(c, q, (int32_t)rng_below(&c->rng, 4));
 		break;
+	case ZK_OP_CREATE_CONTAINER:
+	case ZK_OP_CREATE_TTL:
+		put_create(c, q, zkkinds_flags(c, q));
+		if (q->op == ZK_OP_CREATE_TTL)
+			zkkinds_put_ttl(c);
+		break;
 	case ZK_OP_SET_DATA:
 		jute_put_bytes(&c->wire, text(q->path));
 		jute_put_bytes(&c->wire, text(q->data));
@@ -200,7 +207,7 @@ put_body(struct zkclient *c, struct zkclient_request *q)
 		break;
 	case ZK_OP_SET_ACL:
 		jute_put_bytes(&c->wire, text(q->path));
-		put_acl(&c->wire);
+		zkclient_put_acl(&c->wire);
 		jute_put_i32(&c->wire, -1);
 		break;
 	case ZK_OP_DELETE:
@@ -230,7 +237,10 @@ put_body(struct zkclient *c, struct zkclient_request *q)
 		jute_put_bytes(&c->wire, text(q->path));
 		break;
 	case ZK_OP_MULTI:
-		put_multi(c, q);
+		if (q->quota != ZKCLIENT_QUOTA_NONE)
+			zkkinds_put_quota(c, q);
+		else
+			put_multi(c, q);
 		break;
 	default:
 		break;
@@ -275,6 +285,8 @@ send_request(struct zkclient *c, int32_t op)
 	snprintf(q->data, sizeof(q->data), "%u.%d.", c->number, c->next_xid);
 	if (rng_below(&c->rng, 5) == 0)
 		memset(q->data + strlen(q->data), 'x', rng_below(&c->rng, sizeof(q->data) - 32));
+	if (c->node->kinds)
+		zkkinds_choose(c, q);
 	if (op == ZK_OP_CLOSE_SESSION) {
 		c->closing = true;
 		c->asked_session = c->session;
@@ -309,6 +321,8 @@ random_op(struct zkclient *c)
 
 	if (rng_below(&c->rng, 60) == 0)
 		return ZK_OP_CLOSE_SESSION;
+	if (c->node->kinds && rng_below(&c->rng, 5) == 0)
+		return zkkinds_op(c);
 	if (c->listens && rng_below(&c->rng, 3) == 0)
 		return watch_ops[rng_below(&c->rng, sizeof(watch_ops) / sizeof(watch_ops[0]))];
 	return ops[rng_below(&c->rng, sizeof(ops) / sizeof(ops[0]))];

@@ -14,13 +14,17 @@
 #define ZKCLIENT_MAX 12
 #define ZKCLIENT_REQUESTS_MAX 32
 #define ZKCLIENT_WATCHES_MAX 64
-#define ZKCLIENT_PATH_BYTES 64
+#define ZKCLIENT_PATH_BYTES 80
 #define ZKCLIENT_DATA_BYTES 3000
 
 enum zkclient_state { ZKCLIENT_AWAY, ZKCLIENT_CONNECTING, ZKCLIENT_CONNECTED };
 
+/* What a multi is about, if it is about a quota. */
+enum zkclient_quota { ZKCLIENT_QUOTA_NONE, ZKCLIENT_QUOTA_BEGINS, ZKCLIENT_QUOTA_ENDS };
+
 struct zkclient_request {
 	int32_t xid, op, version;
+	enum zkclient_quota quota;
 	bool watch;
 	char path[ZKCLIENT_PATH_BYTES], data[ZKCLIENT_DATA_BYTES];
 };
@@ -57,7 +61,7 @@ struct zkclient {
 	bool listens;		 /* has persistent watches, and no others */
 	struct zkstream stream;
 	bool quiet; /* the end of the run: no new requests */
-	uint64_t replies, events, sessions, expired;
+	uint64_t replies, events, sessions, expired, exceeded;
 };
 
 bool zkclients_init(struct zknode *n);
@@ -70,6 +74,9 @@ bool zkclients_idle(const struct zknode *n);
 
 /* Drop the connection, at both ends. */
 void zkclient_cut(struct zkclient *c);
+
+/* A list of ACLs that lets everybody do everything. */
+void zkclient_put_acl(struct buf *b);
 
 /* For the node: check and deliver what the server has for its connections, and let them go on. */
 void zkclient_serve_all(struct zknode *n);

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcommon/codec/zk_wire.h"
 #include "tests/sim/zkclient.h"
+#include "tests/sim/zkkinds.h"
 #include "zkserver/core/purge.h"
 #include "zkserver/core/recover.h"
 #include "zkserver/core/snapshot.h"
@@ -20,6 +22,32 @@ trace_disk(void *arg, const char *what, const char *name, uint64_t offset, uint6
 {
 	world_trace(arg, "disk: %s %s %llu %llu", what, name, (unsigned long long)offset,
 	    (unsigned long long)size);
+}
+
+/* From numbers of their own: lives without them stay what they were before there were any. */
+static void
+draw_kinds(struct zknode *n)
+{
+	struct rng rng;
+
+	world_rng(n->world, "reaping", &rng);
+	n->kinds = rng_below(&rng, 2) == 0;
+	if (!n->kinds)
+		return;
+	n->settings.reap_interval_ms = 100 + (uint32_t)rng_below(&rng, 3000);
+	n->settings.reap_max_per_minute = rng_below(&rng, 2) == 0 ? 600 : 100000;
+	n->settings.enforce_quota = rng_below(&rng, 2) == 0;
+}
+
+bool
+zknode_init_db(const struct zknode *n, struct db *db)
+{
+	const struct tree_rules rules = {.extended_types = n->kinds};
+
+	if (!db_init(db, &KEY, n->settings.tick_ms))
+		return false;
+	db_set_rules(db, &rules);
+	return true;
 }
 
 bool
@@ -47,6 +75,7 @@ zknode_init(struct zknode *n, struct world *w, enum zksim_plant plant)
 	};
 	n->settings.min_timeout_ms = 2 * (int32_t)n->settings.tick_ms;
 	n->settings.max_timeout_ms = 20 * (int32_t)n->settings.tick_ms;
+	draw_kinds(n);
 	n->preallocate_bytes = preallocations[rng_below(&rng, 4)];
 	n->snapshots_kept =
 	    n->settings.snap_count > 10 && rng_below(&rng, 2) == 0 ? 0 : PURGE_RETAIN_MIN;
@@ -78,11 +107,16 @@ zknode_fini(struct zknode *n)
 	simdisk_free(n->disk);
 }
 
+int64_t
+zknode_wall_ms(const struct zknode *n)
+{
+	return WALL_START_MS + n->wall_offset_ms + (int64_t)n->world->now_ms;
+}
+
 void
 zknode_set_time(struct zknode *n)
 {
-	server_set_time(&n->server, n->world->now_ms,
-	    WALL_START_MS + n->wall_offset_ms + (int64_t)n->world->now_ms);
+	server_set_time(&n->server, n->world->now_ms, zknode_wall_ms(n));
 }
 
 /* ---- starting ---- */
@@ -134,7 +168,7 @@ try_recover(struct zknode *n, struct fault *fault)
 	struct recover_report report;
 	int err;
 
-	if (!db_init(&n->db, &KEY, n->settings.tick_ms))
+	if (!zknode_init_db(n, &n->db))
 		return -ENOMEM;
 	err = recover(n->store, n->store, &options, &n->db, &report, fault);
 	if (err != 0) {
@@ -181,7 +215,7 @@ zknode_start(struct zknode *n)
 	n->more_planned = false;
 	compare(n, &n->db);
 	server_init(&n->server, &n->settings, &n->db, n->world->seed, n->world->now_ms,
-	    WALL_START_MS + n->wall_offset_ms + (int64_t)n->world->now_ms);
+	    zknode_wall_ms(n));
 	n->server.watches.at_once_max = (uint32_t)rng_below(&n->turns, 3);
 	txnlog_init(&n->log, n->store, n->preallocate_bytes);
 	txnlog_batch_init(&n->batches[0]);
@@ -353,6 +387,7 @@ plan_tick(struct zknode *n)
 static void
 take_records(struct zknode *n)
 {
+	struct txn_header header;
 	const uint8_t *bytes;
 	int64_t zxid;
 	size_t size;
@@ -361,6 +396,8 @@ take_records(struct zknode *n)
 		if ((size_t)zxid != n->model.record_count + 1)
 			world_violation(n->world, "zxid 0x%llx is logged after 0x%zx",
 			    (unsigned long long)zxid, n->model.record_count);
+		n->reaped += txn_decode_header(&header, bytes, size) &&
+			     header.type == ZK_OP_DELETE_CONTAINER;
 		model_record(&n->model, bytes, size);
 		zkclient_logged(n, bytes, size);
 		if (txnlog_append(&n->log, &n->batches[n->filling], bytes, size) != 0)
@@ -396,6 +433,8 @@ zknode_turn(struct zknode *n)
 	if (n->model.applied == n->db.last_zxid && model_digest(&n->model) != n->db.tree.digest)
 		world_violation(n->world, "at zxid 0x%llx the tree is not that of a replay",
 		    (unsigned long long)n->db.last_zxid);
+	if (n->model.applied == n->db.last_zxid && n->kinds)
+		zkkinds_check_quotas(n);
 	if (server_snapshot_due(&n->server) && !take_snapshot(n))
 		return;
 	if (!make_spare(n))

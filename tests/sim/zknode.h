@@ -35,6 +35,7 @@ struct zknode {
 	uint64_t preallocate_bytes;
 	unsigned snapshots_kept; /* 0: never purge */
 	int64_t wall_offset_ms;
+	bool kinds; /* clients make containers, TTL nodes and quotas, too */
 
 	bool up;
 	uint64_t life; /* counts the starts; events of an earlier one are void */
@@ -50,7 +51,7 @@ struct zknode {
 
 	struct model model;
 	int64_t seen_zxid; /* the highest one that any reply has named: it must survive */
-	uint64_t starts, replayed, cuts, snapshots, fail_stops;
+	uint64_t starts, replayed, cuts, snapshots, fail_stops, reaped;
 	struct zkclient *clients;
 	unsigned client_count;
 };
@@ -68,6 +69,12 @@ void zknode_crash(struct zknode *n, bool power, const char *why);
  * nothing new. */
 void zknode_turn(struct zknode *n);
 void zknode_set_time(struct zknode *n);
+
+/* The wall clock. */
+int64_t zknode_wall_ms(const struct zknode *n);
+
+/* An empty database as this server begins with. False: no memory. */
+bool zknode_init_db(const struct zknode *n, struct db *db);
 
 /* Recover what is on disk into a database of its own, and compare it with the model. */
 void zknode_check_disk(struct zknode *n);

@@ -44,7 +44,7 @@ struct life {
 /* Over all lives. */
 struct totals {
 	uint64_t lives, steps, replies, events, sessions, expired, starts, replayed, cuts,
-	    snapshots, fail_stops;
+	    snapshots, fail_stops, reaped, exceeded;
 	uint64_t faults[SIMDISK_FAULT_KINDS], clock_steps, damage, damage_refused;
 };
 
@@ -122,6 +122,13 @@ all_expired(const struct life *l)
 	return l->node.up && session_count(&l->node.db.sessions) == 0;
 }
 
+/* What a round is to delete. A node from before the clock went back may have to wait a day. */
+static bool
+all_reaped(const struct life *l)
+{
+	return l->node.up && model_reapable(&l->node.model, zknode_wall_ms(&l->node)) == 0;
+}
+
 static void
 explain_unanswered(struct life *l)
 {
@@ -157,6 +164,9 @@ calm_down(struct life *l)
 		world_violation(&l->world, "S3: sessions that nobody keeps do not end");
 	if (l->world.violation[0] == '\0' && l->node.db.tree.ephemeral_count > 0)
 		world_violation(&l->world, "S4: ephemeral nodes outlive their sessions");
+	if (l->world.violation[0] == '\0' && l->node.kinds &&
+	    !run_until(l, l->world.now_ms + CALM_MS, all_reaped))
+		world_violation(&l->world, "containers or TTL nodes stay that should go");
 }
 
 struct pick {
@@ -202,7 +212,7 @@ damage(struct life *l)
 		(unsigned)rng_below(&l->rng, 8)))
 		return;
 	l->damage++;
-	if (!db_init(&db, &n->db.tree.hash_key, n->settings.tick_ms))
+	if (!zknode_init_db(n, &db))
 		return;
 	err = recover(n->store, n->store, &options, &db, &report, &fault);
 	l->damage_refused += err != 0;
@@ -234,6 +244,7 @@ add_totals(struct totals *t, const struct life *l)
 	t->cuts += n->cuts;
 	t->snapshots += n->snapshots;
 	t->fail_stops += n->fail_stops;
+	t->reaped += n->reaped;
 	t->clock_steps += l->clock_steps;
 	t->damage += l->damage;
 	t->damage_refused += l->damage_refused;
@@ -244,6 +255,7 @@ add_totals(struct totals *t, const struct life *l)
 		t->events += n->clients[i].events;
 		t->sessions += n->clients[i].sessions;
 		t->expired += n->clients[i].expired;
+		t->exceeded += n->clients[i].exceeded;
 	}
 }
 
@@ -307,6 +319,8 @@ print_totals(const struct totals *t)
 	    (unsigned long long)t->starts, (unsigned long long)t->replayed,
 	    (unsigned long long)t->cuts, (unsigned long long)t->snapshots,
 	    (unsigned long long)t->fail_stops);
+	printf("%llu containers and TTL nodes deleted, %llu writes refused for a quota\n",
+	    (unsigned long long)t->reaped, (unsigned long long)t->exceeded);
 	printf("faults:");
 	for (int i = 0; i < SIMDISK_FAULT_KINDS; i++)
 		printf(" %s %llu,", simdisk_fault_names[i], (unsigned long long)t->faults[i]);
