@@ -229,7 +229,8 @@ stat_is(struct zkclient *c, struct jute_reader *r, const struct model_state *s, 
 	children = jute_get_i32(r);
 	pzxid = jute_get_i64(r);
 	return !r->bad && czxid == s->czxid && mzxid == s->mzxid && version == s->version &&
-	       owner == (s->owner > 0 ? s->owner : 0) && pzxid == s->pzxid && data_len == (s->len > 0 ? s->len : 0) &&
+	       owner == (s->owner > 0 ? s->owner : 0) && pzxid == s->pzxid &&
+	       data_len == (s->len > 0 ? s->len : 0) &&
 	       children == model_children(&c->node->model, path, zxid);
 }
 
