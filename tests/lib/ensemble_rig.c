@@ -9,6 +9,7 @@
 #define OUT_MAX (64u << 20)
 #define START_MS 500000
 #define MAJORITY (NODES / 2)
+#define WAITING_BYTES 24
 
 enum kind {
 	MSG_REQUEST,
@@ -100,13 +101,16 @@ on_revalidate(void *arg, int64_t session, int32_t timeout_ms)
 	m->timeout_ms = timeout_ms;
 }
 
+/* An answer that follows the commit of all that was proposed by now. */
 static void
-put_sync(struct node *of)
+answer_later(struct node *to, enum kind kind, int64_t session)
 {
 	struct node *l = &nodes[leader];
 
-	jute_put_i32(&l->waiting_syncs, (int32_t)(of - nodes));
-	jute_put_i64(&l->waiting_syncs, l->server.prep.last_zxid);
+	jute_put_i32(&l->waiting, (int32_t)(to - nodes));
+	jute_put_i64(&l->waiting, l->server.prep.last_zxid);
+	jute_put_i32(&l->waiting, (int32_t)kind);
+	jute_put_i64(&l->waiting, session);
 }
 
 static void
@@ -115,7 +119,7 @@ on_sync(void *arg)
 	struct node *n = arg;
 
 	if (n == &nodes[leader])
-		put_sync(n);
+		answer_later(n, MSG_SYNC, 0);
 	else
 		post(&n->outbox, MSG_SYNC, NULL, 0);
 }
@@ -151,21 +155,25 @@ pump(void)
 }
 
 static void
-release_syncs(int64_t committed)
+release_answers(int64_t committed)
 {
 	struct node *l = &nodes[leader];
 
-	while (l->waiting_syncs.len > 0) {
-		struct jute_reader r = jute_reader(l->waiting_syncs.data, l->waiting_syncs.len);
+	while (l->waiting.len > 0) {
+		struct jute_reader r = jute_reader(l->waiting.data, l->waiting.len);
 		int who = jute_get_i32(&r);
+		struct message *m;
 
 		if (jute_get_i64(&r) > committed)
 			break;
-		buf_consume(&l->waiting_syncs, 12);
 		if (who == leader)
 			server_sync_done(&l->server);
-		else
-			post(&nodes[who].inbox, MSG_SYNC, NULL, 0);
+		else {
+			m = post(&nodes[who].inbox, (enum kind)jute_get_i32(&r), NULL, 0);
+			m->session = jute_get_i64(&r);
+			m->valid = true;
+		}
+		buf_consume(&l->waiting, WAITING_BYTES);
 	}
 }
 
@@ -192,7 +200,7 @@ tally(void)
 		}
 		server_committed(&l->server, committed);
 	}
-	release_syncs(committed);
+	release_answers(committed);
 	pump();
 }
 
@@ -219,12 +227,13 @@ serve_learner(struct node *n, struct message *m)
 		    jute_reader(m->bytes.data, m->bytes.len), m->nobody ? NULL : &m->who);
 		break;
 	case MSG_REVALIDATE:
-		m->valid = server_remote_revalidate(s, n - nodes, m->session, m->timeout_ms);
-		list_remove(&m->link);
-		list_append(&n->inbox, &m->link);
-		return;
+		if (server_remote_revalidate(s, n - nodes, m->session, m->timeout_ms))
+			answer_later(n, MSG_REVALIDATE, m->session);
+		else
+			post(&n->inbox, MSG_REVALIDATE, NULL, 0)->session = m->session;
+		break;
 	case MSG_SYNC:
-		put_sync(n);
+		answer_later(n, MSG_SYNC, 0);
 		break;
 	case MSG_ACK:
 		n->acked = m->zxid;
@@ -346,7 +355,7 @@ init_node(struct node *n)
 	list_init(&n->inbox);
 	list_init(&n->outbox);
 	buf_init(&n->history, OUT_MAX);
-	buf_init(&n->waiting_syncs, OUT_MAX);
+	buf_init(&n->waiting, OUT_MAX);
 }
 
 void
@@ -384,7 +393,7 @@ ensemble_teardown(void)
 		server_fini(&nodes[i].server);
 		db_fini(&nodes[i].db);
 		buf_fini(&nodes[i].history);
-		buf_fini(&nodes[i].waiting_syncs);
+		buf_fini(&nodes[i].waiting);
 	}
 	rig_teardown();
 }
@@ -394,7 +403,7 @@ end_role(struct node *n)
 {
 	drop_all(&n->inbox);
 	drop_all(&n->outbox);
-	buf_clear(&n->waiting_syncs);
+	buf_clear(&n->waiting);
 	take(n);
 	server_idle(&n->server);
 	server_fast_forward(&n->server);

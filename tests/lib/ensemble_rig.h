@@ -19,10 +19,10 @@ struct node {
 	struct list inbox;  /* messages on their way to it; a learner's are all the leader's */
 	struct list outbox; /* to the leader, while it is a learner */
 	struct buf history; /* each txn that was applied: zxid, then its bytes */
-	struct buf waiting_syncs; /* a leader's: who asked (a node), and after which zxid */
-	int64_t given;		  /* zxid handed to the disk last */
-	int64_t acked;		  /* as the leader knows it */
-	int64_t sent;		  /* proposed to it last */
+	struct buf waiting; /* a leader's: answers, each with the zxid whose commit it follows */
+	int64_t given;	    /* zxid handed to the disk last */
+	int64_t acked;	    /* as the leader knows it */
+	int64_t sent;	    /* proposed to it last */
 	struct server_cursor cursor;
 };
 

@@ -185,7 +185,7 @@ START_TEST(a_leaders_own_sync_waits_for_its_peer)
 	ensemble_ask(at_leader, 3, ZK_OP_EXISTS, "/a");
 	server_sync_done(s); /* leadership is confirmed before /a is committed */
 	ck_assert(!has_reply(at_leader));
-	buf_clear(&nodes[0].waiting_syncs);
+	buf_clear(&nodes[0].waiting);
 	ensemble_settle();
 	ensemble_expect(at_leader, 1, ZK_OK);
 	ensemble_expect(at_leader, 2, ZK_OK);

@@ -6,7 +6,6 @@
 
 #include "zkserver/core/server_priv.h"
 
-#define HEADER_BYTES 8 /* of a request: xid, type */
 #define QUEUE_COUNT_MAX 2000
 #define QUEUE_BYTES_SOFT ((size_t)1 << 20)
 #define PENDING_BYTES_SOFT ((size_t)64 << 20)
@@ -258,8 +257,6 @@ void
 server_submit(struct server *s, struct server_conn *c, const struct prep_request *q)
 {
 	struct server_record r = {.conn = c};
-	struct queued entry = {
-	    .xid = q->cxid, .op = q->type, .since_ms = s->now_ms, .kind = QUEUED_WRITE};
 	size_t at = s->pending.len;
 
 	if (s->zxids_end) {
@@ -286,8 +283,6 @@ server_submit(struct server *s, struct server_conn *c, const struct prep_request
 		s->failed = true;
 		return;
 	}
-	if (c != NULL)
-		server_enqueue(s, c, &entry, NULL);
 }
 
 bool
@@ -355,12 +350,13 @@ server_serve_queue(struct server *s, struct server_conn *c)
 		struct jute_reader r;
 
 		memcpy(&q, c->queue.data, sizeof q);
-		if (q.kind == QUEUED_WRITE || (q.kind == QUEUED_SYNC && c->syncs_done == 0))
+		if (q.kind >= QUEUED_HELD || (q.kind == QUEUED_SYNC && c->syncs_done == 0))
 			return;
 		if (q.kind == QUEUED_SYNC)
 			c->syncs_done--;
 		f = (struct server_frame){c->queue.data + sizeof q, q.size, 0};
-		r = jute_reader(f.bytes + HEADER_BYTES, f.size - HEADER_BYTES);
+		r = jute_reader(f.bytes + REQUEST_HEADER_BYTES,
+		    f.size - REQUEST_HEADER_BYTES);
 		serve(s, c, &q, r, tree_hash(&s->db->tree, frame_path(&f)));
 		dequeue(c, sizeof q + q.size);
 	}
@@ -563,16 +559,71 @@ server_synced(struct server *s, int64_t zxid)
 	server_progress(s);
 }
 
+static bool
+lives(const struct server_conn *c)
+{
+	return c->session != NULL && !c->session->closing;
+}
+
 /* Every request shows that the session lives. False: the session ends or has ended. */
 static bool
 touch(struct server *s, struct server_conn *c)
 {
-	if (c->session == NULL || c->session->closing)
+	if (!lives(c))
 		return false;
 	if (c->touched_ms == s->now_ms)
 		return true;
 	c->touched_ms = s->now_ms;
 	return session_touch(&s->db->sessions, c->session, c->timeout_ms, s->now_ms);
+}
+
+/* A write goes on its way; the place in the queue is the caller's. */
+static void
+send_write(
+    struct server *s, struct server_conn *c, struct queued *q, struct jute_reader body)
+{
+	const struct prep_request w = {
+	    c->session_id, q->xid, q->op, body, &c->ids, s->wall_ms, ZK_OK};
+
+	q->kind = QUEUED_WRITE;
+	if (server_is_learner(s))
+		learner_forward(s, c, q, body, &c->ids);
+	else
+		server_submit(s, c, &w);
+}
+
+void
+server_send_held(struct server *s, struct server_conn *c)
+{
+	struct queued q;
+
+	for (size_t at = 0; at < c->queue.len && lives(c); at += sizeof q + q.size) {
+		const uint8_t *bytes = c->queue.data + at + sizeof q;
+
+		memcpy(&q, c->queue.data + at, sizeof q);
+		if (q.kind != QUEUED_HELD)
+			continue;
+		send_write(s, c, &q,
+		    jute_reader(bytes + REQUEST_HEADER_BYTES, q.size - REQUEST_HEADER_BYTES));
+		memcpy(c->queue.data + at, &q, sizeof q);
+	}
+}
+
+/*
+ * Behind a sync that is parked it is held: else it could be committed before the leader says that
+ * the sync is done, and would have to be answered after it. A learner's that is audited is kept.
+ */
+static void
+request_write(struct server *s, struct server_conn *c, struct queued *q, const uint8_t *bytes,
+    struct jute_reader body)
+{
+	if (c->syncs_parked > 0)
+		q->kind = QUEUED_HELD;
+	else
+		send_write(s, c, q, body);
+	if (q->kind == QUEUED_WRITE && (s->audit == NULL || !server_is_learner(s)))
+		q->size = 0;
+	server_enqueue(s, c, q, bytes);
 }
 
 static void
@@ -588,13 +639,9 @@ request(struct server *s, struct server_conn *c, const struct server_frame *f)
 	}
 	if (!touch(s, c))
 		return; /* the connection is about to be closed */
-	if (prep_takes(q.op, r) && server_is_learner(s))
-		learner_request(s, c, q.xid, q.op, r);
-	else if (prep_takes(q.op, r)) {
-		struct prep_request w = {c->session_id, q.xid, q.op, r, &c->ids, s->wall_ms, ZK_OK};
-
-		server_submit(s, c, &w);
-	} else if (q.op == ZK_OP_SYNC && s->up != NULL) {
+	if (prep_takes(q.op, r))
+		request_write(s, c, &q, f->bytes, r);
+	else if (q.op == ZK_OP_SYNC && s->up != NULL) {
 		q.kind = QUEUED_SYNC;
 		server_enqueue(s, c, &q, f->bytes);
 		sync_park(s, c);

@@ -69,6 +69,8 @@ connect_new(struct server *s, struct server_conn *c)
 {
 	uint8_t body[4];
 	struct buf b = {.data = body, .cap = sizeof body, .max_bytes = sizeof body};
+	struct queued entry = {
+	    .op = ZK_OP_CREATE_SESSION, .since_ms = s->now_ms, .kind = QUEUED_WRITE};
 	struct prep_request q = {
 	    .type = ZK_OP_CREATE_SESSION, .who = &c->ids, .time_ms = s->wall_ms};
 
@@ -80,9 +82,10 @@ connect_new(struct server *s, struct server_conn *c)
 	c->session_id = q.session;
 	c->connecting = true;
 	if (server_is_learner(s))
-		learner_create(s, c, q.body);
+		learner_create(s, c, &entry, q.body);
 	else
 		server_submit(s, c, &q);
+	server_enqueue(s, c, &entry, NULL);
 }
 
 static bool

@@ -27,17 +27,13 @@ is_applied(const struct server *s, int64_t zxid)
 	return r.zxid > zxid;
 }
 
-static void
-forward(struct server *s, struct server_conn *c, struct queued *q, struct jute_reader body,
+void
+learner_forward(struct server *s, struct server_conn *c, struct queued *q, struct jute_reader body,
     const struct acl_ids *who)
 {
 	size_t size = jute_left(&body);
 
 	q->forwarded = (uint32_t)size;
-	q->size = s->audit != NULL ? q->forwarded : 0;
-	q->since_ms = s->now_ms;
-	q->kind = QUEUED_WRITE;
-	server_enqueue(s, c, q, body.pos);
 	c->forwarded_count++;
 	c->forwarded_bytes += size;
 	s->forwarded_count++;
@@ -46,21 +42,10 @@ forward(struct server *s, struct server_conn *c, struct queued *q, struct jute_r
 }
 
 void
-learner_request(
-    struct server *s, struct server_conn *c, int32_t xid, int32_t op, struct jute_reader body)
+learner_create(struct server *s, struct server_conn *c, struct queued *q, struct jute_reader body)
 {
-	struct queued q = {.xid = xid, .op = op};
-
-	forward(s, c, &q, body, &c->ids);
-}
-
-void
-learner_create(struct server *s, struct server_conn *c, struct jute_reader body)
-{
-	struct queued q = {.op = ZK_OP_CREATE_SESSION};
-
 	list_append(&s->creating, &c->awaiting);
-	forward(s, c, &q, body, NULL);
+	learner_forward(s, c, q, body, NULL);
 }
 
 void
@@ -238,6 +223,8 @@ learner_progress(struct server *s)
 		p.conn->syncs_parked--;
 		p.conn->syncs_done++;
 		server_serve_queue(s, p.conn);
+		if (p.conn->syncs_parked == 0)
+			server_send_held(s, p.conn);
 	}
 }
 

@@ -17,13 +17,16 @@ struct server_record {
 	uint32_t crc;
 };
 
+#define REQUEST_HEADER_BYTES 8 /* xid, type */
+
 enum queued_kind {
 	QUEUED_READ,
-	QUEUED_WRITE, /* on its way; a learner whose changes are audited keeps its body */
 	QUEUED_SYNC,
+	QUEUED_HELD,  /* a write behind a member's sync: on its way when that is done */
+	QUEUED_WRITE, /* on its way */
 };
 
-/* In front of each request in server_conn->queue. */
+/* In front of each request in server_conn->queue; of a write on its way they are rarely kept. */
 struct queued {
 	int32_t xid, op;
 	uint64_t since_ms;
@@ -36,6 +39,9 @@ struct queued {
 bool server_is_full(const struct server *s);
 void server_enqueue(
     struct server *s, struct server_conn *c, const struct queued *q, const uint8_t *bytes);
+
+/* The writes that were held go on their way. */
+void server_send_held(struct server *s, struct server_conn *c);
 
 /* Serve what stands at the head of the queue, up to what has to wait. */
 void server_serve_queue(struct server *s, struct server_conn *c);
@@ -51,9 +57,10 @@ void server_progress(struct server *s);
 void server_apply(struct server *s, const struct server_record *r, const uint8_t *txn);
 
 /* A learner: a write, a new session, a session that comes back. */
-void learner_request(struct server *s, struct server_conn *c, int32_t xid, int32_t op,
-    struct jute_reader body);
-void learner_create(struct server *s, struct server_conn *c, struct jute_reader body);
+void learner_forward(struct server *s, struct server_conn *c, struct queued *q,
+    struct jute_reader body, const struct acl_ids *who);
+void learner_create(
+    struct server *s, struct server_conn *c, struct queued *q, struct jute_reader body);
 void learner_revalidate(struct server *s, struct server_conn *c);
 
 /* Who of the connections here waits for this txn? */
@@ -140,7 +147,7 @@ void reap(struct server *s);
 /* A leader: the session is served by that learner, or here. */
 void server_own(struct server *s, int64_t session, int64_t owner);
 
-/* Make a txn and queue it; c NULL: nobody waits for it. */
+/* Make a txn; c NULL: nobody waits for it, otherwise the caller puts it into c's queue. */
 void server_submit(struct server *s, struct server_conn *c, const struct prep_request *q);
 
 #endif
