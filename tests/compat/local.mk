@@ -48,3 +48,9 @@ tests_compat_properties_check_SOURCES = tests/compat/properties_check.c
 tests_compat_properties_check_LDADD = libsys.a libbase.a $(INIH_LIBS)
 TESTS += tests/compat/properties.sh
 EXTRA_DIST += tests/compat/properties.sh tests/compat/PropertiesOracle.java
+
+check_PROGRAMS += tests/compat/members_check
+tests_compat_members_check_SOURCES = tests/compat/members_check.c
+tests_compat_members_check_LDADD = libzkcore.a libsys.a libbase.a $(INIH_LIBS)
+TESTS += tests/compat/members.sh
+EXTRA_DIST += tests/compat/members.sh tests/compat/MembersOracle.java
