@@ -21,11 +21,10 @@ stamp_of(const struct tls_stores *s)
 	return stamp;
 }
 
-bool
-client_tls_open(struct client_tls *c, const struct zoo_conf *conf, char *error, size_t size)
+static bool
+open_stores(
+    struct client_tls *c, const struct zoo_tls *t, bool needed, char *error, size_t size)
 {
-	const struct zoo_tls *t = &conf->tls;
-
 	*c = (struct client_tls){.stores = {
 				     .key_store = t->key_store,
 				     .key_password = t->key_password,
@@ -38,11 +37,27 @@ client_tls_open(struct client_tls *c, const struct zoo_conf *conf, char *error, 
 				     .suites = t->suites,
 				     .ask = (enum tls_ask)t->client_auth,
 				 }};
-	if (conf->secure_port == ZOO_PORT_NONE && !t->unify)
+	if (!needed)
 		return true;
 	c->stamp = stamp_of(&c->stores);
 	c->tls = tls_new_stores(&c->stores, error, size);
 	return c->tls != NULL;
+}
+
+bool
+client_tls_open(struct client_tls *c, const struct zoo_conf *conf, char *error, size_t size)
+{
+	return open_stores(c, &conf->tls, conf->secure_port != ZOO_PORT_NONE || conf->tls.unify,
+	    error, size);
+}
+
+bool
+client_tls_open_ensemble(
+    struct client_tls *c, const struct zoo_conf *conf, char *error, size_t size)
+{
+	const struct zoo_ensemble *e = &conf->ensemble;
+
+	return open_stores(c, &e->tls, e->encrypted || e->tls.unify, error, size);
 }
 
 void

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The TLS context of the client ports, from the settings, and whether its files have changed. */
+/*
+ * The TLS context of the client ports, or of those of the ensemble, from the settings, and whether
+ * its files have changed.
+ */
 #ifndef CORRAL_ZKSERVER_CLIENT_TLS_H
 #define CORRAL_ZKSERVER_CLIENT_TLS_H
 
@@ -18,6 +21,11 @@ struct client_tls {
 
 /* conf is borrowed. False: the reason is in error[size]. */
 bool client_tls_open(struct client_tls *c, const struct zoo_conf *conf, char *error, size_t size);
+
+/* The same for the election and quorum ports; c->tls NULL: they are plain. */
+bool client_tls_open_ensemble(
+    struct client_tls *c, const struct zoo_conf *conf, char *error, size_t size);
+
 void client_tls_close(struct client_tls *c);
 
 /* Read the files again; on false those in use stay. True without TLS. */

@@ -96,12 +96,14 @@ libzkserver_a_SOURCES = \
 	zkserver/client_word.c \
 	zkserver/conf.c zkserver/conf.h zkserver/conf_priv.h \
 	zkserver/conf_ensemble.c \
+	zkserver/election_port.c zkserver/election_port.h \
 	zkserver/expiry.c zkserver/expiry.h \
 	zkserver/figures.c zkserver/figures.h \
 	zkserver/memory.c zkserver/memory.h \
 	zkserver/report.c zkserver/report.h \
 	zkserver/daemon.h zkserver/reload.c \
 	zkserver/purger.c zkserver/purger.h \
+	zkserver/peer_listener.c zkserver/peer_listener.h \
 	zkserver/peers.c zkserver/peers.h \
 	zkserver/run.c zkserver/run.h \
 	zkserver/sasl_users.c zkserver/sasl_users.h \

@@ -2,7 +2,7 @@
 /*
  * From an address to a connected socket: resolve the name (without blocking the loop, by libevent's
  * resolver: /etc/hosts and DNS), try the addresses found in turn. Knows no deadline: its owner
- * cancels. For libcommon/io only.
+ * cancels. For whom stream.h is for.
  */
 #ifndef CORRAL_IO_CONNECTOR_H
 #define CORRAL_IO_CONNECTOR_H

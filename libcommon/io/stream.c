@@ -15,6 +15,7 @@
 #include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 #include <openssl/err.h>
+#include <openssl/x509v3.h>
 
 #include "libcommon/base/str.h"
 #include "libcommon/io/address.h"
@@ -588,6 +589,21 @@ const char *
 stream_peer_address(const struct stream *s)
 {
 	return s->address;
+}
+
+bool
+stream_peer_named(const struct stream *s, const char *name)
+{
+	SSL *ssl = s->tls == NULL || s->bev == NULL ? NULL : bufferevent_openssl_get_ssl(s->bev);
+	X509 *cert = ssl == NULL ? NULL : SSL_get0_peer_certificate(ssl);
+	int ip, host;
+
+	if (cert == NULL || name[0] == '\0')
+		return false;
+	ip = X509_check_ip_asc(cert, name, 0);
+	host = X509_check_host(cert, name, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL);
+	ERR_clear_error();
+	return ip == 1 || host == 1;
 }
 
 bool

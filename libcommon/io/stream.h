@@ -3,7 +3,8 @@
  * Bytes in both directions over a connected socket or one that is still to be connected, plain or
  * TLS: what links and HTTP stand on. It owns the bufferevent, the deadlines, the bound of the
  * output queue and the end: nothing is freed before the end of the turn in which it went down, and
- * a closed stream lingers until the peer has had all its bytes. For libcommon/io only.
+ * a closed stream lingers until the peer has had all its bytes. For libcommon/io, and for ports
+ * whose protocols do not frame as links do.
  */
 #ifndef CORRAL_IO_STREAM_H
 #define CORRAL_IO_STREAM_H
@@ -81,6 +82,13 @@ void stream_fail(struct stream *s, const char *why);
 bool stream_is_tls(const struct stream *s);
 const struct tls_peer *stream_peer(const struct stream *s);
 const char *stream_peer_address(const struct stream *s);
+
+/*
+ * Is the peer's certificate, whose chain was verified, valid for this DNS name or IP address? By
+ * the alternative names, or by the common name if there is no DNS name among them, which is how
+ * ensembles of Apache's have them. False without TLS.
+ */
+bool stream_peer_named(const struct stream *s, const char *name);
 bool stream_peer_cred(const struct stream *s, uid_t *uid, pid_t *pid);
 
 /* Called once when the stream is released: for the count of a listener. */

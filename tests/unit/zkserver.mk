@@ -143,7 +143,7 @@ tests_unit_zkserver_audit_test_SOURCES = tests/unit/zkserver_audit_test.c $(ZKRI
 tests_unit_zkserver_audit_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_zkserver_audit_test_LDADD = $(ZKCORE_LIBS)
 
-ensemble_units = tests/unit/election_links_test tests/unit/election_test tests/unit/epochs_test tests/unit/members_test tests/unit/notification_test tests/unit/reconf_test
+ensemble_units = tests/unit/election_links_test tests/unit/election_port_test tests/unit/election_test tests/unit/epochs_test tests/unit/members_test tests/unit/notification_test tests/unit/reconf_test
 check_PROGRAMS += $(ensemble_units)
 TESTS += $(ensemble_units)
 
@@ -170,3 +170,7 @@ tests_unit_election_test_LDADD = $(ZKCORE_LIBS)
 tests_unit_election_links_test_SOURCES = tests/unit/election_links_test.c
 tests_unit_election_links_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_election_links_test_LDADD = $(ZKCORE_LIBS)
+
+tests_unit_election_port_test_SOURCES = tests/unit/election_port_test.c tests/lib/net.c tests/lib/net.h
+tests_unit_election_port_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_election_port_test_LDADD = $(UNIT_LIBS) libzkserver.a libzkcore.a $(IO_LIBS)
