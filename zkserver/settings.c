@@ -64,6 +64,8 @@
 #define LARGE "while 64 MiB of writes wait for the log, no more requests are read"
 #define JAVA "it names a Java class"
 #define NETTY "it tunes Netty"
+#define PLAIN_ADMIN                                                                                \
+	"the admin server speaks plain HTTP, on loopback: a proxy before it can have TLS"
 #define TESTS_ONLY "it exists for Apache's own tests"
 
 static const struct setting ROWS[] = {
@@ -204,8 +206,8 @@ static const struct setting ROWS[] = {
     TEXT("admin.commandURL", admin_url, 0),
     JAVA_U32("admin.idleTimeout", admin_idle_ms, 1, INT32_MAX, 0),
     NOTHING("admin.httpVersion", "the admin server speaks HTTP/1.1"),
-    ONLY("admin.portUnification", "false no", "the admin server speaks plain HTTP"),
-    ONLY("admin.forceHttps", "false no", "the admin server speaks plain HTTP"),
+    ONLY("admin.portUnification", "false no", PLAIN_ADMIN),
+    ONLY("admin.forceHttps", "false no", PLAIN_ADMIN),
     NOTHING("admin.needClientAuth", "the admin server speaks plain HTTP"),
     NOTHING("admin.*", "it belongs to commands of 3.9, which are not here"),
     CHOICE("metricsProvider.className", metrics_provider, ZOO_METRICS_WORDS),

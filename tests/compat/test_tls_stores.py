@@ -302,6 +302,20 @@ def test_clients_need_no_certificate_if_none_is_asked_for(make, keys):
     assert gets_in(one.secure_port, context(keys, None))
 
 
+@pytest.mark.parametrize("kind, resumes", [("apache", True), ("corral", False)])
+def test_a_session_is_resumed_by_apaches_server_only(make, keys, kind, resumes):
+    """Without being asked for a certificate again, which may be worth nothing by then: zkserver(8)."""
+    one = make(kind, STORES["pem"].format(k=keys))
+    tls = context(keys)
+    tls.maximum_version = ssl.TLSVersion.TLSv1_2  # the other one's tickets come when they like
+    wait_until(lambda: gets_in(one.secure_port, tls), SECONDS, "the port with TLS serves")  # Apache's comes later
+    with Secure(one.secure_port, tls) as line:
+        first = line.socket.session
+    with socket.create_connection(("127.0.0.1", one.secure_port), timeout=SECONDS) as plain:
+        with tls.wrap_socket(plain, server_hostname="localhost", session=first) as again:
+            assert again.session_reused == resumes
+
+
 def test_the_chain_of_the_store_is_sent(make, keys):
     openssl(keys, "req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=middle", "-keyout", "middle.key", "-out", "middle.csr")
     (keys / "ext").write_text("basicConstraints=critical,CA:TRUE\n")
