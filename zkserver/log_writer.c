@@ -156,8 +156,10 @@ batch_done(struct log_writer *w)
 	if (w->config.timed != NULL)
 		w->config.timed(w->config.arg, clock_boot_ms() - w->started_ms,
 		    last_zxid - s->batch.first_zxid + 1);
-	if (s->batch.new_file)
+	if (s->batch.new_file) {
 		open_direct(w);
+		w->spare_failed = false;
+	}
 	w->flying = NULL;
 	return_slot(w, s);
 	start_next(w);

@@ -8,12 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "libcommon/base/list.h"
 
-/* Zeros are written in pieces of this size. */
+/* Zeros are written in pieces of this size, so many with one call: few calls, each soon done. */
 #define ZEROS_BYTES ((size_t)256 * 1024)
+#define ZEROS_PIECES 4
+#define DIRECT_BYTES 4096 /* what direct writes are a multiple of, at least */
 
 struct posix_store {
 	struct store store;
@@ -135,18 +138,37 @@ open_direct(int fd)
 	return open(path, O_WRONLY | O_DIRECT | O_CLOEXEC);
 }
 
+/* Write as many zeros as one call takes, at most `size` bytes. Bytes written, or as pwrite(2). */
+static ssize_t
+fill_some(int fd, uint64_t at, uint64_t size)
+{
+	struct iovec pieces[ZEROS_PIECES];
+	int count = 0;
+
+	for (; count < ZEROS_PIECES && size > 0; count++) {
+		size_t n = size < ZEROS_BYTES ? (size_t)size : ZEROS_BYTES;
+
+		pieces[count] = (struct iovec){(void *)(uintptr_t)zeros, n};
+		size -= n;
+	}
+	return pwritev(fd, pieces, count, (off_t)at);
+}
+
 /*
- * Whole pieces are written past the page cache, which would cost a copy of each page, and another
+ * Whole blocks are written past the page cache, which would cost a copy of each page, and another
  * to throw it out again when the log is written there. What the direct way does not take is left.
  */
 static uint64_t
 fill_direct(int fd, uint64_t at, uint64_t end_bytes)
 {
-	int direct = at % ZEROS_BYTES == 0 ? open_direct(fd) : -1;
+	uint64_t whole = end_bytes - end_bytes % DIRECT_BYTES;
+	int direct = at % DIRECT_BYTES == 0 && at < whole ? open_direct(fd) : -1;
+	ssize_t n = 0;
 
-	while (direct >= 0 && end_bytes - at >= ZEROS_BYTES &&
-	       pwrite(direct, zeros, ZEROS_BYTES, (off_t)at) == ZEROS_BYTES)
-		at += ZEROS_BYTES;
+	for (; direct >= 0 && at < whole && n >= 0 && n % DIRECT_BYTES == 0; at += (uint64_t)n) {
+		if ((n = fill_some(direct, at, whole - at)) <= 0)
+			break;
+	}
 	if (direct >= 0)
 		close(direct);
 	return at;

@@ -111,15 +111,18 @@ txn_zxid(const uint8_t *txn, size_t size)
 	return (uint64_t)jute_get_i64(&r);
 }
 
+/* A batch is likely as long as the one before: one that does not fit would have to wait for room. */
 static bool
 wants_new_file(const struct txnlog *log)
 {
-	bool full = log->end + TXNLOG_BLOCK_BYTES > log->size;
+	uint64_t need = log->last_bytes > TXNLOG_BLOCK_BYTES ? log->last_bytes : TXNLOG_BLOCK_BYTES;
 
 	if (log->end == 0 || log->roll || (log->file_bytes > 0 && log->end > log->file_bytes))
 		return true;
-	return full && (log->spare != NULL ||
-			   (log->preallocate_bytes > 0 && log->size >= log->preallocate_bytes));
+	if (log->spare != NULL)
+		return log->end + need > log->size;
+	return log->preallocate_bytes > 0 && log->size / 2 >= log->preallocate_bytes &&
+	       log->end + TXNLOG_BLOCK_BYTES > log->size;
 }
 
 /* Give an empty batch its place: behind the last sealed one, or in a new file. */
@@ -175,15 +178,18 @@ txnlog_append(struct txnlog *log, struct txnlog_batch *b, const void *txn, size_
 	return 0;
 }
 
-/* How far to allocate so that the file holds need_bytes: at least doubled, up to the preallocation.
+/*
+ * How far to allocate so that the file holds need_bytes, and somewhat more: everyone waits for
+ * these zeros, since the spare file was not ready in time.
  */
 static uint64_t
 grown_size(const struct txnlog *log, uint64_t need_bytes)
 {
-	uint64_t size = log->size > 0 ? log->size * 2 : TXNLOG_FIRST_BYTES;
+	uint64_t more = log->size < TXNLOG_GROW_BYTES ? log->size : TXNLOG_GROW_BYTES;
+	uint64_t size = log->size > 0 ? log->size + more : TXNLOG_FIRST_BYTES;
 
-	if (size > log->preallocate_bytes)
-		size = log->preallocate_bytes;
+	if (size > 2 * log->preallocate_bytes)
+		size = 2 * log->preallocate_bytes;
 	return round_up(size > need_bytes ? size : need_bytes, TXNLOG_BLOCK_BYTES);
 }
 
@@ -197,6 +203,7 @@ txnlog_seal(struct txnlog *log, struct txnlog_batch *b)
 	memset(b->bytes + b->len, 0, whole - b->len);
 	memcpy(log->tail, b->bytes + b->len - partial, partial);
 	log->end = b->offset + b->len;
+	log->last_bytes = whole;
 	b->len = whole;
 	if (b->offset + whole > log->size) {
 		b->allocate_to = grown_size(log, b->offset + whole);
@@ -271,7 +278,9 @@ txnlog_write(struct txnlog *log, struct txnlog_batch *b, struct fault *f)
 void
 txnlog_roll(struct txnlog *log)
 {
-	log->roll = true;
+	uint64_t unused = log->size - log->end;
+
+	log->roll = unused <= TXNLOG_ROLL_WASTE_BYTES || unused <= log->end;
 }
 
 uint64_t
@@ -280,7 +289,7 @@ txnlog_spare_wanted_bytes(const struct txnlog *log)
 	uint64_t size = log->size * 4;
 
 	if (log->spare != NULL || log->spare_unnamed || log->preallocate_bytes == 0 ||
-	    log->end <= log->size / 2)
+	    log->end <= log->size / TXNLOG_SPARE_SHARE)
 		return 0;
 	return round_up(
 	    size < log->preallocate_bytes ? size : log->preallocate_bytes, TXNLOG_BLOCK_BYTES);

@@ -42,6 +42,11 @@
 
 /* The first file after a start is this long; a spare one is four times the one in use. */
 #define TXNLOG_FIRST_BYTES ((uint64_t)256 * 1024)
+#define TXNLOG_SPARE_SHARE 8 /* a spare file is made when so much of the one in use is used */
+/* One that is full, and whose spare is not ready, grows by so much at a time. */
+#define TXNLOG_GROW_BYTES ((uint64_t)1 << 20)
+/* A file is not left with more zeros in it than this and than what it holds. */
+#define TXNLOG_ROLL_WASTE_BYTES ((uint64_t)4 << 20)
 
 /* Names of files in the making; what a crash left there holds nothing acknowledged. */
 #define TXNLOG_NEW_NAME "new.log"
@@ -72,6 +77,7 @@ struct txnlog {
 	uint64_t end;		    /* bytes in use; 0: no file yet */
 	uint64_t size;		    /* bytes allocated */
 	uint64_t last_zxid;
+	uint64_t last_bytes; /* of the batch sealed last */
 	bool roll;	    /* the next batch starts a new file */
 	bool spare_unnamed; /* a batch has taken the spare file, which keeps its name until then */
 	struct store_file *spare;
@@ -109,12 +115,15 @@ bool txnlog_in_place(const struct txnlog_batch *b);
  */
 int txnlog_write(struct txnlog *log, struct txnlog_batch *b, struct fault *f);
 
-/* Let the next batch start a new file (before a snapshot). */
+/*
+ * Let the next batch start a new file (before a snapshot): old logs can go sooner. Not if most of a
+ * large file is unused: its zeros have been written for nothing then.
+ */
 void txnlog_roll(struct txnlog *log);
 
 /*
- * The next file, made ahead of time by someone who may block: wanted_bytes > 0 when the file in use
- * is more than half full and there is no spare; make() then writes the zeros; adopt() hands it
+ * The next file, made ahead of time by someone who may block: wanted_bytes > 0 when TXNLOG_SPARE_SHARE
+ * of the file in use is used and there is no spare; make() then writes the zeros; adopt() hands it
  * over.
  */
 uint64_t txnlog_spare_wanted_bytes(const struct txnlog *log);
