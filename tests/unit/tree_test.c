@@ -37,7 +37,7 @@ static enum tree_result
 create(const char *path, int64_t zxid, int64_t owner)
 {
 	struct tree_create c = {
-	    .path = text(path),
+	    .at = tree_place(&tree, text(path)),
 	    .data = text("data"),
 	    .crc = tree_crc(text(path), text("data")),
 	    .owner = owner,
@@ -51,10 +51,29 @@ create(const char *path, int64_t zxid, int64_t owner)
 }
 
 static enum tree_result
+delete(struct tree *t, const char *path, int64_t zxid)
+{
+	struct tree_delete d = {.at = tree_place(t, text(path)), .zxid = zxid};
+	enum tree_result result = tree_delete(t, &d);
+
+	if (result == TREE_OK)
+		acl_unref(&t->acls, d.acl);
+	return result;
+}
+
+static enum tree_result
 set_data(const char *path, struct jute_bytes data, int32_t version, int64_t zxid, int64_t time_ms)
 {
-	return tree_set_data(
-	    &tree, text(path), data, tree_crc(text(path), data), version, zxid, time_ms);
+	struct tree_set s = {
+	    .at = tree_place(&tree, text(path)),
+	    .data = data,
+	    .crc = tree_crc(text(path), data),
+	    .version = version,
+	    .zxid = zxid,
+	    .time_ms = time_ms,
+	};
+
+	return tree_set_data(&tree, &s);
 }
 
 START_TEST(a_new_tree_has_apaches_four_nodes_and_its_digest)
@@ -96,7 +115,7 @@ START_TEST(an_empty_name_in_a_path_makes_it_that_of_no_node)
 	ck_assert_int_eq(create("//b", 2, 0), TREE_NO_NODE);
 	ck_assert_int_eq(create("/a//b", 3, 0), TREE_NO_NODE);
 	ck_assert_int_eq(create("/a/", 4, 0), TREE_NO_NODE);
-	ck_assert_int_eq(tree_delete(&tree, text("//a"), 5), TREE_NO_NODE);
+	ck_assert_int_eq(delete(&tree, "//a", 5), TREE_NO_NODE);
 	ck_assert_ptr_nonnull(tree_find(&tree, text("/a")));
 }
 END_TEST
@@ -106,11 +125,11 @@ START_TEST(a_deletion_leaves_cversion_and_raises_pzxid)
 	struct tree_stat s;
 
 	create("/a", 1, 0);
-	ck_assert_int_eq(tree_delete(&tree, text("/a"), 9), TREE_OK);
+	ck_assert_int_eq(delete(&tree, "/a", 9), TREE_OK);
 	s = tree_node_stat(&tree, tree_find(&tree, text("/")));
 	ck_assert_int_eq(s.cversion, 1);
 	ck_assert_int_eq(s.pzxid, 9);
-	ck_assert_int_eq(tree_delete(&tree, text("/a"), 10), TREE_NO_NODE);
+	ck_assert_int_eq(delete(&tree, "/a", 10), TREE_NO_NODE);
 	ck_assert_int_eq(tree_find(&tree, text("/"))->pzxid, 10);
 }
 END_TEST
@@ -142,7 +161,7 @@ END_TEST
 
 START_TEST(a_replayed_create_raises_its_parent_and_never_lowers_it)
 {
-	struct tree_create c = {.path = text("/a"),
+	struct tree_create c = {.at = tree_place(&tree, text("/a")),
 	    .data = text(""),
 	    .crc = tree_crc(text("/a"), text("")),
 	    .parent_cversion = 5,
@@ -167,7 +186,7 @@ START_TEST(a_replayed_delete_takes_what_the_fuzzy_snapshot_has_below)
 	create("/a/b", 2, 0);
 	create("/a/b/c", 3, 77);
 	create("/a/d", 4, 0);
-	ck_assert_int_eq(tree_delete(&tree, text("/a"), 5), TREE_OK);
+	ck_assert_int_eq(delete(&tree, "/a", 5), TREE_OK);
 	ck_assert_uint_eq(tree.node_count, 4);
 	ck_assert_uint_eq(tree.ephemeral_count, 0);
 }
@@ -192,7 +211,7 @@ START_TEST(ephemeral_nodes_are_found_by_their_owner_in_order)
 	}
 	ck_assert_int_eq(tree_node_owner(&tree, tree_find(&tree, text("/a"))), 42);
 	for (i = 0; i < 3; i++)
-		tree_delete(&tree, text(want[i]), 20);
+		delete(&tree, want[i], 20);
 	ck_assert_ptr_null(tree_owner_find(&tree, 42));
 	ck_assert_uint_eq(tree.ephemeral_count, 1);
 }
@@ -230,7 +249,7 @@ START_TEST(children_stay_in_order_through_random_creates_and_deletes)
 
 		snprintf(path, sizeof path, "/p/n%" PRIu64, k);
 		if (there[k]) {
-			ck_assert_int_eq(tree_delete(&tree, text(path), zxid), TREE_OK);
+			ck_assert_int_eq(delete(&tree, path, zxid), TREE_OK);
 			live--;
 		} else {
 			ck_assert_int_eq(create(path, zxid, 0), TREE_OK);
@@ -245,7 +264,7 @@ START_TEST(children_stay_in_order_through_random_creates_and_deletes)
 		snprintf(path, sizeof path, "/p/n%" PRIu64, k);
 		ck_assert_int_eq(tree_find(&tree, text(path)) != NULL, there[k]);
 		if (there[k])
-			ck_assert_int_eq(tree_delete(&tree, text(path), 1), TREE_OK);
+			ck_assert_int_eq(delete(&tree, path, 1), TREE_OK);
 	}
 	ck_assert_uint_eq(tree_child_count(tree_find(&tree, text("/p"))), 0);
 	free(there);
@@ -267,7 +286,7 @@ START_TEST(a_walk_visits_parents_first_and_survives_the_removal_of_where_it_stan
 		buf_append(&seen, path.data, path.len);
 		buf_append(&seen, " ", 1);
 		if (n == tree_find(&tree, text("/a/x")))
-			tree_delete(&tree, text("/a"), 9);
+			delete(&tree, "/a", 9);
 	}
 	ck_assert_str_eq(
 	    buf_text(&seen), "/a /a/x /b /zookeeper /zookeeper/config /zookeeper/quota ");
@@ -339,7 +358,7 @@ START_TEST(nodes_loaded_in_any_order_of_parents_are_found_at_the_end)
 	ck_assert_int_ne(tree_load(&copy, text("//x"), text(""), ACL_KEY_OPEN, &stat), TREE_OK);
 	ck_assert(tree_load_end(&copy));
 	tree_check(&copy);
-	ck_assert_int_eq(tree_delete(&copy, text("/7/57"), 9), TREE_OK);
+	ck_assert_int_eq(delete(&copy, "/7/57", 9), TREE_OK);
 	ck_assert_ptr_null(tree_find(&copy, text("/7/57")));
 	ck_assert_ptr_nonnull(tree_find(&copy, text("/49/9999")));
 	tree_check(&copy);

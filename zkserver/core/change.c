@@ -6,6 +6,9 @@
 #include <string.h>
 
 #define UNDO_BYTES_MAX ((size_t)256 << 20) /* far above what the ops of one frame need */
+#define UNDO_KEEP_BYTES ((size_t)4 << 10)
+#define SPARE_PATH_BYTES 96 /* longer paths have their entries made and freed */
+#define SPARES_MAX 512
 
 struct change {
 	struct hmap_node link;
@@ -13,7 +16,7 @@ struct change {
 	int64_t zxid;
 	uint64_t tried; /* number of the try that has saved it */
 	int32_t len;
-	uint8_t path[];
+	uint8_t path[]; /* room for SPARE_PATH_BYTES at least */
 };
 
 /* What a change was before a try; fresh: it was not there. */
@@ -30,6 +33,7 @@ changes_init(struct changes *c, struct tree *tree)
 	*c = (struct changes){.tree = tree, .digest = tree->digest};
 	hmap_init(&c->by_path);
 	buf_init(&c->undo, UNDO_BYTES_MAX);
+	list_init(&c->spare);
 }
 
 static void
@@ -37,7 +41,26 @@ change_free(struct changes *c, struct change *change)
 {
 	hmap_remove(&c->by_path, &change->link);
 	acl_unref(&c->tree->acls, change->node.acl);
-	free(change);
+	if (change->len > SPARE_PATH_BYTES || c->spare_count >= SPARES_MAX) {
+		free(change);
+		return;
+	}
+	list_insert_before(c->spare.next, &change->link.order);
+	c->spare_count++;
+}
+
+/* An entry with room for the path: one that was used, most often. */
+static struct change *
+change_alloc(struct changes *c, int32_t path_len)
+{
+	struct list *spare = path_len <= SPARE_PATH_BYTES ? list_first(&c->spare) : NULL;
+	int32_t room = path_len > SPARE_PATH_BYTES ? path_len : SPARE_PATH_BYTES;
+
+	if (spare == NULL)
+		return malloc(sizeof(struct change) + (size_t)room);
+	list_remove(spare);
+	c->spare_count--;
+	return HMAP_ENTRY(spare, struct change, link);
 }
 
 void
@@ -47,18 +70,14 @@ changes_fini(struct changes *c)
 
 	HMAP_EACH(it, nx, &c->by_path)
 		change_free(c, HMAP_ENTRY(it, struct change, link));
+	LIST_EACH(it, nx, &c->spare)
+		free(HMAP_ENTRY(it, struct change, link));
 	hmap_fini(&c->by_path);
 	buf_fini(&c->undo);
 }
 
-static uint64_t
-path_hash(const struct changes *c, struct jute_bytes path)
-{
-	return hash_bytes(&c->tree->hash_key, path.data, (size_t)path.len);
-}
-
 static struct change *
-change_find(const struct changes *c, struct jute_bytes path, uint64_t hash)
+change_find(const struct changes *c, struct jute_bytes path, uint32_t hash)
 {
 	struct hmap_node *h;
 
@@ -72,54 +91,45 @@ change_find(const struct changes *c, struct jute_bytes path, uint64_t hash)
 	return NULL;
 }
 
-static struct change_node
-node_in_tree(const struct changes *c, struct jute_bytes path)
-{
-	const struct tree_node *n = tree_find(c->tree, path);
-	struct change_node node = {0};
-
-	if (n == NULL)
-		return node;
-	node.exists = true;
-	node.crc = n->crc;
-	node.kids = tree_child_count(n);
-	node.acl = n->acl;
-	node.data_len = n->data_len;
-	node.stat = tree_node_stat(c->tree, n);
-	return node;
-}
-
-struct change_node
-changes_look(const struct changes *c, struct jute_bytes path)
+bool
+changes_look(
+    const struct changes *c, struct jute_bytes path, uint32_t hash, struct change_node *node)
 {
 	const struct change *change = NULL;
+	const struct tree_node *n;
 
-	if (path.len <= 0)
-		return (struct change_node){0};
-	if (c->by_path.count > 0)
-		change = change_find(c, path, path_hash(c, path));
-	return change != NULL ? change->node : node_in_tree(c, path);
-}
-
-static uint64_t
-digest_share(struct jute_bytes path, const struct change_node *n)
-{
-	static const char below[] = "/zookeeper/";
-	size_t len = sizeof below - 1;
-
-	if (!n->exists || ((size_t)path.len >= len && memcmp(path.data, below, len) == 0))
-		return 0;
-	return tree_digest_of(n->crc, &n->stat);
+	if (path.len > 0 && c->by_path.count > 0)
+		change = change_find(c, path, hash);
+	if (change != NULL) {
+		*node = change->node;
+		node->was = node->digest;
+		return node->exists;
+	}
+	if (path.len <= 0 || (n = tree_find_hashed(c->tree, path, hash)) == NULL) {
+		*node = (struct change_node){0};
+		return false;
+	}
+	node->exists = true;
+	node->undigested = n->undigested;
+	node->digest = node->was = n->digest;
+	node->kids = tree_child_count(n);
+	node->acl = n->acl;
+	node->data_len = n->data_len;
+	node->stat = tree_node_stat(c->tree, n);
+	return true;
 }
 
 static struct change *
-change_new(struct changes *c, struct jute_bytes path, uint64_t hash)
+change_new(struct changes *c, struct jute_bytes path, uint32_t hash)
 {
-	struct change *change = malloc(sizeof *change + (size_t)path.len);
+	struct change *change = change_alloc(c, path.len);
 
 	if (change == NULL)
 		return NULL;
-	*change = (struct change){.node = {.acl = ACL_KEY_OPEN}, .len = path.len};
+	change->node.acl = ACL_KEY_OPEN;
+	change->node.exists = false;
+	change->tried = 0;
+	change->len = path.len;
 	memcpy(change->path, path.data, (size_t)path.len);
 	if (!hmap_insert(&c->by_path, &change->link, hash)) {
 		free(change);
@@ -133,10 +143,11 @@ change_new(struct changes *c, struct jute_bytes path, uint64_t hash)
 static bool
 save(struct changes *c, struct change *change, bool fresh)
 {
-	struct undo u = {change, change->node, change->zxid, fresh};
+	struct undo u;
 
 	if (!c->trying || change->tried == c->tries)
 		return true;
+	u = (struct undo){change, change->node, change->zxid, fresh};
 	buf_append(&c->undo, &u, sizeof u);
 	if (c->undo.failed)
 		return false;
@@ -146,11 +157,10 @@ save(struct changes *c, struct change *change, bool fresh)
 }
 
 bool
-changes_put(struct changes *c, struct jute_bytes path, const struct change_node *node, int64_t zxid)
+changes_put(struct changes *c, struct jute_bytes path, uint32_t hash,
+    const struct change_node *node, int64_t zxid)
 {
-	uint64_t hash = path_hash(c, path);
 	struct change *change = change_find(c, path, hash);
-	struct change_node before = change != NULL ? change->node : node_in_tree(c, path);
 	bool fresh = change == NULL;
 
 	if (fresh && (change = change_new(c, path, hash)) == NULL)
@@ -166,8 +176,17 @@ changes_put(struct changes *c, struct jute_bytes path, const struct change_node 
 	change->zxid = zxid;
 	list_remove(&change->link.order);
 	list_append(&c->by_path.order, &change->link.order);
-	c->digest += digest_share(path, node) - digest_share(path, &before);
+	c->digest += (uint64_t)node->digest - node->was;
 	return true;
+}
+
+/* The undo entries are of no more use. */
+static void
+end_try(struct changes *c)
+{
+	if (c->undo.cap > UNDO_KEEP_BYTES)
+		buf_fini(&c->undo);
+	c->trying = false;
 }
 
 void
@@ -190,8 +209,7 @@ changes_keep(struct changes *c)
 		memcpy(&u, c->undo.data + at, sizeof u);
 		acl_unref(&c->tree->acls, u.node.acl);
 	}
-	buf_fini(&c->undo);
-	c->trying = false;
+	end_try(c);
 }
 
 void
@@ -211,9 +229,8 @@ changes_undo(struct changes *c)
 		u.change->node = u.node;
 		u.change->zxid = u.zxid;
 	}
-	buf_fini(&c->undo);
 	c->digest = c->try_digest;
-	c->trying = false;
+	end_try(c);
 }
 
 void

@@ -14,7 +14,9 @@
 /* A node as it will be. */
 struct change_node {
 	bool exists;
-	uint32_t crc; /* of path and data (tree.h) */
+	bool undigested; /* below /zookeeper/ */
+	uint32_t digest; /* its part of the tree's; 0 if it does not exist or is undigested */
+	uint32_t was;	 /* the digest when changes_look() said so; changes_put() takes that off */
 	uint32_t kids;
 	uint32_t acl;
 	uint32_t data_len;
@@ -30,17 +32,26 @@ struct changes {
 	uint64_t tries;
 	uint64_t try_digest;
 	struct buf undo;
+	struct list spare; /* entries that are kept for use again: struct hmap_node.order */
+	size_t spare_count;
 };
 
 void changes_init(struct changes *c, struct tree *tree);
 void changes_fini(struct changes *c);
 
-/* The node at path as it will be; exists is false if there is none. */
-struct change_node changes_look(const struct changes *c, struct jute_bytes path);
+/*
+ * The node at path as it will be; false (and *node->exists) if there is none. Here and below, hash
+ * is tree_hash() of the path.
+ */
+bool changes_look(const struct changes *c, struct jute_bytes path, uint32_t hash,
+    struct change_node *node);
 
-/* It will be so from this zxid on. Takes a reference on node.acl itself. False: no memory. */
-bool changes_put(
-    struct changes *c, struct jute_bytes path, const struct change_node *node, int64_t zxid);
+/*
+ * It will be so from this zxid on; node is what changes_look() gave last for the path, and then was
+ * changed. Takes a reference on node.acl itself. False: no memory.
+ */
+bool changes_put(struct changes *c, struct jute_bytes path, uint32_t hash,
+    const struct change_node *node, int64_t zxid);
 
 /* Several changes that hold together or not at all (a multi). */
 void changes_try(struct changes *c);

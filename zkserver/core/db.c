@@ -10,6 +10,7 @@ struct apply {
 	const struct apply_live *live;
 	void (*part)(void *arg, const struct apply_part *p);
 	void *arg;
+	const struct tree_node *node; /* that the change at hand has made or changed */
 };
 
 bool
@@ -166,14 +167,9 @@ parent_path(struct jute_bytes path)
 
 /* Whoever watches the children of the node's parent. */
 static void
-tell_parent(const struct apply *a, const struct db *db, struct jute_bytes path)
+tell_parent(const struct apply *a, const struct tree_node *parent, struct jute_bytes path)
 {
-	struct jute_bytes above = parent_path(path);
-	const struct tree_node *parent;
-
-	if (a == NULL || a->live == NULL || (parent = tree_find(&db->tree, above)) == NULL)
-		return;
-	tell(a, WATCH_CHILDREN_CHANGED, above, parent->acl);
+	tell(a, WATCH_CHILDREN_CHANGED, parent_path(path), parent->acl);
 }
 
 static int
@@ -191,18 +187,36 @@ error_of(enum tree_result result)
 	}
 }
 
+static const struct apply_known *
+known_of(const struct apply *a)
+{
+	return a->live != NULL ? a->live->known : NULL;
+}
+
 static uint32_t
 crc_of(const struct apply *a, const struct txn_body *b)
 {
-	return a->live != NULL && a->live->crc != NULL ? *a->live->crc : tree_crc(b->path, b->data);
+	const struct apply_known *known = known_of(a);
+
+	return known != NULL ? known->crc : tree_crc(b->path, b->data);
+}
+
+static struct tree_place
+place_of(const struct apply *a, const struct txn_body *b)
+{
+	const struct apply_known *known = known_of(a);
+
+	if (known != NULL)
+		return (struct tree_place){b->path, known->hash, known->above_hash};
+	return tree_place(&a->db->tree, b->path);
 }
 
 static enum tree_result
-apply_create(const struct apply *a, const struct txn_body *b)
+apply_create(struct apply *a, const struct txn_body *b)
 {
 	struct tree *t = &a->db->tree;
 	struct tree_create c = {
-	    .path = b->path,
+	    .at = place_of(a, b),
 	    .data = b->data,
 	    .crc = crc_of(a, b),
 	    .owner = b->owner,
@@ -215,51 +229,59 @@ apply_create(const struct apply *a, const struct txn_body *b)
 
 	if ((c.acl = acl_intern(&t->acls, b->acl)) == ACL_KEY_NONE)
 		return TREE_NO_MEMORY;
-	result = tree_create(t, &c);
-	if (result == TREE_OK && a->live != NULL) {
-		tell(a, WATCH_NODE_CREATED, b->path, c.acl);
-		tell_parent(a, a->db, b->path);
-	}
-	return result;
+	if ((result = tree_create(t, &c)) != TREE_OK)
+		return result;
+	a->node = c.node;
+	tell(a, WATCH_NODE_CREATED, b->path, c.acl);
+	tell_parent(a, c.parent, b->path);
+	return TREE_OK;
 }
 
 static enum tree_result
-apply_delete(const struct apply *a, struct db *db, struct jute_bytes path, int64_t zxid)
+apply_delete(const struct apply *a, struct db *db, struct tree_place at, int64_t zxid)
 {
-	struct tree *t = &db->tree;
-	const struct tree_node *n = a != NULL && a->live != NULL ? tree_find(t, path) : NULL;
-	uint32_t acl = n != NULL ? n->acl : ACL_KEY_OPEN;
+	struct tree_delete d = {.at = at, .zxid = zxid};
+	enum tree_result result = tree_delete(&db->tree, &d);
+
+	if (result != TREE_OK)
+		return result;
+	tell(a, WATCH_NODE_DELETED, at.path, d.acl);
+	tell_parent(a, d.parent, at.path);
+	acl_unref(&db->tree.acls, d.acl);
+	return TREE_OK;
+}
+
+static enum tree_result
+apply_set_data(struct apply *a, const struct txn_body *b)
+{
+	struct tree_set s = {
+	    .at = place_of(a, b),
+	    .data = b->data,
+	    .crc = crc_of(a, b),
+	    .version = b->version,
+	    .zxid = a->txn->header.zxid,
+	    .time_ms = a->txn->header.time_ms,
+	};
+	enum tree_result result = tree_set_data(&a->db->tree, &s);
+
+	if (result != TREE_OK)
+		return result;
+	a->node = s.node;
+	tell(a, WATCH_DATA_CHANGED, b->path, s.node->acl);
+	return TREE_OK;
+}
+
+static enum tree_result
+apply_set_acl(struct apply *a, const struct txn_body *b)
+{
+	struct tree_set s = {.at = place_of(a, b), .version = b->version};
 	enum tree_result result;
 
-	acl_ref(&t->acls, acl);
-	result = tree_delete(t, path, zxid);
-	if (result == TREE_OK) {
-		tell(a, WATCH_NODE_DELETED, path, acl);
-		tell_parent(a, db, path);
-	}
-	acl_unref(&t->acls, acl);
-	return result;
-}
-
-static enum tree_result
-apply_set_data(const struct apply *a, const struct txn_body *b)
-{
-	enum tree_result result = tree_set_data(&a->db->tree, b->path, b->data, crc_of(a, b),
-	    b->version, a->txn->header.zxid, a->txn->header.time_ms);
-
-	if (result == TREE_OK && a->live != NULL)
-		tell(a, WATCH_DATA_CHANGED, b->path, tree_find(&a->db->tree, b->path)->acl);
-	return result;
-}
-
-static enum tree_result
-apply_set_acl(const struct apply *a, const struct txn_body *b)
-{
-	uint32_t acl = acl_intern(&a->db->tree.acls, b->acl);
-
-	if (acl == ACL_KEY_NONE)
+	if ((s.acl = acl_intern(&a->db->tree.acls, b->acl)) == ACL_KEY_NONE)
 		return TREE_NO_MEMORY;
-	return tree_set_acl(&a->db->tree, b->path, acl, b->version);
+	if ((result = tree_set_acl(&a->db->tree, &s)) == TREE_OK)
+		a->node = s.node;
+	return result;
 }
 
 static bool
@@ -278,29 +300,31 @@ answers_stat(int32_t type)
 static void
 report(const struct apply *a, const struct txn_body *b, int error)
 {
-	struct apply_part p = {.type = b->type, .error = error, .path = b->path};
-	const struct tree_node *n;
+	struct apply_part p;
 
 	if (a->part == NULL)
 		return;
-	if (error == ZK_OK && answers_stat(b->type) &&
-	    (n = tree_find(&a->db->tree, b->path)) != NULL) {
-		uint32_t data_len = n->data_len;
+	p.type = b->type;
+	p.error = error;
+	p.path = b->path;
+	p.has_stat = error == ZK_OK && answers_stat(b->type) && a->node != NULL;
+	if (p.has_stat) {
+		uint32_t data_len = a->node->data_len;
 
 		if (is_create_with_stat(b->type)) /* a quota's statistics are counted by now */
 			data_len = b->data.len > 0 ? (uint32_t)b->data.len : 0;
-		put_stat(a->db, n, data_len, p.stat);
-		p.has_stat = true;
+		put_stat(a->db, a->node, data_len, p.stat);
 	}
 	a->part(a->arg, &p);
 }
 
 /* One change, alone or as a part of a multi. False: no memory. */
 static bool
-apply_body(const struct apply *a, const struct txn_body *b)
+apply_body(struct apply *a, const struct txn_body *b)
 {
 	enum tree_result result = TREE_OK;
 
+	a->node = NULL;
 	switch (b->type) {
 	case ZK_OP_CREATE:
 	case ZK_OP_CREATE2:
@@ -310,7 +334,7 @@ apply_body(const struct apply *a, const struct txn_body *b)
 		break;
 	case ZK_OP_DELETE:
 	case ZK_OP_DELETE_CONTAINER:
-		result = apply_delete(a, a->db, b->path, a->txn->header.zxid);
+		result = apply_delete(a, a->db, place_of(a, b), a->txn->header.zxid);
 		break;
 	case ZK_OP_SET_DATA:
 	case ZK_OP_RECONFIG:
@@ -331,7 +355,7 @@ apply_body(const struct apply *a, const struct txn_body *b)
 /* A multi that failed has an error among its parts; then none is carried out, and each reports one.
  */
 static enum apply_status
-apply_multi(const struct apply *a)
+apply_multi(struct apply *a)
 {
 	struct jute_reader r = a->txn->body.rest;
 	struct txn_body part, failed = {.type = ZK_OP_ERROR};
@@ -368,9 +392,13 @@ delete_owned(struct db *db, int64_t session, int64_t zxid, const struct apply *a
 
 		buf_clear(&path);
 		tree_node_path(&db->tree, tree_by_id(&db->tree, first->id), &path);
-		result = path.failed ? TREE_NO_MEMORY
-				     : apply_delete(a, db,
-					   (struct jute_bytes){path.data, (int32_t)path.len}, zxid);
+		if (path.failed)
+			result = TREE_NO_MEMORY;
+		else
+			result = apply_delete(a, db,
+			    tree_place(&db->tree,
+				(struct jute_bytes){path.data, (int32_t)path.len}),
+			    zxid);
 	}
 	buf_fini(&path);
 	return result;
@@ -383,7 +411,9 @@ apply_close(const struct apply *a)
 	struct jute_reader r = a->txn->body.rest;
 
 	for (int32_t i = 0; i < a->txn->body.count; i++) {
-		if (apply_delete(a, a->db, jute_get_bytes(&r), h->zxid) == TREE_NO_MEMORY)
+		struct tree_place at = tree_place(&a->db->tree, jute_get_bytes(&r));
+
+		if (apply_delete(a, a->db, at, h->zxid) == TREE_NO_MEMORY)
 			return APPLY_NO_MEMORY;
 	}
 	if (delete_owned(a->db, h->session, h->zxid, a) == TREE_NO_MEMORY)
@@ -412,16 +442,13 @@ remember_digest(struct db *db, int64_t zxid)
 }
 
 enum apply_status
-db_apply(struct db *db, const void *bytes, size_t size, uint64_t now_ms,
-    const struct apply_live *live, void (*part)(void *arg, const struct apply_part *p), void *arg)
+db_apply_txn(struct db *db, const struct txn *txn, uint64_t now_ms, const struct apply_live *live,
+    void (*part)(void *arg, const struct apply_part *p), void *arg)
 {
-	struct txn txn;
-	struct apply a = {db, &txn, live, part, arg};
+	struct apply a = {db, txn, live, part, arg, NULL};
 	enum apply_status status = APPLY_OK;
 
-	if (!txn_decode(&txn, bytes, size))
-		return APPLY_BAD;
-	switch (txn.header.type) {
+	switch (txn->header.type) {
 	case ZK_OP_MULTI:
 		status = apply_multi(&a);
 		break;
@@ -429,20 +456,31 @@ db_apply(struct db *db, const void *bytes, size_t size, uint64_t now_ms,
 		status = apply_close(&a);
 		break;
 	case ZK_OP_CREATE_SESSION:
-		if (session_add(&db->sessions, txn.header.session, txn.body.timeout_ms, now_ms) ==
+		if (session_add(&db->sessions, txn->header.session, txn->body.timeout_ms, now_ms) ==
 		    NULL)
 			return APPLY_NO_MEMORY;
-		report(&a, &txn.body, ZK_OK);
+		report(&a, &txn->body, ZK_OK);
 		break;
 	default:
-		if (!apply_body(&a, &txn.body))
+		if (!apply_body(&a, &txn->body))
 			return APPLY_NO_MEMORY;
 	}
 	if (status != APPLY_OK)
 		return status;
-	if (txn.header.zxid > db->last_zxid)
-		db->last_zxid = txn.header.zxid;
-	compare_digest(db, &txn);
-	remember_digest(db, txn.header.zxid);
+	if (txn->header.zxid > db->last_zxid)
+		db->last_zxid = txn->header.zxid;
+	compare_digest(db, txn);
+	remember_digest(db, txn->header.zxid);
 	return APPLY_OK;
+}
+
+enum apply_status
+db_apply(struct db *db, const void *bytes, size_t size, uint64_t now_ms,
+    const struct apply_live *live, void (*part)(void *arg, const struct apply_part *p), void *arg)
+{
+	struct txn txn;
+
+	if (!txn_decode(&txn, bytes, size))
+		return APPLY_BAD;
+	return db_apply_txn(db, &txn, now_ms, live, part, arg);
 }

@@ -71,6 +71,13 @@ enum apply_status {
 	APPLY_NO_MEMORY, /* the tree may be half changed: the server must stop */
 };
 
+/* What was computed when a single create, delete or set was made, so that it need not be again. */
+struct apply_known {
+	uint32_t hash;	     /* tree_hash() of its path */
+	uint32_t above_hash; /* and of its parent's; create*, delete* */
+	uint32_t crc;	     /* tree_crc() of path and data; create*, setData */
+};
+
 /*
  * What the server gives that applies a txn of its own; NULL at a replay. `changed` hears of each
  * change right after it happened. acl is the ACL by which it may be seen: of the node (of a
@@ -79,7 +86,7 @@ enum apply_status {
 struct apply_live {
 	void (*changed)(void *arg, enum watch_event event, struct jute_bytes path, uint32_t acl);
 	void *arg;
-	const uint32_t *crc; /* tree_crc() of a single create's or set's path and data, or NULL */
+	const struct apply_known *known; /* of this txn, a single write; NULL: it is none */
 };
 
 /* What came out, part by part for a multi (parts may be NULL when nobody asks). */
@@ -98,6 +105,10 @@ void db_put_stat(const struct db *db, const struct tree_node *n, uint8_t stat[ZK
  * snapshot) is no failure. now_ms is the monotonic time, for a new session's expiry.
  */
 enum apply_status db_apply(struct db *db, const void *bytes, size_t size, uint64_t now_ms,
+    const struct apply_live *live, void (*part)(void *arg, const struct apply_part *p),
+    void *arg);
+/* The same for one that was decoded; its bytes must be there still. */
+enum apply_status db_apply_txn(struct db *db, const struct txn *txn, uint64_t now_ms,
     const struct apply_live *live, void (*part)(void *arg, const struct apply_part *p),
     void *arg);
 

@@ -111,6 +111,27 @@ put_error(struct buf *txn, int error)
 	txn_put_body(txn, &body);
 }
 
+/* It changes one node or none: there is nothing to undo. Others change the parent, too. */
+static bool
+is_one_change(int32_t type)
+{
+	return type == ZK_OP_SET_DATA || type == ZK_OP_SET_ACL || type == ZK_OP_CHECK;
+}
+
+static int
+prep_several(const struct work *w, const struct op *op, struct txn_body *body)
+{
+	int error;
+
+	changes_try(&w->p->changes);
+	error = prep_op(w, op, body);
+	if (error == ZK_OK)
+		changes_keep(&w->p->changes);
+	else
+		changes_undo(&w->p->changes);
+	return error;
+}
+
 static int
 prep_single(const struct work *w, struct buf *txn)
 {
@@ -121,13 +142,14 @@ prep_single(const struct work *w, struct buf *txn)
 
 	if (!op_read(&r, w->q->type, &op))
 		return ZK_MARSHALLINGERROR;
-	changes_try(&w->p->changes);
-	error = prep_op(w, &op, &body);
-	if (error != ZK_OK) {
-		changes_undo(&w->p->changes);
+	op.hash = w->q->hash != 0 ? w->q->hash : tree_hash(&w->p->db->tree, op.path);
+	if (is_one_change(op.type))
+		error = prep_op(w, &op, &body);
+	else
+		error = prep_several(w, &op, &body);
+	if (error != ZK_OK)
 		return error;
-	}
-	changes_keep(&w->p->changes);
+	w->p->is_known = true;
 	put_header(w, op.type, txn);
 	txn_put_body(txn, &body);
 	txn_put_digest(txn, w->p->changes.digest);
@@ -168,7 +190,7 @@ prep_txn(struct prep *p, const struct prep_request *q, struct buf *txn)
 	size_t before = txn->len;
 	int error;
 
-	p->crc_known = false;
+	p->is_known = false;
 	error = q->error != ZK_OK ? q->error : prep_any(&w, txn);
 	if (txn->failed)
 		return false;

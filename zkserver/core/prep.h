@@ -22,8 +22,8 @@ struct prep {
 	struct db *db;
 	struct changes changes;
 	int64_t last_zxid; /* given out last */
-	bool crc_known; /* the txn made last is a single create or set: crc is of its node */
-	uint32_t crc;
+	bool is_known; /* the txn made last is a single write: `known` is for whoever applies it */
+	struct apply_known known;
 	const struct limits *limits; /* borrowed; NULL: none */
 	struct limits_refused *refused;
 	bool reconfig_enabled;	   /* decides only how a reconfig is refused */
@@ -40,6 +40,7 @@ struct prep_request {
 	const struct acl_ids *who;
 	int64_t time_ms; /* wall clock */
 	int error;	 /* it was refused already: an error txn; ZK_OK: it was not */
+	uint32_t hash;	 /* tree_hash() of the path that leads the body, or 0: not known */
 };
 
 /* Zxids go on from db->last_zxid. */

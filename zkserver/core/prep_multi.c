@@ -91,6 +91,7 @@ prep_multi(const struct work *w, struct buf *txn)
 	for (int32_t i = 0; i < count; i++) {
 		if (failed.error == ZK_OK) {
 			multi_next(&r, &op);
+			op.hash = tree_hash(&w->p->db->tree, op.path);
 			failed.error = prep_part(w, &op, &body, txn->len - start);
 			if (failed.error == ZK_MARSHALLINGERROR) {
 				changes_undo(&w->p->changes);

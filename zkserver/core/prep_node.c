@@ -2,6 +2,7 @@
 /* One write of a client: is it allowed, and what does it make of the nodes? */
 #include <assert.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "libcommon/codec/zk_err.h"
 #include "libcommon/codec/zk_wire.h"
@@ -17,9 +18,50 @@ allowed(const struct work *w, const struct change_node *n, int32_t perm)
 }
 
 static int
-put(const struct work *w, struct jute_bytes path, const struct change_node *n)
+put(const struct work *w, struct jute_bytes path, uint32_t hash, const struct change_node *n)
 {
-	return changes_put(&w->p->changes, path, n, w->zxid) ? ZK_OK : ZK_SYSTEMERROR;
+	return changes_put(&w->p->changes, path, hash, n, w->zxid) ? ZK_OK : ZK_SYSTEMERROR;
+}
+
+static bool
+look(const struct work *w, struct jute_bytes path, uint32_t hash, struct change_node *n)
+{
+	return changes_look(&w->p->changes, path, hash, n);
+}
+
+/* Whoever applies the txn gets from here what was computed once. */
+static void
+set_hash(const struct work *w, struct tree_place *at, uint32_t hash)
+{
+	w->p->known.hash = at->hash = hash;
+}
+
+/* The parent's path, and its hash; false if the path has no parent. */
+static bool
+find_above(const struct work *w, struct tree_place *at, struct jute_bytes *above)
+{
+	if (!path_parent(at->path, above))
+		return false;
+	at->above_hash = tree_hash(&w->p->db->tree, *above);
+	w->p->known.above_hash = at->above_hash;
+	return true;
+}
+
+/* Path and data stay, and so these are the only changes of the stat that count. */
+static void
+restat(struct change_node *n, int32_t cversion, int32_t aversion, int64_t pzxid)
+{
+	const struct tree_stat bits = {
+	    .cversion = n->stat.cversion ^ cversion,
+	    .aversion = n->stat.aversion ^ aversion,
+	    .pzxid = n->stat.pzxid ^ pzxid,
+	};
+
+	n->stat.cversion = cversion;
+	n->stat.aversion = aversion;
+	n->stat.pzxid = pzxid;
+	if (!n->undigested)
+		n->digest = tree_digest_flip(n->digest, &bits);
 }
 
 /* The client's list, made ready, in body->acl. */
@@ -101,23 +143,31 @@ check_quota(const struct work *w, const struct txn_body *b, uint32_t data_len, i
 	return quota_check(&p->db->tree, b->path, bytes, count, &p->quota);
 }
 
-/* Computed once: whoever applies the txn gets it from here. */
-static uint32_t
-crc_of(const struct work *w, struct jute_bytes path, struct jute_bytes data)
+/* With the data of the body. */
+static void
+set_digest(const struct work *w, const struct txn_body *b, struct change_node *n)
 {
-	w->p->crc = tree_crc(path, data);
-	w->p->crc_known = w->q->type != ZK_OP_MULTI;
-	return w->p->crc;
+	w->p->known.crc = tree_crc(b->path, b->data);
+	n->digest = n->undigested ? 0 : tree_digest_of(w->p->known.crc, &n->stat);
+}
+
+static bool
+is_undigested(struct jute_bytes path)
+{
+	static const char below[] = "/zookeeper/";
+	size_t len = sizeof below - 1;
+
+	return (size_t)path.len >= len && memcmp(path.data, below, len) == 0;
 }
 
 /* The node will be there, and the parent will know. */
 static int
-put_created(const struct work *w, const struct txn_body *b, struct jute_bytes above,
-    struct change_node *parent)
+put_created(const struct work *w, const struct txn_body *b, const struct tree_place *at,
+    struct jute_bytes above, struct change_node *parent)
 {
 	struct change_node n = {
 	    .exists = true,
-	    .crc = crc_of(w, b->path, b->data),
+	    .undigested = is_undigested(b->path),
 	    .data_len = b->data.len > 0 ? (uint32_t)b->data.len : 0,
 	    .stat = {.czxid = w->zxid,
 		.mzxid = w->zxid,
@@ -128,18 +178,17 @@ put_created(const struct work *w, const struct txn_body *b, struct jute_bytes ab
 	};
 	int error;
 
+	set_digest(w, b, &n);
 	if ((n.acl = acl_intern(&w->p->db->tree.acls, b->acl)) == ACL_KEY_NONE)
 		return ZK_SYSTEMERROR;
-	error = put(w, b->path, &n);
+	error = put(w, b->path, at->hash, &n);
 	acl_unref(&w->p->db->tree.acls, n.acl);
 	if (error != ZK_OK)
 		return error;
 	parent->kids++;
-	if (b->version > parent->stat.cversion) { /* as the tree does it: only raised */
-		parent->stat.cversion = b->version;
-		parent->stat.pzxid = w->zxid;
-	}
-	return put(w, above, parent);
+	if (b->version > parent->stat.cversion) /* as the tree does it: only raised */
+		restat(parent, b->version, parent->stat.aversion, w->zxid);
+	return put(w, above, at->above_hash, parent);
 }
 
 static int
@@ -147,7 +196,8 @@ prep_create(const struct work *w, const struct op *op, struct txn_body *body)
 {
 	bool sequential = op->flags == ZK_SEQUENTIAL || op->flags == ZK_EPHEMERAL_SEQUENTIAL ||
 			  op->flags == ZK_SEQUENTIAL_TTL;
-	struct change_node parent;
+	struct tree_place at = {.path = op->path};
+	struct change_node parent, n;
 	struct jute_bytes above;
 	int error;
 
@@ -158,12 +208,11 @@ prep_create(const struct work *w, const struct op *op, struct txn_body *body)
 	set_owner(w, op, body);
 	if (op->path.len < 0) /* Apache's server reads on, and stumbles */
 		return ZK_MARSHALLINGERROR;
-	if (!path_parent(op->path, &above))
+	if (!find_above(w, &at, &above))
 		return op->path.len < 0 ? ZK_MARSHALLINGERROR : ZK_BADARGUMENTS;
 	if ((error = make_acl(w, op, body)) != ZK_OK)
 		return error;
-	parent = changes_look(&w->p->changes, above);
-	if (!parent.exists)
+	if (!look(w, above, at.above_hash, &parent))
 		return ZK_NONODE;
 	if (!allowed(w, &parent, ACL_CREATE))
 		return ZK_NOAUTH;
@@ -171,33 +220,35 @@ prep_create(const struct work *w, const struct op *op, struct txn_body *body)
 		return error;
 	if (!path_is_valid(body->path))
 		return ZK_BADARGUMENTS;
-	if (changes_look(&w->p->changes, body->path).exists)
+	at.path = body->path;
+	set_hash(w, &at, sequential ? tree_hash(&w->p->db->tree, at.path) : op->hash);
+	if (look(w, at.path, at.hash, &n))
 		return ZK_NODEEXISTS;
 	if (tree_owner_kind(&w->p->db->tree, parent.stat.ephemeral_owner) == TREE_OWNER_SESSION)
 		return ZK_NOCHILDRENFOREPHEMERALS;
 	if ((error = check_quota(w, body, 0, 1)) != ZK_OK)
 		return error;
 	body->version = (int32_t)((uint32_t)parent.stat.cversion + 1);
-	return put_created(w, body, above, &parent);
+	return put_created(w, body, &at, above, &parent);
 }
 
 int
-put_deleted(const struct work *w, struct jute_bytes path)
+put_deleted(const struct work *w, const struct tree_place *at, const struct change_node *n)
 {
-	static const struct change_node gone = {.exists = false};
+	const struct change_node gone = {.was = n->was};
 	struct jute_bytes above;
 	struct change_node parent;
 	int error;
 
-	if (!path_parent(path, &above))
+	if (!path_parent(at->path, &above))
 		return ZK_BADARGUMENTS;
-	if ((error = put(w, path, &gone)) != ZK_OK)
+	if ((error = put(w, at->path, at->hash, &gone)) != ZK_OK)
 		return error;
-	parent = changes_look(&w->p->changes, above);
+	look(w, above, at->above_hash, &parent);
 	parent.kids--;
 	if (w->zxid > parent.stat.pzxid)
-		parent.stat.pzxid = w->zxid;
-	return put(w, above, &parent);
+		restat(&parent, parent.stat.cversion, parent.stat.aversion, w->zxid);
+	return put(w, above, at->above_hash, &parent);
 }
 
 static bool
@@ -216,58 +267,61 @@ version_matches(int32_t wanted, int32_t version)
 static int
 prep_delete(const struct work *w, const struct op *op, struct txn_body *body)
 {
+	struct tree_place at = {.path = op->path};
 	struct change_node parent, n;
 	struct jute_bytes above;
 
 	if (op->path.len < 0)
 		return ZK_MARSHALLINGERROR;
-	if (!path_parent(op->path, &above) || is_builtin(op->path))
+	if (!find_above(w, &at, &above) || is_builtin(op->path))
 		return op->path.len < 0 ? ZK_MARSHALLINGERROR : ZK_BADARGUMENTS;
-	parent = changes_look(&w->p->changes, above);
-	if (!parent.exists)
+	if (!look(w, above, at.above_hash, &parent))
 		return ZK_NONODE;
 	if (!allowed(w, &parent, ACL_DELETE))
 		return ZK_NOAUTH;
-	n = changes_look(&w->p->changes, op->path);
-	if (!n.exists)
+	set_hash(w, &at, op->hash);
+	if (!look(w, at.path, at.hash, &n))
 		return ZK_NONODE;
 	if (!version_matches(op->version, n.stat.version))
 		return ZK_BADVERSION;
 	if (n.kids > 0)
 		return ZK_NOTEMPTY;
 	body->path = op->path;
-	return put_deleted(w, op->path);
+	return put_deleted(w, &at, &n);
 }
 
 /* A container or TTL node that is no longer wanted; nobody's wish, so no ACL is asked. */
 static int
 prep_delete_container(const struct work *w, const struct op *op, struct txn_body *body)
 {
+	struct tree_place at = {.path = op->path};
+	struct jute_bytes above;
 	struct change_node n;
 
-	if (is_builtin(op->path))
+	if (is_builtin(op->path) || !find_above(w, &at, &above))
 		return ZK_BADARGUMENTS;
-	n = changes_look(&w->p->changes, op->path);
-	if (!n.exists)
+	set_hash(w, &at, op->hash);
+	if (!look(w, at.path, at.hash, &n))
 		return ZK_NONODE;
 	if (n.kids > 0)
 		return ZK_NOTEMPTY;
 	if (tree_owner_kind(&w->p->db->tree, n.stat.ephemeral_owner) == TREE_OWNER_SESSION)
 		return ZK_BADVERSION;
 	body->path = op->path;
-	return put_deleted(w, op->path);
+	return put_deleted(w, &at, &n);
 }
 
 static int
 prep_set_data(const struct work *w, const struct op *op, struct txn_body *body)
 {
+	struct tree_place at = {.path = op->path};
 	struct change_node n;
 	int error;
 
 	if (!path_is_valid(op->path))
 		return ZK_BADARGUMENTS;
-	n = changes_look(&w->p->changes, op->path);
-	if (!n.exists)
+	set_hash(w, &at, op->hash);
+	if (!look(w, at.path, at.hash, &n))
 		return ZK_NONODE;
 	if (!allowed(w, &n, ACL_WRITE))
 		return ZK_NOAUTH;
@@ -281,15 +335,16 @@ prep_set_data(const struct work *w, const struct op *op, struct txn_body *body)
 	n.stat.version = body->version;
 	n.stat.mzxid = w->zxid;
 	n.stat.mtime = w->q->time_ms;
-	n.crc = crc_of(w, op->path, op->data);
+	set_digest(w, body, &n);
 	n.data_len = op->data.len > 0 ? (uint32_t)op->data.len : 0;
-	return put(w, op->path, &n);
+	return put(w, at.path, at.hash, &n);
 }
 
 static int
 prep_set_acl(const struct work *w, const struct op *op, struct txn_body *body)
 {
 	struct acl_table *acls = &w->p->db->tree.acls;
+	struct tree_place at = {.path = op->path};
 	struct change_node n;
 	int error;
 
@@ -297,8 +352,8 @@ prep_set_acl(const struct work *w, const struct op *op, struct txn_body *body)
 		return ZK_BADARGUMENTS;
 	if ((error = make_acl(w, op, body)) != ZK_OK)
 		return error;
-	n = changes_look(&w->p->changes, op->path);
-	if (!n.exists)
+	set_hash(w, &at, op->hash);
+	if (!look(w, at.path, at.hash, &n))
 		return ZK_NONODE;
 	if (!allowed(w, &n, ACL_ADMIN))
 		return ZK_NOAUTH;
@@ -306,10 +361,10 @@ prep_set_acl(const struct work *w, const struct op *op, struct txn_body *body)
 		return ZK_BADVERSION;
 	body->path = op->path;
 	body->version = (int32_t)((uint32_t)n.stat.aversion + 1);
-	n.stat.aversion = body->version;
+	restat(&n, n.stat.cversion, body->version, n.stat.pzxid);
 	if ((n.acl = acl_intern(acls, body->acl)) == ACL_KEY_NONE)
 		return ZK_SYSTEMERROR;
-	error = put(w, op->path, &n);
+	error = put(w, at.path, at.hash, &n);
 	acl_unref(acls, n.acl);
 	return error;
 }
@@ -321,8 +376,7 @@ prep_check(const struct work *w, const struct op *op, struct txn_body *body)
 
 	if (!path_is_valid(op->path))
 		return ZK_BADARGUMENTS;
-	n = changes_look(&w->p->changes, op->path);
-	if (!n.exists)
+	if (!look(w, op->path, op->hash, &n))
 		return ZK_NONODE;
 	if (!allowed(w, &n, ACL_READ))
 		return ZK_NOAUTH;

@@ -18,6 +18,7 @@
 struct op {
 	int32_t type, flags, version;
 	struct jute_bytes path, data;
+	uint32_t hash;		/* tree_hash() of the path */
 	struct jute_reader acl; /* at the vector */
 	int64_t ttl_ms;		/* createTTL; -1: the others */
 };
@@ -36,8 +37,8 @@ bool is_ttl_mode(int32_t flags);
 /* Check one operation, record what it will change, and fill in the body of its txn. */
 int prep_op(const struct work *w, const struct op *op, struct txn_body *body);
 
-/* The node will be gone. */
-int put_deleted(const struct work *w, struct jute_bytes path);
+/* The node, n as changes_look() gave it, will be gone. */
+int put_deleted(const struct work *w, const struct tree_place *at, const struct change_node *n);
 
 void put_header(const struct work *w, int32_t type, struct buf *txn);
 

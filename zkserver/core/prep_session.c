@@ -49,8 +49,8 @@ add_owned(const struct work *w, struct paths *paths)
 		if (w->p->path.failed)
 			return false;
 		path = (struct jute_bytes){w->p->path.data, (int32_t)w->p->path.len};
-		n = changes_look(&w->p->changes, path);
-		if (n.exists && n.stat.ephemeral_owner == w->q->session)
+		if (changes_look(&w->p->changes, path, tree_hash(t, path), &n) &&
+		    n.stat.ephemeral_owner == w->q->session)
 			add_path(paths, path);
 	}
 	return true;
@@ -63,8 +63,13 @@ put_closed(const struct work *w, struct jute_reader r, int32_t count)
 	int error = ZK_OK;
 
 	changes_try(&w->p->changes);
-	for (int32_t i = 0; i < count && error == ZK_OK; i++)
-		error = put_deleted(w, jute_get_bytes(&r));
+	for (int32_t i = 0; i < count && error == ZK_OK; i++) {
+		struct tree_place at = tree_place(&w->p->db->tree, jute_get_bytes(&r));
+		struct change_node n;
+
+		changes_look(&w->p->changes, at.path, at.hash, &n);
+		error = put_deleted(w, &at, &n);
+	}
 	if (error == ZK_OK)
 		changes_keep(&w->p->changes);
 	else

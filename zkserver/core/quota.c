@@ -195,7 +195,7 @@ write_stats(struct tree *t, struct tree_node *stats, const struct quota *q)
 	char text[STATS_TEXT_BYTES];
 
 	print_stats(q, text);
-	return tree_node_replace_data(t, stats, bytes_of(text), stats->crc) != NULL;
+	return tree_node_replace_data(t, stats, bytes_of(text)) != NULL;
 }
 
 bool

@@ -274,8 +274,8 @@ server_submit(struct server *s, struct server_conn *c, const struct prep_request
 	r.zxid = s->last_pending_zxid = s->prep.last_zxid;
 	s->zxids_end = s->role == SERVER_LEADER && (uint32_t)r.zxid == UINT32_MAX;
 	r.size = s->pending.len - at - sizeof r;
-	r.crc_known = s->prep.crc_known;
-	r.crc = s->prep.crc;
+	r.is_known = s->prep.is_known;
+	r.known = s->prep.known;
 	memcpy(s->pending.data + at, &r, sizeof r);
 	s->pending_count++;
 	zk_metrics_count(&s->metrics, ZK_COUNTER_SYNC_PROCESSOR_REQUEST_QUEUED, 1);
@@ -462,25 +462,26 @@ detach(struct server *s, int64_t id, const struct server_conn *asked)
 }
 
 void
-server_apply(struct server *s, const struct server_record *r, const uint8_t *txn)
+server_apply(struct server *s, const struct server_record *r, const uint8_t *bytes)
 {
-	const struct apply_live live = {watches_changed, s, r->crc_known ? &r->crc : NULL};
+	const struct apply_live live = {watches_changed, s, r->is_known ? &r->known : NULL};
 	struct server_conn *c = r->conn;
-	struct txn_header h;
-	bool known = txn_decode_header(&h, txn, r->size);
+	struct txn txn;
+	const struct txn_header *h = &txn.header;
+	bool known = txn_decode(&txn, bytes, r->size);
 
 	assert(known);
 	if (server_is_learner(s))
-		c = learner_find(s, &h);
+		c = learner_find(s, h);
 	buf_clear(&s->record_part);
 	s->applying_zxid = r->zxid;
-	s->applying_type = h.type;
-	s->applying_session = h.session;
+	s->applying_type = h->type;
+	s->applying_session = h->session;
 	if (s->audit != NULL)
 		audit_begin(s->audit, r->zxid);
-	if (h.type == ZK_OP_CLOSE_SESSION)
-		detach(s, h.session, c);
-	if (db_apply(s->db, txn, r->size, s->now_ms, &live,
+	if (h->type == ZK_OP_CLOSE_SESSION)
+		detach(s, h->session, c);
+	if (db_apply_txn(s->db, &txn, s->now_ms, &live,
 		c != NULL || s->audit != NULL ? answer_part : NULL, s) != APPLY_OK) {
 		s->failed = true;
 		return;
@@ -490,11 +491,11 @@ server_apply(struct server *s, const struct server_record *r, const uint8_t *txn
 	prep_applied(&s->prep, r->zxid);
 	s->txns++;
 	s->txn_bytes += r->size;
-	if (s->wall_ms >= h.time_ms)
+	if (s->wall_ms >= h->time_ms)
 		zk_metrics_observe(&s->metrics, ZK_SUMMARY_PROPAGATION_LATENCY,
-		    (uint64_t)(s->wall_ms - h.time_ms));
+		    (uint64_t)(s->wall_ms - h->time_ms));
 	if (s->up != NULL)
-		s->up->applied(s->up->arg, r->zxid, txn, r->size);
+		s->up->applied(s->up->arg, r->zxid, bytes, r->size);
 	if (c != NULL)
 		answer(s, c, r->zxid);
 }
@@ -579,11 +580,11 @@ touch(struct server *s, struct server_conn *c)
 
 /* A write goes on its way; the place in the queue is the caller's. */
 static void
-send_write(
-    struct server *s, struct server_conn *c, struct queued *q, struct jute_reader body)
+send_write(struct server *s, struct server_conn *c, struct queued *q, struct jute_reader body,
+    uint32_t hash)
 {
 	const struct prep_request w = {
-	    c->session_id, q->xid, q->op, body, &c->ids, s->wall_ms, ZK_OK};
+	    c->session_id, q->xid, q->op, body, &c->ids, s->wall_ms, ZK_OK, hash};
 
 	q->kind = QUEUED_WRITE;
 	if (server_is_learner(s))
@@ -604,7 +605,7 @@ server_send_held(struct server *s, struct server_conn *c)
 		if (q.kind != QUEUED_HELD)
 			continue;
 		send_write(s, c, &q,
-		    jute_reader(bytes + REQUEST_HEADER_BYTES, q.size - REQUEST_HEADER_BYTES));
+		    jute_reader(bytes + REQUEST_HEADER_BYTES, q.size - REQUEST_HEADER_BYTES), 0);
 		memcpy(c->queue.data + at, &q, sizeof q);
 	}
 }
@@ -614,16 +615,16 @@ server_send_held(struct server *s, struct server_conn *c)
  * the sync is done, and would have to be answered after it. A learner's that is audited is kept.
  */
 static void
-request_write(struct server *s, struct server_conn *c, struct queued *q, const uint8_t *bytes,
-    struct jute_reader body)
+request_write(struct server *s, struct server_conn *c, struct queued *q,
+    const struct server_frame *f, struct jute_reader body)
 {
 	if (c->syncs_parked > 0)
 		q->kind = QUEUED_HELD;
 	else
-		send_write(s, c, q, body);
+		send_write(s, c, q, body, f->hash);
 	if (q->kind == QUEUED_WRITE && (s->audit == NULL || !server_is_learner(s)))
 		q->size = 0;
-	server_enqueue(s, c, q, bytes);
+	server_enqueue(s, c, q, f->bytes);
 }
 
 static void
@@ -640,7 +641,7 @@ request(struct server *s, struct server_conn *c, const struct server_frame *f)
 	if (!touch(s, c))
 		return; /* the connection is about to be closed */
 	if (prep_takes(q.op, r))
-		request_write(s, c, &q, f->bytes, r);
+		request_write(s, c, &q, f, r);
 	else if (q.op == ZK_OP_SYNC && s->up != NULL) {
 		q.kind = QUEUED_SYNC;
 		server_enqueue(s, c, &q, f->bytes);

@@ -13,8 +13,8 @@ struct server_record {
 				   */
 	int64_t zxid;
 	size_t size;
-	bool crc_known; /* as in struct prep */
-	uint32_t crc;
+	bool is_known; /* as in struct prep */
+	struct apply_known known;
 };
 
 #define REQUEST_HEADER_BYTES 8 /* xid, type */

@@ -39,9 +39,10 @@ is_due(const struct server *s, const struct tree_node *n)
 static bool
 stays_due(const struct server *s, const struct tree_node *n, struct jute_bytes path)
 {
-	struct change_node will = changes_look(&s->prep.changes, path);
+	struct change_node will;
 
-	return will.exists && will.kids == 0 && will.stat.czxid == n->czxid &&
+	return changes_look(&s->prep.changes, path, tree_hash(&s->db->tree, path), &will) &&
+	       will.kids == 0 && will.stat.czxid == n->czxid &&
 	       will.stat.mtime == n->mtime;
 }
 

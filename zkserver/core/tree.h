@@ -45,7 +45,7 @@ struct tree_node {
 	int32_t version, cversion, aversion;
 	uint32_t acl;	   /* key in the tree's ACL table, referenced */
 	uint32_t id, parent; /* ids; the root's parent is 0 */
-	uint32_t crc;	   /* CRC-32 of path and data, the part of the digest that seldom changes */
+	uint32_t digest;   /* its part of the tree's; 0 below /zookeeper/ */
 	uint32_t data_len;
 	uint32_t name_len : 28;
 	uint32_t data_null : 1; /* null is not the same as empty */
@@ -98,7 +98,10 @@ void tree_fini(struct tree *t);
 /* Make /zookeeper/config if data from older servers lacks it. False: no memory. */
 bool tree_add_config(struct tree *t);
 
-/* Looking up, in three steps so that many can overlap their cache misses; or at once. */
+/*
+ * Looking up, in three steps so that many can overlap their cache misses; or at once. The root's
+ * hash is 0, whichever name it has.
+ */
 uint32_t tree_hash(const struct tree *t, struct jute_bytes path);
 void tree_prefetch_slot(const struct tree *t, uint32_t hash);
 void tree_prefetch_node(const struct tree *t, uint32_t hash);
@@ -138,6 +141,14 @@ struct tree_node *tree_next_below(
 /* Count the nodes below n, at any depth; visits each, but for the root. False: no memory. */
 bool tree_count_below(const struct tree *t, const struct tree_node *n, uint64_t *count);
 
+/* Where a change happens; the hashes are tree_hash() of the path and of its parent's. */
+struct tree_place {
+	struct jute_bytes path;
+	uint32_t hash, above_hash; /* tree_set_*() ask for the first only */
+};
+
+struct tree_place tree_place(const struct tree *t, struct jute_bytes path);
+
 /*
  * The committed changes, idempotent as a replay over a fuzzy snapshot needs them: a parent's
  * cversion and pzxid are only ever raised. create: parent_cversion is the parent's new one, -1 for
@@ -145,20 +156,39 @@ bool tree_count_below(const struct tree *t, const struct tree_node *n, uint64_t 
  * parent was raised if raise_existing, and the node has the new ACL.
  */
 struct tree_create {
-	struct jute_bytes path, data;
-	uint32_t crc; /* tree_crc(path, data); tree_set_data() takes it too */
+	struct tree_place at;
+	struct jute_bytes data;
+	uint32_t crc; /* tree_crc() of path and data */
 	uint32_t acl;
 	int64_t owner;
 	int32_t parent_cversion;
 	int64_t zxid, time_ms;
 	bool raise_existing;
+	struct tree_node *node, *parent; /* what came out, if it is TREE_OK */
 };
-enum tree_result tree_create(struct tree *t, const struct tree_create *c);
-enum tree_result tree_delete(struct tree *t, struct jute_bytes path, int64_t zxid);
-enum tree_result tree_set_data(struct tree *t, struct jute_bytes path, struct jute_bytes data,
-    uint32_t crc, int32_t version, int64_t zxid, int64_t time_ms);
-enum tree_result tree_set_acl(
-    struct tree *t, struct jute_bytes path, uint32_t acl, int32_t version);
+enum tree_result tree_create(struct tree *t, struct tree_create *c);
+
+struct tree_delete {
+	struct tree_place at;
+	int64_t zxid;
+	/* What came out, if it is TREE_OK: the parent, and the ACL that the node had, whose
+	 * reference is the caller's. */
+	struct tree_node *parent;
+	uint32_t acl;
+};
+enum tree_result tree_delete(struct tree *t, struct tree_delete *d);
+
+struct tree_set {
+	struct tree_place at;
+	struct jute_bytes data; /* tree_set_data() */
+	uint32_t crc;		/* the same: tree_crc() of path and data */
+	uint32_t acl;		/* tree_set_acl(), which takes the reference */
+	int32_t version;	/* of the one or the other */
+	int64_t zxid, time_ms;
+	struct tree_node *node; /* what came out, if it is TREE_OK */
+};
+enum tree_result tree_set_data(struct tree *t, struct tree_set *s);
+enum tree_result tree_set_acl(struct tree *t, struct tree_set *s);
 
 /*
  * Loading a snapshot: a node exactly as stored, after its parent; takes a reference on acl itself.
@@ -221,6 +251,8 @@ struct tree_node *tree_next_reapable(struct tree *t);
 /* A node's digest (version 2) from the CRC of path and data, and that CRC. */
 uint32_t tree_crc(struct jute_bytes path, struct jute_bytes data);
 uint32_t tree_digest_of(uint32_t crc, const struct tree_stat *stat);
+/* The digest of the same node when these bits of its stat have flipped. */
+uint32_t tree_digest_flip(uint32_t digest, const struct tree_stat *bits);
 
 /* Assert every invariant; visits each node. */
 void tree_check(const struct tree *t);

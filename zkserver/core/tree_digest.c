@@ -38,10 +38,10 @@ put_be32(uint8_t *p, int32_t v)
 	return p + sizeof be;
 }
 
-uint32_t
-tree_digest_of(uint32_t crc, const struct tree_stat *s)
+static void
+put_stat(uint8_t bytes[DIGEST_STAT_BYTES], const struct tree_stat *s)
 {
-	uint8_t bytes[DIGEST_STAT_BYTES], *p = bytes;
+	uint8_t *p = bytes;
 
 	p = put_be64(p, s->czxid);
 	p = put_be64(p, s->mzxid);
@@ -51,17 +51,24 @@ tree_digest_of(uint32_t crc, const struct tree_stat *s)
 	p = put_be32(p, s->version);
 	p = put_be32(p, s->cversion);
 	p = put_be32(p, s->aversion);
-	p = put_be64(p, s->ephemeral_owner);
-	return libdeflate_crc32(crc, bytes, (p - bytes));
+	put_be64(p, s->ephemeral_owner);
 }
 
-uint64_t
-tree_digest_share(const struct tree *t, const struct tree_node *n)
+uint32_t
+tree_digest_of(uint32_t crc, const struct tree_stat *s)
 {
-	struct tree_stat stat;
+	uint8_t bytes[DIGEST_STAT_BYTES];
 
-	if (n->undigested)
-		return 0;
-	stat = tree_node_stat(t, n);
-	return tree_digest_of(n->crc, &stat);
+	put_stat(bytes, s);
+	return libdeflate_crc32(crc, bytes, sizeof bytes);
+}
+
+/*
+ * A CRC is linear: what it changes by does not depend on what was before, so neither path nor data
+ * are needed. Beginning and end of the computation are inverted, which cancels out here.
+ */
+uint32_t
+tree_digest_flip(uint32_t digest, const struct tree_stat *bits)
+{
+	return digest ^ ~tree_digest_of(UINT32_MAX, bits);
 }

@@ -59,7 +59,7 @@ tree_path_is(const struct tree *t, const struct tree_node *n, struct jute_bytes 
 uint32_t
 tree_hash(const struct tree *t, struct jute_bytes path)
 {
-	return path.len > 0 ? (uint32_t)hash_bytes(&t->hash_key, path.data, (size_t)path.len) : 0;
+	return path.len > 1 ? (uint32_t)hash_bytes(&t->hash_key, path.data, (size_t)path.len) : 0;
 }
 
 void

@@ -10,6 +10,7 @@ bool
 tree_init_bare(struct tree *t, const struct hash_key *key)
 {
 	static const struct jute_bytes empty = {(const uint8_t *)"", 0};
+	static const struct tree_stat none;
 	struct tree_node *root;
 
 	*t = (struct tree){.hash_key = *key, .id_end = TREE_ROOT_ID};
@@ -24,9 +25,8 @@ tree_init_bare(struct tree *t, const struct hash_key *key)
 		goto fail;
 	}
 	tree_id_set(t, TREE_ROOT_ID, root);
-	root->crc = tree_crc(empty, empty);
 	t->node_count = 1;
-	t->digest = tree_digest_share(t, root);
+	tree_node_set_digest(t, root, tree_digest_of(tree_crc(empty, empty), &none));
 	return true;
 fail:
 	tree_fini(t);
@@ -106,6 +106,7 @@ tree_fini(struct tree *t)
 static void
 node_check(const struct tree *t, struct tree_node *n, struct buf *path)
 {
+	struct tree_stat stat = tree_node_stat(t, n);
 	struct jute_bytes p;
 
 	buf_clear(path);
@@ -113,7 +114,8 @@ node_check(const struct tree *t, struct tree_node *n, struct buf *path)
 	assert(!path->failed);
 	p = (struct jute_bytes){path->data, (int32_t)path->len};
 	assert(tree_find(t, p) == n);
-	assert(n->undigested || n->crc == tree_crc(p, tree_node_data(n)));
+	assert(n->digest ==
+	       (n->undigested ? 0 : tree_digest_of(tree_crc(p, tree_node_data(n)), &stat)));
 	assert(acl_has(&t->acls, n->acl));
 	assert(n->id == TREE_ROOT_ID || !tree_id_is_free(tree_by_id(t, n->parent)));
 	tree_kids_check(t, n);
@@ -134,7 +136,7 @@ tree_check(const struct tree *t)
 		node_check(t, n, &path);
 		nodes++;
 		kids += tree_child_count(n);
-		digest += tree_digest_share(t, n);
+		digest += n->digest;
 		bytes += path.len + n->data_len;
 	}
 	assert(nodes == t->node_count && kids == nodes - 1);

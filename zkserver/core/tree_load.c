@@ -15,15 +15,16 @@ load_root(struct tree *t, struct jute_bytes data, uint32_t acl, const struct tre
 {
 	static const struct jute_bytes path = {(const uint8_t *)"", 0};
 	struct tree_node *n = tree_by_id(t, TREE_ROOT_ID);
-	uint64_t share = tree_digest_share(t, n);
+	struct tree_stat loaded;
 
-	if ((n = tree_node_replace_data(t, n, data, tree_crc(path, data))) == NULL)
+	if ((n = tree_node_replace_data(t, n, data)) == NULL)
 		return TREE_NO_MEMORY;
 	acl_ref(&t->acls, acl);
 	acl_unref(&t->acls, n->acl);
 	n->acl = acl;
 	tree_node_set_stat(n, stat);
-	t->digest += tree_digest_share(t, n) - share;
+	loaded = tree_node_stat(t, n);
+	tree_node_set_digest(t, n, tree_digest_of(tree_crc(path, data), &loaded));
 	return TREE_OK;
 }
 
@@ -57,6 +58,7 @@ enum tree_result
 tree_load(struct tree *t, struct jute_bytes path, struct jute_bytes data, uint32_t acl,
     const struct tree_stat *stat)
 {
+	struct tree_place at = {path, tree_hash(t, path), 0};
 	struct tree_node *parent;
 	struct jute_bytes above, name;
 
@@ -71,7 +73,7 @@ tree_load(struct tree *t, struct jute_bytes path, struct jute_bytes data, uint32
 		return TREE_NO_NODE;
 	if (tree_kids_find(t, parent, name) != NULL)
 		return TREE_NODE_EXISTS;
-	if (tree_node_insert(t, parent, path, name, data, tree_crc(path, data), acl, stat) == NULL)
+	if (tree_node_insert(t, parent, &at, name, data, tree_crc(path, data), acl, stat) == NULL)
 		return TREE_NO_MEMORY;
 	acl_ref(&t->acls, acl);
 	return TREE_OK;

@@ -125,16 +125,24 @@ below_zookeeper(const struct tree_node *parent)
 	    memcmp(parent->name_and_data, ROOT_ONLY_ZOOKEEPER, len) == 0);
 }
 
+void
+tree_node_set_digest(struct tree *t, struct tree_node *n, uint32_t digest)
+{
+	if (n->undigested)
+		return;
+	t->digest += (uint64_t)digest - n->digest;
+	n->digest = digest;
+}
+
 struct tree_node *
-tree_node_insert(struct tree *t, struct tree_node *parent, struct jute_bytes path,
+tree_node_insert(struct tree *t, struct tree_node *parent, const struct tree_place *at,
     struct jute_bytes name, struct jute_bytes data, uint32_t crc, uint32_t acl,
     const struct tree_stat *stat)
 {
-	uint32_t hash = tree_hash(t, path);
 	struct tree_node *n;
 
-	if (!t->loading)
-		tree_index_prefetch(t->index, hash); /* it is far, and there is something to do */
+	if (!t->loading) /* it is far, and there is something to do */
+		tree_index_prefetch(t->index, at->hash);
 	if ((n = tree_node_new(name, data)) == NULL)
 		return NULL;
 	if ((n->id = tree_id_take(t)) == 0)
@@ -145,21 +153,20 @@ tree_node_insert(struct tree *t, struct tree_node *parent, struct jute_bytes pat
 	tree_node_set_stat(n, stat);
 	if (!tree_owner_add(t, n, stat->ephemeral_owner))
 		goto no_owner;
-	if (t->loading ? !tree_load_note(t, n->id, hash)
-		       : !tree_index_insert(t->index, hash, n->id))
+	if (t->loading ? !tree_load_note(t, n->id, at->hash)
+		       : !tree_index_insert(t->index, at->hash, n->id))
 		goto no_slot;
 	if (!tree_kids_insert(t, parent, n))
 		goto no_place;
 	n->acl = acl;
-	n->crc = crc;
 	t->node_count++;
-	t->data_bytes += (uint64_t)path.len + n->data_len;
-	t->digest += tree_digest_share(t, n);
+	t->data_bytes += (uint64_t)at->path.len + n->data_len;
+	tree_node_set_digest(t, n, tree_digest_of(crc, stat));
 	t->limits_count += quota_is_limits(n);
 	return n;
 no_place:
 	if (!t->loading)
-		tree_index_remove(t->index, hash, n->id);
+		tree_index_remove(t->index, at->hash, n->id);
 no_slot:
 	tree_owner_drop(t, n);
 no_owner:
@@ -170,15 +177,15 @@ no_id:
 }
 
 void
-tree_node_remove(struct tree *t, struct tree_node *n, struct jute_bytes path)
+tree_node_remove(struct tree *t, struct tree_node *n, const struct tree_place *at)
 {
 	assert(tree_child_count(n) == 0);
-	t->digest -= tree_digest_share(t, n);
+	t->digest -= n->digest;
 	t->node_count--;
 	t->limits_count -= quota_is_limits(n);
-	t->data_bytes -= (uint64_t)path.len + n->data_len;
+	t->data_bytes -= (uint64_t)at->path.len + n->data_len;
 	tree_kids_remove(t, tree_by_id(t, n->parent), n);
-	tree_index_remove(t->index, tree_hash(t, path), n->id);
+	tree_index_remove(t->index, at->hash, n->id);
 	tree_owner_drop(t, n);
 	acl_unref(&t->acls, n->acl);
 	tree_id_give(t, n->id);
@@ -186,7 +193,7 @@ tree_node_remove(struct tree *t, struct tree_node *n, struct jute_bytes path)
 }
 
 struct tree_node *
-tree_node_replace_data(struct tree *t, struct tree_node *n, struct jute_bytes data, uint32_t crc)
+tree_node_replace_data(struct tree *t, struct tree_node *n, struct jute_bytes data)
 {
 	size_t size = node_bytes(n->name_len, data);
 	struct tree_node *moved = n;
@@ -198,6 +205,5 @@ tree_node_replace_data(struct tree *t, struct tree_node *n, struct jute_bytes da
 	tree_id_set(t, moved->id, moved);
 	node_set_data(moved, data);
 	t->data_bytes += moved->data_len;
-	moved->crc = crc;
 	return moved;
 }

@@ -20,17 +20,19 @@ struct tree_node *tree_node_new(struct jute_bytes name, struct jute_bytes data);
 void tree_node_set_stat(struct tree_node *n, const struct tree_stat *s);
 
 /* Link a node below its parent; takes the reference on acl. NULL: no memory, nothing changed. */
-struct tree_node *tree_node_insert(struct tree *t, struct tree_node *parent, struct jute_bytes path,
-    struct jute_bytes name, struct jute_bytes data, uint32_t crc, uint32_t acl,
-    const struct tree_stat *stat);
+struct tree_node *tree_node_insert(struct tree *t, struct tree_node *parent,
+    const struct tree_place *at, struct jute_bytes name, struct jute_bytes data, uint32_t crc,
+    uint32_t acl, const struct tree_stat *stat);
 /* Take a childless node out and free it. */
-void tree_node_remove(struct tree *t, struct tree_node *n, struct jute_bytes path);
-/* Give a node other data; it may move. NULL: no memory, nothing was changed. */
+void tree_node_remove(struct tree *t, struct tree_node *n, const struct tree_place *at);
+/*
+ * Give a node other data; it may move. NULL: no memory, nothing was changed. Its digest is that of
+ * the old data still.
+ */
 struct tree_node *tree_node_replace_data(
-    struct tree *t, struct tree_node *n, struct jute_bytes data, uint32_t crc);
-
-/* What the node adds to the tree's digest; taken off before a change, put on after it. */
-uint64_t tree_digest_share(const struct tree *t, const struct tree_node *n);
+    struct tree *t, struct tree_node *n, struct jute_bytes data);
+/* What it adds to the tree's digest from now on; nothing below /zookeeper/. */
+void tree_node_set_digest(struct tree *t, struct tree_node *n, uint32_t digest);
 
 /* Split a path at its last slash; false if it has none or nothing behind it, or begins "//". */
 bool tree_path_split(

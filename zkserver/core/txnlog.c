@@ -111,7 +111,7 @@ txn_zxid(const uint8_t *txn, size_t size)
 	return (uint64_t)jute_get_i64(&r);
 }
 
-/* A batch is likely as long as the one before: one that does not fit would have to wait for room. */
+/* A batch is likely as long as the one before, and one that does not fit has to wait for room. */
 static bool
 wants_new_file(const struct txnlog *log)
 {

@@ -122,9 +122,9 @@ int txnlog_write(struct txnlog *log, struct txnlog_batch *b, struct fault *f);
 void txnlog_roll(struct txnlog *log);
 
 /*
- * The next file, made ahead of time by someone who may block: wanted_bytes > 0 when TXNLOG_SPARE_SHARE
- * of the file in use is used and there is no spare; make() then writes the zeros; adopt() hands it
- * over.
+ * The next file, made ahead of time by someone who may block: wanted_bytes > 0 when the file in use
+ * is used to its TXNLOG_SPARE_SHARE and there is no spare; make() then writes the zeros; adopt()
+ * hands it over.
  */
 uint64_t txnlog_spare_wanted_bytes(const struct txnlog *log);
 int txnlog_spare_make(
