@@ -79,11 +79,11 @@ END_TEST
 
 START_TEST(what_cannot_be_done_is_refused_with_its_reason)
 {
-	assert_refused("admin.forceHttps=true",
+	zoo_refused("admin.forceHttps=true",
 	    "zoo.cfg:3: admin.forceHttps=true: refused: the admin server speaks plain HTTP");
-	assert_refused("zookeeper.admin.portUnification=true",
+	zoo_refused("zookeeper.admin.portUnification=true",
 	    "zoo.cfg:3: zookeeper.admin.portUnification=true: refused: the admin server speaks");
-	assert_taken("admin.forceHttps=false\nadmin.portUnification=no");
+	zoo_taken("admin.forceHttps=false\nadmin.portUnification=no");
 	zoo_refused("electionAlg=1", "zoo.cfg:3: electionAlg=1: refused: only FastLeaderElection");
 	zoo_refused(
 	    "quorum.auth.enableSasl=true", "zoo.cfg:3: quorum.auth.enableSasl=true: refused: SASL "
