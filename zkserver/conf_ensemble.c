@@ -169,7 +169,7 @@ read_proposed(struct reading *r)
 	} else if (members_parse(&e->proposed, text.data, text.len, &f) < 0)
 		faults_add(r->faults, path, 0, "%s", f.text);
 	else
-		e->has_proposed = true;
+		e->has_proposed = e->proposed.version > e->members.version;
 	buf_fini(&text);
 }
 

@@ -97,6 +97,7 @@ libzkserver_a_SOURCES = \
 	zkserver/conf.c zkserver/conf.h zkserver/conf_priv.h \
 	zkserver/conf_ensemble.c \
 	zkserver/election_port.c zkserver/election_port.h \
+	zkserver/ensemble_files.c zkserver/ensemble_files.h \
 	zkserver/expiry.c zkserver/expiry.h \
 	zkserver/figures.c zkserver/figures.h \
 	zkserver/memory.c zkserver/memory.h \

@@ -23,19 +23,39 @@ zoo_file(const char *name, const char *text)
 	ck_assert(fsutil_write_atomic(path, text, strlen(text), 0644));
 }
 
+bool
+zoo_there(const char *name)
+{
+	char path[4096];
+
+	snprintf(path, sizeof path, "%s/%s", unit_tmpdir(), name);
+	return access(path, F_OK) == 0;
+}
+
+void
+zoo_holds(const char *name, const char *text)
+{
+	char path[4096];
+	struct buf b;
+
+	snprintf(path, sizeof path, "%s/%s", unit_tmpdir(), name);
+	buf_init(&b, 65536);
+	ck_assert_msg(fsutil_read(path, 65535, &b), "%s", path);
+	ck_assert_str_eq(buf_text(&b), text);
+	buf_fini(&b);
+}
+
 /* What the log says is in `said`. */
 static bool
-load(const char *text)
+read_again(void)
 {
-	char whole[8192], config_path[4096], log_path[4096];
+	char config_path[4096], log_path[4096];
 	int fd;
 	ssize_t n;
 	bool ok;
 
 	snprintf(config_path, sizeof config_path, "%s/zoo.cfg", unit_tmpdir());
 	snprintf(log_path, sizeof log_path, "%s/log", unit_tmpdir());
-	snprintf(whole, sizeof whole, "dataDir=/d\nclientPort=1\n%s", text);
-	zoo_file("zoo.cfg", whole);
 	fd = open(log_path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(dup2(fd, STDERR_FILENO), STDERR_FILENO);
@@ -47,6 +67,23 @@ load(const char *text)
 	said[n] = '\0';
 	close(fd);
 	return ok;
+}
+
+static bool
+load(const char *text)
+{
+	char whole[8192];
+
+	snprintf(whole, sizeof whole, "dataDir=/d\nclientPort=1\n%s", text);
+	zoo_file("zoo.cfg", whole);
+	return read_again();
+}
+
+void
+zoo_again(void)
+{
+	ck_assert_msg(read_again(), "%s", faults_text(&faults));
+	faults_fini(&faults);
 }
 
 void

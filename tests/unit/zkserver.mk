@@ -109,7 +109,8 @@ tests_unit_store_test_SOURCES = tests/unit/store_test.c $(SIMDISK_SOURCES)
 tests_unit_store_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_store_test_LDADD = $(UNIT_LIBS) libsys.a libbase.a
 
-zooconf_units = tests/unit/auth_test tests/unit/sasl_test tests/unit/zoo_conf_test tests/unit/zoo_ensemble_test
+zooconf_units = tests/unit/auth_test tests/unit/sasl_test tests/unit/zoo_conf_test tests/unit/zoo_ensemble_test \
+	tests/unit/ensemble_files_test
 check_PROGRAMS += $(zooconf_units)
 TESTS += $(zooconf_units)
 
@@ -118,6 +119,10 @@ tests_unit_zoo_conf_test_SOURCES = tests/unit/zoo_conf_test.c $(ZOORIG_SOURCES)
 tests_unit_zoo_conf_test_CPPFLAGS = $(AM_CPPFLAGS) -DMANUAL='"$(abs_top_srcdir)/man/zkserver.8"'
 tests_unit_zoo_conf_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_zoo_conf_test_LDADD = $(UNIT_LIBS) libzkserver.a libzkcore.a libsys.a libbase.a $(INIH_LIBS)
+
+tests_unit_ensemble_files_test_SOURCES = tests/unit/ensemble_files_test.c $(ZOORIG_SOURCES)
+tests_unit_ensemble_files_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_ensemble_files_test_LDADD = $(UNIT_LIBS) libzkserver.a libzkcore.a libsys.a libbase.a $(INIH_LIBS)
 
 tests_unit_zoo_ensemble_test_SOURCES = tests/unit/zoo_ensemble_test.c $(ZOORIG_SOURCES)
 tests_unit_zoo_ensemble_test_CFLAGS = $(UNIT_CFLAGS)

@@ -206,6 +206,10 @@ START_TEST(a_proposed_configuration_is_found)
 	ck_assert(zoo_rig_conf.ensemble.has_proposed);
 	ck_assert_int_eq(zoo_rig_conf.ensemble.proposed.version, 0xa00000001);
 	ck_assert_uint_eq(zoo_rig_conf.ensemble.proposed.count, 4);
+	/* One that is in force since, or that was never meant for these members, is none. */
+	zoo_file("zoo.cfg.dynamic.next", THREE "version=5");
+	zoo_taken(with_dynamic("d.5", ""));
+	ck_assert(!zoo_rig_conf.ensemble.has_proposed);
 	zoo_file("zoo.cfg.dynamic.next", "server.1=");
 	zoo_refused(with_dynamic("d.5", ""), "zoo.cfg.dynamic.next: server.1=: a host is missing");
 }
