@@ -130,17 +130,35 @@ ssl_outcome(struct client_conn *c, int result)
 	}
 }
 
+/* As io_read(). All records that have come, for their frames are served, and answered, together. */
+static ssize_t
+ssl_read(struct client_conn *c, uint8_t *to, size_t size)
+{
+	size_t sum = 0;
+	int got, outcome;
+
+	do {
+		if ((got = SSL_read(c->ssl, to + sum, (int)(size - sum))) > 0)
+			sum += (size_t)got;
+	} while (got > 0 && sum < size && SSL_has_pending(c->ssl));
+	if (got > 0)
+		return (ssize_t)sum;
+	outcome = ssl_outcome(c, got);
+	if (sum == 0)
+		return outcome;
+	if (outcome == IO_DOWN)
+		event_active(&c->readable, EV_READ, 0); /* what came before is served first */
+	return (ssize_t)sum;
+}
+
 /* Bytes read, IO_AGAIN, or IO_DOWN (the end of the stream too). */
 static ssize_t
 io_read(struct client_conn *c, uint8_t *to, size_t size)
 {
 	ssize_t n;
 
-	if (c->ssl != NULL) {
-		int got = SSL_read(c->ssl, to, (int)size);
-
-		return got > 0 ? got : ssl_outcome(c, got);
-	}
+	if (c->ssl != NULL)
+		return ssl_read(c, to, size);
 	n = recv(c->fd, to, size, 0);
 	if (n > 0)
 		return n;
@@ -393,7 +411,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 		n = read_once(c);
 		if (shared->gone)
 			return;
-	} while (n > 0 && c->ssl != NULL && c->reading && SSL_pending(c->ssl) > 0);
+	} while (n > 0 && c->ssl != NULL && c->reading && SSL_has_pending(c->ssl));
 	if (n == IO_DOWN)
 		client_conn_close(c);
 }
@@ -407,7 +425,7 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	server_set_time(c->shared->server, clock_boot_ms(), clock_wall_ms());
 	if (c->handshaking) {
-		if (client_handshake(c) && SSL_pending(c->ssl) > 0)
+		if (client_handshake(c) && SSL_has_pending(c->ssl))
 			event_active(&c->readable, EV_READ, 0);
 		return;
 	}
@@ -438,7 +456,7 @@ client_conn_attend(struct client_conn *c)
 	    !resume(c))
 		return;
 	/* What OpenSSL holds already wakes nobody. */
-	if (c->ssl != NULL && c->reading && !was_reading && SSL_pending(c->ssl) > 0)
+	if (c->ssl != NULL && c->reading && !was_reading && SSL_has_pending(c->ssl))
 		event_active(&c->readable, EV_READ, 0);
 }
 

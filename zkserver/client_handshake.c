@@ -76,6 +76,7 @@ client_take_ssl(struct client_conn *c, SSL *ssl)
 	c->ssl = ssl;
 	c->handshaking = true;
 	c->shared->handshakes++;
+	SSL_set_read_ahead(ssl, 1); /* SSL_has_pending() says what that holds */
 	SSL_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 }
 

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The program zk over mutual TLS, against Apache ZooKeeper's secure port and zkserver's, with keys made by openssl."""
+import socket
+import ssl
 import subprocess
 
 import pytest
 
 from conftest import Command
 from servers import KINDS, free_port, wait_until
+from wire import CLOSE, PING, SECONDS, XID_PING, i32, i64, text
 
 SUBJECT = {"server": "/O=demo/CN=zkserver", "client": "/O=demo/CN=operator", "ca": "/O=demo/CN=demo CA",
            "stranger-ca": "/CN=stranger CA", "stranger": "/O=demo/CN=operator"}
@@ -88,3 +91,29 @@ def test_a_node_can_be_kept_for_the_holders_of_a_certificate(secure, keys):
     assert made.returncode == 0, made
     assert zk("get", "/kept").stdout == b"x"
     assert "permission" in Command(secure.hosts).fails(77, "get", "/kept")
+
+
+def test_requests_of_many_records_that_come_at_once_are_all_answered(secure, keys):
+    pings, context = 200, ssl.create_default_context(cafile=keys / "ca.pem")
+    context.load_cert_chain(keys / "client.pem", keys / "client.key")
+    frames = [i32(0) + i64(0) + i32(10000) + i64(0) + text(bytes(16)) + b"\0"]
+    frames += [i32(XID_PING) + i32(PING)] * pings + [i32(1) + i32(CLOSE)]
+    got = b""
+    with socket.create_connection(("127.0.0.1", secure.secure_port), timeout=SECONDS) as raw:
+        coming, going = ssl.MemoryBIO(), ssl.MemoryBIO()
+        line = context.wrap_bio(coming, going, server_hostname="127.0.0.1")
+
+        def until_done(step):
+            while True:
+                try:
+                    return step()
+                except ssl.SSLWantReadError:
+                    raw.sendall(going.read())
+                    coming.write(raw.recv(65536))
+        until_done(line.do_handshake)
+        for frame in frames:
+            line.write(i32(len(frame)) + frame)
+        while len(got) < 41 + 20 * (pings + 1):
+            got += until_done(line.read)
+    replies = [got[at + 4:at + 8] for at in range(41, len(got), 20)]
+    assert replies == [i32(XID_PING)] * pings + [i32(1)]
