@@ -35,11 +35,16 @@ struct leader {
 	uint64_t phase_until_ms;	/* give up then, unless somebody makes progress */
 	uint64_t tick_at_ms, ping_at_ms;
 	int64_t committed;
-	uint64_t round, confirmed_round; /* of pings that confirm the leadership */
-	bool round_open;
-	struct buf syncs; /* our own clients' parked ones: {i64 zxid, u64 round} */
-	bool own_sync_asked;
-	struct buf scratch;
+	/* Of pings that confirm the leadership: the last begun, the last that a quorum answered. */
+	uint64_t round, confirmed;
+	uint64_t wanted;  /* the round that whoever waits waits for */
+	struct buf syncs; /* our own clients' parked ones */
+};
+
+/* A parked sync is answered when both have come. */
+struct leader_sync {
+	int64_t zxid;	/* committed, and told */
+	uint64_t round; /* confirmed */
 };
 
 void leader_init(struct leader *l, struct zab *z);
@@ -56,6 +61,9 @@ void leader_take(struct leader *l, struct peer_link *link);
 
 /* Bytes came in link->in. */
 void leader_read(struct leader *l, struct peer_link *link);
+
+/* A part of what waited for this learner was sent: it is busy with what it gets. */
+void leader_progress(struct leader *l, struct peer_link *link);
 
 /* A link ended, whoever wanted it. */
 void leader_lost(struct leader *l, struct peer_link *link);

@@ -39,13 +39,15 @@ struct learner {
 	uint64_t started_ms;
 	struct snapstream snapstream;
 	bool spooling;
+	bool released; /* the log's files, for what is received */
+	bool fuzzy;    /* a snapshot came, and what it may hold already is sent again */
+	struct server_cursor cursor;
 	int64_t snapshot_zxid;
 	int64_t settled_zxid; /* what must be durable before NEWLEADER's ACK */
 	int64_t acked;	      /* up to here nothing is left to be acknowledged */
 	int64_t committed;    /* the last COMMIT or INFORM */
 	/* A truncation that the leader asked for is impossible: ask for a snapshot next time. */
 	bool wants_snapshot;
-	bool synced_once; /* UPTODATE came: votes name the new epoch */
 };
 
 void learner_init(struct learner *l, struct zab *z);
@@ -60,6 +62,9 @@ void learner_stop(struct learner *l);
 void learner_dialled(struct learner *l, struct peer_link *link);
 void learner_dial_failed(struct learner *l);
 
+/* The link was closed. */
+void learner_lost(struct learner *l);
+
 /* Bytes came in link->in: take what is whole. */
 void learner_read(struct learner *l);
 
@@ -72,9 +77,9 @@ uint64_t learner_deadline_ms(const struct learner *l);
 void learner_tick(struct learner *l);
 
 /* The server's upstream. */
-void learner_forward(struct learner *l, int64_t session, int32_t cxid, int32_t type,
+void learner_send_request(struct learner *l, int64_t session, int32_t cxid, int32_t type,
     const uint8_t *body, size_t size, const struct acl_ids *who);
-void learner_ask_session(struct learner *l, int64_t session, int32_t timeout_ms);
-void learner_ask_sync(struct learner *l);
+void learner_send_revalidate(struct learner *l, int64_t session, int32_t timeout_ms);
+void learner_send_sync(struct learner *l);
 
 #endif

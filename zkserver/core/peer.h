@@ -25,6 +25,9 @@
 #include "zkserver/core/learner.h"
 #include "zkserver/core/zab.h"
 
+/* So many bytes are handed in at once. */
+#define PEER_READ_BYTES_MAX ((size_t)256 << 10)
+
 enum peer_phase {
 	PEER_DRAINING, /* a role has ended: the log takes what is pending */
 	PEER_ELECTING,
@@ -40,20 +43,15 @@ struct peer {
 	struct leader leader;
 	struct learner learner;
 	struct server_upstream upstream;
-	uint64_t phase_since_ms;
 	uint64_t elections; /* ended ones */
 	bool voted;	    /* the election was told that its leader is in sync */
 };
 
-/*
- * Whom and where; all borrowed, the stores are the server's. db was loaded by peer_load() or
- * is empty; server_init() was called with it, and server_join() is called here.
- */
+/* Whom and where; all borrowed, the stores are the server's. */
 struct peer_config {
 	struct zab_settings settings;
 	struct election_settings election;
 	const struct members *members;
-	struct server *server;
 	struct store *snapshots, *logs;
 	const struct peer_ops *ops;
 	void *arg;

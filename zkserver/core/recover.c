@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "zkserver/core/adopt.h"
 #include "zkserver/core/snapshot.h"
 #include "zkserver/core/txnlog_reader.h"
 
@@ -94,6 +95,9 @@ replay(struct store *logs, const struct recover_options *options, struct db *db,
 		if ((got = apply_record(options, db, &record, f)) != 0)
 			break;
 		report->replayed++;
+		if (options->replayed != NULL)
+			options->replayed(
+			    options->arg, (int64_t)record.zxid, record.txn, record.size);
 		check_digest(db, info, report);
 	}
 	if (got == 0 && r.torn) {
@@ -157,8 +161,11 @@ refuse_hidden_ttl(const struct db *db, struct fault *f)
 static int
 clean(struct store *snapshots, struct store *logs, struct fault *f)
 {
+	uint64_t adopted;
 	int err;
 
+	if ((err = adopt_resume(snapshots, logs, &adopted, f)) != 0)
+		return err;
 	if ((err = txnlog_clean(logs, f)) != 0 || (err = snapshot_clean(snapshots, f)) != 0)
 		return err;
 	if ((err = store_sync_dir(snapshots)) != 0)

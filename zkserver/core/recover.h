@@ -18,6 +18,9 @@ struct recover_options {
 	bool trust_empty; /* snapshot.trust.empty: replay a log that has no snapshot, once */
 	bool read_only;	  /* change no file, only say what would be done */
 	uint64_t now_ms;  /* monotonic, for the sessions */
+	/* Hears of each transaction of the log that was applied. NULL: nobody. */
+	void (*replayed)(void *arg, int64_t zxid, const uint8_t *bytes, size_t size);
+	void *arg;
 };
 
 struct recover_report {

@@ -9,6 +9,7 @@
 
 #include "libcommon/base/buf.h"
 #include "libcommon/codec/jute.h"
+#include "zkserver/core/snapstream.h"
 
 /* Bytes gather up to here before they are written. */
 #define CHUNK_BYTES ((size_t)256 * 1024)
@@ -21,6 +22,9 @@ struct out {
 	struct packer packer;
 	uint64_t offset;  /* in the file */
 	uint32_t adler;	  /* of all before the chunk */
+	/* Where a stream goes instead; NULL: to the file. */
+	int (*put)(void *arg, const uint8_t *bytes, size_t size);
+	void *arg;
 	int err;
 };
 
@@ -57,8 +61,12 @@ out_flush(struct out *o, bool all)
 		o->err = -ENOMEM;
 		return;
 	}
-	o->adler = libdeflate_adler32(o->adler, o->chunk.data, o->chunk.len);
-	write_packed(o, false);
+	if (o->put != NULL)
+		o->err = o->put(o->arg, o->chunk.data, o->chunk.len);
+	else {
+		o->adler = libdeflate_adler32(o->adler, o->chunk.data, o->chunk.len);
+		write_packed(o, false);
+	}
 	buf_clear(&o->chunk);
 }
 
@@ -170,6 +178,22 @@ write_file(struct store_file *file, const struct db *db, enum pack_kind kind)
 	packer_fini(&o.packer);
 	buf_fini(&o.chunk);
 	return o.err != 0 ? o.err : store_sync(file);
+}
+
+int
+snapshot_stream(const struct db *db, int (*put)(void *arg, const uint8_t *bytes, size_t size),
+    void *arg)
+{
+	struct out o = {.put = put, .arg = arg};
+
+	buf_init(&o.chunk, CHUNK_MAX_BYTES);
+	put_sessions(&o, db);
+	put_acls(&o, db);
+	put_tree(&o, &db->tree);
+	jute_put_text(&o.chunk, SNAPSTREAM_SIGNATURE);
+	out_flush(&o, true);
+	buf_fini(&o.chunk);
+	return o.err;
 }
 
 int

@@ -28,6 +28,14 @@ int snapshot_write(struct store *s, const struct db *db, struct fault *f);
 int snapshot_write_as(
     struct store *s, const struct db *db, enum pack_kind kind, struct fault *f);
 
+/*
+ * What a leader sends of it: sessions, access lists and nodes as in the file, without header and
+ * checksums, and behind them what marks the end. put() takes chunks; an error of its ends the walk.
+ * 0, or a negative errno.
+ */
+int snapshot_stream(const struct db *db,
+    int (*put)(void *arg, const uint8_t *bytes, size_t size), void *arg);
+
 /* The digest section: what the tree's digest is once last_zxid has been applied; zxid 0: unknown.
  */
 struct snapshot_info {
@@ -44,6 +52,9 @@ struct snapshot_info {
  */
 int snapshot_load(struct store *s, struct datadir_entry which, struct db *db,
     struct snapshot_info *info, struct fault *f);
+
+/* The same of SNAPSHOT_NEW_NAME, which was received as a snapshot of zxid. */
+int snapshot_load_new(struct store *s, uint64_t zxid, struct db *db, struct fault *f);
 
 /* The file is complete and its checksums are right; nothing is loaded. 0, or as snapshot_load(). */
 int snapshot_verify(struct store *s, struct datadir_entry which, struct fault *f);

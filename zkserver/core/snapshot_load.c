@@ -188,14 +188,14 @@ in_take(struct in *in)
 }
 
 static int
-in_open(struct in *in, struct store *s, struct datadir_entry which, struct fault *f)
+in_open(struct in *in, struct store *s, const char *name, enum pack_kind kind, struct fault *f)
 {
 	*in = (struct in){.adler = 1, .fault = f};
-	snapshot_name(in->name, which);
+	snprintf(in->name, sizeof in->name, "%s", name);
 	in->err = store_open(s, in->name, STORE_OPEN_READ, &in->file);
 	if (in->err != 0)
 		return fault_set(f, in->err, "cannot open %s: %s", in->name, strerror(-in->err));
-	if (!unpacker_init(&in->unpacker, which.kind, read_file, in))
+	if (!unpacker_init(&in->unpacker, kind, read_file, in))
 		in_fail(in, -ENOMEM, "no memory");
 	return in->err;
 }
@@ -388,14 +388,14 @@ read_tail(struct in *in, struct snapshot_info *info)
 
 /* Read the whole file, into *db or (NULL) for its checksums only. */
 static int
-read_all(struct store *s, struct datadir_entry which, struct db *db, struct snapshot_info *info,
-    struct fault *f)
+read_all(struct store *s, const char *name, enum pack_kind kind, struct db *db,
+    struct snapshot_info *info, struct fault *f)
 {
 	struct in in;
 	int err;
 
 	*info = (struct snapshot_info){0};
-	if (in_open(&in, s, which, f) == 0) {
+	if (in_open(&in, s, name, kind, f) == 0) {
 		read_header(&in);
 		read_sessions(&in, db, info);
 		read_acls(&in, db);
@@ -410,8 +410,8 @@ read_all(struct store *s, struct datadir_entry which, struct db *db, struct snap
 	return err;
 }
 
-int
-snapshot_load(struct store *s, struct datadir_entry which, struct db *db,
+static int
+load(struct store *s, const char *name, struct datadir_entry which, struct db *db,
     struct snapshot_info *info, struct fault *f)
 {
 	int err;
@@ -419,7 +419,7 @@ snapshot_load(struct store *s, struct datadir_entry which, struct db *db,
 	if (!db_reset_bare(db))
 		return fault_set(f, -ENOMEM, "no memory for a tree");
 	tree_load_begin(&db->tree);
-	if ((err = read_all(s, which, db, info, f)) != 0)
+	if ((err = read_all(s, name, which.kind, db, info, f)) != 0)
 		return err;
 	if (!tree_load_end(&db->tree))
 		return fault_set(f, -ENOMEM, "no memory for the table of paths");
@@ -428,9 +428,30 @@ snapshot_load(struct store *s, struct datadir_entry which, struct db *db,
 }
 
 int
-snapshot_verify(struct store *s, struct datadir_entry which, struct fault *f)
+snapshot_load(struct store *s, struct datadir_entry which, struct db *db,
+    struct snapshot_info *info, struct fault *f)
 {
+	char name[DATADIR_NAME_BYTES];
+
+	snapshot_name(name, which);
+	return load(s, name, which, db, info, f);
+}
+
+int
+snapshot_load_new(struct store *s, uint64_t zxid, struct db *db, struct fault *f)
+{
+	struct datadir_entry which = {.zxid = zxid};
 	struct snapshot_info info;
 
-	return read_all(s, which, NULL, &info, f);
+	return load(s, SNAPSHOT_NEW_NAME, which, db, &info, f);
+}
+
+int
+snapshot_verify(struct store *s, struct datadir_entry which, struct fault *f)
+{
+	char name[DATADIR_NAME_BYTES];
+	struct snapshot_info info;
+
+	snapshot_name(name, which);
+	return read_all(s, name, which.kind, NULL, &info, f);
 }

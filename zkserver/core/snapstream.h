@@ -17,11 +17,18 @@
 
 #define SNAPSTREAM_SIGNATURE "BenWasHere"
 
+/* What the next bytes are. */
 enum snapstream_part {
-	SNAPSTREAM_SESSIONS,
-	SNAPSTREAM_ACLS,
-	SNAPSTREAM_ACL_ENTRIES,
-	SNAPSTREAM_NODES,
+	SNAPSTREAM_SESSION_COUNT,
+	SNAPSTREAM_SESSION,
+	SNAPSTREAM_ACL_COUNT,
+	SNAPSTREAM_ACL,	   /* its key, and how many entries */
+	SNAPSTREAM_SCHEME, /* permissions and a scheme */
+	SNAPSTREAM_ID,
+	SNAPSTREAM_PATH,
+	SNAPSTREAM_DATA,
+	SNAPSTREAM_STAT,
+	SNAPSTREAM_SLASH, /* the path that ends the nodes */
 	SNAPSTREAM_SIGN,
 	SNAPSTREAM_END,
 };
@@ -30,16 +37,14 @@ struct snapstream {
 	struct store *store;
 	struct store_file *file;
 	struct buf chunk; /* not written yet */
-	uint64_t offset;
+	uint64_t offset;  /* in the file */
 	uint32_t adler;
+	uint64_t bytes; /* of the stream, so far */
 	enum snapstream_part part;
-	bool counted; /* the count that leads this part was read */
-	int64_t left; /* items of this part, of the access list at hand */
-	int64_t acls_left;
-	uint64_t skip;	   /* bytes of a field that are still to come */
-	uint8_t head[128]; /* the start of an item, as far as it came */
+	int64_t items, entries; /* left: sessions or access lists; entries of the one at hand */
+	uint64_t skip;		/* bytes of a string that are still to come */
+	uint8_t head[80];	/* the start of the item at hand, as far as it came */
 	size_t head_len;
-	uint64_t bytes;
 };
 
 /* Start spooling into SNAPSHOT_NEW_NAME. 0, or a negative errno with *f. */

@@ -622,6 +622,22 @@ txnlog_truncate(struct store *s, uint64_t zxid, struct fault *f)
 }
 
 int
+txnlog_forget_after(struct store *s, uint64_t zxid, struct fault *f)
+{
+	struct txnlog_record record;
+	struct txnlog_reader r;
+	int err = txnlog_reader_open(&r, s, zxid, f);
+
+	if (err == 0)
+		err = txnlog_reader_next(&r, &record, f);
+	if (err == 1 && (err = remove_newer(s, &r.files, record.file_zxid, f)) == 0)
+		err = txnlog_cut(s, record.file_zxid, record.offset,
+		    record.offset == TXNLOG_HEADER_BYTES, f);
+	txnlog_reader_close(&r);
+	return err;
+}
+
+int
 txnlog_clean(struct store *s, struct fault *f)
 {
 	static const char *const names[] = {TXNLOG_NEW_NAME, TXNLOG_SPARE_NAME};

@@ -105,6 +105,12 @@ int txnlog_settle(struct store *s, uint64_t file_zxid, uint64_t record_offset, u
  */
 int txnlog_truncate(struct store *s, uint64_t zxid, struct fault *f);
 
+/*
+ * The same whether or not there is a record `zxid` (a snapshot may stand for it); what lies above
+ * it must follow it.
+ */
+int txnlog_forget_after(struct store *s, uint64_t zxid, struct fault *f);
+
 /* Remove what a crash left of files in the making. No log may be open for writing. */
 int txnlog_clean(struct store *s, struct fault *f);
 

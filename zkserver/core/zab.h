@@ -102,6 +102,7 @@ struct peer_link {
 	struct list dirty;
 
 	enum peer_link_use use;
+	bool counted;	  /* among those that others opened */
 	struct list link; /* of all that are in use */
 	struct buf in;	  /* received, not understood yet */
 	uint64_t since_ms, heard_ms;
@@ -114,8 +115,9 @@ struct peer_link {
 	int64_t sent, committed; /* proposed to it; told of as committed (or informed of) */
 	int64_t asked_zxid;	 /* what it had been sent when NEWLEADER went out */
 	int64_t acked;		 /* durable there */
-	uint64_t pings_sent, pings_answered, ping_mark;
-	uint64_t waits_since_ms; /* since when `acked` is behind `sent`; 0: it is not */
+	uint64_t pings_sent, pings_answered; /* since it serves: it answers each of these */
+	uint64_t ping_mark, ping_round;	     /* answered so many: it has confirmed that round */
+	uint64_t waits_since_ms;	     /* since when `acked` is behind `sent`; 0: it is not */
 	struct server_cursor cursor;
 	struct txnlog_reader *reader; /* while it is sent what only the log has */
 	struct buf syncs;	      /* parked: {i64 zxid, u64 round} */
@@ -135,8 +137,13 @@ struct zab {
 	struct list links, dirty;
 	unsigned link_count; /* of those that others opened */
 	uint64_t now_ms;
-	bool failed; /* ops->fatal() was called */
+	bool was_busy; /* a long step has ended: who seemed silent meanwhile may not have been */
+	bool log_unreadable; /* sending from it failed once: snapshots are sent instead */
+	bool failed;	     /* ops->fatal() was called */
 };
+
+/* Load db from the stores, and the history with it. 0, or a negative errno with *f. */
+int zab_load(struct zab *z, struct recover_report *report, struct fault *f);
 
 /* The last zxid that has a record here: what a vote and an ACKEPOCH name. */
 int64_t zab_last_zxid(const struct zab *z);

@@ -1,0 +1,788 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "zkserver/core/leader.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "zkserver/core/leader_priv.h"
+#include "zkserver/core/qpacket.h"
+
+void
+leader_init(struct leader *l, struct zab *z)
+{
+	*l = (struct leader){.z = z};
+	buf_init(&l->syncs, LEADER_SYNCS_MAX * sizeof(struct leader_sync));
+}
+
+void
+leader_fini(struct leader *l)
+{
+	buf_fini(&l->syncs);
+}
+
+static uint64_t
+ticks(const struct leader *l, uint32_t count)
+{
+	return (uint64_t)l->z->settings.tick_ms * count;
+}
+
+static void
+enter(struct leader *l, enum leader_phase phase)
+{
+	l->phase = phase;
+	l->phase_until_ms = l->z->now_ms + ticks(l, l->z->settings.init_limit);
+}
+
+void
+leader_start(struct leader *l)
+{
+	struct zab *z = l->z;
+
+	buf_fini(&l->syncs);
+	*l = (struct leader){.z = z,
+	    .syncs = l->syncs,
+	    .proposed_epoch = z->epochs.accepted + 1,
+	    .start_current = z->epochs.current,
+	    .start_zxid = zab_last_zxid(z),
+	    .committed = zab_last_zxid(z),
+	    .tick_at_ms = z->now_ms + z->settings.tick_ms,
+	    .ping_at_ms = z->now_ms + z->settings.tick_ms / 2};
+	sid_set_add(&l->known, z->settings.sid);
+	enter(l, LEADER_DISCOVERY);
+}
+
+void
+leader_fail(struct leader *l, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (l->phase == LEADER_AWAY)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(l->why, sizeof l->why, fmt, ap);
+	va_end(ap);
+	l->phase = LEADER_AWAY;
+}
+
+bool
+leader_lives(const struct leader *l)
+{
+	return l->phase != LEADER_AWAY;
+}
+
+/* The next learner's link behind `at`; NULL to begin with, NULL at the end. */
+struct peer_link *
+leader_next(const struct leader *l, const struct peer_link *at)
+{
+	const struct list *it = at != NULL ? at->link.next : l->z->links.next;
+
+	for (; it != &l->z->links; it = it->next) {
+		struct peer_link *link = CONTAINER_OF(it, struct peer_link, link);
+
+		if (link->use == PEER_LINK_LEARNER && link->end == PEER_LINK_OPEN)
+			return link;
+	}
+	return NULL;
+}
+
+void
+leader_stop(struct leader *l, const char *why)
+{
+	struct peer_link *link = NULL;
+
+	while ((link = leader_next(l, link)) != NULL) {
+		leader_sync_drop(link);
+		zab_link_end(l->z, link, "%s", why);
+	}
+	buf_fini(&l->syncs);
+	l->phase = LEADER_AWAY;
+}
+
+void
+leader_take(struct leader *l, struct peer_link *link)
+{
+	link->use = PEER_LINK_LEARNER;
+	link->stage = LEARNER_NEW;
+	link->since_ms = link->heard_ms = l->z->now_ms;
+	buf_init(&link->syncs, LEADER_SYNCS_MAX * sizeof(struct leader_sync));
+	if (link->in.len > 0)
+		leader_read(l, link);
+}
+
+/* ---- quorums ---- */
+
+static bool
+is_voter(const struct leader *l, const struct peer_link *link)
+{
+	return !link->observer && members_is_voter(l->z->members, link->sid);
+}
+
+/* Do those voters whose link fulfils this, and ourselves, make a quorum? */
+static bool
+is_quorum(const struct leader *l,
+    bool (*has)(const struct leader *l, const struct peer_link *link, int64_t value), int64_t value,
+    bool self)
+{
+	const struct peer_link *link = NULL;
+	struct sid_set set = {0};
+
+	if (self)
+		sid_set_add(&set, l->z->settings.sid);
+	while ((link = leader_next(l, link)) != NULL) {
+		if (is_voter(l, link) && has(l, link, value))
+			sid_set_add(&set, link->sid);
+	}
+	return members_quorum(l->z->members, &set);
+}
+
+static bool
+is_synced(const struct leader *l, const struct peer_link *link, int64_t value)
+{
+	(void)l;
+	(void)value;
+	return link->stage >= LEARNER_SYNCED;
+}
+
+static bool
+has_acked(const struct leader *l, const struct peer_link *link, int64_t zxid)
+{
+	(void)l;
+	return link->stage >= LEARNER_SYNCED && link->acked >= zxid;
+}
+
+static bool
+has_answered(const struct leader *l, const struct peer_link *link, int64_t value)
+{
+	(void)value;
+	return link->stage == LEARNER_SERVING && link->ping_round == l->round &&
+	       link->pings_answered >= link->ping_mark;
+}
+
+/* ---- discovery ---- */
+
+static void
+greet(struct leader *l, struct peer_link *link)
+{
+	if (link->accepted_epoch > l->epoch) {
+		zab_link_end(l->z, link, "server %lld has accepted epoch %d, this one leads %d",
+		    (long long)link->sid, (int)link->accepted_epoch, (int)l->epoch);
+		return;
+	}
+	qpacket_put_leader_info(link->out, l->epoch);
+	link->stage = LEARNER_EPOCH;
+	zab_link_touch(l->z, link);
+}
+
+/* One link a server: the newer one counts, as the older may be dead without a sign. */
+static void
+replace(struct leader *l, const struct peer_link *by)
+{
+	struct peer_link *link = NULL, *old = NULL;
+
+	while ((link = leader_next(l, link)) != NULL) {
+		if (link != by && link->sid == by->sid)
+			old = link;
+	}
+	if (old == NULL)
+		return;
+	leader_sync_drop(old);
+	zab_link_end(l->z, old, "server %lld came again", (long long)by->sid);
+}
+
+/* What is wrong with who comes; NULL: nothing. */
+static const char *
+check_info(const struct leader *l, const struct learner_info *info, int64_t accepted)
+{
+	const struct zab *z = l->z;
+
+	if (info->anonymous)
+		return "it does not say which server it is";
+	if (members_find(z->members, info->sid) == NULL)
+		return "it is no member of the configuration here";
+	if (info->sid == z->settings.sid)
+		return "it says that it is this server";
+	if (info->protocol < QPACKET_PROTOCOL)
+		return "it speaks a protocol from before ZooKeeper 3.4";
+	if (info->config_version > z->members->version)
+		return "it has a newer configuration";
+	if (accepted < 0 || accepted - z->epochs.accepted > ZAB_EPOCH_JUMP_MAX)
+		return "the epoch that it has accepted is beyond belief";
+	return NULL;
+}
+
+static void
+take_info(struct leader *l, struct peer_link *link, const struct qpacket *p)
+{
+	struct learner_info info;
+	int64_t accepted = p->zxid >> 32;
+	const char *wrong;
+
+	if ((p->type != QPACKET_FOLLOWERINFO && p->type != QPACKET_OBSERVERINFO) ||
+	    !learner_info_decode(&info, p->data)) {
+		zab_link_end(l->z, link, "it does not begin as a learner does");
+		return;
+	}
+	if ((wrong = check_info(l, &info, accepted)) != NULL) {
+		zab_link_end(l->z, link, "refused a learner that calls itself %lld: %s",
+		    (long long)info.sid, wrong);
+		return;
+	}
+	link->sid = info.sid;
+	link->observer = p->type == QPACKET_OBSERVERINFO;
+	link->accepted_epoch = (int32_t)accepted;
+	link->stage = LEARNER_KNOWN;
+	replace(l, link);
+	if (l->phase != LEADER_DISCOVERY) {
+		greet(l, link);
+		return;
+	}
+	if (link->accepted_epoch >= l->proposed_epoch)
+		l->proposed_epoch = link->accepted_epoch + 1;
+	if (is_voter(l, link))
+		sid_set_add(&l->known, link->sid);
+}
+
+static void
+fix_epoch(struct leader *l)
+{
+	struct peer_link *link = NULL;
+	struct zab *z = l->z;
+	struct fault f = {0};
+
+	if (epochs_accept(z->snapshots, &z->epochs, l->proposed_epoch, &f) != 0) {
+		zab_fatal(z, "%s", f.text);
+		return;
+	}
+	l->epoch = l->proposed_epoch;
+	sid_set_add(&l->promised, z->settings.sid);
+	enter(l, LEADER_PROMISE);
+	while ((link = leader_next(l, link)) != NULL) {
+		if (link->stage == LEARNER_KNOWN)
+			greet(l, link);
+	}
+}
+
+static void
+take_ack_epoch(struct leader *l, struct peer_link *link, const struct qpacket *p)
+{
+	int32_t current;
+
+	if (p->type != QPACKET_ACKEPOCH || !qpacket_ack_epoch_decode(p, &current)) {
+		zab_link_end(l->z, link, "server %lld did not answer LEADERINFO with ACKEPOCH",
+		    (long long)link->sid);
+		return;
+	}
+	link->last_zxid = p->zxid;
+	link->stage = LEARNER_ACCEPTED;
+	if (l->phase == LEADER_PROMISE && current != -1 && is_voter(l, link)) {
+		if (current > l->start_current ||
+		    (current == l->start_current && p->zxid > l->start_zxid)) {
+			zab_link_end(l->z, link,
+			    "server %lld has zxid 0x%llx of epoch %d, more than this one",
+			    (long long)link->sid, (unsigned long long)p->zxid, (int)current);
+			return;
+		}
+		if (p->zxid != -1)
+			sid_set_add(&l->promised, link->sid);
+	}
+	if (l->phase >= LEADER_SYNC)
+		leader_sync_choose(l, link);
+}
+
+static void
+begin_sync(struct leader *l)
+{
+	struct peer_link *link = NULL;
+	struct zab *z = l->z;
+	struct fault f = {0};
+
+	if (epochs_enter(z->snapshots, &z->epochs, l->epoch, &f) != 0) {
+		zab_fatal(z, "%s", f.text);
+		return;
+	}
+	enter(l, LEADER_SYNC);
+	while ((link = leader_next(l, link)) != NULL) {
+		if (link->stage == LEARNER_ACCEPTED)
+			leader_sync_choose(l, link);
+	}
+}
+
+/* Before UPTODATE none is answered, they only say that we live. */
+static void
+ping_one(struct leader *l, struct peer_link *link)
+{
+	qpacket_put(link->out, QPACKET_PING, server_last_zxid(l->z->server), NULL, 0);
+	if (link->stage == LEARNER_SERVING)
+		link->pings_sent++;
+	zab_link_touch(l->z, link);
+}
+
+/* It has everything; it may serve once we do, and once all that it has is committed. */
+static void
+set_up_to_date(struct leader *l, struct peer_link *link)
+{
+	if (l->phase != LEADER_ACTIVE || link->stage != LEARNER_SYNCED ||
+	    l->committed < link->asked_zxid)
+		return;
+	qpacket_put(link->out, QPACKET_UPTODATE, -1, NULL, 0);
+	link->stage = LEARNER_SERVING;
+	if (link->committed < (int64_t)l->epoch << 32)
+		link->committed = (int64_t)l->epoch << 32;
+	ping_one(l, link);
+	link->ping_round = l->round;
+	link->ping_mark = link->pings_sent;
+	zab_say(l->z, "server %lld is in sync as %s", (long long)link->sid,
+	    link->observer ? "an observer" : "a follower");
+}
+
+static void
+activate(struct leader *l)
+{
+	server_lead(l->z->server, l->epoch);
+	l->committed = (int64_t)l->epoch << 32;
+	enter(l, LEADER_ACTIVE);
+	zab_say(l->z, "leading epoch %d from zxid 0x%llx on", (int)l->epoch,
+	    (unsigned long long)l->start_zxid);
+}
+
+/* ---- what learners send ---- */
+
+static void
+take_ack(struct leader *l, struct peer_link *link, int64_t zxid)
+{
+	bool mark = zxid == (int64_t)l->epoch << 32;
+
+	if (link->stage == LEARNER_ASKED && mark) {
+		link->stage = LEARNER_SYNCED;
+		if (link->acked < link->asked_zxid)
+			link->acked = link->asked_zxid;
+		link->waits_since_ms = link->acked < link->sent ? l->z->now_ms : 0;
+		return;
+	}
+	if (mark)
+		return; /* of UPTODATE */
+	if (link->observer || zxid > link->sent) {
+		zab_link_end(l->z, link, "server %lld acknowledges zxid 0x%llx, %s",
+		    (long long)link->sid, (unsigned long long)zxid,
+		    link->observer ? "as an observer" : "which was not proposed to it");
+		return;
+	}
+	if (zxid <= link->acked)
+		return;
+	link->acked = zxid;
+	link->waits_since_ms = zxid < link->sent ? l->z->now_ms : 0;
+}
+
+static bool
+park(struct leader *l, struct buf *syncs)
+{
+	struct leader_sync s = {.zxid = server_last_zxid(l->z->server), .round = l->round + 1};
+
+	buf_append(syncs, &s, sizeof s);
+	l->wanted = s.round;
+	return !syncs->failed;
+}
+
+void
+leader_own_sync(struct leader *l)
+{
+	if (l->phase == LEADER_ACTIVE && !park(l, &l->syncs))
+		leader_fail(l, "too many syncs wait for a confirmation");
+}
+
+static void
+take_request(struct leader *l, struct peer_link *link, const struct qpacket *p)
+{
+	struct server *s = l->z->server;
+	struct qpacket_request q;
+	struct acl_ids who;
+
+	if (!qpacket_request_decode(p, &q)) {
+		zab_link_end(
+		    l->z, link, "server %lld sent a REQUEST that is none", (long long)link->sid);
+		return;
+	}
+	if (s->pending.len > LEADER_PENDING_BYTES_MAX ||
+	    (q.type == ZK_OP_SYNC && !park(l, &link->syncs))) {
+		zab_link_end(l->z, link, "server %lld asks for more than is taken at once",
+		    (long long)link->sid);
+		return;
+	}
+	if (q.type == ZK_OP_SYNC)
+		return;
+	acl_ids_init(&who);
+	if (qpacket_ids(p, &who))
+		server_remote_request(
+		    s, link->sid, q.session, q.cxid, q.type, q.body, p->id_count < 0 ? NULL : &who);
+	else
+		zab_link_end(l->z, link, "no memory for the identities of a client");
+	acl_ids_fini(&who);
+}
+
+static void
+take_ping(struct leader *l, struct peer_link *link, const struct qpacket *p)
+{
+	struct jute_reader r = jute_reader(p->data.data, p->data.len > 0 ? (size_t)p->data.len : 0);
+	int32_t timeout_ms;
+	int64_t session;
+
+	if (link->pings_answered < link->pings_sent)
+		link->pings_answered++;
+	while (l->phase == LEADER_ACTIVE && qpacket_touch_next(&r, &session, &timeout_ms))
+		server_remote_touch(l->z->server, session, timeout_ms);
+}
+
+static void
+take_revalidate(struct leader *l, struct peer_link *link, const struct qpacket *p)
+{
+	int32_t timeout_ms;
+	int64_t session;
+
+	if (!qpacket_revalidate_decode(p, &session, &timeout_ms)) {
+		zab_link_end(
+		    l->z, link, "server %lld sent a REVALIDATE that is none", (long long)link->sid);
+		return;
+	}
+	qpacket_put_revalidated(link->out, session,
+	    server_remote_revalidate(l->z->server, link->sid, session, timeout_ms));
+	zab_link_touch(l->z, link);
+}
+
+static void
+take_more(struct leader *l, struct peer_link *link, const struct qpacket *p)
+{
+	bool serves = link->stage == LEARNER_SERVING && l->phase == LEADER_ACTIVE;
+	char name[24];
+
+	switch (p->type) {
+	case QPACKET_ACK:
+		if (link->stage < LEARNER_ASKED)
+			break;
+		take_ack(l, link, p->zxid);
+		return;
+	case QPACKET_PING:
+		if (link->stage != LEARNER_SERVING)
+			break;
+		take_ping(l, link, p);
+		return;
+	case QPACKET_REQUEST:
+		if (!serves)
+			break;
+		take_request(l, link, p);
+		return;
+	case QPACKET_REVALIDATE:
+		if (!serves)
+			break;
+		take_revalidate(l, link, p);
+		return;
+	default:
+		break;
+	}
+	zab_link_end(l->z, link, "%s from server %lld came out of turn",
+	    qpacket_name(p->type, name), (long long)link->sid);
+}
+
+static void
+take_packet(struct leader *l, struct peer_link *link, const struct qpacket *p)
+{
+	switch (link->stage) {
+	case LEARNER_NEW:
+		take_info(l, link, p);
+		return;
+	case LEARNER_EPOCH:
+		take_ack_epoch(l, link, p);
+		return;
+	default:
+		take_more(l, link, p);
+	}
+}
+
+/* Whoever is being synchronized has the time that it takes, as long as it goes on. */
+void
+leader_progress(struct leader *l, struct peer_link *link)
+{
+	link->heard_ms = l->z->now_ms;
+	if (l->phase == LEADER_SYNC && link->stage >= LEARNER_SNAPSHOT && is_voter(l, link))
+		l->phase_until_ms = l->z->now_ms + ticks(l, l->z->settings.init_limit);
+}
+
+void
+leader_read(struct leader *l, struct peer_link *link)
+{
+	while (link->end == PEER_LINK_OPEN && l->phase != LEADER_AWAY && !l->z->failed) {
+		size_t data_max = link->stage == LEARNER_NEW ? ZAB_HELLO_BYTES_MAX
+							     : l->z->settings.packet_bytes_max;
+		struct qpacket p;
+		size_t used;
+
+		switch (qpacket_decode(&p, link->in.data, link->in.len, data_max, &used)) {
+		case QPACKET_SHORT:
+			return;
+		case QPACKET_BAD:
+			zab_link_end(l->z, link, "a packet with an impossible length");
+			return;
+		case QPACKET_WHOLE:
+			take_packet(l, link, &p);
+			buf_consume(&link->in, used);
+		}
+	}
+}
+
+/* ---- pings and syncs ---- */
+
+static void
+ping(struct leader *l)
+{
+	struct peer_link *link = NULL;
+
+	while ((link = leader_next(l, link)) != NULL) {
+		if (link->stage >= LEARNER_SYNCED)
+			ping_one(l, link);
+	}
+}
+
+/* Begin a round: whoever answers the ping that goes out now still follows us now. */
+static void
+begin_round(struct leader *l)
+{
+	struct peer_link *link = NULL;
+
+	l->round++;
+	ping(l);
+	while ((link = leader_next(l, link)) != NULL) {
+		link->ping_mark = link->pings_sent;
+		link->ping_round = l->round;
+	}
+}
+
+static void
+confirm(struct leader *l)
+{
+	if (l->round > l->confirmed && is_quorum(l, has_answered, 0, true))
+		l->confirmed = l->round;
+	if (l->round == l->confirmed && l->wanted > l->round) {
+		begin_round(l);
+		if (is_quorum(l, has_answered, 0, true))
+			l->confirmed = l->round; /* nobody else is needed */
+	}
+}
+
+/* Is the oldest of these done, as far as `told`? Then it is taken off. */
+static bool
+take_sync(const struct leader *l, struct buf *syncs, int64_t told)
+{
+	struct leader_sync s;
+
+	if (syncs->len == 0)
+		return false;
+	memcpy(&s, syncs->data, sizeof s);
+	if (s.round > l->confirmed || s.zxid > told)
+		return false;
+	buf_consume(syncs, sizeof s);
+	return true;
+}
+
+static void
+answer_syncs(struct leader *l)
+{
+	struct peer_link *link = NULL;
+
+	while (take_sync(l, &l->syncs, l->committed))
+		server_sync_done(l->z->server);
+	while ((link = leader_next(l, link)) != NULL) {
+		while (take_sync(l, &link->syncs, link->committed)) {
+			qpacket_put(link->out, QPACKET_SYNC, 0, NULL, 0);
+			zab_link_touch(l->z, link);
+		}
+	}
+}
+
+/* ---- what follows ---- */
+
+static int
+by_value(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+	return x < y ? 1 : x > y ? -1 : 0;
+}
+
+/* The highest zxid that a quorum has on stable storage. */
+static int64_t
+find_committed(const struct leader *l)
+{
+	int64_t values[MEMBERS_MAX + 1], own = server_synced_zxid(l->z->server);
+	const struct peer_link *link = NULL;
+	size_t count = 0;
+
+	values[count++] = own;
+	while (count <= MEMBERS_MAX && (link = leader_next(l, link)) != NULL) {
+		if (is_voter(l, link) && link->stage >= LEARNER_SYNCED)
+			values[count++] = link->acked;
+	}
+	qsort(values, count, sizeof values[0], by_value);
+	for (size_t i = 0; i < count && values[i] > l->committed; i++) {
+		if (is_quorum(l, has_acked, values[i], own >= values[i]))
+			return values[i];
+	}
+	return l->committed;
+}
+
+static void
+commit(struct leader *l)
+{
+	int64_t zxid = find_committed(l);
+
+	if (zxid <= l->committed)
+		return;
+	l->committed = zxid;
+	server_committed(l->z->server, zxid);
+}
+
+static void
+advance(struct leader *l)
+{
+	const struct members *m = l->z->members;
+
+	if (l->phase == LEADER_DISCOVERY && members_quorum(m, &l->known))
+		fix_epoch(l);
+	if (l->phase == LEADER_PROMISE && !l->z->failed && members_quorum(m, &l->promised))
+		begin_sync(l);
+	if (l->phase == LEADER_SYNC && !l->z->failed && is_quorum(l, is_synced, 0, true))
+		activate(l);
+}
+
+void
+leader_turn(struct leader *l)
+{
+	struct peer_link *link = NULL;
+
+	if (l->phase == LEADER_AWAY)
+		return;
+	advance(l);
+	if (l->z->failed)
+		return;
+	if (l->phase == LEADER_ACTIVE) {
+		commit(l);
+		confirm(l);
+	}
+	while ((link = leader_next(l, link)) != NULL) {
+		leader_sync_pump(l, link);
+		set_up_to_date(l, link);
+		if (link->out->failed)
+			zab_link_end(l->z, link,
+			    "server %lld does not take what it is sent: too much waits",
+			    (long long)link->sid);
+	}
+	if (l->phase == LEADER_ACTIVE)
+		answer_syncs(l);
+	if (l->z->server->zxids_end)
+		leader_fail(l, "epoch %d has no zxid left", (int)l->epoch);
+}
+
+/* A quorum that is lost ends the leadership at once, unless who left is on its way back. */
+void
+leader_lost(struct leader *l, struct peer_link *link)
+{
+	const struct peer_link *other = NULL;
+	bool counted = link->stage >= LEARNER_SYNCED && is_voter(l, link);
+
+	leader_sync_drop(link);
+	link->use = PEER_LINK_DONE;
+	if (!counted || l->phase != LEADER_ACTIVE || is_quorum(l, is_synced, 0, true))
+		return;
+	while ((other = leader_next(l, other)) != NULL) {
+		if (other->sid == link->sid)
+			return;
+	}
+	leader_fail(l, "server %lld has left, and with it the quorum", (long long)link->sid);
+}
+
+/* ---- time ---- */
+
+uint64_t
+leader_deadline_ms(const struct leader *l)
+{
+	uint64_t at_ms;
+
+	if (l->phase == LEADER_AWAY)
+		return UINT64_MAX;
+	at_ms = l->tick_at_ms < l->ping_at_ms ? l->tick_at_ms : l->ping_at_ms;
+	return l->phase != LEADER_ACTIVE && l->phase_until_ms < at_ms ? l->phase_until_ms : at_ms;
+}
+
+/* How long a learner may be silent; 0: as long as it takes, it waits for us. */
+static uint64_t
+silence_ms(const struct leader *l, const struct peer_link *link)
+{
+	switch (link->stage) {
+	case LEARNER_KNOWN:
+	case LEARNER_ACCEPTED:
+		return 0;
+	case LEARNER_SERVING:
+		return ticks(l, l->z->settings.sync_limit);
+	default:
+		return ticks(l, l->z->settings.init_limit);
+	}
+}
+
+static void
+check_silence(struct leader *l)
+{
+	struct peer_link *link = NULL;
+	uint64_t now_ms = l->z->now_ms;
+
+	while ((link = leader_next(l, link)) != NULL) {
+		uint64_t limit_ms = silence_ms(l, link);
+
+		if (limit_ms > 0 && now_ms - link->heard_ms > limit_ms)
+			zab_link_end(l->z, link, "server %lld said nothing for %llu ms",
+			    (long long)link->sid, (unsigned long long)(now_ms - link->heard_ms));
+		else if (link->stage == LEARNER_SERVING && link->waits_since_ms > 0 &&
+			 now_ms - link->waits_since_ms > ticks(l, l->z->settings.sync_limit))
+			zab_link_end(l->z, link,
+			    "server %lld has acknowledged no proposal for %llu ms",
+			    (long long)link->sid,
+			    (unsigned long long)(now_ms - link->waits_since_ms));
+	}
+}
+
+void
+leader_tick(struct leader *l)
+{
+	uint64_t now_ms = l->z->now_ms;
+
+	if (l->phase == LEADER_AWAY)
+		return;
+	if (l->phase != LEADER_ACTIVE && now_ms >= l->phase_until_ms) {
+		leader_fail(l, "no quorum came within %llu ms",
+		    (unsigned long long)ticks(l, l->z->settings.init_limit));
+		return;
+	}
+	if (now_ms >= l->ping_at_ms) {
+		ping(l);
+		l->ping_at_ms = now_ms + l->z->settings.tick_ms / 2;
+	}
+	if (now_ms < l->tick_at_ms)
+		return;
+	l->tick_at_ms = now_ms + l->z->settings.tick_ms;
+	check_silence(l);
+	if (l->phase == LEADER_ACTIVE && !is_quorum(l, is_synced, 0, true))
+		leader_fail(l, "no quorum is in sync any more");
+}
+
+void
+leader_count(const struct leader *l, unsigned *followers, unsigned *observers)
+{
+	const struct peer_link *link = NULL;
+
+	*followers = *observers = 0;
+	while ((link = leader_next(l, link)) != NULL) {
+		if (link->stage >= LEARNER_SYNCED)
+			++*(link->observer ? observers : followers);
+	}
+}

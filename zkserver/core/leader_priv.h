@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the leader's files share. */
+#ifndef CORRAL_ZKSERVER_CORE_LEADER_PRIV_H
+#define CORRAL_ZKSERVER_CORE_LEADER_PRIV_H
+
+#include "zkserver/core/leader.h"
+
+/* The next learner's link behind `at`; NULL to begin with, NULL at the end. */
+struct peer_link *leader_next(const struct leader *l, const struct peer_link *at);
+
+/* It cannot lead any longer; the first reason counts. */
+void leader_fail(struct leader *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,649 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "zkserver/core/learner.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "zkserver/core/adopt.h"
+#include "zkserver/core/qpacket.h"
+#include "zkserver/core/snapshot.h"
+
+void
+learner_init(struct learner *l, struct zab *z)
+{
+	*l = (struct learner){.z = z, .dial_at_ms = UINT64_MAX};
+}
+
+static uint64_t
+ticks(const struct learner *l, uint32_t count)
+{
+	return (uint64_t)l->z->settings.tick_ms * count;
+}
+
+static void
+dial(struct learner *l)
+{
+	l->dials++;
+	l->dial_at_ms = UINT64_MAX;
+	l->z->ops->dial(l->z->arg, l->leader);
+}
+
+void
+learner_start(struct learner *l, int64_t leader, bool observer)
+{
+	*l = (struct learner){.z = l->z,
+	    .wants_snapshot = l->wants_snapshot,
+	    .phase = LEARNER_DIALLING,
+	    .observer = observer,
+	    .leader = leader,
+	    .started_ms = l->z->now_ms};
+	dial(l);
+}
+
+/* The log was released for what was to change its files: it goes on. */
+static void
+reopen(struct learner *l)
+{
+	if (!l->released)
+		return;
+	l->released = false;
+	l->z->ops->log_reopen(l->z->arg);
+}
+
+static void
+release(struct learner *l)
+{
+	l->released = true;
+	l->z->ops->log_release(l->z->arg);
+}
+
+void
+learner_stop(struct learner *l)
+{
+	if (l->spooling)
+		snapstream_end(&l->snapstream);
+	l->spooling = false;
+	reopen(l);
+	if (l->link != NULL) {
+		struct peer_link *link = l->link;
+
+		l->link = NULL;
+		zab_link_end(l->z, link, "this server no longer follows");
+	}
+	l->phase = LEARNER_AWAY;
+	l->dial_at_ms = UINT64_MAX;
+}
+
+/* The role is over; the first reason counts. */
+static void __attribute__((format(printf, 2, 3))) leave(struct learner *l, const char *fmt, ...)
+{
+	char why[PEER_WHY_BYTES];
+	va_list ap;
+
+	if (l->phase == LEARNER_AWAY)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof why, fmt, ap);
+	va_end(ap);
+	zab_say(l->z, "leaving server %lld as its %s: %s", (long long)l->leader,
+	    l->observer ? "observer" : "follower", why);
+	if (l->link != NULL)
+		zab_link_end(l->z, l->link, "%s", why);
+	learner_stop(l);
+}
+
+bool
+learner_lives(const struct learner *l)
+{
+	return l->phase != LEARNER_AWAY;
+}
+
+void
+learner_dialled(struct learner *l, struct peer_link *link)
+{
+	struct zab *z = l->z;
+	struct learner_info info = {.sid = z->settings.sid,
+	    .protocol = QPACKET_PROTOCOL,
+	    .config_version = z->members->version};
+
+	l->link = link;
+	l->phase = LEARNER_GREETING;
+	learner_info_put(link->out, l->observer ? QPACKET_OBSERVERINFO : QPACKET_FOLLOWERINFO,
+	    z->epochs.accepted, &info);
+	zab_link_touch(z, link);
+}
+
+void
+learner_dial_failed(struct learner *l)
+{
+	if (l->phase != LEARNER_DIALLING)
+		return;
+	if (l->dials >= LEARNER_DIALS_MAX)
+		leave(l, "cannot connect to its quorum port");
+	else
+		l->dial_at_ms = l->z->now_ms + LEARNER_DIAL_PAUSE_MS;
+}
+
+void
+learner_lost(struct learner *l)
+{
+	struct peer_link *link = l->link;
+
+	l->link = NULL;
+	leave(l, "%s", link->why);
+}
+
+/* ---- discovery ---- */
+
+static void
+take_leader_info(struct learner *l, const struct qpacket *p)
+{
+	struct zab *z = l->z;
+	int64_t epoch = p->zxid >> 32;
+	int32_t current = z->epochs.current;
+	int64_t zxid = zab_last_zxid(z);
+	struct fault f = {0};
+
+	if (p->type != QPACKET_LEADERINFO || !qpacket_leader_info_check(p)) {
+		leave(l, "it did not answer with LEADERINFO of a protocol that is known here");
+		return;
+	}
+	if (epoch < z->epochs.accepted || epoch - z->epochs.accepted > ZAB_EPOCH_JUMP_MAX) {
+		leave(l, "it wants to lead epoch %lld, epoch %d was accepted here",
+		    (long long)epoch, (int)z->epochs.accepted);
+		return;
+	}
+	l->epoch = (int32_t)epoch;
+	if (l->epoch == z->epochs.accepted)
+		current = -1;
+	else if (epochs_accept(z->snapshots, &z->epochs, l->epoch, &f) != 0) {
+		zab_fatal(z, "%s", f.text);
+		return;
+	}
+	if (l->wants_snapshot) {
+		/* To nothing that is sent step by step can this zxid be the start; and it counts
+		 * for no quorum. */
+		current = -1;
+		zxid = (epoch + 1) << 32;
+	}
+	qpacket_put_ack_epoch(l->link->out, zxid, current);
+	l->phase = LEARNER_CHOOSING;
+}
+
+/* ---- synchronization ---- */
+
+static void
+begin_following_up(struct learner *l)
+{
+	server_sync_begin(l->z->server);
+	l->committed = zab_last_zxid(l->z);
+	l->phase = LEARNER_FOLLOWING_UP;
+}
+
+static void
+take_truncation(struct learner *l, int64_t zxid)
+{
+	struct zab *z = l->z;
+	struct recover_report report;
+	struct fault f = {0};
+	int err;
+
+	release(l);
+	err = zxid < 0 ? -ENOENT : adopt_truncation(z->snapshots, z->logs, (uint64_t)zxid, &f);
+	if (err == -ENOENT) {
+		l->wants_snapshot = true;
+		leave(l,
+		    "it wants the history here cut at zxid 0x%llx, which cannot be: %s; the "
+		    "next time a snapshot is asked for",
+		    (unsigned long long)zxid, f.text);
+		return;
+	}
+	if (err == 0)
+		err = zab_load(z, &report, &f);
+	if (err != 0) {
+		zab_fatal(z, "%s", f.text);
+		return;
+	}
+	reopen(l);
+	server_reloaded(z->server);
+	zab_say(z, "the history here was cut behind zxid 0x%llx, as server %lld, which leads, says",
+	    (unsigned long long)zxid, (long long)l->leader);
+	begin_following_up(l);
+}
+
+static void
+begin_snapshot(struct learner *l, int64_t zxid)
+{
+	struct fault f = {0};
+
+	if (zxid < 0 || zxid >> 32 > l->epoch) {
+		leave(l, "it sends a snapshot of zxid 0x%llx in epoch %d", (unsigned long long)zxid,
+		    (int)l->epoch);
+		return;
+	}
+	release(l);
+	if (snapstream_begin(&l->snapstream, l->z->snapshots, &f) != 0) {
+		zab_fatal(l->z, "%s", f.text);
+		return;
+	}
+	l->spooling = true;
+	l->snapshot_zxid = zxid;
+	l->phase = LEARNER_RECEIVING;
+}
+
+/* What was received is no snapshot: what is on disk is what there is, as before. */
+static void
+refuse_snapshot(struct learner *l, const char *why)
+{
+	struct recover_report report;
+	struct fault f = {0};
+
+	if (zab_load(l->z, &report, &f) != 0) {
+		zab_fatal(l->z, "%s", f.text);
+		return;
+	}
+	server_reloaded(l->z->server);
+	leave(l, "%s", why);
+}
+
+/* It is whole, and on disk under a temporary name. */
+static void
+take_snapshot(struct learner *l)
+{
+	struct zab *z = l->z;
+	struct fault f = {0};
+	int err;
+
+	snapstream_end(&l->snapstream);
+	l->spooling = false;
+	z->was_busy = true;
+	err = snapshot_load_new(z->snapshots, (uint64_t)l->snapshot_zxid, z->db, &f);
+	if (err == DATADIR_CORRUPT) {
+		refuse_snapshot(l, f.text);
+		return;
+	}
+	if (err == 0)
+		err = adopt_snapshot(z->snapshots, z->logs, (uint64_t)l->snapshot_zxid, &f);
+	if (err == 0 && !db_finish_load(z->db))
+		err = fault_set(&f, -ENOMEM, "no memory to finish loading a snapshot");
+	if (err != 0) {
+		zab_fatal(z, "%s", f.text);
+		return;
+	}
+	z->db->digest_from_zxid = INT64_MAX; /* Apache's are fuzzy; who knows how far */
+	l->fuzzy = true;
+	l->wants_snapshot = false;
+	history_reset(&z->history, l->snapshot_zxid);
+	reopen(l);
+	server_reloaded(z->server);
+	zab_say(z, "received a snapshot of zxid 0x%llx from server %lld, which leads",
+	    (unsigned long long)l->snapshot_zxid, (long long)l->leader);
+	begin_following_up(l);
+}
+
+static void
+receive(struct learner *l)
+{
+	struct buf *in = &l->link->in;
+	struct fault f = {0};
+	size_t used;
+	int got = snapstream_feed(&l->snapstream, in->data, in->len, &used, &f);
+
+	buf_consume(in, used);
+	if (got == 1)
+		take_snapshot(l);
+	else if (got == DATADIR_CORRUPT)
+		leave(l, "%s", f.text);
+	else if (got != 0)
+		zab_fatal(l->z, "%s", f.text);
+}
+
+static void
+choose(struct learner *l, const struct qpacket *p)
+{
+	char name[24];
+
+	switch (p->type) {
+	case QPACKET_DIFF:
+		begin_following_up(l);
+		return;
+	case QPACKET_TRUNC:
+		take_truncation(l, p->zxid);
+		return;
+	case QPACKET_SNAP:
+		begin_snapshot(l, p->zxid);
+		return;
+	default:
+		leave(l, "%s came where DIFF, TRUNC or SNAP was due", qpacket_name(p->type, name));
+	}
+}
+
+static void
+take_new_leader(struct learner *l, const struct qpacket *p)
+{
+	if (l->phase != LEARNER_FOLLOWING_UP || p->zxid != (int64_t)l->epoch << 32) {
+		leave(l, "NEWLEADER with zxid 0x%llx out of turn, in epoch %d",
+		    (unsigned long long)p->zxid, (int)l->epoch);
+		return;
+	}
+	if (l->fuzzy)
+		l->z->db->digest_from_zxid = server_last_zxid(l->z->server);
+	l->fuzzy = false;
+	l->settled_zxid = server_last_zxid(l->z->server);
+	l->phase = LEARNER_SETTLING;
+}
+
+/*
+ * Everything that came before NEWLEADER is durable. Only now the epoch is entered, and only then
+ * the leader is told: whoever names an epoch in a vote has the history of its leader.
+ */
+static void
+settle(struct learner *l)
+{
+	struct zab *z = l->z;
+	struct fault f = {0};
+
+	if (z->epochs.current < l->epoch &&
+	    epochs_enter(z->snapshots, &z->epochs, l->epoch, &f) != 0) {
+		zab_fatal(z, "%s", f.text);
+		return;
+	}
+	qpacket_put(l->link->out, QPACKET_ACK, (int64_t)l->epoch << 32, NULL, 0);
+	l->acked = l->committed;
+	l->phase = LEARNER_AGREED;
+	zab_link_touch(z, l->link);
+}
+
+static void
+take_up_to_date(struct learner *l)
+{
+	if (l->phase != LEARNER_AGREED) {
+		leave(l, "UPTODATE came out of turn");
+		return;
+	}
+	server_follow(l->z->server, l->observer);
+	qpacket_put(l->link->out, QPACKET_ACK, (int64_t)l->epoch << 32, NULL, 0);
+	l->phase = LEARNER_SERVES;
+	zab_say(l->z, "%s server %lld in epoch %d, from zxid 0x%llx on",
+	    l->observer ? "observing" : "following", (long long)l->leader, (int)l->epoch,
+	    (unsigned long long)zab_last_zxid(l->z));
+}
+
+/* ---- proposals ---- */
+
+static bool
+propose(struct learner *l, int64_t zxid, struct jute_bytes txn)
+{
+	if (txn.len < 0 || zxid >> 32 > l->epoch ||
+	    !server_propose(l->z->server, zxid, txn.data, (size_t)txn.len)) {
+		leave(l,
+		    "its proposal with zxid 0x%llx is no transaction, or does not follow 0x%llx",
+		    (unsigned long long)zxid, (unsigned long long)server_last_zxid(l->z->server));
+		return false;
+	}
+	return true;
+}
+
+static void
+commit(struct learner *l, int64_t zxid)
+{
+	const uint8_t *bytes;
+	int64_t next = -1;
+	size_t size;
+
+	if (!server_pending_after(l->z->server, l->committed, &l->cursor, &next, &bytes, &size) ||
+	    next != zxid) {
+		leave(l, "it commits zxid 0x%llx where 0x%llx is the oldest that waits",
+		    (unsigned long long)zxid, (unsigned long long)next);
+		return;
+	}
+	l->committed = zxid;
+	server_committed(l->z->server, zxid);
+}
+
+static void
+inform(struct learner *l, const struct qpacket *p)
+{
+	struct jute_bytes txn = p->data;
+
+	if (!l->observer) {
+		leave(l, "INFORM came, which is for observers");
+		return;
+	}
+	if (p->type == QPACKET_INFORM_AND_ACTIVATE && txn.len >= 8)
+		txn = (struct jute_bytes){txn.data + 8, txn.len - 8};
+	if (propose(l, p->zxid, txn))
+		commit(l, p->zxid);
+}
+
+/* Not before UPTODATE, as Apache's: the leader counts answers, and hears the ACK of NEWLEADER
+ * first. */
+static void
+answer_ping(struct learner *l, const struct qpacket *p)
+{
+	struct buf touched;
+
+	if (l->phase != LEARNER_SERVES)
+		return;
+	buf_init(&touched, l->z->settings.packet_bytes_max);
+	server_take_touched(l->z->server, &touched);
+	/* Empty, not null: Apache's leader reads it in any case. */
+	qpacket_put(l->link->out, QPACKET_PING, p->zxid,
+	    touched.len > 0 ? touched.data : (const uint8_t *)"", touched.len);
+	buf_fini(&touched);
+}
+
+static void
+take_revalidated(struct learner *l, const struct qpacket *p)
+{
+	int64_t session;
+	bool valid;
+
+	if (!qpacket_revalidated_decode(p, &session, &valid))
+		leave(l, "a REVALIDATE that is none");
+	else
+		server_revalidated(l->z->server, session, valid);
+}
+
+/* From the choice of DIFF, TRUNC or SNAP on. */
+static void
+follow(struct learner *l, const struct qpacket *p)
+{
+	char name[24];
+
+	switch (p->type) {
+	case QPACKET_PROPOSAL:
+		propose(l, p->zxid, p->data);
+		return;
+	case QPACKET_COMMIT:
+	case QPACKET_COMMIT_AND_ACTIVATE:
+		commit(l, p->zxid);
+		return;
+	case QPACKET_INFORM:
+	case QPACKET_INFORM_AND_ACTIVATE:
+		inform(l, p);
+		return;
+	case QPACKET_PING:
+		answer_ping(l, p);
+		return;
+	case QPACKET_NEWLEADER:
+		take_new_leader(l, p);
+		return;
+	case QPACKET_UPTODATE:
+		take_up_to_date(l);
+		return;
+	case QPACKET_SYNC:
+	case QPACKET_REVALIDATE:
+		if (l->phase != LEARNER_SERVES)
+			break;
+		if (p->type == QPACKET_SYNC)
+			server_sync_done(l->z->server);
+		else
+			take_revalidated(l, p);
+		return;
+	default:
+		break;
+	}
+	leave(l, "%s came out of turn", qpacket_name(p->type, name));
+}
+
+static void
+take_packet(struct learner *l, const struct qpacket *p)
+{
+	switch (l->phase) {
+	case LEARNER_GREETING:
+		take_leader_info(l, p);
+		return;
+	case LEARNER_CHOOSING:
+		choose(l, p);
+		return;
+	default:
+		follow(l, p);
+	}
+}
+
+/* Our disk is behind: the leader's bytes wait in the socket. */
+static bool
+is_behind(const struct learner *l, size_t limit)
+{
+	return l->z->server->pending.len > limit;
+}
+
+void
+learner_read(struct learner *l)
+{
+	while (l->link != NULL && l->link->in.len > 0 && !l->z->failed) {
+		struct buf *in = &l->link->in;
+		struct qpacket p;
+		size_t used;
+
+		if (l->phase == LEARNER_RECEIVING) {
+			receive(l);
+			continue;
+		}
+		if (is_behind(l, LEARNER_PENDING_SOFT_BYTES)) {
+			l->link->paused = true;
+			break;
+		}
+		switch (
+		    qpacket_decode(&p, in->data, in->len, l->z->settings.packet_bytes_max, &used)) {
+		case QPACKET_SHORT:
+			return;
+		case QPACKET_BAD:
+			leave(l, "a packet with an impossible length");
+			return;
+		case QPACKET_WHOLE:
+			take_packet(l, &p);
+			if (l->link != NULL)
+				buf_consume(in, used);
+		}
+	}
+}
+
+/* ---- what follows ---- */
+
+/* One ACK for each proposal of this epoch that is durable, in their order. */
+static void
+acknowledge(struct learner *l)
+{
+	int64_t first = (int64_t)l->epoch << 32, synced = server_synced_zxid(l->z->server);
+
+	if (l->acked < first && synced > first)
+		l->acked = first;
+	if (l->acked >= synced)
+		return;
+	while (l->acked >= first && l->acked < synced)
+		qpacket_put(l->link->out, QPACKET_ACK, ++l->acked, NULL, 0);
+	zab_link_touch(l->z, l->link);
+}
+
+void
+learner_turn(struct learner *l)
+{
+	struct peer_link *link = l->link;
+
+	if (link == NULL)
+		return;
+	if (link->paused && !is_behind(l, LEARNER_PENDING_SOFT_BYTES / 2)) {
+		link->paused = false;
+		link->heard_ms = l->z->now_ms;
+		zab_link_touch(l->z, link);
+		learner_read(l);
+	}
+	if (l->phase == LEARNER_SETTLING && server_synced_zxid(l->z->server) >= l->settled_zxid)
+		settle(l);
+	if (l->phase >= LEARNER_AGREED && !l->observer)
+		acknowledge(l);
+	if (l->link != NULL && l->link->out->len > 0)
+		zab_link_touch(l->z, l->link);
+	if (l->link != NULL && l->link->out->failed)
+		leave(l, "it does not take what it is sent: too much waits");
+}
+
+static uint64_t
+limit_at_ms(const struct learner *l)
+{
+	const struct zab_settings *s = &l->z->settings;
+
+	if (l->link == NULL)
+		return l->started_ms + ticks(l, s->init_limit);
+	if (l->link->paused || l->phase == LEARNER_SETTLING)
+		return UINT64_MAX; /* it is us who are slow */
+	return l->link->heard_ms +
+	       ticks(l, l->phase == LEARNER_SERVES ? s->sync_limit : s->init_limit);
+}
+
+uint64_t
+learner_deadline_ms(const struct learner *l)
+{
+	uint64_t at_ms;
+
+	if (l->phase == LEARNER_AWAY)
+		return UINT64_MAX;
+	at_ms = limit_at_ms(l);
+	return l->dial_at_ms < at_ms ? l->dial_at_ms : at_ms;
+}
+
+void
+learner_tick(struct learner *l)
+{
+	if (l->phase == LEARNER_AWAY)
+		return;
+	if (l->z->now_ms >= limit_at_ms(l))
+		leave(l, "it said nothing for %llu ms",
+		    (unsigned long long)(l->z->now_ms -
+					 (l->link != NULL ? l->link->heard_ms : l->started_ms)));
+	else if (l->z->now_ms >= l->dial_at_ms)
+		dial(l);
+}
+
+/* ---- the server's upstream ---- */
+
+void
+learner_send_request(struct learner *l, int64_t session, int32_t cxid, int32_t type,
+    const uint8_t *body, size_t size, const struct acl_ids *who)
+{
+	if (l->link == NULL)
+		return;
+	qpacket_put_request(l->link->out, session, cxid, type, body, size, who);
+	zab_link_touch(l->z, l->link);
+}
+
+void
+learner_send_revalidate(struct learner *l, int64_t session, int32_t timeout_ms)
+{
+	if (l->link == NULL)
+		return;
+	qpacket_put_revalidate(l->link->out, session, timeout_ms);
+	zab_link_touch(l->z, l->link);
+}
+
+void
+learner_send_sync(struct learner *l)
+{
+	static const struct acl_ids nobody;
+
+	learner_send_request(l, 0, 0, ZK_OP_SYNC, (const uint8_t *)"\0\0\0\1/", 5, &nobody);
+}

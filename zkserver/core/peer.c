@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "zkserver/core/peer.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "zkserver/core/qpacket.h"
+
+static void
+on_notify(void *arg, int64_t sid, const uint8_t *bytes, size_t size)
+{
+	struct peer *p = arg;
+
+	p->zab.ops->notify(p->zab.arg, sid, bytes, size);
+}
+
+static const struct election_ops election_ops = {.send = on_notify};
+
+/* ---- the server's upstream ---- */
+
+static void
+on_request(void *arg, int64_t session, int32_t cxid, int32_t type, const uint8_t *body, size_t size,
+    const struct acl_ids *who)
+{
+	struct peer *p = arg;
+
+	learner_send_request(&p->learner, session, cxid, type, body, size, who);
+}
+
+static void
+on_revalidate(void *arg, int64_t session, int32_t timeout_ms)
+{
+	struct peer *p = arg;
+
+	learner_send_revalidate(&p->learner, session, timeout_ms);
+}
+
+static void
+on_sync(void *arg)
+{
+	struct peer *p = arg;
+
+	if (p->phase == PEER_LEADS)
+		leader_own_sync(&p->leader);
+	else
+		learner_send_sync(&p->learner);
+}
+
+static void
+on_applied(void *arg, int64_t zxid, const uint8_t *bytes, size_t size)
+{
+	struct peer *p = arg;
+
+	history_append(&p->zab.history, zxid, bytes, size);
+}
+
+/* ---- beginning and end ---- */
+
+int
+peer_init(struct peer *p, const struct peer_config *config, struct db *db,
+    struct recover_report *report, struct fault *note, struct fault *f)
+{
+	struct zab *z = &p->zab;
+	int err;
+
+	*p = (struct peer){.phase = PEER_DRAINING};
+	*z = (struct zab){.settings = config->settings,
+	    .ops = config->ops,
+	    .arg = config->arg,
+	    .members = config->members,
+	    .db = db,
+	    .snapshots = config->snapshots,
+	    .logs = config->logs};
+	list_init(&z->links);
+	list_init(&z->dirty);
+	leader_init(&p->leader, z);
+	learner_init(&p->learner, z);
+	election_init(&p->election, &config->election, &election_ops, p);
+	p->upstream = (struct server_upstream){.request = on_request,
+	    .revalidate = on_revalidate,
+	    .sync = on_sync,
+	    .applied = on_applied,
+	    .arg = p};
+	if (!history_init(&z->history, z->settings.history_count, z->settings.history_bytes) ||
+	    !election_set_members(&p->election, z->members, NULL))
+		return fault_set(f, -ENOMEM, "no memory for a member of the ensemble");
+	if ((err = zab_load(z, report, f)) != 0)
+		return err;
+	return epochs_load(z->snapshots, zab_last_zxid(z), &z->epochs, note, f);
+}
+
+void
+peer_fini(struct peer *p)
+{
+	assert(list_empty(&p->zab.links));
+	learner_stop(&p->learner);
+	leader_fini(&p->leader);
+	election_fini(&p->election);
+	history_fini(&p->zab.history);
+}
+
+/* ---- roles ---- */
+
+static void
+elect(struct peer *p)
+{
+	const struct member *self = members_find(p->zab.members, p->zab.settings.sid);
+
+	p->zab.db->last_zxid = zab_last_zxid(&p->zab);
+	p->phase = PEER_ELECTING;
+	p->voted = false;
+	election_start(&p->election, p->zab.now_ms, zab_last_zxid(&p->zab), p->zab.epochs.current,
+	    self == NULL || self->observer);
+}
+
+void
+peer_start(struct peer *p, struct server *server, uint64_t now_ms)
+{
+	p->zab.server = server;
+	p->zab.now_ms = now_ms;
+	server_join(server, &p->upstream);
+	elect(p);
+}
+
+/* A role has ended: who is connected to us looks elsewhere, and the log takes what is pending. */
+static void
+leave(struct peer *p)
+{
+	if (p->phase == PEER_LEADS) {
+		zab_say(&p->zab, "no longer leading: %s", p->leader.why);
+		leader_stop(&p->leader, p->leader.why);
+	} else
+		learner_stop(&p->learner);
+	server_idle(p->zab.server);
+	election_leave(&p->election);
+	p->phase = PEER_DRAINING;
+}
+
+/* The links that came early are a new leader's first learners. */
+static void
+take_held(struct peer *p)
+{
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, &p->zab.links)
+	{
+		struct peer_link *l = CONTAINER_OF(it, struct peer_link, link);
+
+		if (l->use == PEER_LINK_HELD && l->end == PEER_LINK_OPEN)
+			leader_take(&p->leader, l);
+	}
+}
+
+static void
+refuse_held(struct peer *p, uint64_t held_ms)
+{
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, &p->zab.links)
+	{
+		struct peer_link *l = CONTAINER_OF(it, struct peer_link, link);
+
+		if (l->use == PEER_LINK_HELD && p->zab.now_ms - l->since_ms >= held_ms)
+			zab_link_end(&p->zab, l, "this server does not lead");
+	}
+}
+
+static void
+take_role(struct peer *p)
+{
+	const struct vote *v = election_result(&p->election);
+
+	if (v == NULL)
+		return;
+	p->elections++;
+	if (p->election.state == PEER_LEADING) {
+		p->phase = PEER_LEADS;
+		leader_start(&p->leader);
+		take_held(p);
+		return;
+	}
+	p->phase = p->election.observer ? PEER_OBSERVES : PEER_FOLLOWS;
+	refuse_held(p, 0);
+	learner_start(&p->learner, v->leader, p->election.observer);
+}
+
+static void
+drain(struct peer *p)
+{
+	struct server *s = p->zab.server;
+
+	if (s->pending_count > 0 && server_synced_zxid(s) < server_last_zxid(s))
+		return;
+	server_fast_forward(s);
+	elect(p);
+}
+
+/* Votes name the epoch from when its leader and we are in sync. */
+static void
+tell_voters(struct peer *p, int32_t epoch)
+{
+	if (!p->voted)
+		election_synced(&p->election, epoch);
+	p->voted = true;
+}
+
+static void
+lead(struct peer *p)
+{
+	leader_turn(&p->leader);
+	if (p->leader.phase == LEADER_ACTIVE)
+		tell_voters(p, p->leader.epoch);
+	if (!leader_lives(&p->leader))
+		leave(p);
+}
+
+static void
+follow(struct peer *p)
+{
+	learner_turn(&p->learner);
+	if (p->learner.phase == LEARNER_SERVES)
+		tell_voters(p, p->learner.epoch);
+	else if (p->learner.phase < LEARNER_FOLLOWING_UP && election_forsaken(&p->election))
+		learner_stop(&p->learner);
+	if (!learner_lives(&p->learner))
+		leave(p);
+}
+
+void
+peer_turn(struct peer *p)
+{
+	enum peer_phase before;
+
+	do {
+		before = p->phase;
+		if (p->zab.failed)
+			return;
+		switch (p->phase) {
+		case PEER_DRAINING:
+			drain(p);
+			break;
+		case PEER_ELECTING:
+			take_role(p);
+			break;
+		case PEER_LEADS:
+			lead(p);
+			break;
+		case PEER_FOLLOWS:
+		case PEER_OBSERVES:
+			follow(p);
+			break;
+		}
+	} while (p->phase != before);
+}
+
+/* ---- time ---- */
+
+void
+peer_set_time(struct peer *p, uint64_t now_ms)
+{
+	struct list *it, *nx;
+
+	p->zab.now_ms = now_ms;
+	if (!p->zab.was_busy)
+		return;
+	p->zab.was_busy = false;
+	LIST_EACH(it, nx, &p->zab.links)
+	CONTAINER_OF(it, struct peer_link, link)->heard_ms = now_ms;
+}
+
+void
+peer_tick(struct peer *p)
+{
+	if (p->zab.failed)
+		return;
+	if (p->zab.now_ms >= election_deadline_ms(&p->election))
+		election_tick(&p->election, p->zab.now_ms);
+	learner_tick(&p->learner);
+	leader_tick(&p->leader);
+	if (p->phase != PEER_LEADS)
+		refuse_held(p, p->zab.settings.hold_ms);
+	peer_turn(p);
+}
+
+static uint64_t
+held_deadline_ms(const struct peer *p)
+{
+	uint64_t at_ms = UINT64_MAX;
+
+	for (const struct list *it = p->zab.links.next; it != &p->zab.links; it = it->next) {
+		const struct peer_link *l = CONTAINER_OF(it, struct peer_link, link);
+		uint64_t until_ms = l->since_ms + p->zab.settings.hold_ms;
+
+		if (l->use == PEER_LINK_HELD && l->end == PEER_LINK_OPEN && until_ms < at_ms)
+			at_ms = until_ms;
+	}
+	return at_ms;
+}
+
+uint64_t
+peer_deadline_ms(const struct peer *p)
+{
+	uint64_t times[] = {election_deadline_ms(&p->election), learner_deadline_ms(&p->learner),
+	    leader_deadline_ms(&p->leader), held_deadline_ms(p)};
+	uint64_t at_ms = UINT64_MAX;
+
+	for (size_t i = 0; i < sizeof times / sizeof times[0]; i++)
+		at_ms = times[i] < at_ms ? times[i] : at_ms;
+	return at_ms;
+}
+
+/* ---- what comes ---- */
+
+void
+peer_heard(struct peer *p, int64_t sid, const uint8_t *bytes, size_t size)
+{
+	election_heard(&p->election, p->zab.now_ms, sid, bytes, size);
+}
+
+void
+peer_election_link(struct peer *p, int64_t sid, enum election_link link)
+{
+	election_link_is(&p->election, p->zab.now_ms, sid, link);
+}
+
+void
+peer_synced(struct peer *p, int64_t zxid)
+{
+	server_synced(p->zab.server, zxid);
+}
+
+static void
+link_begin(struct peer *p, struct peer_link *l, struct buf *out, enum peer_link_use use)
+{
+	const struct zab_settings *s = &p->zab.settings;
+
+	*l = (struct peer_link){.out = out,
+	    .sid = -1,
+	    .use = use,
+	    .since_ms = p->zab.now_ms,
+	    .heard_ms = p->zab.now_ms};
+	list_init(&l->dirty);
+	list_append(&p->zab.links, &l->link);
+	buf_init(&l->in, s->packet_bytes_max + QPACKET_IDS_BYTES_MAX + PEER_READ_BYTES_MAX);
+	buf_init(&l->syncs, 0);
+}
+
+void
+peer_link_accepted(struct peer *p, struct peer_link *l, struct buf *out)
+{
+	link_begin(p, l, out, PEER_LINK_HELD);
+	l->counted = true;
+	if (++p->zab.link_count > p->zab.settings.links_max)
+		zab_link_end(&p->zab, l, "there are %u links to the quorum port already",
+		    p->zab.settings.links_max);
+	else if (p->phase == PEER_LEADS)
+		leader_take(&p->leader, l);
+	else if (p->phase >= PEER_FOLLOWS)
+		zab_link_end(&p->zab, l, "this server does not lead");
+}
+
+void
+peer_link_dialled(struct peer *p, struct peer_link *l, struct buf *out, int64_t sid)
+{
+	link_begin(p, l, out, PEER_LINK_LEADER);
+	l->sid = sid;
+	if (p->learner.phase == LEARNER_DIALLING && p->learner.leader == sid)
+		learner_dialled(&p->learner, l);
+	else
+		zab_link_end(&p->zab, l, "it is no longer wanted");
+}
+
+void
+peer_dial_failed(struct peer *p, int64_t sid)
+{
+	if (p->learner.leader == sid)
+		learner_dial_failed(&p->learner);
+}
+
+void
+peer_link_bytes(struct peer *p, struct peer_link *l, const uint8_t *bytes, size_t size)
+{
+	assert(size <= PEER_READ_BYTES_MAX);
+	if (l->end != PEER_LINK_OPEN)
+		return;
+	l->heard_ms = p->zab.now_ms;
+	if (l->use == PEER_LINK_HELD && l->in.len + size > ZAB_HELLO_BYTES_MAX) {
+		zab_link_end(&p->zab, l, "it does not begin as a learner does");
+		return;
+	}
+	buf_append(&l->in, bytes, size);
+	if (l->in.failed)
+		zab_link_end(&p->zab, l, "no memory for what it sends");
+	else if (l->use == PEER_LINK_LEARNER)
+		leader_read(&p->leader, l);
+	else if (l->use == PEER_LINK_LEADER)
+		learner_read(&p->learner);
+}
+
+void
+peer_link_drained(struct peer *p, struct peer_link *l)
+{
+	if (l->use == PEER_LINK_LEARNER && l->stage >= LEARNER_SNAPSHOT &&
+	    l->stage <= LEARNER_CATCHING_UP)
+		leader_progress(&p->leader, l);
+}
+
+void
+peer_link_snapshot_begin(struct peer *p, struct peer_link *l)
+{
+	assert(l->wants_snapshot);
+	leader_snapshot_begin(&p->leader, l);
+}
+
+void
+peer_link_snapshot_sent(struct peer *p, struct peer_link *l)
+{
+	if (l->use == PEER_LINK_LEARNER && l->end == PEER_LINK_OPEN)
+		leader_snapshot_sent(&p->leader, l);
+}
+
+void
+peer_link_closed(struct peer *p, struct peer_link *l)
+{
+	if (l->end == PEER_LINK_OPEN)
+		zab_link_end(&p->zab, l, "it was closed");
+	list_remove(&l->link);
+	list_remove(&l->dirty);
+	if (l->use == PEER_LINK_LEARNER)
+		leader_lost(&p->leader, l);
+	else if (l == p->learner.link)
+		learner_lost(&p->learner);
+	l->use = PEER_LINK_DONE;
+	if (l->counted)
+		p->zab.link_count--;
+	buf_fini(&l->in);
+	buf_fini(&l->syncs);
+}
+
+struct peer_link *
+peer_next_dirty(struct peer *p)
+{
+	struct list *first = list_first(&p->zab.dirty);
+
+	if (first == NULL)
+		return NULL;
+	list_remove(first);
+	return CONTAINER_OF(first, struct peer_link, dirty);
+}
+
+const char *
+peer_role_name(const struct peer *p)
+{
+	if (p->phase == PEER_LEADS && p->leader.phase == LEADER_ACTIVE)
+		return "leader";
+	if (p->learner.phase == LEARNER_SERVES)
+		return p->phase == PEER_OBSERVES ? "observer" : "follower";
+	return "looking";
+}
