@@ -12,37 +12,41 @@
 #include "libcommon/sys/fsutil.h"
 
 #define LARGE_COUNT 1000 /* more lines than this are made beside the loop */
+#define NOT_SERVING "This ZooKeeper instance is not currently serving requests"
 #define CONF_BYTES_MAX ((size_t)1 << 20)
 
 /* In order of name; a telnet that is closed sends the last word. */
 static const struct admin_command COMMANDS[] = {
-    {"conf", "configuration", "conf config", ADMIN_SMALL, text_conf, json_conf},
-    {"crst", "connection_stat_reset", "crst", ADMIN_SMALL, text_crst, json_crst},
-    {"cons", "connections", "cons", ADMIN_CONNS, text_cons, json_cons},
-    {"dirs", "dirs", "", ADMIN_SMALL, text_dirs, json_dirs},
-    {"dump", "dump", "", ADMIN_SESSIONS, text_dump, json_dump},
-    {"envi", "environment", "env envi", ADMIN_SMALL, text_envi, json_envi},
-    {"gtmk", "get_trace_mask", "gtmk", ADMIN_SMALL, text_gtmk, json_gtmk},
-    {"hash", "hash", "", ADMIN_SMALL, text_hash, json_hash},
-    {NULL, "initial_configuration", "icfg", ADMIN_SMALL, NULL, json_icfg},
-    {"isro", "is_read_only", "isro", ADMIN_SMALL, text_isro, json_isro},
-    {NULL, "last_snapshot", "lsnp", ADMIN_SMALL, NULL, json_lsnp},
-    {NULL, "leader", "lead", ADMIN_SMALL, NULL, json_lead},
-    {"mntr", "monitor", "mntr", ADMIN_SMALL, text_mntr, json_mntr},
-    {NULL, "observer_connection_stat_reset", "orst", ADMIN_SMALL, NULL, json_nothing},
-    {NULL, "observers", "obsr", ADMIN_SMALL, NULL, json_obsr},
-    {"ruok", "ruok", "", ADMIN_SMALL, text_ruok, json_nothing},
-    {"srvr", "server_stats", "srvr", ADMIN_SMALL, text_srvr, json_srvr},
-    {"stmk", "set_trace_mask", "stmk", ADMIN_SMALL, text_stmk, json_stmk},
-    {"srst", "stat_reset", "srst", ADMIN_SMALL, text_srst, json_srst},
-    {"stat", "stats", "stat", ADMIN_CONNS, text_stat, json_stat},
-    {NULL, "system_properties", "sysp", ADMIN_SMALL, NULL, json_sysp},
-    {NULL, "voting_view", "", ADMIN_SMALL, NULL, json_voting_view},
-    {"wchs", "watch_summary", "wchs", ADMIN_WATCHES, text_wchs, json_wchs},
-    {"wchc", "watches", "wchc", ADMIN_WATCHES, text_wchc, json_wchc},
-    {"wchp", "watches_by_path", "wchp", ADMIN_WATCHES, text_wchp, json_wchp},
-    {NULL, "zabstate", "", ADMIN_SMALL, NULL, json_zabstate},
-    {"\xff\xf4\xff\xfd", NULL, "", ADMIN_SMALL, NULL, NULL},
+    {"conf", "configuration", "conf config", ADMIN_SMALL, text_conf, json_conf, 0},
+    {"crst", "connection_stat_reset", "crst", ADMIN_SMALL, text_crst, json_crst, 0},
+    {"cons", "connections", "cons", ADMIN_CONNS, text_cons, json_cons, 0},
+    {"dirs", "dirs", "", ADMIN_SMALL, text_dirs, json_dirs, 0},
+    {"dump", "dump", "", ADMIN_SESSIONS, text_dump, json_dump, 0},
+    {"envi", "environment", "env envi", ADMIN_SMALL, text_envi, json_envi,
+	ADMIN_TEXT_ALWAYS | ADMIN_JSON_ALWAYS},
+    {"gtmk", "get_trace_mask", "gtmk", ADMIN_SMALL, text_gtmk, json_gtmk,
+	ADMIN_TEXT_ALWAYS | ADMIN_JSON_ALWAYS},
+    {"hash", "hash", "", ADMIN_SMALL, text_hash, json_hash, 0},
+    {NULL, "initial_configuration", "icfg", ADMIN_SMALL, NULL, json_icfg, 0},
+    {"isro", "is_read_only", "isro", ADMIN_SMALL, text_isro, json_isro, ADMIN_TEXT_ALWAYS},
+    {NULL, "last_snapshot", "lsnp", ADMIN_SMALL, NULL, json_lsnp, 0},
+    {NULL, "leader", "lead", ADMIN_SMALL, NULL, json_lead, 0},
+    {"mntr", "monitor", "mntr", ADMIN_SMALL, text_mntr, json_mntr, 0},
+    {NULL, "observer_connection_stat_reset", "orst", ADMIN_SMALL, NULL, json_nothing, 0},
+    {NULL, "observers", "obsr", ADMIN_SMALL, NULL, json_obsr, 0},
+    {"ruok", "ruok", "", ADMIN_SMALL, text_ruok, json_nothing, ADMIN_TEXT_ALWAYS},
+    {"srvr", "server_stats", "srvr", ADMIN_SMALL, text_srvr, json_srvr, 0},
+    {"stmk", "set_trace_mask", "stmk", ADMIN_SMALL, text_stmk, json_stmk,
+	ADMIN_TEXT_ALWAYS | ADMIN_JSON_ALWAYS},
+    {"srst", "stat_reset", "srst", ADMIN_SMALL, text_srst, json_srst, 0},
+    {"stat", "stats", "stat", ADMIN_CONNS, text_stat, json_stat, 0},
+    {NULL, "system_properties", "sysp", ADMIN_SMALL, NULL, json_sysp, ADMIN_JSON_ALWAYS},
+    {NULL, "voting_view", "", ADMIN_SMALL, NULL, json_voting_view, 0},
+    {"wchs", "watch_summary", "wchs", ADMIN_WATCHES, text_wchs, json_wchs, 0},
+    {"wchc", "watches", "wchc", ADMIN_WATCHES, text_wchc, json_wchc, 0},
+    {"wchp", "watches_by_path", "wchp", ADMIN_WATCHES, text_wchp, json_wchp, 0},
+    {NULL, "zabstate", "", ADMIN_SMALL, NULL, json_zabstate, ADMIN_JSON_ALWAYS},
+    {"\xff\xf4\xff\xfd", NULL, "", ADMIN_SMALL, NULL, NULL, 0},
 };
 #define COMMAND_COUNT (sizeof COMMANDS / sizeof COMMANDS[0])
 
@@ -187,12 +191,20 @@ admin_is_large(const struct admin *a, const struct admin_command *c)
 	return lines > LARGE_COUNT;
 }
 
+static bool
+answers(const struct admin *a, const struct admin_command *c, enum admin_always form)
+{
+	return server_serves(a->server) || (c->always & form) != 0;
+}
+
 void
 admin_put_text(const struct admin_call *q, const struct admin_command *c, struct report *r)
 {
 	if (c->name == NULL)
 		return; /* telnet's farewell */
-	if (admin_allows(q->admin, c))
+	if (admin_allows(q->admin, c) && !answers(q->admin, c, ADMIN_TEXT_ALWAYS))
+		report_printf(r, "%s\n", NOT_SERVING);
+	else if (admin_allows(q->admin, c))
 		c->text(q, r);
 	else
 		report_printf(
@@ -207,7 +219,10 @@ admin_put_json(const struct admin_call *q, const struct admin_command *c, struct
 
 	json_init(&j, r);
 	json_object(&j);
-	ok = c->json(q, &j);
+	if ((ok = answers(q->admin, c, ADMIN_JSON_ALWAYS)))
+		ok = c->json(q, &j);
+	else
+		json_put_text(&j, "error", NOT_SERVING);
 	json_put_text(&j, "command", c->name);
 	if (ok) {
 		json_key(&j, "error");
@@ -238,6 +253,12 @@ uint64_t
 admin_data_bytes(const struct server *s)
 {
 	return s->db->tree.data_bytes + 1;
+}
+
+int64_t
+admin_proposal_bytes(uint64_t bytes)
+{
+	return bytes > 0 ? (int64_t)bytes : -1;
 }
 
 uint64_t

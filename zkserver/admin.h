@@ -23,10 +23,22 @@
 
 struct client_port;
 
+/* What only the peer of an ensemble's member knows. */
+struct admin_ensemble {
+	const char *peer_state; /* "leading - broadcast" */
+	int64_t quorum_size;
+	/* A leader's. */
+	int64_t learners, synced_followers, synced_non_voting_followers, synced_observers;
+	int64_t pending_syncs, uptime_ms;
+};
+
 struct admin {
 	const struct zoo_conf *conf;
 	struct server *server;
 	const struct client_port *clients;
+	/* Set by the shell of a member; NULL: the server is alone. */
+	void (*ensemble)(void *arg, struct admin_ensemble *e);
+	void *ensemble_arg;
 	int64_t trace_mask;
 	char *conf_text; /* the configuration file as it was read, without secrets; or NULL */
 };
@@ -41,6 +53,9 @@ struct admin_call {
 /* How much an answer grows with. */
 enum admin_size { ADMIN_SMALL, ADMIN_CONNS, ADMIN_WATCHES, ADMIN_SESSIONS };
 
+/* Forms that are answered while the server serves nobody, as Apache's. */
+enum admin_always { ADMIN_TEXT_ALWAYS = 1, ADMIN_JSON_ALWAYS = 2 };
+
 struct admin_command {
 	const char *word;    /* NULL: not on the client port */
 	const char *name;    /* NULL: not over HTTP */
@@ -49,6 +64,7 @@ struct admin_command {
 	void (*text)(const struct admin_call *q, struct report *r);
 	/* Its keys into the object that is open; false: it put "error" itself. */
 	bool (*json)(const struct admin_call *q, struct json *j);
+	unsigned always;
 };
 
 /* clients is set when the client port is there, before anything is asked. */
@@ -79,6 +95,9 @@ void admin_put_json_error(const char *name, const char *error, struct report *r)
 /* Apache's server has the root twice in its table, as "" and as "/", and counts it so. */
 uint64_t admin_node_count(const struct server *s);
 uint64_t admin_data_bytes(const struct server *s);
+
+/* -1 for none yet. */
+int64_t admin_proposal_bytes(uint64_t bytes);
 
 /* What admin_text.c and admin_json.c share. */
 uint64_t admin_dir_bytes(const char *dir); /* of the files in its version-2 */

@@ -125,6 +125,17 @@ put_response_sizes(const struct zk_metrics *m, const char *key, struct json *j)
 	json_close(j);
 }
 
+static void
+put_proposal_sizes(const struct server_stats *stats, struct json *j)
+{
+	json_key(j, "proposal_stats");
+	json_object(j);
+	json_put_int(j, "last_buffer_size", admin_proposal_bytes(stats->proposal_last));
+	json_put_int(j, "min_buffer_size", admin_proposal_bytes(stats->proposal_min));
+	json_put_int(j, "max_buffer_size", admin_proposal_bytes(stats->proposal_max));
+	json_close(j);
+}
+
 bool
 json_srvr(const struct admin_call *q, struct json *j)
 {
@@ -141,9 +152,9 @@ json_srvr(const struct admin_call *q, struct json *j)
 	json_put_int(j, "data_dir_size", (int64_t)admin_dir_bytes(q->admin->conf->data_dir));
 	json_put_int(j, "log_dir_size", (int64_t)admin_dir_bytes(q->admin->conf->data_log_dir));
 	json_put_bool(j, "provider_null", false);
-	json_put_text(j, "server_state", "standalone");
+	json_put_text(j, "server_state", server_mode(s));
 	json_put_int(j, "last_processed_zxid", s->db->last_zxid);
-	json_put_int(j, "outstanding_requests", (int64_t)s->pending_count);
+	json_put_int(j, "outstanding_requests", (int64_t)server_outstanding(s));
 	json_key(j, "avg_latency");
 	json_average(j, s->stats.latency_sum_ms, s->stats.latency_count);
 	json_put_int(j, "max_latency", (int64_t)s->stats.latency_max_ms);
@@ -155,6 +166,8 @@ json_srvr(const struct admin_call *q, struct json *j)
 	json_put_int(j, "uptime", (int64_t)(s->now_ms - s->started_ms));
 	json_close(j);
 	put_response_sizes(&s->metrics, "client_response", j);
+	if (s->role == SERVER_LEADER)
+		put_proposal_sizes(&s->stats, j);
 	json_put_int(j, "node_count", (int64_t)admin_node_count(s));
 	return true;
 }

@@ -23,8 +23,7 @@ text_ruok(const struct admin_call *q, struct report *r)
 void
 text_isro(const struct admin_call *q, struct report *r)
 {
-	(void)q;
-	report_printf(r, "rw");
+	report_printf(r, server_serves(q->admin->server) ? "rw" : "null");
 }
 
 static void
@@ -70,9 +69,15 @@ put_figures(const struct admin *a, struct report *r)
 	    "/%" PRIu64 "\nReceived: %" PRIu64 "\nSent: %" PRIu64
 	    "\nConnections: %zu\nOutstanding: %zu\n",
 	    s->stats.latency_max_ms, s->stats.received, s->stats.sent, s->conn_count,
-	    s->pending_count);
-	report_printf(r, "Zxid: 0x%" PRIx64 "\nMode: standalone\nNode count: %" PRIu64 "\n",
-	    (uint64_t)s->db->last_zxid, admin_node_count(s));
+	    server_outstanding(s));
+	report_printf(r, "Zxid: 0x%" PRIx64 "\nMode: %s\nNode count: %" PRIu64 "\n",
+	    (uint64_t)s->db->last_zxid, server_mode(s), admin_node_count(s));
+	if (s->role == SERVER_LEADER)
+		report_printf(r,
+		    "Proposal sizes last/min/max: %" PRId64 "/%" PRId64 "/%" PRId64 "\n",
+		    admin_proposal_bytes(s->stats.proposal_last),
+		    admin_proposal_bytes(s->stats.proposal_min),
+		    admin_proposal_bytes(s->stats.proposal_max));
 }
 
 void
@@ -255,6 +260,18 @@ put_ephemerals(const struct tree *t, struct report *r)
 	buf_fini(&path);
 }
 
+/* A learner does not know when they end. */
+static void
+put_global_sessions(const struct session_table *t, struct report *r)
+{
+	const struct session *s;
+	struct list *at = NULL;
+
+	report_printf(r, "Global Sessions(%zu):\n", session_count(t));
+	while ((s = session_next(t, &at)) != NULL)
+		report_printf(r, "0x%" PRIx64 "\t%" PRId32 "ms\n", (uint64_t)s->id, s->timeout_ms);
+}
+
 void
 text_dump(const struct admin_call *q, struct report *r)
 {
@@ -265,8 +282,13 @@ text_dump(const struct admin_call *q, struct report *r)
 		report_printf(r, "no memory\n");
 		return;
 	}
-	report_printf(r, "SessionTracker dump:\nSession ");
-	put_expiry(a, &sessions, put_session_item, r);
+	report_printf(r, "SessionTracker dump:\n");
+	if (server_is_learner(a->server))
+		put_global_sessions(&a->server->db->sessions, r);
+	else {
+		report_printf(r, "Session ");
+		put_expiry(a, &sessions, put_session_item, r);
+	}
 	report_printf(r, "ephemeral nodes dump:\n");
 	put_ephemerals(&a->server->db->tree, r);
 	report_printf(r, "Connections dump:\nConnections ");

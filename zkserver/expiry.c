@@ -28,7 +28,7 @@ expiry_of_sessions(struct expiry *e, const struct server *s)
 
 	if (!allocate(e, session_count(&s->db->sessions)))
 		return false;
-	while ((session = session_next(&s->db->sessions, &at)) != NULL)
+	while (s->db->sessions.started && (session = session_next(&s->db->sessions, &at)) != NULL)
 		e->items[e->count++] = (struct expiry_item){session->expires_ms, session};
 	qsort(e->items, e->count, sizeof *e->items, by_time);
 	return true;

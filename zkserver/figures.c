@@ -40,6 +40,29 @@ max_descriptors(void)
 	return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? (int64_t)limit.rlim_cur : 0;
 }
 
+/* What a member has besides. */
+static void
+put_ensemble(const struct admin *a, const struct form *f, void *arg)
+{
+	const struct server_stats *stats = &a->server->stats;
+	struct admin_ensemble e = {.peer_state = ""};
+
+	a->ensemble(a->ensemble_arg, &e);
+	f->text(arg, "peer_state", e.peer_state);
+	f->gauge(arg, "quorum_size", e.quorum_size);
+	if (a->server->role != SERVER_LEADER)
+		return;
+	f->gauge(arg, "learners", e.learners);
+	f->gauge(arg, "synced_followers", e.synced_followers);
+	f->gauge(arg, "synced_non_voting_followers", e.synced_non_voting_followers);
+	f->gauge(arg, "synced_observers", e.synced_observers);
+	f->gauge(arg, "pending_syncs", e.pending_syncs);
+	f->gauge(arg, "leader_uptime", e.uptime_ms);
+	f->gauge(arg, "last_proposal_size", admin_proposal_bytes(stats->proposal_last));
+	f->gauge(arg, "max_proposal_size", admin_proposal_bytes(stats->proposal_max));
+	f->gauge(arg, "min_proposal_size", admin_proposal_bytes(stats->proposal_min));
+}
+
 /* The gauges, in Apache's order. What has to do with several servers is 0 here. */
 static void
 put_gauges(const struct admin *a, const struct form *f, void *arg)
@@ -48,11 +71,11 @@ put_gauges(const struct admin *a, const struct form *f, void *arg)
 	const struct tree *t = &s->db->tree;
 
 	f->text(arg, "version", ADMIN_VERSION_TEXT);
-	f->text(arg, "server_state", "standalone");
+	f->text(arg, "server_state", server_mode(s));
 	f->gauge(arg, "ephemerals_count", (int64_t)t->ephemeral_count);
 	f->gauge(arg, "num_alive_connections", (int64_t)s->conn_count);
 	f->average(arg, "avg_latency", s->stats.latency_sum_ms, s->stats.latency_count);
-	f->gauge(arg, "outstanding_requests", (int64_t)s->pending_count);
+	f->gauge(arg, "outstanding_requests", (int64_t)server_outstanding(s));
 	f->gauge(arg, "znode_count", (int64_t)admin_node_count(s));
 	f->gauge(arg, "global_sessions", (int64_t)session_count(&s->db->sessions));
 	f->gauge(arg, "non_mtls_remote_conn_count", 0);
@@ -99,6 +122,8 @@ put_all(const struct admin *a, const struct form *f, void *arg)
 	const struct server *s = a->server;
 
 	put_gauges(a, f, arg);
+	if (a->ensemble != NULL)
+		put_ensemble(a, f, arg);
 	for (unsigned i = 0; i < ZK_COUNTER_COUNT; i++)
 		f->counter(arg, ZK_COUNTER_NAMES[i], counter_of(s, (enum zk_counter)i));
 	for (unsigned i = 0; i < ZK_SUMMARY_COUNT; i++)

@@ -253,6 +253,19 @@ expect_session(struct server *s, const struct prep_request *q)
 	server_own(s, q->session, SESSION_OWNER_SELF);
 }
 
+static void
+count_proposal(struct server *s, size_t size)
+{
+	struct server_stats *stats = &s->stats;
+
+	stats->proposal_last = size;
+	if (stats->proposal_min == 0 || size < stats->proposal_min)
+		stats->proposal_min = size;
+	if (size > stats->proposal_max)
+		stats->proposal_max = size;
+	zk_metrics_count(&s->metrics, ZK_COUNTER_PROPOSAL_COUNT, 1);
+}
+
 void
 server_submit(struct server *s, struct server_conn *c, const struct prep_request *q)
 {
@@ -278,6 +291,8 @@ server_submit(struct server *s, struct server_conn *c, const struct prep_request
 	r.known = s->prep.known;
 	memcpy(s->pending.data + at, &r, sizeof r);
 	s->pending_count++;
+	if (s->role == SERVER_LEADER)
+		count_proposal(s, r.size);
 	zk_metrics_count(&s->metrics, ZK_COUNTER_SYNC_PROCESSOR_REQUEST_QUEUED, 1);
 	if (c != NULL && s->audit != NULL && !audit_submitted(s->audit, q, r.zxid)) {
 		s->failed = true;

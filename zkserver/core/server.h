@@ -131,6 +131,7 @@ struct server_stats {
 	uint64_t received, sent;
 	uint64_t latency_min_ms, latency_max_ms, latency_sum_ms, latency_count;
 	uint64_t auth_failed, connections_rejected;
+	uint64_t proposal_last, proposal_min, proposal_max; /* bytes, of a leader's; 0: none yet */
 	uint64_t slow_syncs; /* of the log: fsync.warningthresholdms */
 };
 
@@ -273,6 +274,16 @@ static inline bool
 server_is_learner(const struct server *s)
 {
 	return s->role == SERVER_FOLLOWER || s->role == SERVER_OBSERVER;
+}
+
+/* The role, as srvr and mntr name it. */
+const char *server_mode(const struct server *s);
+
+/* Writes that are on their way. */
+static inline size_t
+server_outstanding(const struct server *s)
+{
+	return server_is_learner(s) ? s->forwarded_count : s->pending_count;
 }
 
 /*

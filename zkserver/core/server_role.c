@@ -97,6 +97,21 @@ server_lead(struct server *s, int32_t epoch)
 	set_marks(s);
 }
 
+const char *
+server_mode(const struct server *s)
+{
+	static const char *const modes[] = {
+	    [SERVER_STANDALONE] = "standalone",
+	    [SERVER_IDLE] = "idle", /* nobody is told so: it does not serve */
+	    [SERVER_SYNCING] = "idle",
+	    [SERVER_LEADER] = "leader",
+	    [SERVER_FOLLOWER] = "follower",
+	    [SERVER_OBSERVER] = "observer",
+	};
+
+	return modes[s->role];
+}
+
 int64_t
 server_synced_zxid(const struct server *s)
 {
@@ -108,6 +123,10 @@ server_committed(struct server *s, int64_t zxid)
 {
 	if (zxid > s->committed_zxid)
 		s->committed_zxid = zxid;
+	zk_metrics_count(&s->metrics,
+	    s->role == SERVER_LEADER ? ZK_COUNTER_COMMIT_COUNT
+				     : ZK_COUNTER_LEARNER_COMMIT_RECEIVED_COUNT,
+	    1);
 	server_progress(s);
 }
 
@@ -160,6 +179,7 @@ server_propose(struct server *s, int64_t zxid, const uint8_t *bytes, size_t size
 	}
 	s->last_pending_zxid = zxid;
 	s->pending_count++;
+	zk_metrics_count(&s->metrics, ZK_COUNTER_LEARNER_PROPOSAL_RECEIVED_COUNT, 1);
 	return true;
 }
 
