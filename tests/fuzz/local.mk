@@ -28,6 +28,10 @@ fuzz_programs += tests/fuzz/jobfile_fuzz
 tests_fuzz_jobfile_fuzz_SOURCES = tests/fuzz/jobfile_fuzz.c tests/fuzz/fuzz.h
 tests_fuzz_jobfile_fuzz_LDADD = $(FUZZ_LIBS) libjob.a libproto.a libsys.a libbase.a $(PROTOBUF_C_LIBS) $(INIH_LIBS)
 
+fuzz_programs += tests/fuzz/members_fuzz
+tests_fuzz_members_fuzz_SOURCES = tests/fuzz/members_fuzz.c tests/fuzz/fuzz.h
+tests_fuzz_members_fuzz_LDADD = $(FUZZ_LIBS) libzkcore.a libcodec.a libbase.a
+
 fuzz_programs += tests/fuzz/notification_fuzz
 tests_fuzz_notification_fuzz_SOURCES = tests/fuzz/notification_fuzz.c tests/fuzz/fuzz.h
 tests_fuzz_notification_fuzz_LDADD = $(FUZZ_LIBS) libzkcore.a libcodec.a libbase.a
