@@ -89,7 +89,7 @@ client_word(struct client_conn *c, const uint8_t *bytes, size_t size, size_t *us
 {
 	struct making m = {.call = {.admin = c->shared->admin, .word = bytes}};
 
-	if (c->core.received > 0 || size < ADMIN_WORD_BYTES ||
+	if (c->core.session_id != 0 || c->core.end != SERVER_OPEN || size < ADMIN_WORD_BYTES ||
 	    (m.command = admin_find_word(bytes)) == NULL)
 		return false;
 	*used = 0;
