@@ -18,10 +18,17 @@ struct server server;
 struct client clients[CLIENTS];
 struct buf request, logged;
 static uint64_t now_ms;
+static int64_t start_wall_ms;
 static int64_t durable; /* zxid handed to the log last */
 
 void
 rig_setup(void)
+{
+	rig_setup_at(WALL_MS);
+}
+
+void
+rig_setup_at(int64_t wall_ms)
 {
 	struct server_settings settings = {
 	    .tick_ms = TICK_MS,
@@ -34,8 +41,9 @@ rig_setup(void)
 	};
 
 	now_ms = START_MS;
+	start_wall_ms = wall_ms;
 	ck_assert(db_init(&db, &KEY, TICK_MS));
-	server_init(&server, &settings, &db, 1, now_ms, WALL_MS);
+	server_init(&server, &settings, &db, 1, now_ms, wall_ms);
 	buf_init(&request, OUT_MAX);
 	buf_init(&logged, OUT_MAX);
 }
@@ -93,9 +101,16 @@ void
 pass_time(uint64_t ms)
 {
 	now_ms += ms;
-	server_set_time(&server, now_ms, WALL_MS + (int64_t)(now_ms - START_MS));
+	server_set_time(&server, now_ms, start_wall_ms + (int64_t)(now_ms - START_MS));
 	server_tick(&server);
 	sync_log();
+}
+
+void
+set_wall(int64_t wall_ms)
+{
+	start_wall_ms = wall_ms - (int64_t)(now_ms - START_MS);
+	pass_time(0);
 }
 
 size_t

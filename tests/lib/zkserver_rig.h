@@ -45,6 +45,7 @@ extern struct buf request; /* the frame that is being written */
 extern struct buf logged;  /* every record so far, each behind its length */
 
 void rig_setup(void);
+void rig_setup_at(int64_t wall_ms); /* with another wall clock than WALL_MS */
 void rig_teardown(void);
 
 /* A connection without a session, and one with. join() returns the session's id. */
@@ -65,6 +66,9 @@ void sync_log(void);
 
 /* Both clocks go on, and the server is told. */
 void pass_time(uint64_t ms);
+
+/* Somebody sets the wall clock. */
+void set_wall(int64_t wall_ms);
 
 /* Begin the next request; what follows is put into `request`. */
 void header(int32_t xid, int32_t op);

@@ -35,4 +35,5 @@ EXTRA_DIST += \
 	tests/system/test_zkadmin.py \
 	tests/system/test_zkserver.py \
 	tests/system/test_zkserver_limits.py \
+	tests/system/test_zkserver_years.py \
 	tests/system/zkraw.py

@@ -56,6 +56,11 @@ tests_unit_zkserver_bounds_test_SOURCES = tests/unit/zkserver_bounds_test.c $(ZK
 tests_unit_zkserver_bounds_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_zkserver_bounds_test_LDADD = $(ZKCORE_LIBS)
 
+zkserver_units += tests/unit/zkserver_clock_test
+tests_unit_zkserver_clock_test_SOURCES = tests/unit/zkserver_clock_test.c $(ZKRIG_SOURCES)
+tests_unit_zkserver_clock_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_zkserver_clock_test_LDADD = $(ZKCORE_LIBS)
+
 tests_unit_zkserver_limits_test_SOURCES = tests/unit/zkserver_limits_test.c $(ZKRIG_SOURCES)
 tests_unit_zkserver_limits_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_zkserver_limits_test_LDADD = $(ZKCORE_LIBS)
