@@ -392,6 +392,53 @@ START_TEST(identities_are_those_at_the_time_of_the_request)
 }
 END_TEST
 
+static int
+next_members(void *arg, const struct reconf_request *r, int64_t zxid, struct buf *text)
+{
+	(void)arg;
+	ck_assert_int_eq(r->joining.len, -1);
+	ck_assert_int_eq(r->leaving.len, 1);
+	buf_printf(text, "version=%llx", (unsigned long long)zxid);
+	return r->base == 7 ? ZK_OK : ZK_BADVERSION;
+}
+
+static void
+ask_reconfig(struct client *c, int32_t xid, int64_t base)
+{
+	header(xid, ZK_OP_RECONFIG);
+	jute_put_text(&request, NULL);
+	jute_put_text(&request, "3");
+	jute_put_text(&request, NULL);
+	jute_put_i64(&request, base);
+	ck_assert_uint_eq(ensemble_send(c), 1);
+	ensemble_settle();
+}
+
+START_TEST(a_reconfig_is_what_the_leaders_peer_makes_of_it)
+{
+	struct reply reply;
+
+	ensemble_join(at_learner, 1);
+	ask_reconfig(at_learner, 1, 7);
+	ensemble_expect(at_learner, 1, ZK_RECONFIGDISABLED);
+	nodes[0].server.prep.reconfig_enabled = true;
+	ask_reconfig(at_learner, 2, 7);
+	ensemble_expect(at_learner, 2, ZK_UNIMPLEMENTED);
+	nodes[0].server.prep.reconfig = next_members;
+	ask_reconfig(at_learner, 3, 6);
+	ensemble_expect(at_learner, 3, ZK_BADVERSION);
+	ask_reconfig(at_learner, 4, 7);
+	ensemble_expect(at_learner, 4, ZK_NOAUTH);
+	nodes[0].db.tree.acls.policy.skip = true;
+	ask_reconfig(at_learner, 5, 7);
+	reply = next_reply(at_learner);
+	ck_assert_int_eq(reply.error, ZK_OK);
+	expect_text(&reply.r, "version=100000006");
+	ck_assert_int_eq(get_stat(&reply.r).version, -1);
+	ck_assert_uint_eq(nodes[0].db.digest_mismatches + nodes[2].db.digest_mismatches, 0);
+}
+END_TEST
+
 Suite *
 unit_suite(void)
 {
@@ -418,6 +465,7 @@ unit_suite(void)
 	tcase_add_test(c, pending_records_are_found_again_after_others_were_applied);
 	tcase_add_test(c, an_empty_container_is_deleted_once_by_the_leader);
 	tcase_add_test(c, identities_are_those_at_the_time_of_the_request);
+	tcase_add_test(c, a_reconfig_is_what_the_leaders_peer_makes_of_it);
 	suite_add_tcase(s, c);
 	return s;
 }

@@ -17,6 +17,7 @@
 #include "zkserver/core/db.h"
 #include "zkserver/core/limits.h"
 #include "zkserver/core/quota.h"
+#include "zkserver/core/reconf.h"
 
 struct prep {
 	struct db *db;
@@ -26,7 +27,15 @@ struct prep {
 	struct apply_known known;
 	const struct limits *limits; /* borrowed; NULL: none */
 	struct limits_refused *refused;
-	bool reconfig_enabled;	   /* decides only how a reconfig is refused */
+	bool reconfig_enabled;
+	/*
+	 * A leader's peer: append the text of the configuration that follows, of the zxid given,
+	 * or return an error of enum zk_rc. Whether the client may is asked after it. NULL: there
+	 * are no members to change.
+	 */
+	int (*reconfig)(
+	    void *arg, const struct reconf_request *r, int64_t zxid, struct buf *text);
+	void *reconfig_arg;
 	bool enforce_quota;	   /* off until set: then quotas only count */
 	struct quota_notice quota; /* what was exceeded */
 	struct buf path, acl; /* scratch: a sequential node's path, a list made ready */

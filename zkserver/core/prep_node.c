@@ -9,6 +9,7 @@
 #include "zkserver/core/path.h"
 #include "zkserver/core/prep_priv.h"
 
+#define CONFIG_PATH "/zookeeper/config"
 #define SUFFIX_BYTES 12 /* "-2147483648" and a NUL */
 
 static bool
@@ -255,7 +256,7 @@ static bool
 is_builtin(struct jute_bytes path)
 {
 	return path_equals(path, "/") || path_equals(path, "/zookeeper") ||
-	       path_equals(path, "/zookeeper/quota") || path_equals(path, "/zookeeper/config");
+	       path_equals(path, "/zookeeper/quota") || path_equals(path, CONFIG_PATH);
 }
 
 static bool
@@ -387,6 +388,44 @@ prep_check(const struct work *w, const struct op *op, struct txn_body *body)
 	return ZK_OK;
 }
 
+/* A set of the node that has the configuration, whose version then is -1, as at Apache's. */
+static int
+prep_reconfig(const struct work *w, struct txn_body *body)
+{
+	static const struct jute_bytes node = {
+	    (const uint8_t *)CONFIG_PATH, sizeof CONFIG_PATH - 1};
+	struct jute_reader r = w->q->body;
+	struct reconf_request asked = {.joining = jute_get_bytes(&r)};
+	struct prep *p = w->p;
+	struct tree_place at = {.path = node};
+	struct change_node n;
+	int error;
+
+	asked.leaving = jute_get_bytes(&r);
+	asked.members = jute_get_bytes(&r);
+	asked.base = jute_get_i64(&r);
+	if (!p->reconfig_enabled)
+		return ZK_RECONFIGDISABLED;
+	if (p->reconfig == NULL)
+		return ZK_UNIMPLEMENTED;
+	buf_clear(&p->path);
+	if ((error = p->reconfig(p->reconfig_arg, &asked, w->zxid, &p->path)) != ZK_OK)
+		return error;
+	set_hash(w, &at, tree_hash(&p->db->tree, node));
+	if (p->path.failed || !look(w, at.path, at.hash, &n))
+		return ZK_SYSTEMERROR;
+	if (!allowed(w, &n, ACL_WRITE))
+		return ZK_NOAUTH;
+	body->path = node;
+	body->data = (struct jute_bytes){p->path.data, (int32_t)p->path.len};
+	body->version = n.stat.version = -1;
+	n.stat.mzxid = w->zxid;
+	n.stat.mtime = w->q->time_ms;
+	set_digest(w, body, &n);
+	n.data_len = (uint32_t)body->data.len;
+	return put(w, at.path, at.hash, &n);
+}
+
 int
 prep_op(const struct work *w, const struct op *op, struct txn_body *body)
 {
@@ -414,8 +453,8 @@ prep_op(const struct work *w, const struct op *op, struct txn_body *body)
 		return prep_set_acl(w, op, body);
 	case ZK_OP_CHECK:
 		return prep_check(w, op, body);
-	case ZK_OP_RECONFIG: /* a server that is alone has no members to change */
-		return w->p->reconfig_enabled ? ZK_UNIMPLEMENTED : ZK_RECONFIGDISABLED;
+	case ZK_OP_RECONFIG:
+		return prep_reconfig(w, body);
 	default:
 		return ZK_UNIMPLEMENTED;
 	}

@@ -401,6 +401,11 @@ answer_part(void *arg, const struct apply_part *p)
 		return;
 	if (p->type == ZK_OP_CREATE || create2)
 		jute_put_bytes(b, p->path);
+	if (p->type == ZK_OP_RECONFIG) { /* as a read of the node */
+		const struct tree_node *n = tree_find(&s->db->tree, p->path);
+
+		jute_put_bytes(b, n != NULL ? tree_node_data(n) : (struct jute_bytes){NULL, -1});
+	}
 	if (p->has_stat)
 		buf_append(b, p->stat, sizeof p->stat);
 }

@@ -220,6 +220,7 @@ txn_put_body(struct buf *b, const struct txn_body *body)
 		jute_put_bytes(b, body->path);
 		break;
 	case ZK_OP_SET_DATA:
+	case ZK_OP_RECONFIG:
 		jute_put_bytes(b, body->path);
 		jute_put_bytes(b, body->data);
 		jute_put_i32(b, body->version);
