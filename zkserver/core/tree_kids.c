@@ -89,15 +89,14 @@ kids_block(const struct tree *t, const struct tree_children *k, struct jute_byte
 static struct place
 kids_find(const struct tree *t, const struct tree_children *k, struct jute_bytes name)
 {
-	struct place p = {0};
-	const struct block *b;
+	const struct block *b = k->blocks[k->block_count - 1];
+	struct place p = {.block = k->block_count - 1, .at = b->count};
 
-	p.block = kids_block(t, k, name);
-	b = k->blocks[p.block];
+	/* Behind all others: so come sequential nodes, and those of a snapshot. */
 	if (kid_compare(t, b->ids[b->count - 1], name) < 0)
-		p.at = b->count;
-	else
-		p.at = block_lower(t, b, name, &p.found);
+		return p;
+	p.block = kids_block(t, k, name);
+	p.at = block_lower(t, k->blocks[p.block], name, &p.found);
 	return p;
 }
 
