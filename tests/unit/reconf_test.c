@@ -270,6 +270,7 @@ START_TEST(lines_that_go_on_are_kept_or_dropped_as_one)
 	/* Nothing may swallow the last line. */
 	ck_assert_str_eq(edited("a=b\\", false), "a=b\\\n\n" POINTER);
 	ck_assert_str_eq(edited("a=b\\\n", false), "a=b\\\n\n" POINTER);
+	ck_assert_str_eq(edited("a=b\\\r", false), "a=b\\\r\n\n" POINTER);
 }
 END_TEST
 

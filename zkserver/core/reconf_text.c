@@ -144,8 +144,9 @@ entry_key(const char *text, size_t size, char key[KEY_BYTES])
 		if (text[i] == '=' || text[i] == ':' || is_line_end(text[i]) ||
 		    blanks(text + i, 1) > 0)
 			break;
-		if (text[i] == '\\' && i + 1 < size) {
-			i++;
+		if (text[i] == '\\') {
+			if (++i == size)
+				break;
 			if (is_line_end(text[i])) { /* the key goes on in the next line */
 				if (text[i] == '\r' && i + 1 < size && text[i + 1] == '\n')
 					i++;
@@ -190,7 +191,7 @@ keep(const char *text, size_t used, bool last, struct buf *to)
 	while (len > 1 && is_line_end(text[len - 1]))
 		len--;
 	if (!is_comment(text, used) && goes_on(text, len))
-		buf_append(to, "\n", 1);
+		buf_printf(to, "%s\n", text[used - 1] == '\r' ? "\n" : "");
 }
 
 /* Bytes above ASCII would be read as Latin-1. */
