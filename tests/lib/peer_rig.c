@@ -32,6 +32,7 @@ struct zab_settings rig_zab_settings;
 static struct members members;
 static struct rig_link links[LINKS_MAX];
 static bool cut[RIG_NODES_MAX][RIG_NODES_MAX];
+static bool frozen[RIG_NODES_MAX], throttled[RIG_NODES_MAX];
 static size_t link_bytes;
 
 static unsigned
@@ -274,6 +275,8 @@ move_bytes(struct rig_link *l, unsigned from)
 
 	if (size > PEER_READ_BYTES_MAX)
 		size = PEER_READ_BYTES_MAX;
+	if (frozen[l->node[0]] || frozen[l->node[1]] || throttled[l->node[to]])
+		return false;
 	if (size == 0 || !l->open[to] || l->side[to].paused || l->side[to].end != PEER_LINK_OPEN)
 		return false;
 	if (to == 0 && l->break_after > 0) {
@@ -410,7 +413,7 @@ deliver_mail(struct rig_node *n)
 		uint8_t copy[4096];
 		size_t size = mail->len;
 
-		if (size == 0 || !reaches(index_of(n), k))
+		if (size == 0 || !reaches(index_of(n), k) || frozen[k] || frozen[index_of(n)])
 			continue;
 		ck_assert_uint_le(size, sizeof copy);
 		memcpy(copy, mail->data, size);
@@ -541,6 +544,18 @@ rig_isolate(unsigned i, bool on)
 }
 
 void
+rig_freeze(unsigned i, bool on)
+{
+	frozen[i] = on;
+}
+
+void
+rig_throttle(unsigned i, bool on)
+{
+	throttled[i] = on;
+}
+
+void
 rig_set_link_bytes(size_t bytes)
 {
 	link_bytes = bytes;
@@ -589,6 +604,7 @@ rig_teardown(void)
 		for (unsigned k = 0; k < RIG_NODES_MAX; k++)
 			buf_fini(&n->mail[k]);
 		memset(cut[i], 0, sizeof cut[i]);
+		frozen[i] = throttled[i] = false;
 	}
 	link_bytes = 0;
 }

@@ -69,6 +69,11 @@ void rig_crash(unsigned i, bool power);
 void rig_cut(unsigned a, unsigned b, bool cut);
 void rig_isolate(unsigned i, bool cut);
 
+/* Nothing passes to or from it, but nobody is told: links stay. Or nothing of the links passes to
+ * it. */
+void rig_freeze(unsigned i, bool on);
+void rig_throttle(unsigned i, bool on);
+
 /* At most so many bytes of each link pass in one step; 0: all. */
 void rig_set_link_bytes(size_t bytes);
 

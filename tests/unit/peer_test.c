@@ -6,6 +6,17 @@
 #include "tests/lib/peer_rig.h"
 #include "tests/lib/unit.h"
 
+static void
+create_many(unsigned i, const char *prefix, unsigned count)
+{
+	char path[64];
+
+	for (unsigned k = 0; k < count; k++) {
+		snprintf(path, sizeof path, "%s%u", prefix, k);
+		rig_create(i, path);
+	}
+}
+
 START_TEST(three_servers_elect_one_leader_and_all_serve)
 {
 	rig_start_all();
@@ -27,21 +38,322 @@ START_TEST(what_is_written_at_any_server_is_at_all)
 }
 END_TEST
 
+START_TEST(two_of_three_are_enough_and_one_is_not)
+{
+	rig_start(0);
+	rig_run(60000);
+	ck_assert(!rig_serves(0));
+	rig_start(1);
+	ck_assert_int_eq(rig_settle(), 1);
+	rig_create(0, "/a");
+	rig_crash(0, false);
+	rig_run(100);
+	ck_assert(!rig_serves(1));
+}
+END_TEST
+
+START_TEST(a_follower_that_missed_little_gets_only_that)
+{
+	rig_start_all();
+	rig_settle();
+	rig_create(2, "/before");
+	rig_crash(0, true);
+	create_many(2, "/while", 20);
+	rig_start(0);
+	rig_settle();
+	rig_check_same();
+	ck_assert(rig_has(0, "/before") && rig_has(0, "/while19"));
+	ck_assert_uint_eq(rig_nodes[0].snapshots_taken + rig_nodes[0].truncations, 0);
+}
+END_TEST
+
+START_TEST(what_memory_has_no_longer_comes_from_the_log)
+{
+	rig_zab_settings.history_count = 3;
+	rig_zab_settings.log_sync_percent = INT32_MAX / 2;
+	rig_start_all();
+	rig_settle();
+	rig_create(2, "/before");
+	rig_crash(0, false);
+	create_many(2, "/while", 50);
+	rig_start(0);
+	rig_settle();
+	rig_check_same();
+	ck_assert_uint_eq(rig_nodes[0].snapshots_taken, 0);
+}
+END_TEST
+
+START_TEST(where_the_log_is_longer_than_a_snapshot_that_is_sent)
+{
+	rig_zab_settings.history_count = 3;
+	rig_start_all();
+	rig_settle();
+	rig_create(2, "/before");
+	rig_crash(0, false);
+	create_many(2, "/while", 50);
+	rig_start(0);
+	rig_settle();
+	rig_check_same();
+	ck_assert_uint_eq(rig_nodes[0].snapshots_taken, 1);
+	rig_crash(0, true);
+	rig_start(0);
+	rig_settle();
+	rig_create(0, "/after");
+	rig_check_same();
+}
+END_TEST
+
+START_TEST(writes_go_on_while_a_snapshot_is_received_in_small_pieces)
+{
+	rig_zab_settings.force_snapshot_sync = true;
+	rig_start_all();
+	rig_settle();
+	for (unsigned i = 0; i < 20; i++) {
+		char path[32];
+
+		snprintf(path, sizeof path, "/big%u", i);
+		rig_create_sized(2, path, 50000);
+	}
+	rig_crash(0, false);
+	create_many(2, "/more", 3);
+	rig_set_link_bytes(777);
+	rig_start(0);
+	for (unsigned i = 0; !rig_serves(0) && i < 1000; i++) {
+		char path[32];
+
+		snprintf(path, sizeof path, "/live%u", i);
+		rig_create(2, path);
+	}
+	ck_assert(rig_serves(0));
+	rig_check_same();
+}
+END_TEST
+
+START_TEST(when_the_leader_dies_the_others_go_on_and_it_comes_back)
+{
+	int leader;
+
+	rig_start_all();
+	ck_assert_int_eq(rig_settle(), 2);
+	rig_create(0, "/a");
+	rig_crash(2, true);
+	leader = rig_settle();
+	ck_assert_int_ne(leader, 2);
+	rig_create((unsigned)leader, "/b");
+	rig_start(2);
+	rig_settle();
+	rig_create(2, "/c");
+	rig_check_same();
+	ck_assert(rig_has(2, "/b"));
+}
+END_TEST
+
+START_TEST(the_others_elect_at_once_when_the_leader_is_gone)
+{
+	uint64_t since_ms;
+
+	rig_start_all();
+	rig_settle();
+	since_ms = rig_now_ms;
+	rig_crash(2, false);
+	rig_settle();
+	/* The clock of the rig moves when somebody waits only. */
+	ck_assert_uint_le(rig_now_ms - since_ms, 1);
+}
+END_TEST
+
+START_TEST(a_leader_that_is_cut_off_serves_no_longer_and_follows_later)
+{
+	rig_start_all();
+	rig_settle();
+	rig_create(2, "/a");
+	rig_isolate(2, true);
+	rig_run(10000);
+	ck_assert(!rig_serves(2));
+	ck_assert_int_ge(rig_leader(), 0);
+	rig_create((unsigned)rig_leader(), "/b");
+	rig_isolate(2, false);
+	rig_settle();
+	ck_assert_int_ne(rig_leader(), 2);
+	rig_check_same();
+}
+END_TEST
+
+START_TEST(a_silent_network_ends_roles_by_time)
+{
+	/* The links stay, but nothing passes: nobody is told. */
+	rig_start_all();
+	rig_settle();
+	rig_freeze(2, true);
+	rig_run(30000);
+	ck_assert(!rig_serves(2));
+	ck_assert_int_ge(rig_leader(), 0);
+	rig_freeze(2, false);
+	rig_settle();
+	rig_create(1, "/a");
+	rig_check_same();
+}
+END_TEST
+
+START_TEST(a_sync_is_answered_at_leader_and_follower)
+{
+	int32_t error = -1;
+
+	rig_start_all();
+	rig_settle();
+	for (unsigned i = 0; i < 3; i++) {
+		rig_connect(i);
+		rig_ask_sync(i);
+		rig_run(100);
+		ck_assert_uint_eq(rig_answers(i, &error), 1);
+		ck_assert_int_eq(error, 0);
+	}
+}
+END_TEST
+
+START_TEST(a_leader_that_hears_of_nobody_answers_no_sync)
+{
+	int32_t error;
+
+	rig_start_all();
+	rig_settle();
+	rig_connect(2);
+	rig_freeze(2, true);
+	rig_ask_sync(2);
+	rig_run(5000);
+	ck_assert_uint_eq(rig_answers(2, &error), 0);
+}
+END_TEST
+
+START_TEST(a_slow_follower_is_brought_up_from_history_and_log)
+{
+	rig_zab_settings.history_count = 3;
+	rig_zab_settings.out_soft_bytes = 2000;
+	rig_start_all();
+	rig_settle();
+	rig_create(2, "/a");
+	rig_throttle(0, true); /* nothing reaches it for now */
+	create_many(2, "/while", 60);
+	rig_throttle(0, false);
+	rig_run(100);
+	rig_check_same();
+	ck_assert_uint_eq(rig_nodes[0].snapshots_taken, 0);
+}
+END_TEST
+
+START_TEST(an_observer_has_everything_and_counts_for_nothing)
+{
+	rig_start_all();
+	rig_settle();
+	rig_create(3, "/a");
+	rig_create(2, "/b");
+	rig_check_same();
+	ck_assert_int_eq(rig_nodes[3].server.role, SERVER_OBSERVER);
+	rig_crash(0, false);
+	rig_crash(1, false);
+	rig_run(100);
+	ck_assert(!rig_serves(2) && !rig_serves(3));
+	rig_start(0);
+	rig_settle();
+	rig_create(3, "/c");
+	rig_check_same();
+}
+END_TEST
+
+START_TEST(one_server_alone_is_an_ensemble)
+{
+	rig_start_all();
+	ck_assert_int_eq(rig_settle(), 0);
+	rig_create(0, "/a");
+	rig_ask_sync(0);
+	rig_run(10);
+	rig_crash(0, true);
+	rig_start(0);
+	rig_settle();
+	ck_assert(rig_has(0, "/a"));
+	rig_check_same();
+}
+END_TEST
+
+START_TEST(five_servers_lose_any_two)
+{
+	rig_start_all();
+	rig_settle();
+	for (unsigned i = 0; i < 5; i++) {
+		unsigned k = (i + 2) % 5;
+		char path[32];
+		int leader;
+
+		rig_crash(i, i % 2 == 0);
+		rig_crash(k, i % 2 == 1);
+		leader = rig_settle();
+		snprintf(path, sizeof path, "/x%u", i);
+		rig_create((unsigned)leader, path);
+		rig_start(i);
+		rig_start(k);
+		rig_settle();
+		rig_check_same();
+	}
+	for (unsigned i = 0; i < 5; i++)
+		ck_assert(rig_has(i, "/x0") && rig_has(i, "/x4"));
+}
+END_TEST
+
+static void
+setup_one(void)
+{
+	rig_setup(1, 0);
+}
+
 static void
 setup_three(void)
 {
 	rig_setup(3, 0);
 }
 
+static void
+setup_observer(void)
+{
+	rig_setup(3, 1);
+}
+
+static void
+setup_five(void)
+{
+	rig_setup(5, 0);
+}
+
 Suite *
 unit_suite(void)
 {
-	Suite *s = suite_create("ensemble");
-	TCase *t = tcase_create("three");
+	Suite *s = suite_create("peer");
+	TCase *one = tcase_create("one"), *three = tcase_create("three"),
+	      *observer = tcase_create("observer"), *five = tcase_create("five");
 
-	tcase_add_checked_fixture(t, setup_three, rig_teardown);
-	tcase_add_test(t, three_servers_elect_one_leader_and_all_serve);
-	tcase_add_test(t, what_is_written_at_any_server_is_at_all);
-	suite_add_tcase(s, t);
+	tcase_add_checked_fixture(one, setup_one, rig_teardown);
+	tcase_add_checked_fixture(three, setup_three, rig_teardown);
+	tcase_add_checked_fixture(observer, setup_observer, rig_teardown);
+	tcase_add_checked_fixture(five, setup_five, rig_teardown);
+	tcase_add_test(one, one_server_alone_is_an_ensemble);
+	tcase_add_test(three, three_servers_elect_one_leader_and_all_serve);
+	tcase_add_test(three, what_is_written_at_any_server_is_at_all);
+	tcase_add_test(three, two_of_three_are_enough_and_one_is_not);
+	tcase_add_test(three, a_follower_that_missed_little_gets_only_that);
+	tcase_add_test(three, what_memory_has_no_longer_comes_from_the_log);
+	tcase_add_test(three, where_the_log_is_longer_than_a_snapshot_that_is_sent);
+	tcase_add_test(three, writes_go_on_while_a_snapshot_is_received_in_small_pieces);
+	tcase_add_test(three, when_the_leader_dies_the_others_go_on_and_it_comes_back);
+	tcase_add_test(three, the_others_elect_at_once_when_the_leader_is_gone);
+	tcase_add_test(three, a_leader_that_is_cut_off_serves_no_longer_and_follows_later);
+	tcase_add_test(three, a_silent_network_ends_roles_by_time);
+	tcase_add_test(three, a_sync_is_answered_at_leader_and_follower);
+	tcase_add_test(three, a_leader_that_hears_of_nobody_answers_no_sync);
+	tcase_add_test(three, a_slow_follower_is_brought_up_from_history_and_log);
+	tcase_add_test(observer, an_observer_has_everything_and_counts_for_nothing);
+	tcase_add_test(five, five_servers_lose_any_two);
+	suite_add_tcase(s, one);
+	suite_add_tcase(s, three);
+	suite_add_tcase(s, observer);
+	suite_add_tcase(s, five);
 	return s;
 }

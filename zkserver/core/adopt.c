@@ -8,6 +8,7 @@
 
 #include "zkserver/core/snapshot.h"
 #include "zkserver/core/txnlog_reader.h"
+#include "zkserver/core/zab_plants.h"
 
 /*
  * Why no crash leaves a mix. The received snapshot is whole and durable under its temporary name,
@@ -90,14 +91,14 @@ adopt_snapshot(struct store *snapshots, struct store *logs, uint64_t zxid, struc
 	char name[DATADIR_NAME_BYTES];
 	int err;
 
-	datadir_name(name, ADOPT_PREFIX, zxid);
+	datadir_name(name, ZAB_PLANTED(PLANT_ADOPT_IN_PLACE) ? "snapshot" : ADOPT_PREFIX, zxid);
 	err = store_rename(snapshots, SNAPSHOT_NEW_NAME, name);
 	if (err == 0)
 		err = store_sync_dir(snapshots);
 	if (err != 0)
 		return fault_set(
 		    f, err, "cannot rename %s to %s: %s", SNAPSHOT_NEW_NAME, name, strerror(-err));
-	return finish(snapshots, logs, zxid, f);
+	return ZAB_PLANTED(PLANT_ADOPT_IN_PLACE) ? 0 : finish(snapshots, logs, zxid, f);
 }
 
 int
@@ -190,7 +191,7 @@ adopt_truncation(struct store *snapshots, struct store *logs, uint64_t zxid, str
 		    (unsigned long long)zxid);
 	else if (got < 0)
 		err = got;
-	if (err == 0)
+	if (err == 0 && !ZAB_PLANTED(PLANT_SNAPSHOT_STAYS))
 		err = remove_above(snapshots, &list, zxid, f);
 	if (err == 0)
 		err = txnlog_forget_after(logs, zxid, f);

@@ -10,6 +10,7 @@
 #include "zkserver/core/leader_priv.h"
 #include "zkserver/core/qpacket.h"
 #include "zkserver/core/snapshot.h"
+#include "zkserver/core/zab_plants.h"
 
 /* No transaction has it: a leader's first state in its epoch. */
 static bool
@@ -129,6 +130,8 @@ leader_sync_decide(const struct zab *z, int64_t zxid, int64_t *cut_to)
 	if (z->settings.force_snapshot_sync)
 		return LEADER_SNAP;
 	if (zxid == z->db->last_zxid || history_knows(h, zxid) || is_pending(z, zxid))
+		return LEADER_DIFF;
+	if (ZAB_PLANTED(PLANT_ALWAYS_DIFF) && zxid > h->base)
 		return LEADER_DIFF;
 	if (zxid > last) {
 		*cut_to = last;

@@ -9,6 +9,7 @@
 #include "zkserver/core/adopt.h"
 #include "zkserver/core/qpacket.h"
 #include "zkserver/core/snapshot.h"
+#include "zkserver/core/zab_plants.h"
 
 void
 learner_init(struct learner *l, struct zab *z)
@@ -320,6 +321,21 @@ choose(struct learner *l, const struct qpacket *p)
 	}
 }
 
+/* False: it could not be written. */
+static bool
+enter_epoch(struct learner *l)
+{
+	struct zab *z = l->z;
+	struct fault f = {0};
+
+	if (z->epochs.current < l->epoch &&
+	    epochs_enter(z->snapshots, &z->epochs, l->epoch, &f) != 0) {
+		zab_fatal(z, "%s", f.text);
+		return false;
+	}
+	return true;
+}
+
 static void
 take_new_leader(struct learner *l, const struct qpacket *p)
 {
@@ -332,7 +348,11 @@ take_new_leader(struct learner *l, const struct qpacket *p)
 		l->z->db->digest_from_zxid = server_last_zxid(l->z->server);
 	l->fuzzy = false;
 	l->settled_zxid = server_last_zxid(l->z->server);
+	if (ZAB_PLANTED(PLANT_EARLY_AGREEMENT))
+		l->settled_zxid = 0;
 	l->phase = LEARNER_SETTLING;
+	if (ZAB_PLANTED(PLANT_EPOCH_FIRST))
+		enter_epoch(l);
 }
 
 /*
@@ -342,18 +362,12 @@ take_new_leader(struct learner *l, const struct qpacket *p)
 static void
 settle(struct learner *l)
 {
-	struct zab *z = l->z;
-	struct fault f = {0};
-
-	if (z->epochs.current < l->epoch &&
-	    epochs_enter(z->snapshots, &z->epochs, l->epoch, &f) != 0) {
-		zab_fatal(z, "%s", f.text);
+	if (!enter_epoch(l))
 		return;
-	}
 	qpacket_put(l->link->out, QPACKET_ACK, (int64_t)l->epoch << 32, NULL, 0);
 	l->acked = l->committed;
 	l->phase = LEARNER_AGREED;
-	zab_link_touch(z, l->link);
+	zab_link_touch(l->z, l->link);
 }
 
 static void
@@ -550,6 +564,8 @@ acknowledge(struct learner *l)
 {
 	int64_t first = (int64_t)l->epoch << 32, synced = server_synced_zxid(l->z->server);
 
+	if (ZAB_PLANTED(PLANT_EARLY_ACK))
+		synced = server_last_zxid(l->z->server);
 	if (l->acked < first && synced > first)
 		l->acked = first;
 	if (l->acked >= synced)

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "zkserver/core/qpacket.h"
+#include "zkserver/core/zab_plants.h"
 
 static void
 on_notify(void *arg, int64_t sid, const uint8_t *bytes, size_t size)
@@ -189,6 +190,10 @@ drain(struct peer *p)
 {
 	struct server *s = p->zab.server;
 
+	if (ZAB_PLANTED(PLANT_NO_DRAIN) && s->pending_count > 0) {
+		elect(p);
+		return;
+	}
 	if (s->pending_count > 0 && server_synced_zxid(s) < server_last_zxid(s))
 		return;
 	server_fast_forward(s);
