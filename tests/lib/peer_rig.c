@@ -66,6 +66,7 @@ on_dial(void *arg, int64_t sid)
 
 	n->dialling = true;
 	n->dials = sid;
+	n->dial_count++;
 }
 
 static void
@@ -164,8 +165,8 @@ rig_setup(unsigned voters, unsigned observers)
 	    .history_bytes = 64 << 20};
 }
 
-void
-rig_start(unsigned i)
+bool
+rig_try_start(unsigned i)
 {
 	struct rig_node *n = &rig_nodes[i];
 	struct peer_config config = {.settings = rig_zab_settings,
@@ -195,7 +196,12 @@ rig_start(unsigned i)
 	n->fatal[0] = '\0';
 	ck_assert(db_init(&n->db, &KEY, RIG_TICK_MS));
 	err = peer_init(&n->peer, &config, &n->db, &report, &note, &f);
-	ck_assert_msg(err == 0, "server %lld does not start: %s", (long long)n->sid, f.text);
+	if (err != 0) {
+		snprintf(n->fatal, sizeof n->fatal, "%s", f.text);
+		peer_fini(&n->peer);
+		db_fini(&n->db);
+		return false;
+	}
 	server_init(&n->server, &n->settings, &n->db, (uint64_t)n->sid, rig_now_ms, WALL_MS);
 	txnlog_init(&n->log, n->store, 64 << 10);
 	txnlog_batch_init(&n->batch);
@@ -211,6 +217,13 @@ rig_start(unsigned i)
 		if (reaches(i, k))
 			peer_election_link(&rig_nodes[k].peer, n->sid, ELECTION_LINK_UP);
 	}
+	return true;
+}
+
+void
+rig_start(unsigned i)
+{
+	ck_assert_msg(rig_try_start(i), "server %u does not start: %s", i + 1, rig_nodes[i].fatal);
 }
 
 void
@@ -314,13 +327,16 @@ step_link(struct rig_link *l)
 	return moved;
 }
 
-void
+bool
 rig_break_link_after(unsigned learner, size_t bytes)
 {
 	for (unsigned i = 0; i < LINKS_MAX; i++) {
-		if (links[i].used && links[i].node[0] == learner)
+		if (links[i].used && links[i].node[0] == learner) {
 			links[i].break_after = bytes;
+			return true;
+		}
 	}
+	return false;
 }
 
 /* ---- a node's turn ---- */
@@ -635,24 +651,37 @@ rig_leader(void)
 static bool
 all_serve(void *arg)
 {
-	(void)arg;
+	const unsigned *but = arg;
+
 	for (unsigned i = 0; i < rig_count; i++) {
-		if (rig_nodes[i].up && !rig_serves(i))
+		if (rig_nodes[i].up && !rig_serves(i) && (but == NULL || i != *but))
 			return false;
 	}
-	return rig_leader() >= 0;
+	return rig_leader() >= 0 && (but == NULL || (unsigned)rig_leader() != *but);
+}
+
+static int
+settle(unsigned *but)
+{
+	for (unsigned i = 0; i < rig_count; i++)
+		ck_assert_msg(
+		    !rig_nodes[i].failed, "server %u ended: %s", i + 1, rig_nodes[i].fatal);
+	ck_assert_msg(rig_run_until(all_serve, but, 120000),
+	    "no leader with all others; the last words: %s / %s / %s", rig_nodes[0].said,
+	    rig_nodes[1].said, rig_nodes[2].said);
+	return rig_leader();
 }
 
 int
 rig_settle(void)
 {
-	for (unsigned i = 0; i < rig_count; i++)
-		ck_assert_msg(
-		    !rig_nodes[i].failed, "server %u ended: %s", i + 1, rig_nodes[i].fatal);
-	ck_assert_msg(rig_run_until(all_serve, NULL, 120000),
-	    "no leader with all others; the last words: %s / %s / %s", rig_nodes[0].said,
-	    rig_nodes[1].said, rig_nodes[2].said);
-	return rig_leader();
+	return settle(NULL);
+}
+
+int
+rig_settle_others(unsigned i)
+{
+	return settle(&i);
 }
 
 bool
@@ -742,4 +771,21 @@ rig_snapshot(unsigned i)
 	ck_assert_msg(snapshot_write(rig_nodes[i].store, &rig_nodes[i].db, &f) == 0, "%s", f.text);
 	if (rig_nodes[i].log_open)
 		txnlog_roll(&rig_nodes[i].log);
+}
+
+void
+rig_remove_snapshots_but_newest(unsigned i)
+{
+	struct datadir_list list;
+	struct fault f = {0};
+
+	ck_assert_int_eq(datadir_list(rig_nodes[i].store, "snapshot", &list, &f), 0);
+	for (size_t k = 0; k + 1 < list.count; k++) {
+		char name[DATADIR_NAME_BYTES];
+
+		snapshot_name(name, list.entries[k]);
+		ck_assert_int_eq(store_unlink(rig_nodes[i].store, name), 0);
+	}
+	ck_assert_int_eq(store_sync_dir(rig_nodes[i].store), 0);
+	datadir_list_free(&list);
 }

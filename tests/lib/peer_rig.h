@@ -42,6 +42,7 @@ struct rig_node {
 	struct buf mail[RIG_NODES_MAX]; /* notifications for each other, the newest counts */
 	bool dialling;
 	int64_t dials;
+	unsigned dial_count;
 	unsigned truncations, snapshots_taken, restarts;
 	char said[512], fatal[512];
 };
@@ -61,6 +62,8 @@ void rig_set_time(struct rig_node *n);
 /* From what is on its disk. */
 void rig_start(unsigned i);
 void rig_start_all(void);
+/* False: its disk fails meanwhile. */
+bool rig_try_start(unsigned i);
 
 /* Its process ends; power: what its disk has not synced goes, too. */
 void rig_crash(unsigned i, bool power);
@@ -77,8 +80,11 @@ void rig_throttle(unsigned i, bool on);
 /* At most so many bytes of each link pass in one step; 0: all. */
 void rig_set_link_bytes(size_t bytes);
 
-/* The link from a learner to its leader breaks when it has so many bytes more from it. */
-void rig_break_link_after(unsigned learner, size_t bytes);
+/*
+ * The link from a learner to its leader breaks when it has so many bytes more from it. False: it
+ * has none.
+ */
+bool rig_break_link_after(unsigned learner, size_t bytes);
 
 /* Let time pass: until nothing happens in it, or until done() is true: false if it never was. */
 void rig_run(uint64_t ms);
@@ -91,6 +97,8 @@ bool rig_step(void);
 int rig_leader(void);
 /* A leader and all others that are up serve; fails the test if that does not come about. */
 int rig_settle(void);
+/* The same without this one. */
+int rig_settle_others(unsigned i);
 bool rig_serves(unsigned i);
 
 /* A session at the node, created by the ensemble: waited for. */
@@ -116,5 +124,6 @@ void rig_check_disk(unsigned i);
 
 /* Write a snapshot of the node as it is (nothing is purged). */
 void rig_snapshot(unsigned i);
+void rig_remove_snapshots_but_newest(unsigned i);
 
 #endif

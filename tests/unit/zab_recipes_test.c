@@ -1,0 +1,537 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Bugs that ZooKeeper's servers had, each as the story that showed it: what was logged before it
+ * was durable, epochs before histories, memory and disk that disagree after a change of roles. The
+ * number is that of ZooKeeper's issue. zab_recipes_plants runs each with a bug planted that it must
+ * find.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/lib/peer_rig.h"
+#include "tests/lib/unit.h"
+#include "zkserver/core/zab_plants.h"
+
+#ifdef ZAB_PLANTS
+int zab_plant;
+#endif
+
+/* The leader (its client is connected) logs a node that nobody else ever hears of. */
+static void
+log_alone(unsigned leader, const char *path)
+{
+	rig_connect(leader);
+	rig_run(100);
+	rig_ask_create(leader, path, 5);
+	rig_isolate(leader, true);
+	rig_run(10);
+}
+
+static void
+start_three_with(const char *path)
+{
+	rig_start_all();
+	ck_assert_int_eq(rig_settle(), 2);
+	rig_create(2, path);
+	rig_run(100);
+}
+
+START_TEST(zk335_a_tail_of_an_old_leader_is_gone_for_good)
+{
+	start_three_with("/a");
+	log_alone(2, "/p");
+	for (unsigned i = 0; i < 3; i++)
+		rig_crash(i, false);
+	rig_isolate(2, false);
+	rig_start(0);
+	rig_start(1);
+	rig_create((unsigned)rig_settle(), "/q");
+	rig_start(2);
+	rig_settle();
+	rig_check_same();
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert(rig_has(i, "/q") && !rig_has(i, "/p"));
+}
+END_TEST
+
+START_TEST(zk2845_a_tail_is_cut_from_memory_and_disk_without_a_restart)
+{
+	start_three_with("/a");
+	log_alone(2, "/p");
+	ck_assert(rig_has(2, "/p")); /* all that it has logged it shows in its vote */
+	rig_settle_others(2);
+	rig_isolate(2, false);
+	rig_settle();
+	rig_check_same();
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert(!rig_has(i, "/p"));
+	ck_assert_uint_eq(rig_nodes[2].truncations, 1);
+	rig_crash(2, true);
+	rig_start(2);
+	rig_settle();
+	ck_assert(!rig_has(2, "/p"));
+}
+END_TEST
+
+START_TEST(zk2845_and_so_it_is_after_the_others_have_written)
+{
+	start_three_with("/a");
+	log_alone(2, "/p");
+	rig_settle_others(2);
+	rig_create((unsigned)rig_leader(), "/q");
+	rig_isolate(2, false);
+	rig_settle();
+	rig_check_same();
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert(rig_has(i, "/q") && !rig_has(i, "/p"));
+}
+END_TEST
+
+/* p is on the disk of one, which becomes leader of two others whose disks are slow. */
+static void
+lead_slow_ones(void)
+{
+	start_three_with("/a");
+	rig_connect(2);
+	rig_run(100);
+	rig_ask_create(2, "/p", 5);
+	rig_crash(0, false);
+	rig_crash(1, false);
+	rig_run(10);
+	rig_start(0);
+	rig_start(1);
+	rig_nodes[0].hold_sync = rig_nodes[1].hold_sync = true;
+	rig_run(3000);
+}
+
+START_TEST(zk3911_nobody_agrees_before_it_has_the_history_on_disk)
+{
+	bool served;
+
+	lead_slow_ones();
+	served = rig_serves(2);
+	rig_crash(2, false);
+	rig_crash(0, true);
+	rig_crash(1, true);
+	rig_start(0);
+	rig_start(1);
+	rig_settle();
+	ck_assert_msg(!served || rig_has(0, "/p"), "p was served, and is lost");
+	ck_assert(!served);
+}
+END_TEST
+
+START_TEST(zk4646_a_slow_sync_is_waited_for)
+{
+	lead_slow_ones();
+	ck_assert(!rig_serves(2));
+	rig_nodes[0].hold_sync = rig_nodes[1].hold_sync = false;
+	ck_assert_int_eq(rig_settle(), 2);
+	rig_crash(2, false);
+	rig_crash(0, true);
+	rig_crash(1, true);
+	rig_start(0);
+	rig_start(1);
+	rig_settle();
+	ck_assert(rig_has(0, "/p") && rig_has(1, "/p"));
+}
+END_TEST
+
+/* The power of server 0 goes at its disk's operation number `op` of a synchronization. */
+static bool
+sync_up_to(uint64_t op, bool power)
+{
+	struct epochs epochs;
+	bool reached, has;
+
+	rig_setup(3, 0);
+	start_three_with("/a");
+	rig_crash(0, false);
+	rig_create(2, "/p");
+	rig_crash(1, false);
+	rig_run(10);
+	simdisk_stop_at(rig_nodes[0].disk, simdisk_ops(rig_nodes[0].disk) + op);
+	if (!rig_try_start(0)) {
+		rig_crash(0, power);
+		rig_teardown();
+		return false;
+	}
+	rig_run(5000);
+	reached = simdisk_stopped(rig_nodes[0].disk);
+	rig_crash(0, power);
+	simdisk_stop_at(rig_nodes[0].disk, 0);
+	rig_crash(2, false);
+	rig_start(0);
+	epochs = rig_nodes[0].peer.zab.epochs;
+	has = rig_has(0, "/p");
+	ck_assert_msg(epochs.current < 2 || has,
+	    "operation %llu: it says that it is in epoch %d and lacks what its leader had",
+	    (unsigned long long)op, (int)epochs.current);
+	rig_teardown();
+	return !reached;
+}
+
+START_TEST(zk4643_an_epoch_is_entered_behind_the_history_of_its_leader)
+{
+	for (int power = 0; power < 2; power++) {
+		uint64_t op = 1;
+
+		while (!sync_up_to(op, power) && op < 500)
+			op++;
+		ck_assert_uint_gt(op, 5);
+		ck_assert_uint_lt(op, 500);
+	}
+}
+END_TEST
+
+static bool
+serves_first(void *arg)
+{
+	(void)arg;
+	return rig_serves(0);
+}
+
+START_TEST(zk3023_who_serves_has_applied_what_was_committed)
+{
+	start_three_with("/a");
+	rig_crash(0, false);
+	rig_create(2, "/p");
+	rig_set_link_bytes(64);
+	rig_start(0);
+	ck_assert(rig_run_until(serves_first, NULL, 20000));
+	ck_assert(rig_has(0, "/p"));
+}
+END_TEST
+
+START_TEST(zk3642_an_interrupted_snapshot_leaves_the_old_history_or_the_new)
+{
+	for (size_t bytes = 50; bytes < 4000; bytes += 41) {
+		rig_setup(3, 0);
+		rig_zab_settings.force_snapshot_sync = true;
+		start_three_with("/a");
+		rig_crash(0, false);
+		for (unsigned i = 0; i < 20; i++) {
+			char path[32];
+
+			snprintf(path, sizeof path, "/p%u", i);
+			rig_create(2, path);
+		}
+		rig_set_link_bytes(31);
+		rig_start(0);
+		while (!rig_break_link_after(0, bytes))
+			rig_step();
+		rig_settle();
+		rig_check_same();
+		rig_crash(0, true);
+		rig_start(0);
+		ck_assert(rig_has(0, "/p19"));
+		rig_teardown();
+	}
+}
+END_TEST
+
+static struct datadir_list
+files(unsigned i, const char *prefix)
+{
+	struct datadir_list list;
+	struct fault f = {0};
+
+	ck_assert_int_eq(datadir_list(rig_nodes[i].store, prefix, &list, &f), 0);
+	return list;
+}
+
+/* Of the log's files; UINT64_MAX: there is none. */
+static uint64_t
+oldest_log(unsigned i)
+{
+	struct datadir_list list = files(i, "log");
+	uint64_t zxid = list.count > 0 ? list.entries[0].zxid : UINT64_MAX;
+
+	datadir_list_free(&list);
+	return zxid;
+}
+
+static uint64_t
+newest_snapshot(unsigned i)
+{
+	struct datadir_list list = files(i, "snapshot");
+	uint64_t zxid = list.entries[list.count - 1].zxid;
+
+	datadir_list_free(&list);
+	return zxid;
+}
+
+/* Server 0, which has a tail of its own, gets a snapshot; its power goes at operation `op`. */
+static bool
+receive_up_to(uint64_t op, bool power)
+{
+	bool reached, older, newer;
+
+	rig_setup(3, 0);
+	rig_zab_settings.force_snapshot_sync = true;
+	rig_start(0);
+	rig_start(1);
+	ck_assert_int_eq(rig_settle(), 1);
+	rig_start(2);
+	rig_settle();
+	rig_create(1, "/a");
+	log_alone(1, "/p");
+	rig_settle_others(1);
+	rig_create((unsigned)rig_leader(), "/q");
+	simdisk_stop_at(rig_nodes[1].disk, simdisk_ops(rig_nodes[1].disk) + op);
+	rig_isolate(1, false);
+	rig_run(10000);
+	reached = simdisk_stopped(rig_nodes[1].disk);
+	rig_crash(1, power);
+	simdisk_stop_at(rig_nodes[1].disk, 0);
+	rig_start(1);
+	older = rig_has(1, "/a") && rig_has(1, "/p") && !rig_has(1, "/q");
+	newer = rig_has(1, "/a") && !rig_has(1, "/p") && rig_has(1, "/q");
+	ck_assert_msg(older || newer, "operation %llu: neither the old history nor the new",
+	    (unsigned long long)op);
+	/* Nothing old may lie before what was received, where a gap would not be seen. */
+	if (newer)
+		ck_assert_uint_gt(oldest_log(1), newest_snapshot(1));
+	rig_settle();
+	rig_check_same();
+	rig_teardown();
+	return !reached;
+}
+
+START_TEST(zk2872_a_crash_in_the_middle_of_taking_a_snapshot_over_mixes_nothing)
+{
+	for (int power = 0; power < 2; power++) {
+		uint64_t op = 1;
+
+		while (!receive_up_to(op, power) && op < 500)
+			op++;
+		ck_assert_uint_gt(op, 10);
+		ck_assert_uint_lt(op, 500);
+	}
+}
+END_TEST
+
+/* The same for a truncation, with a snapshot above it. */
+static bool
+truncate_up_to(uint64_t op, bool power)
+{
+	bool reached;
+
+	rig_setup(3, 0);
+	start_three_with("/a");
+	log_alone(2, "/p");
+	rig_snapshot(2);
+	rig_settle_others(2);
+	simdisk_stop_at(rig_nodes[2].disk, simdisk_ops(rig_nodes[2].disk) + op);
+	rig_isolate(2, false);
+	rig_run(10000);
+	reached = simdisk_stopped(rig_nodes[2].disk);
+	rig_crash(2, power);
+	simdisk_stop_at(rig_nodes[2].disk, 0);
+	rig_start(2);
+	ck_assert(rig_has(2, "/a"));
+	rig_settle();
+	rig_check_same();
+	ck_assert(!rig_has(2, "/p"));
+	rig_teardown();
+	return !reached;
+}
+
+START_TEST(zk1489_a_crash_in_the_middle_of_a_truncation_loses_nothing_else)
+{
+	for (int power = 0; power < 2; power++) {
+		uint64_t op = 1;
+
+		while (!truncate_up_to(op, power) && op < 500)
+			op++;
+		ck_assert_uint_gt(op, 5);
+		ck_assert_uint_lt(op, 500);
+	}
+}
+END_TEST
+
+START_TEST(zk5094_an_interrupted_truncation_leaves_no_gap)
+{
+	for (size_t bytes = 30; bytes < 700; bytes += 7) {
+		rig_setup(3, 0);
+		start_three_with("/a");
+		log_alone(2, "/p");
+		rig_settle_others(2);
+		rig_set_link_bytes(13);
+		rig_isolate(2, false);
+		while (!rig_break_link_after(2, bytes))
+			rig_step();
+		rig_settle();
+		rig_create((unsigned)rig_leader(), "/q");
+		rig_check_same();
+		rig_crash(2, true);
+		rig_start(2);
+		rig_settle();
+		rig_check_same();
+		ck_assert(rig_has(2, "/q") && !rig_has(2, "/p"));
+		rig_teardown();
+	}
+}
+END_TEST
+
+START_TEST(zk4541_what_is_queued_for_a_slow_disk_is_logged_before_the_vote)
+{
+	start_three_with("/a");
+	rig_connect(2);
+	rig_run(100);
+	rig_nodes[0].hold_sync = true;
+	rig_ask_create(2, "/p", 5);
+	rig_run(10);
+	ck_assert_uint_gt(rig_nodes[0].server.pending_count, 0);
+	rig_crash(2, true);
+	rig_run(3000);
+	/* It must not take part with less than its log will have. */
+	ck_assert(!rig_serves(0) && !rig_serves(1));
+	rig_nodes[0].hold_sync = false;
+	rig_settle();
+	ck_assert(rig_has(0, "/p") && rig_has(1, "/p")); /* 1 has logged it, it was committed */
+	rig_start(2);
+	rig_settle();
+	rig_check_same();
+}
+END_TEST
+
+START_TEST(zk1549_a_snapshot_of_what_is_cut_does_not_bring_it_back)
+{
+	start_three_with("/a");
+	log_alone(2, "/p");
+	rig_snapshot(2); /* as a server of Apache's takes it at its start */
+	rig_settle_others(2);
+	rig_isolate(2, false);
+	rig_settle();
+	ck_assert_uint_eq(rig_nodes[2].truncations, 1);
+	ck_assert(!rig_has(2, "/p"));
+	rig_check_same();
+	rig_crash(2, true);
+	rig_start(2);
+	ck_assert(!rig_has(2, "/p"));
+	rig_settle();
+	rig_check_same();
+}
+END_TEST
+
+START_TEST(zk4837_a_cut_below_the_only_snapshot_asks_for_another)
+{
+	start_three_with("/a");
+	log_alone(2, "/p");
+	rig_snapshot(2);
+	rig_remove_snapshots_but_newest(2);
+	rig_settle_others(2);
+	rig_isolate(2, false);
+	rig_settle();
+	ck_assert_uint_eq(rig_nodes[2].truncations, 0);
+	ck_assert_uint_eq(rig_nodes[2].snapshots_taken, 1);
+	rig_check_same();
+	ck_assert(!rig_has(2, "/p"));
+}
+END_TEST
+
+START_TEST(zk2355_a_proposal_that_was_cut_in_the_middle_comes_again)
+{
+	for (size_t bytes = 1; bytes < 300; bytes += 11) {
+		rig_setup(3, 0);
+		start_three_with("/a");
+		rig_connect(2);
+		rig_run(100);
+		rig_set_link_bytes(17);
+		rig_break_link_after(0, bytes);
+		rig_create(2, "/p");
+		rig_create(2, "/q");
+		rig_settle();
+		rig_check_same();
+		ck_assert(rig_has(0, "/p") && rig_has(0, "/q"));
+		rig_teardown();
+	}
+}
+END_TEST
+
+START_TEST(zab_nothing_is_acknowledged_before_it_is_durable)
+{
+	int32_t error;
+
+	start_three_with("/a");
+	rig_connect(2);
+	rig_run(100);
+	for (unsigned i = 0; i < 3; i++)
+		rig_nodes[i].hold_sync = true;
+	rig_ask_create(2, "/p", 5);
+	rig_run(1000);
+	ck_assert_uint_eq(rig_answers(2, &error), 0);
+	rig_nodes[0].hold_sync = rig_nodes[1].hold_sync = false;
+	rig_run(10);
+	/* Committed by a quorum without the leader's disk; its own answer waits for that. */
+	ck_assert(rig_has(0, "/p") && rig_has(1, "/p"));
+	rig_crash(2, true);
+	rig_settle();
+	ck_assert(rig_has((unsigned)rig_leader(), "/p"));
+}
+END_TEST
+
+START_TEST(a_reconnecting_follower_keeps_what_its_leader_has_not_committed_yet)
+{
+	unsigned dials;
+
+	start_three_with("/a");
+	rig_connect(2);
+	rig_run(100);
+	/* p is durable at 0 only; 2, which leads, and 1 are slow. */
+	rig_nodes[1].hold_sync = rig_nodes[2].hold_sync = true;
+	rig_ask_create(2, "/p", 5);
+	rig_run(10);
+	dials = rig_nodes[0].dial_count;
+	rig_break_link_after(0, 1);
+	rig_run(RIG_TICK_MS); /* a ping comes, and breaks it */
+	ck_assert_uint_gt(rig_nodes[0].dial_count, dials);
+	ck_assert_uint_eq(rig_nodes[0].truncations + rig_nodes[0].snapshots_taken, 0);
+	ck_assert(!rig_serves(0)); /* it has more than is committed */
+	rig_nodes[1].hold_sync = rig_nodes[2].hold_sync = false;
+	rig_settle();
+	ck_assert(rig_has(0, "/p"));
+	rig_check_same();
+}
+END_TEST
+
+static void
+setup_three(void)
+{
+	rig_setup(3, 0);
+}
+
+Suite *
+unit_suite(void)
+{
+	Suite *s = suite_create("recipes");
+	TCase *t = tcase_create("three"), *own = tcase_create("loops");
+
+#ifdef ZAB_PLANTS
+	zab_plant = getenv("ZAB_PLANT") != NULL ? (int)strtol(getenv("ZAB_PLANT"), NULL, 10) : 0;
+#endif
+	tcase_add_checked_fixture(t, setup_three, rig_teardown);
+	tcase_set_timeout(own, 60);
+	tcase_add_test(t, zk335_a_tail_of_an_old_leader_is_gone_for_good);
+	tcase_add_test(t, zk2845_a_tail_is_cut_from_memory_and_disk_without_a_restart);
+	tcase_add_test(t, zk2845_and_so_it_is_after_the_others_have_written);
+	tcase_add_test(t, zk3911_nobody_agrees_before_it_has_the_history_on_disk);
+	tcase_add_test(t, zk4646_a_slow_sync_is_waited_for);
+	tcase_add_test(t, zk3023_who_serves_has_applied_what_was_committed);
+	tcase_add_test(t, zk4541_what_is_queued_for_a_slow_disk_is_logged_before_the_vote);
+	tcase_add_test(t, zk1549_a_snapshot_of_what_is_cut_does_not_bring_it_back);
+	tcase_add_test(t, zk4837_a_cut_below_the_only_snapshot_asks_for_another);
+	tcase_add_test(t, zab_nothing_is_acknowledged_before_it_is_durable);
+	tcase_add_test(t, a_reconnecting_follower_keeps_what_its_leader_has_not_committed_yet);
+	tcase_add_test(own, zk4643_an_epoch_is_entered_behind_the_history_of_its_leader);
+	tcase_add_test(own, zk3642_an_interrupted_snapshot_leaves_the_old_history_or_the_new);
+	tcase_add_test(own, zk2872_a_crash_in_the_middle_of_taking_a_snapshot_over_mixes_nothing);
+	tcase_add_test(own, zk1489_a_crash_in_the_middle_of_a_truncation_loses_nothing_else);
+	tcase_add_test(own, zk5094_an_interrupted_truncation_leaves_no_gap);
+	tcase_add_test(own, zk2355_a_proposal_that_was_cut_in_the_middle_comes_again);
+	suite_add_tcase(s, t);
+	suite_add_tcase(s, own);
+	return s;
+}
