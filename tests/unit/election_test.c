@@ -645,6 +645,22 @@ START_TEST(a_leader_that_looks_further_is_given_up)
 }
 END_TEST
 
+START_TEST(a_leader_whose_quorum_looks_further_is_given_up)
+{
+	begin_looking(3, MAJORITY, 5);
+	hear(1, PEER_LOOKING, (struct vote){3, 5, 1, 1});
+	hear(2, PEER_LOOKING, (struct vote){3, 5, 1, 1});
+	assert_leads(3, PEER_LEADING);
+	hear(1, PEER_LOOKING, (struct vote){1, 5, 1, 1}); /* of the round that is over */
+	hear(1, PEER_LOOKING, (struct vote){1, 5, 2, 1});
+	ck_assert(!election_forsaken(&e)); /* 2 and 3 are a quorum */
+	hear(2, PEER_LOOKING, (struct vote){2, 5, 2, 1});
+	ck_assert(election_forsaken(&e));
+	hear(1, PEER_FOLLOWING, (struct vote){3, 5, 1, 1});
+	ck_assert(!election_forsaken(&e));
+}
+END_TEST
+
 START_TEST(what_is_heard_between_two_roles_counts_in_the_election)
 {
 	begin(1, OBSERVED);
@@ -705,6 +721,7 @@ unit_suite(void)
 	tcase_add_test(t, the_word_of_a_server_that_is_lost_or_looks_again_is_not_counted);
 	tcase_add_test(t, votes_are_repeated_ever_more_rarely);
 	tcase_add_test(t, a_leader_that_looks_further_is_given_up);
+	tcase_add_test(t, a_leader_whose_quorum_looks_further_is_given_up);
 	tcase_add_test(t, what_is_heard_between_two_roles_counts_in_the_election);
 	suite_add_tcase(s, t);
 	return s;

@@ -157,7 +157,7 @@ tests_unit_zkserver_audit_test_SOURCES = tests/unit/zkserver_audit_test.c $(ZKRI
 tests_unit_zkserver_audit_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_zkserver_audit_test_LDADD = $(ZKCORE_LIBS)
 
-ensemble_units = tests/unit/election_links_test tests/unit/election_port_test tests/unit/election_test tests/unit/epochs_test tests/unit/members_test tests/unit/notification_test tests/unit/reconf_test
+ensemble_units = tests/unit/election_links_test tests/unit/election_model_test tests/unit/election_port_test tests/unit/election_test tests/unit/epochs_test tests/unit/members_test tests/unit/notification_test tests/unit/reconf_test
 check_PROGRAMS += $(ensemble_units)
 TESTS += $(ensemble_units)
 
@@ -211,3 +211,7 @@ tests_unit_zab_plants_SOURCES = tests/unit/zab_recipes_test.c $(PEER_RIG_SOURCES
 tests_unit_zab_plants_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_zab_plants_CPPFLAGS = $(AM_CPPFLAGS) -DZAB_PLANTS
 tests_unit_zab_plants_LDADD = $(ZKCORE_LIBS)
+
+tests_unit_election_model_test_SOURCES = tests/unit/election_model_test.c
+tests_unit_election_model_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_election_model_test_LDADD = $(ZKCORE_LIBS)

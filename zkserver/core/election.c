@@ -184,6 +184,7 @@ decide(struct election *e, const struct vote *vote)
 	e->phase = ELECTION_OVER;
 	e->vote = *vote;
 	e->forsaken = false;
+	e->deserters = (struct sid_set){{0}};
 	e->notify_at_ms = e->finalize_at_ms = NEVER;
 	if (vote->leader == e->settings.sid)
 		e->state = PEER_LEADING;
@@ -374,6 +375,23 @@ heard_leader(struct election *e, const struct election_word *word)
 		e->forsaken = word->state != PEER_LEADING;
 }
 
+/* What a voter says while we lead: is there still a quorum to wait for? */
+static void
+heard_follower(struct election *e, int64_t sid, const struct election_word *word)
+{
+	struct sid_set rest = {{0}};
+
+	if (word->state == PEER_LOOKING && word->vote.round > e->vote.round)
+		sid_set_add(&e->deserters, sid);
+	else if (word->state == PEER_FOLLOWING && word->vote.leader == e->settings.sid)
+		sid_set_remove(&e->deserters, sid);
+	for (int64_t other = 0; other <= MEMBERS_SID_MAX; other++) {
+		if (is_voter(e, other) && !sid_set_has(&e->deserters, other))
+			sid_set_add(&rest, other);
+	}
+	e->forsaken = !is_quorum(e, &rest);
+}
+
 static void
 heard_in_role(struct election *e, int64_t sid, const struct election_word *word)
 {
@@ -383,7 +401,9 @@ heard_in_role(struct election *e, int64_t sid, const struct election_word *word)
 	} else {
 		sid_set_remove(&e->askers, sid);
 	}
-	if (sid == e->vote.leader)
+	if (e->state == PEER_LEADING)
+		heard_follower(e, sid, word);
+	else if (sid == e->vote.leader)
 		heard_leader(e, word);
 }
 
@@ -507,7 +527,7 @@ election_link_is(struct election *e, uint64_t now_ms, int64_t sid, enum election
 		return;
 	if (link == ELECTION_LINK_UP)
 		answer(e, sid);
-	else
+	else if (e->phase == ELECTION_LOOKING)
 		sid_set_remove(&e->roles.from, sid); /* it was so; is it still? */
 	judge(e, now_ms);
 }

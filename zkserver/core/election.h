@@ -94,6 +94,7 @@ struct election {
 	struct vote own, proposal; /* what we have; the best that we know of */
 	struct vote vote;	   /* the result of the last election */
 	bool forsaken;
+	struct sid_set deserters; /* voters that look further, while we lead */
 
 	struct election_words votes; /* of this round ("recvset") */
 	struct election_words roles; /* of those that lead or follow ("outofelection") */
@@ -154,8 +155,9 @@ void election_synced(struct election *e, int64_t epoch);
 
 /*
  * The leader that was elected has said since that it does not lead, but looks further or follows
- * somebody: no use in waiting for it. A hint, for those that are not yet in sync with it: a
- * notification may have been on its way for long.
+ * somebody; or, if it is us, so many voters look further that the others are no quorum. No use in
+ * waiting. A hint, for those that are not yet in sync: a notification may have been on its way for
+ * long.
  */
 bool election_forsaken(const struct election *e);
 
