@@ -80,7 +80,7 @@ on_snapshot(void *arg, uint64_t ms)
 static void
 start_snapshot(struct daemon *d)
 {
-	if (!snapshot_writer_busy(d->snapshot) && snapshot_writer_start(d->snapshot, &d->db))
+	if (snapshot_writer_start(d->snapshot, &d->db))
 		log_writer_roll(d->log);
 }
 
@@ -151,7 +151,7 @@ after_turn(void *arg)
 		log_die(EX_OSERR, "out of memory in the middle of a change: give the process more "
 				  "and start it again");
 	say_quotas(&d->server);
-	if (server_snapshot_due(&d->server))
+	if (snapshot_writer_rested(d->snapshot) && server_snapshot_due(&d->server))
 		start_snapshot(d);
 }
 

@@ -11,8 +11,10 @@ struct snapshot_writer {
 	struct snapshot_writer_config config;
 	struct chore chore;
 	const struct db *db; /* what the child writes */
-	uint64_t zxid, started_ms;
+	uint64_t zxid, started_ms, rests_until_ms;
 };
+
+#define REST_TIMES 3
 
 static void
 work(void *arg, struct fault *f)
@@ -26,7 +28,9 @@ static void
 done(void *arg, const char *fault, int status)
 {
 	struct snapshot_writer *w = arg;
+	uint64_t now_ms = clock_boot_ms(), took_ms = now_ms - w->started_ms;
 
+	w->rests_until_ms = now_ms + REST_TIMES * took_ms;
 	if (fault[0] != '\0')
 		log_error("snapshot: %s; the log is kept from the last one on", fault);
 	else if (status != 0)
@@ -36,7 +40,7 @@ done(void *arg, const char *fault, int status)
 	else {
 		log_debug("snapshot.%llx is complete", (unsigned long long)w->zxid);
 		if (w->config.written != NULL)
-			w->config.written(w->config.arg, clock_boot_ms() - w->started_ms);
+			w->config.written(w->config.arg, took_ms);
 	}
 }
 
@@ -55,6 +59,12 @@ bool
 snapshot_writer_busy(const struct snapshot_writer *w)
 {
 	return chore_busy(&w->chore);
+}
+
+bool
+snapshot_writer_rested(const struct snapshot_writer *w)
+{
+	return !chore_busy(&w->chore) && clock_boot_ms() >= w->rests_until_ms;
 }
 
 struct snapshot_writer *

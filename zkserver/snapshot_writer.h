@@ -37,4 +37,10 @@ void snapshot_writer_free(struct snapshot_writer *w);
 bool snapshot_writer_start(struct snapshot_writer *w, const struct db *db);
 bool snapshot_writer_busy(const struct snapshot_writer *w);
 
+/*
+ * Is it time for another? Not while one is written, and not for three times as long as that took: a
+ * large tree under load would be written without end.
+ */
+bool snapshot_writer_rested(const struct snapshot_writer *w);
+
 #endif

@@ -311,6 +311,7 @@ take_snapshot(struct loop *loop, struct snapshot_writer *w, const struct db *db)
 
 	ck_assert(snapshot_writer_start(w, db));
 	ck_assert(!snapshot_writer_start(w, db));
+	ck_assert(!snapshot_writer_rested(w));
 	loop_run(loop, stop_when_idle, both);
 }
 

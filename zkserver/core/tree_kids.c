@@ -10,6 +10,7 @@
 #include "zkserver/core/tree_priv.h"
 
 #define KIDS_BLOCK_MAX 512
+#define PLACE_BITS 9 /* of KIDS_BLOCK_MAX */
 #define KIDS_BLOCK_MIN 4
 
 struct block {
@@ -20,6 +21,7 @@ struct block {
 struct tree_children {
 	uint32_t count; /* children in all blocks */
 	uint32_t block_count, block_cap;
+	uint32_t last; /* place of the last change: a block, and in the low PLACE_BITS where in it */
 	struct block **blocks; /* none is empty */
 };
 
@@ -86,6 +88,28 @@ kids_block(const struct tree *t, const struct tree_children *k, struct jute_byte
 	return low;
 }
 
+/*
+ * Is the name's place that of the last change, or right behind it in the same block? Names that
+ * count up have it there, and two comparisons are enough.
+ */
+static bool
+is_near_last(
+    const struct tree *t, const struct tree_children *k, struct jute_bytes name, struct place *p)
+{
+	uint32_t block = k->last >> PLACE_BITS, at = k->last & (KIDS_BLOCK_MAX - 1);
+	const struct block *b;
+	int order;
+
+	if (block >= k->block_count || at >= (b = k->blocks[block])->count ||
+	    (order = kid_compare(t, b->ids[at], name)) > 0)
+		return false;
+	if (order < 0 &&
+	    (++at == b->count || (order = kid_compare(t, b->ids[at], name)) < 0))
+		return false;
+	*p = (struct place){block, at, order == 0};
+	return true;
+}
+
 static struct place
 kids_find(const struct tree *t, const struct tree_children *k, struct jute_bytes name)
 {
@@ -93,7 +117,7 @@ kids_find(const struct tree *t, const struct tree_children *k, struct jute_bytes
 	struct place p = {.block = k->block_count - 1, .at = b->count};
 
 	/* Behind all others: so come sequential nodes, and those of a snapshot. */
-	if (kid_compare(t, b->ids[b->count - 1], name) < 0)
+	if (kid_compare(t, b->ids[b->count - 1], name) < 0 || is_near_last(t, k, name, &p))
 		return p;
 	p.block = kids_block(t, k, name);
 	p.at = block_lower(t, k->blocks[p.block], name, &p.found);
@@ -201,6 +225,7 @@ tree_kids_insert(struct tree *t, struct tree_node *parent, const struct tree_nod
 	b->ids[p.at] = child->id;
 	b->count++;
 	k->count++;
+	k->last = p.block << PLACE_BITS | p.at;
 	return true;
 }
 
@@ -214,6 +239,7 @@ tree_kids_remove(struct tree *t, struct tree_node *parent, const struct tree_nod
 	assert(p.found && b->ids[p.at] == child->id);
 	b->count--;
 	k->count--;
+	k->last = p.block << PLACE_BITS | (p.at > 0 ? p.at - 1 : 0);
 	memmove(&b->ids[p.at], &b->ids[p.at + 1], (b->count - p.at) * sizeof b->ids[0]);
 	if (b->count == 0) {
 		free(b);
