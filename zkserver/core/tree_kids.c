@@ -21,7 +21,7 @@ struct block {
 struct tree_children {
 	uint32_t count; /* children in all blocks */
 	uint32_t block_count, block_cap;
-	uint32_t last; /* place of the last change: a block, and in the low PLACE_BITS where in it */
+	uint32_t last; /* place of the last change: a block, and where in it (PLACE_BITS) */
 	struct block **blocks; /* none is empty */
 };
 
