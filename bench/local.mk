@@ -5,7 +5,7 @@ bench_place_bench_LDADD = libmastercore.a libbase.a
 
 EXTRA_PROGRAMS += bench/write_bench
 bench_write_bench_SOURCES = bench/write_bench.c
-bench_write_bench_LDADD = libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS) $(DEFLATE_LIBS) $(SNAPPY_LIBS)
+bench_write_bench_LDADD = libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS) $(DEFLATE_LIBS)
 
 # What is measured, in a short form; each table is a target that `bench` depends on.
 bench: bench-place bench-write bench-zk

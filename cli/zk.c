@@ -92,6 +92,7 @@ static const struct option_row quota_rows[] = {
 static const struct option_row bench_rows[] = {
     ZK_ROW(sessions, "sessions", 's', OPTION_U32, "N", "how many sessions (32)"),
     ZK_ROW(outstanding, "outstanding", 'o', OPTION_U32, "N", "requests on their way in each (16)"),
+    ZK_ROW(rate, "rate", 'r', OPTION_U32, "N", "send so many a second of all, at their time"),
     ZK_ROW(bytes, "bytes", 'b', OPTION_SIZE, "SIZE", "data of each node (1K)"),
     ZK_ROW(lasting_ms, "time", 't', OPTION_TIME, "TIME", "how long for each request (3s)"),
     ZK_COMMON_ROWS,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * zk bench: how many requests a second the ensemble answers to this machine, and how long each
- * takes. Every session keeps so many requests outstanding; each phase has one kind of them.
+ * takes. Every session keeps so many requests outstanding, or all together send so many a second;
+ * each phase has one kind of them.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 
 #define SESSIONS_MAX 10000
 #define OUTSTANDING_MAX 10000
+#define RATE_MAX 10000000
 #define TOP_BYTES_MAX 32
 #define PATH_BYTES_MAX (TOP_BYTES_MAX + 40)
 #define MIXED_GETS 9 /* of ten requests */
@@ -42,7 +44,8 @@ struct bench {
 	size_t count;
 	enum phase phase;
 	char *data;
-	struct timer end;
+	struct timer end, pace;
+	uint64_t paced; /* requests of this phase that were sent at their time */
 	bool over;
 	int rc; /* the first that was not ZK_OK */
 	uint64_t began_us;
@@ -50,10 +53,10 @@ struct bench {
 	char top[TOP_BYTES_MAX];
 };
 
-/* One request on its way. */
+/* One request on its way; with a rate: since when it should have been. */
 struct shot {
 	struct bench_session *session;
-	uint64_t sent_us;
+	uint64_t since_us;
 };
 
 static void bench_fill(struct bench_session *s);
@@ -73,7 +76,7 @@ bench_answered(void *arg, const struct zk_result *result)
 
 	s->flying--;
 	if (result->rc == ZK_OK)
-		sketch_add(&bench->latency_us, clock_boot_us() - shot->sent_us);
+		sketch_add(&bench->latency_us, clock_boot_us() - shot->since_us);
 	else if (bench->rc == ZK_OK)
 		bench->rc = result->rc;
 	free(shot);
@@ -116,27 +119,62 @@ bench_has_more(const struct bench_session *s)
 	return !bench->over && (bench->phase == PHASE_CREATE || s->made > 0);
 }
 
+static bool
+bench_shoot(struct bench_session *s, uint64_t since_us)
+{
+	struct shot *shot = malloc(sizeof *shot);
+	int rc = ZK_NOMEMORY;
+
+	if (shot != NULL) {
+		*shot = (struct shot){s, since_us};
+		rc = bench_send(s, shot);
+	}
+	if (rc != ZK_OK) {
+		free(shot);
+		s->bench->rc = rc;
+		return false;
+	}
+	s->at++;
+	s->flying++;
+	return true;
+}
+
+/* What was made is removed as fast as it goes. */
+static bool
+bench_has_rate(const struct bench *bench)
+{
+	return bench->run->options->rate > 0 && bench->phase != PHASE_DELETE;
+}
+
 static void
 bench_fill(struct bench_session *s)
 {
-	struct bench *bench = s->bench;
+	while (!bench_has_rate(s->bench) && bench_has_more(s) &&
+	       bench_shoot(s, clock_boot_us()))
+		;
+}
 
-	while (bench_has_more(s)) {
-		struct shot *shot = malloc(sizeof *shot);
-		int rc = ZK_NOMEMORY;
+/*
+ * Every millisecond those that have become due, the sessions in turn. One that finds its session's
+ * requests all on their way waits, and the time until then counts.
+ */
+static void
+bench_pace(void *arg)
+{
+	struct bench *bench = arg;
 
-		if (shot != NULL) {
-			*shot = (struct shot){s, clock_boot_us()};
-			rc = bench_send(s, shot);
-		}
-		if (rc != ZK_OK) {
-			free(shot);
-			bench->rc = rc;
-			return;
-		}
-		s->at++;
-		s->flying++;
+	for (;;) {
+		struct bench_session *s = &bench->sessions[bench->paced % bench->count];
+		uint64_t due_ms = bench->paced * 1000 / bench->run->options->rate + 1;
+		uint64_t due_us = bench->began_us + due_ms * 1000;
+
+		if (due_ms > bench->run->options->lasting_ms || due_us > clock_boot_us() ||
+		    !bench_has_more(s) || !bench_shoot(s, due_us))
+			break;
+		bench->paced++;
 	}
+	if (!bench->over && bench->rc == ZK_OK)
+		(void)timer_set(&bench->pace, clock_boot_ms() + 1);
 }
 
 static void
@@ -199,12 +237,16 @@ bench_phase(struct bench *bench, enum phase phase)
 	bench->latency_us = (struct sketch){.count = 0};
 	bench->began_us = clock_boot_us();
 	(void)timer_set(&bench->end, clock_boot_ms() + bench->run->options->lasting_ms);
+	bench->paced = 0;
 	for (size_t i = 0; i < bench->count; i++) {
 		bench->sessions[i].at = 0;
 		bench_fill(&bench->sessions[i]);
 	}
+	if (bench_has_rate(bench))
+		bench_pace(bench);
 	zk_run_until(bench->run, bench_idle, bench);
 	timer_cancel(&bench->end);
+	timer_cancel(&bench->pace);
 	for (size_t i = 0; i < bench->count && phase == PHASE_CREATE; i++)
 		bench->sessions[i].made = bench->sessions[i].at;
 	return bench->run->signo != 0 ? ZK_CLOSING : bench->rc;
@@ -242,6 +284,7 @@ static void
 bench_close(struct bench *bench)
 {
 	timer_cancel(&bench->end);
+	timer_cancel(&bench->pace);
 	for (size_t i = 0; i < bench->count; i++)
 		zk_free(bench->sessions[i].zk);
 	free(bench->sessions);
@@ -253,10 +296,12 @@ bench_options_are_good(const struct zk_options *o)
 {
 	if (o->sessions >= 1 && o->sessions <= SESSIONS_MAX && o->outstanding >= 1 &&
 	    o->outstanding <= OUTSTANDING_MAX && o->bytes <= ZK_FRAME_BYTES_MAX / 2 &&
-	    o->lasting_ms < UINT32_MAX)
+	    o->lasting_ms < UINT32_MAX && o->rate <= RATE_MAX)
 		return true;
-	fprintf(stderr, "zk: bench: 1 to %d sessions, 1 to %d outstanding, at most %d bytes\n",
-	    SESSIONS_MAX, OUTSTANDING_MAX, ZK_FRAME_BYTES_MAX / 2);
+	fprintf(stderr,
+	    "zk: bench: 1 to %d sessions, 1 to %d outstanding, at most %d bytes, at most %d a "
+	    "second\n",
+	    SESSIONS_MAX, OUTSTANDING_MAX, ZK_FRAME_BYTES_MAX / 2, RATE_MAX);
 	return false;
 }
 
@@ -288,6 +333,7 @@ zk_verb_bench(struct zk_run *run, int argc, char **argv)
 	(void)argc;
 	(void)argv;
 	timer_init(&bench.end, run->loop, bench_end, &bench);
+	timer_init(&bench.pace, run->loop, bench_pace, &bench);
 	snprintf(
 	    bench.top, sizeof bench.top, BENCH_TOP "-%" PRIx64, (uint64_t)zk_session_id(run->zk));
 	if (bench_options_are_good(run->options)) {

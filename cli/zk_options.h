@@ -25,7 +25,7 @@ struct zk_options {
 	const char *exec, *data;
 	uint64_t session_ms;		/* the session's time-out */
 	uint64_t wait_ms;		/* AMOUNT_TIME_FOREVER: as long as it takes */
-	uint32_t sessions, outstanding; /* of bench, like the next two */
+	uint32_t sessions, outstanding, rate; /* of bench, like the next two */
 	uint64_t bytes, lasting_ms;
 	uint32_t count_soft, count_hard; /* UINT32_MAX: not given */
 	uint64_t bytes_soft, bytes_hard; /* UINT64_MAX: not given */

@@ -348,6 +348,15 @@ def test_bench_measures_and_cleans_up(zk):
     assert zk("ls") == before
 
 
+def test_bench_sends_no_more_than_its_rate(zk):
+    before = zk("ls")
+    rows = json.loads(zk("bench", "-s", "3", "-o", "50", "-r", "1000", "-b", "10", "-t", "300ms", "--json"))
+    assert [row["request"] for row in rows] == ["create", "set", "get", "mixed", "delete"]
+    assert all(0 < row["count"] <= 300 for row in rows), rows
+    assert rows[4]["count"] == rows[0]["count"]
+    assert zk("ls") == before
+
+
 def test_an_ephemeral_node_lives_as_long_as_its_command(zk, root):
     hold = Lines(zk.argv("create", "-e", f"{root}/e"))
     hold.expect(f"{root}/e")
