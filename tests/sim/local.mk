@@ -21,3 +21,11 @@ tests_sim_zksim_SOURCES = \
 	tests/sim/zkstream.c tests/sim/zkstream.h \
 	tests/lib/simdisk.c tests/lib/simdisk.h
 tests_sim_zksim_LDADD = libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS) $(DEFLATE_LIBS)
+
+# An ensemble, seed after seed.
+check_PROGRAMS += tests/sim/zabsim
+tests_sim_zabsim_SOURCES = \
+	tests/sim/ens.h tests/sim/ens_check.c tests/sim/ens_client.c tests/sim/ens_net.c tests/sim/ens_node.c \
+	tests/sim/world.c tests/sim/world.h tests/sim/zabsim.c \
+	tests/lib/simdisk.c tests/lib/simdisk.h
+tests_sim_zabsim_LDADD = libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS) $(DEFLATE_LIBS)

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A simulated ensemble: the shipped cores of its members (peer, server, and everything on disk) in
+ * one world, with a network that delays and is cut, disks that fail, clients that do everything,
+ * and an oracle that knows what was committed. One seed is one life.
+ *
+ * ens_net.c has the network, ens_node.c a member, ens_client.c the clients, ens_check.c the oracle,
+ * zabsim.c the faults and the program.
+ */
+#ifndef CORRAL_TESTS_SIM_ENS_H
+#define CORRAL_TESTS_SIM_ENS_H
+
+#include "tests/lib/simdisk.h"
+#include "tests/sim/world.h"
+#include "zkserver/core/peer.h"
+#include "zkserver/core/txnlog.h"
+
+#define ENS_NODES_MAX 9 /* up to 7 voters, and observers */
+#define ENS_CLIENTS 6
+#define ENS_PATHS 6
+#define ENS_REQUESTS_MAX 24
+
+/* Bugs planted on purpose, which the simulation must find. */
+enum ens_plant {
+	ENS_PLANT_NONE,
+	ENS_PLANT_EARLY_ACK,   /* a batch counts as durable when it is submitted */
+	ENS_PLANT_NO_SYNC,     /* sync() of files does nothing */
+	ENS_PLANT_NO_DIR_SYNC, /* sync() of the directory does nothing */
+	ENS_PLANT_KINDS
+};
+
+struct ens;
+struct ens_node;
+
+/* ---- the network ---- */
+
+struct ens_chunk {
+	struct list link;
+	uint8_t *bytes;
+	size_t size;
+	bool fin; /* behind the last bytes */
+};
+
+/* One direction of a connection: FIFO, one arrival planned at a time. */
+struct ens_flow {
+	struct list chunks;
+	size_t bytes;
+	bool planned, fin_sent;
+};
+
+struct ens_end {
+	struct ens_wire *wire;
+	struct ens_node *node; /* NULL: that side is closed */
+	struct peer_link core;
+	struct buf out;
+	bool snapshot_planned;
+};
+
+/* A connection from the one who dialled (0) to the other (1). */
+struct ens_wire {
+	struct list link;
+	struct ens *e;
+	uint64_t id;
+	unsigned who[2]; /* indices of nodes */
+	struct ens_end ends[2];
+	struct ens_flow flows[2]; /* by sender */
+	unsigned arrivals;	  /* planned ones: not freed while there are some */
+};
+
+struct ens_pair {
+	struct ens *e;
+	unsigned from, to;
+};
+
+struct ens_net {
+	struct rng rng;
+	struct ens_pair pairs[ENS_NODES_MAX][ENS_NODES_MAX]; /* for events */
+	uint64_t dials[ENS_NODES_MAX];			     /* the last one counts */
+	struct list wires;
+	uint64_t next_id, delay_max_ms;
+	bool blocked[ENS_NODES_MAX][ENS_NODES_MAX]; /* from, to */
+	/* Election: the newest notification that has not arrived; how the receiver sees the link.
+	 */
+	struct buf said[ENS_NODES_MAX][ENS_NODES_MAX];
+	bool said_planned[ENS_NODES_MAX][ENS_NODES_MAX];
+	enum election_link seen[ENS_NODES_MAX][ENS_NODES_MAX];
+	uint64_t cuts, resets, bytes;
+};
+
+void ens_net_init(struct ens *e);
+void ens_net_fini(struct ens *e);
+void ens_net_block(struct ens *e, unsigned from, unsigned to, bool blocked);
+void ens_net_heal(struct ens *e);
+/* A connection between two ends is reset. */
+void ens_net_reset(struct ens *e, unsigned a, unsigned b);
+/* What the peers ask for. */
+void ens_net_notify(struct ens *e, unsigned from, unsigned to, const uint8_t *bytes, size_t size);
+void ens_net_dial(struct ens *e, unsigned from, unsigned to);
+/* Send what links have, close those that ended. */
+void ens_net_attend(struct ens_node *n);
+/* The process of a node is gone, or is there: its links end; others see it. */
+void ens_net_gone(struct ens_node *n);
+void ens_net_here(struct ens_node *n);
+
+/* ---- a member ---- */
+
+struct ens_node {
+	struct ens *e;
+	unsigned index;
+	int64_t sid;
+	bool observer;
+	struct rng rng;
+	struct simdisk *disk;
+	struct store *store;
+	struct server_settings settings;
+	uint64_t preallocate_bytes;
+	int64_t wall_offset_ms;
+
+	bool up, fatal, wiped;
+	uint64_t life; /* counts the starts; events of an earlier one are void */
+	uint64_t paused_until_ms;
+	struct db db;
+	struct server server;
+	struct peer peer;
+	struct server_upstream up_before, upstream;
+	struct txnlog log;
+	struct txnlog_batch batches[2];
+	int filling;
+	bool flying, flush_planned, log_open, turning;
+	uint64_t tick_planned_ms;
+	enum server_role role; /* as it was at the last look */
+	int64_t durable_zxid;  /* everything up to here is on its disk */
+	uint64_t starts, leads, snapshots, fatals, reloads;
+};
+
+bool ens_node_init(struct ens_node *n, struct ens *e, unsigned index);
+void ens_node_fini(struct ens_node *n);
+void ens_node_start(struct ens_node *n);
+void ens_node_crash(struct ens_node *n, bool power, const char *why);
+void ens_node_set_time(struct ens_node *n);
+/* Something was handed to it: carry its outputs out. */
+void ens_node_turn(struct ens_node *n);
+/* True: the event must come later, when the process goes on; fn was planned again. */
+bool ens_node_sleeps(struct ens_node *n, world_fn *fn, void *arg, uint64_t token);
+
+/* ---- the oracle ---- */
+
+struct ens_txn {
+	int64_t zxid;
+	int64_t prev;	/* what its leader had before it */
+	uint8_t *bytes; /* NULL: an epoch's beginning, which nobody logs */
+	size_t size;
+	uint64_t hash;	 /* of its bytes */
+	uint64_t digest; /* of the tree and the sessions behind it; 0: not applied anywhere yet */
+};
+
+/* A path from one committed zxid on. */
+struct ens_state {
+	int64_t zxid;
+	bool exists;
+	uint64_t data;
+};
+
+struct ens_path {
+	struct ens_state *states;
+	size_t count, cap;
+};
+
+struct ens_check {
+	struct ens_txn *made; /* every transaction that a leader made, by zxid */
+	size_t made_count, made_cap;
+	int64_t *committed; /* in order */
+	size_t committed_count, committed_cap;
+	int32_t leader_of_epoch[1 << 12]; /* index + 1 */
+	struct ens_path paths[ENS_PATHS];
+	int64_t answered_zxid; /* the last write that anybody was told of */
+	uint64_t acked_writes, reads, syncs;
+};
+
+void ens_check_init(struct ens_check *c);
+void ens_check_fini(struct ens_check *c);
+/* A leader hands a new transaction to its log. */
+void ens_check_made(struct ens_node *n, int64_t zxid, const uint8_t *bytes, size_t size);
+/* A member has applied one. */
+void ens_check_applied(struct ens_node *n, int64_t zxid, const uint8_t *bytes, size_t size);
+/* It has loaded what is on its disk. */
+void ens_check_loaded(struct ens_node *n);
+/* It begins to lead. */
+void ens_check_leads(struct ens_node *n);
+/* It begins to follow. */
+void ens_check_follows(struct ens_node *n);
+int64_t ens_check_last(const struct ens_check *c);
+const struct ens_state *ens_check_state(const struct ens_check *c, unsigned path, int64_t zxid);
+uint64_t ens_digest(const struct db *db);
+
+/* ---- clients ---- */
+
+enum ens_op { ENS_SET, ENS_CREATE, ENS_DELETE, ENS_MULTI, ENS_GET, ENS_SYNC, ENS_EPHEMERAL };
+
+struct ens_request {
+	int32_t xid;
+	enum ens_op op;
+	unsigned path;
+	int64_t must_zxid; /* committed and answered by somebody when it was asked for */
+};
+
+struct ens_client {
+	struct ens *e;
+	unsigned number;
+	struct rng rng;
+	struct ens_node *node; /* NULL: away */
+	uint64_t connection;
+	struct server_conn core;
+	struct buf out, in, wire;
+	bool connected;
+	int64_t session;
+	uint8_t password[SESSION_PASSWORD_BYTES];
+	int32_t timeout_ms, next_xid;
+	int64_t seen_zxid, synced_zxid;
+	struct ens_request requests[ENS_REQUESTS_MAX];
+	size_t request_count;
+	uint64_t replies, sessions, expired, values;
+};
+
+void ens_clients_init(struct ens *e);
+void ens_clients_fini(struct ens *e);
+void ens_clients_start(struct ens *e);
+bool ens_clients_idle(const struct ens *e);
+/* Deliver what the node's server has for its connections. False: there was nothing. */
+bool ens_clients_serve(struct ens_node *n);
+/* The node's process is gone. */
+void ens_clients_gone(struct ens_node *n);
+
+struct ens {
+	struct world world;
+	enum ens_plant plant;
+	struct members members;
+	unsigned count, voters;
+	uint32_t tick_ms;
+	struct ens_net net;
+	struct ens_node nodes[ENS_NODES_MAX];
+	struct ens_client clients[ENS_CLIENTS];
+	struct ens_check check;
+	bool quiet; /* the end: no new requests */
+};
+
+#endif

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The oracle: the predicates of Zab, held against what the members do. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "libcommon/base/hash.h"
+#include "libcommon/codec/zk_wire.h"
+#include "tests/sim/ens.h"
+#include "zkserver/core/txn.h"
+
+#define EPOCHS_MAX (1 << 12)
+
+#define VIOLATION(n, ...) world_violation(&(n)->e->world, __VA_ARGS__)
+
+static const struct hash_key KEY = {1, 2};
+
+static void *
+grow(void *array, size_t *cap, size_t count, size_t size)
+{
+	if (count < *cap)
+		return array;
+	*cap = *cap > 0 ? 2 * *cap : 1024;
+	if ((array = realloc(array, *cap * size)) == NULL)
+		exit(71);
+	return array;
+}
+
+void
+ens_check_init(struct ens_check *c)
+{
+	*c = (struct ens_check){0};
+}
+
+void
+ens_check_fini(struct ens_check *c)
+{
+	for (size_t i = 0; i < c->made_count; i++)
+		free(c->made[i].bytes);
+	free(c->made);
+	free(c->committed);
+	for (unsigned i = 0; i < ENS_PATHS; i++)
+		free(c->paths[i].states);
+}
+
+uint64_t
+ens_digest(const struct db *db)
+{
+	uint64_t sum = 0;
+	struct list *at = NULL;
+	struct session *s;
+
+	while ((s = session_next(&db->sessions, &at)) != NULL)
+		sum += hash_u64((uint64_t)s->id); /* the timeout is the last connection's */
+	return hash_u64(db->tree.digest) + sum + 1;
+}
+
+int64_t
+ens_check_last(const struct ens_check *c)
+{
+	return c->committed_count > 0 ? c->committed[c->committed_count - 1] : 0;
+}
+
+/* The place of a zxid among those made: its own, or where it would be. */
+static size_t
+place(const struct ens_check *c, int64_t zxid)
+{
+	size_t low = 0, high = c->made_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (c->made[middle].zxid < zxid)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static struct ens_txn *
+find(struct ens_check *c, int64_t zxid)
+{
+	size_t at = place(c, zxid);
+
+	return at < c->made_count && c->made[at].zxid == zxid ? &c->made[at] : NULL;
+}
+
+static struct ens_txn *
+insert(struct ens_check *c, int64_t zxid)
+{
+	size_t at = place(c, zxid);
+
+	c->made = grow(c->made, &c->made_cap, c->made_count, sizeof *c->made);
+	memmove(c->made + at + 1, c->made + at, (c->made_count - at) * sizeof *c->made);
+	c->made_count++;
+	c->made[at] = (struct ens_txn){.zxid = zxid};
+	return &c->made[at];
+}
+
+/* Z4: a zxid names one transaction; within an epoch they have no holes. */
+void
+ens_check_made(struct ens_node *n, int64_t zxid, const uint8_t *bytes, size_t size)
+{
+	struct ens_check *c = &n->e->check;
+	uint64_t hash = hash_bytes(&KEY, bytes, size);
+	struct ens_txn *t = find(c, zxid);
+	uint32_t counter = (uint32_t)zxid;
+
+	if (t != NULL && t->hash != 0 && t->hash != hash)
+		VIOLATION(n, "Z4: zxid 0x%llx is made twice", (unsigned long long)zxid);
+	if (counter == 0 || (counter > 1 && find(c, zxid - 1) == NULL))
+		VIOLATION(n, "Z4: zxid 0x%llx is made, the one before it was not",
+		    (unsigned long long)zxid);
+	if (t == NULL)
+		t = insert(c, zxid);
+	if (t->bytes != NULL)
+		return;
+	t->hash = hash;
+	t->prev = counter > 1 ? zxid - 1 : (int64_t)((uint64_t)zxid >> 32 << 32);
+	t->size = size;
+	if ((t->bytes = malloc(size)) == NULL)
+		exit(71);
+	memcpy(t->bytes, bytes, size);
+}
+
+static bool
+is_durable_at_quorum(const struct ens *e, int64_t zxid)
+{
+	struct sid_set have = {{0}};
+
+	for (unsigned i = 0; i < e->count; i++)
+		if (e->nodes[i].durable_zxid >= zxid)
+			sid_set_add(&have, e->nodes[i].sid);
+	return members_quorum(&e->members, &have);
+}
+
+static void
+remember(struct ens_path *p, const struct ens_state *state)
+{
+	p->states = grow(p->states, &p->cap, p->count, sizeof *p->states);
+	p->states[p->count++] = *state;
+}
+
+/* /k0 to /k5; -1: another. */
+static int
+path_index(struct jute_bytes path)
+{
+	if (path.len != 3 || memcmp(path.data, "/k", 2) != 0)
+		return -1;
+	return path.data[2] - '0';
+}
+
+static void
+replay_part(struct ens_check *c, const struct txn_body *b, int64_t zxid)
+{
+	int path = path_index(b->path);
+
+	if (path < 0 || path >= ENS_PATHS)
+		return;
+	if (b->type == ZK_OP_DELETE)
+		remember(&c->paths[path], &(struct ens_state){.zxid = zxid});
+	else if (b->type == ZK_OP_SET_DATA || b->type == ZK_OP_CREATE || b->type == ZK_OP_CREATE2)
+		remember(&c->paths[path], &(struct ens_state){zxid, true,
+					      hash_bytes(&KEY, b->data.data,
+						  (size_t)(b->data.len > 0 ? b->data.len : 0))});
+}
+
+static void
+replay(struct ens_check *c, const uint8_t *bytes, size_t size)
+{
+	struct txn txn;
+	struct txn_body part;
+
+	if (!txn_decode(&txn, bytes, size))
+		return;
+	if (txn.header.type == ZK_OP_CLOSE_SESSION) {
+		struct jute_reader r = txn.body.rest;
+
+		for (int32_t i = 0; i < txn.body.count; i++) {
+			part = (struct txn_body){.type = ZK_OP_DELETE, .path = jute_get_bytes(&r)};
+			replay_part(c, &part, txn.header.zxid);
+		}
+		return;
+	}
+	if (txn.header.type != ZK_OP_MULTI) {
+		replay_part(c, &txn.body, txn.header.zxid);
+		return;
+	}
+	for (struct jute_reader r = txn.body.rest; txn_next_part(&r, &txn.header, &part);)
+		if (part.type == ZK_OP_ERROR)
+			return;
+	for (struct jute_reader r = txn.body.rest; txn_next_part(&r, &txn.header, &part);)
+		replay_part(c, &part, txn.header.zxid);
+}
+
+static void
+commit(struct ens_node *n, int64_t zxid, const uint8_t *bytes, size_t size)
+{
+	struct ens_check *c = &n->e->check;
+
+	if (!is_durable_at_quorum(n->e, zxid))
+		VIOLATION(n, "Z9: server %lld takes 0x%llx for committed, no quorum has it",
+		    (long long)n->sid, (unsigned long long)zxid);
+	c->committed =
+	    grow(c->committed, &c->committed_cap, c->committed_count, sizeof *c->committed);
+	c->committed[c->committed_count++] = zxid;
+	replay(c, bytes, size);
+}
+
+static bool
+is_committed(const struct ens_check *c, int64_t zxid)
+{
+	size_t low = 0, high = c->committed_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (c->committed[middle] < zxid)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < c->committed_count && c->committed[low] == zxid;
+}
+
+/* Z15, and that the same zxid means the same history: whoever is there has the same tree. */
+static void
+compare_digest(struct ens_node *n, struct ens_txn *t)
+{
+	uint64_t digest = ens_digest(&n->db);
+
+	if (t->digest == 0)
+		t->digest = digest;
+	else if (t->digest != digest)
+		VIOLATION(n, "Z15: server %lld differs at zxid 0x%llx", (long long)n->sid,
+		    (unsigned long long)t->zxid);
+}
+
+void
+ens_check_applied(struct ens_node *n, int64_t zxid, const uint8_t *bytes, size_t size)
+{
+	struct ens_check *c = &n->e->check;
+	struct ens_txn *t = find(c, zxid);
+
+	if (t == NULL || (t->hash != 0 && t->hash != hash_bytes(&KEY, bytes, size))) {
+		VIOLATION(n, "Z3: server %lld applies 0x%llx, which no leader has made",
+		    (long long)n->sid, (unsigned long long)zxid);
+		return;
+	}
+	compare_digest(n, t);
+	if (!server_serves(&n->server))
+		return; /* what it has, or is to have when its leader is established */
+	if (zxid <= ens_check_last(c)) {
+		if (!is_committed(c, zxid))
+			VIOLATION(n, "Z5: server %lld delivers 0x%llx, which others passed over",
+			    (long long)n->sid, (unsigned long long)zxid);
+	} else
+		commit(n, zxid, bytes, size);
+}
+
+void
+ens_check_loaded(struct ens_node *n)
+{
+	struct ens_check *c = &n->e->check;
+	struct ens_txn *t = find(c, n->db.last_zxid);
+
+	n->durable_zxid = n->db.last_zxid;
+	if (n->db.last_zxid == 0)
+		return;
+	if (t == NULL && (uint32_t)n->db.last_zxid != 0) {
+		VIOLATION(n, "Z3: server %lld has 0x%llx, which no leader has made",
+		    (long long)n->sid, (unsigned long long)n->db.last_zxid);
+		return;
+	}
+	compare_digest(n, t != NULL ? t : insert(c, n->db.last_zxid));
+}
+
+/* What stands behind zxid and nobody has delivered yet, the oldest first: a quorum must have it. */
+static void
+commit_tail(struct ens_node *n, int64_t zxid)
+{
+	struct ens_check *c = &n->e->check;
+	struct ens_txn *t = zxid > ens_check_last(c) ? find(c, zxid) : NULL;
+
+	if (t == NULL) {
+		if (zxid != ens_check_last(c))
+			VIOLATION(n,
+			    "Z11: the history of server %lld passes over 0x%llx, which was "
+			    "committed",
+			    (long long)n->sid, (unsigned long long)ens_check_last(c));
+		return;
+	}
+	commit_tail(n, t->prev);
+	if (t->bytes != NULL) /* not an epoch's beginning */
+		commit(n, t->zxid, t->bytes, t->size);
+}
+
+/* Z1, Z8, Z11: one leader an epoch, and it has all that was ever committed. */
+void
+ens_check_leads(struct ens_node *n)
+{
+	struct ens_check *c = &n->e->check;
+	int32_t epoch = n->peer.zab.epochs.current;
+	int64_t last = ens_check_last(c);
+	struct ens_txn *t;
+
+	world_trace(&n->e->world, "%lld: leads epoch %d from 0x%llx", (long long)n->sid, epoch,
+	    (unsigned long long)n->durable_zxid);
+	if (epoch <= 0 || epoch >= EPOCHS_MAX || c->leader_of_epoch[epoch] != 0) {
+		VIOLATION(n, "Z1: epoch %d has a second leader", epoch);
+		return;
+	}
+	c->leader_of_epoch[epoch] = (int32_t)n->index + 1;
+	if (n->durable_zxid < last)
+		VIOLATION(n, "Z11: server %lld leads epoch %d with 0x%llx, 0x%llx was committed",
+		    (long long)n->sid, epoch, (unsigned long long)n->durable_zxid,
+		    (unsigned long long)last);
+	commit_tail(n, n->durable_zxid);
+	/* Its last zxid is the epoch's beginning now. */
+	if ((t = find(c, n->db.last_zxid)) == NULL)
+		t = insert(c, n->db.last_zxid);
+	t->prev = n->durable_zxid;
+	compare_digest(n, t);
+}
+
+/* Whoever follows has nothing that is not committed. */
+void
+ens_check_follows(struct ens_node *n)
+{
+	struct ens_check *c = &n->e->check;
+	int64_t zxid = n->db.last_zxid;
+
+	if (zxid > ens_check_last(c))
+		commit_tail(n, zxid);
+	else if ((uint32_t)zxid != 0 && !is_committed(c, zxid))
+		VIOLATION(n, "Z12: server %lld begins to serve with 0x%llx, which is not committed",
+		    (long long)n->sid, (unsigned long long)zxid);
+}
+
+const struct ens_state *
+ens_check_state(const struct ens_check *c, unsigned path, int64_t zxid)
+{
+	static const struct ens_state none;
+	const struct ens_path *p = &c->paths[path];
+
+	for (size_t i = p->count; i-- > 0;)
+		if (p->states[i].zxid <= zxid)
+			return &p->states[i];
+	return &none;
+}

@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/sim/ens.h"
+#include "zkserver/core/purge.h"
+#include "zkserver/core/snapshot.h"
+
+#define WALL_START_MS INT64_C(1700000000000)
+#define SERVE_ROUNDS 64
+
+static const struct hash_key KEY = {0x0123456789abcdef, 0xfedcba9876543210};
+
+static const struct peer_ops ops;
+
+static struct ens_node *
+of_peer_arg(void *arg)
+{
+	return arg;
+}
+
+static void
+trace_disk(void *arg, const char *what, const char *name, uint64_t offset, uint64_t size)
+{
+	struct ens_node *n = arg;
+
+	world_trace(&n->e->world, "%lld: disk: %s %s %llu %llu", (long long)n->sid, what, name,
+	    (unsigned long long)offset, (unsigned long long)size);
+}
+
+bool
+ens_node_init(struct ens_node *n, struct ens *e, unsigned index)
+{
+	static const uint64_t preallocations[] = {0, 64 << 10, 256 << 10};
+	char name[32];
+	struct rng rng;
+
+	*n = (struct ens_node){
+	    .e = e, .index = index, .sid = index + 1, .observer = index >= e->voters};
+	snprintf(name, sizeof name, "node %u", index);
+	world_rng(&e->world, name, &n->rng);
+	world_rng(&e->world, "settings", &rng);
+	if ((n->disk = simdisk_new(rng_u64(&n->rng), UINT64_MAX)) == NULL)
+		return false;
+	n->store = simdisk_store(n->disk);
+	if (e->world.print)
+		simdisk_set_trace(n->disk, trace_disk, n);
+	simdisk_ignore_sync(
+	    n->disk, e->plant == ENS_PLANT_NO_SYNC, e->plant == ENS_PLANT_NO_DIR_SYNC);
+	n->settings = (struct server_settings){
+	    .tick_ms = e->tick_ms,
+	    .min_timeout_ms = 2 * (int32_t)e->tick_ms,
+	    .max_timeout_ms = 20 * (int32_t)e->tick_ms,
+	    .frame_bytes_max = 1 << 20,
+	    .snap_count = 2 + (uint32_t)rng_below(&rng, rng_below(&rng, 2) == 0 ? 20 : 400),
+	    .outstanding_max = 1 + (uint32_t)rng_below(&rng, rng_below(&rng, 2) == 0 ? 10 : 1000),
+	    .sid = (uint8_t)n->sid,
+	};
+	n->preallocate_bytes = preallocations[rng_below(&n->rng, 3)];
+	return true;
+}
+
+void
+ens_node_set_time(struct ens_node *n)
+{
+	uint64_t now_ms = n->e->world.now_ms;
+
+	server_set_time(&n->server, now_ms, WALL_START_MS + n->wall_offset_ms + (int64_t)now_ms);
+	peer_set_time(&n->peer, now_ms);
+}
+
+bool
+ens_node_sleeps(struct ens_node *n, world_fn *fn, void *arg, uint64_t token)
+{
+	uint64_t now_ms = n->e->world.now_ms;
+
+	if (!n->up || n->paused_until_ms <= now_ms)
+		return false;
+	world_at(&n->e->world, n->paused_until_ms - now_ms, fn, arg, token);
+	return true;
+}
+
+/* ---- starting and ending ---- */
+
+static void
+close_log(struct ens_node *n)
+{
+	if (!n->log_open)
+		return;
+	txnlog_fini(&n->log);
+	txnlog_batch_fini(&n->batches[0]);
+	txnlog_batch_fini(&n->batches[1]);
+	n->log_open = n->flying = n->flush_planned = false;
+}
+
+static void
+open_log(struct ens_node *n)
+{
+	txnlog_init(&n->log, n->store, n->preallocate_bytes);
+	txnlog_batch_init(&n->batches[0]);
+	txnlog_batch_init(&n->batches[1]);
+	n->filling = 0;
+	n->log_open = true;
+}
+
+static void
+on_start(void *arg, uint64_t token)
+{
+	struct ens_node *n = arg;
+
+	if (!n->up && n->life == token)
+		ens_node_start(n);
+}
+
+static void
+start_later(struct ens_node *n)
+{
+	world_at(&n->e->world, 1 + rng_below(&n->rng, 3000), on_start, n, n->life);
+}
+
+static struct peer_config
+configure(struct ens_node *n)
+{
+	const struct server_settings *s = &n->settings;
+	struct rng rng;
+
+	world_rng(&n->e->world, "zab settings", &rng);
+	return (struct peer_config){
+	    .settings = {.sid = n->sid,
+		.tick_ms = s->tick_ms,
+		.init_limit = 10,
+		.sync_limit = 4,
+		.packet_bytes_max = 2 << 20,
+		.out_soft_bytes = (size_t)1 << (10 + rng_below(&rng, 10)),
+		.out_bytes_max = 64 << 20,
+		.links_max = 64,
+		.hold_ms = 1000 + (uint32_t)rng_below(&rng, 4000),
+		.force_snapshot_sync = rng_below(&rng, 10) == 0,
+		.log_sync_percent =
+		    rng_below(&rng, 3) == 0 ? -1 : 33 + (int32_t)rng_below(&rng, 500),
+		.history_count = rng_below(&rng, 2) == 0 ? 1 + rng_below(&rng, 20) : 500,
+		.history_bytes = 1 << 20,
+		.recover = {.now_ms = n->e->world.now_ms}},
+	    .election = {.sid = n->sid,
+		.notify_min_ms = ELECTION_NOTIFY_MIN_MS,
+		.notify_max_ms = ELECTION_NOTIFY_MAX_MS,
+		.finalize_ms = ELECTION_FINALIZE_MS},
+	    .members = &n->e->members,
+	    .snapshots = n->store,
+	    .logs = n->store,
+	    .ops = &ops,
+	    .arg = n,
+	};
+}
+
+static void
+on_applied(void *arg, int64_t zxid, const uint8_t *bytes, size_t size)
+{
+	struct peer *p = arg;
+	struct ens_node *n = CONTAINER_OF(p, struct ens_node, peer);
+
+	n->up_before.applied(arg, zxid, bytes, size);
+	ens_check_applied(n, zxid, bytes, size);
+}
+
+/* The oracle hears of what is applied, before the peer's own listener is done with it. */
+static void
+listen(struct ens_node *n)
+{
+	n->up_before = *n->server.up;
+	n->upstream = n->up_before;
+	n->upstream.applied = on_applied;
+	n->server.up = &n->upstream;
+}
+
+/* What keeps it from starting: a disk that failed (again), or what must not be. */
+static void
+start_failed(struct ens_node *n, int err, const struct fault *f)
+{
+	if (err == DATADIR_CORRUPT || err == -ENOMEM) {
+		world_violation(
+		    &n->e->world, "server %lld does not start: %s", (long long)n->sid, f->text);
+		return;
+	}
+	world_trace(&n->e->world, "%lld: start: %s", (long long)n->sid, f->text);
+	if (simdisk_stopped(n->disk))
+		simdisk_power_loss(n->disk);
+	else
+		simdisk_crash(n->disk);
+	n->life++;
+	start_later(n);
+}
+
+void
+ens_node_start(struct ens_node *n)
+{
+	struct peer_config config = configure(n);
+	struct recover_report report;
+	struct fault note = {{0}}, f = {{0}};
+	uint64_t now_ms = n->e->world.now_ms;
+	int err;
+
+	if (!db_init(&n->db, &KEY, n->settings.tick_ms))
+		exit(71);
+	if ((err = peer_init(&n->peer, &config, &n->db, &report, &note, &f)) != 0) {
+		db_fini(&n->db);
+		start_failed(n, err, &f);
+		return;
+	}
+	world_trace(&n->e->world, "%lld: starts at zxid 0x%llx, epochs %d/%d%s", (long long)n->sid,
+	    (unsigned long long)n->db.last_zxid, n->peer.zab.epochs.current,
+	    n->peer.zab.epochs.accepted, report.cut ? ", a torn end cut" : "");
+	n->up = true;
+	n->fatal = false;
+	n->starts++;
+	n->paused_until_ms = 0;
+	n->tick_planned_ms = UINT64_MAX;
+	n->role = SERVER_IDLE;
+	server_init(&n->server, &n->settings, &n->db, n->e->world.seed, now_ms,
+	    WALL_START_MS + n->wall_offset_ms + (int64_t)now_ms);
+	open_log(n);
+	ens_check_loaded(n);
+	peer_start(&n->peer, &n->server, now_ms);
+	listen(n);
+	ens_net_here(n);
+	ens_node_turn(n);
+}
+
+/* The process is gone: nothing of its memory stays. */
+static void
+forget(struct ens_node *n)
+{
+	ens_clients_gone(n);
+	n->up = false;
+	n->life++;
+	ens_net_gone(n);
+	peer_fini(&n->peer);
+	server_fini(&n->server);
+	db_fini(&n->db);
+	close_log(n);
+}
+
+void
+ens_node_fini(struct ens_node *n)
+{
+	if (n->up)
+		forget(n);
+	simdisk_free(n->disk);
+}
+
+void
+ens_node_crash(struct ens_node *n, bool power, const char *why)
+{
+	world_trace(&n->e->world, "%lld: crash: %s", (long long)n->sid, why);
+	if (n->up)
+		forget(n);
+	else
+		n->life++;
+	if (power || simdisk_stopped(n->disk))
+		simdisk_power_loss(n->disk);
+	else
+		simdisk_crash(n->disk);
+	start_later(n);
+}
+
+/* ---- the peer's wishes ---- */
+
+static void
+op_notify(void *arg, int64_t sid, const uint8_t *bytes, size_t size)
+{
+	struct ens_node *n = of_peer_arg(arg);
+
+	ens_net_notify(n->e, n->index, (unsigned)sid - 1, bytes, size);
+}
+
+static void
+op_dial(void *arg, int64_t sid)
+{
+	struct ens_node *n = of_peer_arg(arg);
+
+	ens_net_dial(n->e, n->index, (unsigned)sid - 1);
+}
+
+static void
+op_log_release(void *arg)
+{
+	struct ens_node *n = of_peer_arg(arg);
+
+	if (n->flying || n->batches[n->filling].count > 0)
+		world_violation(&n->e->world,
+		    "server %lld: the log is let go of while it is written", (long long)n->sid);
+	close_log(n);
+}
+
+static void
+op_log_reopen(void *arg)
+{
+	struct ens_node *n = of_peer_arg(arg);
+
+	open_log(n);
+	n->reloads++;
+	ens_check_loaded(n);
+}
+
+static void
+op_say(void *arg, const char *text)
+{
+	struct ens_node *n = of_peer_arg(arg);
+
+	world_trace(&n->e->world, "%lld: %s", (long long)n->sid, text);
+}
+
+static void
+op_fatal(void *arg, const char *why)
+{
+	struct ens_node *n = of_peer_arg(arg);
+
+	world_trace(&n->e->world, "%lld: fatal: %s", (long long)n->sid, why);
+	n->fatal = true;
+	n->fatals++;
+}
+
+static const struct peer_ops ops = {
+    op_notify, op_dial, op_log_release, op_log_reopen, op_say, op_fatal};
+
+/* ---- running ---- */
+
+static void
+on_durable(void *arg, uint64_t token)
+{
+	struct ens_node *n = arg;
+	struct txnlog_batch *b;
+
+	if (!n->up || n->life != token || ens_node_sleeps(n, on_durable, arg, token))
+		return;
+	b = &n->batches[!n->filling];
+	n->flying = false;
+	ens_node_set_time(n);
+	if (n->e->plant != ENS_PLANT_EARLY_ACK)
+		peer_synced(&n->peer, (int64_t)b->last_zxid);
+	txnlog_batch_clear(&n->log, b);
+	ens_node_turn(n);
+}
+
+/* Mostly milliseconds, now and then a second. */
+static uint64_t
+disk_delay_ms(struct ens_node *n)
+{
+	return rng_below(&n->rng, 60) == 0 ? 100 + rng_below(&n->rng, 1500) : rng_below(&n->rng, 8);
+}
+
+static void
+on_flush(void *arg, uint64_t token)
+{
+	struct ens_node *n = arg;
+	struct txnlog_batch *b;
+	struct fault fault = {{0}};
+
+	if (!n->up || n->life != token || ens_node_sleeps(n, on_flush, arg, token))
+		return;
+	n->flush_planned = false;
+	b = &n->batches[n->filling];
+	n->filling = !n->filling;
+	n->flying = true;
+	txnlog_seal(&n->log, b);
+	if (n->e->plant == ENS_PLANT_EARLY_ACK) {
+		ens_node_set_time(n);
+		peer_synced(&n->peer, (int64_t)b->last_zxid);
+		ens_node_turn(n);
+		if (!n->up || n->life != token)
+			return;
+	}
+	if (txnlog_write(&n->log, b, &fault) != 0) {
+		ens_node_crash(n, false, simdisk_stopped(n->disk) ? "power loss" : fault.text);
+		return;
+	}
+	n->durable_zxid = (int64_t)b->last_zxid;
+	world_at(&n->e->world, disk_delay_ms(n), on_durable, n, n->life);
+}
+
+static void
+take_records(struct ens_node *n)
+{
+	const uint8_t *bytes;
+	int64_t zxid;
+	size_t size;
+
+	while (n->log_open && server_next_record(&n->server, &zxid, &bytes, &size)) {
+		if (n->server.role == SERVER_LEADER)
+			ens_check_made(n, zxid, bytes, size);
+		if (txnlog_append(&n->log, &n->batches[n->filling], bytes, size) != 0)
+			world_violation(&n->e->world, "the log takes no record");
+	}
+}
+
+static void
+on_tick(void *arg, uint64_t token)
+{
+	struct ens_node *n = arg;
+
+	if (!n->up || n->life != token || ens_node_sleeps(n, on_tick, arg, token))
+		return;
+	n->tick_planned_ms = UINT64_MAX;
+	ens_node_set_time(n);
+	peer_tick(&n->peer);
+	server_tick(&n->server);
+	ens_node_turn(n);
+}
+
+static void
+plan_tick(struct ens_node *n)
+{
+	uint64_t at = server_deadline_ms(&n->server), peer_at = peer_deadline_ms(&n->peer),
+		 now = n->e->world.now_ms;
+
+	at = peer_at < at ? peer_at : at;
+	if (at == UINT64_MAX || n->tick_planned_ms <= at)
+		return;
+	n->tick_planned_ms = at;
+	world_at(&n->e->world, at > now ? at - now : 0, on_tick, n, n->life);
+}
+
+/* A snapshot that cannot be written costs nothing, unless the power went. */
+static bool
+take_snapshot(struct ens_node *n)
+{
+	struct fault fault = {{0}};
+
+	txnlog_roll(&n->log);
+	n->snapshots++;
+	if (snapshot_write(n->store, &n->db, &fault) == 0)
+		purge(n->store, n->store, PURGE_RETAIN_MIN, &fault);
+	if (!simdisk_stopped(n->disk))
+		return true;
+	ens_node_crash(n, true, "power loss");
+	return false;
+}
+
+static void
+note_role(struct ens_node *n)
+{
+	enum server_role role = n->server.role;
+
+	if (role == n->role)
+		return;
+	n->role = role;
+	if (role == SERVER_LEADER) {
+		n->leads++;
+		ens_check_leads(n);
+	} else if (server_is_learner(&n->server))
+		ens_check_follows(n);
+}
+
+static void
+work(struct ens_node *n)
+{
+	for (int round = 0; round < SERVE_ROUNDS && n->e->world.violation[0] == '\0'; round++) {
+		peer_turn(&n->peer);
+		if (n->fatal)
+			return;
+		note_role(n);
+		take_records(n);
+		ens_net_attend(n);
+		if (n->fatal || !ens_clients_serve(n))
+			return;
+	}
+}
+
+void
+ens_node_turn(struct ens_node *n)
+{
+	if (!n->up || n->turning || n->e->world.violation[0] != '\0')
+		return;
+	n->turning = true;
+	work(n);
+	n->turning = false;
+	if (n->server.failed)
+		world_violation(&n->e->world, "server %lld has no memory", (long long)n->sid);
+	if (n->fatal) {
+		ens_node_crash(n, false, "it cannot go on");
+		return;
+	}
+	if (n->log_open && server_snapshot_due(&n->server) && !take_snapshot(n))
+		return;
+	if (n->log_open && !n->flying && !n->flush_planned && n->batches[n->filling].count > 0) {
+		n->flush_planned = true;
+		world_at(&n->e->world, rng_below(&n->rng, 3), on_flush, n, n->life);
+	}
+	plan_tick(n);
+}
