@@ -34,15 +34,20 @@ struct daemon {
 	struct bounds_log bounds_log;
 	struct admin_http *http;
 	struct audit_log audit;
-	struct log_writer *log;
+	struct log_writer *log; /* NULL while what is on disk is changed at a leader's word */
 	struct snapshot_writer *snapshot;
 	struct purger purger;
 	struct unit_status status;
+	struct ensemble *ensemble; /* NULL: it stands alone */
 	uint64_t load_ms, load_txns; /* what the start took */
 	struct timer tick;
 	int lock;
 	bool stopping; /* a signal asked for it */
 };
+
+/* The log's writer; what was handed to it must be durable before it is closed. */
+bool daemon_open_log(struct daemon *d);
+void daemon_close_log(struct daemon *d);
 
 /* What the core has to know of the settings. */
 void daemon_settings(const struct daemon *d, struct server_settings *to);

@@ -102,8 +102,11 @@ libzkserver_a_SOURCES = \
 	zkserver/expiry.c zkserver/expiry.h \
 	zkserver/figures.c zkserver/figures.h \
 	zkserver/memory.c zkserver/memory.h \
+	zkserver/quorum_port.c zkserver/quorum_port.h \
 	zkserver/report.c zkserver/report.h \
+	zkserver/snapshot_feed.c zkserver/snapshot_feed.h \
 	zkserver/daemon.h zkserver/reload.c \
+	zkserver/ensemble.c zkserver/ensemble.h \
 	zkserver/purger.c zkserver/purger.h \
 	zkserver/peer_listener.c zkserver/peer_listener.h \
 	zkserver/peers.c zkserver/peers.h \

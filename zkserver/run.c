@@ -29,6 +29,7 @@
 #include "zkserver/core/snapshot.h"
 #include "zkserver/core/txnlog.h"
 #include "zkserver/daemon.h"
+#include "zkserver/ensemble.h"
 #include "zkserver/log_writer.h"
 #include "zkserver/snapshot_writer.h"
 #include "zkserver/unit_status.h"
@@ -50,7 +51,10 @@ on_durable(void *arg, uint64_t zxid)
 	struct daemon *d = arg;
 
 	set_time(d);
-	server_synced(&d->server, (int64_t)zxid);
+	if (d->ensemble != NULL)
+		ensemble_synced(d, (int64_t)zxid);
+	else
+		server_synced(&d->server, (int64_t)zxid);
 }
 
 static void
@@ -88,9 +92,10 @@ static void
 arm_tick(struct daemon *d)
 {
 	uint64_t at_ms = clock_boot_ms() + YOUNG_CHECK_MS,
-		 deadline_ms = server_deadline_ms(&d->server);
+		 server_ms = server_deadline_ms(&d->server), peer_ms = ensemble_deadline_ms(d);
 
-	if (!timer_set(&d->tick, deadline_ms < at_ms ? deadline_ms : at_ms))
+	at_ms = server_ms < at_ms ? server_ms : at_ms;
+	if (!timer_set(&d->tick, peer_ms < at_ms ? peer_ms : at_ms))
 		log_die(EX_OSERR, "no memory for a timer");
 }
 
@@ -107,6 +112,7 @@ on_tick(void *arg)
 	struct daemon *d = arg;
 
 	set_time(d);
+	ensemble_tick(d);
 	server_tick(&d->server);
 	client_port_expire(d->clients);
 	unit_status_tick(&d->status, &d->server);
@@ -128,25 +134,36 @@ say_quotas(struct server *s)
 		    count);
 }
 
+/* What follows from the inputs: records go to the log, proposals and votes to other servers. */
+static void
+hand_out(struct daemon *d)
+{
+	const uint8_t *bytes;
+	int64_t zxid;
+	size_t size;
+
+	ensemble_turn(d);
+	while (d->log != NULL && !log_writer_full(d->log) &&
+	       server_next_record(&d->server, &zxid, &bytes, &size))
+		log_append(d->log, bytes, size);
+	if (d->log != NULL)
+		log_submit(d->log);
+	ensemble_flush(d);
+}
+
 /* The log first, so that the disk works while the replies of the batch before are sent. */
 static void
 after_turn(void *arg)
 {
 	struct daemon *d = arg;
-	const uint8_t *bytes;
-	int64_t zxid;
-	size_t size;
 
-	while (!log_writer_full(d->log) && server_next_record(&d->server, &zxid, &bytes, &size))
-		log_append(d->log, bytes, size);
-	log_submit(d->log);
+	hand_out(d);
 	if (d->conf->audit)
 		audit_log_flush(&d->audit);
 	client_port_flush(d->clients);
-	/* Serving what had waited may have made further records. */
-	while (!log_writer_full(d->log) && server_next_record(&d->server, &zxid, &bytes, &size))
-		log_append(d->log, bytes, size);
-	log_submit(d->log);
+	hand_out(d); /* serving what had waited may have made further records */
+	if (d->ensemble != NULL)
+		arm_tick(d);
 	if (d->server.failed)
 		log_die(EX_OSERR, "out of memory in the middle of a change: give the process more "
 				  "and start it again");
@@ -169,7 +186,8 @@ on_stop(void *arg, int signo)
 static void
 on_usr1(void *arg, int signo)
 {
-	const struct server *s = &((struct daemon *)arg)->server;
+	const struct daemon *d = arg;
+	const struct server *s = &d->server;
 
 	(void)signo;
 	if (s->db == NULL)
@@ -177,7 +195,7 @@ on_usr1(void *arg, int signo)
 	log_info("zxid 0x%" PRIx64 ", %" PRIu64
 		 " nodes, %zu sessions, %zu connections, %zu writes on their way to the log, %s",
 	    (uint64_t)s->db->last_zxid, s->db->tree.node_count, session_count(&s->db->sessions),
-	    s->conn_count, s->pending_count, log_writer_backend(((struct daemon *)arg)->log));
+	    s->conn_count, s->pending_count, d->log != NULL ? log_writer_backend(d->log) : "none");
 }
 
 /* DIR/version-2, made if it is not there; NULL after a message. */
@@ -280,7 +298,9 @@ load(struct daemon *d)
 	struct recover_report report = {0};
 	struct fault f = {{0}};
 
-	if (recover(d->snapshots, d->logs, &options, &d->db, &report, &f) < 0) {
+	if ((zoo_conf_distributed(d->conf)
+		    ? ensemble_load(d, &options, &report, &f)
+		    : recover(d->snapshots, d->logs, &options, &d->db, &report, &f)) < 0) {
 		log_error("%s: %s", d->conf->data_dir, f.text);
 		return false;
 	}
@@ -308,34 +328,20 @@ load(struct daemon *d)
 	return true;
 }
 
-/* What this version cannot serve yet. */
-static bool
-is_served(const struct zoo_conf *conf, char *error, size_t size)
-{
-	if (!zoo_conf_distributed(conf))
-		return true;
-	snprintf(error, size,
-	    "an ensemble of %u servers: this version serves alone only; remove the server.N lines "
-	    "or keep Apache ZooKeeper",
-	    conf->ensemble.members.count);
-	return false;
-}
-
 bool
 zkserver_check(const struct zoo_conf *conf, char *error, size_t size)
 {
 	struct client_tls tls = {0};
 	struct auth *auth = auth_open(conf, error, size);
-	bool ok = auth != NULL && client_tls_open(&tls, conf, error, size) &&
-		  is_served(conf, error, size);
+	bool ok = auth != NULL && client_tls_open(&tls, conf, error, size);
 
 	auth_close(auth);
 	client_tls_close(&tls);
 	return ok;
 }
 
-static bool
-open_writers(struct daemon *d)
+bool
+daemon_open_log(struct daemon *d)
 {
 	const struct log_writer_config log = {
 	    .loop = d->loop,
@@ -348,6 +354,22 @@ open_writers(struct daemon *d)
 	    .timed = on_timed,
 	    .arg = d,
 	};
+
+	return (d->log = log_writer_new(&log)) != NULL;
+}
+
+void
+daemon_close_log(struct daemon *d)
+{
+	log_writer_free(d->log);
+	d->log = NULL;
+	/* It would bring back what is being forgotten. */
+	snapshot_writer_stop(d->snapshot);
+}
+
+static bool
+open_writers(struct daemon *d)
+{
 	const struct snapshot_writer_config snapshot = {
 	    .loop = d->loop,
 	    .snapshots = d->snapshots,
@@ -359,7 +381,7 @@ open_writers(struct daemon *d)
 			: (enum pack_kind)d->conf->snapshot_method,
 	};
 
-	if ((d->log = log_writer_new(&log)) == NULL ||
+	if (!daemon_open_log(d) ||
 	    (d->snapshot = snapshot_writer_new(&snapshot)) == NULL) {
 		log_error_errno("the log's writer cannot be started");
 		return false;
@@ -504,8 +526,7 @@ start(struct daemon *d)
 
 	raise_descriptor_limit();
 	if ((d->auth = auth_open(d->conf, why, sizeof why)) == NULL ||
-	    !client_tls_open(&d->tls, d->conf, why, sizeof why) ||
-	    !is_served(d->conf, why, sizeof why)) {
+	    !client_tls_open(&d->tls, d->conf, why, sizeof why)) {
 		log_error("%s", why);
 		return EX_CONFIG;
 	}
@@ -523,6 +544,10 @@ start(struct daemon *d)
 		return EX_CANTCREAT;
 	if (!open_clients(d))
 		return EX_UNAVAILABLE;
+	if (d->ensemble != NULL && !ensemble_open(d, why, sizeof why)) {
+		log_error("%s", why);
+		return EX_UNAVAILABLE;
+	}
 	return write_ports(d) ? EX_OK : EX_IOERR;
 }
 
@@ -539,6 +564,7 @@ finish(struct daemon *d)
 		audit_server(&d->audit.core, "serverStop", "invoked");
 		audit_log_close(&d->audit);
 	}
+	ensemble_close(d);
 	if (d->server.db != NULL)
 		server_fini(&d->server);
 	if (d->log != NULL)

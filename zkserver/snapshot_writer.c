@@ -55,6 +55,12 @@ snapshot_writer_start(struct snapshot_writer *w, const struct db *db)
 	return chore_start(&w->chore);
 }
 
+void
+snapshot_writer_stop(struct snapshot_writer *w)
+{
+	chore_stop(&w->chore);
+}
+
 bool
 snapshot_writer_busy(const struct snapshot_writer *w)
 {

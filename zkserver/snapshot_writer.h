@@ -35,6 +35,8 @@ void snapshot_writer_free(struct snapshot_writer *w);
  * Roll the log at the same moment. Call it between transactions only.
  */
 bool snapshot_writer_start(struct snapshot_writer *w, const struct db *db);
+/* Give up the one at work, if there is one. */
+void snapshot_writer_stop(struct snapshot_writer *w);
 bool snapshot_writer_busy(const struct snapshot_writer *w);
 
 /*

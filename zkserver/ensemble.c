@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "zkserver/ensemble.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sysexits.h>
+
+#include "libcommon/sys/log.h"
+#include "zkserver/election_port.h"
+#include "zkserver/quorum_port.h"
+
+/* Around a packet's record: headers, authinfo. */
+#define PACKET_OVERHEAD_BYTES ((size_t)1 << 20)
+#define OUT_SOFT_BYTES ((size_t)1 << 20)
+#define OUT_MAX_BYTES ((size_t)256 << 20)
+#define HISTORY_BYTES_MAX ((size_t)64 << 20)
+#define LINKS_MAX 256
+
+struct ensemble {
+	struct daemon *d;
+	struct peer peer;
+	struct client_tls tls; /* of the ports between servers */
+	struct election_port *election;
+	struct quorum_port *quorum;
+	bool started;
+};
+
+static void
+set_time(struct ensemble *e)
+{
+	server_set_time(&e->d->server, clock_boot_ms(), clock_wall_ms());
+	peer_set_time(&e->peer, clock_boot_ms());
+}
+
+static void
+on_clock(void *arg)
+{
+	set_time(arg);
+}
+
+/* ---- what the core wants ---- */
+
+static void
+notify(void *arg, int64_t sid, const uint8_t *bytes, size_t size)
+{
+	struct ensemble *e = arg;
+
+	election_port_send(e->election, sid, bytes, size);
+}
+
+static void
+dial(void *arg, int64_t sid)
+{
+	struct ensemble *e = arg;
+
+	quorum_port_dial(e->quorum, sid);
+}
+
+static void
+log_release(void *arg)
+{
+	struct ensemble *e = arg;
+
+	daemon_close_log(e->d);
+}
+
+static void
+log_reopen(void *arg)
+{
+	struct ensemble *e = arg;
+
+	if (!daemon_open_log(e->d))
+		log_die(EX_OSERR, "the log's writer cannot be started again");
+}
+
+static void
+say(void *arg, const char *text)
+{
+	(void)arg;
+	log_info("%s", text);
+}
+
+static void
+fatal(void *arg, const char *why)
+{
+	(void)arg;
+	log_die(EX_IOERR, "%s", why);
+}
+
+static const struct peer_ops peer_ops = {notify, dial, log_release, log_reopen, say, fatal};
+
+static void
+on_heard(void *arg, int64_t sid, const uint8_t *bytes, size_t size)
+{
+	struct ensemble *e = arg;
+
+	set_time(e);
+	peer_heard(&e->peer, sid, bytes, size);
+}
+
+static void
+on_election_link(void *arg, int64_t sid, enum election_link state)
+{
+	struct ensemble *e = arg;
+
+	set_time(e);
+	peer_election_link(&e->peer, sid, state);
+}
+
+static void
+on_election_failed(void *arg, const char *why)
+{
+	(void)arg;
+	log_die(ELECTION_PORT_EXIT_STATUS, "%s", why);
+}
+
+static const struct election_port_ops election_ops = {
+    on_heard, on_election_link, on_election_failed};
+
+/* ---- beginning and end ---- */
+
+static struct zab_settings
+settings_of(const struct zoo_conf *c, const struct recover_options *options)
+{
+	const struct zoo_ensemble *e = &c->ensemble;
+
+	return (struct zab_settings){
+	    .sid = e->sid,
+	    .tick_ms = c->tick_ms,
+	    .init_limit = e->init_limit,
+	    .sync_limit = e->sync_limit,
+	    .packet_bytes_max = 2 * (size_t)c->jute_max_bytes + PACKET_OVERHEAD_BYTES,
+	    .out_soft_bytes = OUT_SOFT_BYTES,
+	    .out_bytes_max = OUT_MAX_BYTES,
+	    .links_max = LINKS_MAX,
+	    .hold_ms = e->init_limit * c->tick_ms,
+	    .force_snapshot_sync = e->force_snapshot,
+	    .log_sync_percent =
+		e->log_factor_permille == 0 ? -1 : (int32_t)(e->log_factor_permille / 10),
+	    .history_count = e->commit_log,
+	    .history_bytes = HISTORY_BYTES_MAX,
+	    .recover = *options,
+	};
+}
+
+int
+ensemble_load(struct daemon *d, const struct recover_options *options,
+    struct recover_report *report, struct fault *f)
+{
+	const struct zoo_ensemble *c = &d->conf->ensemble;
+	const struct peer_config config = {
+	    .settings = settings_of(d->conf, options),
+	    .election = {.sid = c->sid,
+		.notify_min_ms = c->notification_min_ms,
+		.notify_max_ms = c->notification_max_ms,
+		.finalize_ms = ELECTION_FINALIZE_MS},
+	    .members = &c->members,
+	    .snapshots = d->snapshots,
+	    .logs = d->logs,
+	    .ops = &peer_ops,
+	};
+	struct peer_config with = config;
+	struct fault note = {{0}};
+	int err;
+
+	if ((d->ensemble = calloc(1, sizeof *d->ensemble)) == NULL)
+		return fault_set(f, -ENOMEM, "no memory for a member of an ensemble");
+	d->ensemble->d = d;
+	with.arg = d->ensemble;
+	err = peer_init(&d->ensemble->peer, &with, &d->db, report, &note, f);
+	if (note.text[0] != '\0')
+		log_warn("%s", note.text);
+	if (err != 0) {
+		free(d->ensemble);
+		d->ensemble = NULL;
+	}
+	return err;
+}
+
+bool
+ensemble_open(struct daemon *d, char *error, size_t size)
+{
+	const struct zoo_ensemble *c = &d->conf->ensemble;
+	struct ensemble *e = d->ensemble;
+	struct election_port_config election = {
+	    .loop = d->loop,
+	    .sid = c->sid,
+	    .listen_on_all = c->listen_on_all,
+	    .bind_tries = c->bind_tries,
+	    .connect_ms = c->connect_ms,
+	    .hello_ms = c->hello_ms > 0 ? c->hello_ms : c->sync_limit * d->conf->tick_ms,
+	    .keep_alive = c->keep_alive,
+	    .strangers = d->conf->reconfig_enabled,
+	    .unify = c->tls.unify,
+	    .dial_plain = !c->encrypted,
+	    .check_names = c->tls.check_names,
+	    .check_client_names = c->tls.check_client_names,
+	    .ops = &election_ops,
+	    .arg = e,
+	};
+	struct quorum_port_config quorum = {
+	    .loop = d->loop,
+	    .peer = &e->peer,
+	    .conf = c,
+	    .members = &c->members,
+	    .db = &d->db,
+	    .clock = on_clock,
+	    .arg = e,
+	};
+
+	if (!client_tls_open_ensemble(&e->tls, d->conf, error, size))
+		return false;
+	election.tls = quorum.tls = e->tls.tls;
+	if ((e->quorum = quorum_port_open(&quorum, error, size)) == NULL ||
+	    (e->election = election_port_open(&election, &c->members, NULL, error, size)) == NULL)
+		return false;
+	e->started = true;
+	set_time(e);
+	peer_start(&e->peer, &d->server, clock_boot_ms());
+	return true;
+}
+
+void
+ensemble_close(struct daemon *d)
+{
+	struct ensemble *e = d->ensemble;
+
+	if (e == NULL)
+		return;
+	quorum_port_close(e->quorum);
+	election_port_close(e->election);
+	peer_fini(&e->peer);
+	client_tls_close(&e->tls);
+	free(e);
+	d->ensemble = NULL;
+}
+
+/* ---- turns ---- */
+
+void
+ensemble_synced(struct daemon *d, int64_t zxid)
+{
+	set_time(d->ensemble);
+	peer_synced(&d->ensemble->peer, zxid);
+}
+
+void
+ensemble_turn(struct daemon *d)
+{
+	struct ensemble *e = d->ensemble;
+
+	if (e == NULL || !e->started)
+		return;
+	set_time(e);
+	peer_turn(&e->peer);
+}
+
+void
+ensemble_flush(struct daemon *d)
+{
+	if (d->ensemble != NULL && d->ensemble->started)
+		quorum_port_flush(d->ensemble->quorum);
+}
+
+uint64_t
+ensemble_deadline_ms(const struct daemon *d)
+{
+	return d->ensemble == NULL ? UINT64_MAX : peer_deadline_ms(&d->ensemble->peer);
+}
+
+void
+ensemble_tick(struct daemon *d)
+{
+	struct ensemble *e = d->ensemble;
+
+	if (e == NULL)
+		return;
+	set_time(e);
+	peer_tick(&e->peer);
+}
+
+const struct peer *
+ensemble_peer(const struct daemon *d)
+{
+	return d->ensemble == NULL ? NULL : &d->ensemble->peer;
+}

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "zkserver/quorum_port.h"
+
+#include <assert.h>
+#include <event2/buffer.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <sysexits.h>
+
+#include "libcommon/io/link_internal.h"
+#include "libcommon/sys/log.h"
+#include "zkserver/snapshot_feed.h"
+
+#define INPUT_BYTES_MAX ((size_t)1 << 20)
+#define QUEUE_BYTES_MAX ((size_t)1 << 20)
+#define OUT_BYTES_MAX ((size_t)1 << 30) /* the core bounds it */
+#define PART_BYTES_MAX ((size_t)256 << 10)
+#define FEED_BYTES_MAX ((size_t)256 << 10)
+#define LINKS_MAX 256
+#define STALL_TICKS 4
+#define ADDRESS_BYTES (MEMBERS_HOST_BYTES + 16)
+
+struct quorum_link {
+	struct list link;
+	struct quorum_port *port;
+	struct stream *stream; /* NULL: it is down */
+	struct peer_link core;
+	struct buf out;
+	int64_t dialled; /* the sid that we wanted; -1: it came to us */
+	bool known;	 /* the core has it */
+	bool paused;
+	struct snapshot_feed feed; /* child 0 and fd -1: none */
+};
+
+struct quorum_port {
+	struct quorum_port_config config;
+	struct listener *listener;
+	struct list links;
+	struct quorum_link *dialling; /* not up yet */
+};
+
+static void on_up(void *arg);
+static void on_input(void *arg);
+static void on_writable(void *arg);
+static void on_down(void *arg, const char *why);
+
+static const struct stream_ops ops = {on_up, on_input, on_writable, on_down};
+
+static struct stream_limits
+limits_of(const struct quorum_port *q)
+{
+	return (struct stream_limits){
+	    .input_bytes_max = INPUT_BYTES_MAX,
+	    .queue_bytes_max = QUEUE_BYTES_MAX,
+	    .handshake_ms = q->config.conf->connect_ms,
+	};
+}
+
+static struct quorum_link *
+link_new(struct quorum_port *q, int64_t dialled)
+{
+	struct quorum_link *l = calloc(1, sizeof *l);
+
+	if (l == NULL) {
+		log_error("no memory for a link between servers");
+		return NULL;
+	}
+	l->port = q;
+	l->dialled = dialled;
+	l->feed.fd = -1;
+	buf_init(&l->out, OUT_BYTES_MAX);
+	list_append(&q->links, &l->link);
+	return l;
+}
+
+/* The stream must be gone by now. */
+static void
+link_free(struct quorum_link *l)
+{
+	if (l->port->dialling == l)
+		l->port->dialling = NULL;
+	snapshot_feed_stop(&l->feed);
+	buf_fini(&l->out);
+	list_remove(&l->link);
+	free(l);
+}
+
+static void
+clock_now(struct quorum_port *q)
+{
+	q->config.clock(q->config.arg);
+}
+
+/* ---- input ---- */
+
+static void
+on_up(void *arg)
+{
+	struct quorum_link *l = arg;
+	struct quorum_port *q = l->port;
+
+	clock_now(q);
+	l->known = true;
+	if (l->dialled < 0)
+		peer_link_accepted(q->config.peer, &l->core, &l->out);
+	else {
+		q->dialling = NULL;
+		peer_link_dialled(q->config.peer, &l->core, &l->out, l->dialled);
+	}
+}
+
+static void
+on_input(void *arg)
+{
+	struct quorum_link *l = arg;
+	struct evbuffer *in = stream_input(l->stream);
+	struct evbuffer_iovec part;
+
+	clock_now(l->port);
+	while (l->core.end == PEER_LINK_OPEN && !l->core.paused &&
+	       evbuffer_peek(in, -1, NULL, &part, 1) > 0) {
+		size_t size =
+		    part.iov_len < PEER_READ_BYTES_MAX ? part.iov_len : PEER_READ_BYTES_MAX;
+
+		peer_link_bytes(l->port->config.peer, &l->core, part.iov_base, size);
+		evbuffer_drain(in, size);
+	}
+}
+
+static void
+on_down(void *arg, const char *why)
+{
+	struct quorum_link *l = arg;
+	struct quorum_port *q = l->port;
+	int64_t sid = l->dialled;
+
+	l->stream = NULL;
+	clock_now(q);
+	if (l->known)
+		peer_link_closed(q->config.peer, &l->core);
+	else if (sid >= 0)
+		log_info("server %lld: no connection to its quorum port: %s", (long long)sid, why);
+	else
+		log_debug("quorum port: a connection came to nothing: %s", why);
+	if (!l->known && sid >= 0) {
+		q->dialling = NULL;
+		peer_dial_failed(q->config.peer, sid);
+	}
+	link_free(l);
+}
+
+static struct stream *
+on_accept(void *arg, int fd)
+{
+	struct quorum_port *q = arg;
+	struct stream_limits limits = limits_of(q);
+	struct quorum_link *l = link_new(q, -1);
+
+	if (l == NULL)
+		return NULL;
+	l->stream = stream_adopt(q->config.loop, fd, q->config.tls, true, &limits, &ops, l);
+	if (l->stream != NULL)
+		return l->stream;
+	link_free(l);
+	return NULL;
+}
+
+/* ---- output ---- */
+
+/* False: the queue has no more room, on_writable() will come. */
+static bool
+send_out(struct quorum_link *l)
+{
+	while (l->out.len > 0) {
+		struct stream_part part = {
+		    l->out.data, l->out.len < PART_BYTES_MAX ? l->out.len : PART_BYTES_MAX};
+
+		if (!stream_send(l->stream, &part, 1))
+			return false;
+		buf_consume(&l->out, part.size);
+	}
+	return true;
+}
+
+static void end_link(struct quorum_link *l);
+
+static void
+feed_ready(void *arg)
+{
+	struct quorum_link *l = arg;
+	enum snapshot_feed_state state = SNAPSHOT_FEED_MORE;
+	static uint8_t bytes[FEED_BYTES_MAX];
+	size_t got = 1;
+
+	while (state == SNAPSHOT_FEED_MORE && got > 0 && l->out.len == 0) {
+		state = snapshot_feed_read(&l->feed, bytes, sizeof bytes, &got);
+		buf_append(&l->out, bytes, got);
+		send_out(l);
+	}
+	if (state == SNAPSHOT_FEED_FAILED || l->out.failed) {
+		log_error(
+		    "the snapshot for server %lld failed in the making", (long long)l->core.sid);
+		clock_now(l->port);
+		peer_link_closed(l->port->config.peer, &l->core);
+		end_link(l);
+	} else if (state == SNAPSHOT_FEED_END) {
+		snapshot_feed_stop(&l->feed);
+		clock_now(l->port);
+		peer_link_snapshot_sent(l->port->config.peer, &l->core);
+	} else if (!snapshot_feed_want(&l->feed, l->out.len == 0))
+		log_die(EX_OSERR, "no memory for a watch of a pipe");
+}
+
+static void
+start_snapshot(struct quorum_link *l)
+{
+	struct quorum_port *q = l->port;
+
+	peer_link_snapshot_begin(q->config.peer, &l->core);
+	if (l->core.end != PEER_LINK_OPEN)
+		return;
+	if (!snapshot_feed_start(&l->feed, q->config.loop, q->config.db, feed_ready, l) ||
+	    !snapshot_feed_want(&l->feed, true)) {
+		peer_link_closed(q->config.peer, &l->core);
+		end_link(l);
+	}
+}
+
+static void
+on_writable(void *arg)
+{
+	struct quorum_link *l = arg;
+
+	clock_now(l->port);
+	if (!send_out(l))
+		return;
+	if (l->feed.child != 0)
+		feed_ready(l);
+	else if (l->known && l->core.end == PEER_LINK_OPEN)
+		peer_link_drained(l->port->config.peer, &l->core);
+}
+
+/* The core knows that it is over: let go of the stream, which sends what is queued. */
+static void
+end_link(struct quorum_link *l)
+{
+	struct stream *s = l->stream;
+
+	l->stream = NULL;
+	if (s != NULL && l->core.end == PEER_LINK_CLOSE_FLUSHED)
+		stream_close(s);
+	else if (s != NULL)
+		stream_abort(s);
+	link_free(l);
+}
+
+static void
+pause_reading(struct quorum_link *l)
+{
+	if (l->paused == l->core.paused)
+		return;
+	l->paused = l->core.paused;
+	stream_pause(l->stream, l->paused);
+	if (!l->paused)
+		stream_input_again(l->stream);
+}
+
+void
+quorum_port_flush(struct quorum_port *q)
+{
+	struct peer_link *core;
+
+	while ((core = peer_next_dirty(q->config.peer)) != NULL) {
+		struct quorum_link *l = CONTAINER_OF(core, struct quorum_link, core);
+		bool sent = core->end == PEER_LINK_CLOSE || send_out(l);
+
+		if (core->end == PEER_LINK_CLOSE ||
+		    (core->end == PEER_LINK_CLOSE_FLUSHED && sent)) {
+			if (core->why[0] != '\0')
+				log_warn("server %lld (%s): %s", (long long)core->sid,
+				    stream_peer_address(l->stream), core->why);
+			peer_link_closed(q->config.peer, core);
+			end_link(l);
+			continue;
+		}
+		pause_reading(l);
+		if (core->wants_snapshot && l->feed.child == 0)
+			start_snapshot(l);
+	}
+}
+
+/* ---- connecting ---- */
+
+void
+quorum_port_dial(struct quorum_port *q, int64_t sid)
+{
+	const struct member *m = members_find(q->config.members, sid);
+	struct stream_limits limits = limits_of(q);
+	char address[ADDRESS_BYTES];
+	struct quorum_link *l;
+
+	if (q->dialling != NULL) {
+		stream_abort(q->dialling->stream);
+		link_free(q->dialling);
+	}
+	assert(m != NULL);
+	if ((l = link_new(q, sid)) == NULL)
+		log_die(EX_OSERR, "no memory for a connection to server %lld", (long long)sid);
+	snprintf(address, sizeof address, strchr(m->host, ':') != NULL ? "[%s]:%u" : "%s:%u",
+	    m->host, (unsigned)m->quorum_port);
+	l->stream = stream_connect(q->config.loop, address, q->config.tls, NULL, &limits, &ops, l);
+	q->dialling = l;
+	if (l->stream == NULL)
+		log_die(EX_OSERR, "no memory for a connection to server %lld", (long long)sid);
+}
+
+struct quorum_port *
+quorum_port_open(const struct quorum_port_config *config, char *error, size_t size)
+{
+	const struct member *self = members_find(config->members, config->conf->sid);
+	struct quorum_port *q = calloc(1, sizeof *q);
+	char address[ADDRESS_BYTES];
+	const char *host;
+
+	if (q == NULL || self == NULL) {
+		snprintf(error, size, "the quorum port: %s",
+		    q == NULL ? "no memory" : "this server is no member");
+		free(q);
+		return NULL;
+	}
+	q->config = *config;
+	list_init(&q->links);
+	host = config->conf->listen_on_all ? "::" : self->host;
+	snprintf(address, sizeof address, strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host,
+	    (unsigned)self->quorum_port);
+	q->listener =
+	    listener_open_raw(config->loop, address, LINKS_MAX, on_accept, q, error, size);
+	if (q->listener == NULL) {
+		free(q);
+		return NULL;
+	}
+	return q;
+}
+
+void
+quorum_port_close(struct quorum_port *q)
+{
+	struct list *it, *nx;
+
+	if (q == NULL)
+		return;
+	listener_close(q->listener);
+	LIST_EACH(it, nx, &q->links)
+	{
+		struct quorum_link *l = CONTAINER_OF(it, struct quorum_link, link);
+
+		if (l->known)
+			peer_link_closed(q->config.peer, &l->core);
+		l->core.end = PEER_LINK_CLOSE;
+		end_link(l);
+	}
+	free(q);
+}
