@@ -142,7 +142,7 @@ json_srvr(const struct admin_call *q, struct json *j)
 	const struct server *s = q->admin->server;
 
 	json_put_text(j, "version", ADMIN_VERSION_TEXT);
-	json_put_bool(j, "read_only", false);
+	json_put_bool(j, "read_only", s->role == SERVER_READ_ONLY);
 	json_key(j, "server_stats");
 	json_object(j);
 	json_put_int(j, "packets_sent", (int64_t)s->stats.sent);
@@ -227,8 +227,7 @@ json_hash(const struct admin_call *q, struct json *j)
 bool
 json_isro(const struct admin_call *q, struct json *j)
 {
-	(void)q;
-	json_put_bool(j, "read_only", false);
+	json_put_bool(j, "read_only", q->admin->server->role == SERVER_READ_ONLY);
 	return true;
 }
 

@@ -23,7 +23,9 @@ text_ruok(const struct admin_call *q, struct report *r)
 void
 text_isro(const struct admin_call *q, struct report *r)
 {
-	report_printf(r, server_serves(q->admin->server) ? "rw" : "null");
+	const struct server *s = q->admin->server;
+
+	report_printf(r, s->role == SERVER_READ_ONLY ? "ro" : server_serves(s) ? "rw" : "null");
 }
 
 static void
@@ -80,17 +82,26 @@ put_figures(const struct admin *a, struct report *r)
 		    admin_proposal_bytes(s->stats.proposal_max));
 }
 
+static void
+put_version(const struct admin *a, struct report *r)
+{
+	report_printf(r, "Zookeeper version: %s\n", ADMIN_VERSION_TEXT);
+	if (a->server->role == SERVER_READ_ONLY)
+		report_printf(r, "READ-ONLY mode; serving only read-only clients\n");
+}
+
 void
 text_srvr(const struct admin_call *q, struct report *r)
 {
-	report_printf(r, "Zookeeper version: %s\n", ADMIN_VERSION_TEXT);
+	put_version(q->admin, r);
 	put_figures(q->admin, r);
 }
 
 void
 text_stat(const struct admin_call *q, struct report *r)
 {
-	report_printf(r, "Zookeeper version: %s\nClients:\n", ADMIN_VERSION_TEXT);
+	put_version(q->admin, r);
+	report_printf(r, "Clients:\n");
 	put_conns(q->admin, false, r);
 	put_figures(q->admin, r);
 }

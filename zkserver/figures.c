@@ -91,7 +91,7 @@ put_gauges(const struct admin *a, const struct form *f, void *arg)
 	f->gauge(arg, "max_file_descriptor_count", max_descriptors());
 	f->gauge(arg, "approximate_data_size", (int64_t)admin_data_bytes(s));
 	f->gauge(arg, "open_file_descriptor_count", open_descriptors());
-	f->gauge(arg, "local_sessions", 0);
+	f->gauge(arg, "local_sessions", (int64_t)session_count(&s->local));
 	f->gauge(arg, "uptime", (int64_t)(s->now_ms - s->started_ms));
 	f->gauge(arg, "max_latency", (int64_t)s->stats.latency_max_ms);
 	f->gauge(arg, "outstanding_tls_handshake", client_port_handshakes(a->clients));

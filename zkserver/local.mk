@@ -21,10 +21,12 @@ libzkcore_a_SOURCES = \
 	zkserver/core/reconf.c zkserver/core/reconf.h \
 	zkserver/core/reconf_text.c \
 	zkserver/core/server.c zkserver/core/server.h zkserver/core/server_priv.h \
+	zkserver/core/server_answer.c \
 	zkserver/core/server_auth.c \
 	zkserver/core/server_connect.c \
 	zkserver/core/server_leader.c \
 	zkserver/core/server_learner.c \
+	zkserver/core/server_local.c \
 	zkserver/core/server_read.c \
 	zkserver/core/server_reap.c \
 	zkserver/core/server_reply.c \

@@ -22,6 +22,8 @@ daemon_settings(const struct daemon *d, struct server_settings *to)
 						 : STANDALONE_SID,
 	    .reconfig_enabled = d->conf->reconfig_enabled,
 	    .enforce_quota = d->conf->enforce_quota,
+	    .local_sessions = d->conf->ensemble.local_sessions,
+	    .local_upgrade = d->conf->ensemble.local_upgrade,
 	    .reap_interval_ms = d->conf->reap_interval_ms,
 	    .reap_max_per_minute = d->conf->reap_max_per_minute,
 	    .reap_never_used_ms = d->conf->reap_never_used_ms,

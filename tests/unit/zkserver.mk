@@ -33,7 +33,10 @@ ZKRIG_SOURCES = tests/lib/zkserver_rig.c tests/lib/zkserver_rig.h
 ZKENSEMBLE_SOURCES = tests/lib/ensemble_rig.c tests/lib/ensemble_rig.h $(ZKRIG_SOURCES)
 
 zkserver_units += tests/unit/zkserver_roles_test tests/unit/zkserver_moves_test \
-	tests/unit/zkserver_mixed_test tests/unit/admin_roles_test
+	tests/unit/zkserver_mixed_test tests/unit/admin_roles_test tests/unit/zkserver_local_test
+tests_unit_zkserver_local_test_SOURCES = tests/unit/zkserver_local_test.c $(ZKENSEMBLE_SOURCES)
+tests_unit_zkserver_local_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_zkserver_local_test_LDADD = $(ZKCORE_LIBS)
 tests_unit_admin_roles_test_SOURCES = tests/unit/admin_roles_test.c $(ZKENSEMBLE_SOURCES)
 tests_unit_admin_roles_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_admin_roles_test_LDADD = $(UNIT_LIBS) libzkserver.a libzkcore.a $(IO_LIBS) $(OPENSSL_LIBS) \

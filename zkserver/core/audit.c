@@ -296,6 +296,13 @@ put_line(struct audit *a, const char *operation, struct jute_bytes path, const c
 }
 
 void
+audit_forget(struct audit *a)
+{
+	buf_clear(&a->waiting);
+	a->at = 0;
+}
+
+void
 audit_begin(struct audit *a, int64_t zxid)
 {
 	struct entry e;

@@ -36,6 +36,9 @@ void audit_fini(struct audit *a);
 /* A request was given this zxid. False: no memory, and it will not be audited. */
 bool audit_submitted(struct audit *a, const struct prep_request *q, int64_t zxid);
 
+/* What was submitted and not applied will never be. */
+void audit_forget(struct audit *a);
+
 /* It is being applied: what came of each part, in order; and the end. */
 void audit_begin(struct audit *a, int64_t zxid);
 void audit_part(struct audit *a, const struct apply_part *p);

@@ -65,6 +65,9 @@ void prep_reset(struct prep *p);
  */
 bool prep_takes(int32_t type, struct jute_reader body);
 
+/* Is it a create of an ephemeral node, or a multi with one? */
+bool prep_makes_ephemeral(int32_t type, struct jute_reader body);
+
 /* Append the txn's bytes to *txn; its zxid is p->last_zxid then. False: the buffer failed. */
 bool prep_txn(struct prep *p, const struct prep_request *q, struct buf *txn);
 

@@ -30,6 +30,27 @@ multi_next(struct jute_reader *r, struct op *op)
 	return 1;
 }
 
+static bool
+is_ephemeral(const struct op *op)
+{
+	return (op->type == ZK_OP_CREATE || op->type == ZK_OP_CREATE2) &&
+	       (op->flags == ZK_EPHEMERAL || op->flags == ZK_EPHEMERAL_SEQUENTIAL);
+}
+
+bool
+prep_makes_ephemeral(int32_t type, struct jute_reader body)
+{
+	struct op op;
+
+	if (type != ZK_OP_MULTI)
+		return op_read(&body, type, &op) && is_ephemeral(&op);
+	while (multi_next(&body, &op) > 0) {
+		if (is_ephemeral(&op))
+			return true;
+	}
+	return false;
+}
+
 /* A part whose mode wants a TTL that it does not have: nothing of the multi is looked at. */
 static bool
 part_is_confused(const struct op *op)

@@ -53,6 +53,8 @@ struct server_settings {
 	uint32_t reap_interval_ms;    /* between two looks at container and TTL nodes; 0: never */
 	uint32_t reap_max_per_minute; /* of them deleted, at least 1 */
 	bool enforce_quota, reconfig_enabled;
+	/* A member's: new sessions are known to it alone; with an ephemeral node, to all. */
+	bool local_sessions, local_upgrade;
 	int64_t reap_never_used_ms;   /* a container without children yet; 0: stays */
 	session_password_fn *password; /* NULL: session_password() */
 	void *password_arg;
@@ -69,6 +71,7 @@ enum server_role {
 	SERVER_LEADER,
 	SERVER_FOLLOWER,
 	SERVER_OBSERVER,
+	SERVER_READ_ONLY, /* without a leader: it serves reads to those who want no more */
 };
 
 /* What a member asks of its ensemble. Called from within server_*(); must not call back. */
@@ -157,6 +160,7 @@ struct server {
 	bool zxids_end; /* the leader's epoch has no further zxid: its leadership must end */
 	/* A learner's, in the order in which the leader was asked. */
 	struct list creating, revalidating;
+	struct session_table local; /* a member's sessions that are its own; server_local.c */
 	size_t forwarded_count, forwarded_bytes; /* writes that the leader was asked for */
 	struct buf parked; /* a struct of server_learner.c for each sync, the oldest first */
 	size_t parked_done; /* of those, from the front: the leader said so */
@@ -307,6 +311,9 @@ void server_sync_begin(struct server *s);
 
 /* Brought up to date: it serves. Sessions do not expire here. */
 void server_follow(struct server *s, bool observer);
+
+/* Idle, nothing pending: clients that want no more may read what it has. server_idle() ends it. */
+void server_read_only(struct server *s);
 
 /*
  * Idle, nothing pending: it leads from epoch << 32 on, which is db's last zxid then. Every session

@@ -8,6 +8,7 @@ struct connect {
 	int64_t last_zxid_seen, session;
 	int32_t timeout_ms;
 	struct jute_bytes password;
+	bool read_only; /* that is enough for it */
 };
 
 static bool
@@ -35,7 +36,7 @@ connect_answer(struct server *s, struct server_conn *c, bool valid)
 	jute_put_i64(c->out, valid ? c->session_id : 0);
 	jute_put_bytes(c->out, (struct jute_bytes){password, sizeof password});
 	if (c->read_only_byte)
-		jute_put_bool(c->out, false);
+		jute_put_bool(c->out, s->role == SERVER_READ_ONLY);
 	if (!c->out->failed)
 		jute_set_i32(c->out, at, (int32_t)(c->out->len - at - 4));
 	c->connecting = false;
@@ -54,7 +55,8 @@ may_connect(struct server *s, struct server_conn *c, bool again)
 	if (!throttle_take(
 		&s->connects, &l->connects, again ? l->reconnect_cost : l->connect_cost, s->now_ms))
 		which = LIMIT_CONNECTS;
-	else if (!again && l->sessions > 0 && session_count(&s->db->sessions) >= l->sessions)
+	else if (!again && l->sessions > 0 &&
+		 session_count(&s->db->sessions) + session_count(&s->local) >= l->sessions)
 		which = LIMIT_SESSIONS;
 	if (which == LIMIT_COUNT)
 		return true;
@@ -74,12 +76,18 @@ connect_new(struct server *s, struct server_conn *c)
 	struct prep_request q = {
 	    .type = ZK_OP_CREATE_SESSION, .who = &c->ids, .time_ms = s->wall_ms};
 
-	while (session_find(&s->db->sessions, s->next_session) != NULL)
+	while (session_find_any(&s->db->sessions, s->next_session) != NULL ||
+	       local_find(s, s->next_session) != NULL)
 		s->next_session++; /* the clock went back since that one was made */
 	q.session = s->next_session++;
 	jute_put_i32(&b, c->timeout_ms);
 	q.body = jute_reader(body, sizeof body);
 	c->session_id = q.session;
+	if (local_is_wanted(s)) {
+		if (!local_create(s, c))
+			server_end_conn(s, c, SERVER_CLOSE_NOW);
+		return;
+	}
 	c->connecting = true;
 	if (server_is_learner(s))
 		learner_create(s, c, &entry, q.body);
@@ -115,6 +123,16 @@ connect_take(struct server *s, struct server_conn *c, struct session *session)
 	session->owner = SESSION_OWNER_SELF;
 }
 
+/* Who has a session of the ensemble's keeps it, and finds another server. */
+static void
+again_read_only(struct server *s, struct server_conn *c, bool known)
+{
+	if (known)
+		server_end_conn(s, c, SERVER_CLOSE_NOW);
+	else
+		connect_answer(s, c, false);
+}
+
 /*
  * The session moves here, from a connection that holds it still. Whoever does not know the password
  * must not end that one, as at Apache's servers anybody can who guesses the id.
@@ -122,16 +140,24 @@ connect_take(struct server *s, struct server_conn *c, struct session *session)
 static void
 connect_again(struct server *s, struct server_conn *c, const struct connect *q)
 {
-	struct session *session = session_find_any(&s->db->sessions, q->session);
+	struct session *local = local_find(s, q->session),
+		       *session = session_find_any(&s->db->sessions, q->session);
 	bool right = password_is_right(s, q->session, q->password);
 
-	if (right && server_is_learner(s)) {
+	if (local != NULL)
+		session = local;
+	else if (s->role == SERVER_READ_ONLY) {
+		again_read_only(s, c, session != NULL);
+		return;
+	}
+	if (right && local == NULL && server_is_learner(s)) {
 		c->session_id = q->session;
 		learner_revalidate(s, c);
 		return;
 	}
 	if (!right || session == NULL ||
-	    !session_touch(&s->db->sessions, session, c->timeout_ms, s->now_ms)) {
+	    !session_touch(local != NULL ? &s->local : &s->db->sessions, session, c->timeout_ms,
+		s->now_ms)) {
 		connect_answer(s, c, false);
 		return;
 	}
@@ -151,8 +177,11 @@ connect_read(struct connect *q, struct server_conn *c, const struct server_frame
 	q->timeout_ms = jute_get_i32(&r);
 	q->session = jute_get_i64(&r);
 	q->password = jute_get_bytes(&r);
-	c->read_only_byte = !r.bad && jute_left(&r) > 0; /* clients before 3.4 end here */
-	return !r.bad;
+	if (r.bad)
+		return false;
+	c->read_only_byte = jute_left(&r) > 0; /* clients before 3.4 end here */
+	q->read_only = c->read_only_byte && jute_get_bool(&r);
+	return true;
 }
 
 void
@@ -166,7 +195,7 @@ connect_request(struct server *s, struct server_conn *c, const struct server_fra
 		server_refuse_conn(s, c, SERVER_CLOSE_NOW, "its first frame is no connect request");
 		return;
 	}
-	if (!server_serves(s)) {
+	if (!server_serves(s) || (s->role == SERVER_READ_ONLY && !q.read_only)) {
 		server_end_conn(s, c, SERVER_CLOSE_NOW);
 		return;
 	}

@@ -8,6 +8,14 @@
 
 #include "zkserver/core/server_priv.h"
 
+/* Another server's, which only that one knows. */
+static bool
+may_be_local(const struct server *s, int64_t session)
+{
+	return s->settings.local_sessions &&
+	       (uint64_t)session >> SESSION_SID_SHIFT != s->settings.sid;
+}
+
 /* What no client may ask for is a learner's mistake. */
 static int
 check_remote(struct server *s, int64_t owner, const struct prep_request *q)
@@ -19,6 +27,8 @@ check_remote(struct server *s, int64_t owner, const struct prep_request *q)
 	if (!prep_takes(q->type, q->body) && q->type != ZK_OP_CHECK)
 		return ZK_UNIMPLEMENTED;
 	session = session_find_any(&s->db->sessions, q->session);
+	if (session == NULL && may_be_local(s, q->session))
+		return prep_makes_ephemeral(q->type, q->body) ? ZK_SESSIONEXPIRED : ZK_OK;
 	if (session == NULL || session->closing)
 		return ZK_SESSIONEXPIRED;
 	if (session->owner == SESSION_OWNER_NONE)

@@ -9,8 +9,6 @@
 
 #include "zkserver/core/server_priv.h"
 
-#define SESSION_SID_SHIFT 56
-
 struct parked {
 	struct server_conn *conn; /* NULL: it is gone, and the answer is still to come */
 	int64_t after_zxid;	  /* answered when it is applied */
@@ -87,7 +85,8 @@ learner_find(struct server *s, const struct txn_header *h)
 
 	if (h->type == ZK_OP_CREATE_SESSION)
 		return find_creating(s, h->session);
-	session = session_find(&s->db->sessions, h->session);
+	if ((session = session_find(&s->db->sessions, h->session)) == NULL)
+		session = local_find(s, h->session);
 	if (session == NULL || (c = session->conn) == NULL || c->queue_count == 0)
 		return NULL;
 	memcpy(&q, c->queue.data, sizeof q);
@@ -95,6 +94,22 @@ learner_find(struct server *s, const struct txn_header *h)
 	    (h->type != q.op && h->type != ZK_OP_ERROR))
 		return NULL;
 	return c;
+}
+
+bool
+learner_audit(struct server *s, const struct server_conn *c, const struct txn_header *h)
+{
+	struct prep_request asked = {
+	    .session = h->session, .cxid = h->cxid, .who = &c->ids, .time_ms = h->time_ms};
+	const uint8_t *bytes = c->queue.data + sizeof(struct queued);
+	struct queued q;
+
+	memcpy(&q, c->queue.data, sizeof q);
+	if (q.size < REQUEST_HEADER_BYTES)
+		return true; /* a session, or it came before the audit began */
+	asked.type = q.op;
+	asked.body = jute_reader(bytes + REQUEST_HEADER_BYTES, q.size - REQUEST_HEADER_BYTES);
+	return audit_submitted(s->audit, &asked, h->zxid);
 }
 
 static void

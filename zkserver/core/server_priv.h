@@ -22,6 +22,7 @@ struct server_record {
 enum queued_kind {
 	QUEUED_READ,
 	QUEUED_SYNC,
+	QUEUED_HERE,  /* answered without a txn: a refusal, or the end of a local session */
 	QUEUED_HELD,  /* a write behind a member's sync: on its way when that is done */
 	QUEUED_WRITE, /* on its way */
 };
@@ -33,6 +34,7 @@ struct queued {
 	uint32_t size;
 	uint32_t forwarded; /* bytes that the leader was sent of it */
 	enum queued_kind kind;
+	int32_t error; /* of QUEUED_HERE */
 };
 
 /* No more writes now: too many are on their way. */
@@ -42,6 +44,10 @@ void server_enqueue(
 
 /* The writes that were held go on their way. */
 void server_send_held(struct server *s, struct server_conn *c);
+
+/* Answer now what is no write. hash: of its path. */
+void server_serve(struct server *s, struct server_conn *c, const struct queued *q,
+    struct jute_reader body, uint32_t hash);
 
 /* Serve what stands at the head of the queue, up to what has to wait. */
 void server_serve_queue(struct server *s, struct server_conn *c);
@@ -54,7 +60,6 @@ void server_forget_queue(struct server *s, struct server_conn *c);
 
 /* Apply what may be applied, and answer. */
 void server_progress(struct server *s);
-void server_apply(struct server *s, const struct server_record *r, const uint8_t *txn);
 
 /* A learner: a write, a new session, a session that comes back. */
 void learner_forward(struct server *s, struct server_conn *c, struct queued *q,
@@ -66,6 +71,10 @@ void learner_revalidate(struct server *s, struct server_conn *c);
 /* Who of the connections here waits for this txn? */
 struct server_conn *learner_find(struct server *s, const struct txn_header *h);
 
+/* What the client asked for is audited with the txn that was made of it. False: no memory. */
+bool learner_audit(
+    struct server *s, const struct server_conn *c, const struct txn_header *h);
+
 /* It was answered. */
 void learner_answered(struct server *s, struct server_conn *c, const struct queued *q);
 
@@ -76,6 +85,20 @@ void sync_park(struct server *s, struct server_conn *c);
 void learner_progress(struct server *s);
 void learner_forget(struct server *s, struct server_conn *c);
 void learner_reset(struct server *s);
+
+/* Local sessions. Is a new one to be one, does the connection have one now, is this one? */
+bool local_is_wanted(const struct server *s);
+bool local_create(struct server *s, struct server_conn *c);
+struct session *local_find(const struct server *s, int64_t id);
+void local_expire(struct server *s);
+
+/* Its createSession was applied. */
+void local_upgraded(struct server *s, int64_t id);
+
+/* A request of a local session, or to a read-only server: is it answered here (q says how)? */
+bool local_takes(
+    struct server *s, struct server_conn *c, struct queued *q, struct jute_reader body);
+void local_answer(struct server *s, struct server_conn *c, const struct queued *q);
 
 /* Have the shell look at the connection. */
 void server_mark_dirty(struct server *s, struct server_conn *c);

@@ -39,6 +39,7 @@ server_idle(struct server *s)
 		server_end_conn(s, c, SERVER_CLOSE_NOW);
 	}
 	learner_reset(s);
+	session_table_fini(&s->local);
 	s->role = SERVER_IDLE;
 	s->zxids_end = false;
 	session_stop(&s->db->sessions);
@@ -61,6 +62,8 @@ server_reloaded(struct server *s)
 	s->pending_base += s->pending.len;
 	buf_clear(&s->pending);
 	s->pending_count = s->unlogged = 0;
+	if (s->audit != NULL)
+		audit_forget(s->audit);
 	session_stop(&s->db->sessions);
 	prep_reset(&s->prep);
 	reap_init(s);
@@ -81,6 +84,15 @@ server_follow(struct server *s, bool observer)
 	assert(s->role == SERVER_SYNCING);
 	s->role = observer ? SERVER_OBSERVER : SERVER_FOLLOWER;
 	session_collect(&s->db->sessions);
+	session_start(&s->local, s->now_ms);
+}
+
+void
+server_read_only(struct server *s)
+{
+	assert(s->role == SERVER_IDLE && s->pending_count == 0);
+	s->role = SERVER_READ_ONLY;
+	session_start(&s->local, s->now_ms);
 }
 
 void
@@ -93,6 +105,7 @@ server_lead(struct server *s, int32_t epoch)
 	s->db->last_zxid = first;
 	prep_reset(&s->prep);
 	session_start(&s->db->sessions, s->now_ms);
+	session_start(&s->local, s->now_ms);
 	reap_init(s);
 	set_marks(s);
 }
@@ -107,6 +120,7 @@ server_mode(const struct server *s)
 	    [SERVER_LEADER] = "leader",
 	    [SERVER_FOLLOWER] = "follower",
 	    [SERVER_OBSERVER] = "observer",
+	    [SERVER_READ_ONLY] = "read-only",
 	};
 
 	return modes[s->role];

@@ -14,6 +14,7 @@
 #include "libcommon/base/list.h"
 
 #define SESSION_PASSWORD_BYTES 16
+#define SESSION_SID_SHIFT 56 /* above are the server's id in a session's */
 #define SESSION_WHEEL_SLOTS 256
 
 /* Who serves a session, as the leader sees it: a learner, by its server id, or one of these. */
@@ -26,6 +27,7 @@ struct session {
 	int64_t id;
 	int64_t owner;
 	int32_t timeout_ms;
+	bool local, upgrading; /* known to this server only; and not for long: server_local.c */
 	bool closing;	     /* its end was decided; it takes no further requests */
 	uint64_t expires_ms; /* a multiple of the tick */
 	void *conn;	     /* the server's, NULL while not connected here */

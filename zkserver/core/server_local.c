@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a member answers without its ensemble: sessions that only it knows (localSessionsEnabled),
+ * which become everybody's with their first ephemeral node, and all that a read-only server has.
+ */
+#include "zkserver/core/server_priv.h"
+
+bool
+local_is_wanted(const struct server *s)
+{
+	return s->role == SERVER_READ_ONLY || (s->up != NULL && s->settings.local_sessions);
+}
+
+bool
+local_create(struct server *s, struct server_conn *c)
+{
+	struct session *session = session_add(&s->local, c->session_id, c->timeout_ms, s->now_ms);
+
+	if (session == NULL)
+		return false;
+	session->local = true;
+	connect_take(s, c, session);
+	connect_answer(s, c, true);
+	return true;
+}
+
+struct session *
+local_find(const struct server *s, int64_t id)
+{
+	return session_count(&s->local) > 0 ? session_find(&s->local, id) : NULL;
+}
+
+static void
+end_local(struct server *s, struct session *session)
+{
+	struct server_conn *c = session->conn;
+
+	if (c != NULL)
+		c->session = NULL;
+	session_remove(&s->local, session->id);
+}
+
+void
+local_expire(struct server *s)
+{
+	struct session *session;
+
+	while ((session = session_expire(&s->local, s->now_ms)) != NULL) {
+		if (session->conn != NULL)
+			server_end_conn(s, session->conn, SERVER_CLOSE_NOW);
+		end_local(s, session);
+	}
+}
+
+/* The ensemble is asked to make the session, before what it is needed for. */
+static void
+upgrade(struct server *s, struct session *session)
+{
+	static const struct acl_ids nobody;
+	uint8_t body[4];
+	struct buf b = {.data = body, .cap = sizeof body, .max_bytes = sizeof body};
+	struct prep_request q = {.session = session->id,
+	    .type = ZK_OP_CREATE_SESSION,
+	    .who = &nobody,
+	    .time_ms = s->wall_ms};
+
+	jute_put_i32(&b, session->timeout_ms);
+	q.body = jute_reader(body, sizeof body);
+	session->upgrading = true;
+	if (server_is_learner(s))
+		s->up->request(s->up->arg, q.session, 0, q.type, body, sizeof body, NULL);
+	else
+		server_submit(s, NULL, &q);
+}
+
+void
+local_upgraded(struct server *s, int64_t id)
+{
+	struct session *local = local_find(s, id), *global = session_find(&s->db->sessions, id);
+	struct server_conn *c;
+
+	if (local == NULL || global == NULL)
+		return;
+	c = local->conn;
+	end_local(s, local);
+	if (c == NULL)
+		return;
+	connect_take(s, c, global);
+	session_touch(&s->db->sessions, global, c->timeout_ms, s->now_ms);
+}
+
+bool
+local_takes(struct server *s, struct server_conn *c, struct queued *q, struct jute_reader body)
+{
+	bool writes = prep_takes(q->op, body), closes = q->op == ZK_OP_CLOSE_SESSION;
+
+	if (s->role == SERVER_READ_ONLY) {
+		if (!writes && q->op != ZK_OP_SYNC)
+			return false;
+		q->error = closes ? ZK_OK : ZK_NOTREADONLY;
+	} else if (closes && !c->session->upgrading)
+		q->error = ZK_OK;
+	else if (!writes || !prep_makes_ephemeral(q->op, body))
+		return false;
+	else if (s->settings.local_upgrade) {
+		if (!c->session->upgrading)
+			upgrade(s, c->session);
+		return false;
+	} else
+		q->error = ZK_EPHEMERALONLOCALSESSION;
+	if (closes)
+		c->session->closing = true;
+	q->kind = QUEUED_HERE;
+	return true;
+}
+
+void
+local_answer(struct server *s, struct server_conn *c, const struct queued *q)
+{
+	reply_send(s, c, q->xid, s->db->last_zxid, q->error, NULL);
+	if (q->op != ZK_OP_CLOSE_SESSION)
+		return;
+	if (c->session != NULL)
+		end_local(s, c->session);
+	server_end_conn(s, c, SERVER_CLOSE_FLUSHED);
+}
