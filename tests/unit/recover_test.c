@@ -218,6 +218,22 @@ START_TEST(ephemeral_nodes_without_a_session_go)
 }
 END_TEST
 
+/* No server makes such: what is read from a file has to be survived all the same. */
+START_TEST(an_ephemeral_node_goes_with_one_above_it_that_has_no_session)
+{
+	struct tree_create c = {.owner = 98, .parent_cversion = -1};
+
+	c.at = tree_place(&db.tree, text("/e"));
+	ck_assert_int_eq(tree_create(&db.tree, &c), TREE_OK);
+	c.owner = 99;
+	c.at = tree_place(&db.tree, text("/e/f"));
+	ck_assert_int_eq(tree_create(&db.tree, &c), TREE_OK);
+	ck_assert(db_finish_load(&db));
+	ck_assert_uint_eq(db.tree.ephemeral_count, 0);
+	ck_assert_ptr_null(tree_find(&db.tree, text("/e")));
+}
+END_TEST
+
 START_TEST(a_log_without_a_snapshot_is_refused_unless_told)
 {
 	struct recover_options trust = {.trust_empty = true};
@@ -523,6 +539,7 @@ unit_suite(void)
 	tcase_add_test(t, a_snapshot_and_the_log_after_it_give_the_same_database);
 	tcase_add_test(t, a_log_over_a_newer_tree_changes_nothing);
 	tcase_add_test(t, ephemeral_nodes_without_a_session_go);
+	tcase_add_test(t, an_ephemeral_node_goes_with_one_above_it_that_has_no_session);
 	tcase_add_test(t, a_log_without_a_snapshot_is_refused_unless_told);
 	tcase_add_test(t, a_damaged_snapshot_is_passed_over_for_an_older_one);
 	tcase_add_test(t, any_flipped_bit_and_any_cut_of_a_snapshot_is_found);

@@ -85,21 +85,38 @@ db_find_hidden_ttl(const struct db *db, struct buf *path)
 static enum tree_result
 delete_owned(struct db *db, int64_t session, int64_t zxid, const struct apply *a);
 
+/* Owners that are no sessions. */
+static void
+find_orphans(const struct db *db, struct buf *to)
+{
+	struct list *it, *nx;
+
+	HMAP_EACH(it, nx, &db->tree.owners) {
+		const struct tree_owner *o = HMAP_ENTRY(it, struct tree_owner, link);
+
+		if (session_find(&db->sessions, o->session) == NULL)
+			buf_append(to, &o->session, sizeof o->session);
+	}
+}
+
 bool
 db_finish_load(struct db *db)
 {
-	struct list *it = db->tree.owners.order.next;
+	struct buf orphans;
+	int64_t session;
+	bool ok;
 
-	while (it != &db->tree.owners.order) {
-		struct tree_owner *o = HMAP_ENTRY(it, struct tree_owner, link);
-
-		it = it->next;
-		if (session_find(&db->sessions, o->session) == NULL &&
-		    delete_owned(db, o->session, db->last_zxid, NULL) == TREE_NO_MEMORY)
-			return false;
+	/* All first: a node of one may go with what is above it, and be another's last. */
+	buf_init(&orphans, SIZE_MAX / 4);
+	find_orphans(db, &orphans);
+	ok = !orphans.failed;
+	for (size_t at = 0; ok && at < orphans.len; at += sizeof session) {
+		memcpy(&session, orphans.data + at, sizeof session);
+		ok = delete_owned(db, session, db->last_zxid, NULL) != TREE_NO_MEMORY;
 	}
+	buf_fini(&orphans);
 	acl_purge(&db->tree.acls);
-	return tree_add_config(&db->tree);
+	return ok && tree_add_config(&db->tree);
 }
 
 static uint8_t *
