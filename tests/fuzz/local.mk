@@ -5,6 +5,7 @@
 # To add one: three lines as below.
 
 fuzz_programs =
+mend = tests/fuzz/mend.c tests/fuzz/mend.h
 
 fuzz_programs += tests/fuzz/admin_fuzz
 tests_fuzz_admin_fuzz_SOURCES = tests/fuzz/admin_fuzz.c tests/fuzz/fuzz.h
@@ -60,16 +61,21 @@ tests_fuzz_properties_fuzz_SOURCES = tests/fuzz/ini_fuzz.c tests/fuzz/fuzz.h
 tests_fuzz_properties_fuzz_CPPFLAGS = $(AM_CPPFLAGS) -DGRAMMAR=INI_PROPERTIES
 tests_fuzz_properties_fuzz_LDADD = $(FUZZ_LIBS) libsys.a libbase.a $(INIH_LIBS)
 
+fuzz_programs += tests/fuzz/recover_fuzz
+tests_fuzz_recover_fuzz_SOURCES = tests/fuzz/recover_fuzz.c tests/fuzz/fuzz.h $(mend) tests/lib/simdisk.c \
+	tests/lib/simdisk.h
+tests_fuzz_recover_fuzz_LDADD = $(FUZZ_LIBS) libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS) $(DEFLATE_LIBS)
+
 fuzz_programs += tests/fuzz/sasl_fuzz
 tests_fuzz_sasl_fuzz_SOURCES = tests/fuzz/sasl_fuzz.c tests/fuzz/fuzz.h
 tests_fuzz_sasl_fuzz_LDADD = $(FUZZ_LIBS) libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS)
 
 fuzz_programs += tests/fuzz/snapshot_fuzz
-tests_fuzz_snapshot_fuzz_SOURCES = tests/fuzz/snapshot_fuzz.c tests/fuzz/fuzz.h tests/lib/onefile.c tests/lib/onefile.h
+tests_fuzz_snapshot_fuzz_SOURCES = tests/fuzz/snapshot_fuzz.c tests/fuzz/fuzz.h $(mend) tests/lib/onefile.c tests/lib/onefile.h
 tests_fuzz_snapshot_fuzz_LDADD = $(FUZZ_LIBS) libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS) $(DEFLATE_LIBS)
 
 fuzz_programs += tests/fuzz/txnlog_fuzz
-tests_fuzz_txnlog_fuzz_SOURCES = tests/fuzz/txnlog_fuzz.c tests/fuzz/fuzz.h tests/lib/onefile.c tests/lib/onefile.h
+tests_fuzz_txnlog_fuzz_SOURCES = tests/fuzz/txnlog_fuzz.c tests/fuzz/fuzz.h $(mend) tests/lib/onefile.c tests/lib/onefile.h
 tests_fuzz_txnlog_fuzz_LDADD = $(FUZZ_LIBS) libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS) $(DEFLATE_LIBS)
 
 fuzz_programs += tests/fuzz/zooconf_fuzz

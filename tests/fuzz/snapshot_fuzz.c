@@ -5,33 +5,13 @@
  * so (its bit 1).
  */
 #include <assert.h>
-#include <string.h>
-#include <libdeflate.h>
 
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/mend.h"
 #include "tests/lib/onefile.h"
 #include "zkserver/core/snapshot.h"
 
 static const struct hash_key KEY = {1, 2};
-
-/* Where "00000001 '/'" stands with room for a checksum before it and the tree's end before that,
- * fill it in. */
-static void
-mend_seals(uint8_t *p, size_t size)
-{
-	for (size_t at = 21; at + 5 <= size; at++) {
-		uint32_t sum;
-
-		if (memcmp(p + at, "\0\0\0\1/", 5) != 0)
-			continue;
-		if (memcmp(p + at - 13, "\0\0\0\1/", 5) != 0 && at + 5 != size)
-			continue;
-		sum = libdeflate_adler32(1, p, (at - 8));
-		memset(p + at - 8, 0, 4);
-		for (int i = 0; i < 4; i++)
-			p[at - 4 + (size_t)i] = (uint8_t)(sum >> (24 - 8 * i));
-	}
-}
 
 static enum pack_kind
 kind_of(uint8_t first)
@@ -54,7 +34,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	assert(db_init(&db, &KEY, 2000));
 	onefile_init(&disk, size > 0 ? bytes + 1 : NULL, size > 0 ? size - 1 : 0);
 	if (which.kind == PACK_NONE && size > 0 && (bytes[0] & 2) != 0)
-		mend_seals(disk.bytes, disk.size);
+		mend_snapshot(disk.bytes, disk.size);
 	err = snapshot_load(&disk.store, which, &db, &info, &load);
 	assert((err != 0) == (load.text[0] != '\0'));
 	if (err == 0) {

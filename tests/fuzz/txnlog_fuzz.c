@@ -8,47 +8,16 @@
  * first on; bit 2, so are their zxids.
  */
 #include <assert.h>
-#include <string.h>
-#include <libdeflate.h>
 
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/mend.h"
 #include "tests/lib/onefile.h"
 #include "zkserver/core/db.h"
-#include "zkserver/core/txnlog.h"
 #include "zkserver/core/txnlog_reader.h"
-
-#define ZXID_OFFSET 12 /* of a txn's header */
 
 enum { PUT_HEADER = 1, MEND_SEALS = 2, MEND_ZXIDS = 4 };
 
 static const struct hash_key KEY = {1, 2};
-
-static void
-put_bytes(uint8_t *to, uint64_t value, int count)
-{
-	for (int i = 0; i < count; i++)
-		to[i] = (uint8_t)(value >> 8 * (count - 1 - i));
-}
-
-static void
-mend(uint8_t *bytes, size_t size, uint8_t how)
-{
-	size_t at = TXNLOG_HEADER_BYTES;
-	uint64_t zxid = 0;
-
-	while (at < size && size - at >= TXNLOG_RECORD_OVERHEAD_BYTES + TXNLOG_TXN_MIN_BYTES) {
-		uint8_t *txn = bytes + at + TXNLOG_RECORD_HEAD_BYTES;
-		size_t len = (size_t)txn[-4] << 24 | txn[-3] << 16 | txn[-2] << 8 | txn[-1];
-
-		if (len < TXNLOG_TXN_MIN_BYTES || len > size - at - TXNLOG_RECORD_OVERHEAD_BYTES)
-			break;
-		if (how & MEND_ZXIDS)
-			put_bytes(txn + ZXID_OFFSET, ++zxid, 8);
-		put_bytes(bytes + at, libdeflate_adler32(1, txn, len), 8);
-		txn[len] = 'B';
-		at += len + TXNLOG_RECORD_OVERHEAD_BYTES;
-	}
-}
 
 /* Read all; the number of records, or -1 for damage. */
 static long
@@ -100,12 +69,10 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	struct onefile disk;
 
 	onefile_init(&disk, size > 0 ? bytes + 1 : NULL, size > 0 ? size - 1 : 0);
-	if ((how & PUT_HEADER) != 0 && disk.size >= TXNLOG_HEADER_BYTES) {
-		put_bytes(disk.bytes, TXNLOG_MAGIC, 4);
-		put_bytes(disk.bytes + 4, TXNLOG_VERSION, 4);
-	}
+	if ((how & PUT_HEADER) != 0)
+		mend_log_header(disk.bytes, disk.size);
 	if ((how & MEND_SEALS) != 0)
-		mend(disk.bytes, disk.size, how);
+		mend_log(disk.bytes, disk.size, (how & MEND_ZXIDS) != 0);
 	read_twice(&disk);
 	onefile_fini(&disk);
 	return 0;

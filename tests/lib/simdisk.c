@@ -11,6 +11,7 @@
 
 #define NAMES_MAX 4096
 #define CHANGES_MAX 1024
+#define FIRST_ROOM 8 /* a power of two */
 
 /* From begin_op(): the power goes during this operation, which reaches the cache and no further. */
 #define HALF_DONE 1
@@ -101,6 +102,17 @@ names_find(const struct names *n, const char *text)
 	return NULL;
 }
 
+/* Room for one more item behind `count`; most disks of tests hold few. */
+static void *
+make_room(void *list, size_t count, size_t item_bytes)
+{
+	if (count > 0 && (count < FIRST_ROOM || (count & (count - 1)) != 0))
+		return list;
+	list = realloc(list, (count < FIRST_ROOM ? FIRST_ROOM : 2 * count) * item_bytes);
+	assert(list != NULL);
+	return list;
+}
+
 /* Let `text` stand for the inode; NULL removes the name. */
 static void
 names_set(struct names *n, const char *text, struct inode *inode)
@@ -121,6 +133,7 @@ names_set(struct names *n, const char *text, struct inode *inode)
 	if (inode == NULL)
 		return;
 	assert(n->count < NAMES_MAX && strlen(text) <= STORE_NAME_MAX);
+	n->list = make_room(n->list, n->count, sizeof(n->list[0]));
 	while (at < n->count && strcmp(n->list[at].text, text) < 0)
 		at++;
 	memmove(&n->list[at + 1], &n->list[at], (n->count - at) * sizeof(n->list[0]));
@@ -140,9 +153,11 @@ apply_change(struct names *n, const struct change *c)
 static void
 change_names(struct simdisk *d, const char *name, const char *gone, struct inode *inode)
 {
-	struct change *c = &d->changes[d->change_count++];
+	struct change *c;
 
-	assert(d->change_count <= CHANGES_MAX);
+	assert(d->change_count < CHANGES_MAX);
+	d->changes = make_room(d->changes, d->change_count, sizeof(d->changes[0]));
+	c = &d->changes[d->change_count++];
 	*c = (struct change){.inode = inode};
 	memcpy(c->name, name, strlen(name) + 1);
 	memcpy(c->gone, gone, strlen(gone) + 1);
@@ -578,13 +593,6 @@ simdisk_new(uint64_t seed, uint64_t capacity_bytes)
 	rng_init(&d->rng, seed);
 	list_init(&d->inodes);
 	list_init(&d->handles);
-	d->seen.list = calloc(NAMES_MAX, sizeof(struct name));
-	d->durable.list = calloc(NAMES_MAX, sizeof(struct name));
-	d->changes = calloc(CHANGES_MAX, sizeof(struct change));
-	if (d->seen.list == NULL || d->durable.list == NULL || d->changes == NULL) {
-		simdisk_free(d);
-		return NULL;
-	}
 	return d;
 }
 
@@ -691,8 +699,10 @@ inode_power_loss(struct simdisk *d, struct inode *n)
 static void
 names_copy(struct names *to, const struct names *from)
 {
-	memcpy(to->list, from->list, from->count * sizeof(from->list[0]));
-	to->count = from->count;
+	for (to->count = 0; to->count < from->count; to->count++) {
+		to->list = make_room(to->list, to->count, sizeof(to->list[0]));
+		to->list[to->count] = from->list[to->count];
+	}
 }
 
 void
