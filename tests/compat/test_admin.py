@@ -14,6 +14,7 @@ from kazoo.client import KazooClient
 from kazoo.exceptions import NoNodeError
 
 from servers import KINDS, free_port
+from wire import Connection
 
 WATCHED = ("/a/b", "/none", "/a/f")
 # Of mntr, what must grow by as much, and what must be as much, after the same requests. (Apache's server counts in
@@ -21,8 +22,7 @@ WATCHED = ("/a/b", "/none", "/a/f")
 COUNTED = ("packets_received bytes_received_count response_bytes watch_bytes connection_request_count "
            "cnt_readlatency cnt_updatelatency cnt_node_changed_watch_count sum_node_changed_watch_count "
            "cnt_propagation_latency prep_processor_request_queued").split()
-PING = {"packets_received": 1, "prep_processor_request_queued": 1, "cnt_readlatency": 1, "bytes_received_count": 12,
-        "response_bytes": 16}
+PING = {"packets_received": 1, "prep_processor_request_queued": 1, "cnt_readlatency": 1, "bytes_received_count": 12}
 SAME_FIGURES = ("ephemerals_count num_alive_connections outstanding_requests znode_count global_sessions watch_count "
                 "approximate_data_size local_sessions last_client_response_size max_client_response_size "
                 "min_client_response_size").split()
@@ -104,6 +104,15 @@ def test_a_word_has_the_same_lines(pair, word):
 def test_the_lines_of_connections_are_the_same_in_whatever_order(pair, word):
     apache, corral = (masked(text).split("\n") for text in words(pair, word))
     assert sorted(corral) == sorted(apache)
+
+
+def test_pings_do_not_count_in_response_bytes(pair):
+    for one in pair:
+        with Connection(one.port) as line:
+            before = figures(one)["zk_response_bytes"]
+            for _ in range(5):
+                assert line.ping()[1][2] == 0
+            assert figures(one)["zk_response_bytes"] == before, one.name
 
 
 def test_envi_is_the_same_but_for_java(pair):

@@ -24,7 +24,6 @@ zk_metrics_response(struct zk_metrics *m, uint64_t bytes)
 {
 	int32_t n = (int32_t)bytes;
 
-	zk_metrics_count(m, ZK_COUNTER_RESPONSE_BYTES, bytes);
 	m->response_last = n;
 	if (n < m->response_min || m->response_min < 0)
 		m->response_min = n;

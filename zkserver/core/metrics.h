@@ -168,7 +168,7 @@ zk_metrics_observe(struct zk_metrics *m, enum zk_summary which, uint64_t value)
 	sketch_add(&m->summaries[which], value);
 }
 
-/* A reply to a client of so many bytes, without its length. */
+/* A reply to a client has so many bytes, without its length. */
 void zk_metrics_response(struct zk_metrics *m, uint64_t bytes);
 
 #endif

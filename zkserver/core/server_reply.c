@@ -83,19 +83,24 @@ reply_end(
     struct server *s, struct server_conn *c, size_t at, int32_t xid, int64_t zxid, int32_t error)
 {
 	uint8_t *p;
+	size_t size;
 
 	if (!c->out->failed) {
 		if (error != ZK_OK)
 			buf_truncate(c->out, at + REPLY_HEADER_BYTES);
+		size = c->out->len - at - 4;
 		p = c->out->data + at;
-		put_be32(p, (uint32_t)(c->out->len - at - 4));
+		put_be32(p, (uint32_t)size);
 		put_be32(p + 4, (uint32_t)xid);
 		put_be64(p + 8, (uint64_t)zxid);
 		put_be32(p + 16, (uint32_t)error);
 		if (xid == ZK_XID_EVENT)
-			zk_metrics_count(&s->metrics, ZK_COUNTER_WATCH_BYTES, c->out->len - at - 4);
+			zk_metrics_count(&s->metrics, ZK_COUNTER_WATCH_BYTES, size);
 		else
-			zk_metrics_response(&s->metrics, c->out->len - at - 4);
+			zk_metrics_response(&s->metrics, size);
+		/* Apache's server leaves pings out of the sum. */
+		if (xid != ZK_XID_EVENT && xid != ZK_XID_PING)
+			zk_metrics_count(&s->metrics, ZK_COUNTER_RESPONSE_BYTES, size);
 	}
 	sent(s, c, xid == ZK_XID_EVENT);
 }
