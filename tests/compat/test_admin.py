@@ -14,7 +14,7 @@ from kazoo.client import KazooClient
 from kazoo.exceptions import NoNodeError
 
 from servers import KINDS, free_port
-from wire import Connection
+from wire import CLOSE, Connection
 
 WATCHED = ("/a/b", "/none", "/a/f")
 # Of mntr, what must grow by as much, and what must be as much, after the same requests. (Apache's server counts in
@@ -113,6 +113,7 @@ def test_pings_do_not_count_in_response_bytes(pair):
             for _ in range(5):
                 assert line.ping()[1][2] == 0
             assert figures(one)["zk_response_bytes"] == before, one.name
+            line.call(CLOSE, b"")  # so that others do not see its session
 
 
 def test_envi_is_the_same_but_for_java(pair):
