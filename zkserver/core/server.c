@@ -350,12 +350,19 @@ send_write(struct server *s, struct server_conn *c, struct queued *q, struct jut
 		server_submit(s, c, &w);
 }
 
+/* What is held behind the end of its session is not sent; a local one's end stands behind it. */
+static bool
+may_send(const struct server_conn *c)
+{
+	return lives(c) || (c->session != NULL && c->session->local);
+}
+
 void
 server_send_held(struct server *s, struct server_conn *c)
 {
 	struct queued q;
 
-	for (size_t at = 0; at < c->queue.len && lives(c); at += sizeof q + q.size) {
+	for (size_t at = 0; at < c->queue.len && may_send(c); at += sizeof q + q.size) {
 		const uint8_t *bytes = c->queue.data + at + sizeof q;
 
 		memcpy(&q, c->queue.data + at, sizeof q);
