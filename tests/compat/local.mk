@@ -25,6 +25,7 @@ EXTRA_DIST += \
 	tests/compat/test_c_client.py \
 	tests/compat/test_cluster_on_apache.py \
 	tests/compat/test_differential.py \
+	tests/compat/test_election.py \
 	tests/compat/test_errors.py \
 	tests/compat/test_inspect.py \
 	tests/compat/test_java_client.py \
@@ -42,6 +43,11 @@ EXTRA_DIST += \
 	tests/compat/test_wire.py \
 	tests/compat/test_zk_command.py \
 	tests/compat/wire.py
+
+check_PROGRAMS += tests/compat/election_peer
+tests_compat_election_peer_SOURCES = tests/compat/election_peer.c
+tests_compat_election_peer_LDADD = libzkserver.a libzkcore.a libio.a libsys.a libcodec.a libbase.a \
+	$(EVENT_LIBS) $(OPENSSL_LIBS)
 
 check_PROGRAMS += tests/compat/properties_check
 tests_compat_properties_check_SOURCES = tests/compat/properties_check.c
