@@ -194,10 +194,9 @@ feed_ready(void *arg)
 	static uint8_t bytes[FEED_BYTES_MAX];
 	size_t got = 1;
 
-	while (state == SNAPSHOT_FEED_MORE && got > 0 && l->out.len == 0) {
+	while (send_out(l) && state == SNAPSHOT_FEED_MORE && got > 0) {
 		state = snapshot_feed_read(&l->feed, bytes, sizeof bytes, &got);
 		buf_append(&l->out, bytes, got);
-		send_out(l);
 	}
 	if (state == SNAPSHOT_FEED_FAILED || l->out.failed) {
 		log_error(
