@@ -218,3 +218,13 @@ tests_unit_zab_plants_LDADD = $(ZKCORE_LIBS)
 tests_unit_election_model_test_SOURCES = tests/unit/election_model_test.c
 tests_unit_election_model_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_election_model_test_LDADD = $(ZKCORE_LIBS)
+
+zkserver_units += tests/unit/qpacket_test
+tests_unit_qpacket_test_SOURCES = tests/unit/qpacket_test.c tests/lib/simdisk.c tests/lib/simdisk.h
+tests_unit_qpacket_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_qpacket_test_LDADD = $(ZKCORE_LIBS)
+
+zkserver_units += tests/unit/zab_links_test
+tests_unit_zab_links_test_SOURCES = tests/unit/zab_links_test.c $(PEER_RIG_SOURCES)
+tests_unit_zab_links_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_zab_links_test_LDADD = $(ZKCORE_LIBS)
