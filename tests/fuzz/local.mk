@@ -78,6 +78,10 @@ fuzz_programs += tests/fuzz/txnlog_fuzz
 tests_fuzz_txnlog_fuzz_SOURCES = tests/fuzz/txnlog_fuzz.c tests/fuzz/fuzz.h $(mend) tests/lib/onefile.c tests/lib/onefile.h
 tests_fuzz_txnlog_fuzz_LDADD = $(FUZZ_LIBS) libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS) $(DEFLATE_LIBS)
 
+fuzz_programs += tests/fuzz/zab_fuzz
+tests_fuzz_zab_fuzz_SOURCES = tests/fuzz/zab_fuzz.c tests/fuzz/fuzz.h tests/lib/simdisk.c tests/lib/simdisk.h
+tests_fuzz_zab_fuzz_LDADD = $(FUZZ_LIBS) libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS) $(DEFLATE_LIBS)
+
 fuzz_programs += tests/fuzz/zooconf_fuzz
 tests_fuzz_zooconf_fuzz_SOURCES = tests/fuzz/zooconf_fuzz.c tests/fuzz/fuzz.h
 tests_fuzz_zooconf_fuzz_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=str_distance
