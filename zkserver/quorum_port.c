@@ -220,8 +220,9 @@ start_snapshot(struct quorum_link *l)
 	peer_link_snapshot_begin(q->config.peer, &l->core);
 	if (l->core.end != PEER_LINK_OPEN)
 		return;
+	send_out(l); /* the packet before it; what does not go now wakes the feed when it has gone */
 	if (!snapshot_feed_start(&l->feed, q->config.loop, q->config.db, feed_ready, l) ||
-	    !snapshot_feed_want(&l->feed, true)) {
+	    !snapshot_feed_want(&l->feed, l->out.len == 0)) {
 		peer_link_closed(q->config.peer, &l->core);
 		end_link(l);
 	}
