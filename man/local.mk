@@ -11,6 +11,7 @@ dist_man_MANS += \
 	man/corral-job.5 \
 	man/corral.conf.5 \
 	man/zk.1 \
+	man/zkserver-ensemble.7 \
 	man/zkserver.8
 
 if HAVE_MANDOC
