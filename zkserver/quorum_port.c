@@ -220,7 +220,7 @@ start_snapshot(struct quorum_link *l)
 	peer_link_snapshot_begin(q->config.peer, &l->core);
 	if (l->core.end != PEER_LINK_OPEN)
 		return;
-	send_out(l); /* the packet before it; what does not go now wakes the feed when it has gone */
+	send_out(l); /* the packet before it; if not all goes, on_writable() wakes the feed */
 	if (!snapshot_feed_start(&l->feed, q->config.loop, q->config.db, feed_ready, l) ||
 	    !snapshot_feed_want(&l->feed, l->out.len == 0)) {
 		peer_link_closed(q->config.peer, &l->core);
