@@ -379,7 +379,7 @@ do_step(const struct script_line *l)
 	uint64_t n = number_of(l);
 	bool joins = (options & SCRIPT_JOIN) != 0;
 
-	switch ((enum script_step)l->kind) {
+	switch ((enum script_step)(l->kind % STEP_KINDS)) {
 	case STEP_FRAME:
 		if (connect_peer(l->peer, joins))
 			send_frame(l->peer, l->bytes, l->size);
@@ -503,6 +503,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	options = bytes[0];
 	start_server();
 	while (script_next(bytes, size, &at, &line)) {
+		line.peer %= WORLD_PEERS;
 		do_step(&line);
 		turn();
 	}

@@ -35,7 +35,7 @@ enum script_step {
 };
 
 struct script_line {
-	uint8_t kind, peer; /* less than STEP_KINDS and WORLD_PEERS */
+	uint8_t kind, peer; /* to be taken modulo their number */
 	const uint8_t *bytes;
 	size_t size;
 };

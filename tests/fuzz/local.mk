@@ -21,8 +21,21 @@ tests_fuzz_client_fuzz_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=accept4 -Wl,--wrap=clo
 	-Wl,--wrap=clock_wall_ms -Wl,--wrap=fsutil_random
 tests_fuzz_client_fuzz_LDADD = $(FUZZ_LIBS) libzkserver.a libzkcore.a libio.a libsys.a libcodec.a libbase.a $(EVENT_LIBS) \
 	$(OPENSSL_LIBS) $(INIH_LIBS) $(ZLIB_LIBS) $(DEFLATE_LIBS)
+# The rig of the unit tests; what its checks call is the target's.
+if HAVE_CHECK
+fuzz_programs += tests/fuzz/ensemble_fuzz
+tests_fuzz_ensemble_fuzz_SOURCES = tests/fuzz/ensemble_fuzz.c tests/fuzz/client_script.c tests/fuzz/client_script.h \
+	tests/fuzz/fuzz.h $(ZKENSEMBLE_SOURCES)
+tests_fuzz_ensemble_fuzz_CFLAGS = $(UNIT_CFLAGS)
+tests_fuzz_ensemble_fuzz_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=_mark_point -Wl,--wrap=_ck_assert_failed
+tests_fuzz_ensemble_fuzz_LDADD = $(FUZZ_LIBS) libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS) $(DEFLATE_LIBS)
+endif
+
 if FUZZING
 tests_fuzz_client_fuzz_SOURCES += tests/fuzz/client_mutate.c
+if HAVE_CHECK
+tests_fuzz_ensemble_fuzz_SOURCES += tests/fuzz/client_mutate.c
+endif
 else
 EXTRA_DIST += tests/fuzz/client_mutate.c
 endif
