@@ -8,9 +8,12 @@
 #include <string.h>
 #include <sys/uio.h>
 #include <sysexits.h>
+#include <unistd.h>
 
-#include "libcommon/io/link_internal.h"
+#include "libcommon/io/address.h"
+#include "libcommon/io/stream.h"
 #include "libcommon/sys/log.h"
+#include "zkserver/peer_listener.h"
 #include "zkserver/snapshot_feed.h"
 
 #define INPUT_BYTES_MAX ((size_t)1 << 20)
@@ -18,9 +21,9 @@
 #define OUT_BYTES_MAX ((size_t)1 << 30) /* the core bounds it */
 #define PART_BYTES_MAX ((size_t)256 << 10)
 #define FEED_BYTES_MAX ((size_t)256 << 10)
-#define LINKS_MAX 256
-#define STALL_TICKS 4
-#define ADDRESS_BYTES (MEMBERS_HOST_BYTES + 16)
+/* Accepted connections that are not up yet; the oldest makes room. */
+#define YOUNG_MAX 64
+#define LISTEN_FOR_EVER 0
 
 struct quorum_link {
 	struct list link;
@@ -30,14 +33,16 @@ struct quorum_link {
 	struct buf out;
 	int64_t dialled; /* the sid that we wanted; -1: it came to us */
 	bool known;	 /* the core has it */
+	bool named;	 /* its certificate was looked at */
 	bool paused;
 	struct snapshot_feed feed; /* child 0 and fd -1: none */
 };
 
 struct quorum_port {
 	struct quorum_port_config config;
-	struct listener *listener;
-	struct list links;
+	struct peer_listener *listener;
+	struct list links; /* oldest first */
+	unsigned young_count;
 	struct quorum_link *dialling; /* not up yet */
 };
 
@@ -72,6 +77,8 @@ link_new(struct quorum_port *q, int64_t dialled)
 	l->feed.fd = -1;
 	buf_init(&l->out, OUT_BYTES_MAX);
 	list_append(&q->links, &l->link);
+	if (dialled < 0)
+		q->young_count++;
 	return l;
 }
 
@@ -81,6 +88,8 @@ link_free(struct quorum_link *l)
 {
 	if (l->port->dialling == l)
 		l->port->dialling = NULL;
+	if (l->dialled < 0 && !l->known)
+		l->port->young_count--;
 	snapshot_feed_stop(&l->feed);
 	buf_fini(&l->out);
 	list_remove(&l->link);
@@ -95,17 +104,36 @@ clock_now(struct quorum_port *q)
 
 /* ---- input ---- */
 
+/* Is the certificate of a member that of its host? */
+static bool
+is_itself(const struct quorum_link *l, int64_t sid)
+{
+	const struct zoo_tls *tls = &l->port->config.conf->tls;
+	const struct member *m = members_find(l->port->config.members, sid);
+
+	if (!stream_is_tls(l->stream) || !tls->check_names ||
+	    (l->dialled < 0 && !tls->check_client_names) || m == NULL)
+		return true;
+	return stream_peer_named(l->stream, m->host);
+}
+
 static void
 on_up(void *arg)
 {
 	struct quorum_link *l = arg;
 	struct quorum_port *q = l->port;
 
+	if (l->dialled >= 0 && !is_itself(l, l->dialled)) {
+		stream_fail(l->stream, "its certificate does not name the member's host "
+				       "(ssl.quorum.hostnameVerification)");
+		return;
+	}
 	clock_now(q);
 	l->known = true;
-	if (l->dialled < 0)
+	if (l->dialled < 0) {
+		q->young_count--;
 		peer_link_accepted(q->config.peer, &l->core, &l->out);
-	else {
+	} else {
 		q->dialling = NULL;
 		peer_link_dialled(q->config.peer, &l->core, &l->out, l->dialled);
 	}
@@ -151,20 +179,42 @@ on_down(void *arg, const char *why)
 	link_free(l);
 }
 
-static struct stream *
-on_accept(void *arg, int fd)
+static void
+drop_oldest_young(struct quorum_port *q)
+{
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, &q->links)
+	{
+		struct quorum_link *l = CONTAINER_OF(it, struct quorum_link, link);
+
+		if (l->dialled >= 0 || l->known)
+			continue;
+		log_peer("quorum port: %s makes room for a newer connection",
+		    stream_peer_address(l->stream));
+		stream_abort(l->stream);
+		link_free(l);
+		return;
+	}
+}
+
+static void
+on_accepted(void *arg, int fd, bool encrypted)
 {
 	struct quorum_port *q = arg;
 	struct stream_limits limits = limits_of(q);
-	struct quorum_link *l = link_new(q, -1);
+	struct quorum_link *l;
 
-	if (l == NULL)
-		return NULL;
-	l->stream = stream_adopt(q->config.loop, fd, q->config.tls, true, &limits, &ops, l);
-	if (l->stream != NULL)
-		return l->stream;
-	link_free(l);
-	return NULL;
+	if (q->young_count >= YOUNG_MAX)
+		drop_oldest_young(q);
+	if ((l = link_new(q, -1)) == NULL) {
+		close(fd);
+		return;
+	}
+	l->stream = stream_adopt(
+	    q->config.loop, fd, encrypted ? q->config.tls : NULL, true, &limits, &ops, l);
+	if (l->stream == NULL)
+		link_free(l);
 }
 
 /* ---- output ---- */
@@ -267,6 +317,43 @@ pause_reading(struct quorum_link *l)
 		stream_input_again(l->stream);
 }
 
+/* A learner has said who it is: is that what its certificate says? False: it is gone. */
+static bool
+check_name(struct quorum_link *l)
+{
+	if (l->dialled >= 0 || l->named || l->core.sid < 0)
+		return true;
+	l->named = true;
+	if (is_itself(l, l->core.sid))
+		return true;
+	log_peer("quorum port: %s says that it is server %lld: its certificate does not name that "
+		 "member's host (ssl.quorum.clientHostnameVerification)",
+	    stream_peer_address(l->stream), (long long)l->core.sid);
+	peer_link_closed(l->port->config.peer, &l->core);
+	end_link(l);
+	return false;
+}
+
+/* The core has something to say of the link. */
+static void
+attend(struct quorum_link *l)
+{
+	struct peer_link *core = &l->core;
+	bool sent = core->end == PEER_LINK_CLOSE || send_out(l);
+
+	if (core->end == PEER_LINK_CLOSE || (core->end == PEER_LINK_CLOSE_FLUSHED && sent)) {
+		if (core->why[0] != '\0')
+			log_warn("server %lld (%s): %s", (long long)core->sid,
+			    stream_peer_address(l->stream), core->why);
+		peer_link_closed(l->port->config.peer, core);
+		end_link(l);
+		return;
+	}
+	pause_reading(l);
+	if (core->wants_snapshot && l->feed.child == 0)
+		start_snapshot(l);
+}
+
 void
 quorum_port_flush(struct quorum_port *q)
 {
@@ -274,20 +361,10 @@ quorum_port_flush(struct quorum_port *q)
 
 	while ((core = peer_next_dirty(q->config.peer)) != NULL) {
 		struct quorum_link *l = CONTAINER_OF(core, struct quorum_link, core);
-		bool sent = core->end == PEER_LINK_CLOSE || send_out(l);
 
-		if (core->end == PEER_LINK_CLOSE ||
-		    (core->end == PEER_LINK_CLOSE_FLUSHED && sent)) {
-			if (core->why[0] != '\0')
-				log_warn("server %lld (%s): %s", (long long)core->sid,
-				    stream_peer_address(l->stream), core->why);
-			peer_link_closed(q->config.peer, core);
-			end_link(l);
+		if (!check_name(l))
 			continue;
-		}
-		pause_reading(l);
-		if (core->wants_snapshot && l->feed.child == 0)
-			start_snapshot(l);
+		attend(l);
 	}
 }
 
@@ -298,7 +375,8 @@ quorum_port_dial(struct quorum_port *q, int64_t sid)
 {
 	const struct member *m = members_find(q->config.members, sid);
 	struct stream_limits limits = limits_of(q);
-	char address[ADDRESS_BYTES];
+	bool plain = !q->config.conf->encrypted;
+	char address[ADDRESS_TEXT_SIZE];
 	struct quorum_link *l;
 
 	if (q->dialling != NULL) {
@@ -310,10 +388,46 @@ quorum_port_dial(struct quorum_port *q, int64_t sid)
 		log_die(EX_OSERR, "no memory for a connection to server %lld", (long long)sid);
 	snprintf(address, sizeof address, strchr(m->host, ':') != NULL ? "[%s]:%u" : "%s:%u",
 	    m->host, (unsigned)m->quorum_port);
-	l->stream = stream_connect(q->config.loop, address, q->config.tls, NULL, &limits, &ops, l);
+	l->stream = stream_connect(
+	    q->config.loop, address, plain ? NULL : q->config.tls, NULL, &limits, &ops, l);
 	q->dialling = l;
 	if (l->stream == NULL)
 		log_die(EX_OSERR, "no memory for a connection to server %lld", (long long)sid);
+}
+
+static void
+on_cannot_listen(void *arg, const char *why)
+{
+	(void)arg;
+	log_die(EX_OSERR, "the quorum port: %s", why);
+}
+
+static struct peer_listener *
+listen_at(struct quorum_port *q, const struct member *self)
+{
+	const struct zoo_ensemble *conf = q->config.conf;
+	char address[ADDRESS_TEXT_SIZE];
+	const struct peer_listener_config config = {
+	    .loop = q->config.loop,
+	    .address = address,
+	    .name = "quorum",
+	    .tries = LISTEN_FOR_EVER,
+	    .encrypted = q->config.tls != NULL,
+	    .unify = q->config.tls != NULL && conf->tls.unify,
+	    .detect_ms = conf->connect_ms,
+	    .keep_alive = conf->keep_alive,
+	    .accepted = on_accepted,
+	    .failed = on_cannot_listen,
+	    .arg = q,
+	};
+
+	if (conf->listen_on_all)
+		snprintf(address, sizeof address, ":%u", (unsigned)self->quorum_port);
+	else
+		snprintf(address, sizeof address,
+		    strchr(self->host, ':') != NULL ? "[%s]:%u" : "%s:%u", self->host,
+		    (unsigned)self->quorum_port);
+	return peer_listener_new(&config);
 }
 
 struct quorum_port *
@@ -321,8 +435,6 @@ quorum_port_open(const struct quorum_port_config *config, char *error, size_t si
 {
 	const struct member *self = members_find(config->members, config->conf->sid);
 	struct quorum_port *q = calloc(1, sizeof *q);
-	char address[ADDRESS_BYTES];
-	const char *host;
 
 	if (q == NULL || self == NULL) {
 		snprintf(error, size, "the quorum port: %s",
@@ -332,16 +444,11 @@ quorum_port_open(const struct quorum_port_config *config, char *error, size_t si
 	}
 	q->config = *config;
 	list_init(&q->links);
-	host = config->conf->listen_on_all ? "::" : self->host;
-	snprintf(address, sizeof address, strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host,
-	    (unsigned)self->quorum_port);
-	q->listener =
-	    listener_open_raw(config->loop, address, LINKS_MAX, on_accept, q, error, size);
-	if (q->listener == NULL) {
-		free(q);
-		return NULL;
-	}
-	return q;
+	if ((q->listener = listen_at(q, self)) != NULL)
+		return q;
+	snprintf(error, size, "the quorum port: no memory");
+	free(q);
+	return NULL;
 }
 
 void
@@ -351,7 +458,7 @@ quorum_port_close(struct quorum_port *q)
 
 	if (q == NULL)
 		return;
-	listener_close(q->listener);
+	peer_listener_free(q->listener);
 	LIST_EACH(it, nx, &q->links)
 	{
 		struct quorum_link *l = CONTAINER_OF(it, struct quorum_link, link);

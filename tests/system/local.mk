@@ -23,6 +23,7 @@ EXTRA_DIST += \
 	tests/system/test_cli.py \
 	tests/system/test_demo.py \
 	tests/system/test_dev.py \
+	tests/system/test_ensemble.py \
 	tests/system/test_failures.py \
 	tests/system/test_full_disk.py \
 	tests/system/test_helper.py \

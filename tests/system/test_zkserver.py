@@ -308,16 +308,6 @@ def test_a_fault_in_the_configuration_is_named_with_its_line(tmp_path, line, fau
     assert run.returncode == 78 and not (tmp_path / "data").exists()
 
 
-def test_a_member_of_an_ensemble_is_refused_for_now(tmp_path):
-    (tmp_path / "myid").write_text("1\n")
-    config = tmp_path / "zoo.cfg"
-    config.write_text(f"dataDir={tmp_path}\nclientPort=0\ninitLimit=5\nsyncLimit=2\n"
-                      "server.1=a:1:2\nserver.2=b:1:2\nserver.3=c:1:2\n")
-    for command in ("check", "run"):
-        done = subprocess.run([PROGRAM, command, "--config", config], capture_output=True, text=True, timeout=20)
-        assert done.returncode == 78 and "an ensemble of 3 servers: this version serves alone only" in done.stderr
-
-
 def test_a_good_configuration_has_no_faults_and_an_unknown_key_is_warned_of(tmp_path):
     config = tmp_path / "zoo.cfg"
     config.write_text(f"dataDir={tmp_path}/data\nclientPort: 2181\ntickTme 3\nleader.nodelay=true\n")

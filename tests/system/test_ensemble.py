@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Three zkservers on loopback: they elect, replicate, lose each other and come back, in plain and over TLS."""
+import hashlib
+import re
+import signal
+import socket
+import subprocess
+
+import pytest
+from conftest import BUILD, until
+
+PROGRAM = BUILD / "zkserver" / "zkserver"
+ZK = BUILD / "zk"
+CORRAL = BUILD / "corral"
+SERVERS = (1, 2, 3)
+
+
+def free_ports(count):
+    """Ports that nobody has now; kept apart by being held open together."""
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [s.getsockname()[1] for s in held]
+    for s in held:
+        s.close()
+    return ports
+
+
+class Ensemble:
+    def __init__(self, directory, settings=""):
+        self.directory = directory
+        ports = free_ports(6)
+        self.members = "".join(f"server.{i}=127.0.0.1:{ports[2 * i - 2]}:{ports[2 * i - 1]}\n" for i in SERVERS)
+        self.processes, self.clients = {}, {}
+        for i in SERVERS:
+            (directory / f"{i}").mkdir()
+            (directory / f"{i}" / "myid").write_text(f"{i}\n")
+            (directory / f"{i}.cfg").write_text(
+                f"tickTime=500\ninitLimit=20\nsyncLimit=10\ndataDir={directory}/{i}\nclientPort=0\n"
+                f"clientPortAddress=127.0.0.1\nadmin.enableServer=false\n4lw.commands.whitelist=*\npreAllocSize=64\n"
+                f"{settings.replace('SID', str(i))}\n{self.members}")
+
+    def start(self, *sids):
+        for i in sids:
+            ports = self.directory / f"{i}" / "ports"
+            ports.unlink(missing_ok=True)
+            with open(self.directory / f"{i}.log", "ab") as log:
+                self.processes[i] = subprocess.Popen([PROGRAM, "run", "--config", self.directory / f"{i}.cfg"], stderr=log)
+        for i in sids:
+            ports = self.directory / f"{i}" / "ports"
+            until(lambda: ports.exists() or self.processes[i].poll() is not None, f"server {i}'s ports")
+            assert self.processes[i].poll() is None, self.log(i)
+            self.clients[i] = int(dict(line.split() for line in ports.read_text().splitlines())["client"])
+
+    def log(self, sid):
+        return (self.directory / f"{sid}.log").read_text()
+
+    def logs(self):
+        return "\n".join(f"== {i}\n{self.log(i)[-3000:]}" for i in SERVERS)
+
+    def status(self, sid):
+        done = subprocess.run([PROGRAM, "status", f"127.0.0.1:{self.clients[sid]}"], capture_output=True, text=True, timeout=60)
+        mode = re.search(r"^Mode: (\w+)", done.stdout, re.M)
+        return mode and mode[1]
+
+    def roles(self):
+        return {i: self.status(i) for i, p in self.processes.items() if p.poll() is None}
+
+    def settle(self):
+        """Wait until one leads and all others that run follow; the leader."""
+        def settled():
+            roles = self.roles()
+            return sorted(roles.values(), key=str) == ["follower"] * (len(roles) - 1) + ["leader"] and roles
+        roles = until(settled, lambda: f"a leader with all others: {self.roles()}\n{self.logs()}")
+        return next(i for i, role in roles.items() if role == "leader")
+
+    def zk(self, sid, *words, text=None):
+        done = subprocess.run([ZK, "--hosts", f"127.0.0.1:{self.clients[sid]}", *words], input=text, capture_output=True,
+                              text=True, timeout=120)
+        assert done.returncode == 0, (words, done.stderr, self.logs())
+        return done.stdout
+
+    def kill(self, sid, signo=signal.SIGKILL):
+        self.processes[sid].send_signal(signo)
+        status = self.processes.pop(sid).wait(60)
+        assert status == (0 if signo == signal.SIGTERM else -signo), self.log(sid)
+
+    def digest(self, sid):
+        self.zk(sid, "sync", "/")
+        return hashlib.sha256(self.zk(sid, "export", "/").encode()).hexdigest()
+
+    def agree(self):
+        digests = {i: self.digest(i) for i in self.processes}
+        assert len(set(digests.values())) == 1, (digests, self.logs())
+
+    def stop(self):
+        for i in list(self.processes):
+            self.kill(i, signal.SIGTERM)
+        for i in SERVERS:
+            assert "runtime error" not in self.log(i) and "AddressSanitizer" not in self.log(i), self.log(i)
+
+
+@pytest.fixture
+def make(tmp_path):
+    made = []
+
+    def build(settings=""):
+        made.append(Ensemble(tmp_path, settings))
+        return made[0]
+    yield build
+    for e in made:
+        for p in e.processes.values():
+            if p.poll() is None:
+                p.kill()
+                p.wait()
+
+
+def tls_settings(directory):
+    tls = directory / "tls"
+    subprocess.run([CORRAL, "tls", "init", "--dir", tls], check=True, capture_output=True)
+    for i in SERVERS:
+        subprocess.run([CORRAL, "tls", "issue", "--dir", tls, "--ip", "127.0.0.1", "zkserver", f"s{i}"], check=True,
+                       capture_output=True)
+        store = (tls / f"zkserver-s{i}.pem").read_text() + (tls / f"zkserver-s{i}-key.pem").read_text()
+        (tls / f"store-{i}.pem").write_text(store)
+    return (f"sslQuorum=true\nssl.quorum.keyStore.location={tls}/store-SID.pem\n"
+            f"ssl.quorum.trustStore.location={tls}/ca.pem")
+
+
+@pytest.fixture(params=["plain", "tls"])
+def ensemble(request, make, tmp_path):
+    e = make(tls_settings(tmp_path) if request.param == "tls" else "")
+    e.start(*SERVERS)
+    yield e
+    e.stop()
+
+
+def test_what_one_server_takes_all_have(ensemble):
+    ensemble.settle()
+    for i in SERVERS:
+        ensemble.zk(i, "create", f"/from{i}", f"said at {i}")
+    for i in SERVERS:
+        ensemble.zk(i, "sync", "/")
+        for k in SERVERS:
+            assert ensemble.zk(i, "get", f"/from{k}") == f"said at {k}"
+    ensemble.agree()
+
+
+def test_a_leader_that_dies_is_replaced_and_comes_back_as_a_follower(ensemble):
+    for turn in range(3):
+        leader = ensemble.settle()
+        ensemble.zk(leader, "create", f"/before{turn}", "x")
+        ensemble.kill(leader)
+        other = ensemble.settle()
+        assert other != leader and ensemble.zk(other, "get", f"/before{turn}") == "x"
+        ensemble.zk(other, "create", f"/while{turn}", "y")
+        ensemble.start(leader)
+        ensemble.settle()
+        ensemble.agree()
+
+
+def test_a_follower_that_was_away_gets_a_snapshot_while_others_write(make):
+    e = make("forceSnapshotSync=true")
+    e.start(*SERVERS)
+    leader = e.settle()
+    away, writer = [i for i in SERVERS if i != leader]
+    e.zk(writer, "create", "/many", "x")
+    for part in range(10):
+        e.zk(writer, "multi", text="".join(f'create /many/{part}-{n} "{"v" * 5000}"\n' for n in range(100)))
+    e.kill(away)
+    e.zk(writer, "create", "/late", "x")
+    e.start(away)
+    for n in range(20):
+        e.zk(writer, "create", f"/late/{n}", "x")
+    e.settle()
+    e.agree()
+    assert "received a snapshot of zxid" in e.log(away)
+    e.kill(away)
+    e.start(away)
+    e.settle()
+    e.agree()
+    e.stop()
+
+
+def test_two_that_return_without_the_third_have_everything(make):
+    e = make()
+    e.start(*SERVERS)
+    leader = e.settle()
+    e.zk(leader, "create", "/kept", "x")
+    for i in SERVERS:
+        e.kill(i)
+    e.start(*[i for i in SERVERS if i != leader])
+    assert e.zk(e.settle(), "get", "/kept") == "x"
+    e.start(leader)
+    e.settle()
+    e.agree()
+    e.stop()
+
+
+def test_one_that_is_alone_serves_nobody(make):
+    e = make()
+    e.start(*SERVERS)
+    leader = e.settle()
+    others = [i for i in SERVERS if i != leader]
+    for i in others:
+        e.kill(i)
+    until(lambda: "not currently serving" in subprocess.run(
+        [PROGRAM, "status", f"127.0.0.1:{e.clients[leader]}"], capture_output=True, text=True).stdout, "the end of its service")
+    e.start(others[0])
+    e.zk(e.settle(), "create", "/again", "x")
+    e.stop()
+
+
+def test_a_server_with_a_certificate_of_another_ca_takes_no_part(make, tmp_path):
+    e = make(tls_settings(tmp_path))
+    (tmp_path / "foreign").mkdir()
+    own = [line for line in (tmp_path / "3.cfg").read_text().splitlines() if not line.startswith("ssl")]
+    (tmp_path / "3.cfg").write_text("\n".join([*own, tls_settings(tmp_path / "foreign").replace("SID", "3"), ""]))
+    e.start(*SERVERS)
+    stranger = e.processes.pop(3)
+    e.zk(e.settle(), "create", "/a", "x")
+    assert e.status(3) is None
+    e.processes[3] = stranger
+    e.stop()
