@@ -20,7 +20,7 @@
 #define WIRES_MAX 512
 #define EVENTS_MAX 8192
 #define RECORDS_MAX 4096
-#define SEEDS 150
+#define SEEDS 60
 
 #define CHAOS_MS 8000
 #define QUIET_MS 30000	 /* until all must have found the leader */
