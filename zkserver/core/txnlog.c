@@ -59,7 +59,7 @@ txnlog_batch_clear(struct txnlog *log, struct txnlog_batch *b)
 		log->spare_unnamed = false;
 
 	if (b->cap > BATCH_KEEP_BYTES ||
-	    (b->cap > BATCH_KEEP_LITTLE_BYTES && b->len < b->cap / 4)) {
+	    (b->cap > BATCH_KEEP_LITTLE_BYTES && b->len < b->cap / 16)) {
 		free(b->bytes);
 		empty = (struct txnlog_batch){0};
 	}
