@@ -240,6 +240,19 @@ release_if_empty(struct buf *b)
 		buf_fini(b);
 }
 
+/* Let the next record's node come while the first one is applied. */
+static void
+prefetch_next(const struct server *s, size_t at)
+{
+	struct server_record next;
+
+	if (at >= s->pending.len)
+		return;
+	memcpy(&next, s->pending.data + at, sizeof next);
+	if (next.is_known)
+		tree_prefetch_write(&s->db->tree, next.known.hash, next.size);
+}
+
 /* Apply what is pending up to zxid. */
 static void
 apply_up_to(struct server *s, int64_t zxid)
@@ -251,6 +264,7 @@ apply_up_to(struct server *s, int64_t zxid)
 		if (r.zxid > zxid)
 			break;
 		assert(s->unlogged >= sizeof r + r.size);
+		prefetch_next(s, sizeof r + r.size);
 		apply_record(s, &r, s->pending.data + sizeof r);
 		buf_consume(&s->pending, sizeof r + r.size);
 		s->unlogged -= sizeof r + r.size;

@@ -182,11 +182,17 @@ tree_set_data(struct tree *t, struct tree_set *s)
 {
 	struct tree_node *n = tree_find_hashed(t, s->at.path, s->at.hash);
 	struct tree_stat stat;
-	uint32_t id;
+	uint32_t id, digest;
 	int64_t more;
 
 	if (n == NULL)
 		return TREE_NO_NODE;
+	/* What is read is read before the data is written, and so does not wait for that. */
+	stat = tree_node_stat(t, n);
+	stat.version = s->version;
+	stat.mzxid = s->zxid;
+	stat.mtime = s->time_ms;
+	digest = tree_digest_of(s->crc, &stat);
 	more = -(int64_t)n->data_len;
 	if ((n = tree_node_replace_data(t, n, s->data)) == NULL)
 		return TREE_NO_MEMORY;
@@ -194,8 +200,7 @@ tree_set_data(struct tree *t, struct tree_set *s)
 	n->version = s->version;
 	n->mzxid = s->zxid;
 	n->mtime = s->time_ms;
-	stat = tree_node_stat(t, n);
-	tree_node_set_digest(t, n, tree_digest_of(s->crc, &stat));
+	tree_node_set_digest(t, n, digest);
 	id = n->id; /* it may move when its quota is counted */
 	if (!quota_add(t, s->at.path, more, 0))
 		return TREE_NO_MEMORY;

@@ -105,6 +105,8 @@ bool tree_add_config(struct tree *t);
 uint32_t tree_hash(const struct tree *t, struct jute_bytes path);
 void tree_prefetch_slot(const struct tree *t, uint32_t hash);
 void tree_prefetch_node(const struct tree *t, uint32_t hash);
+/* The same where so many bytes of it are about to be written. */
+void tree_prefetch_write(const struct tree *t, uint32_t hash, size_t size);
 struct tree_node *tree_find_hashed(const struct tree *t, struct jute_bytes path, uint32_t hash);
 struct tree_node *tree_find(const struct tree *t, struct jute_bytes path);
 

@@ -4,6 +4,9 @@
 
 #include "zkserver/core/tree_priv.h"
 
+#define CACHE_LINE_BYTES 64
+#define PREFETCH_BYTES_MAX 2048
+
 static bool
 is_root(struct jute_bytes path)
 {
@@ -81,6 +84,19 @@ tree_prefetch_node(const struct tree *t, uint32_t hash)
 	__builtin_prefetch(n + 64);
 	__builtin_prefetch(n + 128);
 	__builtin_prefetch(n + 192);
+}
+
+void
+tree_prefetch_write(const struct tree *t, uint32_t hash, size_t size)
+{
+	uint32_t id = tree_index_guess(t->index, hash);
+	const char *n;
+
+	if (id == 0)
+		return;
+	n = (const char *)tree_by_id(t, id);
+	for (size_t at = 0; at < size && at < PREFETCH_BYTES_MAX; at += CACHE_LINE_BYTES)
+		__builtin_prefetch(n + at, 1);
 }
 
 struct tree_node *
