@@ -83,7 +83,9 @@ begin(void)
 	zoo_conf_default(&conf, "/nonexistent");
 	conf.client_port = 0;
 	conf.max_client_cnxns = WORLD_PEERS - 1;
-	snprintf(conf.words, sizeof conf.words, "*");
+	/* Not mntr, which takes long: admin_fuzz has the texts of all. */
+	snprintf(conf.words, sizeof conf.words,
+	    "conf,cons,crst,dump,gtmk,hash,isro,ruok,srst,stat,stmk,wchc,wchp,wchs");
 	/* The digest of super:secret. */
 	snprintf(conf.auth.super_digest, sizeof conf.auth.super_digest,
 	    "super:5gj5J+gY/cpwPGiOPjXbfMiA4IU=");
