@@ -70,6 +70,7 @@ libzkcore_a_SOURCES += \
 	zkserver/core/adopt.c zkserver/core/adopt.h \
 	zkserver/core/history.c zkserver/core/history.h \
 	zkserver/core/leader.c zkserver/core/leader.h zkserver/core/leader_priv.h \
+	zkserver/core/leader_learners.c \
 	zkserver/core/leader_sync.c \
 	zkserver/core/learner.c zkserver/core/learner.h \
 	zkserver/core/peer.c zkserver/core/peer.h \

@@ -356,7 +356,8 @@ take_records(struct rig_node *n)
 	int64_t zxid;
 	size_t size;
 
-	while (n->log_open && server_next_record(&n->server, &zxid, &bytes, &size)) {
+	while (n->log_open && n->batch.len < TXNLOG_BATCH_FULL_BYTES &&
+	       server_next_record(&n->server, &zxid, &bytes, &size)) {
 		ck_assert_int_eq(txnlog_append(&n->log, &n->batch, bytes, size), 0);
 		n->appended = zxid;
 		any = true;

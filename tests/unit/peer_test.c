@@ -299,6 +299,34 @@ START_TEST(five_servers_lose_any_two)
 }
 END_TEST
 
+START_TEST(much_that_is_proposed_and_not_committed_does_not_stop_a_follower)
+{
+	unsigned dials;
+	int32_t error;
+
+	rig_start_all();
+	rig_settle();
+	rig_connect(2);
+	rig_run(100);
+	dials = rig_nodes[0].dial_count;
+	rig_nodes[1].hold_sync = rig_nodes[2].hold_sync = true;
+	for (unsigned i = 0; i < 48; i++) {
+		char path[32];
+
+		snprintf(path, sizeof path, "/large%u", i);
+		rig_ask_create(2, path, 900000);
+		rig_run(0);
+	}
+	ck_assert_uint_gt(rig_nodes[0].server.pending.len, LEARNER_PENDING_SOFT_BYTES);
+	rig_run(RIG_TICK_MS);
+	rig_nodes[1].hold_sync = rig_nodes[2].hold_sync = false;
+	rig_run(RIG_TICK_MS);
+	ck_assert_uint_eq(rig_answers(2, &error), 48);
+	ck_assert_uint_eq(rig_nodes[0].dial_count, dials);
+	rig_check_same();
+}
+END_TEST
+
 static void
 setup_one(void)
 {
@@ -332,6 +360,7 @@ unit_suite(void)
 
 	tcase_add_checked_fixture(one, setup_one, rig_teardown);
 	tcase_add_checked_fixture(three, setup_three, rig_teardown);
+	tcase_set_timeout(three, 60);
 	tcase_add_checked_fixture(observer, setup_observer, rig_teardown);
 	tcase_add_checked_fixture(five, setup_five, rig_teardown);
 	tcase_add_test(one, one_server_alone_is_an_ensemble);
@@ -348,6 +377,7 @@ unit_suite(void)
 	tcase_add_test(three, a_silent_network_ends_roles_by_time);
 	tcase_add_test(three, a_sync_is_answered_at_leader_and_follower);
 	tcase_add_test(three, a_leader_that_hears_of_nobody_answers_no_sync);
+	tcase_add_test(three, much_that_is_proposed_and_not_committed_does_not_stop_a_follower);
 	tcase_add_test(three, a_slow_follower_is_brought_up_from_history_and_log);
 	tcase_add_test(observer, an_observer_has_everything_and_counts_for_nothing);
 	tcase_add_test(five, five_servers_lose_any_two);

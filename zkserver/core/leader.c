@@ -115,8 +115,8 @@ leader_take(struct leader *l, struct peer_link *link)
 
 /* ---- quorums ---- */
 
-static bool
-is_voter(const struct leader *l, const struct peer_link *link)
+bool
+leader_is_voter(const struct leader *l, const struct peer_link *link)
 {
 	return !link->observer && members_is_voter(l->z->members, link->sid);
 }
@@ -133,7 +133,7 @@ is_quorum(const struct leader *l,
 	if (self)
 		sid_set_add(&set, l->z->settings.sid);
 	while ((link = leader_next(l, link)) != NULL) {
-		if (is_voter(l, link) && has(l, link, value))
+		if (leader_is_voter(l, link) && has(l, link, value))
 			sid_set_add(&set, link->sid);
 	}
 	return members_quorum(l->z->members, &set);
@@ -165,88 +165,6 @@ has_answered(const struct leader *l, const struct peer_link *link, int64_t value
 /* ---- discovery ---- */
 
 static void
-greet(struct leader *l, struct peer_link *link)
-{
-	if (link->accepted_epoch > l->epoch) {
-		zab_link_end(l->z, link, "server %lld has accepted epoch %d, this one leads %d",
-		    (long long)link->sid, (int)link->accepted_epoch, (int)l->epoch);
-		return;
-	}
-	qpacket_put_leader_info(link->out, l->epoch);
-	link->stage = LEARNER_EPOCH;
-	zab_link_touch(l->z, link);
-}
-
-/* One link a server: the newer one counts, as the older may be dead without a sign. */
-static void
-replace(struct leader *l, const struct peer_link *by)
-{
-	struct peer_link *link = NULL, *old = NULL;
-
-	while ((link = leader_next(l, link)) != NULL) {
-		if (link != by && link->sid == by->sid)
-			old = link;
-	}
-	if (old == NULL)
-		return;
-	leader_sync_drop(old);
-	zab_link_end(l->z, old, "server %lld came again", (long long)by->sid);
-}
-
-/* What is wrong with who comes; NULL: nothing. */
-static const char *
-check_info(const struct leader *l, const struct learner_info *info, int64_t accepted)
-{
-	const struct zab *z = l->z;
-
-	if (info->anonymous)
-		return "it does not say which server it is";
-	if (members_find(z->members, info->sid) == NULL)
-		return "it is no member of the configuration here";
-	if (info->sid == z->settings.sid)
-		return "it says that it is this server";
-	if (info->protocol < QPACKET_PROTOCOL)
-		return "it speaks a protocol from before ZooKeeper 3.4";
-	if (info->config_version > z->members->version)
-		return "it has a newer configuration";
-	if (accepted < 0 || accepted - z->epochs.accepted > ZAB_EPOCH_JUMP_MAX)
-		return "the epoch that it has accepted is beyond belief";
-	return NULL;
-}
-
-static void
-take_info(struct leader *l, struct peer_link *link, const struct qpacket *p)
-{
-	struct learner_info info;
-	int64_t accepted = p->zxid >> 32;
-	const char *wrong;
-
-	if ((p->type != QPACKET_FOLLOWERINFO && p->type != QPACKET_OBSERVERINFO) ||
-	    !learner_info_decode(&info, p->data)) {
-		zab_link_end(l->z, link, "it does not begin as a learner does");
-		return;
-	}
-	if ((wrong = check_info(l, &info, accepted)) != NULL) {
-		zab_link_end(l->z, link, "refused a learner that calls itself %lld: %s",
-		    (long long)info.sid, wrong);
-		return;
-	}
-	link->sid = info.sid;
-	link->observer = p->type == QPACKET_OBSERVERINFO;
-	link->accepted_epoch = (int32_t)accepted;
-	link->stage = LEARNER_KNOWN;
-	replace(l, link);
-	if (l->phase != LEADER_DISCOVERY) {
-		greet(l, link);
-		return;
-	}
-	if (link->accepted_epoch >= l->proposed_epoch)
-		l->proposed_epoch = link->accepted_epoch + 1;
-	if (is_voter(l, link))
-		sid_set_add(&l->known, link->sid);
-}
-
-static void
 fix_epoch(struct leader *l)
 {
 	struct peer_link *link = NULL;
@@ -262,35 +180,8 @@ fix_epoch(struct leader *l)
 	enter(l, LEADER_PROMISE);
 	while ((link = leader_next(l, link)) != NULL) {
 		if (link->stage == LEARNER_KNOWN)
-			greet(l, link);
+			leader_greet(l, link);
 	}
-}
-
-static void
-take_ack_epoch(struct leader *l, struct peer_link *link, const struct qpacket *p)
-{
-	int32_t current;
-
-	if (p->type != QPACKET_ACKEPOCH || !qpacket_ack_epoch_decode(p, &current)) {
-		zab_link_end(l->z, link, "server %lld did not answer LEADERINFO with ACKEPOCH",
-		    (long long)link->sid);
-		return;
-	}
-	link->last_zxid = p->zxid;
-	link->stage = LEARNER_ACCEPTED;
-	if (l->phase == LEADER_PROMISE && current != -1 && is_voter(l, link)) {
-		if (current > l->start_current ||
-		    (current == l->start_current && p->zxid > l->start_zxid)) {
-			zab_link_end(l->z, link,
-			    "server %lld has zxid 0x%llx of epoch %d, more than this one",
-			    (long long)link->sid, (unsigned long long)p->zxid, (int)current);
-			return;
-		}
-		if (p->zxid != -1)
-			sid_set_add(&l->promised, link->sid);
-	}
-	if (l->phase >= LEADER_SYNC)
-		leader_sync_choose(l, link);
 }
 
 static void
@@ -349,36 +240,19 @@ activate(struct leader *l)
 	    (unsigned long long)l->start_zxid);
 }
 
-/* ---- what learners send ---- */
-
-static void
-take_ack(struct leader *l, struct peer_link *link, int64_t zxid)
+/* Whoever is being synchronized has the time that it takes, as long as it goes on. */
+void
+leader_progress(struct leader *l, struct peer_link *link)
 {
-	bool mark = zxid == (int64_t)l->epoch << 32;
-
-	if (link->stage == LEARNER_ASKED && mark) {
-		link->stage = LEARNER_SYNCED;
-		if (link->acked < link->asked_zxid)
-			link->acked = link->asked_zxid;
-		link->waits_since_ms = link->acked < link->sent ? l->z->now_ms : 0;
-		return;
-	}
-	if (mark)
-		return; /* of UPTODATE */
-	if (link->observer || zxid > link->sent) {
-		zab_link_end(l->z, link, "server %lld acknowledges zxid 0x%llx, %s",
-		    (long long)link->sid, (unsigned long long)zxid,
-		    link->observer ? "as an observer" : "which was not proposed to it");
-		return;
-	}
-	if (zxid <= link->acked)
-		return;
-	link->acked = zxid;
-	link->waits_since_ms = zxid < link->sent ? l->z->now_ms : 0;
+	link->heard_ms = l->z->now_ms;
+	if (l->phase == LEADER_SYNC && link->stage >= LEARNER_SNAPSHOT && leader_is_voter(l, link))
+		l->phase_until_ms = l->z->now_ms + ticks(l, l->z->settings.init_limit);
 }
 
-static bool
-park(struct leader *l, struct buf *syncs)
+/* ---- pings and syncs ---- */
+
+bool
+leader_park(struct leader *l, struct buf *syncs)
 {
 	struct leader_sync s = {.zxid = server_last_zxid(l->z->server), .round = l->round + 1};
 
@@ -390,149 +264,9 @@ park(struct leader *l, struct buf *syncs)
 void
 leader_own_sync(struct leader *l)
 {
-	if (l->phase == LEADER_ACTIVE && !park(l, &l->syncs))
+	if (l->phase == LEADER_ACTIVE && !leader_park(l, &l->syncs))
 		leader_fail(l, "too many syncs wait for a confirmation");
 }
-
-static void
-take_request(struct leader *l, struct peer_link *link, const struct qpacket *p)
-{
-	struct server *s = l->z->server;
-	struct qpacket_request q;
-	struct acl_ids who;
-
-	if (!qpacket_request_decode(p, &q)) {
-		zab_link_end(
-		    l->z, link, "server %lld sent a REQUEST that is none", (long long)link->sid);
-		return;
-	}
-	if (s->pending.len > LEADER_PENDING_BYTES_MAX ||
-	    (q.type == ZK_OP_SYNC && !park(l, &link->syncs))) {
-		zab_link_end(l->z, link, "server %lld asks for more than is taken at once",
-		    (long long)link->sid);
-		return;
-	}
-	if (q.type == ZK_OP_SYNC)
-		return;
-	acl_ids_init(&who);
-	if (qpacket_ids(p, &who))
-		server_remote_request(
-		    s, link->sid, q.session, q.cxid, q.type, q.body, p->id_count < 0 ? NULL : &who);
-	else
-		zab_link_end(l->z, link, "no memory for the identities of a client");
-	acl_ids_fini(&who);
-}
-
-static void
-take_ping(struct leader *l, struct peer_link *link, const struct qpacket *p)
-{
-	struct jute_reader r = jute_reader(p->data.data, p->data.len > 0 ? (size_t)p->data.len : 0);
-	int32_t timeout_ms;
-	int64_t session;
-
-	if (link->pings_answered < link->pings_sent)
-		link->pings_answered++;
-	while (l->phase == LEADER_ACTIVE && qpacket_touch_next(&r, &session, &timeout_ms))
-		server_remote_touch(l->z->server, session, timeout_ms);
-}
-
-static void
-take_revalidate(struct leader *l, struct peer_link *link, const struct qpacket *p)
-{
-	int32_t timeout_ms;
-	int64_t session;
-
-	if (!qpacket_revalidate_decode(p, &session, &timeout_ms)) {
-		zab_link_end(
-		    l->z, link, "server %lld sent a REVALIDATE that is none", (long long)link->sid);
-		return;
-	}
-	qpacket_put_revalidated(link->out, session,
-	    server_remote_revalidate(l->z->server, link->sid, session, timeout_ms));
-	zab_link_touch(l->z, link);
-}
-
-static void
-take_more(struct leader *l, struct peer_link *link, const struct qpacket *p)
-{
-	bool serves = link->stage == LEARNER_SERVING && l->phase == LEADER_ACTIVE;
-	char name[24];
-
-	switch (p->type) {
-	case QPACKET_ACK:
-		if (link->stage < LEARNER_ASKED)
-			break;
-		take_ack(l, link, p->zxid);
-		return;
-	case QPACKET_PING:
-		if (link->stage != LEARNER_SERVING)
-			break;
-		take_ping(l, link, p);
-		return;
-	case QPACKET_REQUEST:
-		if (!serves)
-			break;
-		take_request(l, link, p);
-		return;
-	case QPACKET_REVALIDATE:
-		if (!serves)
-			break;
-		take_revalidate(l, link, p);
-		return;
-	default:
-		break;
-	}
-	zab_link_end(l->z, link, "%s from server %lld came out of turn",
-	    qpacket_name(p->type, name), (long long)link->sid);
-}
-
-static void
-take_packet(struct leader *l, struct peer_link *link, const struct qpacket *p)
-{
-	switch (link->stage) {
-	case LEARNER_NEW:
-		take_info(l, link, p);
-		return;
-	case LEARNER_EPOCH:
-		take_ack_epoch(l, link, p);
-		return;
-	default:
-		take_more(l, link, p);
-	}
-}
-
-/* Whoever is being synchronized has the time that it takes, as long as it goes on. */
-void
-leader_progress(struct leader *l, struct peer_link *link)
-{
-	link->heard_ms = l->z->now_ms;
-	if (l->phase == LEADER_SYNC && link->stage >= LEARNER_SNAPSHOT && is_voter(l, link))
-		l->phase_until_ms = l->z->now_ms + ticks(l, l->z->settings.init_limit);
-}
-
-void
-leader_read(struct leader *l, struct peer_link *link)
-{
-	while (link->end == PEER_LINK_OPEN && l->phase != LEADER_AWAY && !l->z->failed) {
-		size_t data_max = link->stage == LEARNER_NEW ? ZAB_HELLO_BYTES_MAX
-							     : l->z->settings.packet_bytes_max;
-		struct qpacket p;
-		size_t used;
-
-		switch (qpacket_decode(&p, link->in.data, link->in.len, data_max, &used)) {
-		case QPACKET_SHORT:
-			return;
-		case QPACKET_BAD:
-			zab_link_end(l->z, link, "a packet with an impossible length");
-			return;
-		case QPACKET_WHOLE:
-			take_packet(l, link, &p);
-			buf_consume(&link->in, used);
-		}
-	}
-}
-
-/* ---- pings and syncs ---- */
 
 static void
 ping(struct leader *l)
@@ -621,7 +355,7 @@ find_committed(const struct leader *l)
 
 	values[count++] = own;
 	while (count <= MEMBERS_MAX && (link = leader_next(l, link)) != NULL) {
-		if (is_voter(l, link) && link->stage >= LEARNER_SYNCED)
+		if (leader_is_voter(l, link) && link->stage >= LEARNER_SYNCED)
 			values[count++] = link->acked;
 	}
 	qsort(values, count, sizeof values[0], by_value);
@@ -689,7 +423,7 @@ void
 leader_lost(struct leader *l, struct peer_link *link)
 {
 	const struct peer_link *other = NULL;
-	bool counted = link->stage >= LEARNER_SYNCED && is_voter(l, link);
+	bool counted = link->stage >= LEARNER_SYNCED && leader_is_voter(l, link);
 
 	leader_sync_drop(link);
 	link->use = PEER_LINK_DONE;

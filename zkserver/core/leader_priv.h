@@ -11,4 +11,13 @@ struct peer_link *leader_next(const struct leader *l, const struct peer_link *at
 /* It cannot lead any longer; the first reason counts. */
 void leader_fail(struct leader *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* Does its vote count? */
+bool leader_is_voter(const struct leader *l, const struct peer_link *link);
+
+/* The epoch is fixed: tell it. */
+void leader_greet(struct leader *l, struct peer_link *link);
+
+/* A sync waits from now on. False: too many do. */
+bool leader_park(struct leader *l, struct buf *syncs);
+
 #endif

@@ -518,11 +518,16 @@ take_packet(struct learner *l, const struct qpacket *p)
 	}
 }
 
-/* Our disk is behind: the leader's bytes wait in the socket. */
+/*
+ * Our disk is behind: the leader's bytes wait in the socket. What waits for a commit alone is no
+ * reason, since that comes on the same link.
+ */
 static bool
 is_behind(const struct learner *l, size_t limit)
 {
-	return l->z->server->pending.len > limit;
+	const struct server *s = l->z->server;
+
+	return s->pending.len > limit && server_synced_zxid(s) < server_last_zxid(s);
 }
 
 void
