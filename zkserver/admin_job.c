@@ -117,7 +117,7 @@ start_child(struct admin_job *j, void (*make)(void *arg, struct report *r), void
 		return false;
 	j->fd = fds[0];
 	j->watch = fd_watch_new(j->jobs->loop, fds[0], FD_READ, on_readable, j);
-	j->child = j->watch == NULL ? -1 : fork();
+	j->child = j->watch == NULL ? -1 : child_fork();
 	if (j->child == 0)
 		run_child(fds[1], make, arg);
 	saved = errno;

@@ -6,6 +6,15 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+static pid_t parent; /* of the child that is being made */
+
+pid_t
+child_fork(void)
+{
+	parent = getpid();
+	return fork();
+}
+
 static void
 default_signals(void)
 {
@@ -42,6 +51,8 @@ void
 child_begin(int *keep, size_t count)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(0);
 	default_signals();
 	close_others(keep, count);
 }

@@ -7,11 +7,15 @@
 #define CORRAL_ZKSERVER_CHILD_H
 
 #include <stddef.h>
+#include <sys/types.h>
+
+/* fork(), for child_begin() to know whose child it is in. */
+pid_t child_fork(void);
 
 /*
- * The first thing in a child: it ends with the server, signals have their usual effect, and all
- * descriptors but the standard ones and keep[] (reordered) are closed: the server's connections
- * must end when the server ends them.
+ * The first thing in a child: it ends with the server, also if that was killed before the child
+ * ever ran; signals have their usual effect, and all descriptors but the standard ones and keep[]
+ * (reordered) are closed: the server's connections must end when the server ends them.
  */
 void child_begin(int *keep, size_t count);
 

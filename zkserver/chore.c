@@ -71,7 +71,7 @@ chore_start(struct chore *c)
 	c->fault = (struct fault){0};
 	c->fault_len = 0;
 	c->watch = fd_watch_new(c->loop, fds[0], FD_READ, on_pipe, c);
-	c->child = c->watch == NULL ? -1 : fork();
+	c->child = c->watch == NULL ? -1 : child_fork();
 	if (c->child == 0)
 		run_child(c, fds[1]);
 	close(fds[1]);

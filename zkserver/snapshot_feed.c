@@ -105,7 +105,7 @@ snapshot_feed_start(struct snapshot_feed *f, struct loop *loop, const struct db 
 		return false;
 	}
 	fcntl(fds[1], F_SETPIPE_SZ, PIPE_BYTES); /* fewer turns; a small pipe does, too */
-	if ((f->child = fork()) == 0)
+	if ((f->child = child_fork()) == 0)
 		run_child(db, fds[1]);
 	close(fds[1]);
 	f->fd = fds[0];

@@ -6,6 +6,7 @@ import shutil
 import signal
 import struct
 import zlib
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +33,17 @@ def snapshots(server):
     return {path.name for path in (server.dir / "data" / "version-2").glob("snapshot.*")}
 
 
+def at_work(server):
+    """Processes of the server: zkserver's snapshots are written by a child, which the kernel ends a moment after it."""
+    found = []
+    for cwd in Path("/proc").glob("[0-9]*/cwd"):
+        try:
+            found += [cwd] if cwd.samefile(server.dir) else []
+        except OSError:  # it has ended, or is not ours
+            pass
+    return found
+
+
 def work_until_killed(server, rng, number):
     """The sessions that were at work when the server was killed."""
     before = snapshots(server)
@@ -44,6 +56,7 @@ def work_until_killed(server, rng, number):
         return sum(w.answered for w in workers) >= enough or any(w.fault for w in workers)
     wait_until(done, SECONDS, f"{enough} requests are answered")
     server.stop(signal.SIGKILL)
+    wait_until(lambda: not at_work(server), SECONDS, "its children end")
     for worker in workers:
         worker.join(SECONDS)
         assert worker.fault is None, worker.fault

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@
 #include "zkserver/core/recover.h"
 #include "zkserver/core/snapshot.h"
 #include "zkserver/core/txnlog_reader.h"
+#include "zkserver/child.h"
 #include "zkserver/purger.h"
 #include "zkserver/snapshot_writer.h"
 
@@ -376,6 +378,31 @@ START_TEST(a_child_writes_the_snapshot_and_another_purges)
 }
 END_TEST
 
+START_TEST(a_child_does_nothing_if_its_server_was_killed_before_it_ran)
+{
+	int fds[2], status;
+	pid_t server;
+	char byte;
+
+	ck_assert_int_eq(pipe(fds), 0);
+	if ((server = fork()) == 0) {
+		pid_t self = getpid();
+
+		if (child_fork() > 0)
+			_exit(0);
+		while (getppid() == self)
+			sched_yield();
+		child_begin(&fds[1], 1);
+		_exit(write(fds[1], "x", 1) != 1);
+	}
+	ck_assert_int_gt(server, 0);
+	close(fds[1]);
+	ck_assert_int_eq(waitpid(server, &status, 0), server);
+	ck_assert_int_eq(read(fds[0], &byte, 1), 0);
+	close(fds[0]);
+}
+END_TEST
+
 START_TEST(a_snapshot_that_cannot_be_written_costs_nothing)
 {
 	struct store *s = store_posix_open(directory());
@@ -418,6 +445,7 @@ unit_suite(void)
 	tcase_add_loop_test(t, kill_at_any_moment_loses_nothing_acknowledged, 0, 8);
 	tcase_add_loop_test(t, a_failed_write_ends_the_process_and_acknowledges_nothing_more, 0, 2);
 	tcase_add_test(t, a_child_writes_the_snapshot_and_another_purges);
+	tcase_add_test(t, a_child_does_nothing_if_its_server_was_killed_before_it_ran);
 	tcase_add_test(t, a_snapshot_that_cannot_be_written_costs_nothing);
 	suite_add_tcase(s, t);
 	return s;
