@@ -204,3 +204,12 @@ def no_cluster_outlives_its_test(request):
 
 def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="run the long forms of tests")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: runs with --long only")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--long"):
+        items[:] = [item for item in items if item.get_closest_marker("long") is None]

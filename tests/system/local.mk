@@ -13,6 +13,7 @@ EXTRA_DIST += \
 	tests/lib/network.py \
 	tests/lib/processes.py \
 	tests/lib/recorder.py \
+	tests/lib/shift_clock.c \
 	tests/system/conftest.py \
 	tests/system/hostile.py \
 	tests/system/kill_loop.py \
@@ -24,6 +25,7 @@ EXTRA_DIST += \
 	tests/system/test_demo.py \
 	tests/system/test_dev.py \
 	tests/system/test_ensemble.py \
+	tests/system/test_ensemble_faults.py \
 	tests/system/test_failures.py \
 	tests/system/test_full_disk.py \
 	tests/system/test_helper.py \

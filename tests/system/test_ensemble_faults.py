@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ensembles of real processes on hosts of their own, with TLS, while members are killed, stopped, cut off, and out of room.
+
+Clients write down what they see all the while; afterwards it must be a history that an ensemble may show, and all members
+must be equal (tests/lib/history.py)."""
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from hostile import make_tls
+from members import BUILD, SYNC_TICKS, TICK_MS, Ensemble, wait_until
+from network import Network
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="cgroups, other users and mounts need root")
+RECORD_S = 10
+LOST_S = SYNC_TICKS * TICK_MS / 1000  # a leader that hears nothing for so long gives up
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory):
+    """Certificates for five members and the clients."""
+    folder = tmp_path_factory.mktemp("certificates") / "tls"
+    make_tls(folder, "test", ("user", "eve"))
+    for sid in range(1, 6):
+        name = f"zkserver-{sid}"
+        subprocess.run([BUILD / "corral", "tls", "issue", "--dir", folder, "--ip", Network.address(sid), "zkserver", str(sid)],
+                       check=True, capture_output=True)
+        store = folder / f"store-{sid}.pem"
+        store.touch(0o600)
+        store.write_bytes((folder / f"{name}.pem").read_bytes() + (folder / f"{name}-key.pem").read_bytes())
+    (folder / "user-eve.pem").rename(folder / "user.pem")
+    (folder / "user-eve-key.pem").rename(folder / "user-key.pem")
+    return folder
+
+
+@pytest.fixture
+def ensemble(tls, request):
+    """Three members, or as many as the test asks for."""
+    made = Ensemble({sid: "corral" for sid in range(1, getattr(request, "param", 3) + 1)}, tls=tls)
+    try:
+        yield made.start()
+    finally:
+        made.remove()
+
+
+def test_the_leader_is_killed(ensemble):
+    ensemble.record(RECORD_S)
+    for _ in range(3):
+        time.sleep(1)
+        leader = ensemble.wait_leader()
+        leader.stop(signal.SIGKILL)
+        ensemble.wait_leader(other_than=leader)
+        leader.start()
+        ensemble.wait_whole()
+    assert ensemble.judge()["writes"] > 100
+
+
+def test_all_are_killed_at_once(ensemble):
+    ensemble.record(RECORD_S)
+    for _ in range(2):
+        time.sleep(2)
+        for member in ensemble.members.values():
+            member.process.send_signal(signal.SIGKILL)
+        for member in ensemble.members.values():
+            member.stop()
+            member.start()
+        ensemble.wait_whole()
+    assert ensemble.judge()["writes"] > 100
+
+
+@pytest.mark.long
+def test_members_restart_in_turn(ensemble):
+    ensemble.record(RECORD_S)
+    for member in list(ensemble.members.values()):
+        time.sleep(1)
+        member.stop(signal.SIGTERM)
+        member.start()
+        ensemble.wait_whole()
+    assert ensemble.judge()["writes"] > 100
+
+
+def test_the_leader_is_paused(ensemble):
+    """It wakes up as a leader whom nobody follows, with requests in its sockets."""
+    ensemble.record(RECORD_S)
+    time.sleep(2)
+    leader = ensemble.wait_leader()
+    leader.process.send_signal(signal.SIGSTOP)
+    ensemble.wait_leader(other_than=leader)
+    time.sleep(1)
+    leader.process.send_signal(signal.SIGCONT)
+    ensemble.wait_whole()
+    assert ensemble.judge()["writes"] > 100
+
+
+@pytest.mark.long
+def test_a_follower_is_paused(ensemble):
+    ensemble.record(RECORD_S)
+    time.sleep(2)
+    leader = ensemble.wait_leader()
+    follower = next(m for m in ensemble.members.values() if m is not leader)
+    follower.process.send_signal(signal.SIGSTOP)
+    time.sleep(2 * LOST_S)
+    follower.process.send_signal(signal.SIGCONT)
+    ensemble.wait_whole()
+    assert ensemble.judge()["writes"] > 100
+
+
+CUTS = {
+    "the leader from all": lambda net, leader, other: net.isolate(leader),
+    "what the leader sends": lambda net, leader, other: [net.cut_one_way(leader, n) for n in (1, 2, 3) if n != leader],
+    "what the leader hears": lambda net, leader, other: [net.cut_one_way(n, leader) for n in (1, 2, 3) if n != leader],
+    "the leader from one": lambda net, leader, other: net.cut(leader, other),
+    "one from all": lambda net, leader, other: net.isolate(other),
+    "what one hears": lambda net, leader, other: [net.cut_one_way(n, other) for n in (1, 2, 3) if n != other],
+    "the two followers": lambda net, leader, other: net.cut(*[n for n in (1, 2, 3) if n != leader]),
+}
+
+
+SHORT = ("the leader from all", "what the leader hears")
+
+
+@pytest.mark.parametrize("what", [what if what in SHORT else pytest.param(what, marks=pytest.mark.long) for what in CUTS])
+def test_links_are_cut(ensemble, what):
+    ensemble.record(RECORD_S)
+    time.sleep(2)
+    leader = ensemble.wait_leader().sid
+    CUTS[what](ensemble.network, leader, leader % 3 + 1)
+    time.sleep(2 * LOST_S)
+    ensemble.network.heal()
+    ensemble.wait_whole()
+    assert ensemble.judge()["writes"] > 100
+
+
+@pytest.mark.parametrize("ensemble", [5], indirect=True)
+def test_five_under_random_faults(ensemble):
+    """Never more than two at a time."""
+    draw = random.Random(os.environ.get("CORRAL_SEED", "7"))
+    ensemble.record(2 * RECORD_S)
+    for _ in range(6):
+        victims = draw.sample(sorted(ensemble.members), draw.choice((1, 2)))
+        how = draw.choice(("kill", "stop", "cut", "pair"))
+        for sid in victims:
+            member = ensemble.members[sid]
+            if how == "kill":
+                member.stop(signal.SIGKILL)
+            elif how == "stop":
+                member.process.send_signal(signal.SIGSTOP)
+            elif how == "cut":
+                ensemble.network.isolate(sid)
+            else:
+                ensemble.network.cut(sid, sid % 5 + 1)
+        time.sleep(draw.uniform(0.5, 2 * LOST_S))
+        ensemble.network.heal()
+        for sid in victims:
+            member = ensemble.members[sid]
+            if how == "kill":
+                member.start()
+            elif how == "stop":
+                member.process.send_signal(signal.SIGCONT)
+        ensemble.wait_whole()
+    assert ensemble.judge()["writes"] > 100
+
+
+@pytest.fixture
+def small_disk(ensemble):
+    """A follower on a disk of 24 MB."""
+    leader = ensemble.wait_leader()
+    member = next(m for m in ensemble.members.values() if m is not leader)
+    member.stop(signal.SIGTERM)
+    saved = member.directory / "saved"
+    member.data.rename(saved)
+    member.data.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24M", "tmpfs", member.data], check=True)
+    try:
+        subprocess.run(["cp", "-a", f"{saved}/.", member.data], check=True)
+        member.start()
+        ensemble.wait_whole()
+        yield member
+    finally:
+        member.stop(signal.SIGKILL)
+        subprocess.run(["umount", member.data], check=True)
+
+
+def test_a_disk_fills(ensemble, small_disk):
+    """The member leaves and says why, the others go on; with room again it comes back."""
+    ensemble.record(RECORD_S)
+    time.sleep(1)
+    block = small_disk.data / "block"
+    with open(block, "wb") as f, pytest.raises(OSError):
+        while True:
+            f.write(bytes(65536))
+            f.flush()
+    big = "x" * 500_000
+    for n in range(12):
+        ensemble.zk("create", f"/big-{n}", "-", input=big, check=False)  # it may be at the member that leaves
+    wait_until(lambda: not small_disk.running() or small_disk.mode() is None, lambda: "it leaves\n" + small_disk.log())
+    assert "No space left" in small_disk.log(), small_disk.log()
+    assert ensemble.leader() is not None
+    block.unlink()
+    if not small_disk.running():
+        small_disk.stop()
+        small_disk.start()
+    ensemble.wait_whole()
+    assert ensemble.judge()["writes"] > 100
+
+
+@pytest.fixture(scope="module")
+def clock(tmp_path_factory):
+    """What shifts the wall clock of a process."""
+    library = tmp_path_factory.mktemp("clock") / "shift_clock.so"
+    source = Path(__file__).resolve().parents[1] / "lib" / "shift_clock.c"
+    subprocess.run([os.environ.get("CC", "cc"), "-O1", "-shared", "-fPIC", "-o", library, source], check=True)
+    return library
+
+
+def test_clocks_differ_by_days(tls, clock):
+    ensemble = Ensemble({1: "corral", 2: "corral", 3: "corral"}, tls=tls)
+    try:
+        for sid, days in ((1, 100), (2, 0), (3, 1)):
+            ensemble.members[sid].prefix = ["env", f"LD_PRELOAD={clock}", f"SHIFT_CLOCK_S={days * 86400}",
+                                            "ASAN_OPTIONS=verify_asan_link_order=0"]
+        ensemble.start()
+        ensemble.record(RECORD_S)
+        time.sleep(2)
+        leader = ensemble.wait_leader()
+        leader.stop(signal.SIGKILL)
+        ensemble.wait_leader(other_than=leader)
+        leader.start()
+        ensemble.wait_whole()
+        assert ensemble.judge()["writes"] > 100
+    finally:
+        ensemble.remove()
