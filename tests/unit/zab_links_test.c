@@ -503,6 +503,67 @@ START_TEST(requests_before_it_is_up_to_date_and_broken_ones_end_the_link)
 }
 END_TEST
 
+static void
+request_put(struct buf *b, int32_t cxid, int32_t op)
+{
+	struct buf data;
+
+	buf_init(&data, 64);
+	jute_put_i64(&data, INT64_C(2) << 56);
+	jute_put_i32(&data, cxid);
+	jute_put_i32(&data, op);
+	qpacket_put(b, QPACKET_REQUEST, -1, data.data, data.len);
+	buf_fini(&data);
+}
+
+/* What comes next that is no PING; 0: nothing. */
+static int32_t
+next_but_pings(struct wire *w)
+{
+	struct qpacket p;
+	size_t used;
+
+	while (qpacket_decode(&p, w->out.data, w->out.len, 1 << 20, &used) == QPACKET_WHOLE) {
+		int32_t type = p.type;
+
+		buf_consume(&w->out, used);
+		if (type != QPACKET_PING)
+			return type;
+	}
+	return 0;
+}
+
+/* Apache's followers match the answers to all that they forwarded, syncs among it, in one order. */
+START_TEST(what_was_asked_for_after_a_sync_is_committed_after_its_answer)
+{
+	struct buf b;
+	int64_t zxid;
+
+	lead();
+	join_as_two(&wire);
+	finish_as_two(&wire);
+	say_packet(&wire, 2, QPACKET_PING, EPOCH, "", 0);
+	ck_assert_int_eq(next_but_pings(&wire), 0);
+	rig_freeze(0, true);
+	buf_init(&b, 4096);
+	request_put(&b, 1, ZK_OP_SYNC);
+	request_put(&b, 2, ZK_OP_SET_DATA);
+	say(&wire, 2, &b);
+	buf_fini(&b);
+	zxid = server_last_zxid(&rig_nodes[2].server);
+	ck_assert_int_eq(next_but_pings(&wire), QPACKET_PROPOSAL);
+	say_packet(&wire, 2, QPACKET_ACK, zxid, NULL, 0);
+	ck_assert_int_eq(peer_of(2)->leader.committed, zxid);
+	ck_assert_int_eq(next_but_pings(&wire), 0);
+	say_packet(&wire, 2, QPACKET_PING, EPOCH, "", 0);
+	ck_assert_int_eq(next_but_pings(&wire), QPACKET_SYNC);
+	ck_assert_int_eq(next_but_pings(&wire), QPACKET_COMMIT);
+	ck_assert_int_eq(next_but_pings(&wire), 0);
+	rig_freeze(0, false);
+	still_leads();
+}
+END_TEST
+
 START_TEST(there_are_only_so_many_links)
 {
 	static struct wire many[40];
@@ -612,6 +673,7 @@ unit_suite(void)
 	tcase_add_test(t, an_observer_that_acknowledges_is_let_go);
 	tcase_add_test(t, a_server_that_comes_again_replaces_its_old_link);
 	tcase_add_test(t, requests_before_it_is_up_to_date_and_broken_ones_end_the_link);
+	tcase_add_test(t, what_was_asked_for_after_a_sync_is_committed_after_its_answer);
 	tcase_add_test(t, there_are_only_so_many_links);
 	tcase_add_test(t, zk3526_a_decision_always_leads_to_the_leaders_history);
 	suite_add_tcase(s, t);

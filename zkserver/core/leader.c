@@ -331,6 +331,7 @@ answer_syncs(struct leader *l)
 		while (take_sync(l, &link->syncs, link->committed)) {
 			qpacket_put(link->out, QPACKET_SYNC, 0, NULL, 0);
 			zab_link_touch(l->z, link);
+			leader_sync_pump(l, link); /* what had to wait behind it */
 		}
 	}
 }

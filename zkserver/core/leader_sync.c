@@ -270,12 +270,27 @@ fetch(struct leader *l, struct peer_link *link, struct next *n)
 		   l->z->server, link->sent, &link->cursor, &n->zxid, &n->bytes, &n->size);
 }
 
+/*
+ * How far it may be told of commits. What was asked for after a sync is committed to the learner
+ * after the sync's answer: Apache's learners expect the answers to all they sent in its order.
+ */
+static int64_t
+may_commit(const struct leader *l, const struct peer_link *link)
+{
+	struct leader_sync s;
+
+	if (link->syncs.len == 0)
+		return l->committed;
+	memcpy(&s, link->syncs.data, sizeof s);
+	return s.zxid < l->committed ? s.zxid : l->committed;
+}
+
 /* COMMIT for what is committed and was proposed, one by one; all of it is of this epoch. */
 static void
 put_commits(const struct leader *l, struct peer_link *link)
 {
-	int64_t first = (int64_t)l->epoch << 32;
-	int64_t to = link->sent < l->committed ? link->sent : l->committed;
+	int64_t first = (int64_t)l->epoch << 32, may = may_commit(l, link);
+	int64_t to = link->sent < may ? link->sent : may;
 
 	if (link->committed < first && to > first)
 		link->committed = first;
@@ -335,7 +350,7 @@ leader_sync_pump(struct leader *l, struct peer_link *link)
 			ask(l, link);
 			continue;
 		}
-		if (!there || (link->observer && n.zxid > l->committed))
+		if (!there || (link->observer && n.zxid > may_commit(l, link)))
 			break;
 		put_next(l, link, &n);
 	}
