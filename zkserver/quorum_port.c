@@ -244,19 +244,20 @@ feed_ready(void *arg)
 	static uint8_t bytes[FEED_BYTES_MAX];
 	size_t got = 1;
 
+	clock_now(l->port);
 	while (send_out(l) && state == SNAPSHOT_FEED_MORE && got > 0) {
+		/* What was queued before has gone: the learner is busy, however long it takes. */
+		peer_link_drained(l->port->config.peer, &l->core);
 		state = snapshot_feed_read(&l->feed, bytes, sizeof bytes, &got);
 		buf_append(&l->out, bytes, got);
 	}
 	if (state == SNAPSHOT_FEED_FAILED || l->out.failed) {
 		log_error(
 		    "the snapshot for server %lld failed in the making", (long long)l->core.sid);
-		clock_now(l->port);
 		peer_link_closed(l->port->config.peer, &l->core);
 		end_link(l);
 	} else if (state == SNAPSHOT_FEED_END) {
 		snapshot_feed_stop(&l->feed);
-		clock_now(l->port);
 		peer_link_snapshot_sent(l->port->config.peer, &l->core);
 	} else if (!snapshot_feed_want(&l->feed, l->out.len == 0))
 		log_die(EX_OSERR, "no memory for a watch of a pipe");
@@ -350,8 +351,29 @@ attend(struct quorum_link *l)
 		return;
 	}
 	pause_reading(l);
-	if (core->wants_snapshot && l->feed.child == 0)
+}
+
+/* Each is a child with the tree as it was then: so many at a time, the others wait. */
+static void
+start_snapshots(struct quorum_port *q)
+{
+	struct list *it, *nx;
+	unsigned under_way = 0;
+
+	LIST_EACH(it, nx, &q->links)
+	under_way += CONTAINER_OF(it, struct quorum_link, link)->feed.child != 0;
+	LIST_EACH(it, nx, &q->links)
+	{
+		struct quorum_link *l = CONTAINER_OF(it, struct quorum_link, link);
+
+		if (under_way >= q->config.conf->snapshot_learners_max)
+			return;
+		if (!l->known || !l->core.wants_snapshot || l->feed.child != 0 ||
+		    l->core.end != PEER_LINK_OPEN)
+			continue;
 		start_snapshot(l);
+		under_way++;
+	}
 }
 
 void
@@ -366,6 +388,7 @@ quorum_port_flush(struct quorum_port *q)
 			continue;
 		attend(l);
 	}
+	start_snapshots(q);
 }
 
 /* ---- connecting ---- */
