@@ -212,7 +212,7 @@ apply_record(struct server *s, const struct server_record *r, const uint8_t *byt
 	s->txn_bytes += r->size;
 	if (s->wall_ms >= h->time_ms)
 		zk_metrics_observe(&s->metrics, ZK_SUMMARY_PROPAGATION_LATENCY,
-		    (uint64_t)(s->wall_ms - h->time_ms));
+		    (uint64_t)s->wall_ms - (uint64_t)h->time_ms);
 	if (s->up != NULL)
 		s->up->applied(s->up->arg, r->zxid, bytes, r->size);
 	if (c != NULL)
