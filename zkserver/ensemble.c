@@ -13,7 +13,9 @@
 #define PACKET_OVERHEAD_BYTES ((size_t)1 << 20)
 #define OUT_SOFT_BYTES ((size_t)1 << 20)
 #define OUT_MAX_BYTES ((size_t)256 << 20)
-#define HISTORY_BYTES_MAX ((size_t)64 << 20)
+/* A learner that is slower than the others for a moment must not be served from the disk. */
+#define HISTORY_COUNT_LEAST 65536
+#define HISTORY_BYTES_MAX ((size_t)16 << 20)
 #define LINKS_MAX 256
 
 struct ensemble {
@@ -137,7 +139,8 @@ settings_of(const struct zoo_conf *c, const struct recover_options *options)
 	    .force_snapshot_sync = e->force_snapshot,
 	    .log_sync_percent =
 		e->log_factor_permille == 0 ? -1 : (int32_t)(e->log_factor_permille / 10),
-	    .history_count = e->commit_log,
+	    .history_count =
+		e->commit_log > HISTORY_COUNT_LEAST ? e->commit_log : HISTORY_COUNT_LEAST,
 	    .history_bytes = HISTORY_BYTES_MAX,
 	    .recover = *options,
 	};

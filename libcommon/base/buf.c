@@ -86,10 +86,13 @@ buf_reserve_more(struct buf *b, size_t size)
 		return NULL;
 	}
 	if (b->data == NULL || size > b->cap - b->head - b->len) {
-		/* A compaction pays only if it moves no more than it frees. */
-		if (b->data != NULL && b->head >= b->len && size <= b->cap - b->len)
+		bool fits = b->data != NULL && size <= b->cap - b->len;
+
+		/* A compaction pays only if it moves no more than it frees: a queue that is always
+		 * nearly full would be moved at every append. */
+		if (fits && b->head >= b->len)
 			buf_compact(b);
-		else if (!buf_grow(b, b->len + size)) {
+		else if (!buf_grow(b, fits ? b->cap + 1 : b->len + size)) {
 			b->failed = true;
 			return NULL;
 		}
