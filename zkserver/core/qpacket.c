@@ -158,7 +158,7 @@ void
 learner_info_put(
     struct buf *to, int32_t type, int32_t accepted_epoch, const struct learner_info *info)
 {
-	put_head(to, type, (int64_t)accepted_epoch << 32, INFO_BYTES);
+	put_head(to, type, accepted_epoch * (INT64_C(1) << 32), INFO_BYTES);
 	jute_put_i64(to, info->sid);
 	jute_put_i32(to, info->protocol);
 	jute_put_i64(to, info->config_version);
