@@ -335,6 +335,22 @@ check_name(struct quorum_link *l)
 	return false;
 }
 
+/* Whoever came to us may be anybody, as often as it likes. */
+static void
+say_end(const struct quorum_link *l)
+{
+	const struct peer_link *core = &l->core;
+	const char *address = stream_peer_address(l->stream);
+
+	if (l->dialled >= 0)
+		log_warn("server %lld (%s): %s", (long long)core->sid, address, core->why);
+	else if (core->sid >= 0)
+		log_peer(
+		    "quorum port: server %lld (%s): %s", (long long)core->sid, address, core->why);
+	else
+		log_peer("quorum port: %s: %s", address, core->why);
+}
+
 /* The core has something to say of the link. */
 static void
 attend(struct quorum_link *l)
@@ -344,8 +360,7 @@ attend(struct quorum_link *l)
 
 	if (core->end == PEER_LINK_CLOSE || (core->end == PEER_LINK_CLOSE_FLUSHED && sent)) {
 		if (core->why[0] != '\0')
-			log_warn("server %lld (%s): %s", (long long)core->sid,
-			    stream_peer_address(l->stream), core->why);
+			say_end(l);
 		peer_link_closed(l->port->config.peer, core);
 		end_link(l);
 		return;
