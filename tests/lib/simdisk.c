@@ -10,7 +10,7 @@
 #include "libcommon/base/rng.h"
 
 #define NAMES_MAX 4096
-#define CHANGES_MAX 1024
+#define CHANGES_MAX 16384
 #define FIRST_ROOM 8 /* a power of two */
 
 /* From begin_op(): the power goes during this operation, which reaches the cache and no further. */

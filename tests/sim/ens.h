@@ -116,7 +116,8 @@ struct ens_node {
 	uint64_t preallocate_bytes;
 	int64_t wall_offset_ms;
 
-	bool up, fatal, wiped;
+	bool up, fatal;
+	bool snapshot_at_start; /* as Apache's servers do: of what may be cut later */
 	uint64_t life; /* counts the starts; events of an earlier one are void */
 	uint64_t paused_until_ms;
 	struct db db;

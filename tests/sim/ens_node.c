@@ -59,6 +59,7 @@ ens_node_init(struct ens_node *n, struct ens *e, unsigned index)
 	    .sid = (uint8_t)n->sid,
 	};
 	n->preallocate_bytes = preallocations[rng_below(&n->rng, 3)];
+	n->snapshot_at_start = rng_below(&rng, 4) == 0;
 	return true;
 }
 
@@ -118,6 +119,18 @@ static void
 start_later(struct ens_node *n)
 {
 	world_at(&n->e->world, 1 + rng_below(&n->rng, 3000), on_start, n, n->life);
+}
+
+/* A snapshot that cannot be written costs nothing, unless the power went. */
+static bool
+write_snapshot(struct ens_node *n)
+{
+	struct fault fault = {{0}};
+
+	n->snapshots++;
+	if (snapshot_write(n->store, &n->db, &fault) == 0)
+		purge(n->store, n->store, PURGE_RETAIN_MIN, &fault);
+	return !simdisk_stopped(n->disk);
 }
 
 static struct peer_config
@@ -207,6 +220,13 @@ ens_node_start(struct ens_node *n)
 	if ((err = peer_init(&n->peer, &config, &n->db, &report, &note, &f)) != 0) {
 		db_fini(&n->db);
 		start_failed(n, err, &f);
+		return;
+	}
+	if (n->snapshot_at_start && !write_snapshot(n)) {
+		peer_fini(&n->peer);
+		db_fini(&n->db);
+		fault_set(&f, -EIO, "the power goes");
+		start_failed(n, -EIO, &f);
 		return;
 	}
 	world_trace(&n->e->world, "%lld: starts at zxid 0x%llx, epochs %d/%d%s", (long long)n->sid,
@@ -422,17 +442,11 @@ plan_tick(struct ens_node *n)
 	world_at(&n->e->world, at > now ? at - now : 0, on_tick, n, n->life);
 }
 
-/* A snapshot that cannot be written costs nothing, unless the power went. */
 static bool
 take_snapshot(struct ens_node *n)
 {
-	struct fault fault = {{0}};
-
 	txnlog_roll(&n->log);
-	n->snapshots++;
-	if (snapshot_write(n->store, &n->db, &fault) == 0)
-		purge(n->store, n->store, PURGE_RETAIN_MIN, &fault);
-	if (!simdisk_stopped(n->disk))
+	if (write_snapshot(n))
 		return true;
 	ens_node_crash(n, true, "power loss");
 	return false;

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/sim/ens_life.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* How long clients and faults go on, and how long an ensemble without faults may take to recover.
+ */
+#define LIFE_MS 120000
+#define CALM_MS 120000
+
+const char *const fault_names[FAULT_KINDS] = {"kill", "power loss", "power loss in a write",
+    "disk error", "power loss of all", "pause", "isolation", "one-way cut", "cut of a pair",
+    "split", "reset", "heal", "clock step"};
+
+static struct ens_node *
+any_node(struct life *l)
+{
+	return &l->e.nodes[rng_below(&l->rng, l->e.count)];
+}
+
+static void
+split(struct life *l)
+{
+	uint64_t side = rng_u64(&l->rng);
+
+	for (unsigned a = 0; a < l->e.count; a++)
+		for (unsigned b = 0; b < l->e.count; b++)
+			if ((side >> a & 1) != (side >> b & 1))
+				ens_net_block(&l->e, a, b, true);
+}
+
+static void
+cut_off(struct life *l, unsigned a, bool in, bool out)
+{
+	for (unsigned b = 0; b < l->e.count; b++) {
+		if (in)
+			ens_net_block(&l->e, b, a, true);
+		if (out)
+			ens_net_block(&l->e, a, b, true);
+	}
+}
+
+static void
+inject(struct life *l, enum fault_kind kind)
+{
+	struct ens_node *n = any_node(l), *other = any_node(l);
+	uint64_t way;
+
+	world_trace(&l->e.world, "fault: %s at %lld", fault_names[kind], (long long)n->sid);
+	l->faults[kind]++;
+	switch (kind) {
+	case FAULT_CRASH:
+		ens_node_crash(n, false, "killed");
+		break;
+	case FAULT_POWER:
+		ens_node_crash(n, true, "power loss");
+		break;
+	case FAULT_POWER_AT:
+		simdisk_stop_at(n->disk, simdisk_ops(n->disk) + 1 + rng_below(&l->rng, 25));
+		break;
+	case FAULT_ERROR_AT:
+		simdisk_fail_at(n->disk, simdisk_ops(n->disk) + 1 + rng_below(&l->rng, 25),
+		    rng_below(&l->rng, 2) == 0 ? -EIO : -ENOSPC);
+		break;
+	case FAULT_ALL_POWER:
+		for (unsigned i = 0; i < l->e.count; i++)
+			ens_node_crash(&l->e.nodes[i], true, "power loss of all");
+		break;
+	case FAULT_PAUSE:
+		n->paused_until_ms = l->e.world.now_ms + rng_below(&l->rng, 8 * l->e.tick_ms);
+		break;
+	case FAULT_ISOLATE:
+		cut_off(l, n->index, true, true);
+		break;
+	case FAULT_ONE_WAY:
+		way = rng_below(&l->rng, 2);
+		cut_off(l, n->index, way == 0, way == 1);
+		break;
+	case FAULT_PAIR:
+		ens_net_block(&l->e, n->index, other->index, true);
+		ens_net_block(&l->e, other->index, n->index, true);
+		break;
+	case FAULT_SPLIT:
+		split(l);
+		break;
+	case FAULT_RESET:
+		ens_net_reset(&l->e, n->index, other->index);
+		break;
+	case FAULT_HEAL:
+		ens_net_heal(&l->e);
+		break;
+	case FAULT_CLOCK:
+		n->wall_offset_ms += (int64_t)rng_below(&l->rng, 2 * 86400000) - 86400000;
+		break;
+	case FAULT_KINDS:
+		break;
+	}
+}
+
+static void
+on_fault(void *arg, uint64_t token)
+{
+	struct life *l = arg;
+	enum fault_kind kind = (enum fault_kind)rng_below(&l->rng, FAULT_KINDS);
+
+	(void)token;
+	if (l->calm)
+		return;
+	if (l->enabled[kind])
+		inject(l, kind);
+	world_at(&l->e.world, 1 + rng_below(&l->rng, l->pace_ms), on_fault, l, 0);
+}
+
+/* Let the world go on until a time, or until the condition holds. */
+static bool
+run_until(struct life *l, uint64_t end_ms, bool (*done)(const struct life *l))
+{
+	struct world *w = &l->e.world;
+
+	while (w->violation[0] == '\0' && w->now_ms < end_ms && (done == NULL || !done(l)))
+		if (!world_step(w))
+			break;
+	return done == NULL || done(l);
+}
+
+/* One leads, all others follow it, and all have applied the same. */
+static bool
+is_whole(const struct life *l)
+{
+	unsigned leaders = 0;
+	int64_t zxid = 0;
+
+	for (unsigned i = 0; i < l->e.count; i++) {
+		const struct ens_node *n = &l->e.nodes[i];
+
+		if (!n->up || !server_serves(&n->server) || n->server.pending_count > 0)
+			return false;
+		leaders += n->server.role == SERVER_LEADER;
+		/* A leader that has made nothing yet is at its epoch's beginning. */
+		if (n->server.role != SERVER_LEADER || (uint32_t)n->db.last_zxid != 0) {
+			if (zxid != 0 && n->db.last_zxid != zxid)
+				return false;
+			zxid = n->db.last_zxid;
+		}
+	}
+	return leaders == 1 && ens_clients_idle(&l->e);
+}
+
+static void
+explain_not_whole(struct life *l)
+{
+	for (unsigned i = 0; i < l->e.count; i++) {
+		const struct ens_node *n = &l->e.nodes[i];
+
+		world_trace(&l->e.world,
+		    "%lld: %s, %s, phase %d, role %d, zxid 0x%llx, %zu pending", (long long)n->sid,
+		    n->up ? "up" : "down", n->up ? peer_role_name(&n->peer) : "-",
+		    n->up ? (int)n->peer.phase : -1, n->up ? (int)n->server.role : -1,
+		    (unsigned long long)(n->up ? n->db.last_zxid : 0),
+		    n->up ? n->server.pending_count : 0);
+	}
+	for (unsigned i = 0; i < ENS_CLIENTS; i++) {
+		const struct ens_client *c = &l->e.clients[i];
+
+		if (c->node != NULL)
+			world_trace(&l->e.world, "client %u at %lld: %s, %zu requests wait", i,
+			    (long long)c->node->sid, c->connected ? "connected" : "connecting",
+			    c->request_count);
+	}
+	world_violation(
+	    &l->e.world, "liveness: not whole %d s after the last fault", CALM_MS / 1000);
+}
+
+static void
+compare_all(struct life *l)
+{
+	for (unsigned i = 1; i < l->e.count; i++)
+		if (ens_digest(&l->e.nodes[i].db) != ens_digest(&l->e.nodes[0].db))
+			world_violation(
+			    &l->e.world, "Z15: in the end servers 1 and %u differ", i + 1);
+}
+
+static void
+calm_down(struct life *l)
+{
+	l->calm = true;
+	for (unsigned i = 0; i < l->e.count; i++) {
+		struct ens_node *n = &l->e.nodes[i];
+
+		simdisk_stop_at(n->disk, 0);
+		simdisk_fail_at(n->disk, 0, 0);
+	}
+	ens_net_heal(&l->e);
+	/* First with clients that go on, then to the end of what they asked for. */
+	run_until(l, l->e.world.now_ms + 5000, NULL);
+	l->e.quiet = true;
+	if (!run_until(l, l->e.world.now_ms + CALM_MS, is_whole))
+		explain_not_whole(l);
+	else if (l->e.world.violation[0] == '\0')
+		compare_all(l);
+}
+
+static void
+draw(struct life *l)
+{
+	static const unsigned sizes[] = {1, 2, 3, 3, 3, 3, 4, 5, 5, 5, 7};
+	struct ens *e = &l->e;
+	char text[1024];
+	int len = 0;
+	struct fault f = {{0}};
+
+	e->voters = sizes[rng_below(&l->rng, sizeof sizes / sizeof sizes[0])];
+	e->count =
+	    e->voters + (rng_below(&l->rng, 3) == 0 ? 1 + (unsigned)rng_below(&l->rng, 2) : 0);
+	if (e->count == 1)
+		e->count = e->voters = 2;
+	e->tick_ms = 200 + (uint32_t)rng_below(&l->rng, 1800);
+	for (unsigned i = 0; i < e->count; i++)
+		len += snprintf(text + len, sizeof text - (size_t)len,
+		    "server.%u=10.0.0.%u:2888:3888:%s\n", i + 1, i + 1,
+		    i < e->voters ? "participant" : "observer");
+	if (members_parse(&e->members, text, (size_t)len, &f) != 0) {
+		fprintf(stderr, "zabsim: %s\n", f.text);
+		exit(70);
+	}
+	for (int i = 0; i < FAULT_KINDS; i++)
+		l->enabled[i] = i == FAULT_HEAL || rng_below(&l->rng, 2) == 0;
+	l->pace_ms = 500 + rng_below(&l->rng, 8000);
+}
+
+void
+life_live(struct life *l)
+{
+	for (unsigned i = 0; i < l->e.count; i++)
+		ens_node_start(&l->e.nodes[i]);
+	ens_clients_start(&l->e);
+	world_at(&l->e.world, rng_below(&l->rng, 4000), on_fault, l, 0);
+	run_until(l, LIFE_MS, NULL);
+	if (l->e.world.violation[0] == '\0')
+		calm_down(l);
+}
+
+struct life *
+life_new(uint64_t seed, enum ens_plant plant, bool trace)
+{
+	struct life *l = calloc(1, sizeof *l);
+
+	if (l == NULL)
+		exit(71);
+	world_init(&l->e.world, seed, trace);
+	world_rng(&l->e.world, "faults", &l->rng);
+	l->e.plant = plant;
+	draw(l);
+	ens_net_init(&l->e);
+	ens_check_init(&l->e.check);
+	ens_clients_init(&l->e);
+	for (unsigned i = 0; i < l->e.count; i++)
+		if (!ens_node_init(&l->e.nodes[i], &l->e, i))
+			exit(71);
+	return l;
+}
+
+void
+life_free(struct life *l)
+{
+	for (unsigned i = 0; i < l->e.count; i++)
+		ens_node_fini(&l->e.nodes[i]);
+	ens_net_fini(&l->e);
+	ens_clients_fini(&l->e);
+	ens_check_fini(&l->e.check);
+	world_fini(&l->e.world);
+	free(l);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One life of a simulated ensemble: its sizes, the faults that it meets, and its end. */
+#ifndef CORRAL_TESTS_SIM_ENS_LIFE_H
+#define CORRAL_TESTS_SIM_ENS_LIFE_H
+
+#include "tests/sim/ens.h"
+
+enum fault_kind {
+	FAULT_CRASH,
+	FAULT_POWER,
+	FAULT_POWER_AT, /* during one of the disk's next operations */
+	FAULT_ERROR_AT, /* one of the next operations fails */
+	FAULT_ALL_POWER,
+	FAULT_PAUSE,
+	FAULT_ISOLATE,
+	FAULT_ONE_WAY,
+	FAULT_PAIR,
+	FAULT_SPLIT,
+	FAULT_RESET,
+	FAULT_HEAL,
+	FAULT_CLOCK,
+	FAULT_KINDS
+};
+
+extern const char *const fault_names[FAULT_KINDS];
+
+struct life {
+	struct ens e;
+	struct rng rng;
+	bool enabled[FAULT_KINDS];
+	uint64_t pace_ms;
+	uint64_t faults[FAULT_KINDS];
+	bool calm;
+};
+
+/* Draw the seed's life, and live it to the end, or to the first violation. */
+struct life *life_new(uint64_t seed, enum ens_plant plant, bool trace);
+void life_live(struct life *l);
+void life_free(struct life *l);
+
+#endif
