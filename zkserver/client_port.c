@@ -225,18 +225,15 @@ bind_any(const char *address, int port, int backlog, char *error, size_t size)
 }
 
 static bool
-listening_open(struct client_port *p, struct listening *l, const char *address, int port,
-    struct tls *tls, char *error, size_t size)
+listening_bind(struct listening *l, const char *address, int port, char *error, size_t size)
 {
+	struct client_port *p = l->port;
 	struct event_base *base = loop_event_base(p->config.loop);
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof ss;
 	uint16_t number = 0;
 	char ip[64];
 
-	*l = (struct listening){.port = p, .fd = -1, .number = ZOO_PORT_NONE, .tls = tls};
-	if (port == ZOO_PORT_NONE)
-		return true;
 	if ((l->fd = bind_any(address, port, (int)p->config.conf->backlog, error, size)) < 0)
 		return false;
 	if (getsockname(l->fd, (struct sockaddr *)&ss, &len) == 0 &&
@@ -248,6 +245,14 @@ listening_open(struct client_port *p, struct listening *l, const char *address, 
 		return true;
 	snprintf(error, size, "no memory for a listener");
 	return false;
+}
+
+static bool
+listening_open(struct client_port *p, struct listening *l, const char *address, int port,
+    struct tls *tls, char *error, size_t size)
+{
+	*l = (struct listening){.port = p, .fd = -1, .number = ZOO_PORT_NONE, .tls = tls};
+	return port == ZOO_PORT_NONE || listening_bind(l, address, port, error, size);
 }
 
 static void
@@ -350,6 +355,13 @@ client_port_close(struct client_port *p)
 	free(p->shared.read);
 	free(p->handshakes);
 	free(p);
+}
+
+bool
+client_port_move(struct client_port *p, const char *address, int port, char *error, size_t size)
+{
+	listening_close(&p->plain);
+	return listening_bind(&p->plain, address, port, error, size);
 }
 
 int

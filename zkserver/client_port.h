@@ -34,6 +34,13 @@ struct client_port_config {
 struct client_port *client_port_open(
     const struct client_port_config *config, char *error, size_t size);
 
+/*
+ * Listen for plain connections there instead, from now on; those that are open stay. False: it
+ * cannot, as error[size] says, and listens nowhere.
+ */
+bool client_port_move(
+    struct client_port *p, const char *address, int port, char *error, size_t size);
+
 /* Close everything at once. */
 void client_port_close(struct client_port *p);
 

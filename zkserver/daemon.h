@@ -52,6 +52,9 @@ void daemon_close_log(struct daemon *d);
 /* What the core has to know of the settings. */
 void daemon_settings(const struct daemon *d, struct server_settings *to);
 
+/* Clients are served there from now on, unless it is where they are served already. */
+void daemon_move_clients(struct daemon *d, const char *host, int port);
+
 /* SIGHUP: read everything again that can change; what is at fault stays as it was. */
 void daemon_reload(struct daemon *d);
 

@@ -7,6 +7,7 @@
 
 #include "libcommon/sys/log.h"
 #include "zkserver/election_port.h"
+#include "zkserver/ensemble_files.h"
 #include "zkserver/quorum_port.h"
 
 /* Around a packet's record: headers, authinfo. */
@@ -25,6 +26,7 @@ struct ensemble {
 	struct election_port *election;
 	struct quorum_port *quorum;
 	bool started;
+	bool members_changed; /* the ports have not heard of it */
 };
 
 static void
@@ -89,7 +91,45 @@ fatal(void *arg, const char *why)
 	log_die(EX_IOERR, "%s", why);
 }
 
-static const struct peer_ops peer_ops = {notify, dial, log_release, log_reopen, say, fatal};
+static bool
+members_seen(void *arg, const struct members *m, struct fault *f)
+{
+	struct ensemble *e = arg;
+	char why[512];
+
+	if (!ensemble_files_propose(e->d->conf, m, why, sizeof why)) {
+		fault_set(f, -EIO, "%s", why);
+		return false;
+	}
+	e->members_changed = true;
+	return true;
+}
+
+/* It is in force whether or not the files say so: the proposal's is there, with which it is found
+ * again. */
+static void
+members_adopted(void *arg, const struct members *m)
+{
+	struct ensemble *e = arg;
+	char why[512];
+
+	if (!ensemble_files_commit(e->d->conf, m, why, sizeof why)) {
+		log_error("%s", why);
+		e->d->conf->ensemble.members = *m;
+	}
+	e->members_changed = true;
+}
+
+static const struct peer_ops peer_ops = {
+    .notify = notify,
+    .dial = dial,
+    .log_release = log_release,
+    .log_reopen = log_reopen,
+    .members_seen = members_seen,
+    .members_adopted = members_adopted,
+    .say = say,
+    .fatal = fatal,
+};
 
 static void
 on_heard(void *arg, int64_t sid, const uint8_t *bytes, size_t size)
@@ -136,6 +176,8 @@ settings_of(const struct zoo_conf *c, const struct recover_options *options)
 	    .out_bytes_max = OUT_MAX_BYTES,
 	    .links_max = LINKS_MAX,
 	    .hold_ms = e->init_limit * c->tick_ms,
+	    .reconfig = c->reconfig_enabled,
+	    .standalone = e->standalone,
 	    .force_snapshot_sync = e->force_snapshot,
 	    .log_sync_percent =
 		e->log_factor_permille == 0 ? -1 : (int32_t)(e->log_factor_permille / 10),
@@ -158,6 +200,7 @@ ensemble_load(struct daemon *d, const struct recover_options *options,
 		.notify_max_ms = c->notification_max_ms,
 		.finalize_ms = ELECTION_FINALIZE_MS},
 	    .members = &c->members,
+	    .seen = c->has_proposed ? &c->proposed : NULL,
 	    .snapshots = d->snapshots,
 	    .logs = d->logs,
 	    .ops = &peer_ops,
@@ -215,7 +258,8 @@ ensemble_open(struct daemon *d, char *error, size_t size)
 		return false;
 	election.tls = quorum.tls = e->tls.tls;
 	if ((e->quorum = quorum_port_open(&quorum, error, size)) == NULL ||
-	    (e->election = election_port_open(&election, &c->members, NULL, error, size)) == NULL)
+	    (e->election = election_port_open(&election, &c->members,
+		 c->has_proposed ? &c->proposed : NULL, error, size)) == NULL)
 		return false;
 	e->started = true;
 	set_time(e);
@@ -247,6 +291,23 @@ ensemble_synced(struct daemon *d, int64_t zxid)
 	peer_synced(&d->ensemble->peer, zxid);
 }
 
+/* Where this server serves clients, and where the others and it itself listen for each other. */
+static void
+move(struct ensemble *e)
+{
+	struct zoo_conf *conf = e->d->conf;
+	const struct zoo_ensemble *c = &conf->ensemble;
+	const struct member *self = members_find(&c->members, c->sid);
+
+	e->members_changed = false;
+	if (!election_port_set_members(
+		e->election, &c->members, c->has_proposed ? &c->proposed : NULL) ||
+	    !quorum_port_moved(e->quorum))
+		log_die(EX_OSERR, "no memory for the configuration of the ensemble");
+	if (self != NULL && self->client_port != 0)
+		daemon_move_clients(e->d, self->client_host, self->client_port);
+}
+
 void
 ensemble_turn(struct daemon *d)
 {
@@ -256,6 +317,8 @@ ensemble_turn(struct daemon *d)
 		return;
 	set_time(e);
 	peer_turn(&e->peer);
+	if (e->members_changed)
+		move(e);
 }
 
 void

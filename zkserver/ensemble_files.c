@@ -68,7 +68,7 @@ ensemble_files_propose(struct zoo_conf *c, const struct members *m, char *why, s
 			return false;
 	}
 	c->ensemble.proposed = *m;
-	c->ensemble.has_proposed = true;
+	c->ensemble.has_proposed = m->version > c->ensemble.members.version;
 	return true;
 }
 

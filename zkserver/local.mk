@@ -70,13 +70,13 @@ libzkcore_a_SOURCES += \
 	zkserver/core/adopt.c zkserver/core/adopt.h \
 	zkserver/core/history.c zkserver/core/history.h \
 	zkserver/core/leader.c zkserver/core/leader.h zkserver/core/leader_priv.h \
-	zkserver/core/leader_learners.c \
+	zkserver/core/leader_learners.c zkserver/core/leader_reconf.c \
 	zkserver/core/leader_sync.c \
 	zkserver/core/learner.c zkserver/core/learner.h \
 	zkserver/core/peer.c zkserver/core/peer.h \
 	zkserver/core/qpacket.c zkserver/core/qpacket.h \
 	zkserver/core/snapstream.c zkserver/core/snapstream.h \
-	zkserver/core/zab.c zkserver/core/zab.h zkserver/core/zab_plants.h
+	zkserver/core/zab.c zkserver/core/zab.h zkserver/core/zab_members.c zkserver/core/zab_plants.h
 
 # The shell.
 noinst_LIBRARIES += libzkserver.a

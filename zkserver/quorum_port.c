@@ -10,6 +10,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "libcommon/base/str.h"
 #include "libcommon/io/address.h"
 #include "libcommon/io/stream.h"
 #include "libcommon/sys/log.h"
@@ -41,6 +42,7 @@ struct quorum_link {
 struct quorum_port {
 	struct quorum_port_config config;
 	struct peer_listener *listener;
+	char listen_address[ADDRESS_TEXT_SIZE];
 	struct list links; /* oldest first */
 	unsigned young_count;
 	struct quorum_link *dialling; /* not up yet */
@@ -421,7 +423,12 @@ quorum_port_dial(struct quorum_port *q, int64_t sid)
 		stream_abort(q->dialling->stream);
 		link_free(q->dialling);
 	}
-	assert(m != NULL);
+	if (m == NULL && q->config.conf->has_proposed)
+		m = members_find(&q->config.conf->proposed, sid);
+	if (m == NULL) {
+		peer_dial_failed(q->config.peer, sid);
+		return;
+	}
 	if ((l = link_new(q, sid)) == NULL)
 		log_die(EX_OSERR, "no memory for a connection to server %lld", (long long)sid);
 	snprintf(address, sizeof address, strchr(m->host, ':') != NULL ? "[%s]:%u" : "%s:%u",
@@ -440,10 +447,12 @@ on_cannot_listen(void *arg, const char *why)
 	log_die(EX_OSERR, "the quorum port: %s", why);
 }
 
-static struct peer_listener *
-listen_at(struct quorum_port *q, const struct member *self)
+/* Who is no member stays where it is. */
+static bool
+listen_at_home(struct quorum_port *q)
 {
 	const struct zoo_ensemble *conf = q->config.conf;
+	const struct member *self = members_find(q->config.members, conf->sid);
 	char address[ADDRESS_TEXT_SIZE];
 	const struct peer_listener_config config = {
 	    .loop = q->config.loop,
@@ -459,13 +468,25 @@ listen_at(struct quorum_port *q, const struct member *self)
 	    .arg = q,
 	};
 
+	if (self == NULL)
+		return q->listener != NULL;
 	if (conf->listen_on_all)
 		snprintf(address, sizeof address, ":%u", (unsigned)self->quorum_port);
 	else
 		snprintf(address, sizeof address,
 		    strchr(self->host, ':') != NULL ? "[%s]:%u" : "%s:%u", self->host,
 		    (unsigned)self->quorum_port);
-	return peer_listener_new(&config);
+	if (q->listener != NULL && strcmp(q->listen_address, address) == 0)
+		return true;
+	peer_listener_free(q->listener);
+	str_copy(q->listen_address, sizeof q->listen_address, address);
+	return (q->listener = peer_listener_new(&config)) != NULL;
+}
+
+bool
+quorum_port_moved(struct quorum_port *q)
+{
+	return listen_at_home(q);
 }
 
 struct quorum_port *
@@ -482,7 +503,7 @@ quorum_port_open(const struct quorum_port_config *config, char *error, size_t si
 	}
 	q->config = *config;
 	list_init(&q->links);
-	if ((q->listener = listen_at(q, self)) != NULL)
+	if (listen_at_home(q))
 		return q;
 	snprintf(error, size, "the quorum port: no memory");
 	free(q);

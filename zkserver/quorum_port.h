@@ -38,6 +38,9 @@ void quorum_port_close(struct quorum_port *q);
 /* Connect to a server; the attempt before is given up. */
 void quorum_port_dial(struct quorum_port *q, int64_t sid);
 
+/* The members are others: listen where this one is now. False: no memory. */
+bool quorum_port_moved(struct quorum_port *q);
+
 /* Send what links have, close those that ended. At the end of each turn. */
 void quorum_port_flush(struct quorum_port *q);
 

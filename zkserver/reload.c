@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a running daemon takes over from its files. */
+#include <string.h>
+
+#include "libcommon/base/str.h"
 #include "libcommon/sys/log.h"
 #include "libcommon/sys/notify.h"
 #include "zkserver/daemon.h"
@@ -91,4 +94,25 @@ daemon_reload(struct daemon *d)
 	daemon_reload_tls(d);
 	reload_users(d);
 	notify_ready(NULL);
+}
+
+void
+daemon_move_clients(struct daemon *d, const char *host, int port)
+{
+	struct zoo_conf *c = d->conf;
+	bool anywhere = strcmp(host, "0.0.0.0") == 0 || strcmp(host, "0:0:0:0:0:0:0:0") == 0 ||
+			strcmp(host, "::") == 0;
+	const char *address = anywhere ? "" : host;
+	char why[512];
+
+	if (c->client_port == port && strcmp(c->client_address, address) == 0)
+		return;
+	c->client_port = port;
+	str_copy(c->client_address, sizeof c->client_address, address);
+	if (client_port_move(d->clients, address, port, why, sizeof why))
+		log_info("clients are served at port %d from now on", port);
+	else
+		log_error("no new client can connect: %s; choose another port with a further "
+			  "reconfig, or start this server again",
+		    why);
 }

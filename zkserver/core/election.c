@@ -508,6 +508,21 @@ election_start(
 }
 
 void
+election_appoint(struct election *e, int64_t leader, int64_t zxid, int64_t epoch, bool observer)
+{
+	const struct vote vote = {leader, zxid, e->round, epoch};
+
+	assert(e->now != NULL && e->phase == ELECTION_AWAY);
+	e->phase = ELECTION_LOOKING;
+	e->observer = observer;
+	e->own = e->proposal = vote;
+	words_clear(&e->votes);
+	words_clear(&e->roles);
+	words_clear(&e->held);
+	decide(e, &vote);
+}
+
+void
 election_leave(struct election *e)
 {
 	e->phase = ELECTION_AWAY;

@@ -132,6 +132,13 @@ void election_start(
  */
 void election_leave(struct election *e);
 
+/*
+ * Instead of an election, when a reconfig has said who leads on; election_leave() was called
+ * before.
+ */
+void election_appoint(
+    struct election *e, int64_t leader, int64_t zxid, int64_t epoch, bool observer);
+
 /* A notification, as bytes from the wire; what it breaks rules with is ignored. */
 void election_heard(
     struct election *e, uint64_t now_ms, int64_t sid, const uint8_t *bytes, size_t size);

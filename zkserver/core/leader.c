@@ -16,12 +16,15 @@ leader_init(struct leader *l, struct zab *z)
 {
 	*l = (struct leader){.z = z};
 	buf_init(&l->syncs, LEADER_SYNCS_MAX * sizeof(struct leader_sync));
+	buf_init(&l->reconfigs, SIZE_MAX / 4);
+	l->appointed = -1;
 }
 
 void
 leader_fini(struct leader *l)
 {
 	buf_fini(&l->syncs);
+	buf_fini(&l->reconfigs);
 }
 
 static uint64_t
@@ -43,8 +46,11 @@ leader_start(struct leader *l)
 	struct zab *z = l->z;
 
 	buf_fini(&l->syncs);
+	buf_clear(&l->reconfigs);
 	*l = (struct leader){.z = z,
 	    .syncs = l->syncs,
+	    .reconfigs = l->reconfigs,
+	    .appointed = -1,
 	    .proposed_epoch = z->epochs.accepted + 1,
 	    .start_current = z->epochs.current,
 	    .start_zxid = zab_last_zxid(z),
@@ -118,7 +124,7 @@ leader_take(struct leader *l, struct peer_link *link)
 bool
 leader_is_voter(const struct leader *l, const struct peer_link *link)
 {
-	return !link->observer && members_is_voter(l->z->members, link->sid);
+	return !link->observer && zab_is_voter(l->z, link->sid);
 }
 
 /* Do those voters whose link fulfils this, and ourselves, make a quorum? */
@@ -136,7 +142,7 @@ is_quorum(const struct leader *l,
 		if (leader_is_voter(l, link) && has(l, link, value))
 			sid_set_add(&set, link->sid);
 	}
-	return members_quorum(l->z->members, &set);
+	return zab_quorum(l->z, &set);
 }
 
 static bool
@@ -164,6 +170,26 @@ has_answered(const struct leader *l, const struct peer_link *link, int64_t value
 
 /* ---- discovery ---- */
 
+/*
+ * As Apache's: a configuration that was written by hand gets a version with the first epoch that is
+ * led in it, so that it is newer than what whoever wants to join was given.
+ */
+static bool
+begin_versions(struct leader *l)
+{
+	struct zab *z = l->z;
+	struct fault f = {0};
+
+	if (!z->settings.reconfig || zab_newest(z)->version != 0)
+		return true;
+	l->next = *z->members;
+	l->next.version = (int64_t)l->epoch << 32;
+	if (zab_see(z, &l->next, &f))
+		return true;
+	leader_fail(l, "%s", f.text);
+	return false;
+}
+
 static void
 fix_epoch(struct leader *l)
 {
@@ -176,6 +202,8 @@ fix_epoch(struct leader *l)
 		return;
 	}
 	l->epoch = l->proposed_epoch;
+	if (!begin_versions(l))
+		return;
 	sid_set_add(&l->promised, z->settings.sid);
 	enter(l, LEADER_PROMISE);
 	while ((link = leader_next(l, link)) != NULL) {
@@ -233,6 +261,9 @@ set_up_to_date(struct leader *l, struct peer_link *link)
 static void
 activate(struct leader *l)
 {
+	if (l->z->seen != NULL)
+		leader_adopt(l, l->start_zxid);
+	zab_show_members(l->z);
 	server_lead(l->z->server, l->epoch);
 	l->committed = (int64_t)l->epoch << 32;
 	enter(l, LEADER_ACTIVE);
@@ -370,22 +401,27 @@ find_committed(const struct leader *l)
 static void
 commit(struct leader *l)
 {
+	const struct members *seen = l->z->seen;
 	int64_t zxid = find_committed(l);
 
-	if (zxid <= l->committed)
+	if (zxid <= l->committed || l->retire_at_ms > 0)
 		return;
+	/* Behind a reconfig all is counted anew. */
+	if (seen != NULL && zxid > seen->version)
+		zxid = seen->version;
 	l->committed = zxid;
+	if (seen != NULL && zxid == seen->version)
+		leader_adopt(l, zxid);
 	server_committed(l->z->server, zxid);
+	commit(l);
 }
 
 static void
 advance(struct leader *l)
 {
-	const struct members *m = l->z->members;
-
-	if (l->phase == LEADER_DISCOVERY && members_quorum(m, &l->known))
+	if (l->phase == LEADER_DISCOVERY && zab_quorum(l->z, &l->known))
 		fix_epoch(l);
-	if (l->phase == LEADER_PROMISE && !l->z->failed && members_quorum(m, &l->promised))
+	if (l->phase == LEADER_PROMISE && !l->z->failed && zab_quorum(l->z, &l->promised))
 		begin_sync(l);
 	if (l->phase == LEADER_SYNC && !l->z->failed && is_quorum(l, is_synced, 0, true))
 		activate(l);
@@ -430,7 +466,7 @@ leader_lost(struct leader *l, struct peer_link *link)
 	link->use = PEER_LINK_DONE;
 	if (!counted || l->phase != LEADER_ACTIVE || is_quorum(l, is_synced, 0, true))
 		return;
-	while ((other = leader_next(l, other)) != NULL) {
+	while (l->retire_at_ms == 0 && (other = leader_next(l, other)) != NULL) {
 		if (other->sid == link->sid)
 			return;
 	}
@@ -505,6 +541,8 @@ leader_tick(struct leader *l)
 	if (now_ms < l->tick_at_ms)
 		return;
 	l->tick_at_ms = now_ms + l->z->settings.tick_ms;
+	if (l->retire_at_ms > 0 && now_ms >= l->retire_at_ms)
+		leader_fail(l, "server %lld leads on", (long long)l->appointed);
 	check_silence(l);
 	if (l->phase == LEADER_ACTIVE && !is_quorum(l, is_synced, 0, true))
 		leader_fail(l, "no quorum is in sync any more");

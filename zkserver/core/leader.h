@@ -39,12 +39,21 @@ struct leader {
 	uint64_t round, confirmed;
 	uint64_t wanted;  /* the round that whoever waits waits for */
 	struct buf syncs; /* our own clients' parked ones */
+	struct members next;	/* of a reconfig that is being prepared */
+	struct buf reconfigs;	/* of this epoch, committed: struct leader_reconfig */
+	int64_t appointed;	/* who is to lead on, as the configuration wants it; -1: nobody */
+	uint64_t retire_at_ms;	/* it commits nothing more, and ends now at the latest; 0: no */
 };
 
 /* A parked sync is answered when both have come. */
 struct leader_sync {
 	int64_t zxid;	/* committed, and told */
 	uint64_t round; /* confirmed */
+};
+
+/* A reconfig that was committed, and who was chosen to lead from there. */
+struct leader_reconfig {
+	int64_t zxid, leader;
 };
 
 void leader_init(struct leader *l, struct zab *z);
@@ -84,6 +93,14 @@ void leader_own_sync(struct leader *l);
 
 /* How many learners are in sync, followers and observers. */
 void leader_count(const struct leader *l, unsigned *followers, unsigned *observers);
+
+/*
+ * leader_reconf.c, for the preparation: the text of the configuration that a reconfig asks for, or
+ * why not (enum zk_rc); and: it was proposed.
+ */
+int leader_judge(
+    struct leader *l, const struct reconf_request *r, int64_t zxid, struct buf *text);
+int leader_propose_members(struct leader *l);
 
 /* leader_sync.c: choose how to bring the learner up to date; then send what there is room for. */
 void leader_sync_choose(struct leader *l, struct peer_link *link);

@@ -40,8 +40,10 @@ check_info(const struct leader *l, const struct learner_info *info, int64_t acce
 
 	if (info->anonymous)
 		return "it does not say which server it is";
-	if (members_find(z->members, info->sid) == NULL)
+	if (!z->settings.reconfig && members_find(z->members, info->sid) == NULL)
 		return "it is no member of the configuration here";
+	if (!sid_is_valid(info->sid))
+		return "its number is none that is possible here";
 	if (info->sid == z->settings.sid)
 		return "it says that it is this server";
 	if (info->protocol < QPACKET_PROTOCOL)

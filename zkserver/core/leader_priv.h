@@ -20,4 +20,10 @@ void leader_greet(struct leader *l, struct peer_link *link);
 /* A sync waits from now on. False: too many do. */
 bool leader_park(struct leader *l, struct buf *syncs);
 
+/* leader_reconf.c: a quorum has what was proposed: it is in force. */
+void leader_adopt(struct leader *l, int64_t zxid);
+
+/* Is that zxid a reconfig's? Then *leader is who leads from there. */
+bool leader_reconfig_at(const struct leader *l, int64_t zxid, int64_t *leader);
+
 #endif

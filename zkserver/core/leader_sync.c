@@ -285,6 +285,42 @@ may_commit(const struct leader *l, const struct peer_link *link)
 	return s.zxid < l->committed ? s.zxid : l->committed;
 }
 
+static void
+put_commit(const struct leader *l, struct peer_link *link)
+{
+	int64_t leader, zxid = ++link->committed;
+	struct buf data;
+
+	if (!leader_reconfig_at(l, zxid, &leader)) {
+		qpacket_put(link->out, QPACKET_COMMIT, zxid, NULL, 0);
+		return;
+	}
+	buf_init(&data, sizeof leader);
+	jute_put_i64(&data, leader);
+	qpacket_put(link->out, QPACKET_COMMIT_AND_ACTIVATE, zxid, data.data, data.len);
+	link->out->failed |= data.failed;
+	buf_fini(&data);
+}
+
+/* An observer gets the transaction with it. */
+static void
+put_inform(const struct leader *l, struct peer_link *link, const struct next *n)
+{
+	struct buf data;
+	int64_t leader;
+
+	if (!leader_reconfig_at(l, n->zxid, &leader)) {
+		qpacket_put(link->out, QPACKET_INFORM, n->zxid, n->bytes, n->size);
+		return;
+	}
+	buf_init(&data, sizeof leader + n->size);
+	jute_put_i64(&data, leader);
+	buf_append(&data, n->bytes, n->size);
+	qpacket_put(link->out, QPACKET_INFORM_AND_ACTIVATE, n->zxid, data.data, data.len);
+	link->out->failed |= data.failed;
+	buf_fini(&data);
+}
+
 /* COMMIT for what is committed and was proposed, one by one; all of it is of this epoch. */
 static void
 put_commits(const struct leader *l, struct peer_link *link)
@@ -295,7 +331,7 @@ put_commits(const struct leader *l, struct peer_link *link)
 	if (link->committed < first && to > first)
 		link->committed = first;
 	while (link->committed >= first && link->committed < to)
-		qpacket_put(link->out, QPACKET_COMMIT, ++link->committed, NULL, 0);
+		put_commit(l, link);
 }
 
 /* Everything committed was sent: the learner may show that it has it. */
@@ -305,7 +341,7 @@ ask(struct leader *l, struct peer_link *link)
 	struct buf text;
 
 	buf_init(&text, MEMBERS_TEXT_BYTES_MAX);
-	members_print(l->z->members, &text);
+	members_print(zab_newest(l->z), &text);
 	qpacket_put(link->out, QPACKET_NEWLEADER, (int64_t)l->epoch << 32, text.data, text.len);
 	if (text.failed)
 		link->out->failed = true;
@@ -319,8 +355,10 @@ put_next(const struct leader *l, struct peer_link *link, const struct next *n)
 {
 	bool inform = link->observer && link->stage != LEARNER_CATCHING_UP;
 
-	qpacket_put(
-	    link->out, inform ? QPACKET_INFORM : QPACKET_PROPOSAL, n->zxid, n->bytes, n->size);
+	if (inform)
+		put_inform(l, link, n);
+	else
+		qpacket_put(link->out, QPACKET_PROPOSAL, n->zxid, n->bytes, n->size);
 	link->sent = n->zxid;
 	if (inform)
 		link->committed = n->zxid;

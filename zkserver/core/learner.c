@@ -9,12 +9,14 @@
 #include "zkserver/core/adopt.h"
 #include "zkserver/core/qpacket.h"
 #include "zkserver/core/snapshot.h"
+#include "zkserver/core/txn.h"
 #include "zkserver/core/zab_plants.h"
 
 void
 learner_init(struct learner *l, struct zab *z)
 {
-	*l = (struct learner){.z = z, .dial_at_ms = UINT64_MAX};
+	*l = (struct learner){
+	    .z = z, .dial_at_ms = UINT64_MAX, .next.version = -1, .appointed = -1};
 }
 
 static uint64_t
@@ -37,6 +39,8 @@ learner_start(struct learner *l, int64_t leader, bool observer)
 	*l = (struct learner){.z = l->z,
 	    .wants_snapshot = l->wants_snapshot,
 	    .phase = LEARNER_DIALLING,
+	    .next.version = -1,
+	    .appointed = -1,
 	    .observer = observer,
 	    .leader = leader,
 	    .started_ms = l->z->now_ms};
@@ -336,6 +340,39 @@ enter_epoch(struct learner *l)
 	return true;
 }
 
+/* What was last proposed comes with NEWLEADER, and is in force with UPTODATE. */
+static bool
+take_members(struct learner *l, struct jute_bytes text)
+{
+	struct zab *z = l->z;
+	struct fault f = {0};
+
+	if (!z->settings.reconfig || text.len <= 0)
+		return true;
+	if (members_parse(&l->next, text.data, (size_t)text.len, &f) == 0 &&
+	    zab_see(z, &l->next, &f))
+		return true;
+	leave(l, "the configuration that it leads cannot be taken: %s", f.text);
+	return false;
+}
+
+/* False: this server's part in it, or the leader's, is another one. */
+static bool
+adopt_members(struct learner *l)
+{
+	struct zab *z = l->z;
+	bool stays;
+
+	if (l->next.version <= z->members->version || l->phase == LEARNER_AWAY)
+		return true;
+	stays =
+	    members_same(z->members, &l->next) || zab_stays(z->members, &l->next, l->leader);
+	if (!zab_adopt(z, &l->next) && stays)
+		return true;
+	leave(l, "the configuration that it leads is another one");
+	return false;
+}
+
 static void
 take_new_leader(struct learner *l, const struct qpacket *p)
 {
@@ -344,6 +381,8 @@ take_new_leader(struct learner *l, const struct qpacket *p)
 		    (unsigned long long)p->zxid, (int)l->epoch);
 		return;
 	}
+	if (!take_members(l, p->data))
+		return;
 	if (l->fuzzy)
 		l->z->db->digest_from_zxid = server_last_zxid(l->z->server);
 	l->fuzzy = false;
@@ -377,6 +416,9 @@ take_up_to_date(struct learner *l)
 		leave(l, "UPTODATE came out of turn");
 		return;
 	}
+	if (!adopt_members(l))
+		return;
+	zab_show_members(l->z);
 	server_follow(l->z->server, l->observer);
 	qpacket_put(l->link->out, QPACKET_ACK, (int64_t)l->epoch << 32, NULL, 0);
 	l->phase = LEARNER_SERVES;
@@ -387,9 +429,33 @@ take_up_to_date(struct learner *l)
 
 /* ---- proposals ---- */
 
+/* A reconfig's record: false if it cannot be remembered, and the role is over. */
+static bool
+see_reconfig(struct learner *l, struct jute_bytes txn)
+{
+	struct zab *z = l->z;
+	struct fault f = {0};
+	struct members m;
+	struct txn t;
+
+	if (!z->settings.reconfig || txn.len < 0 ||
+	    !txn_decode_header(&t.header, txn.data, (size_t)txn.len) ||
+	    t.header.type != ZK_OP_RECONFIG)
+		return true;
+	if (!txn_decode(&t, txn.data, (size_t)txn.len) || t.body.data.len < 0)
+		fault_set(&f, -EINVAL, "the reconfig is none");
+	else if (members_parse(&m, t.body.data.data, (size_t)t.body.data.len, &f) == 0 &&
+		 (m.version <= z->members->version || zab_see(z, &m, &f)))
+		return true;
+	leave(l, "the configuration that it proposes cannot be taken: %s", f.text);
+	return false;
+}
+
 static bool
 propose(struct learner *l, int64_t zxid, struct jute_bytes txn)
 {
+	if (!see_reconfig(l, txn))
+		return false;
 	if (txn.len < 0 || zxid >> 32 > l->epoch ||
 	    !server_propose(l->z->server, zxid, txn.data, (size_t)txn.len)) {
 		leave(l,
@@ -417,6 +483,31 @@ commit(struct learner *l, int64_t zxid)
 	server_committed(l->z->server, zxid);
 }
 
+/*
+ * The reconfig is committed: what it makes of the ensemble is in force. Who leads from here on the
+ * leader has chosen.
+ */
+static void
+activate(struct learner *l, int64_t zxid, struct jute_bytes data)
+{
+	struct jute_reader r = jute_reader(data.data, data.len > 0 ? (size_t)data.len : 0);
+	int64_t leader = jute_get_i64(&r);
+	struct zab *z = l->z;
+
+	commit(l, zxid);
+	if (l->phase == LEARNER_AWAY || z->seen == NULL || z->seen->version != zxid)
+		return;
+	if (r.bad || !sid_is_valid(leader)) {
+		leave(l, "it activates a configuration without saying who leads");
+		return;
+	}
+	if (!zab_adopt(z, z->seen) && leader == l->leader)
+		return;
+	leave(l, "by the new configuration it is server %lld that leads, and this one %s",
+	    (long long)leader, z->observer ? "observes" : "takes part");
+	l->appointed = leader;
+}
+
 static void
 inform(struct learner *l, const struct qpacket *p)
 {
@@ -428,7 +519,11 @@ inform(struct learner *l, const struct qpacket *p)
 	}
 	if (p->type == QPACKET_INFORM_AND_ACTIVATE && txn.len >= 8)
 		txn = (struct jute_bytes){txn.data + 8, txn.len - 8};
-	if (propose(l, p->zxid, txn))
+	if (!propose(l, p->zxid, txn))
+		return;
+	if (p->type == QPACKET_INFORM_AND_ACTIVATE)
+		activate(l, p->zxid, p->data);
+	else
 		commit(l, p->zxid);
 }
 
@@ -472,8 +567,10 @@ follow(struct learner *l, const struct qpacket *p)
 		propose(l, p->zxid, p->data);
 		return;
 	case QPACKET_COMMIT:
-	case QPACKET_COMMIT_AND_ACTIVATE:
 		commit(l, p->zxid);
+		return;
+	case QPACKET_COMMIT_AND_ACTIVATE:
+		activate(l, p->zxid, p->data);
 		return;
 	case QPACKET_INFORM:
 	case QPACKET_INFORM_AND_ACTIVATE:

@@ -48,6 +48,8 @@ struct learner {
 	int64_t committed;    /* the last COMMIT or INFORM */
 	/* A truncation that the leader asked for is impossible: ask for a snapshot next time. */
 	bool wants_snapshot;
+	struct members next; /* what NEWLEADER brought; version -1: nothing */
+	int64_t appointed;   /* who leads on, if the role has ended with a reconfig; -1: vote */
 };
 
 void learner_init(struct learner *l, struct zab *z);

@@ -15,7 +15,22 @@ on_notify(void *arg, int64_t sid, const uint8_t *bytes, size_t size)
 	p->zab.ops->notify(p->zab.arg, sid, bytes, size);
 }
 
-static const struct election_ops election_ops = {.send = on_notify};
+static bool
+on_newer_config(void *arg, int64_t sid, const struct members *newer)
+{
+	struct peer *p = arg;
+
+	zab_say(&p->zab, "server %lld knows configuration %llx, which is newer than %llx here",
+	    (long long)sid, (unsigned long long)newer->version,
+	    (unsigned long long)p->zab.members->version);
+	p->gossip = *newer;
+	p->has_gossip = true;
+	return true;
+}
+
+static const struct election_ops election_ops = {.send = on_notify},
+				 election_ops_reconfig = {
+				     .send = on_notify, .newer_config = on_newer_config};
 
 /* ---- the server's upstream ---- */
 
@@ -55,6 +70,22 @@ on_applied(void *arg, int64_t zxid, const uint8_t *bytes, size_t size)
 	history_append(&p->zab.history, zxid, bytes, size);
 }
 
+static int
+on_reconfig(void *arg, const struct reconf_request *r, int64_t zxid, struct buf *text)
+{
+	struct peer *p = arg;
+
+	return leader_judge(&p->leader, r, zxid, text);
+}
+
+static int
+on_reconfig_made(void *arg)
+{
+	struct peer *p = arg;
+
+	return leader_propose_members(&p->leader);
+}
+
 /* ---- beginning and end ---- */
 
 int
@@ -62,28 +93,38 @@ peer_init(struct peer *p, const struct peer_config *config, struct db *db,
     struct recover_report *report, struct fault *note, struct fault *f)
 {
 	struct zab *z = &p->zab;
+	const struct member *self;
 	int err;
 
-	*p = (struct peer){.phase = PEER_DRAINING};
+	*p = (struct peer){.phase = PEER_DRAINING, .appointed = -1};
 	*z = (struct zab){.settings = config->settings,
 	    .ops = config->ops,
 	    .arg = config->arg,
-	    .members = config->members,
+	    .committed = *config->members,
+	    .election = &p->election,
 	    .db = db,
 	    .snapshots = config->snapshots,
 	    .logs = config->logs};
+	z->members = &z->committed;
+	if (config->seen != NULL && config->seen->version > z->members->version) {
+		z->proposed = *config->seen;
+		z->seen = &z->proposed;
+	}
+	self = members_find(z->members, z->settings.sid);
+	z->observer = self != NULL && self->observer;
 	list_init(&z->links);
 	list_init(&z->dirty);
 	leader_init(&p->leader, z);
 	learner_init(&p->learner, z);
-	election_init(&p->election, &config->election, &election_ops, p);
+	election_init(&p->election, &config->election,
+	    config->settings.reconfig ? &election_ops_reconfig : &election_ops, p);
 	p->upstream = (struct server_upstream){.request = on_request,
 	    .revalidate = on_revalidate,
 	    .sync = on_sync,
 	    .applied = on_applied,
 	    .arg = p};
 	if (!history_init(&z->history, z->settings.history_count, z->settings.history_bytes) ||
-	    !election_set_members(&p->election, z->members, NULL))
+	    !election_set_members(&p->election, z->members, z->seen))
 		return fault_set(f, -ENOMEM, "no memory for a member of the ensemble");
 	if ((err = zab_load(z, report, f)) != 0)
 		return err;
@@ -105,13 +146,18 @@ peer_fini(struct peer *p)
 static void
 elect(struct peer *p)
 {
-	const struct member *self = members_find(p->zab.members, p->zab.settings.sid);
+	int64_t appointed = p->appointed;
 
 	p->zab.db->last_zxid = zab_last_zxid(&p->zab);
 	p->phase = PEER_ELECTING;
 	p->voted = false;
-	election_start(&p->election, p->zab.now_ms, zab_last_zxid(&p->zab), p->zab.epochs.current,
-	    self == NULL || self->observer);
+	p->appointed = -1;
+	if (appointed >= 0)
+		election_appoint(&p->election, appointed, zab_last_zxid(&p->zab),
+		    p->zab.epochs.current, p->zab.observer);
+	else
+		election_start(&p->election, p->zab.now_ms, zab_last_zxid(&p->zab),
+		    p->zab.epochs.current, p->zab.observer);
 }
 
 void
@@ -120,6 +166,10 @@ peer_start(struct peer *p, struct server *server, uint64_t now_ms)
 	p->zab.server = server;
 	p->zab.now_ms = now_ms;
 	server_join(server, &p->upstream);
+	server->prep.reconfig = on_reconfig;
+	server->prep.reconfig_made = on_reconfig_made;
+	server->prep.reconfig_arg = p;
+	zab_show_members(&p->zab);
 	elect(p);
 }
 
@@ -130,8 +180,11 @@ leave(struct peer *p)
 	if (p->phase == PEER_LEADS) {
 		zab_say(&p->zab, "no longer leading: %s", p->leader.why);
 		leader_stop(&p->leader, p->leader.why);
-	} else
+		p->appointed = p->leader.appointed;
+	} else {
 		learner_stop(&p->learner);
+		p->appointed = p->learner.appointed;
+	}
 	server_idle(p->zab.server);
 	election_leave(&p->election);
 	p->phase = PEER_DRAINING;
@@ -229,6 +282,8 @@ follow(struct peer *p)
 		learner_stop(&p->learner);
 	if (!learner_lives(&p->learner))
 		leave(p);
+	else if (p->zab.seen == NULL)
+		refuse_held(p, 0);
 }
 
 void
@@ -320,6 +375,11 @@ void
 peer_heard(struct peer *p, int64_t sid, const uint8_t *bytes, size_t size)
 {
 	election_heard(&p->election, p->zab.now_ms, sid, bytes, size);
+	if (!p->has_gossip)
+		return;
+	p->has_gossip = false;
+	zab_adopt(&p->zab, &p->gossip);
+	elect(p);
 }
 
 void
@@ -360,7 +420,7 @@ peer_link_accepted(struct peer *p, struct peer_link *l, struct buf *out)
 		    p->zab.settings.links_max);
 	else if (p->phase == PEER_LEADS)
 		leader_take(&p->leader, l);
-	else if (p->phase >= PEER_FOLLOWS)
+	else if (p->phase >= PEER_FOLLOWS && p->zab.seen == NULL)
 		zab_link_end(&p->zab, l, "this server does not lead");
 }
 

@@ -43,6 +43,9 @@ struct peer {
 	struct leader leader;
 	struct learner learner;
 	struct server_upstream upstream;
+	struct members gossip;	/* a newer configuration that somebody knows */
+	bool has_gossip;
+	int64_t appointed;  /* who leads next, as a reconfig has it; -1: an election */
 	uint64_t elections; /* ended ones */
 	bool voted;	    /* the election was told that its leader is in sync */
 };
@@ -51,7 +54,8 @@ struct peer {
 struct peer_config {
 	struct zab_settings settings;
 	struct election_settings election;
-	const struct members *members;
+	const struct members *members; /* in force, and */
+	const struct members *seen;    /* one that was proposed; NULL: none. Both are copied */
 	struct store *snapshots, *logs;
 	const struct peer_ops *ops;
 	void *arg;

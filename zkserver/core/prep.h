@@ -35,6 +35,8 @@ struct prep {
 	 */
 	int (*reconfig)(
 	    void *arg, const struct reconf_request *r, int64_t zxid, struct buf *text);
+	/* It may: the one that was asked for last is proposed, unless this returns an error. */
+	int (*reconfig_made)(void *arg);
 	void *reconfig_arg;
 	bool enforce_quota;	   /* off until set: then quotas only count */
 	struct quota_notice quota; /* what was exceeded */

@@ -416,6 +416,8 @@ prep_reconfig(const struct work *w, struct txn_body *body)
 		return ZK_SYSTEMERROR;
 	if (!allowed(w, &n, ACL_WRITE))
 		return ZK_NOAUTH;
+	if (p->reconfig_made != NULL && (error = p->reconfig_made(p->reconfig_arg)) != ZK_OK)
+		return error;
 	body->path = node;
 	body->data = (struct jute_bytes){p->path.data, (int32_t)p->path.len};
 	body->version = n.stat.version = -1;

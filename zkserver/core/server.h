@@ -306,6 +306,9 @@ void server_fast_forward(struct server *s);
 /* Idle or syncing, and db was loaded anew: nothing is pending. */
 void server_reloaded(struct server *s);
 
+/* Serving nobody: /zookeeper/config says this, of the version's zxid. False: no memory. */
+bool server_show_config(struct server *s, const uint8_t *text, size_t size, int64_t version);
+
 /* Idle, nothing pending: from now on it takes server_propose() and server_committed(). */
 void server_sync_begin(struct server *s);
 

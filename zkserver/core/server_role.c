@@ -70,6 +70,25 @@ server_reloaded(struct server *s)
 	set_marks(s);
 }
 
+bool
+server_show_config(struct server *s, const uint8_t *text, size_t size, int64_t version)
+{
+	static const char path[] = "/zookeeper/config";
+	struct tree *t = &s->db->tree;
+	struct tree_set set = {
+	    .at = {.path = {(const uint8_t *)path, sizeof path - 1}},
+	    .data = {text, (int32_t)size},
+	    .version = -1,
+	    .zxid = version,
+	    .time_ms = s->wall_ms,
+	};
+
+	assert(!server_serves(s));
+	set.at.hash = tree_hash(t, set.at.path);
+	set.crc = tree_crc(set.at.path, set.data);
+	return tree_set_data(t, &set) == TREE_OK;
+}
+
 void
 server_sync_begin(struct server *s)
 {

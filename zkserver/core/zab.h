@@ -38,6 +38,8 @@ struct zab_settings {
 	unsigned links_max;	  /* that others opened */
 	uint32_t hold_ms;	  /* so long a learner may wait for us to become leader */
 	bool force_snapshot_sync; /* zookeeper.forceSnapshotSync */
+	bool reconfig;		  /* reconfigEnabled: members change, and others may join */
+	bool standalone;	  /* standaloneEnabled: no change leaves one voter alone */
 	int32_t log_sync_percent; /* of the newest snapshot's size: as much of the log is sent
 				   instead of it; negative: never (snapshotSizeFactor) */
 	size_t history_count, history_bytes;
@@ -55,6 +57,12 @@ struct peer_ops {
 	 * them; and then: go on, in a new file. */
 	void (*log_release)(void *arg);
 	void (*log_reopen)(void *arg);
+	/*
+	 * This configuration was proposed: remember it durably. False: that failed, *f says how.
+	 * And: one is in force, which may be any newer one. NULL: nothing is remembered.
+	 */
+	bool (*members_seen)(void *arg, const struct members *m, struct fault *f);
+	void (*members_adopted)(void *arg, const struct members *m);
 	/* A line for the log of the process. */
 	void (*say)(void *arg, const char *text);
 	/* It cannot go on: the process must end. Nothing is called any more. */
@@ -128,7 +136,11 @@ struct zab {
 	struct zab_settings settings;
 	const struct peer_ops *ops;
 	void *arg;
-	const struct members *members; /* committed; borrowed */
+	const struct members *members; /* in force */
+	const struct members *seen;    /* proposed, and newer than those; NULL: none */
+	struct members committed, proposed; /* what these two point at */
+	bool observer;			    /* the kind of this server; else a participant */
+	struct election *election;
 	struct server *server;
 	struct db *db;
 	struct store *snapshots, *logs;
@@ -147,6 +159,28 @@ int zab_load(struct zab *z, struct recover_report *report, struct fault *f);
 
 /* The last zxid that has a record here: what a vote and an ACKEPOCH name. */
 int64_t zab_last_zxid(const struct zab *z);
+
+/*
+ * zab_members.c. From when a configuration was proposed until it is in force, a quorum is one of
+ * both, and a voter is one of either.
+ */
+bool zab_quorum(const struct zab *z, const struct sid_set *set);
+bool zab_is_voter(const struct zab *z, int64_t sid);
+
+/* The last one that was heard of. */
+const struct members *zab_newest(const struct zab *z);
+
+/* `m` (may be one of z) was proposed. False: it cannot be remembered, and must not be agreed to. */
+bool zab_see(struct zab *z, const struct members *m, struct fault *f);
+
+/* `m` is in force from now on, unless it is an older one. True: this server's kind is another. */
+bool zab_adopt(struct zab *z, const struct members *m);
+
+/* Is a server's quorum port the same in both, and does it vote in both? */
+bool zab_stays(const struct members *a, const struct members *b, int64_t sid);
+
+/* /zookeeper/config has what is in force: before a role in which the server serves. */
+void zab_show_members(struct zab *z);
 
 void zab_say(struct zab *z, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void zab_fatal(struct zab *z, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

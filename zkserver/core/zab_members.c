@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The configurations of an ensemble as a member knows them: in force, and proposed. */
+#include <strings.h>
+
+#include "zkserver/core/election.h"
+#include "zkserver/core/zab.h"
+
+bool
+zab_quorum(const struct zab *z, const struct sid_set *set)
+{
+	return members_quorum(z->members, set) && (z->seen == NULL || members_quorum(z->seen, set));
+}
+
+bool
+zab_is_voter(const struct zab *z, int64_t sid)
+{
+	return members_is_voter(z->members, sid) ||
+	       (z->seen != NULL && members_is_voter(z->seen, sid));
+}
+
+const struct members *
+zab_newest(const struct zab *z)
+{
+	return z->seen != NULL ? z->seen : z->members;
+}
+
+/* Without memory its votes name the configuration before; they count nevertheless. */
+static void
+tell_election(struct zab *z)
+{
+	if (!election_set_members(z->election, z->members, z->seen))
+		zab_fatal(z, "no memory for the configuration of the ensemble");
+}
+
+bool
+zab_see(struct zab *z, const struct members *m, struct fault *f)
+{
+	if (m->version == zab_newest(z)->version)
+		return true;
+	if (z->ops->members_seen != NULL && !z->ops->members_seen(z->arg, m, f))
+		return false;
+	if (m->version > z->members->version) {
+		z->proposed = *m;
+		z->seen = &z->proposed;
+	} else
+		z->seen = NULL;
+	tell_election(z);
+	return true;
+}
+
+/* Whoever is no member is a participant, without a vote. */
+static bool
+is_observer(const struct zab *z)
+{
+	const struct member *self = members_find(z->members, z->settings.sid);
+
+	return self != NULL && self->observer;
+}
+
+bool
+zab_adopt(struct zab *z, const struct members *m)
+{
+	bool was = z->observer;
+
+	if (m->version <= z->members->version)
+		return false;
+	z->committed = *m;
+	if (z->seen != NULL && z->seen->version <= m->version)
+		z->seen = NULL;
+	z->observer = is_observer(z);
+	if (z->ops->members_adopted != NULL)
+		z->ops->members_adopted(z->arg, z->members);
+	tell_election(z);
+	if (z->server != NULL && !server_serves(z->server))
+		zab_show_members(z);
+	zab_say(z, "configuration %llx is in force: %u participants, %u observers",
+	    (unsigned long long)z->members->version, members_voter_count(z->members),
+	    z->members->count - members_voter_count(z->members));
+	return was != z->observer;
+}
+
+bool
+zab_stays(const struct members *a, const struct members *b, int64_t sid)
+{
+	const struct member *x = members_find(a, sid), *y = members_find(b, sid);
+
+	return x != NULL && y != NULL && !x->observer && !y->observer &&
+	       x->quorum_port == y->quorum_port && strcasecmp(x->host, y->host) == 0;
+}
+
+void
+zab_show_members(struct zab *z)
+{
+	struct buf text;
+
+	buf_init(&text, MEMBERS_TEXT_BYTES_MAX);
+	members_print(z->members, &text);
+	if (text.failed || !server_show_config(z->server, text.data, text.len, z->members->version))
+		zab_fatal(z, "no memory for the configuration of the ensemble");
+	buf_fini(&text);
+}
