@@ -16,7 +16,7 @@ from hostile import make_tls
 from members import BUILD, SYNC_TICKS, TICK_MS, Ensemble, wait_until
 from network import Network
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="cgroups, other users and mounts need root")
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="hosts of their own, in network namespaces, need root")
 RECORD_S = 10
 LOST_S = SYNC_TICKS * TICK_MS / 1000  # a leader that hears nothing for so long gives up
 
