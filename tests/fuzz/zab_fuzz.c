@@ -85,7 +85,14 @@ on_fatal(void *arg, const char *why)
 	assert(why == NULL);
 }
 
-static const struct peer_ops OPS = {on_notify, on_dial, on_release, on_reopen, on_say, on_fatal};
+static const struct peer_ops OPS = {
+    .notify = on_notify,
+    .dial = on_dial,
+    .log_release = on_release,
+    .log_reopen = on_reopen,
+    .say = on_say,
+    .fatal = on_fatal,
+};
 
 static void
 turn(struct world *w)

@@ -343,7 +343,13 @@ op_fatal(void *arg, const char *why)
 }
 
 static const struct peer_ops ops = {
-    op_notify, op_dial, op_log_release, op_log_reopen, op_say, op_fatal};
+    .notify = op_notify,
+    .dial = op_dial,
+    .log_release = op_log_release,
+    .log_reopen = op_log_reopen,
+    .say = op_say,
+    .fatal = op_fatal,
+};
 
 /* ---- running ---- */
 
