@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/lib/peer_rig.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,7 +118,31 @@ on_fatal(void *arg, const char *why)
 		    (unsigned long long)(rig_now_ms - START_MS), (long long)n->sid, why);
 }
 
+static bool
+on_members_seen(void *arg, const struct members *m, struct fault *f)
+{
+	struct rig_node *n = arg;
+
+	if (n->forgets) {
+		fault_set(f, -EIO, "the file cannot be written");
+		return false;
+	}
+	n->seen = *m;
+	return true;
+}
+
+static void
+on_members_adopted(void *arg, const struct members *m)
+{
+	struct rig_node *n = arg;
+
+	if (!n->forgets)
+		n->committed = *m;
+}
+
 static const struct peer_ops ops = {
+    .members_seen = on_members_seen,
+    .members_adopted = on_members_adopted,
     .notify = on_notify,
     .dial = on_dial,
     .log_release = on_log_release,
@@ -143,8 +168,8 @@ rig_setup(unsigned voters, unsigned observers)
 
 		*n = (struct rig_node){.sid = i + 1};
 		snprintf(key, sizeof key, "server.%u", i + 1);
-		snprintf(value, sizeof value, "10.0.0.%u:2888:3888%s", i + 1,
-		    i >= voters ? ":observer" : "");
+		snprintf(value, sizeof value, "10.0.0.%u:2888:3888%s;2181", i + 1,
+		    i >= voters ? ":observer" : ":participant");
 		ck_assert_int_eq(members_put(&members, key, value, &f), 0);
 		n->disk = simdisk_new(i + 1, UINT64_MAX);
 		n->store = simdisk_store(n->disk);
@@ -152,6 +177,10 @@ rig_setup(unsigned voters, unsigned observers)
 			buf_init(&n->mail[k], 1 << 20);
 	}
 	ck_assert_int_eq(members_finish(&members, &f), 0);
+	for (unsigned i = 0; i < rig_count; i++) {
+		rig_nodes[i].committed = members;
+		rig_nodes[i].seen.version = -1;
+	}
 	rig_zab_settings = (struct zab_settings){.tick_ms = RIG_TICK_MS,
 	    .init_limit = RIG_INIT_LIMIT,
 	    .sync_limit = RIG_SYNC_LIMIT,
@@ -174,7 +203,8 @@ rig_try_start(unsigned i)
 		.notify_min_ms = ELECTION_NOTIFY_MIN_MS,
 		.notify_max_ms = ELECTION_NOTIFY_MAX_MS,
 		.finalize_ms = ELECTION_FINALIZE_MS},
-	    .members = &members,
+	    .members = &n->committed,
+	    .seen = n->seen.version > n->committed.version ? &n->seen : NULL,
 	    .snapshots = n->store,
 	    .logs = n->store,
 	    .ops = &ops,
@@ -190,6 +220,7 @@ rig_try_start(unsigned i)
 	    .frame_bytes_max = 0xfffff,
 	    .snap_count = 1000000,
 	    .outstanding_max = 10000,
+	    .reconfig_enabled = rig_zab_settings.reconfig,
 	    .sid = (uint8_t)n->sid};
 	config.settings.sid = n->sid;
 	n->failed = false;
@@ -202,6 +233,7 @@ rig_try_start(unsigned i)
 		db_fini(&n->db);
 		return false;
 	}
+	n->db.tree.acls.policy.skip = rig_zab_settings.reconfig;
 	server_init(&n->server, &n->settings, &n->db, (uint64_t)n->sid, rig_now_ms, WALL_MS);
 	txnlog_init(&n->log, n->store, 64 << 10);
 	txnlog_batch_init(&n->batch);
@@ -762,31 +794,4 @@ rig_check_same(void)
 		ck_assert_uint_eq(
 		    session_count(&n->db.sessions), session_count(&first->db.sessions));
 	}
-}
-
-void
-rig_snapshot(unsigned i)
-{
-	struct fault f = {0};
-
-	ck_assert_msg(snapshot_write(rig_nodes[i].store, &rig_nodes[i].db, &f) == 0, "%s", f.text);
-	if (rig_nodes[i].log_open)
-		txnlog_roll(&rig_nodes[i].log);
-}
-
-void
-rig_remove_snapshots_but_newest(unsigned i)
-{
-	struct datadir_list list;
-	struct fault f = {0};
-
-	ck_assert_int_eq(datadir_list(rig_nodes[i].store, "snapshot", &list, &f), 0);
-	for (size_t k = 0; k + 1 < list.count; k++) {
-		char name[DATADIR_NAME_BYTES];
-
-		snapshot_name(name, list.entries[k]);
-		ck_assert_int_eq(store_unlink(rig_nodes[i].store, name), 0);
-	}
-	ck_assert_int_eq(store_sync_dir(rig_nodes[i].store), 0);
-	datadir_list_free(&list);
 }

@@ -39,6 +39,8 @@ struct rig_node {
 	bool hold_sync;	  /* the disk takes nothing for now */
 	int64_t appended; /* the last record in the batch */
 	struct rig_client client;
+	struct members committed, seen; /* what its files say; seen.version -1: nothing */
+	bool forgets; /* its files cannot be written */
 	struct buf mail[RIG_NODES_MAX]; /* notifications for each other, the newest counts */
 	bool dialling;
 	int64_t dials;
@@ -58,6 +60,9 @@ void rig_teardown(void);
 
 /* Tell the node what the time is: before something is handed in. */
 void rig_set_time(struct rig_node *n);
+
+/* What its files say of the members, as lines; version 0. rig_setup() has them all. */
+void rig_write_members(unsigned i, const char *text);
 
 /* From what is on its disk. */
 void rig_start(unsigned i);
@@ -107,10 +112,15 @@ void rig_disconnect(unsigned i);
 /* Ask for a node to be made or set, without waiting. The payload has size bytes. */
 void rig_ask_create(unsigned i, const char *path, size_t size);
 void rig_ask_sync(unsigned i);
+/* A reconfig; NULL: none of the kind. base -1: of whatever version. */
+void rig_ask_reconfig(unsigned i, const char *joining, const char *leaving, const char *whole,
+    int64_t base);
 /* How many answers came since the last time; *error is the last one's. */
 unsigned rig_answers(unsigned i, int32_t *error);
 /* The same, and waited for. */
 void rig_create(unsigned i, const char *path);
+/* The same of a reconfig; returns the error. */
+int32_t rig_reconfig(unsigned i, const char *joining, const char *leaving, const char *whole);
 void rig_create_sized(unsigned i, const char *path, size_t size);
 
 /* Is there such a node in its tree? */

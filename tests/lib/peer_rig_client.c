@@ -116,12 +116,54 @@ rig_ask_sync(unsigned i)
 	buf_fini(&b);
 }
 
+static void
+put_text(struct buf *b, const char *text)
+{
+	if (text != NULL)
+		jute_put_text(b, text);
+	else
+		jute_put_i32(b, -1);
+}
+
+void
+rig_ask_reconfig(
+    unsigned i, const char *joining, const char *leaving, const char *whole, int64_t base)
+{
+	struct rig_client *c = &rig_nodes[i].client;
+	struct buf b;
+
+	ck_assert(c->open);
+	buf_init(&b, 8192);
+	jute_put_i32(&b, ++c->xid);
+	jute_put_i32(&b, ZK_OP_RECONFIG);
+	put_text(&b, joining);
+	put_text(&b, leaving);
+	put_text(&b, whole);
+	jute_put_i64(&b, base);
+	send_frame(&rig_nodes[i], &b);
+	buf_fini(&b);
+}
+
 static bool
 is_answered(void *arg)
 {
 	const struct rig_client *c = arg;
 
 	return c->out.len > c->at || c->gone;
+}
+
+int32_t
+rig_reconfig(unsigned i, const char *joining, const char *leaving, const char *whole)
+{
+	struct rig_client *c = &rig_nodes[i].client;
+	int32_t error = -1;
+
+	if (!c->open)
+		rig_connect(i);
+	rig_ask_reconfig(i, joining, leaving, whole, -1);
+	ck_assert_msg(rig_run_until(is_answered, c, 20000) && !c->gone, "no answer to a reconfig");
+	ck_assert_uint_eq(rig_answers(i, &error), 1);
+	return error;
 }
 
 void

@@ -194,11 +194,16 @@ tests_unit_election_port_test_LDADD = $(UNIT_LIBS) libzkserver.a libzkcore.a $(I
 
 # Members of an ensemble with their peers, several in one process.
 zkserver_units += tests/unit/peer_test
-PEER_RIG_SOURCES = tests/lib/peer_rig.c tests/lib/peer_rig_client.c tests/lib/peer_rig.h \
+PEER_RIG_SOURCES = tests/lib/peer_rig.c tests/lib/peer_rig_client.c tests/lib/peer_rig_disk.c tests/lib/peer_rig.h \
 	tests/lib/simdisk.c tests/lib/simdisk.h
 tests_unit_peer_test_SOURCES = tests/unit/peer_test.c $(PEER_RIG_SOURCES)
 tests_unit_peer_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_peer_test_LDADD = $(ZKCORE_LIBS)
+
+zkserver_units += tests/unit/reconfig_test
+tests_unit_reconfig_test_SOURCES = tests/unit/reconfig_test.c $(PEER_RIG_SOURCES)
+tests_unit_reconfig_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_reconfig_test_LDADD = $(ZKCORE_LIBS)
 
 zkserver_units += tests/unit/zab_recipes_test
 tests_unit_zab_recipes_test_SOURCES = tests/unit/zab_recipes_test.c $(PEER_RIG_SOURCES)

@@ -455,6 +455,19 @@ leader_turn(struct leader *l)
 		leader_fail(l, "epoch %d has no zxid left", (int)l->epoch);
 }
 
+/* All have heard who leads on, and gone there. */
+static void
+retire(struct leader *l)
+{
+	const struct peer_link *link = NULL;
+
+	while ((link = leader_next(l, link)) != NULL) {
+		if (link->stage >= LEARNER_CATCHING_UP)
+			return;
+	}
+	leader_fail(l, "server %lld leads on", (long long)l->appointed);
+}
+
 /* A quorum that is lost ends the leadership at once, unless who left is on its way back. */
 void
 leader_lost(struct leader *l, struct peer_link *link)
@@ -464,9 +477,13 @@ leader_lost(struct leader *l, struct peer_link *link)
 
 	leader_sync_drop(link);
 	link->use = PEER_LINK_DONE;
+	if (l->retire_at_ms > 0) {
+		retire(l);
+		return;
+	}
 	if (!counted || l->phase != LEADER_ACTIVE || is_quorum(l, is_synced, 0, true))
 		return;
-	while (l->retire_at_ms == 0 && (other = leader_next(l, other)) != NULL) {
+	while ((other = leader_next(l, other)) != NULL) {
 		if (other->sid == link->sid)
 			return;
 	}
@@ -544,7 +561,8 @@ leader_tick(struct leader *l)
 	if (l->retire_at_ms > 0 && now_ms >= l->retire_at_ms)
 		leader_fail(l, "server %lld leads on", (long long)l->appointed);
 	check_silence(l);
-	if (l->phase == LEADER_ACTIVE && !is_quorum(l, is_synced, 0, true))
+	if (l->phase == LEADER_ACTIVE && l->retire_at_ms == 0 &&
+	    !is_quorum(l, is_synced, 0, true))
 		leader_fail(l, "no quorum is in sync any more");
 }
 

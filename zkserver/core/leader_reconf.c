@@ -104,7 +104,7 @@ leader_adopt(struct leader *l, int64_t zxid)
 	if (r.leader == self)
 		return;
 	l->appointed = r.leader;
-	l->retire_at_ms = z->now_ms + (uint64_t)z->settings.tick_ms * z->settings.sync_limit;
+	l->retire_at_ms = z->now_ms + z->settings.tick_ms;
 	zab_say(z, "server %lld leads on, in the new configuration", (long long)r.leader);
 }
 

@@ -258,6 +258,7 @@ static void
 take_snapshot(struct learner *l)
 {
 	struct zab *z = l->z;
+	const struct acl_policy policy = z->db->tree.acls.policy;
 	struct fault f = {0};
 	int err;
 
@@ -277,6 +278,7 @@ take_snapshot(struct learner *l)
 		zab_fatal(z, "%s", f.text);
 		return;
 	}
+	z->db->tree.acls.policy = policy; /* the settings', not the snapshot's */
 	z->db->digest_from_zxid = INT64_MAX; /* Apache's are fuzzy; who knows how far */
 	l->fuzzy = true;
 	l->wants_snapshot = false;

@@ -420,7 +420,7 @@ peer_link_accepted(struct peer *p, struct peer_link *l, struct buf *out)
 		    p->zab.settings.links_max);
 	else if (p->phase == PEER_LEADS)
 		leader_take(&p->leader, l);
-	else if (p->phase >= PEER_FOLLOWS && p->zab.seen == NULL)
+	else if (p->phase >= PEER_FOLLOWS && p->zab.seen == NULL && learner_lives(&p->learner))
 		zab_link_end(&p->zab, l, "this server does not lead");
 }
 

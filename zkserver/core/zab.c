@@ -89,6 +89,7 @@ zab_load(struct zab *z, struct recover_report *report, struct fault *f)
 {
 	struct recover_options options = z->settings.recover;
 	struct loading l = {.z = z, .report = report};
+	const struct acl_policy policy = z->db->tree.acls.policy; /* of settings, not of the disk */
 	int err;
 
 	options.replayed = on_replayed;
@@ -96,6 +97,7 @@ zab_load(struct zab *z, struct recover_report *report, struct fault *f)
 	options.now_ms = z->now_ms;
 	if ((err = recover(z->snapshots, z->logs, &options, z->db, report, f)) != 0)
 		return err;
+	z->db->tree.acls.policy = policy;
 	begin(&l);
 	z->was_busy = true;
 	return 0;
