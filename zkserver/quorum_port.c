@@ -22,6 +22,7 @@
 #define OUT_BYTES_MAX ((size_t)1 << 30) /* the core bounds it */
 #define PART_BYTES_MAX ((size_t)256 << 10)
 #define FEED_BYTES_MAX ((size_t)256 << 10)
+#define FEED_READS_MAX 4 /* a turn: the clients wait meanwhile */
 /* Accepted connections that are not up yet; the oldest makes room. */
 #define YOUNG_MAX 64
 #define LISTEN_FOR_EVER 0
@@ -225,6 +226,8 @@ on_accepted(void *arg, int fd, bool encrypted)
 static bool
 send_out(struct quorum_link *l)
 {
+	if (l->out.len > 0)
+		buf_consume(&l->out, stream_send_now(l->stream, l->out.data, l->out.len));
 	while (l->out.len > 0) {
 		struct stream_part part = {
 		    l->out.data, l->out.len < PART_BYTES_MAX ? l->out.len : PART_BYTES_MAX};
@@ -245,9 +248,10 @@ feed_ready(void *arg)
 	enum snapshot_feed_state state = SNAPSHOT_FEED_MORE;
 	static uint8_t bytes[FEED_BYTES_MAX];
 	size_t got = 1;
+	unsigned reads = 0;
 
 	clock_now(l->port);
-	while (send_out(l) && state == SNAPSHOT_FEED_MORE && got > 0) {
+	while (send_out(l) && state == SNAPSHOT_FEED_MORE && got > 0 && reads++ < FEED_READS_MAX) {
 		/* What was queued before has gone: the learner is busy, however long it takes. */
 		peer_link_drained(l->port->config.peer, &l->core);
 		state = snapshot_feed_read(&l->feed, bytes, sizeof bytes, &got);

@@ -23,6 +23,10 @@
 #include "libcommon/io/tls_ssl.h"
 
 #define STREAM_WHY_SIZE 256
+/* What one read or write takes at once; libevent's own read takes 4 KiB. */
+#define STREAM_READ_BYTES ((size_t)64 << 10)
+#define STREAM_LIBEVENT_READ_BYTES 4096
+#define STREAM_WRITE_BYTES ((size_t)256 << 10)
 
 enum stream_state {
 	STREAM_CONNECTING, /* no socket yet */
@@ -220,6 +224,32 @@ stream_discard_input(struct stream *s)
 	evbuffer_drain(input, evbuffer_get_length(input));
 }
 
+/*
+ * libevent reads 4 KiB a turn of the loop: what else the socket holds is read here, so that a full
+ * link costs a turn for 64 KiB. An end or an error is left for libevent to find.
+ */
+static void
+stream_read_more(struct stream *s)
+{
+	struct evbuffer *input = bufferevent_get_input(s->bev);
+	size_t have = evbuffer_get_length(input), max = s->limits.input_bytes_max;
+	size_t room = max == 0 ? STREAM_READ_BYTES : max > have ? max - have : 0;
+	struct evbuffer_iovec part;
+	ssize_t got;
+
+	if (s->tls != NULL || s->paused || have < STREAM_LIBEVENT_READ_BYTES || room == 0)
+		return;
+	if (room > STREAM_READ_BYTES)
+		room = STREAM_READ_BYTES;
+	(void)evbuffer_unfreeze(input, 0);
+	if (evbuffer_reserve_space(input, (ev_ssize_t)room, &part, 1) == 1) {
+		got = recv(s->fd, part.iov_base, room, MSG_DONTWAIT);
+		part.iov_len = got > 0 ? (size_t)got : 0;
+		(void)evbuffer_commit_space(input, &part, 1);
+	}
+	(void)evbuffer_freeze(input, 0);
+}
+
 static void
 stream_readable(struct bufferevent *bev, void *arg)
 {
@@ -230,6 +260,7 @@ stream_readable(struct bufferevent *bev, void *arg)
 		stream_discard_input(s);
 		return;
 	}
+	stream_read_more(s);
 	s->input_ms = loop_now_ms(s->loop);
 	if (s->state == STREAM_UP && !s->paused)
 		s->ops->input(s->arg);
@@ -346,6 +377,8 @@ stream_start(struct stream *s, int fd, bool server)
 	if (sa.ss_family != AF_UNIX)
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	stream_apply_limits(s);
+	(void)bufferevent_set_max_single_read(s->bev, STREAM_READ_BYTES);
+	(void)bufferevent_set_max_single_write(s->bev, STREAM_WRITE_BYTES);
 	bufferevent_setcb(s->bev, stream_readable, stream_flushed, stream_event, s);
 	if (evbuffer_add_cb(bufferevent_get_output(s->bev), stream_output_moved, s) == NULL ||
 	    bufferevent_enable(s->bev, EV_READ | EV_WRITE) < 0)
@@ -474,6 +507,19 @@ stream_input_again(struct stream *s)
 {
 	if (s->state == STREAM_UP)
 		deferral_set(s->loop, &s->later);
+}
+
+size_t
+stream_send_now(struct stream *s, const void *bytes, size_t size)
+{
+	ssize_t sent;
+
+	if (s->state != STREAM_UP || s->tls != NULL || stream_output_bytes(s) > 0)
+		return 0;
+	sent = send(s->fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (sent > 0)
+		s->output_ms = loop_now_ms(s->loop);
+	return sent > 0 ? (size_t)sent : 0;
 }
 
 bool

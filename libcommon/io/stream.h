@@ -64,6 +64,12 @@ bool stream_send(struct stream *s, const struct stream_part *parts, size_t count
 /* The same past the bound, for one reply that is in memory anyway. */
 bool stream_send_whole(struct stream *s, const struct stream_part *parts, size_t count);
 
+/*
+ * What the kernel takes of it at once, without a copy and a turn of the loop; 0 if it is TLS, or
+ * something is queued, or it would fail. For owners who send once a turn; the rest is theirs.
+ */
+size_t stream_send_now(struct stream *s, const void *bytes, size_t size);
+
 /* True if more than half of the queue's bound is queued: then writable() will be called. */
 bool stream_want_writable(struct stream *s);
 size_t stream_queued_bytes(const struct stream *s);
