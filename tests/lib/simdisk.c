@@ -596,6 +596,30 @@ simdisk_new(uint64_t seed, uint64_t capacity_bytes)
 	return d;
 }
 
+struct simdisk *
+simdisk_copy(const struct simdisk *d)
+{
+	struct simdisk *copy = simdisk_new(0, UINT64_MAX);
+
+	for (size_t i = 0; copy != NULL && i < d->seen.count; i++) {
+		const struct inode *from = d->seen.list[i].inode;
+		struct inode *n = inode_new(copy);
+
+		if (n == NULL || !inode_reserve(n, from->seen_size)) {
+			simdisk_free(copy);
+			return NULL;
+		}
+		if (from->seen_size > 0) {
+			memcpy(n->seen, from->seen, from->seen_size);
+			memcpy(n->durable, from->seen, from->seen_size);
+		}
+		n->seen_size = n->durable_size = from->seen_size;
+		names_set(&copy->seen, d->seen.list[i].text, n);
+		names_set(&copy->durable, d->seen.list[i].text, n);
+	}
+	return copy;
+}
+
 void
 simdisk_free(struct simdisk *d)
 {

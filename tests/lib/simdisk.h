@@ -38,6 +38,8 @@ struct simdisk;
 
 /* NULL: no memory. capacity_bytes bounds the sum of the files' sizes; UINT64_MAX for no bound. */
 struct simdisk *simdisk_new(uint64_t seed, uint64_t capacity_bytes);
+/* Another disk with what a process sees of this one now, all of it durable. NULL: no memory. */
+struct simdisk *simdisk_copy(const struct simdisk *d);
 void simdisk_free(struct simdisk *d);
 struct store *simdisk_store(struct simdisk *d);
 void simdisk_set_capacity(struct simdisk *d, uint64_t capacity_bytes);

@@ -78,6 +78,7 @@ struct ens_net {
 	uint64_t dials[ENS_NODES_MAX];			     /* the last one counts */
 	struct list wires;
 	uint64_t next_id, delay_max_ms;
+	bool splits; /* what was sent arrives in pieces, if only of a byte */
 	bool blocked[ENS_NODES_MAX][ENS_NODES_MAX]; /* from, to */
 	/* Election: the newest notification that has not arrived; how the receiver sees the link.
 	 */
@@ -115,11 +116,16 @@ struct ens_node {
 	struct server_settings settings;
 	uint64_t preallocate_bytes;
 	int64_t wall_offset_ms;
+	uint32_t rate; /* its clock's seconds in 1000 of the world's */
 
 	bool up, fatal;
 	bool snapshot_at_start; /* as Apache's servers do: of what may be cut later */
 	uint64_t life; /* counts the starts; events of an earlier one are void */
-	uint64_t paused_until_ms;
+	uint64_t paused_until_ms, stuck_until_ms; /* the process; its disk's syncs */
+	uint32_t slow_ms;			  /* each turn takes up to so long */
+	bool rotten; /* its disk may be damaged: it may refuse to start, and is emptied then */
+	struct epochs epochs; /* as it promised last, in this life of its disk */
+	enum peer_phase phase;
 	struct db db;
 	struct server server;
 	struct peer peer;
@@ -131,13 +137,18 @@ struct ens_node {
 	uint64_t tick_planned_ms;
 	enum server_role role; /* as it was at the last look */
 	int64_t durable_zxid;  /* everything up to here is on its disk */
-	uint64_t starts, leads, snapshots, fatals, reloads;
+	uint64_t starts, leads, snapshots, fatals, reloads, repairs, refusals, compared;
 };
 
 bool ens_node_init(struct ens_node *n, struct ens *e, unsigned index);
 void ens_node_fini(struct ens_node *n);
 void ens_node_start(struct ens_node *n);
 void ens_node_crash(struct ens_node *n, bool power, const char *why);
+/* Its disk, down as it is, is replaced by an empty one, as an operator does. */
+void ens_node_wipe(struct ens_node *n);
+/* Do the others have, durably and in a quorum with a leader, all that was ever acknowledged? */
+bool ens_node_can_be_lost(const struct ens_node *n);
+uint64_t ens_node_now_ms(const struct ens_node *n);
 void ens_node_set_time(struct ens_node *n);
 /* Something was handed to it: carry its outputs out. */
 void ens_node_turn(struct ens_node *n);
@@ -190,6 +201,8 @@ void ens_check_loaded(struct ens_node *n);
 void ens_check_leads(struct ens_node *n);
 /* It begins to follow. */
 void ens_check_follows(struct ens_node *n);
+/* Behind each turn: what it promised, what it acknowledged, what it votes with. */
+void ens_check_turn(struct ens_node *n);
 int64_t ens_check_last(const struct ens_check *c);
 const struct ens_state *ens_check_state(const struct ens_check *c, unsigned path, int64_t zxid);
 uint64_t ens_digest(const struct db *db);
@@ -238,6 +251,7 @@ struct ens {
 	struct members members;
 	unsigned count, voters;
 	uint32_t tick_ms;
+	unsigned value_bytes; /* up to so many are put behind a value */
 	struct ens_net net;
 	struct ens_node nodes[ENS_NODES_MAX];
 	struct ens_client clients[ENS_CLIENTS];

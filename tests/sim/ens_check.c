@@ -337,6 +337,111 @@ ens_check_follows(struct ens_node *n)
 		    (long long)n->sid, (unsigned long long)zxid);
 }
 
+/* Z2: promises are kept, over restarts, too. */
+static void
+check_epochs(struct ens_node *n)
+{
+	const struct epochs *now = &n->peer.zab.epochs;
+
+	if (now->accepted < n->epochs.accepted || now->current < n->epochs.current ||
+	    now->current > now->accepted)
+		VIOLATION(n, "Z2: server %lld is at epochs %d/%d, it was at %d/%d",
+		    (long long)n->sid, now->current, now->accepted, n->epochs.current,
+		    n->epochs.accepted);
+	if (now->current > n->epochs.current && n->server.role == SERVER_IDLE &&
+	    n->peer.learner.link != NULL && n->durable_zxid < n->peer.learner.settled_zxid)
+		VIOLATION(n, "Z10: server %lld enters epoch %d with 0x%llx, not 0x%llx",
+		    (long long)n->sid, now->current, (unsigned long long)n->durable_zxid,
+		    (unsigned long long)n->peer.learner.settled_zxid);
+	n->epochs = *now;
+}
+
+/* Z13: what is on the disk, loaded as at a start, is what is in memory. */
+static void
+compare_with_disk(struct ens_node *n)
+{
+	struct simdisk *copy = simdisk_copy(n->disk);
+	struct peer *p = calloc(1, sizeof *p);
+	struct peer_config config = {.settings = n->peer.zab.settings,
+	    .election = n->peer.election.settings,
+	    .members = n->peer.zab.members};
+	struct recover_report report;
+	struct fault note = {{0}}, f = {{0}};
+	struct db db;
+	int err;
+
+	if (copy == NULL || p == NULL || !db_init(&db, &KEY, n->e->tick_ms))
+		exit(71);
+	config.snapshots = config.logs = simdisk_store(copy);
+	if ((err = peer_init(p, &config, &db, &report, &note, &f)) != 0) {
+		if (!n->rotten || err != DATADIR_CORRUPT)
+			VIOLATION(n, "Z13: what server %lld votes with cannot be loaded: %s",
+			    (long long)n->sid, f.text);
+	} else if (!n->rotten && (zab_last_zxid(&p->zab) != zab_last_zxid(&n->peer.zab) ||
+				     ens_digest(&db) != ens_digest(&n->db)))
+		VIOLATION(n, "Z13: server %lld votes with 0x%llx, its disk has 0x%llx%s",
+		    (long long)n->sid, (unsigned long long)zab_last_zxid(&n->peer.zab),
+		    (unsigned long long)zab_last_zxid(&p->zab),
+		    ens_digest(&db) != ens_digest(&n->db) ? " and another tree" : "");
+	n->compared++;
+	peer_fini(p);
+	db_fini(&db);
+	simdisk_free(copy);
+	free(p);
+}
+
+static void
+check_vote(struct ens_node *n)
+{
+	int64_t zxid = zab_last_zxid(&n->peer.zab);
+
+	if (n->server.pending_count > 0 || zxid > n->durable_zxid)
+		VIOLATION(n, "Z13: server %lld votes with 0x%llx, 0x%llx is durable",
+		    (long long)n->sid, (unsigned long long)zxid,
+		    (unsigned long long)n->durable_zxid);
+	else if (!simdisk_stopped(n->disk) && rng_below(&n->rng, 6) == 0)
+		compare_with_disk(n);
+}
+
+/* Z16: who leads was voted for with what it has. */
+static void
+check_won(struct ens_node *n)
+{
+	const struct vote *v = election_result(&n->peer.election);
+
+	if (v == NULL || v->leader != n->sid || v->zxid != zab_last_zxid(&n->peer.zab))
+		VIOLATION(n, "Z16: server %lld leads by a vote for another, or another history",
+		    (long long)n->sid);
+	if (members_weight(&n->e->members, n->sid) == 0)
+		VIOLATION(n, "Z16: server %lld leads, its vote weighs nothing", (long long)n->sid);
+}
+
+void
+ens_check_turn(struct ens_node *n)
+{
+	int64_t synced = server_synced_zxid(&n->server);
+
+	check_epochs(n);
+	if ((uint32_t)synced != 0 && synced > n->durable_zxid)
+		VIOLATION(n, "Z9a: server %lld takes 0x%llx for durable, 0x%llx is",
+		    (long long)n->sid, (unsigned long long)synced,
+		    (unsigned long long)n->durable_zxid);
+	if (n->peer.learner.link != NULL && n->peer.learner.phase >= LEARNER_AGREED &&
+	    !n->observer && (uint32_t)n->peer.learner.acked != 0 &&
+	    n->peer.learner.acked > n->durable_zxid &&
+	    n->peer.learner.acked > ens_check_last(&n->e->check)) /* else nobody waits for it */
+		VIOLATION(n, "Z9a: server %lld has acknowledged 0x%llx, 0x%llx is durable",
+		    (long long)n->sid, (unsigned long long)n->peer.learner.acked,
+		    (unsigned long long)n->durable_zxid);
+	if (n->peer.phase == n->phase)
+		return;
+	n->phase = n->peer.phase;
+	if (n->phase == PEER_ELECTING)
+		check_vote(n);
+	else if (n->phase == PEER_LEADS && n->peer.leader.phase == LEADER_DISCOVERY)
+		check_won(n);
+}
+
 const struct ens_state *
 ens_check_state(const struct ens_check *c, unsigned path, int64_t zxid)
 {

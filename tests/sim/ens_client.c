@@ -131,9 +131,14 @@ path_text(char text[8], unsigned path)
 static void
 put_value(struct ens_client *c)
 {
-	char text[32];
+	char text[4096];
+	unsigned more = c->e->value_bytes;
+	int len =
+	    snprintf(text, sizeof text, "%u.%llu", c->number, (unsigned long long)++c->values);
 
-	snprintf(text, sizeof text, "%u.%llu", c->number, (unsigned long long)++c->values);
+	more = more > 0 ? (unsigned)rng_below(&c->rng, more) : 0;
+	memset(text + len, '.', more);
+	text[(unsigned)len + more] = '\0';
 	jute_put_text(&c->wire, text);
 }
 

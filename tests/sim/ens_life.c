@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* How long clients and faults go on, and how long an ensemble without faults may take to recover.
  */
@@ -12,7 +13,8 @@
 
 const char *const fault_names[FAULT_KINDS] = {"kill", "power loss", "power loss in a write",
     "disk error", "power loss of all", "pause", "isolation", "one-way cut", "cut of a pair",
-    "split", "reset", "heal", "clock step"};
+    "split", "reset", "heal", "clock step", "full disk", "stuck disk", "slow server",
+    "empty directory", "bit rot"};
 
 static struct ens_node *
 any_node(struct life *l)
@@ -39,6 +41,87 @@ cut_off(struct life *l, unsigned a, bool in, bool out)
 			ens_net_block(&l->e, b, a, true);
 		if (out)
 			ens_net_block(&l->e, a, b, true);
+	}
+}
+
+static void
+on_space(void *arg, uint64_t token)
+{
+	struct ens_node *n = arg;
+
+	(void)token;
+	simdisk_set_capacity(n->disk, UINT64_MAX);
+}
+
+struct pick {
+	struct rng *rng;
+	unsigned seen;
+	char name[STORE_NAME_MAX + 1];
+};
+
+/* One of the files, but none with an epoch: those have no checksum, in Apache's form. */
+static int
+pick_file(void *arg, const char *name)
+{
+	struct pick *p = arg;
+
+	if (strncmp(name, "log.", 4) == 0 || strncmp(name, "snapshot.", 9) == 0)
+		if (rng_below(p->rng, ++p->seen) == 0)
+			snprintf(p->name, sizeof p->name, "%s", name);
+	return 0;
+}
+
+static void
+rot(struct life *l, struct ens_node *n)
+{
+	struct pick p = {.rng = &l->rng};
+	struct store_file *file;
+	uint64_t size = 0, at;
+
+	ens_node_crash(n, false, "its disk rots");
+	if (store_list(n->store, pick_file, &p) != 0 || p.seen == 0 ||
+	    store_open(n->store, p.name, STORE_OPEN_READ, &file) != 0)
+		return;
+	store_size(file, &size);
+	store_close(file);
+	if (size == 0)
+		return;
+	at = rng_below(&l->rng, rng_below(&l->rng, 2) == 0 && size > 4096 ? 4096 : size);
+	world_trace(&l->e.world, "%lld: a bit of %s flips at %llu of %llu", (long long)n->sid,
+	    p.name, (unsigned long long)at, (unsigned long long)size);
+	simdisk_flip_bit(n->disk, p.name, at, (unsigned)rng_below(&l->rng, 8));
+	n->rotten = true;
+}
+
+/* Damage of which an ensemble must recover: all others have what this one has. */
+static bool
+may_be_lost(const struct life *l, const struct ens_node *n)
+{
+	for (unsigned i = 0; i < l->e.count; i++)
+		if (l->e.nodes[i].rotten)
+			return false;
+	return ens_node_can_be_lost(n);
+}
+
+static void
+inject_disk(struct life *l, struct ens_node *n, enum fault_kind kind)
+{
+	uint64_t time_ms = rng_below(&l->rng, 8 * l->e.tick_ms);
+
+	if (kind == FAULT_FULL) {
+		simdisk_set_capacity(n->disk, 0);
+		world_at(&l->e.world, time_ms, on_space, n, 0);
+	} else if (kind == FAULT_STUCK)
+		n->stuck_until_ms = l->e.world.now_ms + time_ms;
+	else if (kind == FAULT_SLOW)
+		n->slow_ms = 1 + (uint32_t)rng_below(&l->rng, 40);
+	else if (!may_be_lost(l, n))
+		l->faults[kind]--;
+	else if (kind == FAULT_ROT)
+		rot(l, n);
+	else {
+		ens_node_crash(n, false, "its directory is emptied");
+		ens_node_wipe(n);
 	}
 }
 
@@ -94,7 +177,8 @@ inject(struct life *l, enum fault_kind kind)
 	case FAULT_CLOCK:
 		n->wall_offset_ms += (int64_t)rng_below(&l->rng, 2 * 86400000) - 86400000;
 		break;
-	case FAULT_KINDS:
+	default:
+		inject_disk(l, n, kind);
 		break;
 	}
 }
@@ -191,6 +275,9 @@ calm_down(struct life *l)
 
 		simdisk_stop_at(n->disk, 0);
 		simdisk_fail_at(n->disk, 0, 0);
+		simdisk_set_capacity(n->disk, UINT64_MAX);
+		n->slow_ms = 0;
+		n->stuck_until_ms = 0;
 	}
 	ens_net_heal(&l->e);
 	/* First with clients that go on, then to the end of what they asked for. */
@@ -200,6 +287,27 @@ calm_down(struct life *l)
 		explain_not_whole(l);
 	else if (l->e.world.violation[0] == '\0')
 		compare_all(l);
+}
+
+/* Now and then quorums are of groups, and voters weigh unequally. */
+static int
+draw_groups(struct life *l, char *text, size_t room)
+{
+	unsigned groups = 1 + (unsigned)rng_below(&l->rng, 3), voters = l->e.voters;
+	int len = 0;
+
+	if (voters < 3 || rng_below(&l->rng, 5) != 0)
+		return 0;
+	for (unsigned g = 0; g < groups; g++) {
+		len += snprintf(text + len, room - (size_t)len, "group.%u=%u", g + 1, g + 1);
+		for (unsigned i = g + groups; i < voters; i += groups)
+			len += snprintf(text + len, room - (size_t)len, ":%u", i + 1);
+		len += snprintf(text + len, room - (size_t)len, "\n");
+	}
+	for (unsigned i = 0; i < voters; i++)
+		len += snprintf(text + len, room - (size_t)len, "weight.%u=%u\n", i + 1,
+		    i == 0 ? 1 : (unsigned)rng_below(&l->rng, 4));
+	return len;
 }
 
 static void
@@ -221,20 +329,35 @@ draw(struct life *l)
 		len += snprintf(text + len, sizeof text - (size_t)len,
 		    "server.%u=10.0.0.%u:2888:3888:%s\n", i + 1, i + 1,
 		    i < e->voters ? "participant" : "observer");
+	len += draw_groups(l, text + len, sizeof text - (size_t)len);
 	if (members_parse(&e->members, text, (size_t)len, &f) != 0) {
 		fprintf(stderr, "zabsim: %s\n", f.text);
 		exit(70);
 	}
 	for (int i = 0; i < FAULT_KINDS; i++)
 		l->enabled[i] = i == FAULT_HEAL || rng_below(&l->rng, 2) == 0;
+	e->value_bytes = rng_below(&l->rng, 6) == 0 ? 3000 : 0;
 	l->pace_ms = 500 + rng_below(&l->rng, 8000);
+}
+
+static void
+on_late_start(void *arg, uint64_t token)
+{
+	struct ens_node *n = arg;
+
+	if (!n->up && n->life == token)
+		ens_node_start(n);
 }
 
 void
 life_live(struct life *l)
 {
 	for (unsigned i = 0; i < l->e.count; i++)
-		ens_node_start(&l->e.nodes[i]);
+		if (l->e.nodes[i].observer && rng_below(&l->rng, 2) == 0)
+			world_at(&l->e.world, rng_below(&l->rng, LIFE_MS / 2), on_late_start,
+			    &l->e.nodes[i], 0);
+		else
+			ens_node_start(&l->e.nodes[i]);
 	ens_clients_start(&l->e);
 	world_at(&l->e.world, rng_below(&l->rng, 4000), on_fault, l, 0);
 	run_until(l, LIFE_MS, NULL);

@@ -19,6 +19,11 @@ enum fault_kind {
 	FAULT_RESET,
 	FAULT_HEAL,
 	FAULT_CLOCK,
+	FAULT_FULL,  /* the disk is, for a while */
+	FAULT_STUCK, /* its syncs take seconds */
+	FAULT_SLOW,  /* each of a server's turns takes milliseconds, until it is started again */
+	FAULT_EMPTY, /* a server is started again with an empty directory */
+	FAULT_ROT,   /* a bit of a file has flipped when a server is started again */
 	FAULT_KINDS
 };
 

@@ -28,6 +28,7 @@ ens_net_init(struct ens *e)
 
 	world_rng(&e->world, "network", &net->rng);
 	net->delay_max_ms = 1 + rng_below(&net->rng, rng_below(&net->rng, 3) == 0 ? 60 : 6);
+	net->splits = rng_below(&net->rng, 3) == 0;
 	list_init(&net->wires);
 	for (unsigned a = 0; a < ENS_NODES_MAX; a++)
 		for (unsigned b = 0; b < ENS_NODES_MAX; b++) {
@@ -278,6 +279,28 @@ ens_net_attend(struct ens_node *n)
 	}
 }
 
+/* A part of what was sent arrives, the rest later. */
+static void
+take_piece(struct ens_wire *w, int from, struct ens_chunk *c)
+{
+	struct rng *r = &w->e->net.rng;
+	size_t size = rng_below(r, 2) == 0 ? 1 : 1 + (size_t)rng_below(r, c->size - 1);
+	struct ens_end *to = &w->ends[!from];
+	struct ens_node *n = to->node;
+	uint8_t *piece = malloc(size);
+
+	if (piece == NULL)
+		exit(71);
+	memcpy(piece, c->bytes, size);
+	memmove(c->bytes, c->bytes + size, c->size - size);
+	c->size -= size;
+	w->flows[from].bytes -= size;
+	ens_node_set_time(n);
+	peer_link_bytes(&n->peer, &to->core, piece, size);
+	ens_node_turn(n);
+	free(piece);
+}
+
 /* The first chunk of a direction arrives, or waits. */
 static void
 arrive(struct ens_wire *w, int from)
@@ -287,6 +310,10 @@ arrive(struct ens_wire *w, int from)
 	struct ens_node *n = to->node;
 	struct ens_chunk *c = CONTAINER_OF(list_first(&f->chunks), struct ens_chunk, link);
 
+	if (n != NULL && w->e->net.splits && c->size > 1 && rng_below(&w->e->net.rng, 4) == 0) {
+		take_piece(w, from, c);
+		return;
+	}
 	list_remove(&c->link);
 	f->bytes -= c->size;
 	if (n != NULL && c->fin) {

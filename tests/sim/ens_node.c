@@ -30,6 +30,18 @@ trace_disk(void *arg, const char *what, const char *name, uint64_t offset, uint6
 	    (unsigned long long)offset, (unsigned long long)size);
 }
 
+static void
+new_disk(struct ens_node *n)
+{
+	if ((n->disk = simdisk_new(rng_u64(&n->rng), UINT64_MAX)) == NULL)
+		exit(71);
+	n->store = simdisk_store(n->disk);
+	if (n->e->world.print)
+		simdisk_set_trace(n->disk, trace_disk, n);
+	simdisk_ignore_sync(
+	    n->disk, n->e->plant == ENS_PLANT_NO_SYNC, n->e->plant == ENS_PLANT_NO_DIR_SYNC);
+}
+
 bool
 ens_node_init(struct ens_node *n, struct ens *e, unsigned index)
 {
@@ -42,13 +54,7 @@ ens_node_init(struct ens_node *n, struct ens *e, unsigned index)
 	snprintf(name, sizeof name, "node %u", index);
 	world_rng(&e->world, name, &n->rng);
 	world_rng(&e->world, "settings", &rng);
-	if ((n->disk = simdisk_new(rng_u64(&n->rng), UINT64_MAX)) == NULL)
-		return false;
-	n->store = simdisk_store(n->disk);
-	if (e->world.print)
-		simdisk_set_trace(n->disk, trace_disk, n);
-	simdisk_ignore_sync(
-	    n->disk, e->plant == ENS_PLANT_NO_SYNC, e->plant == ENS_PLANT_NO_DIR_SYNC);
+	new_disk(n);
 	n->settings = (struct server_settings){
 	    .tick_ms = e->tick_ms,
 	    .min_timeout_ms = 2 * (int32_t)e->tick_ms,
@@ -60,13 +66,20 @@ ens_node_init(struct ens_node *n, struct ens *e, unsigned index)
 	};
 	n->preallocate_bytes = preallocations[rng_below(&n->rng, 3)];
 	n->snapshot_at_start = rng_below(&rng, 4) == 0;
+	n->rate = rng_below(&rng, 2) == 0 ? 1000 : 900 + (uint32_t)rng_below(&n->rng, 201);
 	return true;
+}
+
+uint64_t
+ens_node_now_ms(const struct ens_node *n)
+{
+	return n->e->world.now_ms * n->rate / 1000;
 }
 
 void
 ens_node_set_time(struct ens_node *n)
 {
-	uint64_t now_ms = n->e->world.now_ms;
+	uint64_t now_ms = ens_node_now_ms(n);
 
 	server_set_time(&n->server, now_ms, WALL_START_MS + n->wall_offset_ms + (int64_t)now_ms);
 	peer_set_time(&n->peer, now_ms);
@@ -155,7 +168,7 @@ configure(struct ens_node *n)
 		    rng_below(&rng, 3) == 0 ? -1 : 33 + (int32_t)rng_below(&rng, 500),
 		.history_count = rng_below(&rng, 2) == 0 ? 1 + rng_below(&rng, 20) : 500,
 		.history_bytes = 1 << 20,
-		.recover = {.now_ms = n->e->world.now_ms}},
+		.recover = {.now_ms = ens_node_now_ms(n)}},
 	    .election = {.sid = n->sid,
 		.notify_min_ms = ELECTION_NOTIFY_MIN_MS,
 		.notify_max_ms = ELECTION_NOTIFY_MAX_MS,
@@ -188,10 +201,78 @@ listen(struct ens_node *n)
 	n->server.up = &n->upstream;
 }
 
+bool
+ens_node_can_be_lost(const struct ens_node *n)
+{
+	const struct ens *e = n->e;
+
+	for (unsigned i = 0; i < e->count; i++) {
+		const struct ens_node *leader = &e->nodes[i];
+		struct sid_set have = {{0}};
+		int64_t last;
+
+		if (leader == n || !leader->up || leader->server.role != SERVER_LEADER)
+			continue;
+		last = server_last_zxid(&leader->server);
+		last = (uint32_t)last == 0 ? ens_check_last(&e->check) : last;
+		for (unsigned k = 0; k < e->count; k++) {
+			const struct ens_node *m = &e->nodes[k];
+
+			if (m != n && m->up && server_serves(&m->server) && m->durable_zxid >= last &&
+			    !m->rotten &&
+			    (m == leader || (m->server.role == SERVER_FOLLOWER &&
+						m->peer.learner.leader == leader->sid)))
+				sid_set_add(&have, m->sid);
+		}
+		if (last >= ens_check_last(&e->check) && members_quorum(&e->members, &have))
+			return true;
+	}
+	return false;
+}
+
+void
+ens_node_wipe(struct ens_node *n)
+{
+	world_trace(&n->e->world, "%lld: gets an empty disk", (long long)n->sid);
+	simdisk_free(n->disk);
+	new_disk(n);
+	n->durable_zxid = 0;
+	n->epochs = (struct epochs){0};
+	n->rotten = false;
+	n->repairs++;
+}
+
+/* Damage was found: its disk is emptied, when the others have everything. */
+static void
+on_repair(void *arg, uint64_t token)
+{
+	struct ens_node *n = arg;
+
+	if (n->up || n->life != token)
+		return;
+	if (!ens_node_can_be_lost(n)) {
+		world_at(&n->e->world, 100, on_repair, n, token);
+		return;
+	}
+	ens_node_wipe(n);
+	start_later(n);
+}
+
 /* What keeps it from starting: a disk that failed (again), or what must not be. */
 static void
 start_failed(struct ens_node *n, int err, const struct fault *f)
 {
+	if (err == DATADIR_CORRUPT && n->rotten) {
+		world_trace(
+		    &n->e->world, "%lld: does not start: %s", (long long)n->sid, f->text);
+		if (f->text[0] == '\0')
+			world_violation(&n->e->world, "P2: server %lld does not say what is damaged",
+			    (long long)n->sid);
+		n->refusals++;
+		n->life++;
+		world_at(&n->e->world, 100 + rng_below(&n->rng, 500), on_repair, n, n->life);
+		return;
+	}
 	if (err == DATADIR_CORRUPT || err == -ENOMEM) {
 		world_violation(
 		    &n->e->world, "server %lld does not start: %s", (long long)n->sid, f->text);
@@ -212,7 +293,7 @@ ens_node_start(struct ens_node *n)
 	struct peer_config config = configure(n);
 	struct recover_report report;
 	struct fault note = {{0}}, f = {{0}};
-	uint64_t now_ms = n->e->world.now_ms;
+	uint64_t now_ms = ens_node_now_ms(n);
 	int err;
 
 	if (!db_init(&n->db, &KEY, n->settings.tick_ms))
@@ -236,8 +317,10 @@ ens_node_start(struct ens_node *n)
 	n->fatal = false;
 	n->starts++;
 	n->paused_until_ms = 0;
+	n->slow_ms = 0;
 	n->tick_planned_ms = UINT64_MAX;
 	n->role = SERVER_IDLE;
+	n->phase = PEER_DRAINING;
 	server_init(&n->server, &n->settings, &n->db, n->e->world.seed, now_ms,
 	    WALL_START_MS + n->wall_offset_ms + (int64_t)now_ms);
 	open_log(n);
@@ -403,7 +486,11 @@ on_flush(void *arg, uint64_t token)
 		return;
 	}
 	n->durable_zxid = (int64_t)b->last_zxid;
-	world_at(&n->e->world, disk_delay_ms(n), on_durable, n, n->life);
+	world_at(&n->e->world,
+	    disk_delay_ms(n) + (n->stuck_until_ms > n->e->world.now_ms
+				       ? n->stuck_until_ms - n->e->world.now_ms
+				       : 0),
+	    on_durable, n, n->life);
 }
 
 static void
@@ -439,13 +526,14 @@ static void
 plan_tick(struct ens_node *n)
 {
 	uint64_t at = server_deadline_ms(&n->server), peer_at = peer_deadline_ms(&n->peer),
-		 now = n->e->world.now_ms;
+		 now = ens_node_now_ms(n);
 
 	at = peer_at < at ? peer_at : at;
 	if (at == UINT64_MAX || n->tick_planned_ms <= at)
 		return;
 	n->tick_planned_ms = at;
-	world_at(&n->e->world, at > now ? at - now : 0, on_tick, n, n->life);
+	world_at(&n->e->world, at > now ? ((at - now) * 1000 + n->rate - 1) / n->rate : 0, on_tick,
+	    n, n->life);
 }
 
 static bool
@@ -498,6 +586,10 @@ ens_node_turn(struct ens_node *n)
 	n->turning = false;
 	if (n->server.failed)
 		world_violation(&n->e->world, "server %lld has no memory", (long long)n->sid);
+	if (!n->fatal)
+		ens_check_turn(n);
+	if (n->slow_ms > 0 && n->paused_until_ms <= n->e->world.now_ms)
+		n->paused_until_ms = n->e->world.now_ms + rng_below(&n->rng, n->slow_ms + 1);
 	if (n->fatal) {
 		ens_node_crash(n, false, "it cannot go on");
 		return;

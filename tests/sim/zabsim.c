@@ -26,7 +26,8 @@ int zab_plant; /* the bug in the cores */
 
 struct totals {
 	uint64_t lives, counted, steps, writes, reads, syncs, sessions, expired, leads, starts,
-	    reloads, snapshots, fatals, simulated_ms, faults[FAULT_KINDS];
+	    reloads, snapshots, fatals, refusals, repairs, compared,
+	    simulated_ms, faults[FAULT_KINDS];
 };
 
 static void
@@ -50,6 +51,9 @@ add_totals(struct totals *t, const struct life *l)
 		t->reloads += l->e.nodes[i].reloads;
 		t->snapshots += l->e.nodes[i].snapshots;
 		t->fatals += l->e.nodes[i].fatals;
+		t->refusals += l->e.nodes[i].refusals;
+		t->repairs += l->e.nodes[i].repairs;
+		t->compared += l->e.nodes[i].compared;
 	}
 	for (int i = 0; i < FAULT_KINDS; i++) {
 		t->faults[i] += l->faults[i];
@@ -86,12 +90,15 @@ print_totals(const struct totals *t)
 	    (unsigned long long)t->simulated_ms / 1000, (unsigned long long)t->steps);
 	printf(
 	    "%llu writes, %llu reads, %llu syncs, %llu sessions, %llu refused; %llu leaderships, "
-	    "%llu starts, %llu reloads, %llu snapshots, %llu stops at a failure\n",
+	    "%llu starts, %llu reloads, %llu snapshots, %llu stops at a failure, %llu refused to "
+	    "start with damage, %llu emptied; memory held against the disk %llu times\n",
 	    (unsigned long long)t->writes, (unsigned long long)t->reads,
 	    (unsigned long long)t->syncs, (unsigned long long)t->sessions,
 	    (unsigned long long)t->expired, (unsigned long long)t->leads,
 	    (unsigned long long)t->starts, (unsigned long long)t->reloads,
-	    (unsigned long long)t->snapshots, (unsigned long long)t->fatals);
+	    (unsigned long long)t->snapshots, (unsigned long long)t->fatals,
+	    (unsigned long long)t->refusals, (unsigned long long)t->repairs,
+	    (unsigned long long)t->compared);
 	printf("faults:");
 	for (int i = 0; i < FAULT_KINDS; i++)
 		printf(" %s %llu%s", fault_names[i], (unsigned long long)t->faults[i],
