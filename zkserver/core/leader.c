@@ -44,14 +44,17 @@ void
 leader_start(struct leader *l)
 {
 	struct zab *z = l->z;
+	int32_t accepted = z->epochs.accepted;
 
+	if (accepted < z->accepted_elsewhere)
+		accepted = z->accepted_elsewhere;
 	buf_fini(&l->syncs);
 	buf_clear(&l->reconfigs);
 	*l = (struct leader){.z = z,
 	    .syncs = l->syncs,
 	    .reconfigs = l->reconfigs,
 	    .appointed = -1,
-	    .proposed_epoch = z->epochs.accepted + 1,
+	    .proposed_epoch = accepted + 1,
 	    .start_current = z->epochs.current,
 	    .start_zxid = zab_last_zxid(z),
 	    .committed = zab_last_zxid(z),

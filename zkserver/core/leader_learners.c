@@ -3,10 +3,28 @@
 #include "zkserver/core/leader_priv.h"
 #include "zkserver/core/qpacket.h"
 
+/*
+ * A member that promised more to somebody who never got to lead could not follow us as long as we
+ * lead: a new epoch above that takes it in. Apache's server leaves it out until somebody fails.
+ */
+static void
+make_way(struct leader *l, const struct peer_link *link)
+{
+	struct zab *z = l->z;
+
+	if (members_find(z->members, link->sid) == NULL)
+		return;
+	if (link->accepted_epoch > z->accepted_elsewhere)
+		z->accepted_elsewhere = link->accepted_epoch;
+	leader_fail(l, "server %lld has accepted epoch %d: a newer one than %d is needed",
+	    (long long)link->sid, (int)link->accepted_epoch, (int)l->epoch);
+}
+
 void
 leader_greet(struct leader *l, struct peer_link *link)
 {
 	if (link->accepted_epoch > l->epoch) {
+		make_way(l, link);
 		zab_link_end(l->z, link, "server %lld has accepted epoch %d, this one leads %d",
 		    (long long)link->sid, (int)link->accepted_epoch, (int)l->epoch);
 		return;

@@ -145,6 +145,7 @@ struct zab {
 	struct db *db;
 	struct store *snapshots, *logs;
 	struct epochs epochs;
+	int32_t accepted_elsewhere; /* by a member that came while we led an older one */
 	struct history history;
 	struct list links, dirty;
 	unsigned link_count; /* of those that others opened */
