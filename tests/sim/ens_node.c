@@ -218,8 +218,8 @@ ens_node_can_be_lost(const struct ens_node *n)
 		for (unsigned k = 0; k < e->count; k++) {
 			const struct ens_node *m = &e->nodes[k];
 
-			if (m != n && m->up && server_serves(&m->server) && m->durable_zxid >= last &&
-			    !m->rotten &&
+			if (m != n && m->up && !m->rotten && server_serves(&m->server) &&
+			    m->durable_zxid >= last &&
 			    (m == leader || (m->server.role == SERVER_FOLLOWER &&
 						m->peer.learner.leader == leader->sid)))
 				sid_set_add(&have, m->sid);
@@ -266,8 +266,8 @@ start_failed(struct ens_node *n, int err, const struct fault *f)
 		world_trace(
 		    &n->e->world, "%lld: does not start: %s", (long long)n->sid, f->text);
 		if (f->text[0] == '\0')
-			world_violation(&n->e->world, "P2: server %lld does not say what is damaged",
-			    (long long)n->sid);
+			world_violation(&n->e->world,
+			    "P2: server %lld does not say what is damaged", (long long)n->sid);
 		n->refusals++;
 		n->life++;
 		world_at(&n->e->world, 100 + rng_below(&n->rng, 500), on_repair, n, n->life);
