@@ -15,6 +15,7 @@ EXTRA_DIST += \
 	tests/compat/kazoo_suite.py \
 	tests/compat/load.py \
 	tests/compat/lockstep.py \
+	tests/compat/mover.py \
 	tests/compat/pairs \
 	tests/compat/plan.py \
 	tests/compat/servers.py \
@@ -31,6 +32,7 @@ EXTRA_DIST += \
 	tests/compat/test_java_client.py \
 	tests/compat/test_kazoo.py \
 	tests/compat/test_kazoo_recipes.py \
+	tests/compat/test_mixed.py \
 	tests/compat/test_quota.py \
 	tests/compat/test_sessions.py \
 	tests/compat/test_settings.py \

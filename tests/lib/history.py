@@ -89,13 +89,18 @@ def log_records(directory):
     return found
 
 
-def agreed(directories):
-    """The transactions in order, from the logs of servers that are equal now: what most of them have at a zxid."""
-    votes = collections.defaultdict(collections.Counter)
-    for directory in directories:
+def agreed(directories, replaced=None):
+    """The transactions in order, from the logs of servers that are equal now: what most of them have at a zxid.
+
+    replaced: for each, the zxid of the last snapshot that it was given instead of what it had. Apache's servers leave the
+    log of what they had beside it; what only such a log has never came about."""
+    votes, firm = collections.defaultdict(collections.Counter), set()
+    for directory, snapshot in zip(directories, replaced or [0] * len(directories)):
         for zxid, record in log_records(directory).items():
             votes[zxid][record] += 1
-    txns = [parse(votes[z].most_common(1)[0][0]) for z in sorted(votes)]
+            if zxid > snapshot:
+                firm.add(zxid)
+    txns = [parse(votes[z].most_common(1)[0][0]) for z in sorted(votes) if z in firm or votes[z].total() > 1]
     for before, txn in zip(txns, txns[1:]):
         assert txn.zxid == before.zxid + 1 or txn.zxid >> 32 > before.zxid >> 32, \
             f"no log has what came between 0x{before.zxid:x} and 0x{txn.zxid:x}"
@@ -231,11 +236,11 @@ def check_watches(ops, events, tree):
                 f"{op}: 0x{change:x} was shown by an answer before the event"
 
 
-def check(history, directories):
-    """Raise AssertionError with what is wrong; return the figures and the tree that all servers must have."""
+def check(history, directories, replaced=None):
+    """Raise AssertionError with what is wrong; return the figures and the tree that all servers must have. See agreed()."""
     entries = [json.loads(line) for line in Path(history).read_text(encoding="utf-8").splitlines()]
     ops = sorted((e for e in entries if "op" in e), key=lambda e: (e["inv"], e["xid"]))
-    txns = agreed(directories)
+    txns = agreed(directories, replaced)
     tree, by_zxid, made = Tree(txns), {t.zxid: t for t in txns}, {}
     for txn in txns:
         if txn.type not in (CREATE_SESSION, CLOSE_SESSION):

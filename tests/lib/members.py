@@ -93,6 +93,11 @@ class Member:
                              capture_output=True, text=True, timeout=30 * SLOW)
         return run.stdout
 
+    def replaced(self):
+        """The zxid of the last snapshot from a leader, after which an Apache ZooKeeper keeps the log it had; 0: none."""
+        found = re.findall("Getting a snapshot from leader 0x([0-9a-f]+)", self.log())
+        return int(found[-1], 16) if found else 0
+
     def mode(self):
         found = re.search(r"^Mode: (.*)$", self.ask(), re.M)
         return found[1] if found else None
@@ -179,7 +184,8 @@ class Ensemble:
         assert self.recorder.returncode == 0, errors
         self.wait_whole()
         self.wait_equal()
-        figures, nodes = history.check(self.history, [m.data for m in self.members.values()])
+        figures, nodes = history.check(self.history, [m.data for m in self.members.values()],
+                                       [m.replaced() for m in self.members.values()])
         lasting = {path: node for path, node in nodes.items() if not node.owner}
         for sid in self.members:
             for path, node in lasting.items():
