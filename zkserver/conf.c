@@ -89,11 +89,15 @@ put_number(const struct setting *s, void *member, const struct ini *ini, const s
     struct faults *faults)
 {
 	bool java = (s->flags & SETTING_JAVA) != 0;
+	int64_t less;
 	uint64_t n;
 
 	if ((s->flags & SETTING_UNSET) != 0 && strcmp(e->value, "-1") == 0)
 		return;
-	if (!(java ? str_decode_u64 : str_to_u64)(e->value, s->min, s->max, &n))
+	if ((s->flags & SETTING_FLOOR) != 0 &&
+	    str_to_i64(e->value, INT32_MIN, (int64_t)s->min - 1, &less))
+		*(uint32_t *)member = (uint32_t)s->min;
+	else if (!(java ? str_decode_u64 : str_to_u64)(e->value, s->min, s->max, &n))
 		faults_add(faults, ini->file, e->line, "%s=%s: not a number from %llu to %llu%s%s",
 		    e->name, e->value, (unsigned long long)s->min, (unsigned long long)s->max,
 		    s->why != NULL ? ": " : "", s->why != NULL ? s->why : "");

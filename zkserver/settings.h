@@ -26,6 +26,7 @@ enum setting_kind {
 #define SETTING_LIVE 1u	 /* SIGHUP changes it in a running server */
 #define SETTING_UNSET 2u /* "-1" leaves the member as it is, as it does in Apache's files */
 #define SETTING_JAVA 4u	 /* read as Integer.getInteger() does: 0x10 and 020 are 16 */
+#define SETTING_FLOOR 8u /* a number below min is min, as Apache's server takes it */
 
 struct setting {
 	const char *key; /* with a '*' at its end: all keys that begin so */

@@ -37,7 +37,25 @@ START_TEST(minus_one_is_unset_where_apaches_files_have_it)
 	ck_assert_uint_eq(zoo_rig_conf.min_session_ms, 2000);
 	ck_assert_uint_eq(zoo_rig_conf.max_session_ms, 20000);
 	ck_assert_uint_gt(zoo_rig_conf.backlog, 0);
-	zoo_refused("maxCnxns=-1", "zoo.cfg:3: maxCnxns=-1: not a number from 0");
+	zoo_refused("tickTime=-1", "zoo.cfg:3: tickTime=-1: not a number from 1");
+}
+END_TEST
+
+START_TEST(less_than_the_least_is_the_least_where_apaches_server_serves_with_it)
+{
+	zoo_taken("maxClientCnxns=-1\nmaxCnxns=-7\nglobalOutstandingLimit=0\nsnapCount=1\n"
+		  "preAllocSize=-1\nautopurge.snapRetainCount=-2\nautopurge.purgeInterval=-1\n"
+		  "snapSizeLimitInKb=-1");
+	ck_assert_uint_eq(zoo_rig_conf.max_client_cnxns, 0);
+	ck_assert_uint_eq(zoo_rig_conf.max_cnxns, 0);
+	ck_assert_uint_eq(zoo_rig_conf.outstanding_max, 1);
+	ck_assert_uint_eq(zoo_rig_conf.snap_count, 2);
+	ck_assert_uint_eq(zoo_rig_conf.prealloc_kib, 0);
+	ck_assert_uint_eq(zoo_rig_conf.purge_retain, 3);
+	ck_assert_uint_eq(zoo_rig_conf.purge_hours, 0);
+	ck_assert_uint_eq(zoo_rig_conf.snap_size_kib, 0);
+	zoo_refused("maxClientCnxns=--1", "zoo.cfg:3: maxClientCnxns=--1: not a number from 0");
+	zoo_refused("snapCount=-2147483649", "zoo.cfg:3: snapCount=-2147483649: not a number");
 }
 END_TEST
 
@@ -173,6 +191,7 @@ unit_suite(void)
 	tcase_add_test(c, what_is_not_set_has_apaches_defaults);
 	tcase_add_test(c, a_java_property_is_the_key_behind_its_prefix);
 	tcase_add_test(c, minus_one_is_unset_where_apaches_files_have_it);
+	tcase_add_test(c, less_than_the_least_is_the_least_where_apaches_server_serves_with_it);
 	tcase_add_test(c, numbers_that_are_javas_properties_have_its_forms);
 	tcase_add_test(c, the_largest_request_has_a_bound_with_its_reason);
 	tcase_add_test(c, what_has_no_effect_is_said_with_its_reason_and_place);
