@@ -270,7 +270,7 @@ def test_a_client_that_asks_and_never_reads_is_held_back_then_dropped_with_its_s
             assert receive_error(good)[1] in (0, -110)
             before = server.rss_mib()
             s.setblocking(False)
-            with contextlib.suppress(BlockingIOError):
+            with contextlib.suppress(BlockingIOError, ConnectionError):  # a slow machine's session ends before it is full
                 for xid in range(10**6):
                     s.sendall(request(xid, GET, text(b"/big") + b"\0"))
             assert xid < 10**6 - 1
