@@ -46,6 +46,7 @@ static const struct admin_command COMMANDS[] = {
     {"wchc", "watches", "wchc", ADMIN_WATCHES, text_wchc, json_wchc, 0},
     {"wchp", "watches_by_path", "wchp", ADMIN_WATCHES, text_wchp, json_wchp, 0},
     {NULL, "zabstate", "", ADMIN_SMALL, NULL, json_zabstate, ADMIN_JSON_ALWAYS},
+    {"role", NULL, "", ADMIN_SMALL, text_role, NULL, ADMIN_TEXT_ALWAYS}, /* ours alone */
     {"\xff\xf4\xff\xfd", NULL, "", ADMIN_SMALL, NULL, NULL, 0},
 };
 #define COMMAND_COUNT (sizeof COMMANDS / sizeof COMMANDS[0])
@@ -160,11 +161,11 @@ admin_word_bytes(const struct admin_command *c)
 	return c->text == text_stmk ? ADMIN_WORD_BYTES_MAX : ADMIN_WORD_BYTES;
 }
 
-/* zkServer.sh asks for srvr: it cannot be taken off. */
+/* zkServer.sh asks for srvr, `zkserver status` for both: they cannot be taken off. */
 bool
 admin_allows(const struct admin *a, const struct admin_command *c)
 {
-	return c->text == text_srvr || zoo_conf_allows(a->conf, c->word);
+	return c->text == text_srvr || c->text == text_role || zoo_conf_allows(a->conf, c->word);
 }
 
 bool
@@ -200,7 +201,7 @@ answers(const struct admin *a, const struct admin_command *c, enum admin_always 
 void
 admin_put_text(const struct admin_call *q, const struct admin_command *c, struct report *r)
 {
-	if (c->name == NULL)
+	if (c->text == NULL)
 		return; /* telnet's farewell */
 	if (admin_allows(q->admin, c) && !answers(q->admin, c, ADMIN_TEXT_ALWAYS))
 		report_printf(r, "%s\n", NOT_SERVING);

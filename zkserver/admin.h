@@ -22,23 +22,24 @@
 #define ADMIN_TRACE_MASK_DEFAULT 306 /* ZooTrace's; kept and told, nothing is traced */
 
 struct client_port;
+struct peer;
+struct peer_link;
+struct standing;
 
-/* What only the peer of an ensemble's member knows. */
+/* What only the shell of an ensemble's member knows. */
 struct admin_ensemble {
-	const char *peer_state; /* "leading - broadcast" */
-	int64_t quorum_size;
-	/* A leader's. */
-	int64_t learners, synced_followers, synced_non_voting_followers, synced_observers;
-	int64_t pending_syncs, uptime_ms;
+	const struct peer *peer;
+	void (*standing)(void *arg, struct standing *to);
+	const char *(*trouble)(void *arg, int64_t sid);
+	const char *(*address)(const struct peer_link *link);
+	void *arg;
 };
 
 struct admin {
 	const struct zoo_conf *conf;
 	struct server *server;
 	const struct client_port *clients;
-	/* Set by the shell of a member; NULL: the server is alone. */
-	void (*ensemble)(void *arg, struct admin_ensemble *e);
-	void *ensemble_arg;
+	const struct admin_ensemble *ensemble; /* NULL: the server is alone */
 	int64_t trace_mask;
 	char *conf_text; /* the configuration file as it was read, without secrets; or NULL */
 };
@@ -117,7 +118,9 @@ void text_envi(const struct admin_call *q, struct report *r);
 void text_gtmk(const struct admin_call *q, struct report *r);
 void text_hash(const struct admin_call *q, struct report *r);
 void text_isro(const struct admin_call *q, struct report *r);
+void text_membership(const struct admin_call *q, struct report *r); /* of conf */
 void text_mntr(const struct admin_call *q, struct report *r);
+void text_role(const struct admin_call *q, struct report *r);
 void text_ruok(const struct admin_call *q, struct report *r);
 void text_srst(const struct admin_call *q, struct report *r);
 void text_srvr(const struct admin_call *q, struct report *r);

@@ -43,7 +43,7 @@ json_conf(const struct admin_call *q, struct json *j)
 	json_put_int(j, "max_client_cnxns", c->max_client_cnxns);
 	json_put_int(j, "min_session_timeout", c->min_session_ms);
 	json_put_int(j, "max_session_timeout", c->max_session_ms);
-	json_put_int(j, "server_id", 0);
+	json_put_int(j, "server_id", zoo_conf_distributed(c) ? c->ensemble.sid : 0);
 	json_put_int(j, "client_port_listen_backlog", -1);
 	return true;
 }
@@ -258,46 +258,6 @@ json_lsnp(const struct admin_call *q, struct json *j)
 	snprintf(text, sizeof text, "%" PRIx64, newest);
 	json_put_text(j, "zxid", text);
 	json_put_int(j, "timestamp", at_s);
-	return true;
-}
-
-/* ---- what concerns ensembles ---- */
-
-bool
-json_lead(const struct admin_call *q, struct json *j)
-{
-	(void)q;
-	json_put_text(j, "error", "server is not initialized");
-	return false;
-}
-
-bool
-json_obsr(const struct admin_call *q, struct json *j)
-{
-	(void)q;
-	json_put_int(j, "synced_observers", 0);
-	json_key(j, "observers");
-	json_array(j);
-	json_close(j);
-	return true;
-}
-
-bool
-json_voting_view(const struct admin_call *q, struct json *j)
-{
-	(void)q;
-	json_key(j, "current_config");
-	json_object(j);
-	json_close(j);
-	return true;
-}
-
-bool
-json_zabstate(const struct admin_call *q, struct json *j)
-{
-	(void)q;
-	json_put_bool(j, "voting", false);
-	json_put_text(j, "zabstate", "");
 	return true;
 }
 

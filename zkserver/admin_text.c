@@ -147,8 +147,11 @@ text_conf(const struct admin_call *q, struct report *r)
 	    "dataLogDir=%s/version-2\ndataLogSize=%" PRIu64 "\ntickTime=%u\nmaxClientCnxns=%u\n",
 	    c->data_log_dir, admin_dir_bytes(c->data_log_dir), c->tick_ms, c->max_client_cnxns);
 	report_printf(r,
-	    "minSessionTimeout=%u\nmaxSessionTimeout=%u\nclientPortListenBacklog=-1\nserverId=0\n",
-	    c->min_session_ms, c->max_session_ms);
+	    "minSessionTimeout=%u\nmaxSessionTimeout=%u\nclientPortListenBacklog=-1\nserverId=%d\n",
+	    c->min_session_ms, c->max_session_ms,
+	    q->admin->ensemble != NULL ? (int)c->ensemble.sid : 0);
+	if (q->admin->ensemble != NULL)
+		text_membership(q, r);
 }
 
 static void

@@ -657,6 +657,12 @@ election_port_send(struct election_port *p, int64_t sid, const uint8_t *bytes, s
 	arm(p);
 }
 
+const char *
+election_port_trouble(const struct election_port *p, int64_t sid)
+{
+	return p->grumbles[sid].why;
+}
+
 uint16_t
 election_port_number(const struct election_port *p)
 {

@@ -72,6 +72,9 @@ bool election_port_set_members(
 /* A notification for a server, copied: it goes out now or when there is a connection. */
 void election_port_send(struct election_port *p, int64_t sid, const uint8_t *bytes, size_t size);
 
+/* What went wrong with a server's link last; "" if nothing did, or it is up. */
+const char *election_port_trouble(const struct election_port *p, int64_t sid);
+
 /* The port that was bound; 0 while there is none. */
 uint16_t election_port_number(const struct election_port *p);
 

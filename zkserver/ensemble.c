@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sysexits.h>
 
 #include "libcommon/sys/log.h"
@@ -18,6 +19,8 @@
 #define HISTORY_COUNT_LEAST 65536
 #define HISTORY_BYTES_MAX ((size_t)16 << 20)
 #define LINKS_MAX 256
+/* So often it is said why nobody is served. */
+#define SAY_UNSERVED_MS 30000
 
 struct ensemble {
 	struct daemon *d;
@@ -25,8 +28,14 @@ struct ensemble {
 	struct client_tls tls; /* of the ports between servers */
 	struct election_port *election;
 	struct quorum_port *quorum;
+	struct admin_ensemble admin;
 	bool started;
 	bool members_changed; /* the ports have not heard of it */
+
+	/* What was said last of how it stands, and since when that is so. */
+	const char *role;
+	enum peer_phase phase;
+	uint64_t role_ms, phase_ms, unserved_ms, grumbled_ms;
 };
 
 static void
@@ -40,6 +49,97 @@ static void
 on_clock(void *arg)
 {
 	set_time(arg);
+}
+
+/* ---- how it stands ---- */
+
+static const char *
+trouble(void *arg, int64_t sid)
+{
+	return election_port_trouble(((struct ensemble *)arg)->election, sid);
+}
+
+static void
+standing(void *arg, struct standing *to)
+{
+	struct ensemble *e = arg;
+
+	standing_of(to, &e->peer, trouble, e);
+	to->since_ms = clock_boot_ms() - e->role_ms;
+}
+
+bool
+ensemble_standing(const struct daemon *d, struct standing *to)
+{
+	if (d->ensemble == NULL || !d->ensemble->started)
+		return false;
+	standing(d->ensemble, to);
+	return true;
+}
+
+/* An election has ended, or a synchronization. */
+static void
+note_phase(struct ensemble *e, uint64_t now_ms)
+{
+	struct zk_metrics *m = &e->d->server.metrics;
+	enum peer_phase phase = e->peer.phase;
+
+	if (phase == e->phase)
+		return;
+	if (e->phase == PEER_ELECTING && phase != PEER_OBSERVES)
+		zk_metrics_observe(m, ZK_SUMMARY_ELECTION_TIME, now_ms - e->phase_ms);
+	if (phase == PEER_ELECTING) {
+		zk_metrics_count(m, ZK_COUNTER_LOOKING_COUNT, 1);
+		log_info("looking for a leader, with zxid 0x%llx of epoch %d",
+		    (unsigned long long)zab_last_zxid(&e->peer.zab),
+		    (int)e->peer.zab.epochs.current);
+	} else if (phase == PEER_LEADS)
+		log_info("elected to lead");
+	else if (phase >= PEER_FOLLOWS)
+		log_info("server %lld was elected to lead", (long long)e->peer.learner.leader);
+	e->phase = phase;
+	e->phase_ms = now_ms;
+}
+
+/* It serves from now on, or no longer. */
+static void
+note_role(struct ensemble *e, uint64_t now_ms)
+{
+	struct zk_metrics *m = &e->d->server.metrics;
+	const char *role = peer_role_name(&e->peer);
+
+	if (e->role != NULL && strcmp(role, e->role) == 0)
+		return;
+	e->role = role;
+	e->role_ms = now_ms;
+	unit_status_now(&e->d->status);
+	if (strcmp(role, "looking") == 0) {
+		e->unserved_ms = e->grumbled_ms = now_ms;
+		return;
+	}
+	zk_metrics_observe(m, ZK_SUMMARY_UNAVAILABLE_TIME, now_ms - e->unserved_ms);
+	if (e->phase == PEER_LEADS)
+		zk_metrics_observe(
+		    m, ZK_SUMMARY_LEADER_UNAVAILABLE_TIME, now_ms - e->unserved_ms);
+	else if (e->phase == PEER_FOLLOWS)
+		zk_metrics_observe(m, ZK_SUMMARY_FOLLOWER_SYNC_TIME, now_ms - e->phase_ms);
+	e->unserved_ms = 0;
+}
+
+static void
+note_standing(struct ensemble *e)
+{
+	uint64_t now_ms = clock_boot_ms();
+	struct standing s;
+
+	note_phase(e, now_ms);
+	note_role(e, now_ms);
+	if (e->unserved_ms == 0 || now_ms - e->grumbled_ms < SAY_UNSERVED_MS)
+		return;
+	e->grumbled_ms = now_ms;
+	standing(e, &s);
+	log_warn("serving nobody for %llu s: %s",
+	    (unsigned long long)(now_ms - e->unserved_ms) / 1000, s.why);
 }
 
 /* ---- what the core wants ---- */
@@ -262,8 +362,11 @@ ensemble_open(struct daemon *d, char *error, size_t size)
 		 c->has_proposed ? &c->proposed : NULL, error, size)) == NULL)
 		return false;
 	e->started = true;
+	e->admin = (struct admin_ensemble){&e->peer, standing, trouble, quorum_port_address, e};
+	d->admin.ensemble = &e->admin;
 	set_time(e);
 	peer_start(&e->peer, &d->server, clock_boot_ms());
+	note_standing(e);
 	return true;
 }
 
@@ -319,6 +422,7 @@ ensemble_turn(struct daemon *d)
 	peer_turn(&e->peer);
 	if (e->members_changed)
 		move(e);
+	note_standing(e);
 }
 
 void

@@ -13,6 +13,7 @@
 #include "zkserver/core/peer.h"
 #include "zkserver/core/recover.h"
 #include "zkserver/daemon.h"
+#include "zkserver/standing.h"
 
 /*
  * Make the member and load what is on disk into d->db. 0, or a negative errno with *f. *report is
@@ -35,6 +36,9 @@ void ensemble_flush(struct daemon *d);
 /* When ensemble_tick() is due. */
 uint64_t ensemble_deadline_ms(const struct daemon *d);
 void ensemble_tick(struct daemon *d);
+
+/* False: it stands alone, or its ports are not open yet. */
+bool ensemble_standing(const struct daemon *d, struct standing *to);
 
 /* NULL: it stands alone. */
 const struct peer *ensemble_peer(const struct daemon *d);

@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 
 #include "zkserver/client_port.h"
+#include "zkserver/standing.h"
 
 /* One form: how each kind of figure is written. */
 struct form {
@@ -45,19 +46,21 @@ static void
 put_ensemble(const struct admin *a, const struct form *f, void *arg)
 {
 	const struct server_stats *stats = &a->server->stats;
-	struct admin_ensemble e = {.peer_state = ""};
+	struct standing s;
 
-	a->ensemble(a->ensemble_arg, &e);
-	f->text(arg, "peer_state", e.peer_state);
-	f->gauge(arg, "quorum_size", e.quorum_size);
+	a->ensemble->standing(a->ensemble->arg, &s);
+	f->text(arg, "peer_state", s.state);
+	f->gauge(arg, "quorum_size", s.voters);
+	if (a->server->role == SERVER_OBSERVER)
+		f->gauge(arg, "observer_master_id", s.leader);
 	if (a->server->role != SERVER_LEADER)
 		return;
-	f->gauge(arg, "learners", e.learners);
-	f->gauge(arg, "synced_followers", e.synced_followers);
-	f->gauge(arg, "synced_non_voting_followers", e.synced_non_voting_followers);
-	f->gauge(arg, "synced_observers", e.synced_observers);
-	f->gauge(arg, "pending_syncs", e.pending_syncs);
-	f->gauge(arg, "leader_uptime", e.uptime_ms);
+	f->gauge(arg, "learners", s.learners);
+	f->gauge(arg, "synced_followers", s.synced_followers);
+	f->gauge(arg, "synced_non_voting_followers", s.synced_non_voting);
+	f->gauge(arg, "synced_observers", s.synced_observers);
+	f->gauge(arg, "pending_syncs", (int64_t)s.pending_syncs);
+	f->gauge(arg, "leader_uptime", (int64_t)s.since_ms);
 	f->gauge(arg, "last_proposal_size", admin_proposal_bytes(stats->proposal_last));
 	f->gauge(arg, "max_proposal_size", admin_proposal_bytes(stats->proposal_max));
 	f->gauge(arg, "min_proposal_size", admin_proposal_bytes(stats->proposal_min));

@@ -86,6 +86,7 @@ libzkserver_a_SOURCES = \
 	zkserver/admin_http.c zkserver/admin_http.h \
 	zkserver/admin_job.c zkserver/admin_job.h \
 	zkserver/admin_json.c \
+	zkserver/admin_member.c \
 	zkserver/admin_text.c \
 	zkserver/audit_log.c zkserver/audit_log.h \
 	zkserver/auth.c zkserver/auth.h \
@@ -116,6 +117,7 @@ libzkserver_a_SOURCES = \
 	zkserver/run.c zkserver/run.h \
 	zkserver/sasl_users.c zkserver/sasl_users.h \
 	zkserver/settings.c zkserver/settings.h \
+	zkserver/standing.c zkserver/standing.h \
 	zkserver/unit_status.c zkserver/unit_status.h
 
 libzkserver_a_SOURCES += \

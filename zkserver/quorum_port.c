@@ -397,6 +397,14 @@ start_snapshots(struct quorum_port *q)
 	}
 }
 
+const char *
+quorum_port_address(const struct peer_link *link)
+{
+	const struct quorum_link *l = CONTAINER_OF(link, struct quorum_link, core);
+
+	return l->stream != NULL ? stream_peer_address(l->stream) : "";
+}
+
 void
 quorum_port_flush(struct quorum_port *q)
 {

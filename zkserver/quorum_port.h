@@ -41,6 +41,9 @@ void quorum_port_dial(struct quorum_port *q, int64_t sid);
 /* The members are others: listen where this one is now. False: no memory. */
 bool quorum_port_moved(struct quorum_port *q);
 
+/* HOST:PORT of a link's other end; "" if it is down. */
+const char *quorum_port_address(const struct peer_link *link);
+
 /* Send what links have, close those that ended. At the end of each turn. */
 void quorum_port_flush(struct quorum_port *q);
 

@@ -110,12 +110,14 @@ static void
 on_tick(void *arg)
 {
 	struct daemon *d = arg;
+	struct standing standing;
 
 	set_time(d);
 	ensemble_tick(d);
 	server_tick(&d->server);
 	client_port_expire(d->clients);
-	unit_status_tick(&d->status, &d->server);
+	unit_status_tick(
+	    &d->status, &d->server, ensemble_standing(d, &standing) ? &standing : NULL);
 	bounds_log(&d->bounds_log, &d->server);
 	purger_tick(&d->purger, clock_boot_ms());
 	if (d->conf->tls.reload && client_tls_changed(&d->tls))

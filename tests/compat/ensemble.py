@@ -9,16 +9,18 @@ SYNC_TICKS = 10
 
 
 class Ensemble:
-    """`count` servers of Apache's, running; `store` and `ca` are PEM files, None: no TLS."""
+    """`count` servers of Apache's, or of another kind, running; `store` and `ca` are PEM files, None: no TLS. The last
+    `observers` of them have no vote."""
 
-    def __init__(self, count, store=None, ca=None):
-        self.servers = [Apache() for _ in range(count)]
+    def __init__(self, count, store=None, ca=None, kind=Apache, observers=0):
+        self.servers = [kind() for _ in range(count)]
         ports = [(free_port(), free_port()) for _ in self.servers]
         for number, server in enumerate(self.servers, 1):
             more = ""
             if count > 1:
                 more += f"initLimit={INIT_TICKS}\nsyncLimit={SYNC_TICKS}\n" + "".join(
-                    f"server.{n}=127.0.0.1:{peer}:{election}\n" for n, (peer, election) in enumerate(ports, 1))
+                    f"server.{n}=127.0.0.1:{peer}:{election}{':observer' if n > count - observers else ''}\n"
+                    for n, (peer, election) in enumerate(ports, 1))
                 (server.dir / "data").mkdir()
                 (server.dir / "data" / "myid").write_text(str(number))
             if store is not None:

@@ -23,6 +23,7 @@ EXTRA_DIST += \
 	tests/compat/test_audit.py \
 	tests/compat/test_auth.py \
 	tests/compat/test_admin.py \
+	tests/compat/test_admin_ensemble.py \
 	tests/compat/test_c_client.py \
 	tests/compat/test_cluster_on_apache.py \
 	tests/compat/test_differential.py \
