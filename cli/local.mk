@@ -11,7 +11,7 @@ corral_SOURCES = cli/api.c cli/api.h cli/corral.c cli/corral.h cli/dev.c cli/dev
 corral_LDADD = libcli.a libjob.a libio.a libsys.a libcodec.a libproto.a libbase.a \
 	$(EVENT_LIBS) $(OPENSSL_LIBS) $(INIH_LIBS) $(JANSSON_LIBS) $(PROTOBUF_C_LIBS)
 
-zk_SOURCES = cli/zk.c cli/zk_bench.c cli/zk_change.c cli/zk_change.h cli/zk_child.c cli/zk_child.h cli/zk_json.c cli/zk_json.h cli/zk_lock.c cli/zk_multi.c cli/zk_options.h cli/zk_quota.c \
+zk_SOURCES = cli/zk.c cli/zk_bench.c cli/zk_change.c cli/zk_change.h cli/zk_child.c cli/zk_child.h cli/zk_config.c cli/zk_json.c cli/zk_json.h cli/zk_lock.c cli/zk_multi.c cli/zk_options.h cli/zk_quota.c \
 	cli/zk_read.c cli/zk_run.c cli/zk_run.h cli/zk_script.c cli/zk_script.h cli/zk_text.c cli/zk_tree.c \
 	cli/zk_walk.c cli/zk_watch.c cli/zk_write.c
 zk_LDADD = libcli.a libzk.a libio.a libsys.a libcodec.a libbase.a \

@@ -89,6 +89,21 @@ static const struct option_row quota_rows[] = {
     ZK_COMMON_ROWS,
 };
 
+static const struct option_row config_rows[] = {
+    ZK_FLAG(clients, "clients", 'c', "only where they take clients: HOST:PORT,..."),
+    ZK_COMMON_ROWS,
+};
+
+static const struct option_row reconfig_rows[] = {
+    ZK_ROW(adds, "add", 'a', OPTION_TEXTS, "server.N=ADDRESS",
+	"add or change this server; may be repeated"),
+    ZK_ROW(removes, "remove", 'r', OPTION_TEXTS, "N", "remove this server; may be repeated"),
+    ZK_ROW(members, "members", 'm', OPTION_TEXT, "server.N=ADDRESS,...", "these, and no others"),
+    ZK_ROW(file, "file", 'f', OPTION_TEXT, "FILE", "the same from a file, a line each"),
+    ZK_ROW(base, "version", 'v', OPTION_TEXT, "HEX", "only if this version is in force"),
+    ZK_COMMON_ROWS,
+};
+
 static const struct option_row bench_rows[] = {
     ZK_ROW(sessions, "sessions", 's', OPTION_U32, "N", "how many sessions (32)"),
     ZK_ROW(outstanding, "outstanding", 'o', OPTION_U32, "N", "requests on their way in each (16)"),
@@ -150,6 +165,9 @@ static const struct verb verbs[] = {
 	"Make the nodes of an export, from standard input, below a node."),
     VERB(quota, "PATH", 1, 1, quota_rows,
 	"Print how much a tree of nodes has and may have, or set it."),
+    VERB(config, "", 0, 0, config_rows, "Print who the members of the ensemble are."),
+    VERB(reconfig, "", 0, 0, reconfig_rows,
+	"Change the members of the ensemble, and print them."),
     VERB(count, "[PATH]", 0, 1, plain_rows, "Print how many nodes are below a node."),
     VERB(whoami, "", 0, 0, plain_rows, "Print as whom the server knows this session."),
     VERB(bench, "", 0, 0, bench_rows,
@@ -165,7 +183,7 @@ print_verbs(FILE *to)
 {
 	fprintf(to, "\ncommands ('zk COMMAND --help' has their options):\n");
 	for (size_t i = 0; i < VERB_COUNT; i++)
-		fprintf(to, "  %-7s %-27s %s\n", verbs[i].options.name, verbs[i].options.operands,
+		fprintf(to, "  %-8s %-27s %s\n", verbs[i].options.name, verbs[i].options.operands,
 		    verbs[i].options.summary);
 }
 

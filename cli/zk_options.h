@@ -23,6 +23,9 @@ struct zk_options {
 	bool json, show_version;
 	bool recursive, long_form, stat, once, replace, remove;
 	const char *exec, *data;
+	struct option_texts adds, removes; /* of reconfig, like the next three */
+	const char *members, *file, *base;
+	bool clients;
 	uint64_t session_ms;		/* the session's time-out */
 	uint64_t wait_ms;		/* AMOUNT_TIME_FOREVER: as long as it takes */
 	uint32_t sessions, outstanding, rate; /* of bench, like the next two */

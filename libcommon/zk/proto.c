@@ -88,9 +88,27 @@ acls_encode(struct buf *b, const struct zk_acl *acls, size_t count)
 }
 
 static void
+list_encode(struct buf *b, const char *text)
+{
+	if (text != NULL)
+		jute_put_text(b, text);
+	else
+		jute_put_i32(b, -1);
+}
+
+static void
+reconfig_encode(struct buf *b, const struct zk_op *op)
+{
+	list_encode(b, op->joining);
+	list_encode(b, op->leaving);
+	list_encode(b, op->members);
+	jute_put_i64(b, op->base);
+}
+
+static void
 record_encode(struct buf *b, const struct zk_op *op, bool watch)
 {
-	if (op->path != NULL)
+	if (op->path != NULL && op->type != ZK_OP_RECONFIG)
 		jute_put_text(b, op->path);
 	switch (op->type) {
 	case ZK_OP_CREATE2:
@@ -118,6 +136,9 @@ record_encode(struct buf *b, const struct zk_op *op, bool watch)
 	case ZK_OP_GET_DATA:
 	case ZK_OP_GET_CHILDREN2:
 		jute_put_bool(b, watch);
+		break;
+	case ZK_OP_RECONFIG:
+		reconfig_encode(b, op);
 		break;
 	case ZK_OP_ADD_WATCH:
 	case ZK_OP_REMOVE_WATCHES:
@@ -383,6 +404,7 @@ zk_result_decode(struct jute_reader *r, enum zk_opcode type, struct zk_result *r
 		stat_decode(r, &result->stat);
 		break;
 	case ZK_OP_GET_DATA:
+	case ZK_OP_RECONFIG:
 		get_decode(r, result);
 		break;
 	case ZK_OP_GET_CHILDREN2:

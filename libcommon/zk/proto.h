@@ -57,6 +57,9 @@ struct zk_op {
 			    zk_add_watch_mode; of ZK_OP_REMOVE_WATCHES: enum zk_watcher_type */
 	int64_t ttl_ms;	 /* of ZK_OP_CREATE_TTL */
 	int32_t version; /* ZK_ANY_VERSION: whichever */
+	/* Of ZK_OP_RECONFIG, whose path is the configuration's; NULL: nobody, no whole one. */
+	const char *joining, *leaving, *members;
+	int64_t base; /* the version that it is made from; -1: any */
 	bool local;	 /* of ZK_OP_REMOVE_WATCHES: if the connection is lost, go all the same */
 };
 
