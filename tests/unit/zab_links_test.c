@@ -325,6 +325,94 @@ START_TEST(a_snapshot_that_is_none_costs_nothing)
 }
 END_TEST
 
+/* A snapshot of zxid 5 with an ephemeral node of session 7, which it does not have. */
+static void
+send_fuzzy_snapshot(void)
+{
+	uint8_t protocol[4] = {0, 1, 0, 0};
+	struct buf b;
+
+	follow_script();
+	say_packet(&wire, 0, QPACKET_LEADERINFO, EPOCH, protocol, sizeof protocol);
+	expect(&wire, QPACKET_ACKEPOCH, 0);
+	buf_init(&b, 4096);
+	qpacket_put(&b, QPACKET_SNAP, 5, NULL, 0);
+	jute_put_i32(&b, 0); /* sessions */
+	jute_put_i32(&b, 0); /* access lists */
+	for (int i = 0; i < 2; i++) {
+		jute_put_text(&b, i == 0 ? "" : "/own");
+		jute_put_i32(&b, -1);
+		jute_put_i64(&b, -1); /* open to all */
+		for (int k = 0; k < 4; k++)
+			jute_put_i64(&b, i == 0 ? 0 : 7);
+		for (int k = 0; k < 3; k++)
+			jute_put_i32(&b, 0);
+		jute_put_i64(&b, i == 0 ? 0 : 7); /* its owner */
+		jute_put_i64(&b, 7);
+	}
+	jute_put_text(&b, "/");
+	jute_put_text(&b, "BenWasHere");
+	say(&wire, 0, &b);
+	ck_assert_msg(wire.link.end == PEER_LINK_OPEN, "%s", wire.link.why);
+	ck_assert(rig_has(0, "/own"));
+	buf_fini(&b);
+}
+
+static void
+propose_session(int64_t zxid)
+{
+	const struct txn_header header = {
+	    .session = 7, .zxid = zxid, .type = ZK_OP_CREATE_SESSION};
+	struct txn_body body = {.type = ZK_OP_CREATE_SESSION, .timeout_ms = 4000};
+	struct buf b;
+
+	buf_init(&b, 4096);
+	txn_put_header(&b, &header);
+	txn_put_body(&b, &body);
+	say_packet(&wire, 0, QPACKET_PROPOSAL, zxid, b.data, b.len);
+	buf_fini(&b);
+	say_packet(&wire, 0, QPACKET_COMMIT, zxid, NULL, 0);
+}
+
+START_TEST(a_snapshots_node_whose_session_comes_behind_it_stays)
+{
+	send_fuzzy_snapshot();
+	propose_session(6);
+	say_packet(&wire, 0, QPACKET_NEWLEADER, EPOCH, "", 0);
+	ck_assert(rig_has(0, "/own"));
+	say_packet(&wire, 0, QPACKET_UPTODATE, -1, NULL, 0);
+	ck_assert(rig_serves(0));
+	rig_check_disk(0);
+	wire_close(&wire, 0);
+}
+END_TEST
+
+START_TEST(a_snapshots_node_without_a_session_is_gone_at_newleader)
+{
+	send_fuzzy_snapshot();
+	say_packet(&wire, 0, QPACKET_NEWLEADER, EPOCH, "", 0);
+	ck_assert(!rig_has(0, "/own"));
+	rig_check_disk(0);
+	wire_close(&wire, 0);
+}
+END_TEST
+
+/* Whatever of it was applied: memory is what a start would make of the disk. */
+START_TEST(a_sync_that_ends_behind_a_snapshot_leaves_what_is_on_disk)
+{
+	send_fuzzy_snapshot();
+	if (_i > 0)
+		propose_as(6, 6);
+	if (_i > 1)
+		say_packet(&wire, 0, QPACKET_COMMIT, 6, NULL, 0);
+	wire_close(&wire, 0);
+	rig_run(0);
+	ck_assert(!rig_has(0, "/own"));
+	ck_assert(rig_has(0, "/6") == (_i > 0));
+	rig_check_disk(0);
+}
+END_TEST
+
 /* ---- learners that are scripted; server 3 of 1 and 3 leads ---- */
 
 static void
@@ -666,6 +754,10 @@ unit_suite(void)
 	    t, a_leader_that_breaks_the_order_is_left, 0, sizeof faults / sizeof faults[0]);
 	tcase_add_test(t, a_leader_of_an_epoch_beyond_belief_is_left);
 	tcase_add_test(t, a_snapshot_that_is_none_costs_nothing);
+	tcase_add_test(t, a_snapshots_node_whose_session_comes_behind_it_stays);
+	tcase_add_test(t, a_snapshots_node_without_a_session_is_gone_at_newleader);
+	tcase_add_loop_test(
+	    t, a_sync_that_ends_behind_a_snapshot_leaves_what_is_on_disk, 0, 3);
 	tcase_add_test(t, who_is_no_member_or_ourselves_or_ahead_by_a_million_epochs_is_refused);
 	tcase_add_test(t, what_does_not_begin_as_a_learner_is_refused);
 	tcase_add_test(t, acknowledgements_of_what_was_never_proposed_end_the_link);

@@ -38,6 +38,7 @@ learner_start(struct learner *l, int64_t leader, bool observer)
 {
 	*l = (struct learner){.z = l->z,
 	    .wants_snapshot = l->wants_snapshot,
+	    .fuzzy = l->fuzzy,
 	    .phase = LEARNER_DIALLING,
 	    .next.version = -1,
 	    .appointed = -1,
@@ -272,15 +273,13 @@ take_snapshot(struct learner *l)
 	}
 	if (err == 0)
 		err = adopt_snapshot(z->snapshots, z->logs, (uint64_t)l->snapshot_zxid, &f);
-	if (err == 0 && !db_finish_load(z->db))
-		err = fault_set(&f, -ENOMEM, "no memory to finish loading a snapshot");
 	if (err != 0) {
 		zab_fatal(z, "%s", f.text);
 		return;
 	}
 	z->db->tree.acls.policy = policy; /* the settings', not the snapshot's */
 	z->db->digest_from_zxid = INT64_MAX; /* Apache's are fuzzy; who knows how far */
-	l->fuzzy = true;
+	l->fuzzy = l->unfinished = true;
 	l->wants_snapshot = false;
 	history_reset(&z->history, l->snapshot_zxid);
 	reopen(l);
@@ -397,13 +396,47 @@ take_new_leader(struct learner *l, const struct qpacket *p)
 }
 
 /*
+ * All that a fuzzy snapshot may hold already has come again and is applied: an ephemeral node whose
+ * session is still missing now has none. False: there is no memory.
+ */
+static bool
+finish_loading(struct learner *l)
+{
+	if (!l->unfinished || db_finish_load(l->z->db)) {
+		l->unfinished = false;
+		return true;
+	}
+	zab_fatal(l->z, "no memory to finish loading a snapshot");
+	return false;
+}
+
+void
+learner_reload(struct learner *l)
+{
+	struct recover_report report;
+	struct fault f = {0};
+
+	if (!l->unfinished)
+		return;
+	l->unfinished = false;
+	release(l);
+	if (zab_load(l->z, &report, &f) != 0) {
+		zab_fatal(l->z, "%s", f.text);
+		return;
+	}
+	reopen(l);
+	server_reloaded(l->z->server);
+	l->z->db->digest_from_zxid = INT64_MAX;
+}
+
+/*
  * Everything that came before NEWLEADER is durable. Only now the epoch is entered, and only then
  * the leader is told: whoever names an epoch in a vote has the history of its leader.
  */
 static void
 settle(struct learner *l)
 {
-	if (!enter_epoch(l))
+	if (!finish_loading(l) || !enter_epoch(l))
 		return;
 	qpacket_put(l->link->out, QPACKET_ACK, (int64_t)l->epoch << 32, NULL, 0);
 	l->acked = l->committed;

@@ -40,7 +40,10 @@ struct learner {
 	struct snapstream snapstream;
 	bool spooling;
 	bool released; /* the log's files, for what is received */
-	bool fuzzy;    /* a snapshot came, and what it may hold already is sent again */
+	/* A snapshot came, and what it may hold already is sent again; to the end of a later role's
+	 * sync, if this one's was interrupted. */
+	bool fuzzy;
+	bool unfinished; /* it was loaded, what ends a load is still to be done */
 	struct server_cursor cursor;
 	int64_t snapshot_zxid;
 	int64_t settled_zxid; /* what must be durable before NEWLEADER's ACK */
@@ -59,6 +62,12 @@ void learner_start(struct learner *l, int64_t leader, bool observer);
 
 /* The role ends: the link is let go of. */
 void learner_stop(struct learner *l);
+
+/*
+ * The role has ended, and all that is pending is on disk and applied. If its synchronization was
+ * interrupted after a snapshot, what is in memory is thrown away, and loaded from the disk.
+ */
+void learner_reload(struct learner *l);
 
 /* The link is there, or could not be made. */
 void learner_dialled(struct learner *l, struct peer_link *link);

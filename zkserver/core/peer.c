@@ -250,7 +250,9 @@ drain(struct peer *p)
 	if (s->pending_count > 0 && server_synced_zxid(s) < server_last_zxid(s))
 		return;
 	server_fast_forward(s);
-	elect(p);
+	learner_reload(&p->learner);
+	if (!p->zab.failed)
+		elect(p);
 }
 
 /* Votes name the epoch from when its leader and we are in sync. */
