@@ -138,6 +138,8 @@ def test_an_ensemble_grows_to_five_and_shrinks_while_it_is_written_to(ensemble):
         ensemble.zk("sync", "/", sids=[sid])
         assert set(made) <= set(ensemble.zk("ls", "/", sids=[sid]).split())
     ensemble.stop(rest[0], signal.SIGKILL)  # the files know who they are three of
+    ensemble.leader()
+    until(lambda: all(ensemble.mode(i) for i in rest[1:]), lambda: f"both serve\n{ensemble.logs()}")
     ensemble.zk("create", "/two-of-three")
     ensemble.start(rest[0])
     ensemble.zk("sync", "/", sids=[rest[0]])
