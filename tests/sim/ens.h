@@ -171,6 +171,7 @@ struct ens_state {
 	int64_t zxid;
 	bool exists;
 	uint64_t data;
+	int64_t owner; /* the session that it ends with; 0: none */
 };
 
 struct ens_path {
@@ -185,6 +186,8 @@ struct ens_check {
 	size_t committed_count, committed_cap;
 	int32_t leader_of_epoch[1 << 12]; /* index + 1 */
 	struct ens_path paths[ENS_PATHS];
+	int64_t *ended; /* sessions, in order of their ends */
+	size_t ended_count, ended_cap;
 	int64_t answered_zxid; /* the last write that anybody was told of */
 	uint64_t acked_writes, reads, syncs;
 };
@@ -204,17 +207,30 @@ void ens_check_follows(struct ens_node *n);
 /* Behind each turn: what it promised, what it acknowledged, what it votes with. */
 void ens_check_turn(struct ens_node *n);
 int64_t ens_check_last(const struct ens_check *c);
+/* The first change of a path behind zxid; NULL: none yet. */
+const struct ens_state *ens_check_change(const struct ens_check *c, unsigned path, int64_t zxid);
 const struct ens_state *ens_check_state(const struct ens_check *c, unsigned path, int64_t zxid);
 uint64_t ens_digest(const struct db *db);
 
 /* ---- clients ---- */
 
-enum ens_op { ENS_SET, ENS_CREATE, ENS_DELETE, ENS_MULTI, ENS_GET, ENS_SYNC, ENS_EPHEMERAL };
+enum ens_op {
+	ENS_SET,
+	ENS_CREATE,
+	ENS_DELETE,
+	ENS_MULTI,
+	ENS_GET,
+	ENS_SYNC,
+	ENS_EPHEMERAL,
+	ENS_BAD_MULTI, /* its second part fails: nothing of the first one may be seen */
+	ENS_CLOSE,
+};
 
 struct ens_request {
 	int32_t xid;
 	enum ens_op op;
 	unsigned path;
+	bool watch;
 	int64_t must_zxid; /* committed and answered by somebody when it was asked for */
 };
 
@@ -233,7 +249,14 @@ struct ens_client {
 	int64_t seen_zxid, synced_zxid;
 	struct ens_request requests[ENS_REQUESTS_MAX];
 	size_t request_count;
-	uint64_t replies, sessions, expired, values;
+	int64_t watched[ENS_PATHS]; /* a watch since the state of this zxid; -1: none */
+	bool closing;		    /* it has asked for its session's end, and sends nothing more */
+	int64_t asked_end;	    /* the session; what was forwarded may come late */
+	int64_t committed_session;  /* whose last committed request that is: */
+	int32_t committed_cxid;
+	struct ens_node *touched; /* who has heard of the session, as leader, in this life */
+	uint64_t touched_life, touched_ms;
+	uint64_t replies, sessions, expired, values, events;
 };
 
 void ens_clients_init(struct ens *e);

@@ -38,6 +38,7 @@ ens_check_fini(struct ens_check *c)
 		free(c->made[i].bytes);
 	free(c->made);
 	free(c->committed);
+	free(c->ended);
 	for (unsigned i = 0; i < ENS_PATHS; i++)
 		free(c->paths[i].states);
 }
@@ -97,6 +98,26 @@ insert(struct ens_check *c, int64_t zxid)
 	return &c->made[at];
 }
 
+/* S2: no session ends, by its leader's clock, before its shortest timeout is over. */
+static void
+check_expiry(struct ens_node *n, const uint8_t *bytes, size_t size)
+{
+	uint64_t least_ms = 4 * n->e->tick_ms * 9 / 10, now_ms = n->e->world.now_ms;
+	struct txn_header h;
+
+	if (!txn_decode_header(&h, bytes, size) || h.type != ZK_OP_CLOSE_SESSION)
+		return;
+	for (unsigned i = 0; i < ENS_CLIENTS; i++) {
+		struct ens_client *c = &n->e->clients[i];
+
+		if (c->session == h.session && c->asked_end != h.session && c->touched == n &&
+		    c->touched_life == n->life && now_ms - c->touched_ms < least_ms)
+			VIOLATION(n, "S2: session 0x%llx of client %u ends %llu ms after a request",
+			    (unsigned long long)h.session, i,
+			    (unsigned long long)(now_ms - c->touched_ms));
+	}
+}
+
 /* Z4: a zxid names one transaction; within an epoch they have no holes. */
 void
 ens_check_made(struct ens_node *n, int64_t zxid, const uint8_t *bytes, size_t size)
@@ -115,6 +136,7 @@ ens_check_made(struct ens_node *n, int64_t zxid, const uint8_t *bytes, size_t si
 		t = insert(c, zxid);
 	if (t->bytes != NULL)
 		return;
+	check_expiry(n, bytes, size);
 	t->hash = hash;
 	t->prev = counter > 1 ? zxid - 1 : (int64_t)((uint64_t)zxid >> 32 << 32);
 	t->size = size;
@@ -153,16 +175,21 @@ path_index(struct jute_bytes path)
 static void
 replay_part(struct ens_check *c, const struct txn_body *b, int64_t zxid)
 {
+	const struct ens_state *before;
 	int path = path_index(b->path);
 
 	if (path < 0 || path >= ENS_PATHS)
 		return;
+	before = ens_check_state(c, (unsigned)path, zxid);
 	if (b->type == ZK_OP_DELETE)
 		remember(&c->paths[path], &(struct ens_state){.zxid = zxid});
 	else if (b->type == ZK_OP_SET_DATA || b->type == ZK_OP_CREATE || b->type == ZK_OP_CREATE2)
-		remember(&c->paths[path], &(struct ens_state){zxid, true,
-					      hash_bytes(&KEY, b->data.data,
-						  (size_t)(b->data.len > 0 ? b->data.len : 0))});
+		remember(&c->paths[path],
+		    &(struct ens_state){.zxid = zxid,
+			.exists = true,
+			.data = hash_bytes(
+			    &KEY, b->data.data, (size_t)(b->data.len > 0 ? b->data.len : 0)),
+			.owner = b->type == ZK_OP_SET_DATA ? before->owner : b->owner});
 }
 
 static void
@@ -193,6 +220,60 @@ replay(struct ens_check *c, const uint8_t *bytes, size_t size)
 		replay_part(c, &part, txn.header.zxid);
 }
 
+/* S4: what belonged to a session is gone with it. */
+static void
+end_session(struct ens_node *n, int64_t session)
+{
+	struct ens_check *c = &n->e->check;
+
+	for (unsigned i = 0; i < ENS_PATHS; i++) {
+		const struct ens_state *s = ens_check_state(c, i, INT64_MAX);
+
+		if (s->exists && s->owner == session)
+			VIOLATION(n, "S4: /k%u outlives its session 0x%llx", i,
+			    (unsigned long long)session);
+	}
+	c->ended = grow(c->ended, &c->ended_cap, c->ended_count, sizeof *c->ended);
+	c->ended[c->ended_count++] = session;
+}
+
+/* C2, S5: a session's requests take effect in their order, whichever server they went to. */
+static void
+check_order(struct ens_node *n, const struct txn_header *h)
+{
+	for (unsigned i = 0; i < ENS_CLIENTS; i++) {
+		struct ens_client *c = &n->e->clients[i];
+
+		if (c->session != h->session || h->cxid <= 0 || h->type == ZK_OP_ERROR ||
+		    h->type == ZK_OP_CLOSE_SESSION) /* ends it whoever asks, as Apache's */
+			continue;
+		if (c->committed_session == h->session && c->committed_cxid >= h->cxid)
+			VIOLATION(n, "C2: request %d of client %u takes effect behind its %d",
+			    h->cxid, i, c->committed_cxid);
+		c->committed_session = h->session;
+		c->committed_cxid = h->cxid;
+	}
+}
+
+/* S1, S4: an ended session does nothing more. */
+static void
+check_session(struct ens_node *n, const uint8_t *bytes, size_t size)
+{
+	struct ens_check *c = &n->e->check;
+	struct txn_header h;
+
+	if (!txn_decode_header(&h, bytes, size))
+		return;
+	for (size_t i = 0; i < c->ended_count; i++)
+		if (c->ended[i] == h.session && h.type != ZK_OP_ERROR &&
+		    h.type != ZK_OP_CLOSE_SESSION) /* asked for and expired at once */
+			VIOLATION(n, "S1: 0x%llx, type %d, is of session 0x%llx, which has ended",
+			    (unsigned long long)h.zxid, h.type, (unsigned long long)h.session);
+	check_order(n, &h);
+	if (h.type == ZK_OP_CLOSE_SESSION)
+		end_session(n, h.session);
+}
+
 static void
 commit(struct ens_node *n, int64_t zxid, const uint8_t *bytes, size_t size)
 {
@@ -205,6 +286,7 @@ commit(struct ens_node *n, int64_t zxid, const uint8_t *bytes, size_t size)
 	    grow(c->committed, &c->committed_cap, c->committed_count, sizeof *c->committed);
 	c->committed[c->committed_count++] = zxid;
 	replay(c, bytes, size);
+	check_session(n, bytes, size);
 }
 
 static bool
@@ -356,6 +438,13 @@ check_epochs(struct ens_node *n)
 	n->epochs = *now;
 }
 
+/* A snapshot from an epoch's beginning has what was there before it. */
+static bool
+is_same_place(int64_t on_disk, int64_t zxid)
+{
+	return on_disk == zxid || (on_disk > zxid && (uint32_t)on_disk == 0);
+}
+
 /* Z13: what is on the disk, loaded as at a start, is what is in memory. */
 static void
 compare_with_disk(struct ens_node *n)
@@ -377,8 +466,9 @@ compare_with_disk(struct ens_node *n)
 		if (!n->rotten || err != DATADIR_CORRUPT)
 			VIOLATION(n, "Z13: what server %lld votes with cannot be loaded: %s",
 			    (long long)n->sid, f.text);
-	} else if (!n->rotten && (zab_last_zxid(&p->zab) != zab_last_zxid(&n->peer.zab) ||
-				     ens_digest(&db) != ens_digest(&n->db)))
+	} else if (!n->rotten &&
+		   (!is_same_place(zab_last_zxid(&p->zab), zab_last_zxid(&n->peer.zab)) ||
+		       ens_digest(&db) != ens_digest(&n->db)))
 		VIOLATION(n, "Z13: server %lld votes with 0x%llx, its disk has 0x%llx%s",
 		    (long long)n->sid, (unsigned long long)zab_last_zxid(&n->peer.zab),
 		    (unsigned long long)zab_last_zxid(&p->zab),
@@ -452,4 +542,15 @@ ens_check_state(const struct ens_check *c, unsigned path, int64_t zxid)
 		if (p->states[i].zxid <= zxid)
 			return &p->states[i];
 	return &none;
+}
+
+const struct ens_state *
+ens_check_change(const struct ens_check *c, unsigned path, int64_t zxid)
+{
+	const struct ens_path *p = &c->paths[path];
+	const struct ens_state *first = NULL;
+
+	for (size_t i = p->count; i-- > 0 && p->states[i].zxid > zxid;)
+		first = &p->states[i];
+	return first;
 }

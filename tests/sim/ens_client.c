@@ -32,6 +32,8 @@ cut(struct ens_client *c)
 	c->connected = false;
 	c->connection++;
 	c->request_count = 0;
+	for (unsigned i = 0; i < ENS_PATHS; i++)
+		c->watched[i] = -1;
 	buf_clear(&c->out);
 	buf_clear(&c->in);
 	buf_clear(&c->wire);
@@ -59,6 +61,11 @@ feed(struct ens_client *c)
 		if (server_frames(&c->node->server, &c->core, &f, 1) == 0)
 			return;
 		buf_consume(&c->in, LENGTH_BYTES + size);
+		if (c->connected && c->node != NULL && c->node->server.role == SERVER_LEADER) {
+			c->touched = c->node;
+			c->touched_life = c->node->life;
+			c->touched_ms = c->e->world.now_ms;
+		}
 	}
 }
 
@@ -107,6 +114,8 @@ connect_session(struct ens_client *c)
 	c->node = n;
 	if (c->session != 0 && rng_below(&c->rng, 20) == 0)
 		c->session = 0; /* a client that forgot: the old session must expire */
+	world_trace(&c->e->world, "client %u: connects to %lld for session 0x%llx, next is %d",
+	    c->number, (long long)n->sid, (unsigned long long)c->session, c->next_xid + 1);
 	at = begin_frame(c);
 	jute_put_i32(&c->wire, 0);
 	jute_put_i64(&c->wire, c->seen_zxid);
@@ -197,9 +206,21 @@ put_body(struct ens_client *c, const struct ens_request *q)
 		put_set(c, path_text(other, (q->path + 1) % ENS_PATHS));
 		put_part(c, -1, true);
 		break;
+	case ENS_BAD_MULTI:
+		put_part(c, ZK_OP_SET_DATA, false);
+		put_set(c, path);
+		put_part(c, ZK_OP_DELETE, false);
+		jute_put_text(&c->wire, "/nowhere");
+		jute_put_i32(&c->wire, -1);
+		put_part(c, -1, true);
+		break;
+	case ENS_CLOSE:
+		c->closing = true;
+		c->asked_end = c->session;
+		break;
 	case ENS_GET:
 		jute_put_bytes(&c->wire, path);
-		jute_put_bool(&c->wire, false);
+		jute_put_bool(&c->wire, q->watch);
 		break;
 	case ENS_SYNC:
 		jute_put_bytes(&c->wire, path);
@@ -216,16 +237,22 @@ send_request(struct ens_client *c)
 	    [ENS_MULTI] = ZK_OP_MULTI,
 	    [ENS_GET] = ZK_OP_GET_DATA,
 	    [ENS_SYNC] = ZK_OP_SYNC,
-	    [ENS_EPHEMERAL] = ZK_OP_CREATE};
+	    [ENS_EPHEMERAL] = ZK_OP_CREATE,
+	    [ENS_BAD_MULTI] = ZK_OP_MULTI,
+	    [ENS_CLOSE] = ZK_OP_CLOSE_SESSION};
 	static const enum ens_op ops[] = {ENS_SET, ENS_SET, ENS_SET, ENS_CREATE, ENS_CREATE,
-	    ENS_DELETE, ENS_MULTI, ENS_GET, ENS_GET, ENS_GET, ENS_SYNC, ENS_EPHEMERAL};
+	    ENS_DELETE, ENS_MULTI, ENS_GET, ENS_GET, ENS_GET, ENS_SYNC, ENS_EPHEMERAL,
+	    ENS_BAD_MULTI};
 	struct ens_request *q = &c->requests[c->request_count++];
 	size_t at = begin_frame(c);
 
 	*q = (struct ens_request){.xid = ++c->next_xid,
 	    .op = ops[rng_below(&c->rng, sizeof ops / sizeof ops[0])],
 	    .path = (unsigned)rng_below(&c->rng, ENS_PATHS),
+	    .watch = rng_below(&c->rng, 2) == 0,
 	    .must_zxid = c->e->check.answered_zxid};
+	if (rng_below(&c->rng, 200) == 0)
+		q->op = ENS_CLOSE;
 	jute_put_i32(&c->wire, q->xid);
 	jute_put_i32(&c->wire, codes[q->op]);
 	put_body(c, q);
@@ -242,11 +269,11 @@ on_act(void *arg, uint64_t token)
 	if (c->node == NULL) {
 		if (!c->e->quiet)
 			connect_session(c);
-	} else if (c->connected && !c->e->quiet && rng_below(&c->rng, 100) < 97) {
+	} else if (c->connected && !c->e->quiet && !c->closing && rng_below(&c->rng, 100) < 97) {
 		for (uint64_t burst = 1 + rng_below(&c->rng, 4);
-		     burst > 0 && c->request_count + 1 < ENS_REQUESTS_MAX; burst--)
+		     burst > 0 && !c->closing && c->request_count + 1 < ENS_REQUESTS_MAX; burst--)
 			send_request(c);
-	} else if (!c->e->quiet)
+	} else if (!c->e->quiet && (!c->closing || rng_below(&c->rng, 8) == 0))
 		cut(c); /* it waited too long, or wants another server */
 	plan(c, rng_below(&c->rng, 60) == 0 ? rng_below(&c->rng, 15 * c->e->tick_ms)
 					    : rng_below(&c->rng, 400));
@@ -288,6 +315,44 @@ check_read(struct ens_client *c, const struct ens_request *q, int64_t zxid, int3
 		    (const char *)data.data, (unsigned long long)state->zxid);
 }
 
+/* W1: whoever sees a change was told of it, if there was a watch. */
+static void
+check_untold(struct ens_client *c, int64_t zxid)
+{
+	for (unsigned i = 0; i < ENS_PATHS; i++) {
+		const struct ens_state *change =
+		    c->watched[i] < 0 ? NULL
+				      : ens_check_change(&c->e->check, i, c->watched[i]);
+
+		if (change != NULL && change->zxid <= zxid)
+			VIOLATION(c, "W1: client %u is answered at 0x%llx, was not told of 0x%llx",
+			    c->number, (unsigned long long)zxid, (unsigned long long)change->zxid);
+	}
+}
+
+/* W2 to W4: an event is of a watch, once, and of the first change behind it. */
+static void
+take_event(struct ens_client *c, struct jute_reader r)
+{
+	const struct ens_state *change = NULL;
+	struct jute_bytes path;
+	int32_t type = jute_get_i32(&r);
+	unsigned at;
+
+	jute_get_i32(&r);
+	path = jute_get_bytes(&r);
+	at = path.len == 3 ? (unsigned)(path.data[2] - '0') : ENS_PATHS;
+	c->events++;
+	if (at < ENS_PATHS && c->watched[at] >= 0)
+		change = ens_check_change(&c->e->check, at, c->watched[at]);
+	if (change == NULL || type != (change->exists ? 3 : 2)) {
+		VIOLATION(c, "W3: client %u is told of event %d at %.*s, which it has no watch for",
+		    c->number, type, path.len, (const char *)path.data);
+		return;
+	}
+	c->watched[at] = -1;
+}
+
 static void
 take_reply(struct ens_client *c, struct jute_reader r)
 {
@@ -296,6 +361,11 @@ take_reply(struct ens_client *c, struct jute_reader r)
 	int64_t zxid = jute_get_i64(&r);
 	int32_t error = jute_get_i32(&r);
 	bool write = q.op != ENS_GET && q.op != ENS_SYNC;
+
+	if (xid == -1) {
+		take_event(c, r);
+		return;
+	}
 
 	if (c->request_count == 0 || xid != q.xid) {
 		VIOLATION(c, "C2: client %u is answered xid %d, waits for %d", c->number, xid,
@@ -321,12 +391,20 @@ take_reply(struct ens_client *c, struct jute_reader r)
 			    c->number, (unsigned long long)zxid, (unsigned long long)q.must_zxid);
 		if (zxid > c->e->check.answered_zxid)
 			c->e->check.answered_zxid = zxid;
-		c->e->check.acked_writes += error == ZK_OK;
+		c->e->check.acked_writes += error == ZK_OK && q.op != ENS_BAD_MULTI;
 	} else if (q.op == ENS_SYNC && error == ZK_OK) {
 		c->e->check.syncs++;
 		c->synced_zxid = q.must_zxid > c->synced_zxid ? q.must_zxid : c->synced_zxid;
-	} else if (q.op == ENS_GET)
+	} else if (q.op == ENS_GET) {
 		check_read(c, &q, zxid, error, r);
+		if (q.watch && error == ZK_OK && c->watched[q.path] < 0)
+			c->watched[q.path] = zxid;
+	}
+	check_untold(c, zxid);
+	if (q.op == ENS_BAD_MULTI && error == ZK_OK && jute_get_i32(&r) != ZK_OP_ERROR)
+		VIOLATION(c, "C6: client %u: a multi with a part that fails succeeds", c->number);
+	if (q.op == ENS_CLOSE)
+		c->session = 0;
 }
 
 static void
@@ -344,6 +422,7 @@ take_connected(struct ens_client *c, struct jute_reader r)
 	}
 	if (session != c->session)
 		c->sessions++;
+	c->closing = false;
 	c->session = session;
 	memcpy(c->password, jute_get_bytes(&r).data, sizeof c->password);
 	c->connected = true;
@@ -396,6 +475,8 @@ ens_clients_init(struct ens *e)
 		struct ens_client *c = &e->clients[i];
 
 		*c = (struct ens_client){.e = e, .number = i};
+		for (unsigned k = 0; k < ENS_PATHS; k++)
+			c->watched[k] = -1;
 		snprintf(name, sizeof name, "client %u", i);
 		world_rng(&e->world, name, &c->rng);
 		buf_init(&c->out, BUFFER_MAX_BYTES);
