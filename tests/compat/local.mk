@@ -35,6 +35,7 @@ EXTRA_DIST += \
 	tests/compat/test_kazoo_recipes.py \
 	tests/compat/test_mixed.py \
 	tests/compat/test_quota.py \
+	tests/compat/test_reconfig.py \
 	tests/compat/test_sessions.py \
 	tests/compat/test_settings.py \
 	tests/compat/test_swap.py \
