@@ -118,6 +118,7 @@ libzkserver_a_SOURCES = \
 	zkserver/sasl_users.c zkserver/sasl_users.h \
 	zkserver/settings.c zkserver/settings.h \
 	zkserver/standing.c zkserver/standing.h \
+	zkserver/status.c zkserver/status.h \
 	zkserver/unit_status.c zkserver/unit_status.h
 
 libzkserver_a_SOURCES += \

@@ -1,30 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
 #include <getopt.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "config.h"
-#include "libcommon/io/address.h"
-#include "libcommon/sys/fsutil.h"
 #include "libcommon/sys/log.h"
 #include "zkserver/conf.h"
 #include "zkserver/inspect.h"
 #include "zkserver/run.h"
-
-#define STATUS_TIMEOUT_S 5
+#include "zkserver/status.h"
 
 static const char USAGE[] =
     "usage: zkserver run [--config FILE] [--debug]\n"
     "                                        serve; without a file alone on 127.0.0.1:2181\n"
     "       zkserver check --config FILE     say what is wrong with a zoo.cfg\n"
-    "       zkserver status [HOST:PORT]      ask a running server; status 1 if it does not serve\n"
+    "       zkserver status [--json] [HOST:PORT]\n"
+    "                                        ask a running server; status 1 if it does not serve\n"
+    "       zkserver status [--json] --config FILE\n"
+    "                                        ask every member; status 1 if no quorum serves\n"
     "       zkserver txnlog [--json] FILE    print the transactions of a log file\n"
     "       zkserver txnlog --recover FILE   copy what stands before the damage of a log file\n"
     "       zkserver snapshot [--json] FILE|DIR\n"
@@ -111,57 +107,19 @@ check(const struct options *o)
 	return EX_OK;
 }
 
+/* Of the members of a configuration, or of one server. */
 static int
-connect_to(const char *host, const char *port)
+status(const struct options *o, const char *address)
 {
-	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-	const struct timeval limit = {STATUS_TIMEOUT_S, 0};
-	struct addrinfo *all, *ai;
-	int fd = -1;
+	static struct zoo_conf conf;
 
-	if (getaddrinfo(host, port, &hints, &all) != 0)
-		return -1;
-	for (ai = all; ai != NULL && fd < 0; ai = ai->ai_next) {
-		if ((fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0)) < 0)
-			continue;
-		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-		if (connect(fd, ai->ai_addr, ai->ai_addrlen) != 0) {
-			close(fd);
-			fd = -1;
-		}
-	}
-	freeaddrinfo(all);
-	return fd;
-}
-
-static int
-status(const char *address)
-{
-	char host[ADDRESS_HOST_SIZE], port[ADDRESS_PORT_SIZE], text[4096];
-	size_t total = 0;
-	ssize_t n = 0;
-	int fd;
-
-	if (!address_split(address, host, port)) {
-		fprintf(stderr, "zkserver: %s: not HOST:PORT\n", address);
-		return EX_USAGE;
-	}
-	if ((fd = connect_to(host, port)) < 0 || !fsutil_write_all(fd, "srvr", 4)) {
-		fprintf(stderr, "zkserver: %s: cannot be reached: %s\n", address, strerror(errno));
-		return EX_UNAVAILABLE;
-	}
-	while (total < sizeof text - 1 &&
-	       (n = read(fd, text + total, sizeof text - 1 - total)) > 0)
-		total += (size_t)n;
-	close(fd);
-	text[total] = '\0';
-	if (n < 0 || total == 0) {
-		fprintf(stderr, "zkserver: %s: no answer: is it a ZooKeeper server?\n", address);
-		return EX_UNAVAILABLE;
-	}
-	fputs(text, stdout);
-	return strstr(text, "\nMode: ") != NULL ? EX_OK : 1; /* it may not serve (yet) */
+	if (o->config == NULL)
+		return status_of_server(address != NULL ? address : "127.0.0.1:2181", o->json);
+	if (address != NULL)
+		usage_error();
+	log_init("zkserver", LOG_LEVEL_ERROR);
+	load_conf(&conf, o->config);
+	return status_of_ensemble(&conf, o->json);
 }
 
 static void
@@ -221,7 +179,7 @@ main(int argc, char **argv)
 	if (left == 1 && strcmp(argv[optind], "check") == 0)
 		return check(&o);
 	if ((left == 1 || left == 2) && strcmp(argv[optind], "status") == 0)
-		return status(left == 2 ? argv[optind + 1] : "127.0.0.1:2181");
+		return status(&o, left == 2 ? argv[optind + 1] : NULL);
 	if (left == 2 && o.recover && strcmp(argv[optind], "txnlog") == 0)
 		return inspect_recover(argv[optind + 1]);
 	if (left == 2 && strcmp(argv[optind], "txnlog") == 0)

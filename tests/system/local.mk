@@ -36,6 +36,7 @@ EXTRA_DIST += \
 	tests/system/test_kill_loop.py \
 	tests/system/test_master.py \
 	tests/system/test_run.py \
+	tests/system/test_status.py \
 	tests/system/test_streams.py \
 	tests/system/test_zkadmin.py \
 	tests/system/test_zkserver.py \
