@@ -185,7 +185,8 @@ class Ensemble:
         self.wait_whole()
         self.wait_equal()
         figures, nodes = history.check(self.history, [m.data for m in self.members.values()],
-                                       [m.replaced() for m in self.members.values()])
+                                       [m.replaced() for m in self.members.values()],
+                                       syncs=all(m.kind == "corral" for m in self.members.values()))
         lasting = {path: node for path, node in nodes.items() if not node.owner}
         for sid in self.members:
             for path, node in lasting.items():
