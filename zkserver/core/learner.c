@@ -9,7 +9,6 @@
 #include "zkserver/core/adopt.h"
 #include "zkserver/core/qpacket.h"
 #include "zkserver/core/snapshot.h"
-#include "zkserver/core/txn.h"
 #include "zkserver/core/zab_plants.h"
 
 void
@@ -464,33 +463,15 @@ take_up_to_date(struct learner *l)
 
 /* ---- proposals ---- */
 
-/* A reconfig's record: false if it cannot be remembered, and the role is over. */
-static bool
-see_reconfig(struct learner *l, struct jute_bytes txn)
-{
-	struct zab *z = l->z;
-	struct fault f = {0};
-	struct members m;
-	struct txn t;
-
-	if (!z->settings.reconfig || txn.len < 0 ||
-	    !txn_decode_header(&t.header, txn.data, (size_t)txn.len) ||
-	    t.header.type != ZK_OP_RECONFIG)
-		return true;
-	if (!txn_decode(&t, txn.data, (size_t)txn.len) || t.body.data.len < 0)
-		fault_set(&f, -EINVAL, "the reconfig is none");
-	else if (members_parse(&m, t.body.data.data, (size_t)t.body.data.len, &f) == 0 &&
-		 (m.version <= z->members->version || zab_see(z, &m, &f)))
-		return true;
-	leave(l, "the configuration that it proposes cannot be taken: %s", f.text);
-	return false;
-}
-
 static bool
 propose(struct learner *l, int64_t zxid, struct jute_bytes txn)
 {
-	if (!see_reconfig(l, txn))
+	struct fault f = {0};
+
+	if (!zab_see_record(l->z, txn, &f)) {
+		leave(l, "the configuration that it proposes cannot be taken: %s", f.text);
 		return false;
+	}
 	if (txn.len < 0 || zxid >> 32 > l->epoch ||
 	    !server_propose(l->z->server, zxid, txn.data, (size_t)txn.len)) {
 		leave(l,

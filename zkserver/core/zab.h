@@ -174,6 +174,9 @@ const struct members *zab_newest(const struct zab *z);
 /* `m` (may be one of z) was proposed. False: it cannot be remembered, and must not be agreed to. */
 bool zab_see(struct zab *z, const struct members *m, struct fault *f);
 
+/* The same of a record, if it is a reconfig's; of any other: true. */
+bool zab_see_record(struct zab *z, struct jute_bytes txn, struct fault *f);
+
 /* `m` is in force from now on, unless it is an older one. True: this server's kind is another. */
 bool zab_adopt(struct zab *z, const struct members *m);
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The configurations of an ensemble as a member knows them: in force, and proposed. */
+#include <errno.h>
 #include <strings.h>
 
 #include "zkserver/core/election.h"
+#include "zkserver/core/txn.h"
 #include "zkserver/core/zab.h"
 
 bool
@@ -46,6 +48,24 @@ zab_see(struct zab *z, const struct members *m, struct fault *f)
 		z->seen = NULL;
 	tell_election(z);
 	return true;
+}
+
+bool
+zab_see_record(struct zab *z, struct jute_bytes txn, struct fault *f)
+{
+	struct members m;
+	struct txn t;
+
+	if (!z->settings.reconfig || txn.len < 0 ||
+	    !txn_decode_header(&t.header, txn.data, (size_t)txn.len) ||
+	    t.header.type != ZK_OP_RECONFIG)
+		return true;
+	if (!txn_decode(&t, txn.data, (size_t)txn.len) || t.body.data.len < 0) {
+		fault_set(f, -EINVAL, "the reconfig is none");
+		return false;
+	}
+	return members_parse(&m, t.body.data.data, (size_t)t.body.data.len, f) == 0 &&
+	       (m.version <= z->members->version || zab_see(z, &m, f));
 }
 
 /* Whoever is no member is a participant, without a vote. */
