@@ -165,7 +165,8 @@ configure(struct ens_node *n)
 		.hold_ms = 1000 + (uint32_t)rng_below(&rng, 4000),
 		.force_snapshot_sync = rng_below(&rng, 10) == 0,
 		.log_sync_percent =
-		    rng_below(&rng, 3) == 0 ? -1 : 33 + (int32_t)rng_below(&rng, 500),
+		    rng_below(&rng, 3) == 0 ? -1 : 33 + (int32_t)rng_below(
+				       &rng, rng_below(&rng, 2) == 0 ? 500 : 1000000),
 		.history_count = rng_below(&rng, 2) == 0 ? 1 + rng_below(&rng, 20) : 500,
 		.history_bytes = 1 << 20,
 		.recover = {.now_ms = ens_node_now_ms(n)}},

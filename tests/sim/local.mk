@@ -22,7 +22,8 @@ tests_sim_zksim_SOURCES = \
 	tests/lib/simdisk.c tests/lib/simdisk.h
 tests_sim_zksim_LDADD = libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS) $(DEFLATE_LIBS)
 
-# An ensemble, seed after seed. The cores of Zab are compiled anew, with bugs that can be switched on.
+# An ensemble, seed after seed. The cores of Zab are compiled anew, with bugs that can be switched on
+# and rare branches counted.
 check_PROGRAMS += tests/sim/zabsim
 TESTS += tests/sim/zabsim.sh
 EXTRA_DIST += tests/sim/zabsim.sh
@@ -31,6 +32,7 @@ tests_sim_zabsim_SOURCES = \
 	tests/sim/ens_life.c tests/sim/ens_life.h \
 	tests/sim/world.c tests/sim/world.h tests/sim/zabsim.c \
 	tests/lib/simdisk.c tests/lib/simdisk.h \
-	zkserver/core/adopt.c zkserver/core/leader_sync.c zkserver/core/learner.c zkserver/core/peer.c
-tests_sim_zabsim_CPPFLAGS = $(AM_CPPFLAGS) -DZAB_PLANTS
+	zkserver/core/adopt.c zkserver/core/leader.c zkserver/core/leader_learners.c zkserver/core/leader_sync.c \
+	zkserver/core/learner.c zkserver/core/peer.c
+tests_sim_zabsim_CPPFLAGS = $(AM_CPPFLAGS) -DZAB_PLANTS -DCORE_MARKS
 tests_sim_zabsim_LDADD = libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS) $(DEFLATE_LIBS)

@@ -14,6 +14,7 @@
 
 #include "libcommon/base/str.h"
 #include "tests/sim/ens_life.h"
+#include "zkserver/core/mark.h"
 #include "zkserver/core/zab_plants.h"
 
 /* A life counts if so much happened in it. */
@@ -23,6 +24,8 @@
 #define ROUNDS_MAX 101
 
 int zab_plant; /* the bug in the cores */
+
+extern struct core_mark __start_core_marks[], __stop_core_marks[];
 
 struct totals {
 	uint64_t lives, counted, steps, writes, reads, syncs, sessions, expired, leads, starts,
@@ -79,6 +82,19 @@ run_seed(uint64_t seed, enum ens_plant plant, bool trace, bool explain, struct t
 	*hash = l->e.world.hash;
 	life_free(l);
 	return good;
+}
+
+static void
+print_marks(void)
+{
+	unsigned never = 0, all = 0;
+
+	for (const struct core_mark *m = __start_core_marks; m < __stop_core_marks; m++, all++)
+		if (m->count == 0) {
+			printf("never: %s\n", m->name);
+			never++;
+		}
+	printf("%u rare branches, %u of them never taken\n", all, never);
 }
 
 static void
@@ -139,6 +155,7 @@ run_many(const struct options *o)
 			    (unsigned long long)hash);
 	}
 	print_totals(&totals);
+	print_marks();
 	return 0;
 }
 

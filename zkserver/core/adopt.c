@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "zkserver/core/mark.h"
 #include "zkserver/core/snapshot.h"
 #include "zkserver/core/txnlog_reader.h"
 #include "zkserver/core/zab_plants.h"
@@ -109,6 +110,7 @@ adopt_resume(struct store *snapshots, struct store *logs, uint64_t *zxid, struct
 
 	if (err == 0 && list.count > 0) {
 		/* Its name was seen; before anything goes it must be durable. */
+		MARK("adopt: a crash in the middle is finished");
 		*zxid = list.entries[list.count - 1].zxid;
 		err = store_sync_dir(snapshots);
 		if (err != 0)
@@ -146,6 +148,7 @@ remove_above(struct store *s, const struct datadir_list *list, uint64_t zxid, st
 		char name[DATADIR_NAME_BYTES];
 		int err;
 
+		MARK("truncation: a snapshot lies above the cut");
 		snapshot_name(name, list->entries[i - 1]);
 		if ((err = remove_one(s, name, f)) != 0)
 			return err;
@@ -185,6 +188,8 @@ adopt_truncation(struct store *snapshots, struct store *logs, uint64_t zxid, str
 	if (err != 0)
 		return err;
 	got = find_start(snapshots, logs, &list, zxid, f);
+	if (got == 0)
+		MARK("truncation: nothing here leads to the cut");
 	if (got == 0)
 		err = fault_set(f, -ENOENT,
 		    "no snapshot and log here lead to zxid 0x%llx, where the history was to be cut",

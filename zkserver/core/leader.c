@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "zkserver/core/leader_priv.h"
+#include "zkserver/core/mark.h"
 #include "zkserver/core/qpacket.h"
 
 void
@@ -490,6 +491,7 @@ leader_lost(struct leader *l, struct peer_link *link)
 		if (other->sid == link->sid)
 			return;
 	}
+	MARK("leader: the quorum leaves");
 	leader_fail(l, "server %lld has left, and with it the quorum", (long long)link->sid);
 }
 
@@ -550,6 +552,7 @@ leader_tick(struct leader *l)
 	if (l->phase == LEADER_AWAY)
 		return;
 	if (l->phase != LEADER_ACTIVE && now_ms >= l->phase_until_ms) {
+		MARK("leader: no quorum comes");
 		leader_fail(l, "no quorum came within %llu ms",
 		    (unsigned long long)ticks(l, l->z->settings.init_limit));
 		return;
@@ -565,8 +568,10 @@ leader_tick(struct leader *l)
 		leader_fail(l, "server %lld leads on", (long long)l->appointed);
 	check_silence(l);
 	if (l->phase == LEADER_ACTIVE && l->retire_at_ms == 0 &&
-	    !is_quorum(l, is_synced, 0, true))
+	    !is_quorum(l, is_synced, 0, true)) {
+		MARK("leader: the quorum is silent");
 		leader_fail(l, "no quorum is in sync any more");
+	}
 }
 
 void

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a leader's learners send: each packet is taken, or ends its link. */
 #include "zkserver/core/leader_priv.h"
+#include "zkserver/core/mark.h"
 #include "zkserver/core/qpacket.h"
 
 /*
@@ -14,6 +15,7 @@ make_way(struct leader *l, const struct peer_link *link)
 
 	if (members_find(z->members, link->sid) == NULL)
 		return;
+	MARK("leader: makes way for a newer epoch");
 	if (link->accepted_epoch > z->accepted_elsewhere)
 		z->accepted_elsewhere = link->accepted_epoch;
 	leader_fail(l, "server %lld has accepted epoch %d: a newer one than %d is needed",
@@ -46,6 +48,7 @@ replace(struct leader *l, const struct peer_link *by)
 	}
 	if (old == NULL)
 		return;
+	MARK("leader: a learner comes again");
 	leader_sync_drop(old);
 	zab_link_end(l->z, old, "server %lld came again", (long long)by->sid);
 }
@@ -120,6 +123,7 @@ take_ack_epoch(struct leader *l, struct peer_link *link, const struct qpacket *p
 	if (l->phase == LEADER_PROMISE && current != -1 && leader_is_voter(l, link)) {
 		if (current > l->start_current ||
 		    (current == l->start_current && p->zxid > l->start_zxid)) {
+			MARK("leader: a voter has more");
 			zab_link_end(l->z, link,
 			    "server %lld has zxid 0x%llx of epoch %d, more than this one",
 			    (long long)link->sid, (unsigned long long)p->zxid, (int)current);
@@ -128,8 +132,10 @@ take_ack_epoch(struct leader *l, struct peer_link *link, const struct qpacket *p
 		if (p->zxid != -1)
 			sid_set_add(&l->promised, link->sid);
 	}
-	if (l->phase >= LEADER_SYNC)
+	if (l->phase >= LEADER_SYNC) {
+		MARK("leader: a learner joins later");
 		leader_sync_choose(l, link);
+	}
 }
 
 static void

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "zkserver/core/leader_priv.h"
+#include "zkserver/core/mark.h"
 #include "zkserver/core/qpacket.h"
 #include "zkserver/core/snapshot.h"
 #include "zkserver/core/zab_plants.h"
@@ -133,7 +134,10 @@ leader_sync_decide(const struct zab *z, int64_t zxid, int64_t *cut_to)
 		return LEADER_DIFF;
 	if (ZAB_PLANTED(PLANT_ALWAYS_DIFF) && zxid > h->base)
 		return LEADER_DIFF;
+	if (is_epoch_start(zxid))
+		MARK("sync: a learner stands at an epoch's beginning");
 	if (zxid > last) {
+		MARK("sync: a learner is ahead of its leader");
 		*cut_to = last;
 		return is_epoch_start(zxid) || is_epoch_start(last) ? LEADER_SNAP : LEADER_TRUNC;
 	}
@@ -152,18 +156,22 @@ leader_sync_choose(struct leader *l, struct peer_link *link)
 	link->heard_ms = z->now_ms;
 	zab_link_touch(z, link);
 	switch (leader_sync_decide(z, link->last_zxid, &from)) {
-	case LEADER_DIFF:
 	case LEADER_DIFF_FROM_LOG:
+		MARK("sync: DIFF from the log's files");
+		/* fall through */
+	case LEADER_DIFF:
 		from = link->last_zxid;
 		qpacket_put(link->out, QPACKET_DIFF,
 		    from == z->db->last_zxid ? from : zab_last_zxid(z), NULL, 0);
 		break;
 	case LEADER_TRUNC:
+		MARK("sync: TRUNC");
 		qpacket_put(link->out, QPACKET_TRUNC, from, NULL, 0);
 		zab_say(z, "server %lld is ahead of this one, which leads: cut at zxid 0x%llx",
 		    (long long)link->sid, (unsigned long long)from);
 		break;
 	case LEADER_SNAP:
+		MARK("sync: SNAP");
 		link->stage = LEARNER_SNAPSHOT;
 		link->wants_snapshot = true;
 		return;
@@ -245,11 +253,13 @@ fetch_from_log(struct leader *l, struct peer_link *link, struct next *n)
 	int got = next_in_log(l, link, n, &f);
 
 	if (got == 0) {
+		MARK("sync: the log has a newer file");
 		drop_reader(link);
 		got = next_in_log(l, link, n, &f);
 	}
 	if (got == 1)
 		return true;
+	MARK("sync: the log cannot be sent");
 	l->z->log_unreadable = true;
 	zab_link_end(l->z, link, "server %lld cannot be sent the log behind zxid 0x%llx: %s",
 	    (long long)link->sid, (unsigned long long)link->sent,

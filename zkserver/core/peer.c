@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "zkserver/core/mark.h"
 #include "zkserver/core/qpacket.h"
 #include "zkserver/core/zab_plants.h"
 
@@ -249,6 +250,8 @@ drain(struct peer *p)
 	}
 	if (s->pending_count > 0 && server_synced_zxid(s) < server_last_zxid(s))
 		return;
+	if (s->pending_count > 0)
+		MARK("peer: what nobody committed is in the log before the vote");
 	server_fast_forward(s);
 	learner_reload(&p->learner);
 	if (!p->zab.failed)
@@ -280,8 +283,10 @@ follow(struct peer *p)
 	learner_turn(&p->learner);
 	if (p->learner.phase == LEARNER_SERVES)
 		tell_voters(p, p->learner.epoch);
-	else if (p->learner.phase < LEARNER_FOLLOWING_UP && election_forsaken(&p->election))
+	else if (p->learner.phase < LEARNER_FOLLOWING_UP && election_forsaken(&p->election)) {
+		MARK("learner: its leader does not lead");
 		learner_stop(&p->learner);
+	}
 	if (!learner_lives(&p->learner))
 		leave(p);
 	else if (p->zab.seen == NULL)
