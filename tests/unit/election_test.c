@@ -661,6 +661,17 @@ START_TEST(a_leader_whose_quorum_looks_further_is_given_up)
 }
 END_TEST
 
+START_TEST(who_heard_us_in_its_role_is_told_again_when_it_looks)
+{
+	begin_looking(2, MAJORITY, 5);
+	hear(1, PEER_FOLLOWING, (struct vote){3, 7, 0, 1});
+	hear(1, PEER_LOOKING, (struct vote){1, 5, 1, 1});
+	assert_said("1", 2, 5, 1);
+	hear(1, PEER_LOOKING, (struct vote){1, 5, 1, 1});
+	ck_assert_uint_eq(sent_count, 0);
+}
+END_TEST
+
 START_TEST(what_is_heard_between_two_roles_counts_in_the_election)
 {
 	begin(1, OBSERVED);
@@ -722,6 +733,7 @@ unit_suite(void)
 	tcase_add_test(t, votes_are_repeated_ever_more_rarely);
 	tcase_add_test(t, a_leader_that_looks_further_is_given_up);
 	tcase_add_test(t, a_leader_whose_quorum_looks_further_is_given_up);
+	tcase_add_test(t, who_heard_us_in_its_role_is_told_again_when_it_looks);
 	tcase_add_test(t, what_is_heard_between_two_roles_counts_in_the_election);
 	suite_add_tcase(s, t);
 	return s;

@@ -269,6 +269,7 @@ heard_looking(
     struct election *e, uint64_t now_ms, int64_t sid, const struct election_word *word)
 {
 	const struct vote *vote = &word->vote;
+	bool had_role = sid_set_has(&e->roles.from, sid);
 	int64_t round;
 
 	sid_set_remove(&e->roles.from, sid);
@@ -288,6 +289,8 @@ heard_looking(
 			enter_round(e, now_ms, round, vote);
 		else if (outranks(e, vote, &e->proposal))
 			propose(e, now_ms, vote);
+		else if (had_role)
+			say(e, sid, &e->proposal); /* it heard that in its role, to no effect */
 		words_put(&e->votes, sid, word);
 	}
 	judge(e, now_ms);

@@ -21,7 +21,7 @@
 #include "zkserver/core/members.h"
 #include "zkserver/core/notification.h"
 
-#define ELECTION_DIAL_MIN_MS 50 /* between attempts, doubling; the first is made at once */
+#define ELECTION_DIAL_MIN_MS 10 /* between attempts, doubling; the first is made at once */
 #define ELECTION_DIAL_MAX_MS 2000
 #define ELECTION_CONNECT_MS 5000   /* zookeeper.cnxTimeout */
 #define ELECTION_CALL_BACK_MS 500  /* a server that we have asked to call should have done so */
