@@ -42,6 +42,8 @@ static const struct option_row dev_rows[] = {{"agents", 0, OPTION_U32, AT(dev.ag
 						 "nodes; several share this machine unequally (1)"},
     {"agent", 0, OPTION_TEXTS, AT(dev.agent), "AMOUNTS",
 	"what a node offers: cpus=2,memory=1G,disk=10G; repeatable"},
+    {"servers", 0, OPTION_U32, AT(dev.servers), "N",
+	"zkservers, of which one leads: 1, 3 or 5 (1)"},
     {"masters", 0, OPTION_U32, AT(dev.masters), "N", "masters, of which one leads (1)"},
     {"state", 0, OPTION_TEXT, AT(dev.state), "DIR", "keep the cluster's state here"}};
 static const struct option_row submit_rows[] = {
@@ -248,7 +250,7 @@ run_verb(const struct verb *v, int argc, char **argv)
 	static struct corral c; /* large: a dev cluster's plan is in it */
 	int first, status;
 
-	c.options.dev.agents = c.options.dev.masters = 1;
+	c.options.dev.agents = c.options.dev.masters = c.options.dev.servers = 1;
 	c.options.count = 1;
 	c.options.cpu_milli = JOBFILE_CPU_DEFAULT_MILLI;
 	c.options.memory_bytes = JOBFILE_MEMORY_DEFAULT;

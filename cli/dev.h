@@ -17,9 +17,10 @@
 #include "cli/options.h"
 #include "libcommon/io/loop.h"
 
+#define DEV_SERVERS_MAX 5
 #define DEV_MASTERS_MAX 9
 #define DEV_AGENTS_MAX 50
-#define DEV_DAEMONS_MAX (1 + DEV_MASTERS_MAX + DEV_AGENTS_MAX)
+#define DEV_DAEMONS_MAX (DEV_SERVERS_MAX + DEV_MASTERS_MAX + DEV_AGENTS_MAX)
 #define DEV_NAME_MAX 64
 #define DEV_ADDRESS_MAX 32
 #define DEV_STATUS_MAX 128
@@ -28,7 +29,7 @@
 enum dev_kind { DEV_ZKSERVER, DEV_MASTER, DEV_AGENT };
 
 struct dev_options {
-	uint32_t masters, agents;
+	uint32_t servers, masters, agents;
 	struct option_texts
 	    agent;	   /* "cpus=2,memory=1G,disk=10G" each; then there are as many agents */
 	const char *state; /* NULL: a temporary one */
@@ -42,6 +43,7 @@ struct dev_daemon {
 	char address[DEV_ADDRESS_MAX]; /* what a client of it would use */
 	uint16_t port,
 	    port2; /* zkserver: plain, TLS; master: API, agents; agent: executors, none */
+	uint16_t quorum_port, election_port; /* of one of several zkservers */
 	uint64_t cpu_milli, memory_bytes, disk_bytes; /* an agent's; 0: what it measures */
 
 	int notify_fd; /* NOTIFY_SOCKET of this daemon; -1: not open */
@@ -64,7 +66,7 @@ struct dev {
 	bool keep_state;
 	char client_dir[PATH_MAX]; /* where our corral.conf is published; "" while it is not */
 	int client_lock;
-	uint32_t masters, agents;
+	uint32_t servers, masters, agents;
 	struct dev_daemon daemons[DEV_DAEMONS_MAX];
 	size_t daemon_count;
 	void (*changed)(struct dev *dev, struct dev_daemon *d, const char *what); /* for dev.c */

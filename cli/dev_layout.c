@@ -64,7 +64,8 @@ static bool
 port_is_planned(const struct dev *dev, uint16_t port)
 {
 	for (size_t i = 0; i < dev->daemon_count; i++)
-		if (dev->daemons[i].port == port || dev->daemons[i].port2 == port)
+		if (dev->daemons[i].port == port || dev->daemons[i].port2 == port ||
+		    dev->daemons[i].quorum_port == port || dev->daemons[i].election_port == port)
 			return true;
 	return false;
 }
@@ -193,11 +194,34 @@ plan_agents(struct dev *dev, const struct dev_options *options)
 	return true;
 }
 
+static bool
+plan_servers(struct dev *dev)
+{
+	char name[DEV_NAME_MAX];
+
+	for (unsigned i = 0; i < dev->servers; i++) {
+		struct dev_daemon *d;
+
+		snprintf(name, sizeof name, dev->servers > 1 ? "zkserver-%u" : "zkserver", i + 1);
+		if ((d = add_daemon(dev, DEV_ZKSERVER, name, 2181, 2281)) == NULL)
+			return false;
+		if (dev->servers == 1)
+			return true;
+		if ((d->quorum_port = port_pick(dev, 2888)) == 0 ||
+		    (d->election_port = port_pick(dev, 3888)) == 0) {
+			fprintf(stderr, "corral: no free ports on 127.0.0.1 for %s\n", name);
+			return false;
+		}
+	}
+	return true;
+}
+
 bool
 dev_layout_plan(struct dev *dev, const struct dev_options *options)
 {
 	char name[DEV_NAME_MAX];
 
+	dev->servers = options->servers;
 	dev->masters = options->masters;
 	dev->agents = options->agent.count > options->agents ? (uint32_t)options->agent.count
 							     : options->agents;
@@ -206,7 +230,12 @@ dev_layout_plan(struct dev *dev, const struct dev_options *options)
 		    DEV_MASTERS_MAX, DEV_AGENTS_MAX);
 		return false;
 	}
-	if (add_daemon(dev, DEV_ZKSERVER, "zkserver", 2181, 2281) == NULL)
+	/* An even number bears no more losses than the odd one below it. */
+	if (dev->servers > DEV_SERVERS_MAX || dev->servers % 2 == 0) {
+		fprintf(stderr, "corral: a dev cluster has 1, 3 or 5 zkservers\n");
+		return false;
+	}
+	if (!plan_servers(dev))
 		return false;
 	for (unsigned i = 0; i < dev->masters; i++) {
 		snprintf(name, sizeof name, dev->masters > 1 ? "master-%u" : "master", i + 1);
@@ -277,6 +306,41 @@ print_addresses(const struct dev *dev, enum dev_kind kind, bool second, struct b
 	}
 }
 
+/* What makes it one of several, which speak TLS among them, too; and its number. */
+static bool
+print_ensemble(const struct dev_daemon *d, struct buf *to)
+{
+	const struct dev *dev = d->dev;
+	char path[PATH_MAX], number[16];
+
+	buf_printf(to, "initLimit=40\nsyncLimit=8\nsslQuorum=true\n");
+	buf_printf(to,
+	    "ssl.quorum.keyStore.type=PEM\nssl.quorum.keyStore.location=%s/tls/%s-store.pem\n",
+	    dev->state, d->name);
+	buf_printf(to,
+	    "ssl.quorum.trustStore.type=PEM\nssl.quorum.trustStore.location=%s/tls/ca.pem\n",
+	    dev->state);
+	/* They are the first of the daemons. */
+	for (unsigned i = 0; i < dev->servers; i++) {
+		const struct dev_daemon *other = &dev->daemons[i];
+
+		buf_printf(to, "server.%u=127.0.0.1:%u:%u;127.0.0.1:%u\n", i + 1,
+		    other->quorum_port, other->election_port, other->port);
+		if (other == d)
+			snprintf(number, sizeof number, "%u\n", i + 1);
+	}
+	dev_layout_path(dev, path, "%s", d->name);
+	if (!fsutil_mkdirs(path, 0700)) {
+		fprintf(stderr, "corral: cannot make %s: %s\n", path, strerror(errno));
+		return false;
+	}
+	dev_layout_path(dev, path, "%s/myid", d->name);
+	if (fsutil_write_atomic(path, number, strlen(number), 0644))
+		return true;
+	fprintf(stderr, "corral: cannot write %s: %s\n", path, strerror(errno));
+	return false;
+}
+
 static bool
 write_zoo_cfg(const struct dev_daemon *d)
 {
@@ -294,6 +358,10 @@ write_zoo_cfg(const struct dev_daemon *d)
 	    d->dev->state);
 	buf_printf(&text, "sessionKeyFile=%s/tls/session.key\n", d->dev->state);
 	buf_printf(&text, "admin.enableServer=false\n4lw.commands.whitelist=*\n");
+	if (d->dev->servers > 1 && !print_ensemble(d, &text)) {
+		buf_fini(&text);
+		return false;
+	}
 	dev_layout_path(d->dev, path, "%s.cfg", d->name);
 	return write_file(path, &text);
 }
@@ -400,9 +468,8 @@ issue(const struct dev *dev, enum tls_role role, const char *name)
 
 /* zkserver's key store, as Apache's in PEM, is one file with key and certificate. */
 static bool
-write_key_store(const struct dev *dev)
+write_key_store(const struct dev *dev, const char *name)
 {
-	const char *name = dev->daemons[0].name;
 	char cert[PATH_MAX], key[PATH_MAX], store[PATH_MAX];
 	struct buf text;
 	bool done;
@@ -450,7 +517,10 @@ write_certificates(const struct dev *dev)
 	for (size_t i = 0; i < dev->daemon_count; i++)
 		if (!issue(dev, kind_roles[dev->daemons[i].kind], dev->daemons[i].name))
 			return false;
-	return write_key_store(dev) && write_session_key(dev) &&
+	for (unsigned i = 0; i < dev->servers; i++)
+		if (!write_key_store(dev, dev->daemons[i].name))
+			return false;
+	return write_session_key(dev) &&
 	       issue(dev, TLS_ROLE_OPERATOR, "operator");
 }
 

@@ -26,6 +26,7 @@ EXTRA_DIST += \
 	tests/system/test_cli.py \
 	tests/system/test_demo.py \
 	tests/system/test_dev.py \
+	tests/system/test_dev_servers.py \
 	tests/system/test_ensemble.py \
 	tests/system/test_ensemble_faults.py \
 	tests/system/test_failures.py \
