@@ -430,7 +430,7 @@ check_epochs(struct ens_node *n)
 		VIOLATION(n, "Z2: server %lld is at epochs %d/%d, it was at %d/%d",
 		    (long long)n->sid, now->current, now->accepted, n->epochs.current,
 		    n->epochs.accepted);
-	if (now->current > n->epochs.current && n->server.role == SERVER_IDLE &&
+	if (now->current > n->epochs.current && n->peer.phase >= PEER_FOLLOWS &&
 	    n->peer.learner.link != NULL && n->durable_zxid < n->peer.learner.settled_zxid)
 		VIOLATION(n, "Z10: server %lld enters epoch %d with 0x%llx, not 0x%llx",
 		    (long long)n->sid, now->current, (unsigned long long)n->durable_zxid,

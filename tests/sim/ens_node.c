@@ -65,7 +65,7 @@ ens_node_init(struct ens_node *n, struct ens *e, unsigned index)
 	    .sid = (uint8_t)n->sid,
 	};
 	n->preallocate_bytes = preallocations[rng_below(&n->rng, 3)];
-	n->snapshot_at_start = rng_below(&rng, 4) == 0;
+	n->snapshot_at_start = rng_below(&rng, 2) == 0;
 	n->rate = rng_below(&rng, 2) == 0 ? 1000 : 900 + (uint32_t)rng_below(&n->rng, 201);
 	return true;
 }
