@@ -167,6 +167,7 @@ auth_policy(const struct auth *a)
 	return (struct acl_policy){
 	    .skip = a->conf->skip_acl,
 	    .no_digest = !a->conf->digest,
+	    .no_x509 = !a->conf->x509,
 	    .sasl = a->conf->sasl || a->users.count > 0,
 	    .any_sasl_may = a->conf->any_sasl_may[0] != '\0' ? a->conf->any_sasl_may : NULL,
 	};

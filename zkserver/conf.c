@@ -151,6 +151,7 @@ put_provider(
 		    "%s=%s: refused: a Java class cannot be loaded here, and the ACLs of its "
 		    "scheme would let nobody in",
 		    e->name, e->value);
+	a->x509 |= n == 2;
 	a->sasl |= n == 3;
 	a->ensemble |= n == 4;
 }
@@ -281,12 +282,10 @@ conf_check_tls(struct zoo_tls *t, const struct ini *ini, const char *prefix, con
 static bool
 scheme_is_there(const struct zoo_auth *a, const char *scheme, size_t len)
 {
-	static const char *const always[] = {"ip", "x509"};
-
-	for (size_t i = 0; i < 2; i++) {
-		if (strlen(always[i]) == len && memcmp(always[i], scheme, len) == 0)
-			return true;
-	}
+	if (len == 2 && memcmp(scheme, "ip", len) == 0)
+		return true;
+	if (len == 4 && memcmp(scheme, "x509", len) == 0)
+		return a->x509;
 	if (len == 6 && memcmp(scheme, "digest", len) == 0)
 		return a->digest;
 	return len == 4 && memcmp(scheme, "sasl", len) == 0 &&
@@ -358,6 +357,7 @@ check_whole(struct zoo_conf *c, const struct ini *ini, struct faults *faults)
 		faults_add(faults, ini->file, conf_line_of(ini, "minSessionTimeout"),
 		    "minSessionTimeout (%u ms) is above maxSessionTimeout (%u ms)",
 		    c->min_session_ms, c->max_session_ms);
+	c->auth.x509 |= c->secure_port != ZOO_PORT_NONE || c->tls.unify;
 	check_schemes(&c->auth, ini, faults);
 	conf_check_tls(&c->tls, ini, "ssl.",
 	    c->secure_port != ZOO_PORT_NONE ? "secureClientPort"

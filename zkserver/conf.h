@@ -48,6 +48,7 @@ struct zoo_auth {
 	bool skip_acl;
 	bool digest; /* the scheme is known */
 	char digest_alg[32], super_digest[1024];
+	bool x509; /* the scheme is known: there is TLS, or authProvider names it */
 	char x509_super[1024];
 	bool sasl;		      /* authProvider names SASL's */
 	bool ensemble;		      /* authProvider names that of ensembles' names */

@@ -15,7 +15,7 @@ PATHS = (None, "", "/", "a", "/none", "/none/x", "/e", "/e/x", "/f", "/f/x", "/r
          "zookeeper", "/no\0ne/x", "/full/x/")
 LISTS = (wire.WORLD, None, [], NOBODY, [(31, "world", "somebody")], [(31, None, "x")], [(31, "nosuch", "x")],
          [(31, "auth", "")], [(31, "ip", "1.2.3")], [(31, "ip", "1.2.3.4/33")], [(31, "digest", "x")], [(31, "super", "")],
-         [(0, "world", "anyone")], [(31, "world", "anyone")] * 2)
+         [(0, "world", "anyone")], [(31, "world", "anyone")] * 2, [(31, "x509", "CN=x")])
 MIXED_PATHS = PATHS[4:15] * 4 + PATHS
 MIXED_LISTS = (wire.WORLD,) * len(LISTS) + LISTS
 RANDOM_REQUESTS = 2000

@@ -80,7 +80,9 @@ START_TEST(a_scheme_that_is_switched_off_knows_nobody)
 	conf.auth.digest = false;
 	ck_assert_msg(open_it(), "%s", why);
 	ck_assert(!auth_digest_id(auth, (const uint8_t *)"a:b", 3, id));
-	ck_assert(auth_policy(auth).no_digest);
+	ck_assert(auth_policy(auth).no_digest && auth_policy(auth).no_x509);
+	conf.auth.x509 = true;
+	ck_assert(!auth_policy(auth).no_x509);
 }
 END_TEST
 

@@ -117,6 +117,9 @@ START_TEST(providers_of_apaches_are_taken_and_others_refused)
 	zoo_taken("authProvider.1=org.apache.zookeeper.server.auth.SASLAuthenticationProvider\n"
 		  "authProvider.x509=org.apache.zookeeper.server.auth.X509AuthenticationProvider");
 	ck_assert(zoo_rig_conf.auth.sasl && !zoo_rig_conf.auth.ensemble);
+	ck_assert(zoo_rig_conf.auth.x509);
+	zoo_taken("");
+	ck_assert(!zoo_rig_conf.auth.sasl && !zoo_rig_conf.auth.x509);
 	zoo_refused("authProvider.1=com.example.Mine",
 	    "zoo.cfg:3: authProvider.1=com.example.Mine: refused: a Java class cannot be loaded");
 }
@@ -131,8 +134,10 @@ END_TEST
 
 START_TEST(a_scheme_that_everybody_needs_must_be_there)
 {
-	zoo_taken("enforce.auth.enabled=true\nenforce.auth.schemes=digest, x509");
-	ck_assert_str_eq(zoo_rig_conf.auth.schemes, "digest, x509");
+	zoo_taken("enforce.auth.enabled=true\nenforce.auth.schemes=digest, ip");
+	ck_assert_str_eq(zoo_rig_conf.auth.schemes, "digest, ip");
+	zoo_refused("enforce.auth.enabled=true\nenforce.auth.schemes=digest, x509",
+	    "zoo.cfg:4: enforce.auth.schemes: the scheme x509 is not configured");
 	zoo_taken("enforce.auth.schemes=sasl");
 	ck_assert_str_eq(zoo_rig_conf.auth.schemes, "");
 	zoo_taken("sessionRequireClientSASLAuth=true\nsasl.usersFile=/users");

@@ -295,7 +295,8 @@ static bool
 scheme_is_known(const struct acl_policy *policy, struct jute_bytes scheme)
 {
 	return bytes_are(scheme, "world") || bytes_are(scheme, "ip") ||
-	       bytes_are(scheme, "x509") || (bytes_are(scheme, "digest") && !policy->no_digest) ||
+	       (bytes_are(scheme, "x509") && !policy->no_x509) ||
+	       (bytes_are(scheme, "digest") && !policy->no_digest) ||
 	       (bytes_are(scheme, "sasl") && policy->sasl);
 }
 

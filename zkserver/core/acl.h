@@ -41,6 +41,7 @@ struct acl_ids {
 struct acl_policy {
 	bool skip;		  /* nothing is asked */
 	bool no_digest;		  /* the scheme is unknown */
+	bool no_x509;		  /* likewise */
 	bool sasl;		  /* the scheme is known */
 	const char *any_sasl_may; /* the sasl id whose rights every sasl user has; NULL: none */
 };
