@@ -115,7 +115,7 @@ def test_mntr_has_the_same_figures_of_the_ensemble(both, role):
     apache, corral = (mntr(both[name].roles[role]) for name in KINDS)
     assert {key for key in apache if not NO_QUEUES.search(key)} - set(corral) == set()
     for key in ("peer_state", "server_state", "quorum_size", "learners", "synced_followers", "synced_observers",
-                "synced_non_voting_followers", "pending_syncs", "observer_master_id", "looking_count",
+                "synced_non_voting_followers", "pending_syncs", "observer_master_id", "looking_count", "diff_count", "snap_count",
                 "cnt_election_time", "cnt_unavailable_time", "cnt_leader_unavailable_time", "cnt_follower_sync_time"):
         assert corral.get(f"zk_{key}") == apache.get(f"zk_{key}"), key
 

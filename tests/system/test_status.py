@@ -4,6 +4,7 @@ quorum."""
 import json
 import re
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -72,3 +73,23 @@ def test_a_row_for_each_member_and_an_exit_status_for_the_quorum(ensemble):
     ensemble.stop()
     log = "".join(ensemble.log(i) for i in SERVERS)
     assert "looking for a leader" in log and "elected to lead" in log
+
+
+def test_a_unit_is_ready_before_there_is_a_quorum_and_systemctl_says_what_it_waits_for(ensemble, monkeypatch, tmp_path):
+    """A start that waited for the others would be ended by the unit's time-out."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as unit:
+        unit.bind(str(tmp_path / "unit"))
+        unit.settimeout(60)
+        monkeypatch.setenv("NOTIFY_SOCKET", unit.getsockname())
+        ensemble.start(1)
+        monkeypatch.delenv("NOTIFY_SOCKET")
+        said = []
+
+        def hear(text):
+            while not any(text in line for line in said):
+                said.append(unit.recv(4096).decode())
+
+        hear("READY=1")
+        hear("STATUS=serving nobody: looking for a leader: 1 of 3 voters agree")
+        ensemble.start(2)
+        hear("STATUS=follower of server 2 in epoch 1: zxid ")

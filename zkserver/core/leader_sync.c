@@ -174,8 +174,10 @@ leader_sync_choose(struct leader *l, struct peer_link *link)
 		MARK("sync: SNAP");
 		link->stage = LEARNER_SNAPSHOT;
 		link->wants_snapshot = true;
+		zk_metrics_count(&z->server->metrics, ZK_COUNTER_SNAP_COUNT, 1);
 		return;
 	}
+	zk_metrics_count(&z->server->metrics, ZK_COUNTER_DIFF_COUNT, 1);
 	link->sent = link->committed = link->acked = from;
 }
 

@@ -495,7 +495,7 @@ void
 peer_link_closed(struct peer *p, struct peer_link *l)
 {
 	if (l->end == PEER_LINK_OPEN)
-		zab_link_end(&p->zab, l, "it was closed");
+		zab_link_end(&p->zab, l, "the connection between them was closed");
 	list_remove(&l->link);
 	list_remove(&l->dirty);
 	if (l->use == PEER_LINK_LEARNER)
