@@ -427,7 +427,7 @@ turn(struct rig_node *n)
 	any = take_records(n);
 	any |= sync_log(n);
 	while ((l = peer_next_dirty(&n->peer)) != NULL) {
-		if (!l->wants_snapshot || l->end != PEER_LINK_OPEN)
+		if (n->hold_snapshots || !l->wants_snapshot || l->end != PEER_LINK_OPEN)
 			continue;
 		peer_link_snapshot_begin(&n->peer, l);
 		ck_assert_int_eq(snapshot_stream(&n->db, put_snapshot, l->out), 0);

@@ -4,6 +4,8 @@ import hashlib
 import re
 import signal
 import socket
+import ssl
+import struct
 import subprocess
 
 import pytest
@@ -113,12 +115,13 @@ def make(tmp_path):
                 p.wait()
 
 
-def tls_settings(directory):
+def tls_settings(directory, host="127.0.0.1"):
+    """Certificates of one CA for each member's address; in `host` SID is the member's number."""
     tls = directory / "tls"
     subprocess.run([CORRAL, "tls", "init", "--dir", tls], check=True, capture_output=True)
     for i in SERVERS:
-        subprocess.run([CORRAL, "tls", "issue", "--dir", tls, "--ip", "127.0.0.1", "zkserver", f"s{i}"], check=True,
-                       capture_output=True)
+        subprocess.run([CORRAL, "tls", "issue", "--dir", tls, "--ip", host.replace("SID", str(i)), "zkserver", f"s{i}"],
+                       check=True, capture_output=True)
         store = (tls / f"zkserver-s{i}.pem").read_text() + (tls / f"zkserver-s{i}-key.pem").read_text()
         (tls / f"store-{i}.pem").write_text(store)
     return (f"sslQuorum=true\nssl.quorum.keyStore.location={tls}/store-SID.pem\n"
@@ -219,4 +222,40 @@ def test_a_server_with_a_certificate_of_another_ca_takes_no_part(make, tmp_path)
     e.zk(e.settle(), "create", "/a", "x")
     assert e.status(3) is None
     e.processes[3] = stranger
+    e.stop()
+
+
+def refused_at_quorum_port(tls, members, leader, e):
+    """Say FOLLOWERINFO as server 3, with server 2's certificate."""
+    context = ssl.create_default_context(cafile=tls / "ca.pem")
+    context.load_cert_chain(tls / "zkserver-s2.pem", tls / "zkserver-s2-key.pem")
+    context.check_hostname = False
+    at = int(re.search(rf"server\.{leader}=[^:]*:(\d+):", members)[1])
+    with socket.create_connection((f"127.0.0.{leader}", at), timeout=20) as plain, context.wrap_socket(plain) as link:
+        info = struct.pack(">qiq", 3, 0x10000, 0)
+        link.sendall(struct.pack(">iqi", 11, 0, len(info)) + info + struct.pack(">i", -1))
+        assert link.recv(1) == b"", "it was answered"
+    return "quorum port" in e.log(leader) and "says that it is server 3: its certificate does not name" in e.log(leader)
+
+
+@pytest.mark.parametrize("port", ["election", "quorum"])
+def test_a_certificate_with_another_members_name_is_refused(make, tmp_path, port):
+    """One of our own CA. Server 3 has server 2's; it checks nobody itself."""
+    e = make(tls_settings(tmp_path, "127.0.0.SID"))
+    members = re.sub(r"server\.(\d)=127\.0\.0\.1:", r"server.\1=127.0.0.\1:", e.members)
+    for i in SERVERS:
+        path = tmp_path / f"{i}.cfg"
+        path.write_text(path.read_text().replace(e.members, members))
+    cfg = (tmp_path / "3.cfg").read_text().replace("store-3.pem", "store-2.pem")
+    (tmp_path / "3.cfg").write_text(cfg)
+    e.start(1, 2)
+    leader = e.settle()
+    e.start(3)
+    if port == "election":
+        until(lambda: "does not name" in e.log(leader), "the refusal at the election port")
+        assert "election port" in next(line for line in e.log(leader).splitlines() if "does not name" in line)
+    else:
+        until(lambda: refused_at_quorum_port(tmp_path / "tls", members, leader, e), "the refusal at the quorum port")
+    e.zk(leader, "create", "/a", "x")
+    assert e.status(3) is None
     e.stop()

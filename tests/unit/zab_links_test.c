@@ -354,8 +354,8 @@ send_fuzzy_snapshot(void)
 	jute_put_text(&b, "BenWasHere");
 	say(&wire, 0, &b);
 	ck_assert_msg(wire.link.end == PEER_LINK_OPEN, "%s", wire.link.why);
-	ck_assert(rig_has(0, "/own"));
 	buf_fini(&b);
+	ck_assert(rig_has(0, "/own"));
 }
 
 static void
@@ -492,7 +492,7 @@ END_TEST
 
 /* Server 2, played by the test, up to where it serves. */
 static void
-join_as_two(struct wire *w)
+promise_as_two(struct wire *w)
 {
 	struct buf b;
 
@@ -502,6 +502,12 @@ join_as_two(struct wire *w)
 	qpacket_put_ack_epoch(&b, 0, 0);
 	say(w, 2, &b);
 	buf_fini(&b);
+}
+
+static void
+join_as_two(struct wire *w)
+{
+	promise_as_two(w);
 	expect(w, QPACKET_DIFF, zab_last_zxid(&peer_of(2)->zab));
 }
 
@@ -513,6 +519,25 @@ finish_as_two(struct wire *w)
 	expect(w, QPACKET_UPTODATE, -1);
 	buf_clear(&w->out);
 }
+
+START_TEST(who_waits_for_its_turn_to_get_a_snapshot_is_not_silent)
+{
+	rig_zab_settings.force_snapshot_sync = true;
+	lead();
+	rig_nodes[2].hold_snapshots = true;
+	promise_as_two(&wire);
+	rig_run(3 * RIG_INIT_LIMIT * RIG_TICK_MS);
+	rig_set_time(&rig_nodes[2]);
+	ck_assert(wire.link.end == PEER_LINK_OPEN);
+	peer_link_snapshot_begin(peer_of(2), &wire.link);
+	rig_run(2 * RIG_TICK_MS);
+	ck_assert_msg(wire.link.end == PEER_LINK_OPEN, "%s", wire.link.why);
+	expect(&wire, QPACKET_SNAP, zab_last_zxid(&peer_of(2)->zab));
+	rig_run(3 * RIG_INIT_LIMIT * RIG_TICK_MS);
+	ck_assert(ended(&wire, "said nothing"));
+	still_leads();
+}
+END_TEST
 
 START_TEST(acknowledgements_of_what_was_never_proposed_end_the_link)
 {
@@ -760,6 +785,7 @@ unit_suite(void)
 	    t, a_sync_that_ends_behind_a_snapshot_leaves_what_is_on_disk, 0, 3);
 	tcase_add_test(t, who_is_no_member_or_ourselves_or_ahead_by_a_million_epochs_is_refused);
 	tcase_add_test(t, what_does_not_begin_as_a_learner_is_refused);
+	tcase_add_test(t, who_waits_for_its_turn_to_get_a_snapshot_is_not_silent);
 	tcase_add_test(t, acknowledgements_of_what_was_never_proposed_end_the_link);
 	tcase_add_test(t, zk4685_an_acknowledgement_before_that_of_newleader_is_harmless);
 	tcase_add_test(t, an_observer_that_acknowledges_is_let_go);

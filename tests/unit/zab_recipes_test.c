@@ -11,6 +11,8 @@
 
 #include "tests/lib/peer_rig.h"
 #include "tests/lib/unit.h"
+#include "zkserver/core/snapshot.h"
+#include "zkserver/core/txn.h"
 #include "zkserver/core/zab_plants.h"
 
 #ifdef ZAB_PLANTS
@@ -475,8 +477,9 @@ END_TEST
 
 START_TEST(a_reconnecting_follower_keeps_what_its_leader_has_not_committed_yet)
 {
-	unsigned dials;
+	unsigned dials, taken;
 
+	rig_zab_settings.force_snapshot_sync = _i == 1;
 	start_three_with("/a");
 	rig_connect(2);
 	rig_run(100);
@@ -485,15 +488,94 @@ START_TEST(a_reconnecting_follower_keeps_what_its_leader_has_not_committed_yet)
 	rig_ask_create(2, "/p", 5);
 	rig_run(10);
 	dials = rig_nodes[0].dial_count;
+	taken = rig_nodes[0].snapshots_taken;
 	rig_break_link_after(0, 1);
 	rig_run(RIG_TICK_MS); /* a ping comes, and breaks it */
 	ck_assert_uint_gt(rig_nodes[0].dial_count, dials);
-	ck_assert_uint_eq(rig_nodes[0].truncations + rig_nodes[0].snapshots_taken, 0);
+	ck_assert_uint_eq(rig_nodes[0].truncations, 0);
+	ck_assert_uint_eq(rig_nodes[0].snapshots_taken, taken);
 	ck_assert(!rig_serves(0)); /* it has more than is committed */
 	rig_nodes[1].hold_sync = rig_nodes[2].hold_sync = false;
 	rig_settle();
 	ck_assert(rig_has(0, "/p"));
 	rig_check_same();
+}
+END_TEST
+
+/* The last record that each has; the first two lack those of the last, which so leads. */
+static void
+write_old_epoch(unsigned i, int64_t from, int64_t to)
+{
+	struct rig_node *n = &rig_nodes[i];
+	const struct hash_key key = {1, 2};
+	struct txnlog_batch batch;
+	struct fault f = {0};
+	struct txnlog log;
+	struct db db;
+
+	ck_assert(db_init(&db, &key, RIG_TICK_MS));
+	db.last_zxid = from;
+	ck_assert_int_eq(snapshot_write(n->store, &db, &f), 0);
+	db_fini(&db);
+	txnlog_init(&log, n->store, 0);
+	txnlog_batch_init(&batch);
+	for (int64_t zxid = from + 1; zxid <= to; zxid++) {
+		struct txn_header header = {.zxid = zxid, .type = ZK_OP_ERROR};
+		struct txn_body body = {.type = ZK_OP_ERROR, .error = -1};
+		struct buf b;
+
+		buf_init(&b, 4096);
+		txn_put_header(&b, &header);
+		txn_put_body(&b, &body);
+		ck_assert_int_eq(txnlog_append(&log, &batch, b.data, b.len), 0);
+		buf_fini(&b);
+	}
+	if (batch.count > 0) {
+		txnlog_seal(&log, &batch);
+		ck_assert_int_eq(txnlog_write(&log, &batch, &f), 0);
+	}
+	txnlog_batch_clear(&log, &batch);
+	txnlog_batch_fini(&batch);
+	txnlog_fini(&log);
+}
+
+START_TEST(zk1277_an_epoch_that_ended_with_its_last_zxid_is_followed_by_the_next)
+{
+	int64_t last = (INT64_C(1) << 32) + UINT32_MAX;
+
+	for (unsigned i = 0; i < 3; i++)
+		write_old_epoch(i, last - 15, i == 0 ? last - 15 : i == 1 ? last - 5 : last);
+	rig_start_all();
+	ck_assert_int_eq(rig_settle(), 2);
+	rig_create(0, "/a");
+	rig_run(100);
+	rig_check_same();
+	ck_assert_int_eq(rig_nodes[2].peer.zab.epochs.current, 2);
+	ck_assert_int_eq(zab_last_zxid(&rig_nodes[0].peer.zab) >> 32, 2);
+	for (unsigned i = 0; i < 3; i++) {
+		rig_crash(i, true);
+		rig_start(i);
+	}
+	rig_settle();
+	rig_check_same();
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert(rig_has(i, "/a"));
+}
+END_TEST
+
+/* That the server sets this behind 0xffffffff is zkserver_roles_test's. */
+START_TEST(zk1277_a_leadership_ends_before_its_zxids_do)
+{
+	start_three_with("/a");
+	rig_nodes[2].server.zxids_end = true;
+	rig_run(1);
+	rig_create((unsigned)rig_settle(), "/b");
+	rig_run(100);
+	rig_check_same();
+	for (unsigned i = 0; i < 3; i++) {
+		ck_assert_int_eq(rig_nodes[i].peer.zab.epochs.current, 2);
+		ck_assert(rig_has(i, "/a") && rig_has(i, "/b"));
+	}
 }
 END_TEST
 
@@ -524,7 +606,11 @@ unit_suite(void)
 	tcase_add_test(t, zk1549_a_snapshot_of_what_is_cut_does_not_bring_it_back);
 	tcase_add_test(t, zk4837_a_cut_below_the_only_snapshot_asks_for_another);
 	tcase_add_test(t, zab_nothing_is_acknowledged_before_it_is_durable);
-	tcase_add_test(t, a_reconnecting_follower_keeps_what_its_leader_has_not_committed_yet);
+	tcase_add_loop_test(
+	    t, a_reconnecting_follower_keeps_what_its_leader_has_not_committed_yet, 0, 2);
+	tcase_add_test(
+	    t, zk1277_an_epoch_that_ended_with_its_last_zxid_is_followed_by_the_next);
+	tcase_add_test(t, zk1277_a_leadership_ends_before_its_zxids_do);
 	tcase_add_test(own, zk4643_an_epoch_is_entered_behind_the_history_of_its_leader);
 	tcase_add_test(own, zk3642_an_interrupted_snapshot_leaves_the_old_history_or_the_new);
 	tcase_add_test(own, zk2872_a_crash_in_the_middle_of_taking_a_snapshot_over_mixes_nothing);

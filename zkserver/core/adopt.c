@@ -21,9 +21,16 @@
  * fell back to them, or a learner that was sent them from the log, would have a gap.
  *
  * A snapshot of an Apache server is fuzzy: it may hold effects of txns above its zxid, which the
- * leader sends again right behind it. Should we die before they came, and become leader with this,
- * those effects are here without their txns. Apache's own servers run the same risk; ours send a
- * snapshot that is exact.
+ * leader sends again before NEWLEADER. Who dies before they came has the effects without the txns;
+ * that matters only if it is then elected. Each such txn was applied by an active leader of epoch
+ * e: it is committed, and in the logs of a quorum that has entered e. Here currentEpoch is raised
+ * behind NEWLEADER only. If it is below e, whoever in an electing quorum has entered e wins. If it
+ * is e already (a follower that came back to the same leader), whoever has the txn wins, as it has
+ * more. That fails in one case: the quorum counted this server, which had acknowledged the txn
+ * and now gave up the record for a snapshot that is older than it. Ours send no such snapshot (see
+ * leader_sync_decide()); Apache's do under forceSnapshotSync, or if the truncation that they ask
+ * for first is impossible here. The window is closed by NEWLEADER's ACK; zkserver-ensemble(7) has
+ * it.
  */
 
 static int

@@ -516,6 +516,8 @@ silence_ms(const struct leader *l, const struct peer_link *link)
 	case LEARNER_KNOWN:
 	case LEARNER_ACCEPTED:
 		return 0;
+	case LEARNER_SNAPSHOT:
+		return link->wants_snapshot ? 0 : ticks(l, l->z->settings.init_limit);
 	case LEARNER_SERVING:
 		return ticks(l, l->z->settings.sync_limit);
 	default:

@@ -120,7 +120,8 @@ log_serves(const struct zab *z, int64_t zxid)
 /*
  * As ZooKeeper's servers decide, with two differences. What was applied here since the start is
  * known even if it is the snapshot's zxid alone; and a learner that is ahead by what this leader
- * itself proposed to it keeps that: cut, it would be lost if it was committed by then.
+ * itself proposed to it keeps that: cut, or replaced by a snapshot that lacks it, it would be lost
+ * if it was committed by then.
  */
 enum leader_choice
 leader_sync_decide(const struct zab *z, int64_t zxid, int64_t *cut_to)
@@ -128,9 +129,11 @@ leader_sync_decide(const struct zab *z, int64_t zxid, int64_t *cut_to)
 	const struct history *h = &z->history;
 	int64_t last = history_last(h);
 
+	if (is_pending(z, zxid))
+		return LEADER_DIFF;
 	if (z->settings.force_snapshot_sync)
 		return LEADER_SNAP;
-	if (zxid == z->db->last_zxid || history_knows(h, zxid) || is_pending(z, zxid))
+	if (zxid == z->db->last_zxid || history_knows(h, zxid))
 		return LEADER_DIFF;
 	if (ZAB_PLANTED(PLANT_ALWAYS_DIFF) && zxid > h->base)
 		return LEADER_DIFF;
@@ -188,6 +191,7 @@ leader_snapshot_begin(struct leader *l, struct peer_link *link)
 
 	link->wants_snapshot = false;
 	link->snapshot_under_way = true;
+	link->heard_ms = l->z->now_ms; /* it may have waited long for its turn */
 	link->sent = link->committed = link->acked = zxid;
 	qpacket_put(link->out, QPACKET_SNAP, zxid, NULL, 0);
 	zab_say(l->z, "server %lld gets a snapshot of zxid 0x%llx", (long long)link->sid,

@@ -187,11 +187,25 @@ begin_following_up(struct learner *l)
 	l->phase = LEARNER_FOLLOWING_UP;
 }
 
+/* What is in memory is thrown away. False: the disk cannot be read, the process ends. */
+static bool
+load_again(struct learner *l)
+{
+	struct recover_report report;
+	struct fault f = {0};
+
+	if (zab_load(l->z, &report, &f) == 0) {
+		server_reloaded(l->z->server);
+		return true;
+	}
+	zab_fatal(l->z, "%s", f.text);
+	return false;
+}
+
 static void
 take_truncation(struct learner *l, int64_t zxid)
 {
 	struct zab *z = l->z;
-	struct recover_report report;
 	struct fault f = {0};
 	int err;
 
@@ -205,14 +219,11 @@ take_truncation(struct learner *l, int64_t zxid)
 		    (unsigned long long)zxid, f.text);
 		return;
 	}
-	if (err == 0)
-		err = zab_load(z, &report, &f);
-	if (err != 0) {
+	if (err != 0)
 		zab_fatal(z, "%s", f.text);
+	if (err != 0 || !load_again(l))
 		return;
-	}
 	reopen(l);
-	server_reloaded(z->server);
 	zab_say(z, "the history here was cut behind zxid 0x%llx, as server %lld, which leads, says",
 	    (unsigned long long)zxid, (long long)l->leader);
 	begin_following_up(l);
@@ -242,15 +253,8 @@ begin_snapshot(struct learner *l, int64_t zxid)
 static void
 refuse_snapshot(struct learner *l, const char *why)
 {
-	struct recover_report report;
-	struct fault f = {0};
-
-	if (zab_load(l->z, &report, &f) != 0) {
-		zab_fatal(l->z, "%s", f.text);
-		return;
-	}
-	server_reloaded(l->z->server);
-	leave(l, "%s", why);
+	if (load_again(l))
+		leave(l, "%s", why);
 }
 
 /* It is whole, and on disk under a temporary name. */
@@ -401,30 +405,22 @@ take_new_leader(struct learner *l, const struct qpacket *p)
 static bool
 finish_loading(struct learner *l)
 {
-	if (!l->unfinished || db_finish_load(l->z->db)) {
-		l->unfinished = false;
-		return true;
-	}
-	zab_fatal(l->z, "no memory to finish loading a snapshot");
-	return false;
+	if (l->unfinished && !db_finish_load(l->z->db))
+		zab_fatal(l->z, "no memory to finish loading a snapshot");
+	l->unfinished = false;
+	return !l->z->failed;
 }
 
 void
 learner_reload(struct learner *l)
 {
-	struct recover_report report;
-	struct fault f = {0};
-
 	if (!l->unfinished)
 		return;
 	l->unfinished = false;
 	release(l);
-	if (zab_load(l->z, &report, &f) != 0) {
-		zab_fatal(l->z, "%s", f.text);
+	if (!load_again(l))
 		return;
-	}
 	reopen(l);
-	server_reloaded(l->z->server);
 	l->z->db->digest_from_zxid = INT64_MAX;
 }
 
