@@ -226,7 +226,9 @@ stream_discard_input(struct stream *s)
 
 /*
  * libevent reads 4 KiB a turn of the loop: what else the socket holds is read here, so that a full
- * link costs a turn for 64 KiB. An end or an error is left for libevent to find.
+ * link costs a turn for 64 KiB. An end or an error is left for libevent to find. Not before the
+ * stream is up: nobody takes the input then, and libevent goes round for ever, within one turn,
+ * with as much as input_bytes_max that nobody takes.
  */
 static void
 stream_read_more(struct stream *s)
@@ -237,7 +239,8 @@ stream_read_more(struct stream *s)
 	struct evbuffer_iovec part;
 	ssize_t got;
 
-	if (s->tls != NULL || s->paused || have < STREAM_LIBEVENT_READ_BYTES || room == 0)
+	if (s->state != STREAM_UP || s->tls != NULL || s->paused ||
+	    have < STREAM_LIBEVENT_READ_BYTES || room == 0)
 		return;
 	if (room > STREAM_READ_BYTES)
 		room = STREAM_READ_BYTES;
