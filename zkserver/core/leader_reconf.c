@@ -5,6 +5,8 @@
  * itself is no longer a voter where it was, it says with the commit who leads on, commits nothing
  * more, and ends when its followers have gone there.
  */
+#include <string.h>
+
 #include "libcommon/codec/zk_err.h"
 #include "zkserver/core/leader_priv.h"
 #include "zkserver/core/reconf.h"
@@ -75,16 +77,18 @@ forget_old(struct leader *l)
 {
 	const struct peer_link *link = NULL;
 	int64_t told = INT64_MAX;
-	size_t used = 0;
+	struct leader_reconfig oldest;
 
 	while ((link = leader_next(l, link)) != NULL) {
 		if (link->stage >= LEARNER_CATCHING_UP && link->committed < told)
 			told = link->committed;
 	}
-	while (used < l->reconfigs.len &&
-	       ((const struct leader_reconfig *)(l->reconfigs.data + used))->zxid <= told)
-		used += sizeof(struct leader_reconfig);
-	buf_consume(&l->reconfigs, used);
+	while (l->reconfigs.len > 0) {
+		memcpy(&oldest, l->reconfigs.data, sizeof oldest);
+		if (oldest.zxid > told)
+			return;
+		buf_consume(&l->reconfigs, sizeof oldest);
+	}
 }
 
 void

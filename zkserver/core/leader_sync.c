@@ -154,14 +154,15 @@ leader_sync_choose(struct leader *l, struct peer_link *link)
 {
 	struct zab *z = l->z;
 	int64_t from = link->last_zxid;
+	enum leader_choice choice = leader_sync_decide(z, link->last_zxid, &from);
 
 	link->stage = LEARNER_CATCHING_UP;
 	link->heard_ms = z->now_ms;
 	zab_link_touch(z, link);
-	switch (leader_sync_decide(z, link->last_zxid, &from)) {
-	case LEADER_DIFF_FROM_LOG:
+	if (choice == LEADER_DIFF_FROM_LOG)
 		MARK("sync: DIFF from the log's files");
-		/* fall through */
+	switch (choice) {
+	case LEADER_DIFF_FROM_LOG:
 	case LEADER_DIFF:
 		from = link->last_zxid;
 		qpacket_put(link->out, QPACKET_DIFF,
