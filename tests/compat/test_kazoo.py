@@ -7,6 +7,7 @@ import pytest
 from kazoo.client import KazooClient, KazooState
 from kazoo.exceptions import (BadVersionError, InvalidACLError, NoAuthError, NoChildrenForEphemeralsError,
                               NodeExistsError, NoNodeError, NotEmptyError, RolledBackError, RuntimeInconsistency)
+from kazoo.retry import KazooRetry
 from kazoo.security import make_acl, make_digest_acl
 
 from servers import TICK_MS, wait_until
@@ -21,7 +22,9 @@ def clients(server):
     made = []
 
     def make(hosts=server.hosts, **settings):
-        client = KazooClient(hosts, **{"timeout": 10, **settings})
+        # A JVM takes its time to start: whoever waits longer and longer between attempts comes after his session's end.
+        again = KazooRetry(max_tries=-1, delay=0.1, backoff=1)
+        client = KazooClient(hosts, **{"timeout": 10, "connection_retry": again, **settings})
         made.append(client)
         client.start(SECONDS)
         return client
