@@ -89,6 +89,14 @@ on_reconfig_made(void *arg)
 
 /* ---- beginning and end ---- */
 
+static void
+free_parts(struct peer *p)
+{
+	leader_fini(&p->leader);
+	election_fini(&p->election);
+	history_fini(&p->zab.history);
+}
+
 int
 peer_init(struct peer *p, const struct peer_config *config, struct db *db,
     struct recover_report *report, struct fault *note, struct fault *f)
@@ -126,10 +134,12 @@ peer_init(struct peer *p, const struct peer_config *config, struct db *db,
 	    .arg = p};
 	if (!history_init(&z->history, z->settings.history_count, z->settings.history_bytes) ||
 	    !election_set_members(&p->election, z->members, z->seen))
-		return fault_set(f, -ENOMEM, "no memory for a member of the ensemble");
-	if ((err = zab_load(z, report, f)) != 0)
-		return err;
-	return epochs_load(z->snapshots, zab_last_zxid(z), &z->epochs, note, f);
+		err = fault_set(f, -ENOMEM, "no memory for a member of the ensemble");
+	else if ((err = zab_load(z, report, f)) == 0)
+		err = epochs_load(z->snapshots, zab_last_zxid(z), &z->epochs, note, f);
+	if (err != 0)
+		free_parts(p);
+	return err;
 }
 
 void
@@ -137,9 +147,7 @@ peer_fini(struct peer *p)
 {
 	assert(list_empty(&p->zab.links));
 	learner_stop(&p->learner);
-	leader_fini(&p->leader);
-	election_fini(&p->election);
-	history_fini(&p->zab.history);
+	free_parts(p);
 }
 
 /* ---- roles ---- */

@@ -63,7 +63,7 @@ struct peer_config {
 
 /*
  * Before peer_start(): recover db, fill the history, read the epochs. 0, or a negative errno with
- * *f. *report and *note are for the log.
+ * *f, and nothing is left to be released. *report and *note are for the log.
  */
 int peer_init(struct peer *p, const struct peer_config *config, struct db *db,
     struct recover_report *report, struct fault *note, struct fault *f);
