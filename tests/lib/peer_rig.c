@@ -229,7 +229,6 @@ rig_try_start(unsigned i)
 	err = peer_init(&n->peer, &config, &n->db, &report, &note, &f);
 	if (err != 0) {
 		snprintf(n->fatal, sizeof n->fatal, "%s", f.text);
-		peer_fini(&n->peer);
 		db_fini(&n->db);
 		return false;
 	}

@@ -474,7 +474,8 @@ compare_with_disk(struct ens_node *n)
 		    (unsigned long long)zab_last_zxid(&p->zab),
 		    ens_digest(&db) != ens_digest(&n->db) ? " and another tree" : "");
 	n->compared++;
-	peer_fini(p);
+	if (err == 0)
+		peer_fini(p);
 	db_fini(&db);
 	simdisk_free(copy);
 	free(p);
