@@ -9,9 +9,10 @@ tests_sim_clustersim_LDADD = libmastercore.a libproto.a libbase.a $(PROTOBUF_C_L
 # A server and its disk, seed after seed.
 check_PROGRAMS += tests/sim/zksim
 TESTS += tests/sim/zksim.sh
-EXTRA_DIST += tests/sim/zksim.sh
+EXTRA_DIST += tests/sim/seeds.sh tests/sim/zksim.sh
 tests_sim_zksim_SOURCES = \
 	tests/sim/model.c tests/sim/model.h \
+	tests/sim/seeds.c tests/sim/seeds.h \
 	tests/sim/world.c tests/sim/world.h \
 	tests/sim/zkcheck.c tests/sim/zkcheck.h \
 	tests/sim/zkclient.c tests/sim/zkclient.h \
@@ -30,6 +31,7 @@ EXTRA_DIST += tests/sim/zabsim.sh
 tests_sim_zabsim_SOURCES = \
 	tests/sim/ens.h tests/sim/ens_check.c tests/sim/ens_client.c tests/sim/ens_net.c tests/sim/ens_node.c \
 	tests/sim/ens_life.c tests/sim/ens_life.h \
+	tests/sim/seeds.c tests/sim/seeds.h \
 	tests/sim/world.c tests/sim/world.h tests/sim/zabsim.c \
 	tests/lib/simdisk.c tests/lib/simdisk.h \
 	zkserver/core/adopt.c zkserver/core/leader.c zkserver/core/leader_learners.c zkserver/core/leader_sync.c \

@@ -5,14 +5,11 @@
  * the same life, to the last byte (the trace's hash shows it).
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <time.h>
 
-#include "libcommon/base/str.h"
+#include "tests/sim/seeds.h"
 #include "tests/sim/zkclient.h"
 #include "tests/sim/zknode.h"
 #include "zkserver/core/datadir.h"
@@ -47,6 +44,8 @@ struct totals {
 	    snapshots, fail_stops, reaped, exceeded;
 	uint64_t faults[SIMDISK_FAULT_KINDS], clock_steps, damage, damage_refused;
 };
+
+static struct totals totals;
 
 static uint64_t
 soon(struct life *l)
@@ -260,7 +259,7 @@ add_totals(struct totals *t, const struct life *l)
 }
 
 static void
-live(struct life *l)
+live_through(struct life *l)
 {
 	struct zknode *n = &l->node;
 
@@ -280,25 +279,26 @@ live(struct life *l)
 		damage(l);
 }
 
-/* One life. True: nothing was violated; *hash is its trace's. */
+static const char *const plant_names[] = {"early-ack", "no-sync", "no-dir-sync"};
+
 static bool
-run_seed(uint64_t seed, enum zksim_plant plant, bool trace, bool explain, struct totals *totals,
-    uint64_t *hash)
+live(const struct seeds_life *life, uint64_t *hash)
 {
+	enum zksim_plant plant = (enum zksim_plant)(life->plant + 1); /* PLANT_NONE stands first */
 	struct life *l = calloc(1, sizeof(*l));
 	bool good;
 
 	if (l == NULL)
 		exit(71);
-	world_init(&l->world, seed, trace);
+	world_init(&l->world, life->seed, life->trace);
 	if (!zknode_init(&l->node, &l->world, plant) || !zkclients_init(&l->node))
 		exit(71);
-	live(l);
+	live_through(l);
 	good = l->world.violation[0] == '\0';
-	if (!good && explain)
+	if (!good && life->explain)
 		world_explain(&l->world);
-	if (totals != NULL)
-		add_totals(totals, l);
+	if (life->counts)
+		add_totals(&totals, l);
 	*hash = l->world.hash;
 	zknode_fini(&l->node);
 	zkclients_fini(&l->node);
@@ -308,8 +308,10 @@ run_seed(uint64_t seed, enum zksim_plant plant, bool trace, bool explain, struct
 }
 
 static void
-print_totals(const struct totals *t)
+print_totals(void)
 {
+	const struct totals *t = &totals;
+
 	printf("%llu lives, %llu steps, %llu replies, %llu events, %llu sessions (%llu expired)\n",
 	    (unsigned long long)t->lives, (unsigned long long)t->steps,
 	    (unsigned long long)t->replies, (unsigned long long)t->events,
@@ -329,125 +331,11 @@ print_totals(const struct totals *t)
 	    (unsigned long long)t->damage);
 }
 
-struct options {
-	uint64_t from, seeds, seconds; /* seconds > 0: no new seed after so long */
-	bool trace, twice, expect_found;
-	enum zksim_plant plant;
-};
-
-static int
-run_many(const struct options *o)
-{
-	struct totals totals = {0};
-	time_t end = time(NULL) + (time_t)o->seconds;
-	uint64_t i;
-
-	for (i = 0; i < o->seeds && (o->seconds == 0 || time(NULL) < end); i++) {
-		uint64_t seed = o->from + i, hash, again;
-		bool good = run_seed(seed, o->plant, o->trace, !o->expect_found, &totals, &hash);
-
-		if (!good && o->expect_found) {
-			printf("found with seed %llu, the %lluth\n", (unsigned long long)seed,
-			    (unsigned long long)i + 1);
-			return 0;
-		}
-		if (!good)
-			return 1;
-		if (o->twice &&
-		    (!run_seed(seed, o->plant, false, true, NULL, &again) || again != hash)) {
-			printf("seed %llu is not the same life twice\n", (unsigned long long)seed);
-			return 1;
-		}
-		if (o->seeds == 1)
-			printf("seed %llu: trace hash %016llx\n", (unsigned long long)seed,
-			    (unsigned long long)hash);
-	}
-	print_totals(&totals);
-	if (o->expect_found)
-		printf("a planted bug was not found with %llu seeds\n", (unsigned long long)i);
-	return o->expect_found;
-}
-
-static int
-usage(FILE *to)
-{
-	fputs("usage: zksim [--trace] [--twice] SEED\n"
-	      "       zksim [--twice] [--plant early-ack|no-sync|no-dir-sync] [--time SECONDS] "
-	      "--seeds N [--from SEED]\n"
-	      "Without --from the first seed is random, and is printed. --plant puts a bug in, and "
-	      "succeeds when it is found.\n",
-	    to);
-	return to == stdout ? 0 : 64;
-}
-
-static bool
-parse_plant(const char *text, enum zksim_plant *plant)
-{
-	static const char *const names[PLANT_KINDS] = {
-	    "none", "early-ack", "no-sync", "no-dir-sync"};
-
-	for (int i = 1; i < PLANT_KINDS; i++)
-		if (strcmp(text, names[i]) == 0) {
-			*plant = (enum zksim_plant)i;
-			return true;
-		}
-	return false;
-}
-
-static bool
-parse(int argc, char **argv, struct options *o)
-{
-	static const struct option names[] = {
-	    {"trace", no_argument, NULL, 't'},
-	    {"twice", no_argument, NULL, '2'},
-	    {"plant", required_argument, NULL, 'p'},
-	    {"time", required_argument, NULL, 's'},
-	    {"seeds", required_argument, NULL, 'n'},
-	    {"from", required_argument, NULL, 'f'},
-	    {NULL, 0, NULL, 0},
-	};
-	bool ok = true, from = false;
-	int c;
-
-	while ((c = getopt_long(argc, argv, "", names, NULL)) != -1 && ok) {
-		if (c == 't')
-			o->trace = true;
-		else if (c == '2')
-			o->twice = true;
-		else if (c == 'p')
-			ok = o->expect_found = parse_plant(optarg, &o->plant);
-		else if (c == 's')
-			ok = str_to_u64(optarg, 1, 1000000, &o->seconds);
-		else if (c == 'n')
-			ok = str_to_u64(optarg, 1, UINT32_MAX, &o->seeds);
-		else if (c == 'f')
-			ok = from = str_to_u64(optarg, 0, UINT64_MAX / 2, &o->from);
-		else
-			ok = false;
-	}
-	if (ok && optind + 1 == argc && o->seeds == 0) {
-		o->seeds = 1;
-		return str_to_u64(argv[optind], 0, UINT64_MAX / 2, &o->from);
-	}
-	if (!ok || optind != argc || o->seeds == 0)
-		return false;
-	if (!from) {
-		if (getrandom(&o->from, sizeof(o->from), 0) != sizeof(o->from))
-			return false;
-		o->from %= 1000000000;
-		printf("from seed %llu\n", (unsigned long long)o->from);
-	}
-	return true;
-}
-
 int
 main(int argc, char **argv)
 {
-	struct options o = {0};
+	static const struct seeds_sim sim = {
+	    "zksim", plant_names, sizeof plant_names / sizeof plant_names[0], live, print_totals};
 
-	if (argc == 2 && strcmp(argv[1], "--help") == 0)
-		return usage(stdout);
-	if (!parse(argc, argv, &o))
-		return usage(stderr);
-	return run_many(&o);
+	return seeds_main(argc, argv, &sim);
 }

@@ -2,22 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # The simulated server in `make check`: seeds that failed once, a fixed range, fresh ones for some seconds,
 # and planted bugs, each of which must be found within so many seeds.
-zksim=${ZKSIM:-tests/sim/zksim}
-count=0
-bad=0
-
-run() {
-	title=$1
-	shift
-	count=$((count + 1))
-	if out=$("$zksim" "$@" 2>&1); then
-		echo "ok $count - $title"
-	else
-		echo "not ok $count - $title"
-		bad=1
-	fi
-	printf '%s\n' "$out" | tail -n 60 | sed 's/^/# /'
-}
+sim=${ZKSIM:-tests/sim/zksim}
+. "${srcdir:-.}/tests/sim/seeds.sh"
 
 # 7: a log went on behind records that were in the page cache only. 424594359: a spare file was made anew
 # while a batch had it.
@@ -29,5 +15,4 @@ run "fresh seeds" --seeds 100000 --time "${ZKSIM_SECONDS:-8}"
 for bug in early-ack no-sync no-dir-sync; do
 	run "a planted bug is found within 60 seeds: $bug" --plant "$bug" --seeds 60 --from 1
 done
-echo "1..$count"
-exit $bad
+finish
