@@ -57,7 +57,8 @@ client_tls_open_ensemble(
 {
 	const struct zoo_ensemble *e = &conf->ensemble;
 
-	return open_stores(c, &e->tls, e->encrypted || e->tls.unify, error, size);
+	return open_stores(c, &e->tls,
+	    zoo_conf_distributed(conf) && (e->encrypted || e->tls.unify), error, size);
 }
 
 void

@@ -24,7 +24,7 @@ struct daemon {
 	struct zoo_conf *conf;
 	struct loop *loop;
 	struct store *snapshots, *logs; /* the same unless dataLogDir says otherwise */
-	struct client_tls tls;
+	struct client_tls tls, peer_tls; /* of the client ports; of those between servers */
 	struct auth *auth;
 	struct db db;
 	struct server server;
@@ -58,7 +58,13 @@ void daemon_move_clients(struct daemon *d, const char *host, int port);
 /* SIGHUP: read everything again that can change; what is at fault stays as it was. */
 void daemon_reload(struct daemon *d);
 
-/* The files of TLS as they are now, for new connections; those whose certificate fell end. */
+/*
+ * The files of TLS as they are now, for new connections; clients whose certificate fell end. Those
+ * between servers stay: an ensemble that replaces its certificates has no moment without a quorum.
+ */
 void daemon_reload_tls(struct daemon *d);
+
+/* The same of those whose settings ask for it, when a file has changed. */
+void daemon_watch_tls(struct daemon *d);
 
 #endif

@@ -25,7 +25,6 @@
 struct ensemble {
 	struct daemon *d;
 	struct peer peer;
-	struct client_tls tls; /* of the ports between servers */
 	struct election_port *election;
 	struct quorum_port *quorum;
 	struct admin_ensemble admin;
@@ -330,6 +329,7 @@ ensemble_open(struct daemon *d, char *error, size_t size)
 	struct ensemble *e = d->ensemble;
 	struct election_port_config election = {
 	    .loop = d->loop,
+	    .tls = d->peer_tls.tls,
 	    .sid = c->sid,
 	    .listen_on_all = c->listen_on_all,
 	    .bind_tries = c->bind_tries,
@@ -346,6 +346,7 @@ ensemble_open(struct daemon *d, char *error, size_t size)
 	};
 	struct quorum_port_config quorum = {
 	    .loop = d->loop,
+	    .tls = d->peer_tls.tls,
 	    .peer = &e->peer,
 	    .conf = c,
 	    .members = &c->members,
@@ -354,9 +355,6 @@ ensemble_open(struct daemon *d, char *error, size_t size)
 	    .arg = e,
 	};
 
-	if (!client_tls_open_ensemble(&e->tls, d->conf, error, size))
-		return false;
-	election.tls = quorum.tls = e->tls.tls;
 	if ((e->quorum = quorum_port_open(&quorum, error, size)) == NULL ||
 	    (e->election = election_port_open(&election, &c->members,
 		 c->has_proposed ? &c->proposed : NULL, error, size)) == NULL)
@@ -380,7 +378,6 @@ ensemble_close(struct daemon *d)
 	quorum_port_close(e->quorum);
 	election_port_close(e->election);
 	peer_fini(&e->peer);
-	client_tls_close(&e->tls);
 	free(e);
 	d->ensemble = NULL;
 }

@@ -37,19 +37,48 @@ daemon_settings(const struct daemon *d, struct server_settings *to)
 	};
 }
 
-void
-daemon_reload_tls(struct daemon *d)
+static bool
+reload_stores(struct client_tls *t, const char *whose)
 {
 	char why[512];
 
-	if (d->tls.tls == NULL)
-		return;
-	if (client_tls_reload(&d->tls, why, sizeof why)) {
-		log_info("certificates were read again; new connections use them");
-		if (d->clients != NULL)
-			client_port_judge(d->clients);
-	} else
-		log_error("%s: the certificates in use stay", why);
+	if (t->tls == NULL)
+		return false;
+	if (client_tls_reload(t, why, sizeof why)) {
+		log_info("certificates were read again %s; new connections use them", whose);
+		return true;
+	}
+	log_error("%s: the certificates in use stay", why);
+	return false;
+}
+
+static void
+reload_client_tls(struct daemon *d)
+{
+	if (reload_stores(&d->tls, "for clients") && d->clients != NULL)
+		client_port_judge(d->clients);
+}
+
+static void
+reload_peer_tls(struct daemon *d)
+{
+	reload_stores(&d->peer_tls, "for other servers");
+}
+
+void
+daemon_reload_tls(struct daemon *d)
+{
+	reload_client_tls(d);
+	reload_peer_tls(d);
+}
+
+void
+daemon_watch_tls(struct daemon *d)
+{
+	if (d->conf->tls.reload && client_tls_changed(&d->tls))
+		reload_client_tls(d);
+	if (d->conf->ensemble.tls.reload && client_tls_changed(&d->peer_tls))
+		reload_peer_tls(d);
 }
 
 /* The settings that a running server can change. */

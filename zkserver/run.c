@@ -120,8 +120,7 @@ on_tick(void *arg)
 	    &d->status, &d->server, ensemble_standing(d, &standing) ? &standing : NULL);
 	bounds_log(&d->bounds_log, &d->server);
 	purger_tick(&d->purger, clock_boot_ms());
-	if (d->conf->tls.reload && client_tls_changed(&d->tls))
-		daemon_reload_tls(d);
+	daemon_watch_tls(d);
 	arm_tick(d);
 }
 
@@ -333,12 +332,14 @@ load(struct daemon *d)
 bool
 zkserver_check(const struct zoo_conf *conf, char *error, size_t size)
 {
-	struct client_tls tls = {0};
+	struct client_tls tls = {0}, peer_tls = {0};
 	struct auth *auth = auth_open(conf, error, size);
-	bool ok = auth != NULL && client_tls_open(&tls, conf, error, size);
+	bool ok = auth != NULL && client_tls_open(&tls, conf, error, size) &&
+		  client_tls_open_ensemble(&peer_tls, conf, error, size);
 
 	auth_close(auth);
 	client_tls_close(&tls);
+	client_tls_close(&peer_tls);
 	return ok;
 }
 
@@ -528,7 +529,8 @@ start(struct daemon *d)
 
 	raise_descriptor_limit();
 	if ((d->auth = auth_open(d->conf, why, sizeof why)) == NULL ||
-	    !client_tls_open(&d->tls, d->conf, why, sizeof why)) {
+	    !client_tls_open(&d->tls, d->conf, why, sizeof why) ||
+	    !client_tls_open_ensemble(&d->peer_tls, d->conf, why, sizeof why)) {
 		log_error("%s", why);
 		return EX_CONFIG;
 	}
@@ -577,6 +579,7 @@ finish(struct daemon *d)
 	if (d->loop != NULL)
 		loop_free(d->loop);
 	client_tls_close(&d->tls);
+	client_tls_close(&d->peer_tls);
 	auth_close(d->auth);
 	db_fini(&d->db);
 	if (d->logs != d->snapshots && d->logs != NULL)

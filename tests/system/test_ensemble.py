@@ -259,3 +259,45 @@ def test_a_certificate_with_another_members_name_is_refused(make, tmp_path, port
     e.zk(leader, "create", "/a", "x")
     assert e.status(3) is None
     e.stop()
+
+
+def shown(tls, port):
+    """The certificate that who connects to this port as server 2 is shown."""
+    context = ssl.create_default_context(cafile=tls / "ca.pem")
+    context.load_cert_chain(tls / "zkserver-s2.pem", tls / "zkserver-s2-key.pem")
+    context.check_hostname = False
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as plain, context.wrap_socket(plain) as link:
+        return link.getpeercert(binary_form=True)
+
+
+@pytest.mark.parametrize("how", ["SIGHUP", "sslQuorumReloadCertFiles"])
+def test_members_take_new_certificates_while_they_serve(make, tmp_path, how):
+    e = make(tls_settings(tmp_path) + f"\nsslQuorumReloadCertFiles={'false' if how == 'SIGHUP' else 'true'}")
+    tls, store = tmp_path / "tls", tmp_path / "tls" / "store-1.pem"
+    ports = [int(p) for p in re.search(r"server\.1=127\.0\.0\.1:(\d+):(\d+)", e.members).groups()]
+    e.start(*SERVERS)
+    e.settle()
+    old = [shown(tls, p) for p in ports]
+    assert old[0] == old[1]
+    store.write_text((tls / "zkserver-s3.pem").read_text() + (tls / "zkserver-s3-key.pem").read_text())
+    if how == "SIGHUP":
+        e.processes[1].send_signal(signal.SIGHUP)
+    new = ssl.PEM_cert_to_DER_cert((tls / "zkserver-s3.pem").read_text())
+    until(lambda: [shown(tls, p) for p in ports] == [new, new], lambda: e.log(1))
+    store.write_text("nonsense")
+    if how == "SIGHUP":
+        e.processes[1].send_signal(signal.SIGHUP)
+    until(lambda: "the certificates in use stay" in e.log(1), lambda: e.log(1))
+    assert [shown(tls, p) for p in ports] == [new, new]
+    e.zk(e.settle(), "create", "/a", "x")
+    e.stop()
+
+
+def test_a_key_store_between_servers_that_is_none_is_found_by_check(make, tmp_path):
+    e = make(tls_settings(tmp_path))
+    (tmp_path / "tls" / "store-1.pem").write_text("nonsense")
+    for words in (["check"], ["run"]):
+        done = subprocess.run([PROGRAM, *words, "--config", tmp_path / "1.cfg"], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 78 and "store-1.pem" in done.stderr, done
+    assert subprocess.run([PROGRAM, "check", "--config", tmp_path / "2.cfg"], timeout=60).returncode == 0
+    assert e.processes == {}
