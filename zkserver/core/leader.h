@@ -107,7 +107,8 @@ void leader_sync_choose(struct leader *l, struct peer_link *link);
 void leader_sync_pump(struct leader *l, struct peer_link *link);
 void leader_sync_drop(struct peer_link *link);
 
-/* What a history can do for a learner that has `zxid`: exactly zookeeper's rules. */
+/* What a history can do for a learner that has `zxid`: as ZooKeeper's servers decide, but where
+ * leader_sync.c says otherwise. */
 enum leader_choice { LEADER_DIFF, LEADER_TRUNC, LEADER_SNAP, LEADER_DIFF_FROM_LOG };
 enum leader_choice leader_sync_decide(const struct zab *z, int64_t zxid, int64_t *cut_to);
 
