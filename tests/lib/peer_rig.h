@@ -36,8 +36,8 @@ struct rig_node {
 	struct txnlog log;
 	struct txnlog_batch batch;
 	bool log_open;
-	bool hold_sync;	     /* the disk takes nothing for now */
-	bool hold_snapshots; /* no snapshot to a learner begins for now */
+	bool hold_sync;	     /* while set, the disk takes nothing */
+	bool hold_snapshots; /* while set, no snapshot to a learner begins */
 	int64_t appended; /* the last record in the batch */
 	struct rig_client client;
 	struct members committed, seen; /* what its files say; seen.version -1: nothing */

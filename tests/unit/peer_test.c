@@ -232,7 +232,7 @@ START_TEST(a_slow_follower_is_brought_up_from_history_and_log)
 	rig_start_all();
 	rig_settle();
 	rig_create(2, "/a");
-	rig_throttle(0, true); /* nothing reaches it for now */
+	rig_throttle(0, true); /* nothing reaches it */
 	create_many(2, "/while", 60);
 	rig_throttle(0, false);
 	rig_run(100);

@@ -105,7 +105,7 @@ struct peer_link {
 	enum peer_link_end end;
 	char why[PEER_WHY_BYTES]; /* what ended it; "" if nobody is to blame */
 	bool wants_snapshot;	  /* start one with peer_link_snapshot_begin() */
-	bool paused;		  /* read nothing from it for now; dirty when that changes */
+	bool paused;		  /* while set, read nothing from it; dirty when that changes */
 	int64_t sid;		  /* of the other end; -1 while it is not known */
 	struct list dirty;
 
