@@ -241,6 +241,47 @@ START_TEST(a_slow_follower_is_brought_up_from_history_and_log)
 }
 END_TEST
 
+/* The promise of an election that came to nothing. */
+static void
+promise_more(unsigned i, int32_t epoch)
+{
+	struct fault note = {{0}}, f = {{0}};
+	struct epochs e;
+
+	rig_crash(i, false);
+	ck_assert_int_eq(epochs_load(rig_nodes[i].store, 1, &e, &note, &f), 0);
+	ck_assert_int_eq(epochs_accept(rig_nodes[i].store, &e, epoch, &f), 0);
+	rig_start(i);
+}
+
+START_TEST(a_member_that_promised_more_is_taken_in_by_a_newer_epoch)
+{
+	rig_start_all();
+	rig_settle();
+	rig_create(2, "/a");
+	promise_more(0, 3);
+	rig_settle();
+	ck_assert(rig_serves(0));
+	ck_assert_int_gt(rig_nodes[0].peer.zab.epochs.current, 3);
+	rig_create(0, "/b");
+	rig_check_same();
+}
+END_TEST
+
+START_TEST(who_promised_more_ends_no_leadership_that_has_only_begun)
+{
+	uint64_t elections;
+
+	rig_start_all();
+	rig_settle();
+	elections = rig_nodes[1].peer.elections;
+	promise_more(0, 3);
+	rig_run(RIG_INIT_LIMIT * RIG_TICK_MS / 2);
+	ck_assert(rig_leader() == 2 && rig_serves(1) && !rig_serves(0));
+	ck_assert_uint_eq(rig_nodes[1].peer.elections, elections);
+}
+END_TEST
+
 START_TEST(an_observer_has_everything_and_counts_for_nothing)
 {
 	rig_start_all();
@@ -379,6 +420,8 @@ unit_suite(void)
 	tcase_add_test(three, a_leader_that_hears_of_nobody_answers_no_sync);
 	tcase_add_test(three, much_that_is_proposed_and_not_committed_does_not_stop_a_follower);
 	tcase_add_test(three, a_slow_follower_is_brought_up_from_history_and_log);
+	tcase_add_test(three, a_member_that_promised_more_is_taken_in_by_a_newer_epoch);
+	tcase_add_test(three, who_promised_more_ends_no_leadership_that_has_only_begun);
 	tcase_add_test(observer, an_observer_has_everything_and_counts_for_nothing);
 	tcase_add_test(five, five_servers_lose_any_two);
 	suite_add_tcase(s, one);

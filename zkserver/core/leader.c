@@ -271,6 +271,7 @@ activate(struct leader *l)
 	server_lead(l->z->server, l->epoch);
 	l->committed = (int64_t)l->epoch << 32;
 	enter(l, LEADER_ACTIVE);
+	l->active_since_ms = l->z->now_ms;
 	zab_say(l->z, "leading epoch %d from zxid 0x%llx on", (int)l->epoch,
 	    (unsigned long long)l->start_zxid);
 }

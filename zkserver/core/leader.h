@@ -33,6 +33,7 @@ struct leader {
 	int64_t start_zxid;
 	struct sid_set known, promised; /* whoever was heard of, whoever promised */
 	uint64_t phase_until_ms;	/* give up then, unless somebody makes progress */
+	uint64_t active_since_ms;
 	uint64_t tick_at_ms, ping_at_ms;
 	int64_t committed;
 	/* Of pings that confirm the leadership: the last begun, the last that a quorum answered. */

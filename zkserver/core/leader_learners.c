@@ -6,14 +6,18 @@
 
 /*
  * A member that promised more to somebody who never got to lead could not follow us as long as we
- * lead: a new epoch above that takes it in. Apache's server leaves it out until somebody fails.
+ * lead: a new epoch above that takes it in. Apache's server leaves it out until somebody fails. It
+ * has to wait until we have led for a while, so that one who only says so cannot keep an ensemble
+ * electing.
  */
 static void
 make_way(struct leader *l, const struct peer_link *link)
 {
 	struct zab *z = l->z;
+	uint64_t while_ms = (uint64_t)z->settings.init_limit * z->settings.tick_ms;
 
-	if (members_find(z->members, link->sid) == NULL)
+	if (members_find(z->members, link->sid) == NULL ||
+	    (l->phase == LEADER_ACTIVE && z->now_ms - l->active_since_ms < while_ms))
 		return;
 	MARK("leader: makes way for a newer epoch");
 	if (link->accepted_epoch > z->accepted_elsewhere)

@@ -14,8 +14,11 @@
 void
 learner_init(struct learner *l, struct zab *z)
 {
-	*l = (struct learner){
-	    .z = z, .dial_at_ms = UINT64_MAX, .next.version = -1, .appointed = -1};
+	*l = (struct learner){.z = z,
+	    .turned_away_by = -1,
+	    .dial_at_ms = UINT64_MAX,
+	    .next.version = -1,
+	    .appointed = -1};
 }
 
 static uint64_t
@@ -35,16 +38,22 @@ dial(struct learner *l)
 void
 learner_start(struct learner *l, int64_t leader, bool observer)
 {
+	bool again = l->turned_away_by == leader;
+
 	*l = (struct learner){.z = l->z,
 	    .wants_snapshot = l->wants_snapshot,
 	    .fuzzy = l->fuzzy,
+	    .turned_away_by = -1,
 	    .phase = LEARNER_DIALLING,
 	    .next.version = -1,
 	    .appointed = -1,
 	    .observer = observer,
 	    .leader = leader,
 	    .started_ms = l->z->now_ms};
-	dial(l);
+	if (again)
+		l->dial_at_ms = l->z->now_ms + LEARNER_DIAL_PAUSE_MS;
+	else
+		dial(l);
 }
 
 /* The log was released for what was to change its files: it goes on. */
@@ -71,6 +80,8 @@ learner_stop(struct learner *l)
 		snapstream_end(&l->snapstream);
 	l->spooling = false;
 	reopen(l);
+	if (l->phase == LEARNER_GREETING || l->phase == LEARNER_CHOOSING)
+		l->turned_away_by = l->leader;
 	if (l->link != NULL) {
 		struct peer_link *link = l->link;
 
@@ -280,7 +291,7 @@ take_snapshot(struct learner *l)
 		zab_fatal(z, "%s", f.text);
 		return;
 	}
-	z->db->tree.acls.policy = policy; /* the settings', not the snapshot's */
+	z->db->tree.acls.policy = policy;    /* the settings', not the snapshot's */
 	z->db->digest_from_zxid = INT64_MAX; /* Apache's are fuzzy; who knows how far */
 	l->fuzzy = l->unfinished = true;
 	l->wants_snapshot = false;
@@ -369,8 +380,7 @@ adopt_members(struct learner *l)
 
 	if (l->next.version <= z->members->version || l->phase == LEARNER_AWAY)
 		return true;
-	stays =
-	    members_same(z->members, &l->next) || zab_stays(z->members, &l->next, l->leader);
+	stays = members_same(z->members, &l->next) || zab_stays(z->members, &l->next, l->leader);
 	if (!zab_adopt(z, &l->next) && stays)
 		return true;
 	leave(l, "the configuration that it leads is another one");
