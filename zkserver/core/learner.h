@@ -34,7 +34,7 @@ struct learner {
 	int64_t leader; /* its sid */
 	int32_t epoch;
 	struct peer_link *link; /* NULL: none */
-	int64_t turned_away_by; /* the last leader, if it did not take us: it is not asked at once */
+	int64_t turned_away_by; /* the last leader, if it did not take us; -1: it did */
 	unsigned dials;
 	uint64_t dial_at_ms; /* the next attempt; UINT64_MAX: one is under way, or none is due */
 	uint64_t started_ms;
