@@ -455,7 +455,7 @@ START_TEST(who_has_no_certificate_of_ours_takes_no_part)
 	begin(2, 5);
 	wait_decided(1, 2);
 	wait_decided(2, 2);
-	/* In TLS 1.3 it takes its own calls for taken until it is told otherwise: `up` says nothing. */
+	/* With TLS 1.3 it takes its calls for taken until told otherwise: `up` says nothing. */
 	for (int sid = 1; sid < 3; sid++) {
 		ck_assert_int_eq(peers[3].heard[sid], 0);
 		ck_assert_int_eq(peers[sid].heard[3], 0);
