@@ -86,7 +86,7 @@ learner_stop(struct learner *l)
 		struct peer_link *link = l->link;
 
 		l->link = NULL;
-		zab_link_end(l->z, link, "this server no longer follows");
+		zab_link_end(l->z, link, "%s", ""); /* nobody is to blame */
 	}
 	l->phase = LEARNER_AWAY;
 	l->dial_at_ms = UINT64_MAX;
