@@ -2,7 +2,6 @@
 /* The texts behind the four-letter words. */
 #include <endian.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 

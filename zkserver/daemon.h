@@ -59,12 +59,10 @@ void daemon_move_clients(struct daemon *d, const char *host, int port);
 void daemon_reload(struct daemon *d);
 
 /*
- * The files of TLS as they are now, for new connections; clients whose certificate fell end. Those
- * between servers stay: an ensemble that replaces its certificates has no moment without a quorum.
+ * If the settings ask for it and a file of TLS has changed: what the files are now, for new
+ * connections; clients whose certificate fell end. Those between servers stay: an ensemble that
+ * replaces its certificates has no moment without a quorum.
  */
-void daemon_reload_tls(struct daemon *d);
-
-/* The same of those whose settings ask for it, when a file has changed. */
 void daemon_watch_tls(struct daemon *d);
 
 #endif

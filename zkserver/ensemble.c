@@ -445,9 +445,3 @@ ensemble_tick(struct daemon *d)
 	set_time(e);
 	peer_tick(&e->peer);
 }
-
-const struct peer *
-ensemble_peer(const struct daemon *d)
-{
-	return d->ensemble == NULL ? NULL : &d->ensemble->peer;
-}

@@ -40,7 +40,4 @@ void ensemble_tick(struct daemon *d);
 /* False: it stands alone, or its ports are not open yet. */
 bool ensemble_standing(const struct daemon *d, struct standing *to);
 
-/* NULL: it stands alone. */
-const struct peer *ensemble_peer(const struct daemon *d);
-
 #endif

@@ -66,13 +66,6 @@ reload_peer_tls(struct daemon *d)
 }
 
 void
-daemon_reload_tls(struct daemon *d)
-{
-	reload_client_tls(d);
-	reload_peer_tls(d);
-}
-
-void
 daemon_watch_tls(struct daemon *d)
 {
 	if (d->conf->tls.reload && client_tls_changed(&d->tls))
@@ -120,7 +113,8 @@ daemon_reload(struct daemon *d)
 	if (d->server.audit != NULL)
 		audit_log_reopen(&d->audit);
 	reload_conf(d);
-	daemon_reload_tls(d);
+	reload_client_tls(d);
+	reload_peer_tls(d);
 	reload_users(d);
 	notify_ready(NULL);
 }

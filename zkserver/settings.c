@@ -50,11 +50,6 @@
 		key, SETTING_NOTHING, 0, 0, 0, 0, NULL, why                                        \
 	}
 
-#define MISSING(key)                                                                               \
-	{                                                                                          \
-		key, SETTING_MISSING, 0, 0, 0, 0, NULL, NULL                                       \
-	}
-
 #define ELSEWHERE "a learner's retries and reads are not tuned"
 #define NO_SASL "SASL between servers is not supported; sslQuorum protects them"
 #define THREADS "one thread serves all clients"

@@ -565,7 +565,7 @@ START_TEST(an_empty_newest_file_is_removed_and_an_empty_older_one_refused)
 }
 END_TEST
 
-START_TEST(truncation_keeps_the_record_it_names_and_nothing_after)
+START_TEST(forgetting_keeps_the_record_it_names_and_nothing_after)
 {
 	struct simdisk *d = written_disk();
 	struct fault fault = {0};
@@ -574,9 +574,9 @@ START_TEST(truncation_keeps_the_record_it_names_and_nothing_after)
 	txnlog_init(&log, simdisk_store(d), PREALLOCATE);
 	ck_assert_int_eq(write_batch(&log, 31, 40, 10), 0);
 	txnlog_fini(&log);
-	ck_assert_int_eq(txnlog_truncate(simdisk_store(d), 41, &fault), -ENOENT);
-	fault = (struct fault){0};
-	ck_assert_int_eq(txnlog_truncate(simdisk_store(d), 17, &fault), 0);
+	ck_assert_int_eq(txnlog_forget_after(simdisk_store(d), 40, &fault), 0);
+	ck_assert_uint_eq(read_all(simdisk_store(d), 0).last, 40);
+	ck_assert_int_eq(txnlog_forget_after(simdisk_store(d), 17, &fault), 0);
 	simdisk_power_loss(d);
 	ck_assert_uint_eq(read_all(simdisk_store(d), 0).last, 17);
 	simdisk_free(d);
@@ -662,7 +662,7 @@ unit_suite(void)
 	tcase_add_test(t, what_a_torn_older_file_lost_must_come_in_the_next);
 	tcase_add_test(t, a_new_epoch_begins_with_one);
 	tcase_add_test(t, an_empty_newest_file_is_removed_and_an_empty_older_one_refused);
-	tcase_add_test(t, truncation_keeps_the_record_it_names_and_nothing_after);
+	tcase_add_test(t, forgetting_keeps_the_record_it_names_and_nothing_after);
 	tcase_add_test(t, a_batch_takes_only_so_much);
 	tcase_add_test(t, random_bytes_never_read_as_a_log);
 	suite_add_tcase(s, t);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "zkserver/core/leader.h"
 
-#include <assert.h>
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -574,17 +572,5 @@ leader_tick(struct leader *l)
 	    !is_quorum(l, is_synced, 0, true)) {
 		MARK("leader: the quorum is silent");
 		leader_fail(l, "no quorum is in sync any more");
-	}
-}
-
-void
-leader_count(const struct leader *l, unsigned *followers, unsigned *observers)
-{
-	const struct peer_link *link = NULL;
-
-	*followers = *observers = 0;
-	while ((link = leader_next(l, link)) != NULL) {
-		if (link->stage >= LEARNER_SYNCED)
-			++*(link->observer ? observers : followers);
 	}
 }

@@ -92,9 +92,6 @@ void leader_tick(struct leader *l);
 /* One of our own clients' syncs was parked. */
 void leader_own_sync(struct leader *l);
 
-/* How many learners are in sync, followers and observers. */
-void leader_count(const struct leader *l, unsigned *followers, unsigned *observers);
-
 /*
  * leader_reconf.c, for the preparation: the text of the configuration that a reconfig asks for, or
  * why not (enum zk_rc); and: it was proposed.

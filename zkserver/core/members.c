@@ -164,14 +164,6 @@ members_same(const struct members *a, const struct members *b)
 	return true;
 }
 
-bool
-members_equal(const struct members *a, const struct members *b)
-{
-	if (a->hierarchical == b->hierarchical && a->version == b->version)
-		return true;
-	return members_same(a, b);
-}
-
 const char *
 members_warning(const struct members *m)
 {

@@ -98,9 +98,6 @@ int members_parse(struct members *m, const void *text, size_t size, struct fault
  */
 void members_print(const struct members *m, struct buf *to);
 
-/* One member's address, as it stands behind "server.N=". */
-void member_print(const struct member *member, struct buf *to);
-
 /*
  * Two members that listen at the same place, or one that does so twice: its sid, with *f; -1: there
  * is none. Apache's server finds that out when it cannot listen.
@@ -130,8 +127,5 @@ bool members_quorum(const struct members *m, const struct sid_set *set);
 
 /* The same members, roles, addresses (as text), groups and weights, whatever their versions. */
 bool members_same(const struct members *a, const struct members *b);
-
-/* What Apache's server calls equal: of one version (and kind of quorum), or the same. */
-bool members_equal(const struct members *a, const struct members *b);
 
 #endif

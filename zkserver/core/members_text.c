@@ -419,8 +419,9 @@ print_host(const char *host, struct buf *to)
 	buf_printf(to, "%s%s%s", brackets ? "[" : "", host, brackets ? "]" : "");
 }
 
-void
-member_print(const struct member *x, struct buf *to)
+/* One member's address, as it stands behind "server.N=". */
+static void
+print_member(const struct member *x, struct buf *to)
 {
 	print_host(x->host, to);
 	buf_printf(to, ":%u:%u:%s", x->quorum_port, x->election_port,
@@ -442,7 +443,7 @@ print_servers(const struct members *m, struct buf *to)
 	order_sort(&sids);
 	for (size_t i = 0; i < sids.count; i++) {
 		buf_printf(to, "server.%u=", order_at(&sids, i));
-		member_print(members_find(m, order_at(&sids, i)), to);
+		print_member(members_find(m, order_at(&sids, i)), to);
 		buf_append(to, "\n", 1);
 	}
 }

@@ -5,14 +5,14 @@
  * synchronization.
  *
  * The shell
- *	- sets the time before each batch of inputs, the server's (server_set_time()) and this
- *one's,
+ *	- sets the time before each batch of inputs, the server's (server_set_time()) and
+ *	  this one's,
  *	- hands in what comes: notifications, which election links there are, links to and from the
  *	  quorum port and their bytes; and what the log has made durable (peer_synced(), which tells
  *	  the server, too),
  *	- calls peer_turn() behind each batch of inputs, the server's included,
  *	- then takes the server's records for the log, and attends to dirty links
- *(peer_next_dirty()): sends `out`, closes what has ended, starts snapshots,
+ *	  (peer_next_dirty()): sends `out`, closes what has ended, starts snapshots,
  *	- calls peer_tick() when peer_deadline_ms() has come.
  *
  * Same inputs, same outputs.

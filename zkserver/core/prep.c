@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "zkserver/core/prep.h"
 
-#include <assert.h>
 #include <string.h>
 
 #include "libcommon/codec/zk_err.h"

@@ -2,7 +2,6 @@
 /* What committed changes do to the tree. */
 #include "zkserver/core/tree.h"
 
-#include <assert.h>
 
 #include "zkserver/core/quota.h"
 #include "zkserver/core/tree_priv.h"

@@ -598,30 +598,6 @@ remove_newer(struct store *s, const struct datadir_list *files, uint64_t file_zx
 }
 
 int
-txnlog_truncate(struct store *s, uint64_t zxid, struct fault *f)
-{
-	struct txnlog_record record;
-	struct txnlog_reader r;
-	int err;
-
-	if (zxid == 0)
-		return fault_set(f, -ENOENT, "no record has zxid 0");
-	err = txnlog_reader_open(&r, s, zxid - 1, f);
-	if (err == 0)
-		err = txnlog_reader_next(&r, &record, f);
-	if (err == 0 || (err == 1 && record.zxid != zxid))
-		err = fault_set(f, -ENOENT,
-		    "no log file has zxid 0x%llx, where the log was to be cut",
-		    (unsigned long long)zxid);
-	if (err == 1)
-		err = remove_newer(s, &r.files, record.file_zxid, f);
-	if (err == 0)
-		err = txnlog_cut(s, record.file_zxid, record.next_offset, false, f);
-	txnlog_reader_close(&r);
-	return err;
-}
-
-int
 txnlog_forget_after(struct store *s, uint64_t zxid, struct fault *f)
 {
 	struct txnlog_record record;

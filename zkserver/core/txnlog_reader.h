@@ -99,15 +99,9 @@ int txnlog_settle(struct store *s, uint64_t file_zxid, uint64_t record_offset, u
     struct fault *f);
 
 /*
- * Forget all records above zxid, durably: the file that holds the record `zxid` is cut behind it,
- * newer ones are removed. That record must exist; otherwise -ENOENT and nothing is changed.
+ * Forget all records above zxid, durably: the file with the first of them is cut there, newer ones
+ * are removed. What lies above must follow `zxid`, of which a snapshot may stand for the record.
  * Snapshots above zxid must be removed by the caller, before.
- */
-int txnlog_truncate(struct store *s, uint64_t zxid, struct fault *f);
-
-/*
- * The same whether or not there is a record `zxid` (a snapshot may stand for it); what lies above
- * it must follow it.
  */
 int txnlog_forget_after(struct store *s, uint64_t zxid, struct fault *f);
 
