@@ -20,14 +20,12 @@ run_out_of_time(void *arg)
 	loop_stop(run->loop, 0);
 }
 
-/* Waiting is over when the state is final, or when each host has refused before any took us. */
+/* No more will come of waiting. Without a connection it may: the session outlives an election. */
 static bool
 run_is_lost(const struct zk_run *run)
 {
 	enum zk_state state = zk_state(run->zk);
 
-	if (state == ZK_CONNECTING)
-		return zk_failures(run->zk) >= zk_host_count(run->zk);
 	return state == ZK_EXPIRED || state == ZK_AUTH_FAILED;
 }
 
@@ -72,12 +70,13 @@ run_answered(void *arg)
 	return run->answered || run->out_of_time;
 }
 
+/* Or it is of no use to wait: nobody is there. Servers without a leader are, and will serve. */
 static bool
 run_connected(void *arg)
 {
 	const struct zk_run *run = arg;
 
-	return zk_state(run->zk) == ZK_CONNECTED || run->out_of_time;
+	return zk_state(run->zk) == ZK_CONNECTED || run->out_of_time || zk_is_refused(run->zk);
 }
 
 static void
@@ -185,6 +184,8 @@ run_begin(struct zk_run *run, const struct corral_conf *conf)
 static int
 run_connect(struct zk_run *run)
 {
+	const char *why;
+
 	run_limit(run);
 	zk_run_until(run, run_connected, run);
 	timer_cancel(&run->limit);
@@ -196,8 +197,16 @@ run_connect(struct zk_run *run)
 		fprintf(stderr, "zk: %s\n", zk_why(run->zk));
 		return EX_NOPERM;
 	}
-	fprintf(stderr, "zk: cannot reach a server: %s (--hosts and ZK_HOSTS say where they are)\n",
-	    zk_why(run->zk)[0] != '\0' ? zk_why(run->zk) : zk_server(run->zk));
+	why = zk_why(run->zk)[0] != '\0' ? zk_why(run->zk) : zk_server(run->zk);
+	if (zk_failures(run->zk) > 0 && !zk_is_refused(run->zk))
+		fprintf(stderr,
+		    "zk: no server serves: %s (zkserver status HOST:PORT says why, --timeout how "
+		    "long to wait)\n",
+		    why);
+	else
+		fprintf(stderr,
+		    "zk: cannot reach a server: %s (--hosts and ZK_HOSTS say where they are)\n",
+		    why);
 	return EX_UNAVAILABLE;
 }
 

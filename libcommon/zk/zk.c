@@ -31,6 +31,7 @@ struct zk {
 	size_t next;	 /* the host to try next */
 	size_t tried;	 /* hosts tried in vain since the last session or pause */
 	size_t failures; /* since the last session was up */
+	bool taken;	 /* and a host took a connection since */
 	uint64_t backoff_ms;
 	struct link_limits limits;
 	struct link *link; /* NULL between attempts */
@@ -78,7 +79,8 @@ zk_schedule_retry(struct zk *z)
 static void
 zk_lost(struct zk *z, const char *why)
 {
-	snprintf(z->why, sizeof z->why, "%s: %s", z->server, why);
+	if (z->up || !z->taken) /* those who took us have more to say */
+		snprintf(z->why, sizeof z->why, "%s: %s", z->server, why);
 	z->link = NULL;
 	z->up = false;
 	z->failures++;
@@ -111,7 +113,7 @@ on_up(void *arg, struct link *l)
 	struct zk *z = arg;
 
 	(void)l;
-	z->up = true;
+	z->up = z->taken = true;
 	zk_session_up(z->session, clock_boot_ms());
 	zk_turn(z);
 }
@@ -171,6 +173,7 @@ zk_tell_state(struct zk *z, enum zk_state state)
 {
 	if (state == ZK_CONNECTED) {
 		z->tried = z->failures = 0;
+		z->taken = false;
 		z->backoff_ms = BACKOFF_MS_MIN;
 	}
 	if (!z->freed && z->give_up_ms == UINT64_MAX && z->on_state != NULL)
@@ -205,7 +208,7 @@ zk_handle(struct zk *z, struct zk_output *out)
 		break;
 	case ZK_OUTPUT_DROP:
 		if (z->link != NULL) {
-			zk_hang_up(z);
+			link_abort(z->link);
 			zk_lost(z, out->why);
 		}
 		break;
@@ -412,6 +415,12 @@ size_t
 zk_failures(const struct zk *z)
 {
 	return z->failures;
+}
+
+bool
+zk_is_refused(const struct zk *z)
+{
+	return z->failures >= z->hosts.count && !z->taken;
 }
 
 size_t

@@ -56,9 +56,12 @@ const char *zk_state_name(enum zk_state state);
 int64_t zk_session_id(const struct zk *z);	    /* 0 before the first connection */
 uint32_t zk_session_timeout_ms(const struct zk *z); /* as negotiated; before that as asked for */
 const char *zk_server(const struct zk *z);	    /* "HOST:PORT" that is or was tried last */
-const char *zk_why(const struct zk *z); /* why the last connection failed; "" if none did */
+/* Why the last connection failed, or the last that a host took; "" if none did. */
+const char *zk_why(const struct zk *z);
 size_t zk_failures(const struct zk *z); /* hosts that failed since the last session was up */
 size_t zk_host_count(const struct zk *z);
+/* Each host failed since, and none so much as took the connection. */
+bool zk_is_refused(const struct zk *z);
 
 /*
  * Requests. Everything is copied. Result: ZK_OK, or why the request was refused: ZK_BADARGUMENTS (a

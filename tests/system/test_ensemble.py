@@ -301,3 +301,15 @@ def test_a_key_store_between_servers_that_is_none_is_found_by_check(make, tmp_pa
         assert done.returncode == 78 and "store-1.pem" in done.stderr, done
     assert subprocess.run([PROGRAM, "check", "--config", tmp_path / "2.cfg"], timeout=60).returncode == 0
     assert e.processes == {}
+
+
+def test_commands_wait_for_a_leader_as_long_as_their_time_out_says(make):
+    e = make()
+    e.start(1)
+    hosts = ["--hosts", f"127.0.0.1:{e.clients[1]}"]
+    in_vain = subprocess.run([ZK, *hosts, "--timeout", "1s", "ls"], capture_output=True, text=True, timeout=60)
+    assert in_vain.returncode == 69 and "no server serves" in in_vain.stderr and "zkserver status" in in_vain.stderr
+    with subprocess.Popen([ZK, *hosts, "--timeout", "60s", "create", "/late"], stdout=subprocess.PIPE) as waits:
+        e.start(2, 3)
+        assert (waits.communicate(timeout=60)[0], waits.returncode) == (b"/late\n", 0), e.logs()
+    e.stop()
