@@ -26,6 +26,11 @@ static const struct option_row ls_rows[] = {
     ZK_COMMON_ROWS,
 };
 
+static const struct option_row ephemerals_rows[] = {
+    ZK_FLAG(long_form, "stat", 's', "with version, size, children, owner, time"),
+    ZK_COMMON_ROWS,
+};
+
 static const struct option_row get_rows[] = {
     ZK_FLAG(recursive, "recursive", 'R', "all below the node too, each under its path"),
     ZK_FLAG(stat, "stat", 's', "the node's facts on standard error"),
@@ -168,6 +173,8 @@ static const struct verb verbs[] = {
     VERB(config, "", 0, 0, config_rows, "Print who the members of the ensemble are."),
     VERB(reconfig, "", 0, 0, reconfig_rows,
 	"Change the members of the ensemble, and print them."),
+    VERB(ephemerals, "[PATH]", 0, 1, ephemerals_rows,
+	"List the nodes below a node that end with a session."),
     VERB(count, "[PATH]", 0, 1, plain_rows, "Print how many nodes are below a node."),
     VERB(whoami, "", 0, 0, plain_rows, "Print as whom the server knows this session."),
     VERB(bench, "", 0, 0, bench_rows,
@@ -183,7 +190,7 @@ print_verbs(FILE *to)
 {
 	fprintf(to, "\ncommands ('zk COMMAND --help' has their options):\n");
 	for (size_t i = 0; i < VERB_COUNT; i++)
-		fprintf(to, "  %-8s %-27s %s\n", verbs[i].options.name, verbs[i].options.operands,
+		fprintf(to, "  %-10s %-27s %s\n", verbs[i].options.name, verbs[i].options.operands,
 		    verbs[i].options.summary);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The commands of zk(1) that read: ls, get, stat, count, whoami. */
+/* The commands of zk(1) that read: ls, ephemerals, get, stat, count, whoami. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -13,6 +13,7 @@
 #include "cli/zk_run.h"
 #include "libcommon/base/list.h"
 #include "libcommon/base/str.h"
+#include "libcommon/codec/zk_owner.h"
 
 static const struct table_column ls_columns[] = {
     {"VERSION", true, false},
@@ -23,12 +24,13 @@ static const struct table_column ls_columns[] = {
     {"NAME", false, false},
 };
 
-/* What ls gathers before it prints. */
+/* What ls and ephemerals gather before they print. */
 struct ls {
 	struct zk_walk walk;
 	struct table table;
 	json_t *items; /* with --json */
 	size_t skip;   /* bytes of a path that are not shown */
+	bool owned;    /* only nodes that end with a session */
 	struct zk_stat stat;
 };
 
@@ -77,10 +79,13 @@ ls_show(struct zk_walk *walk)
 	const char *name = walk->path + ls->skip;
 	int rc = ZK_OK;
 
-	if (options->long_form)
+	if (options->long_form || ls->owned)
 		rc = zk_run_request(walk->run, &op, keep_stat, &ls->stat);
 	if (rc != ZK_OK)
 		return rc == ZK_NONODE ? ZK_OK : rc;
+	walk->leaf = ls->owned && zk_owner_is_session(ls->stat.ephemeral_owner);
+	if (ls->owned && !walk->leaf)
+		return ZK_OK;
 	if (options->json)
 		json_array_append_new(ls->items,
 		    options->long_form ? zk_json_node(name, &ls->stat) : json_string(name));
@@ -103,22 +108,37 @@ ls_print(struct ls *ls, const struct zk_options *options)
 	return 0;
 }
 
-int
-zk_verb_ls(struct zk_run *run, int argc, char **argv)
+static int
+ls_nodes(struct zk_run *run, const char *path, bool deep, bool owned)
 {
-	const char *path = argc > 0 ? argv[0] : "/";
-	struct ls ls = {.walk = {.run = run, .visit = ls_show, .deep = run->options->recursive}};
+	struct ls ls = {.walk = {.run = run, .visit = ls_show, .deep = deep}, .owned = owned};
 	int status, rc;
 
 	ls.items = json_array();
 	table_init(&ls.table, ls_columns, sizeof ls_columns / sizeof ls_columns[0]);
-	if (!run->options->recursive)
+	if (!deep)
 		ls.skip = path[0] == '/' && path[1] == '\0' ? 1 : strlen(path) + 1;
 	rc = zk_walk(&ls.walk, path);
 	status = rc == ZK_OK ? ls_print(&ls, run->options) : zk_run_fail(run, ls.walk.path, rc);
 	table_fini(&ls.table);
 	json_decref(ls.items);
 	return status;
+}
+
+int
+zk_verb_ls(struct zk_run *run, int argc, char **argv)
+{
+	return ls_nodes(run, argc > 0 ? argv[0] : "/", run->options->recursive, false);
+}
+
+/*
+ * Of all sessions. The request of this name answers for the session that asks alone, and ours has
+ * made none.
+ */
+int
+zk_verb_ephemerals(struct zk_run *run, int argc, char **argv)
+{
+	return ls_nodes(run, argc > 0 ? argv[0] : "/", true, true);
 }
 
 static void

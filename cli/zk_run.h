@@ -90,12 +90,12 @@ size_t zk_path_push(char path[ZK_RUN_PATH_MAX], const char *name);
  * All nodes below a node, each before its own children, in bytewise order, or with deep false its
  * children alone. visit() is called with walk->path as the node's, and returns ZK_OK or what ends
  * the walk; so does a request that fails, but for a node that vanished. The path is then where it
- * went wrong.
+ * went wrong. It may set walk->leaf: nothing is below this one.
  */
 struct zk_walk {
 	struct zk_run *run;
 	int (*visit)(struct zk_walk *walk);
-	bool deep;
+	bool deep, leaf;
 	char path[ZK_RUN_PATH_MAX];
 };
 int zk_walk(struct zk_walk *walk, const char *path);
@@ -109,8 +109,8 @@ void zk_perms_text(char to[6], int32_t perms);
  * in zk.c says. */
 typedef int zk_verb_fn(struct zk_run *run, int argc, char **argv);
 zk_verb_fn zk_verb_acl, zk_verb_bench, zk_verb_config, zk_verb_count, zk_verb_create,
-    zk_verb_elect, zk_verb_export, zk_verb_get, zk_verb_import, zk_verb_lock, zk_verb_ls,
-    zk_verb_multi, zk_verb_quota, zk_verb_reconfig, zk_verb_rm, zk_verb_set, zk_verb_stat,
-    zk_verb_sync, zk_verb_watch, zk_verb_whoami;
+    zk_verb_elect, zk_verb_ephemerals, zk_verb_export, zk_verb_get, zk_verb_import, zk_verb_lock,
+    zk_verb_ls, zk_verb_multi, zk_verb_quota, zk_verb_reconfig, zk_verb_rm, zk_verb_set,
+    zk_verb_stat, zk_verb_sync, zk_verb_watch, zk_verb_whoami;
 
 #endif

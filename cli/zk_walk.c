@@ -76,11 +76,12 @@ walk_below(struct zk_walk *walk, unsigned depth)
 	for (size_t i = 0; i < names.count && rc == ZK_OK; i++) {
 		size_t len = zk_path_push(walk->path, names.items[i]);
 
+		walk->leaf = false;
 		if (len == SIZE_MAX || depth >= ZK_RUN_DEPTH_MAX)
 			rc = ZK_TOOLARGE;
 		else
 			rc = walk->visit(walk);
-		if (rc == ZK_OK && walk->deep)
+		if (rc == ZK_OK && walk->deep && !walk->leaf)
 			rc = walk_below(walk, depth + 1);
 		if (rc == ZK_OK)
 			walk->path[len] = '\0'; /* otherwise it says where it went wrong */

@@ -147,6 +147,22 @@ def test_ephemeral_nodes_are_left_out_of_an_export(zk, root):
     assert hold.end(signal.SIGTERM) == 0
 
 
+def test_ephemeral_nodes_of_all_sessions_are_listed_with_their_owners(zk, root):
+    zk("create", "-p", f"{root}/a/b")
+    zk("create", "-c", f"{root}/container")
+    holders = [Lines(zk.argv("create", "-e", "-a", f"world:anyone:{perms}", f"{root}/{name}"))
+               for name, perms in (("a/b/e", "cdrwa"), ("z", "r"))]
+    for holder, name in zip(holders, ("a/b/e", "z")):
+        holder.expect(f"{root}/{name}")
+    assert zk("ephemerals", root) == f"{root}/a/b/e\n{root}/z\n"
+    assert zk("ephemerals", f"{root}/a") == f"{root}/a/b/e\n"
+    owners = {hex(node["ephemeral_owner"]) for node in json.loads(zk("ephemerals", "-s", "--json", root))}
+    assert owners == {row.split()[3] for row in zk("ephemerals", "--stat", root).splitlines()[1:]} and len(owners) == 2
+    assert [holder.end(signal.SIGTERM) for holder in holders] == [0, 0]
+    assert zk("ephemerals", root) == "" and json.loads(zk("ephemerals", "--json", root)) == []
+    assert "no such node" in zk.fails(1, "ephemerals", f"{root}/none")
+
+
 def test_all_below_a_node_is_read_at_once(zk, root):
     zk("set", root, "top")
     zk("create", "-p", f"{root}/a/b", "x")
