@@ -70,7 +70,10 @@ run_answered(void *arg)
 	return run->answered || run->out_of_time;
 }
 
-/* Or it is of no use to wait: nobody is there. Servers without a leader are, and will serve. */
+/*
+ * Or it is of no use to wait: nobody is there, or nobody wants our certificate. Servers without a
+ * leader are there, and will serve.
+ */
 static bool
 run_connected(void *arg)
 {
@@ -205,8 +208,11 @@ run_connect(struct zk_run *run)
 		    why);
 	else
 		fprintf(stderr,
-		    "zk: cannot reach a server: %s (--hosts and ZK_HOSTS say where they are)\n",
-		    why);
+		    "zk: cannot reach a server: %s (--hosts and ZK_HOSTS say where they are%s)\n",
+		    why,
+		    run->tls != NULL ? ", --ca whose certificates to trust, --cert and --key which "
+				       "to show"
+				     : "");
 	return EX_UNAVAILABLE;
 }
 

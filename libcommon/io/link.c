@@ -262,6 +262,12 @@ link_peer_address(const struct link *l)
 }
 
 bool
+link_was_turned_away(const struct link *l)
+{
+	return stream_was_turned_away(l->stream);
+}
+
+bool
 link_peer_cred(const struct link *l, uid_t *uid, pid_t *pid)
 {
 	return stream_peer_cred(l->stream, uid, pid);

@@ -47,6 +47,8 @@ struct stream {
 	enum stream_state state;
 	bool refused; /* writable() is due when the queue has drained to half */
 	bool paused;
+	bool heard;	  /* something was received */
+	bool turned_away; /* stream_was_turned_away() */
 	struct stream_limits limits;
 	const struct stream_ops *ops;
 	void *arg;
@@ -264,6 +266,7 @@ stream_readable(struct bufferevent *bev, void *arg)
 		return;
 	}
 	stream_read_more(s);
+	s->heard = true;
 	s->input_ms = loop_now_ms(s->loop);
 	if (s->state == STREAM_UP && !s->paused)
 		s->ops->input(s->arg);
@@ -303,18 +306,20 @@ stream_event(struct bufferevent *bev, short what, void *arg)
 	int error = EVUTIL_SOCKET_ERROR();
 	unsigned long tls_error = ssl == NULL ? 0 : bufferevent_get_openssl_error(bev);
 	char why[STREAM_WHY_SIZE], reason[STREAM_WHY_SIZE - 32];
+	bool shaking;
 
 	if (what & BEV_EVENT_CONNECTED) {
 		if (s->state == STREAM_SHAKING)
 			stream_go_up(s);
 		return;
 	}
+	s->turned_away = !s->heard && tls_error_is_alert(tls_error);
+	shaking = ssl != NULL && (s->state == STREAM_SHAKING || s->turned_away);
 	if (tls_error != 0 || what & BEV_EVENT_EOF || error == 0)
 		tls_handshake_error_text(ssl, tls_error, reason, sizeof reason);
 	else
 		snprintf(reason, sizeof reason, "%s", strerror(error));
-	snprintf(why, sizeof why, "%s%s",
-	    s->state == STREAM_SHAKING && ssl != NULL ? "TLS handshake failed: " : "", reason);
+	snprintf(why, sizeof why, "%s%s", shaking ? "TLS handshake failed: " : "", reason);
 	stream_fail(s, why);
 }
 
@@ -638,6 +643,12 @@ const char *
 stream_peer_address(const struct stream *s)
 {
 	return s->address;
+}
+
+bool
+stream_was_turned_away(const struct stream *s)
+{
+	return s->turned_away;
 }
 
 bool

@@ -90,6 +90,12 @@ const struct tls_peer *stream_peer(const struct stream *s);
 const char *stream_peer_address(const struct stream *s);
 
 /*
+ * Did the peer end the TLS handshake, as it does when it wants another certificate? With TLS 1.3 it
+ * says so when we have been up for a moment.
+ */
+bool stream_was_turned_away(const struct stream *s);
+
+/*
  * Is the peer's certificate, whose chain was verified, valid for this DNS name or IP address? By
  * the alternative names, or by the common name if there is no DNS name among them, which is how
  * ensembles of Apache's have them. False without TLS.

@@ -84,6 +84,12 @@ tls_handshake_error_text(const SSL *ssl, unsigned long error, char *to, size_t s
 	ERR_clear_error();
 }
 
+bool
+tls_error_is_alert(unsigned long error)
+{
+	return ERR_GET_LIB(error) == ERR_LIB_SSL && ERR_GET_REASON(error) > SSL_AD_REASON_OFFSET;
+}
+
 /* Never ask for a passphrase on the terminal of a daemon. */
 static int
 tls_no_passphrase(char *buf, int size, int writing, void *arg)

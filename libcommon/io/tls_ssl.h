@@ -60,4 +60,7 @@ void tls_error_text(char *to, size_t size);
  */
 void tls_handshake_error_text(const SSL *ssl, unsigned long error, char *to, size_t size);
 
+/* Is such an error one that the peer told, as when it refuses our certificate? */
+bool tls_error_is_alert(unsigned long error);
+
 #endif

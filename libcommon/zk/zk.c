@@ -31,7 +31,7 @@ struct zk {
 	size_t next;	 /* the host to try next */
 	size_t tried;	 /* hosts tried in vain since the last session or pause */
 	size_t failures; /* since the last session was up */
-	bool taken;	 /* and a host took a connection since */
+	bool taken;	 /* and a host took a connection, and lost it, since */
 	uint64_t backoff_ms;
 	struct link_limits limits;
 	struct link *link; /* NULL between attempts */
@@ -79,10 +79,13 @@ zk_schedule_retry(struct zk *z)
 static void
 zk_lost(struct zk *z, const char *why)
 {
-	if (z->up || !z->taken) /* those who took us have more to say */
+	bool taken = z->up && !link_was_turned_away(z->link);
+
+	if (taken || !z->taken) /* those who took us have more to say */
 		snprintf(z->why, sizeof z->why, "%s: %s", z->server, why);
 	z->link = NULL;
 	z->up = false;
+	z->taken = z->taken || taken;
 	z->failures++;
 	if (z->failures % (z->hosts.count * ROUNDS_PER_WARNING) == z->hosts.count)
 		log_warn("no server of the ensemble answers, trying on: %s",
@@ -113,7 +116,7 @@ on_up(void *arg, struct link *l)
 	struct zk *z = arg;
 
 	(void)l;
-	z->up = z->taken = true;
+	z->up = true;
 	zk_session_up(z->session, clock_boot_ms());
 	zk_turn(z);
 }

@@ -60,7 +60,7 @@ const char *zk_server(const struct zk *z);	    /* "HOST:PORT" that is or was tri
 const char *zk_why(const struct zk *z);
 size_t zk_failures(const struct zk *z); /* hosts that failed since the last session was up */
 size_t zk_host_count(const struct zk *z);
-/* Each host failed since, and none so much as took the connection. */
+/* Each host failed since, and none so much as took the connection, or with TLS, us. */
 bool zk_is_refused(const struct zk *z);
 
 /*

@@ -81,8 +81,9 @@ def test_a_client_with_a_certificate_gets_in(secure, keys):
 
 def test_strangers_are_turned_away_on_either_side(secure, keys):
     for name, ca in (("stranger", "ca"), ("client", "stranger-ca")):
-        turned_away = command(secure, keys, name, ca)("--timeout", "5s", "get", "/tls")
+        turned_away = command(secure, keys, name, ca)("--timeout", "1h", "get", "/tls")
         assert turned_away.returncode == 69 and b"cannot reach" in turned_away.stderr, (name, ca, turned_away)
+        assert b"TLS handshake failed" in turned_away.stderr and b"--cert" in turned_away.stderr, turned_away
 
 
 def test_a_node_can_be_kept_for_the_holders_of_a_certificate(secure, keys):
