@@ -186,11 +186,19 @@ START_TEST(the_history_keeps_the_newest_within_its_bounds)
 	ck_assert(history_after(&h, 0x200000009, &next, &bytes, &size));
 	ck_assert_int_eq(next, 0x300000001);
 	ck_assert(!history_after(&h, 0x300000002, &next, &bytes, &size));
-	append(&h, 0x300000003, 985);
-	ck_assert_uint_eq(h.count, 2);
-	append(&h, 0x300000004, 1000);
+	append(&h, 0x300000003, 950);
+	ck_assert_uint_eq(h.count, 4); /* it fills the ring to its end */
+	append(&h, 0x300000004, 25);
+	ck_assert_int_eq(h.base, 0x200000003); /* at the ring's beginning, which was free */
+	append(&h, 0x300000005, 20);
+	ck_assert_int_eq(h.base, 0x300000002); /* where the two oldest lay */
+	ck_assert(history_after(&h, 0x300000003, &next, &bytes, &size));
+	ck_assert(next == 0x300000004 && size == 25 && bytes[24] == 4);
+	append(&h, 0x300000006, 10);
+	ck_assert_uint_eq(h.count, 3); /* in the way of the large one */
+	append(&h, 0x300000007, 1000);
 	ck_assert_uint_eq(h.count, 1);
-	ck_assert_int_eq(history_last(&h), 0x300000004);
+	ck_assert_int_eq(history_last(&h), 0x300000007);
 	history_fini(&h);
 }
 END_TEST

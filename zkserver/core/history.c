@@ -3,13 +3,13 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 bool
 history_init(struct history *h, size_t count_max, size_t bytes_max)
 {
 	assert(count_max > 0);
 	*h = (struct history){.count_max = count_max, .bytes_max = bytes_max};
-	buf_init(&h->bytes, bytes_max);
 	h->ring = calloc(count_max, sizeof h->ring[0]);
 	return h->ring != NULL;
 }
@@ -18,34 +18,30 @@ void
 history_fini(struct history *h)
 {
 	free(h->ring);
-	buf_fini(&h->bytes);
+	free(h->bytes);
 	*h = (struct history){0};
 }
 
 static struct history_entry *
 entry(const struct history *h, size_t i)
 {
-	return &h->ring[(h->first + i) % h->count_max];
+	size_t at = h->first + i;
+
+	return &h->ring[at < h->count_max ? at : at - h->count_max];
 }
 
 void
 history_reset(struct history *h, int64_t base)
 {
-	h->dropped += h->bytes.len;
-	buf_clear(&h->bytes);
-	h->first = h->count = 0;
+	h->first = h->count = h->end = 0;
 	h->base = base;
 }
 
 static void
 drop_oldest(struct history *h)
 {
-	const struct history_entry *e = entry(h, 0);
-
-	h->base = e->zxid;
-	h->dropped += e->size;
-	buf_consume(&h->bytes, e->size);
-	h->first = (h->first + 1) % h->count_max;
+	h->base = entry(h, 0)->zxid;
+	h->first = h->first + 1 < h->count_max ? h->first + 1 : 0;
 	h->count--;
 }
 
@@ -58,22 +54,44 @@ follows(int64_t zxid, int64_t last)
 	return zxid > last && (uint32_t)zxid <= 1;
 }
 
+/* The oldest go that lie between the newest one's end and `to`. */
+static void
+clear_up_to(struct history *h, size_t to)
+{
+	while (h->count > 0 && entry(h, 0)->at >= h->end && entry(h, 0)->at < to)
+		drop_oldest(h);
+}
+
+/* Room in one piece behind the newest one, or at the ring's beginning. */
+static uint8_t *
+make_room(struct history *h, size_t size)
+{
+	if (size > h->bytes_max || (h->bytes == NULL && (h->bytes = malloc(h->bytes_max)) == NULL))
+		return NULL;
+	if (size > h->bytes_max - h->end) {
+		clear_up_to(h, h->bytes_max);
+		h->end = 0;
+	}
+	clear_up_to(h, h->end + size);
+	if (h->count == h->count_max)
+		drop_oldest(h);
+	return h->bytes + h->end;
+}
+
 void
 history_append(struct history *h, int64_t zxid, const uint8_t *bytes, size_t size)
 {
-	uint64_t at = h->dropped + h->bytes.len;
+	uint8_t *to;
 
-	assert(follows(zxid, history_last(h)));
-	while (h->count > 0 && (h->count == h->count_max || h->bytes.len + size > h->bytes_max))
-		drop_oldest(h);
-	at = h->dropped + h->bytes.len;
-	buf_append(&h->bytes, bytes, size);
-	if (h->bytes.failed) {
+	assert(follows(zxid, history_last(h)) && size > 0);
+	if ((to = make_room(h, size)) == NULL) {
 		history_reset(h, zxid);
 		return;
 	}
-	*entry(h, h->count) = (struct history_entry){zxid, at, size};
+	memcpy(to, bytes, size);
+	*entry(h, h->count) = (struct history_entry){zxid, h->end, size};
 	h->count++;
+	h->end += size;
 }
 
 int64_t
@@ -87,7 +105,11 @@ static size_t
 index_after(const struct history *h, int64_t zxid)
 {
 	size_t from = 0, to = h->count;
+	int64_t last = history_last(h);
 
+	/* Most often it is of the epoch of the newest one, in which there are no holes. */
+	if (zxid >> 32 == last >> 32 && zxid <= last && (uint64_t)(last - zxid) <= h->count)
+		return h->count - (size_t)(last - zxid);
 	while (from < to) {
 		size_t middle = from + (to - from) / 2;
 
@@ -119,7 +141,7 @@ history_after(
 		return false;
 	e = entry(h, i);
 	*next = e->zxid;
-	*bytes = h->bytes.data + (e->at - h->dropped);
+	*bytes = h->bytes + e->at;
 	*size = e->size;
 	return true;
 }
@@ -128,16 +150,18 @@ void
 history_check(const struct history *h)
 {
 	int64_t last = h->base;
-	uint64_t at = h->dropped;
+	size_t at = 0, turns = 0;
 
-	assert(h->count <= h->count_max && h->bytes.len <= h->bytes_max);
+	assert(h->count <= h->count_max && h->end <= h->bytes_max);
 	for (size_t i = 0; i < h->count; i++) {
 		const struct history_entry *e = entry(h, i);
 
-		assert(follows(e->zxid, last));
-		assert(e->at == at);
+		assert(follows(e->zxid, last) && e->size <= h->bytes_max - e->at);
+		assert(i == 0 || e->at == at || e->at == 0);
+		turns += i > 0 && e->at == 0;
 		last = e->zxid;
-		at += e->size;
+		at = e->at + e->size;
 	}
-	assert(at == h->dropped + h->bytes.len);
+	assert(h->count == 0 || at == h->end);
+	assert(turns == 0 || (turns == 1 && entry(h, 0)->at >= h->end));
 }

@@ -11,23 +11,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "libcommon/base/buf.h"
-
 #define HISTORY_COUNT_MIN 500 /* commitLogCount, as Apache's server has it */
 
 struct history_entry {
 	int64_t zxid;
-	uint64_t at; /* of its bytes, counted from the first that was ever appended */
-	size_t size;
+	size_t at, size; /* its bytes, in one piece */
 };
 
 struct history {
 	size_t count_max, bytes_max;
 	struct history_entry *ring; /* of count_max */
 	size_t first, count;
-	struct buf bytes;
-	uint64_t dropped; /* bytes ever taken off the front */
-	int64_t base;	  /* what lies behind this zxid is here */
+	uint8_t *bytes; /* of bytes_max, a ring as well; NULL before the first one */
+	size_t end;	/* in bytes, of the newest one */
+	int64_t base;	/* what lies behind this zxid is here */
 };
 
 /* bytes_max: a single txn that is larger leaves the history empty. False: no memory. */

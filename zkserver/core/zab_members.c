@@ -50,22 +50,30 @@ zab_see(struct zab *z, const struct members *m, struct fault *f)
 	return true;
 }
 
-bool
-zab_see_record(struct zab *z, struct jute_bytes txn, struct fault *f)
+/* Apart from what looks at every proposal: a configuration is large, and the stack is cleared for
+ * it. */
+static bool __attribute__((noinline)) see_reconfig(
+    struct zab *z, struct jute_bytes txn, struct fault *f)
 {
 	struct members m;
 	struct txn t;
 
-	if (!z->settings.reconfig || txn.len < 0 ||
-	    !txn_decode_header(&t.header, txn.data, (size_t)txn.len) ||
-	    t.header.type != ZK_OP_RECONFIG)
-		return true;
 	if (!txn_decode(&t, txn.data, (size_t)txn.len) || t.body.data.len < 0) {
 		fault_set(f, -EINVAL, "the reconfig is none");
 		return false;
 	}
 	return members_parse(&m, t.body.data.data, (size_t)t.body.data.len, f) == 0 &&
 	       (m.version <= z->members->version || zab_see(z, &m, f));
+}
+
+bool
+zab_see_record(struct zab *z, struct jute_bytes txn, struct fault *f)
+{
+	struct txn_header h;
+
+	return !z->settings.reconfig || txn.len < 0 ||
+	       !txn_decode_header(&h, txn.data, (size_t)txn.len) || h.type != ZK_OP_RECONFIG ||
+	       see_reconfig(z, txn, f);
 }
 
 /* Whoever is no member is a participant, without a vote. */
