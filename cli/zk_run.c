@@ -156,8 +156,10 @@ zk_run_session(struct zk_run *run)
 
 	if (zk == NULL)
 		fprintf(stderr, "zk: %s\n", error);
-	else if (run_authenticate(run, zk) == 0)
+	else if (run_authenticate(run, zk) == 0) {
+		zk_set_request_bytes_max(zk, ZK_RUN_REQUEST_BYTES_MAX);
 		return zk;
+	}
 	zk_free(zk);
 	return NULL;
 }
@@ -270,6 +272,10 @@ run_on_answer(void *arg, const struct zk_result *result)
 
 	run->answered = true;
 	run->rc = result->rc;
+	run->sent_bytes = result->sent_bytes;
+	/* A server says no more than this of a request that is larger than it takes. */
+	if (run->rc == ZK_CONNECTIONLOSS && run->sent_bytes > ZK_FRAME_BYTES_MAX)
+		run->rc = ZK_TOOLARGE;
 	if ((result->rc == ZK_OK || result->ops != NULL) && run->answer != NULL)
 		run->answer(run, result, run->answer_arg);
 }
@@ -281,6 +287,7 @@ run_expect(struct zk_run *run, zk_run_answer *answer, void *arg)
 	run->answer = answer;
 	run->answer_arg = arg;
 	run->answered = false;
+	run->sent_bytes = 0;
 }
 
 /* Wait for the answer to what was asked with the result rc. */
@@ -359,6 +366,11 @@ zk_run_fail(const struct zk_run *run, const char *path, int rc)
 		fprintf(stderr,
 		    "zk: %s: no answer from %s in time (--timeout says how long to wait)\n", path,
 		    zk_server(run->zk));
+	else if (rc == ZK_TOOLARGE && run->sent_bytes > ZK_FRAME_BYTES_MAX)
+		fprintf(stderr,
+		    "zk: %s: request too large: the server closed the connection on its %zu bytes "
+		    "(its jute.maxbuffer says how many it takes, by default %d)\n",
+		    path, run->sent_bytes, ZK_FRAME_BYTES_MAX);
 	else if (rc == ZK_NOTEMPTY)
 		fprintf(stderr, "zk: %s: node has children (-r removes them too)\n", path);
 	else if (zk_rc_name(rc)[0] == 'U' && strcmp(zk_rc_name(rc), "UNKNOWN") == 0)

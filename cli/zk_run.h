@@ -19,6 +19,7 @@
 #define ZK_RUN_PATH_MAX 65536 /* of a path that is put together */
 #define ZK_OWN_FAILURE 125    /* of what passes a command's exit status on, env(1) */
 #define ZK_HOSTS_BYTES_MAX 8192
+#define ZK_RUN_REQUEST_BYTES_MAX (32u << 20) /* the most that zkserver's jute.maxbuffer says */
 #define ZK_RUN_DEPTH_MAX 1000 /* of a tree that is walked */
 
 struct zk_run {
@@ -31,6 +32,7 @@ struct zk_run {
 	bool answered, out_of_time;
 	int signo; /* that told us to stop; 0: none */
 	int rc;
+	size_t sent_bytes; /* of the request that was answered last, or lost */
 	void (*answer)(struct zk_run *run, const struct zk_result *result, void *arg);
 	void *answer_arg;
 };
@@ -49,7 +51,8 @@ void zk_run_close(struct zk_run *run);
 
 /*
  * One request and its answer. The result is the code of zk_err.h, ZK_OPERATIONTIMEOUT when there
- * was no answer in time; answer (may be NULL) is called for ZK_OK only.
+ * was no answer in time, ZK_TOOLARGE when the server closed on a request that few servers take;
+ * answer (may be NULL) is called for ZK_OK only.
  */
 int zk_run_request(struct zk_run *run, const struct zk_op *op, zk_run_answer *answer, void *arg);
 

@@ -14,7 +14,7 @@
 #include "libcommon/base/str.h"
 #include "libcommon/codec/zk_owner.h"
 
-#define OUT_BYTES_MAX (8 * (size_t)ZK_FRAME_BYTES_MAX) /* a node whose bytes are all escaped */
+#define OUT_BYTES_MAX (5 * (size_t)ZK_RUN_REQUEST_BYTES_MAX) /* a node, all bytes escaped */
 
 struct export
 {
@@ -175,7 +175,7 @@ zk_verb_export(struct zk_run *run, int argc, char **argv)
 
 	export.skip = strcmp(top, "/") == 0 ? 0 : strlen(top);
 	buf_init(&export.line, OUT_BYTES_MAX);
-	buf_init(&export.data, ZK_FRAME_BYTES_MAX);
+	buf_init(&export.data, ZK_RUN_REQUEST_BYTES_MAX);
 	puts(ZK_SCRIPT_BEGIN);
 	if (str_copy(export.walk.path, sizeof export.walk.path, top))
 		rc = export_node(&export.walk);

@@ -33,8 +33,8 @@ data_read(const char *text, struct buf *b)
 	}
 	if (!b->failed)
 		return 0;
-	fprintf(stderr, "zk: the data is larger than the %d bytes that a node can hold\n",
-	    ZK_FRAME_BYTES_MAX);
+	fprintf(stderr, "zk: the data is larger than the %u bytes that a request can have\n",
+	    ZK_RUN_REQUEST_BYTES_MAX);
 	return EX_DATAERR;
 }
 
@@ -102,7 +102,7 @@ zk_verb_create(struct zk_run *run, int argc, char **argv)
 	int status = EX_USAGE;
 	struct buf data;
 
-	buf_init(&data, ZK_FRAME_BYTES_MAX);
+	buf_init(&data, ZK_RUN_REQUEST_BYTES_MAX);
 	if (zk_change_create(&change, run->options, NULL))
 		status = data_of_op(run, argc, argv, &data, &change.op);
 	if (status == 0)
@@ -129,7 +129,7 @@ zk_verb_set(struct zk_run *run, int argc, char **argv)
 	struct buf data;
 	int status;
 
-	buf_init(&data, ZK_FRAME_BYTES_MAX);
+	buf_init(&data, ZK_RUN_REQUEST_BYTES_MAX);
 	if (argc == 1 && !run->options->null) {
 		fprintf(stderr, "zk: %s: the data is missing\n", argv[0]);
 		return EX_USAGE;

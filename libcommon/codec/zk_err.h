@@ -41,7 +41,7 @@
 	X(QUOTAEXCEEDED, -125, "quota exceeded")                                                   \
 	X(THROTTLEDOP, -127, "the server is overloaded and refused the request")                   \
 	X(OVERLOADED, -1001, "too many requests are waiting for the server")                       \
-	X(TOOLARGE, -1002, "request too large (a node and its request take up to 1 MiB)")          \
+	X(TOOLARGE, -1002, "request too large (a server takes 1 MiB, or its jute.maxbuffer)")      \
 	X(NOMEMORY, -1003, "out of memory")                                                        \
 	X(PROTOCOL, -1004, "the server sent a reply that cannot be read")
 

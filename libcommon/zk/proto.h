@@ -15,7 +15,7 @@
 #include "libcommon/codec/zk_err.h"
 #include "libcommon/codec/zk_wire.h"
 
-/* The largest frame in either direction: jute.maxbuffer's default, which servers enforce. */
+/* The largest request that servers take unless told otherwise: jute.maxbuffer's default. */
 #define ZK_FRAME_BYTES_MAX 0xfffff
 #define ZK_PASSWORD_BYTES 16
 #define ZK_ANY_VERSION (-1)
@@ -76,6 +76,7 @@ struct zk_result {
 	int64_t zxid; /* of the reply: a write's zxid or a later one; 0 without a reply */
 	uint64_t
 	    sent_ms; /* clock_boot_ms() when the request was handed to the socket; 0: never sent */
+	size_t sent_bytes;   /* of the request's frame; 0: never sent */
 	struct zk_stat stat; /* create, exists, get, set, children, get_acl, set_acl; of
 				ZK_OP_GET_ALL_CHILDREN_NUMBER child_count alone */
 	const uint8_t *data;	     /* get; NULL: null */

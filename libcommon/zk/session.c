@@ -22,6 +22,7 @@ zk_session_new(const struct zk_session_config *config)
 		return NULL;
 	s->config = *config;
 	s->timeout_ms = config->timeout_ms;
+	s->request_bytes_max = ZK_FRAME_BYTES_MAX;
 	s->state = s->told = ZK_CONNECTING;
 	list_init(&s->control);
 	list_init(&s->unsent);
@@ -430,6 +431,7 @@ zk_session_sent(struct zk_session *s, uint64_t now_ms)
 		return;
 	}
 	s->unsent_bytes -= q->frame.len;
+	q->result.sent_bytes = q->frame.len;
 	buf_fini(&q->frame);
 	q->result.sent_ms = now_ms;
 	list_append(&s->sent, &q->link);

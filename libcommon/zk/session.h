@@ -63,6 +63,9 @@ struct zk_output {
 struct zk_session *zk_session_new(const struct zk_session_config *config); /* NULL: no memory */
 void zk_session_free(struct zk_session *s); /* accepts NULL; completes nothing */
 
+/* The largest frame of a request that is taken from now on, ZK_FRAME_BYTES_MAX before. */
+void zk_session_set_request_bytes_max(struct zk_session *s, size_t bytes);
+
 /* The link is up, is down, has received a frame; time has passed. Frames are read, not kept. */
 void zk_session_up(struct zk_session *s, uint64_t now_ms);
 void zk_session_down(struct zk_session *s);

@@ -1,11 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a caller asks of a session: requests, authentication, closing. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "libcommon/zk/session_internal.h"
 
 #define SCHEME_BYTES_MAX 256
+
+void
+zk_session_set_request_bytes_max(struct zk_session *s, size_t bytes)
+{
+	assert(bytes <= ZK_UNSENT_BYTES_MAX);
+	s->request_bytes_max = bytes;
+}
 
 /* ZK_OK, or why no request is taken now. */
 static int
@@ -27,7 +35,7 @@ session_next_xid(struct zk_session *s)
 	return s->last_xid;
 }
 
-/* A request of the caller's. Its frame may outgrow what servers take: session_queue() says so then.
+/* A request of the caller's. Its frame may outgrow what may be sent: session_queue() says so then.
  */
 static struct zk_request *
 session_request_new(struct zk_session *s, enum zk_opcode type, zk_done_fn *done, void *arg)
@@ -49,7 +57,7 @@ session_queue(struct zk_session *s, struct zk_request *q)
 
 	if (q->frame.failed)
 		rc = ZK_NOMEMORY;
-	else if (q->frame.len > ZK_FRAME_BYTES_MAX)
+	else if (q->frame.len > s->request_bytes_max)
 		rc = ZK_TOOLARGE;
 	else if (s->unsent_bytes + q->frame.len > ZK_UNSENT_BYTES_MAX)
 		rc = ZK_OVERLOADED;
@@ -66,12 +74,13 @@ session_queue(struct zk_session *s, struct zk_request *q)
 
 /* What can be said against one part before anything is encoded. */
 static int
-op_refusal(const struct zk_op *op)
+op_refusal(const struct zk_session *s, const struct zk_op *op)
 {
 	if (op->type != ZK_OP_WHO_AM_I && zk_path_fault(op->path) != NULL)
 		return ZK_BADARGUMENTS;
-	return op->size <= ZK_FRAME_BYTES_MAX && op->acl_count <= ZK_FRAME_BYTES_MAX ? ZK_OK
-										     : ZK_TOOLARGE;
+	return op->size <= s->request_bytes_max && op->acl_count <= ZK_FRAME_BYTES_MAX
+		   ? ZK_OK
+		   : ZK_TOOLARGE;
 }
 
 int
@@ -83,7 +92,7 @@ zk_session_request(struct zk_session *s, const struct zk_op *op, const struct zk
 	struct zk_request *q;
 
 	if (rc == ZK_OK)
-		rc = op_refusal(op);
+		rc = op_refusal(s, op);
 	if (rc == ZK_OK && watch != NULL &&
 	    s->watches.map.count + s->watch_asked_count >= ZK_WATCHES_MAX)
 		rc = ZK_OVERLOADED;
@@ -116,7 +125,7 @@ zk_session_multi(
 	struct zk_request *q;
 
 	for (size_t i = 0; i < count && rc == ZK_OK; i++)
-		rc = op_refusal(&ops[i]);
+		rc = op_refusal(s, &ops[i]);
 	if (rc != ZK_OK)
 		return rc;
 	q = session_request_new(s, ZK_OP_MULTI, done, arg);

@@ -14,6 +14,7 @@
 
 #define REPLY_BYTES_MAX (64u << 20) /* a long list of children passes jute.maxbuffer */
 #define QUEUE_BYTES_MAX (4u << 20)
+#define FRAME_HEAD_BYTES 4
 #define CONNECT_MS_MIN 500
 #define BACKOFF_MS_MIN 50
 #define BACKOFF_MS_MAX 1000
@@ -341,6 +342,14 @@ refused:
 		zk_session_free(z->session);
 	free(z);
 	return NULL;
+}
+
+void
+zk_set_request_bytes_max(struct zk *z, size_t bytes)
+{
+	zk_session_set_request_bytes_max(z->session, bytes);
+	if (z->limits.queue_bytes_max < FRAME_HEAD_BYTES + bytes)
+		z->limits.queue_bytes_max = FRAME_HEAD_BYTES + bytes;
 }
 
 void

@@ -40,6 +40,12 @@ struct zk *zk_new(struct loop *loop, const char *hosts, struct tls *tls, uint32_
     zk_state_fn *on_state, void *arg, char *error, size_t size);
 
 /*
+ * The largest request that is sent, ZK_FRAME_BYTES_MAX unless set, at most ZK_UNSENT_BYTES_MAX.
+ * A server that takes less closes the connection, so that it may look as if none served.
+ */
+void zk_set_request_bytes_max(struct zk *z, size_t bytes);
+
+/*
  * End the session: what was made before is still sent, then the closing. The handle is gone after
  * closed() (may be NULL), which comes when the server has answered or after 2 s at the latest; if
  * it did not answer, ephemeral nodes stay until the session times out. No other callback comes

@@ -26,7 +26,9 @@ def test_the_largest_request_passes_and_a_larger_one_is_named(zk, root):
     zk("set", root, "-", data=b"x" * room)
     assert json.loads(zk("stat", "--json", root))["data_bytes"] == room
     too_large = zk.run("set", root, "-", data=b"x" * (room + 1))
-    assert too_large.returncode == 65 and b"too large" in too_large.stderr
+    assert too_large.returncode == 65 and b"too large" in too_large.stderr and b"jute.maxbuffer" in too_large.stderr
+    beyond = zk.run("set", root, "-", data=bytes(32 * 2**20 + 1))
+    assert beyond.returncode == 65 and b"33554432 bytes" in beyond.stderr
 
 
 def test_a_tree_is_listed_in_order_and_removed(zk, root):

@@ -5,10 +5,11 @@ import signal
 import socket
 import ssl
 import struct
+import subprocess
 import urllib.request
 
 import pytest
-from conftest import DEADLINE_S, until
+from conftest import BUILD, DEADLINE_S, until
 from hostile import connect, frame
 from zkraw import CREATE, EXISTS, GET, WORLD, Zkserver, connect_request, receive, receive_error, request, session, text
 
@@ -78,6 +79,10 @@ def test_requests_may_be_as_large_as_the_limit_says_and_outlive_a_kill(make):
         s.sendall(struct.pack(">i", (32 << 20) + 1))
         assert s.recv(1) == b""
     log_says(server, "at most 33554432 are taken")
+    zk = [BUILD / "zk", "--hosts", f"127.0.0.1:{server.port}"]
+    subprocess.run([*zk, "set", "/large", "-"], input=data[:2 << 20], check=True, timeout=DEADLINE_S)
+    got = subprocess.run([*zk, "get", "/large"], stdout=subprocess.PIPE, check=True, timeout=DEADLINE_S)
+    assert got.stdout == data[:2 << 20]
 
 
 def test_slow_writes_of_the_log_are_said_and_counted(make):
