@@ -14,6 +14,7 @@ include tests/unit/sys.mk
 include tests/unit/io.mk
 include tests/unit/zk.mk
 include tests/unit/zkserver.mk
+include tests/unit/recipes.mk
 include tests/unit/master.mk
 include tests/unit/agent.mk
 include tests/unit/cli.mk

@@ -112,6 +112,7 @@ void rig_connect(unsigned i);
 void rig_disconnect(unsigned i);
 /* Ask for a node to be made or set, without waiting. The payload has size bytes. */
 void rig_ask_create(unsigned i, const char *path, size_t size);
+void rig_ask_ephemeral(unsigned i, const char *path);
 void rig_ask_sync(unsigned i);
 /* A reconfig; NULL: none of the kind. base -1: of whatever version. */
 void rig_ask_reconfig(unsigned i, const char *joining, const char *leaving, const char *whole,
@@ -123,6 +124,11 @@ void rig_create(unsigned i, const char *path);
 /* The same of a reconfig; returns the error. */
 int32_t rig_reconfig(unsigned i, const char *joining, const char *leaving, const char *whole);
 void rig_create_sized(unsigned i, const char *path, size_t size);
+
+/* Three members, of which 2 leads, with this node in the tree. */
+void rig_start_three_with(const char *path);
+/* The leader logs a node that nobody else ever hears of, and is cut off. */
+void rig_log_alone(unsigned leader, const char *path);
 
 /* Is there such a node in its tree? */
 bool rig_has(unsigned i, const char *path);

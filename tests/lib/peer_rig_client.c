@@ -82,8 +82,8 @@ rig_connect(unsigned i)
 	c->at = c->out.len;
 }
 
-void
-rig_ask_create(unsigned i, const char *path, size_t size)
+static void
+ask_create(unsigned i, const char *path, size_t size, int32_t flags)
 {
 	struct rig_client *c = &rig_nodes[i].client;
 	uint8_t *data = calloc(1, size + 1);
@@ -96,10 +96,22 @@ rig_ask_create(unsigned i, const char *path, size_t size)
 	jute_put_text(&b, path);
 	jute_put_bytes(&b, (struct jute_bytes){data, (int32_t)size});
 	buf_append(&b, WORLD_ALL, sizeof WORLD_ALL);
-	jute_put_i32(&b, 0);
+	jute_put_i32(&b, flags);
 	send_frame(&rig_nodes[i], &b);
 	buf_fini(&b);
 	free(data);
+}
+
+void
+rig_ask_create(unsigned i, const char *path, size_t size)
+{
+	ask_create(i, path, size, 0);
+}
+
+void
+rig_ask_ephemeral(unsigned i, const char *path)
+{
+	ask_create(i, path, 0, ZK_EPHEMERAL);
 }
 
 void
@@ -184,4 +196,23 @@ void
 rig_create(unsigned i, const char *path)
 {
 	rig_create_sized(i, path, 5);
+}
+
+void
+rig_log_alone(unsigned leader, const char *path)
+{
+	rig_connect(leader);
+	rig_run(100);
+	rig_ask_create(leader, path, 5);
+	rig_isolate(leader, true);
+	rig_run(10);
+}
+
+void
+rig_start_three_with(const char *path)
+{
+	rig_start_all();
+	ck_assert_int_eq(rig_settle(), 2);
+	rig_create(2, path);
+	rig_run(100);
 }

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static char tmpdir[PATH_MAX];
@@ -38,6 +39,14 @@ unit_tmpdir(void)
 	tmpdir_owner = getpid();
 	atexit(remove_tmpdir);
 	return tmpdir;
+}
+
+bool
+unit_wanted(const char *test)
+{
+	const char *only = getenv("UNIT_TEST");
+
+	return only == NULL || strcmp(only, test) == 0;
 }
 
 int

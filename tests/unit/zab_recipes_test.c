@@ -2,8 +2,8 @@
 /*
  * Bugs that ZooKeeper's servers had, each as the story that showed it: what was logged before it
  * was durable, epochs before histories, memory and disk that disagree after a change of roles. The
- * number is that of ZooKeeper's issue. zab_recipes_plants runs each with a bug planted that it must
- * find.
+ * number is that of ZooKeeper's issue. Each is run with a bug planted, too, that it must find: see
+ * recipes.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,36 +13,11 @@
 #include "tests/lib/unit.h"
 #include "zkserver/core/snapshot.h"
 #include "zkserver/core/txn.h"
-#include "zkserver/core/zab_plants.h"
-
-#ifdef ZAB_PLANTS
-int zab_plant;
-#endif
-
-/* The leader (its client is connected) logs a node that nobody else ever hears of. */
-static void
-log_alone(unsigned leader, const char *path)
-{
-	rig_connect(leader);
-	rig_run(100);
-	rig_ask_create(leader, path, 5);
-	rig_isolate(leader, true);
-	rig_run(10);
-}
-
-static void
-start_three_with(const char *path)
-{
-	rig_start_all();
-	ck_assert_int_eq(rig_settle(), 2);
-	rig_create(2, path);
-	rig_run(100);
-}
 
 START_TEST(zk335_a_tail_of_an_old_leader_is_gone_for_good)
 {
-	start_three_with("/a");
-	log_alone(2, "/p");
+	rig_start_three_with("/a");
+	rig_log_alone(2, "/p");
 	for (unsigned i = 0; i < 3; i++)
 		rig_crash(i, false);
 	rig_isolate(2, false);
@@ -59,8 +34,8 @@ END_TEST
 
 START_TEST(zk2845_a_tail_is_cut_from_memory_and_disk_without_a_restart)
 {
-	start_three_with("/a");
-	log_alone(2, "/p");
+	rig_start_three_with("/a");
+	rig_log_alone(2, "/p");
 	ck_assert(rig_has(2, "/p")); /* all that it has logged it shows in its vote */
 	rig_settle_others(2);
 	rig_isolate(2, false);
@@ -78,8 +53,8 @@ END_TEST
 
 START_TEST(zk2845_and_so_it_is_after_the_others_have_written)
 {
-	start_three_with("/a");
-	log_alone(2, "/p");
+	rig_start_three_with("/a");
+	rig_log_alone(2, "/p");
 	rig_settle_others(2);
 	rig_create((unsigned)rig_leader(), "/q");
 	rig_isolate(2, false);
@@ -94,7 +69,7 @@ END_TEST
 static void
 lead_slow_ones(void)
 {
-	start_three_with("/a");
+	rig_start_three_with("/a");
 	rig_connect(2);
 	rig_run(100);
 	rig_ask_create(2, "/p", 5);
@@ -148,7 +123,7 @@ sync_up_to(uint64_t op, bool power)
 	bool reached, has;
 
 	rig_setup(3, 0);
-	start_three_with("/a");
+	rig_start_three_with("/a");
 	rig_crash(0, false);
 	rig_create(2, "/p");
 	rig_crash(1, false);
@@ -196,7 +171,7 @@ serves_first(void *arg)
 
 START_TEST(zk3023_who_serves_has_applied_what_was_committed)
 {
-	start_three_with("/a");
+	rig_start_three_with("/a");
 	rig_crash(0, false);
 	rig_create(2, "/p");
 	rig_set_link_bytes(64);
@@ -211,7 +186,7 @@ START_TEST(zk3642_an_interrupted_snapshot_leaves_the_old_history_or_the_new)
 	for (size_t bytes = 50; bytes < 4000; bytes += 41) {
 		rig_setup(3, 0);
 		rig_zab_settings.force_snapshot_sync = true;
-		start_three_with("/a");
+		rig_start_three_with("/a");
 		rig_crash(0, false);
 		for (unsigned i = 0; i < 20; i++) {
 			char path[32];
@@ -278,7 +253,7 @@ receive_up_to(uint64_t op, bool power)
 	rig_start(2);
 	rig_settle();
 	rig_create(1, "/a");
-	log_alone(1, "/p");
+	rig_log_alone(1, "/p");
 	rig_settle_others(1);
 	rig_create((unsigned)rig_leader(), "/q");
 	simdisk_stop_at(rig_nodes[1].disk, simdisk_ops(rig_nodes[1].disk) + op);
@@ -321,8 +296,8 @@ truncate_up_to(uint64_t op, bool power)
 	bool reached;
 
 	rig_setup(3, 0);
-	start_three_with("/a");
-	log_alone(2, "/p");
+	rig_start_three_with("/a");
+	rig_log_alone(2, "/p");
 	rig_snapshot(2);
 	rig_settle_others(2);
 	simdisk_stop_at(rig_nodes[2].disk, simdisk_ops(rig_nodes[2].disk) + op);
@@ -357,8 +332,8 @@ START_TEST(zk5094_an_interrupted_truncation_leaves_no_gap)
 {
 	for (size_t bytes = 30; bytes < 700; bytes += 7) {
 		rig_setup(3, 0);
-		start_three_with("/a");
-		log_alone(2, "/p");
+		rig_start_three_with("/a");
+		rig_log_alone(2, "/p");
 		rig_settle_others(2);
 		rig_set_link_bytes(13);
 		rig_isolate(2, false);
@@ -379,7 +354,7 @@ END_TEST
 
 START_TEST(zk4541_what_is_queued_for_a_slow_disk_is_logged_before_the_vote)
 {
-	start_three_with("/a");
+	rig_start_three_with("/a");
 	rig_connect(2);
 	rig_run(100);
 	rig_nodes[0].hold_sync = true;
@@ -401,8 +376,8 @@ END_TEST
 
 START_TEST(zk1549_a_snapshot_of_what_is_cut_does_not_bring_it_back)
 {
-	start_three_with("/a");
-	log_alone(2, "/p");
+	rig_start_three_with("/a");
+	rig_log_alone(2, "/p");
 	rig_snapshot(2); /* as a server of Apache's takes it at its start */
 	rig_settle_others(2);
 	rig_isolate(2, false);
@@ -420,8 +395,8 @@ END_TEST
 
 START_TEST(zk4837_a_cut_below_the_only_snapshot_asks_for_another)
 {
-	start_three_with("/a");
-	log_alone(2, "/p");
+	rig_start_three_with("/a");
+	rig_log_alone(2, "/p");
 	rig_snapshot(2);
 	rig_remove_snapshots_but_newest(2);
 	rig_settle_others(2);
@@ -438,7 +413,7 @@ START_TEST(zk2355_a_proposal_that_was_cut_in_the_middle_comes_again)
 {
 	for (size_t bytes = 1; bytes < 300; bytes += 11) {
 		rig_setup(3, 0);
-		start_three_with("/a");
+		rig_start_three_with("/a");
 		rig_connect(2);
 		rig_run(100);
 		rig_set_link_bytes(17);
@@ -457,7 +432,7 @@ START_TEST(zab_nothing_is_acknowledged_before_it_is_durable)
 {
 	int32_t error;
 
-	start_three_with("/a");
+	rig_start_three_with("/a");
 	rig_connect(2);
 	rig_run(100);
 	for (unsigned i = 0; i < 3; i++)
@@ -480,7 +455,7 @@ START_TEST(a_reconnecting_follower_keeps_what_its_leader_has_not_committed_yet)
 	unsigned dials, taken;
 
 	rig_zab_settings.force_snapshot_sync = _i == 1;
-	start_three_with("/a");
+	rig_start_three_with("/a");
 	rig_connect(2);
 	rig_run(100);
 	/* p is durable at 0 only; 2, which leads, and 1 are slow. */
@@ -566,7 +541,7 @@ END_TEST
 /* That the server sets this behind 0xffffffff is zkserver_roles_test's. */
 START_TEST(zk1277_a_leadership_ends_before_its_zxids_do)
 {
-	start_three_with("/a");
+	rig_start_three_with("/a");
 	rig_nodes[2].server.zxids_end = true;
 	rig_run(1);
 	rig_create((unsigned)rig_settle(), "/b");
@@ -591,9 +566,6 @@ unit_suite(void)
 	Suite *s = suite_create("recipes");
 	TCase *t = tcase_create("three"), *own = tcase_create("loops");
 
-#ifdef ZAB_PLANTS
-	zab_plant = getenv("ZAB_PLANT") != NULL ? (int)strtol(getenv("ZAB_PLANT"), NULL, 10) : 0;
-#endif
 	tcase_add_checked_fixture(t, setup_three, rig_teardown);
 	tcase_set_timeout(own, 60);
 	tcase_add_test(t, zk335_a_tail_of_an_old_leader_is_gone_for_good);

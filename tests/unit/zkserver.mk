@@ -210,15 +210,10 @@ tests_unit_zab_recipes_test_SOURCES = tests/unit/zab_recipes_test.c $(PEER_RIG_S
 tests_unit_zab_recipes_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_zab_recipes_test_LDADD = $(ZKCORE_LIBS)
 
-# The same with bugs planted, which they must find.
-check_PROGRAMS += tests/unit/zab_plants
-TESTS += tests/unit/zab_plants.sh
-EXTRA_DIST += tests/unit/zab_plants.sh
-tests_unit_zab_plants_SOURCES = tests/unit/zab_recipes_test.c $(PEER_RIG_SOURCES) \
-	zkserver/core/adopt.c zkserver/core/leader_sync.c zkserver/core/learner.c zkserver/core/peer.c
-tests_unit_zab_plants_CFLAGS = $(UNIT_CFLAGS)
-tests_unit_zab_plants_CPPFLAGS = $(AM_CPPFLAGS) -DZAB_PLANTS
-tests_unit_zab_plants_LDADD = $(ZKCORE_LIBS)
+zkserver_units += tests/unit/ensemble_recipes_test
+tests_unit_ensemble_recipes_test_SOURCES = tests/unit/ensemble_recipes_test.c $(PEER_RIG_SOURCES)
+tests_unit_ensemble_recipes_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_ensemble_recipes_test_LDADD = $(ZKCORE_LIBS)
 
 tests_unit_election_model_test_SOURCES = tests/unit/election_model_test.c
 tests_unit_election_model_test_CFLAGS = $(UNIT_CFLAGS)

@@ -194,7 +194,7 @@ adopt_truncation(struct store *snapshots, struct store *logs, uint64_t zxid, str
 
 	if (err != 0)
 		return err;
-	got = find_start(snapshots, logs, &list, zxid, f);
+	got = ZAB_PLANTED(PLANT_CUT_ANYWAY) ? 1 : find_start(snapshots, logs, &list, zxid, f);
 	if (got == 0)
 		MARK("truncation: nothing here leads to the cut");
 	if (got == 0)

@@ -3,6 +3,7 @@
 #include "zkserver/core/leader_priv.h"
 #include "zkserver/core/mark.h"
 #include "zkserver/core/qpacket.h"
+#include "zkserver/core/zab_plants.h"
 
 /*
  * A member that promised more to somebody who never got to lead could not follow us as long as we
@@ -156,6 +157,8 @@ take_ack(struct leader *l, struct peer_link *link, int64_t zxid)
 	}
 	if (mark)
 		return; /* of UPTODATE */
+	if (ZAB_PLANTED(PLANT_STRICT_ACKS) && link->stage == LEARNER_ASKED)
+		leader_fail(l, "an ACK out of turn");
 	if (link->observer || zxid > link->sent) {
 		zab_link_end(l->z, link, "server %lld acknowledges zxid 0x%llx, %s",
 		    (long long)link->sid, (unsigned long long)zxid,

@@ -401,7 +401,8 @@ leader_sync_pump(struct leader *l, struct peer_link *link)
 
 		if (link->end != PEER_LINK_OPEN)
 			return;
-		if (link->stage == LEARNER_CATCHING_UP && (!there || n.zxid > l->committed)) {
+		if (link->stage == LEARNER_CATCHING_UP &&
+		    (!there || n.zxid > l->committed || ZAB_PLANTED(PLANT_ASK_FIRST))) {
 			ask(l, link);
 			continue;
 		}

@@ -147,6 +147,8 @@ learner_lost(struct learner *l)
 {
 	struct peer_link *link = l->link;
 
+	if (ZAB_PLANTED(PLANT_HALF_COUNTS) && link->in.len > 0)
+		history_reset(&l->z->history, ++l->z->db->last_zxid);
 	l->link = NULL;
 	leave(l, "%s", link->why);
 }
@@ -232,7 +234,7 @@ take_truncation(struct learner *l, int64_t zxid)
 	}
 	if (err != 0)
 		zab_fatal(z, "%s", f.text);
-	if (err != 0 || !load_again(l))
+	if (err != 0 || (!ZAB_PLANTED(PLANT_CUT_STAYS_IN_MEMORY) && !load_again(l)))
 		return;
 	reopen(l);
 	zab_say(z, "the history here was cut behind zxid 0x%llx, as server %lld, which leads, says",
@@ -285,7 +287,7 @@ take_snapshot(struct learner *l)
 		refuse_snapshot(l, f.text);
 		return;
 	}
-	if (err == 0)
+	if (err == 0 && !ZAB_PLANTED(PLANT_SNAPSHOT_TO_MEMORY))
 		err = adopt_snapshot(z->snapshots, z->logs, (uint64_t)l->snapshot_zxid, &f);
 	if (err != 0) {
 		zab_fatal(z, "%s", f.text);
@@ -502,7 +504,8 @@ commit(struct learner *l, int64_t zxid)
 		return;
 	}
 	l->committed = zxid;
-	server_committed(l->z->server, zxid);
+	if (!ZAB_PLANTED(PLANT_APPLIES_LATE) || l->phase == LEARNER_SERVES)
+		server_committed(l->z->server, zxid);
 }
 
 /*
@@ -589,6 +592,9 @@ follow(struct learner *l, const struct qpacket *p)
 		propose(l, p->zxid, p->data);
 		return;
 	case QPACKET_COMMIT:
+		if (ZAB_PLANTED(PLANT_LOSES_COMMIT) &&
+		    (l->phase == LEARNER_SETTLING || l->phase == LEARNER_AGREED))
+			return;
 		commit(l, p->zxid);
 		return;
 	case QPACKET_COMMIT_AND_ACTIVATE:

@@ -68,6 +68,9 @@ on_applied(void *arg, int64_t zxid, const uint8_t *bytes, size_t size)
 {
 	struct peer *p = arg;
 
+	if (ZAB_PLANTED(PLANT_HISTORY_GAP) && p->phase == PEER_FOLLOWS &&
+	    p->learner.phase != LEARNER_SERVES)
+		return;
 	history_append(&p->zab.history, zxid, bytes, size);
 }
 
@@ -260,7 +263,10 @@ drain(struct peer *p)
 		return;
 	if (s->pending_count > 0)
 		MARK("peer: what nobody committed is in the log before the vote");
-	server_fast_forward(s);
+	if (ZAB_PLANTED(PLANT_TAIL_FORGOTTEN))
+		server_reloaded(s);
+	else
+		server_fast_forward(s);
 	learner_reload(&p->learner);
 	if (!p->zab.failed)
 		elect(p);

@@ -1,21 +1,57 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bugs on purpose, each of which a test must find; they exist in a build of those tests only
- * (ZAB_PLANTS), where `zab_plant` chooses one.
+ * Bugs on purpose, each of which a test must find (tests/unit/recipes says which); they exist in a
+ * build of those tests only (ZAB_PLANTS), where `zab_plant` chooses one.
  */
 #ifndef CORRAL_ZKSERVER_CORE_ZAB_PLANTS_H
 #define CORRAL_ZKSERVER_CORE_ZAB_PLANTS_H
 
+/* What it is called in the code and by the tests. */
+#define ZAB_PLANT_LIST(X)                                                                          \
+	/* NEWLEADER is acknowledged before what came is durable */                                \
+	X(EARLY_AGREEMENT, "early-agreement")                                                      \
+	/* currentEpoch is written before the history is durable */                                \
+	X(EPOCH_FIRST, "epoch-first")                                                              \
+	/* a learner that has what the leader lacks keeps it */                                    \
+	X(ALWAYS_DIFF, "always-diff")                                                              \
+	/* a truncation leaves the snapshots above it */                                           \
+	X(SNAPSHOT_STAYS, "snapshot-stays")                                                        \
+	/* a truncation is begun though nothing here leads to the cut */                           \
+	X(CUT_ANYWAY, "cut-anyway")                                                                \
+	/* a server votes before its log has taken what is pending */                              \
+	X(NO_DRAIN, "no-drain")                                                                    \
+	/* proposals are acknowledged before they are durable */                                   \
+	X(EARLY_ACK, "early-ack")                                                                  \
+	/* a received snapshot gets its name, and the old files go later */                        \
+	X(ADOPT_IN_PLACE, "adopt-in-place")                                                        \
+	/* a received snapshot is taken into memory, and to the disk some day */                   \
+	X(SNAPSHOT_TO_MEMORY, "snapshot-to-memory")                                                \
+	/* the log is cut, and what is in memory stays */                                          \
+	X(CUT_STAYS_IN_MEMORY, "cut-stays-in-memory")                                              \
+	/* what is in the log and not committed, memory forgets when a role ends */                \
+	X(TAIL_FORGOTTEN, "tail-forgotten")                                                        \
+	/* NEWLEADER goes out before what the learner lacks */                                     \
+	X(ASK_FIRST, "ask-first")                                                                  \
+	/* what is committed in a synchronization is applied with what comes after it */           \
+	X(APPLIES_LATE, "applies-late")                                                            \
+	/* a COMMIT between NEWLEADER and UPTODATE is passed over */                               \
+	X(LOSES_COMMIT, "loses-commit")                                                            \
+	/* a leader gives up when a learner acknowledges a proposal before NEWLEADER */            \
+	X(STRICT_ACKS, "strict-acks")                                                              \
+	/* what comes in a synchronization is not in the history that others are sent */           \
+	X(HISTORY_GAP, "history-gap")                                                              \
+	/* a proposal that does not follow is taken */                                             \
+	X(HOLE_TAKEN, "hole-taken")                                                                \
+	/* a packet of which a half came counts as received */                                     \
+	X(HALF_COUNTS, "half-counts")                                                              \
+	/* a write to the log that fails is passed over */                                         \
+	X(LOST_WRITE, "lost-write")
+
 enum zab_plant {
 	PLANT_NOTHING,
-	PLANT_EARLY_AGREEMENT, /* NEWLEADER is acknowledged before what came is durable */
-	PLANT_EPOCH_FIRST,     /* currentEpoch is written before the history is durable */
-	PLANT_ALWAYS_DIFF,     /* a learner that has what the leader lacks keeps it */
-	PLANT_SNAPSHOT_STAYS,  /* a truncation leaves the snapshots above it */
-	PLANT_NO_DRAIN,	       /* a server votes before its log has taken what is pending */
-	PLANT_EARLY_ACK,       /* proposals are acknowledged before they are durable */
-	PLANT_ADOPT_IN_PLACE,  /* a received snapshot gets its name, and the old files go later */
-	PLANT_COUNT,
+#define ZAB_PLANT_ENUM(name, text) PLANT_##name,
+	ZAB_PLANT_LIST(ZAB_PLANT_ENUM)
+#undef ZAB_PLANT_ENUM
 };
 
 #ifdef ZAB_PLANTS

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * More bugs that ZooKeeper's servers had, in ensembles of the shipped cores: disks that fail,
+ * tails, networks that are half there. The number is that of ZooKeeper's issue; see recipes.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/lib/peer_rig.h"
+#include "tests/lib/unit.h"
+
+/* The first of these has what came in its synchronization for those that it leads itself. */
+START_TEST(zk4925_what_came_in_a_synchronization_is_sent_on)
+{
+	rig_start_three_with("/a");
+	rig_crash(0, false);
+	rig_connect(2);
+	rig_run(100);
+	rig_isolate(2, true);
+	for (unsigned i = 0; i < 3; i++)
+		rig_ask_create(2, (const char *[]){"/p", "/q", "/r"}[i], 5);
+	rig_run(1);
+	rig_crash(1, false);
+	rig_crash(2, false);
+	rig_isolate(2, false);
+	rig_start(1);
+	rig_start(2);
+	ck_assert_int_eq(rig_settle(), 2);
+	rig_crash(2, false);
+	rig_start(0);
+	ck_assert_int_eq(rig_settle(), 1);
+	ck_assert_uint_eq(rig_nodes[0].snapshots_taken, 0);
+	ck_assert(rig_has(0, "/p") && rig_has(0, "/q") && rig_has(0, "/r"));
+	rig_check_same();
+}
+END_TEST
+
+/* Server 0's log fails once, then its disk is well again. */
+static void
+fail_once(bool sync)
+{
+	rig_start_three_with("/a");
+	rig_connect(2);
+	rig_run(100);
+	simdisk_fail_at(rig_nodes[0].disk, simdisk_ops(rig_nodes[0].disk) + (sync ? 2 : 1), -EIO);
+	rig_create(2, "/p");
+	rig_run(100);
+	ck_assert_uint_gt(simdisk_fault_count(rig_nodes[0].disk, SIMDISK_SYNC_ERROR) +
+			      simdisk_fault_count(rig_nodes[0].disk, SIMDISK_WRITE_ERROR),
+	    0);
+}
+
+START_TEST(zk4882_what_a_failing_disk_lost_is_never_counted)
+{
+	fail_once(_i == 1);
+	ck_assert(!rig_serves(0));
+	rig_crash(0, true);
+	rig_start(0);
+	rig_settle();
+	rig_create(2, "/q");
+	rig_run(100);
+	rig_crash(2, false);
+	rig_crash(0, true);
+	rig_start(0);
+	rig_crash(1, true);
+	rig_start(1);
+	rig_settle();
+	rig_check_same();
+	ck_assert(rig_has(0, "/p") && rig_has(0, "/q"));
+}
+END_TEST
+
+START_TEST(zk2247_a_leader_whose_log_fails_leads_no_longer)
+{
+	int32_t error;
+
+	rig_start_three_with("/a");
+	rig_connect(2);
+	rig_run(100);
+	simdisk_fail_at(rig_nodes[2].disk, simdisk_ops(rig_nodes[2].disk) + 1, -ENOSPC);
+	rig_ask_create(2, "/p", 5);
+	rig_run(100);
+	ck_assert(!rig_serves(2));
+	ck_assert_uint_eq(rig_answers(2, &error), 0);
+	rig_crash(2, false);
+	rig_create((unsigned)rig_settle(), "/q");
+}
+END_TEST
+
+/* How much the leader has committed when it asks 0 whether it is in sync; -1: not yet. */
+static int64_t
+asked(void)
+{
+	const struct list *links = &rig_nodes[2].peer.zab.links;
+
+	for (const struct list *it = links->next; it != links; it = it->next) {
+		const struct peer_link *l = CONTAINER_OF(it, struct peer_link, link);
+
+		if (l->sid == 1 && l->end == PEER_LINK_OPEN && l->stage == LEARNER_ASKED)
+			return rig_nodes[2].peer.leader.committed;
+	}
+	return -1;
+}
+
+START_TEST(zk3104_who_agrees_has_all_that_was_committed_beside_its_snapshot)
+{
+	int64_t had = -1;
+
+	rig_zab_settings.force_snapshot_sync = true;
+	rig_start_three_with("/a");
+	rig_crash(0, false);
+	rig_connect(2);
+	rig_run(100);
+	rig_set_link_bytes(100);
+	rig_start(0);
+	for (unsigned i = 0; i < 500 && rig_nodes[0].peer.learner.phase < LEARNER_AGREED; i++) {
+		char path[32];
+
+		snprintf(path, sizeof path, "/p%u", i);
+		rig_ask_create(2, path, 5);
+		rig_step();
+		if (had < 0)
+			had = asked();
+	}
+	ck_assert_int_ge(had, 0);
+	ck_assert_int_ge(rig_nodes[0].peer.learner.phase, LEARNER_AGREED);
+	rig_crash(0, true);
+	rig_start(0);
+	ck_assert_int_ge(zab_last_zxid(&rig_nodes[0].peer.zab), had);
+	rig_settle();
+	rig_check_same();
+}
+END_TEST
+
+/* What is in memory shows in the vote, what is on disk after a restart: they must be the same. */
+START_TEST(zk2678_memory_is_what_is_on_disk_whenever_a_role_ends)
+{
+	rig_start_three_with("/a");
+	for (unsigned i = 0; i < 6; i++) {
+		unsigned leads = (unsigned)rig_settle();
+		char path[32];
+
+		snprintf(path, sizeof path, "/p%u", i);
+		rig_log_alone(leads, path);
+		rig_check_disk(leads);
+		rig_settle_others(leads);
+		for (unsigned k = 0; k < 3; k++)
+			rig_check_disk(k);
+		rig_isolate(leads, false);
+	}
+	rig_settle();
+	rig_check_same();
+}
+END_TEST
+
+/* Server 1 alone has p; 0 and 2 begin an epoch without it and write snapshots that are named so. */
+START_TEST(zk2832_an_epoch_without_a_transaction_counts_against_a_tail)
+{
+	rig_start(0);
+	rig_start(1);
+	ck_assert_int_eq(rig_settle(), 1);
+	rig_start(2);
+	rig_settle();
+	rig_create(1, "/a");
+	rig_log_alone(1, "/p");
+	rig_crash(1, false);
+	rig_isolate(1, false);
+	ck_assert_int_eq(rig_settle(), 2);
+	rig_snapshot(0);
+	rig_snapshot(2);
+	rig_crash(_i == 0 ? 0 : 2, false);
+	rig_crash(_i == 0 ? 2 : 0, false);
+	rig_start(1);
+	rig_start(_i == 0 ? 2 : 0);
+	ck_assert_int_ne(rig_settle(), 1);
+	rig_start(_i == 0 ? 0 : 2);
+	rig_settle();
+	rig_check_same();
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert(!rig_has(i, "/p"));
+}
+END_TEST
+
+/* The leader dies while it sends p, an ephemeral node; 0 alone has heard of it. */
+START_TEST(zk5010_an_ephemeral_node_that_was_not_committed_is_in_no_memory)
+{
+	rig_start_three_with("/a");
+	rig_connect(2);
+	rig_run(100);
+	rig_nodes[2].hold_sync = true;
+	rig_cut(1, 2, true);
+	rig_throttle(2, true); /* it does not hear what 0 acknowledges */
+	rig_ask_ephemeral(2, "/p");
+	rig_run(10);
+	rig_crash(2, true);
+	rig_throttle(2, false);
+	rig_cut(1, 2, false);
+	rig_isolate(0, true);
+	rig_start(2);
+	rig_settle_others(0);
+	ck_assert(rig_has(0, "/p"));
+	rig_isolate(0, false);
+	rig_settle();
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert(!rig_has(i, "/p"));
+	rig_create(0, "/q");
+	rig_check_same();
+}
+END_TEST
+
+static void
+setup_three(void)
+{
+	rig_setup(3, 0);
+}
+
+Suite *
+unit_suite(void)
+{
+	Suite *s = suite_create("recipes");
+	TCase *t = tcase_create("three");
+
+	tcase_add_checked_fixture(t, setup_three, rig_teardown);
+	tcase_add_test(t, zk4925_what_came_in_a_synchronization_is_sent_on);
+	tcase_add_loop_test(t, zk4882_what_a_failing_disk_lost_is_never_counted, 0, 2);
+	tcase_add_test(t, zk2247_a_leader_whose_log_fails_leads_no_longer);
+	tcase_add_test(t, zk3104_who_agrees_has_all_that_was_committed_beside_its_snapshot);
+	tcase_add_test(t, zk2678_memory_is_what_is_on_disk_whenever_a_role_ends);
+	tcase_add_loop_test(t, zk2832_an_epoch_without_a_transaction_counts_against_a_tail, 0, 2);
+	tcase_add_test(t, zk5010_an_ephemeral_node_that_was_not_committed_is_in_no_memory);
+	suite_add_tcase(s, t);
+	return s;
+}
