@@ -209,6 +209,30 @@ START_TEST(zk5010_an_ephemeral_node_that_was_not_committed_is_in_no_memory)
 }
 END_TEST
 
+/* A bit of its log flips while it is down; the others have what it had. */
+START_TEST(zab_a_damaged_member_does_not_vote_and_is_made_anew_from_the_others)
+{
+	struct rig_node *n = &rig_nodes[0];
+
+	rig_start_three_with("/a");
+	rig_create(2, "/p");
+	rig_create(2, "/q");
+	rig_run(100);
+	rig_crash(0, false);
+	ck_assert(simdisk_flip_bit(n->disk, "log.100000001", 200, 3));
+	ck_assert(!rig_try_start(0));
+	ck_assert_ptr_nonnull(strstr(n->fatal, "log.100000001: no valid record at offset"));
+	/* As it says: its directory is emptied. */
+	simdisk_free(n->disk);
+	n->disk = simdisk_new(77, UINT64_MAX);
+	n->store = simdisk_store(n->disk);
+	rig_start(0);
+	rig_settle();
+	ck_assert(rig_has(0, "/p") && rig_has(0, "/q"));
+	rig_check_same();
+}
+END_TEST
+
 static void
 setup_three(void)
 {
@@ -229,6 +253,7 @@ unit_suite(void)
 	tcase_add_test(t, zk2678_memory_is_what_is_on_disk_whenever_a_role_ends);
 	tcase_add_loop_test(t, zk2832_an_epoch_without_a_transaction_counts_against_a_tail, 0, 2);
 	tcase_add_test(t, zk5010_an_ephemeral_node_that_was_not_committed_is_in_no_memory);
+	tcase_add_test(t, zab_a_damaged_member_does_not_vote_and_is_made_anew_from_the_others);
 	suite_add_tcase(s, t);
 	return s;
 }

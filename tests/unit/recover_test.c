@@ -44,52 +44,73 @@ teardown(void)
 	simdisk_free(disk);
 }
 
+/* Log one transaction durably, with the tree's digest after it, and apply it. */
+static void
+log_txn(struct buf *txn)
+{
+	struct txnlog_batch batch;
+	struct fault fault = {0};
+
+	ck_assert(!txn->failed);
+	ck_assert_int_eq(db_apply(&db, txn->data, txn->len, 0, NULL, NULL, NULL), APPLY_OK);
+	txn_put_digest(txn, db.tree.digest);
+	ck_assert(!txn->failed);
+	txnlog_batch_init(&batch);
+	ck_assert_int_eq(txnlog_append(&txnlog, &batch, txn->data, txn->len), 0);
+	txnlog_seal(&txnlog, &batch);
+	ck_assert_msg(txnlog_write(&txnlog, &batch, &fault) == 0, "%s", fault.text);
+	txnlog_batch_fini(&batch);
+}
+
 static struct jute_bytes
 text(const char *s)
 {
 	return (struct jute_bytes){(const uint8_t *)s, (int32_t)strlen(s)};
 }
 
-/* Log one change durably, with the tree's digest after it, and apply it. */
+static struct txn_header
+next_header(int32_t type)
+{
+	return (struct txn_header){
+	    .session = SESSION, .zxid = db.last_zxid + 1, .time_ms = 5, .type = type};
+}
+
 static void
 change(const struct txn_body *body)
 {
-	struct txn_header h = {
-	    .session = SESSION, .zxid = db.last_zxid + 1, .time_ms = 5, .type = body->type};
-	struct txnlog_batch batch;
-	struct fault fault = {0};
+	struct txn_header h = next_header(body->type);
 	struct buf txn;
 
 	buf_init(&txn, 1 << 20);
 	txn_put_header(&txn, &h);
 	txn_put_body(&txn, body);
-	ck_assert(!txn.failed);
-	ck_assert_int_eq(db_apply(&db, txn.data, txn.len, 0, NULL, NULL, NULL), APPLY_OK);
-	txn_put_digest(&txn, db.tree.digest);
-	ck_assert(!txn.failed);
-	txnlog_batch_init(&batch);
-	ck_assert_int_eq(txnlog_append(&txnlog, &batch, txn.data, txn.len), 0);
-	txnlog_seal(&txnlog, &batch);
-	ck_assert_msg(txnlog_write(&txnlog, &batch, &fault) == 0, "%s", fault.text);
-	txnlog_batch_fini(&batch);
+	log_txn(&txn);
 	buf_fini(&txn);
 }
 
-static void
-create(const char *path, const char *data, bool ephemeral)
+static struct txn_body
+create_body(const char *path, const char *data, bool ephemeral)
 {
 	struct jute_bytes parent = {(const uint8_t *)path, (int32_t)(strrchr(path, '/') - path)};
 	static const uint8_t acl[] = {0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 5, 'w', 'o', 'r', 'l', 'd',
 	    0, 0, 0, 6, 'a', 'n', 'y', 'o', 'n', 'e'};
 
-	change(&(struct txn_body){
+	return (struct txn_body){
 	    .type = ZK_OP_CREATE,
 	    .path = text(path),
 	    .data = data != NULL ? text(data) : (struct jute_bytes){NULL, -1},
 	    .acl = {acl, sizeof(acl)},
 	    .ephemeral = ephemeral,
 	    .version = tree_find(&db.tree, parent)->cversion + 1,
-	});
+	};
+}
+
+static void
+create(const char *path, const char *data, bool ephemeral)
+{
+	struct txn_body body = create_body(path, data, ephemeral);
+
+	change(&body);
 }
 
 /* A tree with all that a snapshot holds: a session, an ACL, null and empty data, an ephemeral node.
@@ -107,6 +128,16 @@ populate(int nodes)
 		snprintf(path, sizeof(path), "/a/node-%d", i);
 		create(path, "some data", false);
 	}
+}
+
+static void
+recover_into(struct db *got)
+{
+	struct recover_report report;
+	struct fault fault = {0};
+
+	ck_assert_msg(
+	    recover(store, store, &OPTIONS, got, &report, &fault) == 0, "%s", fault.text);
 }
 
 static struct recover_report
@@ -146,6 +177,18 @@ recover_error(char text[384])
 	memcpy(text, fault.text, sizeof(fault.text));
 	db_fini(&got);
 	return err;
+}
+
+static uint64_t
+file_size(const char *name)
+{
+	struct store_file *file;
+	uint64_t size;
+
+	ck_assert_int_eq(store_open(store, name, STORE_OPEN_READ, &file), 0);
+	ck_assert_int_eq(store_size(file, &size), 0);
+	store_close(file);
+	return size;
 }
 
 static void
@@ -205,6 +248,148 @@ START_TEST(a_log_over_a_newer_tree_changes_nothing)
 }
 END_TEST
 
+/* What a database is after this, in a snapshot that is named after the transaction before. */
+static void
+fuzzy_snapshot(const struct db *fuzzy, int64_t zxid)
+{
+	char name[DATADIR_NAME_BYTES], early[DATADIR_NAME_BYTES];
+	struct store_file *file;
+	struct fault fault = {0};
+
+	ck_assert_int_eq(snapshot_write(store, fuzzy, &fault), 0);
+	snapshot_name(name, (struct datadir_entry){.zxid = (uint64_t)fuzzy->last_zxid});
+	snapshot_name(early, (struct datadir_entry){.zxid = (uint64_t)zxid});
+	ck_assert_int_eq(store_rename(store, name, early), 0);
+	/* Its digest is of neither; those of servers before 3.6 have none. */
+	ck_assert_int_eq(store_open(store, early, STORE_OPEN_WRITE, &file), 0);
+	ck_assert_int_eq(store_truncate(file, file_size(early) - 54), 0);
+	store_close(file);
+}
+
+/* ZOOKEEPER-3127, and what follows from it: replayed, a multi is carried out whole. */
+START_TEST(zk3127_a_multi_of_which_a_snapshot_has_a_half_is_whole_after_it)
+{
+	struct txn_header h;
+	struct txn_body parts[3];
+	struct db half;
+	struct buf txn;
+
+	snapshot();
+	populate(3);
+	ck_assert(db_init(&half, &KEY, 2000));
+	recover_into(&half);
+	h = next_header(ZK_OP_MULTI);
+	parts[0] = create_body("/m", "first", false);
+	parts[1] = (struct txn_body){
+	    .type = ZK_OP_SET_DATA, .path = text("/a/node-1"), .data = text("2nd"), .version = 1};
+	parts[2] = (struct txn_body){.type = ZK_OP_DELETE, .path = text("/a/node-2")};
+	buf_init(&txn, 1 << 20);
+	txn_put_header(&txn, &h);
+	jute_put_i32(&txn, 3);
+	for (size_t i = 0; i < 3; i++) {
+		size_t at;
+
+		jute_put_i32(&txn, parts[i].type);
+		at = txn.len;
+		jute_put_i32(&txn, 0);
+		txn_put_body(&txn, &parts[i]);
+		jute_set_i32(&txn, at, (int32_t)(txn.len - at - 4));
+	}
+	log_txn(&txn);
+	buf_clear(&txn);
+	h.type = ZK_OP_CREATE;
+	txn_put_header(&txn, &h);
+	txn_put_body(&txn, &parts[0]);
+	ck_assert_int_eq(db_apply(&half, txn.data, txn.len, 0, NULL, NULL, NULL), APPLY_OK);
+	fuzzy_snapshot(&half, h.zxid - 1);
+	ck_assert_uint_eq(recovered(&db).replayed, 1);
+	buf_fini(&txn);
+	db_fini(&half);
+}
+END_TEST
+
+static void
+close_session(void)
+{
+	struct txn_header h = next_header(ZK_OP_CLOSE_SESSION);
+	struct buf txn;
+
+	buf_init(&txn, 4096);
+	txn_put_header(&txn, &h);
+	jute_put_i32(&txn, 0);
+	log_txn(&txn);
+	buf_fini(&txn);
+}
+
+/* ZOOKEEPER-3144: what a snapshot is named after is in it, sessions too. */
+START_TEST(zk3144_a_snapshot_has_all_of_the_transaction_that_it_is_named_after)
+{
+	snapshot();
+	change(&(struct txn_body){.type = ZK_OP_CREATE_SESSION, .timeout_ms = 4000});
+	snapshot();
+	create("/owned", "mine", true);
+	ck_assert_uint_eq(recovered(&db).replayed, 1);
+	snapshot();
+	close_session();
+	ck_assert_uint_eq(db.tree.ephemeral_count, 0);
+	ck_assert_uint_eq(recovered(&db).replayed, 1);
+	snapshot();
+	create("/after", "x", false);
+	ck_assert_uint_eq(recovered(&db).replayed, 1);
+}
+END_TEST
+
+/* ZOOKEEPER-3125: the node was made behind its parent's place in the snapshot. */
+START_TEST(zk3125_a_parent_that_is_older_than_its_child_is_raised)
+{
+	static const int32_t types[] = {ZK_OP_CREATE, ZK_OP_CREATE2};
+	struct txn_body body;
+	struct tree_create c;
+	struct db fuzzy;
+
+	snapshot();
+	populate(1);
+	ck_assert(db_init(&fuzzy, &KEY, 2000));
+	recover_into(&fuzzy);
+	body = create_body("/a/late", "x", false);
+	body.type = types[_i];
+	change(&body);
+	c = (struct tree_create){.at = tree_place(&fuzzy.tree, body.path),
+	    .data = body.data,
+	    .crc = tree_crc(body.path, body.data),
+	    .acl = acl_intern(&fuzzy.tree.acls, body.acl),
+	    .parent_cversion = 0,
+	    .zxid = db.last_zxid,
+	    .time_ms = 5};
+	ck_assert_int_eq(tree_create(&fuzzy.tree, &c), TREE_OK);
+	fuzzy_snapshot(&fuzzy, db.last_zxid - 1);
+	ck_assert_uint_eq(recovered(&db).replayed, 1);
+	db_fini(&fuzzy);
+}
+END_TEST
+
+/* ZOOKEEPER-1573: the snapshot was written when it was gone again. */
+START_TEST(zk1573_what_came_and_went_while_a_snapshot_was_written_is_replayed)
+{
+	int64_t before;
+
+	snapshot();
+	populate(1);
+	before = db.last_zxid;
+	create("/p", "x", false);
+	create("/p/c", "x", false);
+	change(&(struct txn_body){
+	    .type = ZK_OP_SET_DATA, .path = text("/p/c"), .data = text("new"), .version = 1});
+	change(&(struct txn_body){.type = ZK_OP_DELETE, .path = text("/p/c")});
+	change(&(struct txn_body){.type = ZK_OP_DELETE, .path = text("/p")});
+	fuzzy_snapshot(&db, before);
+	ck_assert_uint_eq(recovered(&db).replayed, 5);
+	/* And here when it had come but for what is above it. */
+	fuzzy_snapshot(&db, before + 1);
+	ck_assert_uint_eq(recovered(&db).replayed, 4);
+}
+END_TEST
+
 START_TEST(ephemeral_nodes_without_a_session_go)
 {
 	snapshot();
@@ -234,6 +419,7 @@ START_TEST(an_ephemeral_node_goes_with_one_above_it_that_has_no_session)
 }
 END_TEST
 
+/* ZOOKEEPER-2325, -3056, -3644, -3781. */
 START_TEST(a_log_without_a_snapshot_is_refused_unless_told)
 {
 	struct recover_options trust = {.trust_empty = true};
@@ -276,18 +462,6 @@ START_TEST(a_damaged_snapshot_is_passed_over_for_an_older_one)
 	ck_assert_ptr_nonnull(strstr(wrong, "no snapshot is whole"));
 }
 END_TEST
-
-static uint64_t
-file_size(const char *name)
-{
-	struct store_file *file;
-	uint64_t size;
-
-	ck_assert_int_eq(store_open(store, name, STORE_OPEN_READ, &file), 0);
-	ck_assert_int_eq(store_size(file, &size), 0);
-	store_close(file);
-	return size;
-}
 
 START_TEST(any_flipped_bit_and_any_cut_of_a_snapshot_is_found)
 {
@@ -473,6 +647,7 @@ count_files(const char *prefix)
 	return count;
 }
 
+/* ZOOKEEPER-3231: those that are damaged do not count. */
 START_TEST(purging_keeps_three_whole_snapshots_and_the_logs_they_need)
 {
 	char path[16], name[DATADIR_NAME_BYTES];
@@ -538,6 +713,10 @@ unit_suite(void)
 	tcase_add_test(t, an_empty_directory_becomes_an_empty_database_with_its_snapshot);
 	tcase_add_test(t, a_snapshot_and_the_log_after_it_give_the_same_database);
 	tcase_add_test(t, a_log_over_a_newer_tree_changes_nothing);
+	tcase_add_test(t, zk3127_a_multi_of_which_a_snapshot_has_a_half_is_whole_after_it);
+	tcase_add_test(t, zk3144_a_snapshot_has_all_of_the_transaction_that_it_is_named_after);
+	tcase_add_loop_test(t, zk3125_a_parent_that_is_older_than_its_child_is_raised, 0, 2);
+	tcase_add_test(t, zk1573_what_came_and_went_while_a_snapshot_was_written_is_replayed);
 	tcase_add_test(t, ephemeral_nodes_without_a_session_go);
 	tcase_add_test(t, an_ephemeral_node_goes_with_one_above_it_that_has_no_session);
 	tcase_add_test(t, a_log_without_a_snapshot_is_refused_unless_told);

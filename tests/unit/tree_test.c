@@ -44,7 +44,6 @@ create(const char *path, int64_t zxid, int64_t owner)
 	    .parent_cversion = -1,
 	    .zxid = zxid,
 	    .time_ms = 1000 + zxid,
-	    .raise_existing = true,
 	};
 
 	return tree_create(&tree, &c);
@@ -165,8 +164,7 @@ START_TEST(a_replayed_create_raises_its_parent_and_never_lowers_it)
 	    .data = text(""),
 	    .crc = tree_crc(text("/a"), text("")),
 	    .parent_cversion = 5,
-	    .zxid = 50,
-	    .raise_existing = true};
+	    .zxid = 50};
 
 	create("/a", 1, 0);
 	ck_assert_int_eq(tree_create(&tree, &c), TREE_NODE_EXISTS);

@@ -583,6 +583,68 @@ START_TEST(forgetting_keeps_the_record_it_names_and_nothing_after)
 }
 END_TEST
 
+/* ZOOKEEPER-1489: what comes next stands right behind what was kept. */
+START_TEST(zk1489_what_is_logged_after_a_cut_follows_it)
+{
+	struct simdisk *d = written_disk();
+	struct fault fault = {0};
+	struct txnlog log;
+
+	for (uint64_t cut = 29; cut > 7; cut -= 7) {
+		ck_assert_int_eq(txnlog_forget_after(simdisk_store(d), cut, &fault), 0);
+		txnlog_init(&log, simdisk_store(d), PREALLOCATE);
+		ck_assert_int_eq(write_batch(&log, cut + 1, cut + 3, 40), 0);
+		txnlog_fini(&log);
+		simdisk_power_loss(d);
+		ck_assert_uint_eq(recover(d), cut + 3);
+	}
+	simdisk_free(d);
+}
+END_TEST
+
+/* ZOOKEEPER-2249: a record that is larger than what a file grows by. */
+START_TEST(zk2249_a_record_larger_than_any_step_is_whole)
+{
+	static const uint64_t preallocate[] = {0, TXNLOG_BLOCK_BYTES, PREALLOCATE};
+
+	for (size_t i = 0; i < sizeof preallocate / sizeof preallocate[0]; i++) {
+		struct simdisk *d = new_disk(3);
+		struct txnlog log;
+
+		txnlog_init(&log, simdisk_store(d), preallocate[i]);
+		for (uint64_t z = 1; z <= 4; z++)
+			ck_assert_int_eq(write_batch(&log, z, z, (3 << 20) / z - 70), 0);
+		txnlog_fini(&log);
+		simdisk_power_loss(d);
+		ck_assert_uint_eq(recover(d), 4);
+		simdisk_free(d);
+	}
+}
+END_TEST
+
+/* ZOOKEEPER-1621: the disk was full when the newest file was begun. */
+START_TEST(zk1621_a_newest_file_without_a_whole_header_is_removed)
+{
+	static const uint8_t header[] = "ZKLG\0\0\0\2\0\0\0\0\0\0\0";
+	struct simdisk *d = written_disk();
+	struct store_file *file;
+
+	for (size_t size = 0; size < TXNLOG_HEADER_BYTES; size++) {
+		ck_assert_int_eq(
+		    store_open(simdisk_store(d), "log.1f", STORE_OPEN_CREATE, &file), 0);
+		ck_assert_int_eq(store_pwrite(file, header, size, 0), 0);
+		store_close(file);
+		ck_assert_uint_eq(recover(d), 30);
+	}
+	/* What is none of it is damage. */
+	ck_assert_int_eq(store_open(simdisk_store(d), "log.1f", STORE_OPEN_CREATE, &file), 0);
+	ck_assert_int_eq(store_pwrite(file, "ZKSN", 4, 0), 0);
+	store_close(file);
+	ck_assert_int_eq(read_all(simdisk_store(d), 0).err, DATADIR_CORRUPT);
+	simdisk_free(d);
+}
+END_TEST
+
 START_TEST(a_batch_takes_only_so_much)
 {
 	struct simdisk *d = new_disk(1);
@@ -663,6 +725,9 @@ unit_suite(void)
 	tcase_add_test(t, a_new_epoch_begins_with_one);
 	tcase_add_test(t, an_empty_newest_file_is_removed_and_an_empty_older_one_refused);
 	tcase_add_test(t, forgetting_keeps_the_record_it_names_and_nothing_after);
+	tcase_add_test(t, zk1489_what_is_logged_after_a_cut_follows_it);
+	tcase_add_test(t, zk2249_a_record_larger_than_any_step_is_whole);
+	tcase_add_test(t, zk1621_a_newest_file_without_a_whole_header_is_removed);
 	tcase_add_test(t, a_batch_takes_only_so_much);
 	tcase_add_test(t, random_bytes_never_read_as_a_log);
 	suite_add_tcase(s, t);

@@ -4,6 +4,8 @@
 #include <endian.h>
 #include <string.h>
 
+#include "zkserver/core/zab_plants.h"
+
 struct apply {
 	struct db *db;
 	const struct txn *txn;
@@ -240,7 +242,6 @@ apply_create(struct apply *a, const struct txn_body *b)
 	    .parent_cversion = b->version,
 	    .zxid = a->txn->header.zxid,
 	    .time_ms = a->txn->header.time_ms,
-	    .raise_existing = b->type == ZK_OP_CREATE,
 	};
 	enum tree_result result;
 
@@ -363,7 +364,8 @@ apply_body(struct apply *a, const struct txn_body *b)
 	default:
 		break;
 	}
-	if (result == TREE_NO_MEMORY)
+	if (result == TREE_NO_MEMORY ||
+	    (ZAB_PLANTED(PLANT_REPLAY_STRICT) && result == TREE_NO_NODE))
 		return false;
 	report(a, b, b->type == ZK_OP_ERROR ? b->error : error_of(result));
 	return true;
@@ -391,6 +393,8 @@ apply_multi(struct apply *a)
 			report(a, &failed, part.type == ZK_OP_ERROR ? part.error : ZK_OK);
 		else if (!apply_body(a, &part))
 			return APPLY_NO_MEMORY;
+		else if (ZAB_PLANTED(PLANT_HALF_MULTI) && a->node == NULL)
+			break;
 	}
 	return APPLY_OK;
 }

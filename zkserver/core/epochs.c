@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "libcommon/base/str.h"
+#include "zkserver/core/zab_plants.h"
 
 #define ACCEPTED "acceptedEpoch"
 #define CURRENT "currentEpoch"
@@ -100,7 +101,8 @@ save(struct store *s, const char *name, int32_t epoch, struct fault *f)
 
 	snprintf(temporary, sizeof temporary, "%s" TEMPORARY, name);
 	if ((err = write_temporary(s, temporary, epoch)) < 0 ||
-	    (err = store_rename(s, temporary, name)) < 0 || (err = store_sync_dir(s)) < 0)
+	    (err = store_rename(s, temporary, name)) < 0 ||
+	    (!ZAB_PLANTED(PLANT_NO_NAME_SYNC) && (err = store_sync_dir(s)) < 0))
 		return say(f, name, "cannot be written", err);
 	return 0;
 }
@@ -136,6 +138,8 @@ complete(struct store *s, const bool there[2], int32_t logged, struct epochs *e,
 	 * Who has entered an epoch had promised it, whatever became of the other file; to promise
 	 * it (again) can only make this member refuse more.
 	 */
+	if (ZAB_PLANTED(PLANT_EPOCHS_STRICT) && there[0] && accepted > e->accepted)
+		return fault_set(f, DATADIR_CORRUPT, "refused");
 	if (there[0] && accepted > e->accepted)
 		fault_set(note, 0, ACCEPTED " was %d, below " CURRENT " %d: raised",
 		    (int)e->accepted, (int)e->current);

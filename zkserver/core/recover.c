@@ -8,6 +8,7 @@
 #include "zkserver/core/adopt.h"
 #include "zkserver/core/snapshot.h"
 #include "zkserver/core/txnlog_reader.h"
+#include "zkserver/core/zab_plants.h"
 
 /* As Apache's server: so many snapshots are tried before it gives up. */
 #define SNAPSHOTS_TRIED_MAX 100
@@ -129,7 +130,7 @@ begin_empty(struct store *snapshots, struct store *logs, const struct recover_op
 		return err;
 	count = list.count;
 	datadir_list_free(&list);
-	if (count > 0 && !options->trust_empty)
+	if (count > 0 && !options->trust_empty && !ZAB_PLANTED(PLANT_STARTS_EMPTY))
 		return fault_set(f, DATADIR_CORRUPT,
 		    "%zu log files but no snapshot: one was lost; restore it, or set "
 		    "snapshot.trust.empty=true "

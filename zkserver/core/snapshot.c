@@ -10,6 +10,7 @@
 #include "libcommon/base/buf.h"
 #include "libcommon/codec/jute.h"
 #include "zkserver/core/snapstream.h"
+#include "zkserver/core/zab_plants.h"
 
 /* Bytes gather up to here before they are written. */
 #define CHUNK_BYTES ((size_t)256 * 1024)
@@ -209,13 +210,15 @@ snapshot_write_as(struct store *s, const struct db *db, enum pack_kind kind, str
 	struct store_file *file = NULL;
 	int err = store_open(s, SNAPSHOT_NEW_NAME, STORE_OPEN_REPLACE, &file);
 
-	snapshot_name(name, (struct datadir_entry){(uint64_t)db->last_zxid, kind});
+	snapshot_name(name,
+	    (struct datadir_entry){
+		(uint64_t)db->last_zxid + ZAB_PLANTED(PLANT_NAMED_AHEAD), kind});
 	if (err == 0)
 		err = write_file(file, db, kind);
 	store_close(file);
 	if (err == 0)
 		err = store_rename(s, SNAPSHOT_NEW_NAME, name);
-	if (err == 0)
+	if (err == 0 && !ZAB_PLANTED(PLANT_NO_NAME_SYNC))
 		err = store_sync_dir(s);
 	return err == 0 ? 0 : fault_set(f, err, "cannot write %s: %s", name, strerror(-err));
 }

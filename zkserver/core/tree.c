@@ -2,9 +2,9 @@
 /* What committed changes do to the tree. */
 #include "zkserver/core/tree.h"
 
-
 #include "zkserver/core/quota.h"
 #include "zkserver/core/tree_priv.h"
+#include "zkserver/core/zab_plants.h"
 
 struct tree_place
 tree_place(const struct tree *t, struct jute_bytes path)
@@ -90,7 +90,7 @@ tree_create(struct tree *t, struct tree_create *c)
 	cversion = c->parent_cversion == -1 ? next_cversion(parent->cversion) : c->parent_cversion;
 	if ((n = tree_find_hashed(t, c->at.path, c->at.hash)) != NULL) {
 		set_acl(t, n, c->acl);
-		if (c->raise_existing)
+		if (!ZAB_PLANTED(PLANT_PARENT_STAYS))
 			raise_parent(t, parent, cversion, c->zxid);
 		return TREE_NODE_EXISTS;
 	}

@@ -155,7 +155,7 @@ struct tree_place tree_place(const struct tree *t, struct jute_bytes path);
  * The committed changes, idempotent as a replay over a fuzzy snapshot needs them: a parent's
  * cversion and pzxid are only ever raised. create: parent_cversion is the parent's new one, -1 for
  * "one more"; acl's reference goes over to the tree whatever comes out. On TREE_NODE_EXISTS the
- * parent was raised if raise_existing, and the node has the new ACL.
+ * parent was raised, and the node has the new ACL.
  */
 struct tree_create {
 	struct tree_place at;
@@ -165,7 +165,6 @@ struct tree_create {
 	int64_t owner;
 	int32_t parent_cversion;
 	int64_t zxid, time_ms;
-	bool raise_existing;
 	struct tree_node *node, *parent; /* what came out, if it is TREE_OK */
 };
 enum tree_result tree_create(struct tree *t, struct tree_create *c);

@@ -248,6 +248,8 @@ write_blocks(struct txnlog *log, const struct txnlog_batch *b, struct fault *f)
 	err = store_pwrite(log->file, b->bytes, b->len, b->offset);
 	if (err != 0 && !ZAB_PLANTED(PLANT_LOST_WRITE))
 		return write_fault(f, b, err, "cannot write");
+	if (ZAB_PLANTED(PLANT_GROWS_OVER) && b->allocate_to > 0)
+		store_pwrite(log->file, (const uint8_t[512]){0}, 512, b->offset + b->len - 512);
 	if ((err = sync_blocks(log)) != 0)
 		return write_fault(f, b, err, "cannot sync");
 	return 0;
@@ -272,7 +274,7 @@ txnlog_write(struct txnlog *log, struct txnlog_batch *b, struct fault *f)
 		return err;
 	datadir_name(name, "log", b->first_zxid);
 	err = store_rename(log->store, made_as, name);
-	if (err == 0 && !log->no_sync)
+	if (err == 0 && !log->no_sync && !ZAB_PLANTED(PLANT_NO_NAME_SYNC))
 		err = store_sync_dir(log->store);
 	return err == 0 ? 0 : write_fault(f, b, err, "cannot name");
 }

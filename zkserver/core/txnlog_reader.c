@@ -8,6 +8,7 @@
 #include <libdeflate.h>
 
 #include "zkserver/core/txnlog.h"
+#include "zkserver/core/zab_plants.h"
 
 #define WINDOW_BYTES ((size_t)64 * 1024)
 #define SECTOR_BYTES 512
@@ -288,7 +289,8 @@ judge_end(struct txnlog_reader *r, const struct probe *p, struct fault *f)
 
 	if ((err = scan_rest(r, r->pos, &rest, f)) != 0)
 		return err;
-	if (rest.data_end == r->pos)
+	if (rest.data_end == r->pos || ZAB_PLANTED(PLANT_DAMAGE_ENDS) ||
+	    (ZAB_PLANTED(PLANT_ZEROS_END) && p->found == FOUND_ZEROS))
 		return 0;
 	end = rest.valid_at > 0 ? rest.valid_at : rest.data_end;
 	if (rest.valid_at > 0) /* what its sector holds of it was written with the rest of it */
@@ -332,16 +334,26 @@ check_header(struct txnlog_reader *r, struct fault *f)
 	return 0;
 }
 
-/* Servers that died while they made their newest file leave it empty, or with zeros for a header.
+/*
+ * Servers that died, or whose disk was full, while they made their newest file leave it empty, with
+ * zeros for a header or with a part of one.
  */
 static int
 is_blank(struct txnlog_reader *r, bool *blank, struct fault *f)
 {
+	static const uint8_t begin[] = {'Z', 'K', 'L', 'G', 0, 0, 0, TXNLOG_VERSION};
+	size_t size = r->size < sizeof begin ? (size_t)r->size : sizeof begin;
+	const uint8_t *p;
 	struct rest rest;
 	int err = scan_rest(r, 0, &rest, f);
 
 	*blank = err == 0 && rest.data_end == 0;
-	return err;
+	if (err != 0 || *blank || r->size >= TXNLOG_HEADER_BYTES)
+		return err;
+	if ((p = bytes_at(r, 0, size, &err, f)) == NULL)
+		return err;
+	*blank = memcmp(p, begin, size) == 0 && !ZAB_PLANTED(PLANT_HEADER_OR_NOTHING);
+	return 0;
 }
 
 static int
@@ -526,7 +538,7 @@ txnlog_cut(struct store *s, uint64_t file_zxid, uint64_t offset, bool remove, st
 		err = store_open(s, name, STORE_OPEN_WRITE, &file);
 		if (err == 0)
 			err = store_truncate(file, offset);
-		if (err == 0)
+		if (err == 0 && !ZAB_PLANTED(PLANT_CUT_UNSYNCED))
 			err = store_sync(file);
 		store_close(file);
 	}
@@ -607,7 +619,8 @@ txnlog_forget_after(struct store *s, uint64_t zxid, struct fault *f)
 	if (err == 0)
 		err = txnlog_reader_next(&r, &record, f);
 	if (err == 1 && (err = remove_newer(s, &r.files, record.file_zxid, f)) == 0)
-		err = txnlog_cut(s, record.file_zxid, record.offset,
+		err = txnlog_cut(s, record.file_zxid,
+		    ZAB_PLANTED(PLANT_CUT_SHORT) ? record.next_offset : record.offset,
 		    record.offset == TXNLOG_HEADER_BYTES, f);
 	txnlog_reader_close(&r);
 	return err;

@@ -45,7 +45,35 @@
 	/* a packet of which a half came counts as received */                                     \
 	X(HALF_COUNTS, "half-counts")                                                              \
 	/* a write to the log that fails is passed over */                                         \
-	X(LOST_WRITE, "lost-write")
+	X(LOST_WRITE, "lost-write")                                                                \
+	/* names are not synced: of log files, snapshots and epochs */                             \
+	X(NO_NAME_SYNC, "no-name-sync")                                                            \
+	/* what is cut off a file is cut some day */                                               \
+	X(CUT_UNSYNCED, "cut-unsynced")                                                            \
+	/* a cut leaves one record too many */                                                     \
+	X(CUT_SHORT, "cut-short")                                                                  \
+	/* a file grows by zeros over what was just written to it */                               \
+	X(GROWS_OVER, "grows-over")                                                                \
+	/* zeros are the end of a log, whatever follows */                                         \
+	X(ZEROS_END, "zeros-end")                                                                  \
+	/* what is no record is the end of a log */                                                \
+	X(DAMAGE_ENDS, "damage-ends")                                                              \
+	/* a log file without a whole header is damage, even the newest */                         \
+	X(HEADER_OR_NOTHING, "header-or-nothing")                                                  \
+	/* an accepted epoch below the current one is damage */                                    \
+	X(EPOCHS_STRICT, "epochs-strict")                                                          \
+	/* a snapshot has the name of the transaction behind it */                                 \
+	X(NAMED_AHEAD, "named-ahead")                                                              \
+	/* a multi whose first part was done is done */                                            \
+	X(HALF_MULTI, "half-multi")                                                                \
+	/* a node that is there already leaves its parent as it is */                              \
+	X(PARENT_STAYS, "parent-stays")                                                            \
+	/* a replayed create needs its parent */                                                   \
+	X(REPLAY_STRICT, "replay-strict")                                                          \
+	/* logs without a snapshot are an empty database */                                        \
+	X(STARTS_EMPTY, "starts-empty")                                                            \
+	/* purging counts snapshots that are damaged */                                            \
+	X(PURGE_COUNTS_ALL, "purge-counts-all")
 
 enum zab_plant {
 	PLANT_NOTHING,
