@@ -221,7 +221,7 @@ write_ports(const struct master *m)
 
 	if (snprintf(path, sizeof path, "%s/ports", m->conf.master.state_dir) >= (int)sizeof path)
 		return false;
-	return fsutil_write_atomic(path, text, (size_t)size, 0644);
+	return fsutil_write_fleeting(path, text, (size_t)size, 0644);
 }
 
 static struct tls *

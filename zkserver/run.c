@@ -26,7 +26,6 @@
 #include "zkserver/client_tls.h"
 #include "zkserver/core/recover.h"
 #include "zkserver/core/server.h"
-#include "zkserver/core/snapshot.h"
 #include "zkserver/core/txnlog.h"
 #include "zkserver/daemon.h"
 #include "zkserver/ensemble.h"
@@ -205,9 +204,12 @@ open_store(const char *dir)
 {
 	char path[PATH_SIZE];
 	struct store *s;
+	bool made;
 
 	snprintf(path, sizeof path, "%s/version-2", dir);
-	if (!fsutil_mkdirs(path, 0700) || (s = store_posix_open(path)) == NULL) {
+	made = access(path, F_OK) != 0;
+	if (!fsutil_mkdirs(path, 0700) || (made && !fsutil_sync_parent(path)) ||
+	    (s = store_posix_open(path)) == NULL) {
 		log_error_errno("%s: cannot be opened as the data directory", path);
 		return NULL;
 	}
@@ -321,11 +323,6 @@ load(struct daemon *d)
 	    d->conf->data_dir, (uint64_t)d->db.last_zxid, d->db.tree.node_count, report.replayed);
 	d->load_ms = clock_boot_ms() - options.now_ms;
 	d->load_txns = report.replayed;
-	/* A log without a snapshot before it cannot be told from one whose snapshot was lost. */
-	if (!report.found_snapshot && snapshot_write(d->snapshots, &d->db, &f) < 0) {
-		log_error("the first snapshot cannot be written: %s", f.text);
-		return false;
-	}
 	return true;
 }
 
@@ -472,7 +469,7 @@ write_ports(const struct daemon *d)
 		said += snprintf(ready + said, sizeof ready - (size_t)said, "%s%s port %d",
 		    said > 0 ? ", " : "", ports[i].name, ports[i].number);
 	}
-	if (!fsutil_write_atomic(path, text, (size_t)len, 0644)) {
+	if (!fsutil_write_fleeting(path, text, (size_t)len, 0644)) {
 		log_error_errno("%s: cannot be written", path);
 		return false;
 	}

@@ -98,8 +98,8 @@ fsutil_sync_parent(const char *path)
 	return ok;
 }
 
-bool
-fsutil_write_atomic(const char *path, const void *bytes, size_t size, mode_t mode)
+static bool
+write_beside(const char *path, const void *bytes, size_t size, mode_t mode, bool synced)
 {
 	char temporary[PATH_MAX];
 	int fd;
@@ -112,7 +112,8 @@ fsutil_write_atomic(const char *path, const void *bytes, size_t size, mode_t mod
 	}
 	if ((fd = mkostemp(temporary, O_CLOEXEC)) < 0)
 		return false;
-	ok = fsutil_write_all(fd, bytes, size) && fchmod(fd, mode) == 0 && fsync(fd) == 0;
+	ok = fsutil_write_all(fd, bytes, size) && fchmod(fd, mode) == 0 &&
+	     (!synced || fsync(fd) == 0);
 	close_keeping_errno(fd);
 	if (!ok || rename(temporary, path) != 0) {
 		int saved = errno;
@@ -121,7 +122,19 @@ fsutil_write_atomic(const char *path, const void *bytes, size_t size, mode_t mod
 		errno = saved;
 		return false;
 	}
-	return fsutil_sync_parent(path);
+	return !synced || fsutil_sync_parent(path);
+}
+
+bool
+fsutil_write_atomic(const char *path, const void *bytes, size_t size, mode_t mode)
+{
+	return write_beside(path, bytes, size, mode, true);
+}
+
+bool
+fsutil_write_fleeting(const char *path, const void *bytes, size_t size, mode_t mode)
+{
+	return write_beside(path, bytes, size, mode, false);
 }
 
 /* mkdir that is content with a directory, or a link to one, that is there. */

@@ -31,6 +31,12 @@ bool fsutil_read_text(const char *path, char *to, size_t size);
 bool fsutil_write_atomic(const char *path, const void *bytes, size_t size, mode_t mode);
 
 /*
+ * The same without waiting for the disk, for what nobody needs after a power loss: then path may
+ * have the old bytes, the new ones, or none.
+ */
+bool fsutil_write_fleeting(const char *path, const void *bytes, size_t size, mode_t mode);
+
+/*
  * Make a directory and its missing parents, each with this mode; existing ones are left as they
  * are.
  */

@@ -28,9 +28,13 @@ START_TEST(what_was_written_is_read_and_the_mode_is_as_asked)
 
 	buf_init(&b, 1000);
 	ck_assert(fsutil_write_atomic(in_tmp("f"), "one", 3, 0600));
-	ck_assert(fsutil_write_atomic(in_tmp("f"), "second", 6, 0640));
+	ck_assert(fsutil_write_atomic(in_tmp("f"), "second", 6, 0600));
 	ck_assert(fsutil_read(in_tmp("f"), 6, &b));
 	ck_assert_str_eq(buf_text(&b), "second");
+	buf_clear(&b);
+	ck_assert(fsutil_write_fleeting(in_tmp("f"), "third", 5, 0640));
+	ck_assert(fsutil_read(in_tmp("f"), 6, &b));
+	ck_assert_str_eq(buf_text(&b), "third");
 	ck_assert_int_eq(stat(in_tmp("f"), &st), 0);
 	ck_assert_uint_eq(st.st_mode & 07777, 0640);
 	buf_fini(&b);

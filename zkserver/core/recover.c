@@ -119,8 +119,8 @@ replay(struct store *logs, const struct recover_options *options, struct db *db,
 
 /* Without a snapshot only an empty directory, or an explicit wish, is a beginning. */
 static int
-begin_empty(struct store *snapshots, struct store *logs, const struct recover_options *options,
-    struct db *db, struct fault *f)
+begin_empty(
+    struct store *logs, const struct recover_options *options, struct db *db, struct fault *f)
 {
 	struct datadir_list list;
 	size_t count;
@@ -136,9 +136,7 @@ begin_empty(struct store *snapshots, struct store *logs, const struct recover_op
 		    "snapshot.trust.empty=true "
 		    "once if the log is known to be whole from the first transaction on",
 		    count);
-	if (!db_reset(db))
-		return fault_set(f, -ENOMEM, "no memory for a tree");
-	return count > 0 || options->read_only ? 0 : snapshot_write(snapshots, db, f);
+	return db_reset(db) ? 0 : fault_set(f, -ENOMEM, "no memory for a tree");
 }
 
 /* Where the setting that makes them TTL nodes is missing, they would go as ephemeral ones do. */
@@ -158,7 +156,7 @@ refuse_hidden_ttl(const struct db *db, struct fault *f)
 	return err;
 }
 
-/* Drop what a crash left half done. A snapshot's name may not be durable yet; its contents are. */
+/* Drop what a crash left half done. */
 static int
 clean(struct store *snapshots, struct store *logs, struct fault *f)
 {
@@ -167,12 +165,19 @@ clean(struct store *snapshots, struct store *logs, struct fault *f)
 
 	if ((err = adopt_resume(snapshots, logs, &adopted, f)) != 0)
 		return err;
-	if ((err = txnlog_clean(logs, f)) != 0 || (err = snapshot_clean(snapshots, f)) != 0)
-		return err;
-	if ((err = store_sync_dir(snapshots)) != 0)
-		return fault_set(
-		    f, err, "cannot sync the directory of the snapshots: %s", strerror(-err));
-	return 0;
+	err = txnlog_clean(logs, f);
+	return err != 0 ? err : snapshot_clean(snapshots, f);
+}
+
+/* The snapshot that was loaded: its contents are durable, its name may not be yet. */
+static int
+settle_name(struct store *snapshots, struct fault *f)
+{
+	int err = store_sync_dir(snapshots);
+
+	return err == 0 ? 0
+			: fault_set(f, err, "cannot sync the directory of the snapshots: %s",
+			      strerror(-err));
 }
 
 int
@@ -187,11 +192,18 @@ recover(struct store *snapshots, struct store *logs, const struct recover_option
 		return err;
 	if ((err = load_newest(snapshots, db, &info, report, f)) != 0)
 		return err;
-	if (!report->found_snapshot && (err = begin_empty(snapshots, logs, options, db, f)) != 0)
+	if (!report->found_snapshot)
+		err = begin_empty(logs, options, db, f);
+	else if (!options->read_only)
+		err = settle_name(snapshots, f);
+	if (err != 0)
 		return err;
 	if ((err = replay(logs, options, db, &info, report, f)) != 0)
 		return err;
 	if ((err = refuse_hidden_ttl(db, f)) != 0)
 		return err;
-	return db_finish_load(db) ? 0 : fault_set(f, -ENOMEM, "no memory to finish loading");
+	if (!db_finish_load(db))
+		return fault_set(f, -ENOMEM, "no memory to finish loading");
+	/* A log without a snapshot before it cannot be told from one whose snapshot was lost. */
+	return report->found_snapshot || options->read_only ? 0 : snapshot_write(snapshots, db, f);
 }

@@ -239,11 +239,13 @@ write_blocks(struct txnlog *log, const struct txnlog_batch *b, struct fault *f)
 {
 	int err;
 
-	/* The zeros become durable first: what is torn later shows as zeros, not as an old block.
+	/*
+	 * The zeros become durable first: what is torn later shows as zeros, not as an old block. A
+	 * new file has no name before all of it is durable.
 	 */
 	if (b->allocate_to > 0 && (err = store_allocate(log->file, b->allocate_to)) != 0)
 		return write_fault(f, b, err, "cannot make room in");
-	if (b->allocate_to > 0 && (err = sync_blocks(log)) != 0)
+	if (b->allocate_to > 0 && !b->new_file && (err = sync_blocks(log)) != 0)
 		return write_fault(f, b, err, "cannot sync the zeros of");
 	err = store_pwrite(log->file, b->bytes, b->len, b->offset);
 	if (err != 0 && !ZAB_PLANTED(PLANT_LOST_WRITE))
