@@ -83,6 +83,8 @@ text_role(const struct admin_call *q, struct report *r)
 	a->ensemble->standing(a->ensemble->arg, &s);
 	report_printf(r, "role=%s\nsid=%" PRId64 "\nstate=%s\nleader=%" PRId64 "\nepoch=%d\n",
 	    s.role, s.sid, s.state, s.leader, (int)s.epoch);
+	if (s.master != s.leader)
+		report_printf(r, "master=%" PRId64 "\n", s.master);
 	report_printf(r, "zxid=0x%" PRIx64 "\nround=%" PRId64 "\nlag=%" PRId64 "\nvoters=%u\n",
 	    (uint64_t)s.zxid, s.round, s.lag, s.voters);
 	report_printf(r, "since_ms=%" PRIu64 "\nwhy=%s\n", s.since_ms, s.why);

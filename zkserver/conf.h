@@ -90,6 +90,7 @@ struct zoo_ensemble {
 	bool keep_alive;	       /* of connections between servers, by the system */
 	bool observers_log;	       /* an observer has a log and snapshots */
 	uint32_t observer_master_port; /* 0: followers take no observers */
+	uint32_t observer_reconnect_ms, observer_election_ms; /* the most that it waits */
 	bool local_sessions, local_upgrade;
 	bool read_only;	     /* serves reads without a quorum */
 	bool encrypted;	     /* sslQuorum: connections are made with TLS, and taken only so */

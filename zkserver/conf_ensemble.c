@@ -232,6 +232,19 @@ put_client_address(struct reading *r, const struct ini *ini, const struct member
 	    is_wildcard(own->client_host) ? "" : own->client_host);
 }
 
+/* A follower listens there, on the same host as at its other ports. */
+static void
+check_master_port(struct reading *r, const struct ini *ini, const struct member *own)
+{
+	const struct zoo_ensemble *e = &r->c->ensemble;
+
+	if (e->observer_master_port != 0 && (e->observer_master_port == own->quorum_port ||
+						e->observer_master_port == own->election_port))
+		faults_add(r->faults, ini->file, conf_line_of(ini, "observerMasterPort"),
+		    "observerMasterPort is %u, which server.%d has for other servers already",
+		    e->observer_master_port, e->sid);
+}
+
 static void
 check_own(struct reading *r, const struct ini *ini)
 {
@@ -248,6 +261,7 @@ check_own(struct reading *r, const struct ini *ini)
 		return;
 	}
 	put_client_address(r, ini, own);
+	check_master_port(r, ini, own);
 	if ((e->peer_type == 1) != own->observer &&
 	    (own->observer || conf_line_of(ini, "peerType") > 0))
 		log_warn("%s: server.%d is %s there, and that prevails over peerType", r->file,

@@ -160,6 +160,14 @@ dial(void *arg, int64_t sid)
 }
 
 static void
+dial_master(void *arg, int64_t sid)
+{
+	struct ensemble *e = arg;
+
+	quorum_port_dial_master(e->quorum, sid);
+}
+
+static void
 log_release(void *arg)
 {
 	struct ensemble *e = arg;
@@ -222,6 +230,7 @@ members_adopted(void *arg, const struct members *m)
 static const struct peer_ops peer_ops = {
     .notify = notify,
     .dial = dial,
+    .dial_master = dial_master,
     .log_release = log_release,
     .log_reopen = log_reopen,
     .members_seen = members_seen,
@@ -277,6 +286,8 @@ settings_of(const struct zoo_conf *c, const struct recover_options *options)
 	    .hold_ms = e->init_limit * c->tick_ms,
 	    .reconfig = c->reconfig_enabled,
 	    .standalone = e->standalone,
+	    .observer_masters = e->observer_master_port > 0,
+	    .observer_delay_ms = e->observer_reconnect_ms + e->observer_election_ms,
 	    .force_snapshot_sync = e->force_snapshot,
 	    .log_sync_percent =
 		e->log_factor_permille == 0 ? -1 : (int32_t)(e->log_factor_permille / 10),

@@ -52,7 +52,9 @@ put_ensemble(const struct admin *a, const struct form *f, void *arg)
 	f->text(arg, "peer_state", s.state);
 	f->gauge(arg, "quorum_size", s.voters);
 	if (a->server->role == SERVER_OBSERVER)
-		f->gauge(arg, "observer_master_id", s.leader);
+		f->gauge(arg, "observer_master_id", s.master);
+	if (s.takes_observers)
+		f->gauge(arg, "synced_observers", s.synced_observers);
 	if (a->server->role != SERVER_LEADER)
 		return;
 	f->gauge(arg, "learners", s.learners);

@@ -71,8 +71,10 @@ libzkcore_a_SOURCES += \
 	zkserver/core/history.c zkserver/core/history.h \
 	zkserver/core/leader.c zkserver/core/leader.h zkserver/core/leader_priv.h \
 	zkserver/core/leader_learners.c zkserver/core/leader_reconf.c \
+	zkserver/core/leader_relay.c \
 	zkserver/core/leader_sync.c \
 	zkserver/core/learner.c zkserver/core/learner.h \
+	zkserver/core/learner_ask.c zkserver/core/learner_dial.c \
 	zkserver/core/peer.c zkserver/core/peer.h \
 	zkserver/core/qpacket.c zkserver/core/qpacket.h \
 	zkserver/core/snapstream.c zkserver/core/snapstream.h \

@@ -33,6 +33,7 @@ struct quorum_link {
 	struct peer_link core;
 	struct buf out;
 	int64_t dialled; /* the sid that we wanted; -1: it came to us */
+	bool observes;	 /* it goes, or came, to a port for observers */
 	bool known;	 /* the core has it */
 	bool named;	 /* its certificate was looked at */
 	bool paused;
@@ -43,6 +44,7 @@ struct quorum_port {
 	struct quorum_port_config config;
 	struct peer_listener *listener;
 	char listen_address[ADDRESS_TEXT_SIZE];
+	struct peer_listener *observers; /* NULL: none are taken */
 	struct list links; /* oldest first */
 	unsigned young_count;
 	struct quorum_link *dialling; /* not up yet */
@@ -134,7 +136,10 @@ on_up(void *arg)
 	l->known = true;
 	if (l->dialled < 0) {
 		q->young_count--;
-		peer_link_accepted(q->config.peer, &l->core, &l->out);
+		if (l->observes)
+			peer_observer_accepted(q->config.peer, &l->core, &l->out);
+		else
+			peer_link_accepted(q->config.peer, &l->core, &l->out);
 	} else {
 		q->dialling = NULL;
 		peer_link_dialled(q->config.peer, &l->core, &l->out, l->dialled);
@@ -171,7 +176,8 @@ on_down(void *arg, const char *why)
 	if (l->known)
 		peer_link_closed(q->config.peer, &l->core);
 	else if (sid >= 0)
-		log_info("server %lld: no connection to its quorum port: %s", (long long)sid, why);
+		log_info("server %lld: no connection to its %s: %s", (long long)sid,
+		    l->observes ? "port for observers" : "quorum port", why);
 	else
 		log_debug("quorum port: a connection came to nothing: %s", why);
 	if (!l->known && sid >= 0) {
@@ -201,9 +207,8 @@ drop_oldest_young(struct quorum_port *q)
 }
 
 static void
-on_accepted(void *arg, int fd, bool encrypted)
+take_connection(struct quorum_port *q, int fd, bool encrypted, bool observes)
 {
-	struct quorum_port *q = arg;
 	struct stream_limits limits = limits_of(q);
 	struct quorum_link *l;
 
@@ -213,10 +218,103 @@ on_accepted(void *arg, int fd, bool encrypted)
 		close(fd);
 		return;
 	}
+	l->observes = observes;
 	l->stream = stream_adopt(
 	    q->config.loop, fd, encrypted ? q->config.tls : NULL, true, &limits, &ops, l);
 	if (l->stream == NULL)
 		link_free(l);
+}
+
+static void
+on_accepted(void *arg, int fd, bool encrypted)
+{
+	take_connection(arg, fd, encrypted, false);
+}
+
+static void
+on_observer_accepted(void *arg, int fd, bool encrypted)
+{
+	take_connection(arg, fd, encrypted, true);
+}
+
+/* ---- listening ---- */
+
+static void
+on_cannot_listen(void *arg, const char *why)
+{
+	(void)arg;
+	log_die(EX_OSERR, "the quorum port: %s", why);
+}
+
+/* At a port of this member's host, or of all addresses. */
+static void
+print_home(const struct quorum_port *q, const struct member *self, uint32_t port,
+    char to[ADDRESS_TEXT_SIZE])
+{
+	const char *host = q->config.conf->listen_on_all ? "" : self->host;
+
+	snprintf(to, ADDRESS_TEXT_SIZE, strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host,
+	    (unsigned)port);
+}
+
+static struct peer_listener *
+listen_at(struct quorum_port *q, const char *address, const char *name,
+    void (*accepted)(void *arg, int fd, bool encrypted))
+{
+	const struct zoo_ensemble *conf = q->config.conf;
+	const struct peer_listener_config config = {
+	    .loop = q->config.loop,
+	    .address = address,
+	    .name = name,
+	    .tries = LISTEN_FOR_EVER,
+	    .encrypted = q->config.tls != NULL,
+	    .unify = q->config.tls != NULL && conf->tls.unify,
+	    .detect_ms = conf->connect_ms,
+	    .keep_alive = conf->keep_alive,
+	    .accepted = accepted,
+	    .failed = on_cannot_listen,
+	    .arg = q,
+	};
+
+	return peer_listener_new(&config);
+}
+
+/* Who is no member stays where it is. */
+static bool
+listen_at_home(struct quorum_port *q)
+{
+	const struct member *self = members_find(q->config.members, q->config.conf->sid);
+	char address[ADDRESS_TEXT_SIZE];
+
+	if (self == NULL)
+		return q->listener != NULL;
+	print_home(q, self, self->quorum_port, address);
+	if (q->listener != NULL && strcmp(q->listen_address, address) == 0)
+		return true;
+	peer_listener_free(q->listener);
+	str_copy(q->listen_address, sizeof q->listen_address, address);
+	q->listener = listen_at(q, address, "quorum", on_accepted);
+	return q->listener != NULL;
+}
+
+/* While there is nobody who would take them, observers are to go elsewhere at once. */
+static void
+listen_for_observers(struct quorum_port *q)
+{
+	const struct member *self = members_find(q->config.members, q->config.conf->sid);
+	char address[ADDRESS_TEXT_SIZE];
+
+	if (!peer_takes_observers(q->config.peer)) {
+		peer_listener_free(q->observers);
+		q->observers = NULL;
+		return;
+	}
+	if (q->observers != NULL || self == NULL)
+		return;
+	print_home(q, self, q->config.conf->observer_master_port, address);
+	q->observers = listen_at(q, address, "observers'", on_observer_accepted);
+	if (q->observers == NULL)
+		log_die(EX_OSERR, "no memory for the port for observers");
 }
 
 /* ---- output ---- */
@@ -417,12 +515,13 @@ quorum_port_flush(struct quorum_port *q)
 		attend(l);
 	}
 	start_snapshots(q);
+	listen_for_observers(q);
 }
 
 /* ---- connecting ---- */
 
-void
-quorum_port_dial(struct quorum_port *q, int64_t sid)
+static void
+dial(struct quorum_port *q, int64_t sid, uint32_t master_port)
 {
 	const struct member *m = members_find(q->config.members, sid);
 	struct stream_limits limits = limits_of(q);
@@ -442,8 +541,9 @@ quorum_port_dial(struct quorum_port *q, int64_t sid)
 	}
 	if ((l = link_new(q, sid)) == NULL)
 		log_die(EX_OSERR, "no memory for a connection to server %lld", (long long)sid);
+	l->observes = master_port > 0;
 	snprintf(address, sizeof address, strchr(m->host, ':') != NULL ? "[%s]:%u" : "%s:%u",
-	    m->host, (unsigned)m->quorum_port);
+	    m->host, master_port > 0 ? (unsigned)master_port : (unsigned)m->quorum_port);
 	l->stream = stream_connect(
 	    q->config.loop, address, plain ? NULL : q->config.tls, NULL, &limits, &ops, l);
 	q->dialling = l;
@@ -451,47 +551,16 @@ quorum_port_dial(struct quorum_port *q, int64_t sid)
 		log_die(EX_OSERR, "no memory for a connection to server %lld", (long long)sid);
 }
 
-static void
-on_cannot_listen(void *arg, const char *why)
+void
+quorum_port_dial(struct quorum_port *q, int64_t sid)
 {
-	(void)arg;
-	log_die(EX_OSERR, "the quorum port: %s", why);
+	dial(q, sid, 0);
 }
 
-/* Who is no member stays where it is. */
-static bool
-listen_at_home(struct quorum_port *q)
+void
+quorum_port_dial_master(struct quorum_port *q, int64_t sid)
 {
-	const struct zoo_ensemble *conf = q->config.conf;
-	const struct member *self = members_find(q->config.members, conf->sid);
-	char address[ADDRESS_TEXT_SIZE];
-	const struct peer_listener_config config = {
-	    .loop = q->config.loop,
-	    .address = address,
-	    .name = "quorum",
-	    .tries = LISTEN_FOR_EVER,
-	    .encrypted = q->config.tls != NULL,
-	    .unify = q->config.tls != NULL && conf->tls.unify,
-	    .detect_ms = conf->connect_ms,
-	    .keep_alive = conf->keep_alive,
-	    .accepted = on_accepted,
-	    .failed = on_cannot_listen,
-	    .arg = q,
-	};
-
-	if (self == NULL)
-		return q->listener != NULL;
-	if (conf->listen_on_all)
-		snprintf(address, sizeof address, ":%u", (unsigned)self->quorum_port);
-	else
-		snprintf(address, sizeof address,
-		    strchr(self->host, ':') != NULL ? "[%s]:%u" : "%s:%u", self->host,
-		    (unsigned)self->quorum_port);
-	if (q->listener != NULL && strcmp(q->listen_address, address) == 0)
-		return true;
-	peer_listener_free(q->listener);
-	str_copy(q->listen_address, sizeof q->listen_address, address);
-	return (q->listener = peer_listener_new(&config)) != NULL;
+	dial(q, sid, q->config.conf->observer_master_port);
 }
 
 bool
@@ -528,6 +597,7 @@ quorum_port_close(struct quorum_port *q)
 
 	if (q == NULL)
 		return;
+	peer_listener_free(q->observers);
 	peer_listener_free(q->listener);
 	LIST_EACH(it, nx, &q->links)
 	{

@@ -37,6 +37,8 @@ void quorum_port_close(struct quorum_port *q);
 
 /* Connect to a server; the attempt before is given up. */
 void quorum_port_dial(struct quorum_port *q, int64_t sid);
+/* The same, at the port where it takes observers. */
+void quorum_port_dial_master(struct quorum_port *q, int64_t sid);
 
 /* The members are others: listen where this one is now. False: no memory. */
 bool quorum_port_moved(struct quorum_port *q);

@@ -264,8 +264,10 @@ static const struct setting ROWS[] = {
     NOTHING("leaderConnectDelayDuringRetryMs", ELSEWHERE),
     NOTHING("learner.*", ELSEWHERE),
     NOTHING("follower.*", ELSEWHERE),
+    JAVA_U32("observer.reconnectDelayMs", ensemble.observer_reconnect_ms, 0, 3600000, 0),
+    JAVA_U32("observer.election.DelayMs", ensemble.observer_election_ms, 0, 3600000, 0),
     NOTHING("observer.*", ELSEWHERE),
-    NOTHING("observerMaster.sizeLimit", ELSEWHERE),
+    NOTHING("observerMaster.sizeLimit", "what observers lack is in memory for all learners"),
     NOTHING("forward_learner_requests_to_commit_processor_disabled", THREADS),
     NOTHING("enableEagerACLCheck", "a request is checked where it becomes a transaction"),
 

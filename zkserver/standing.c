@@ -69,6 +69,7 @@ say_leading(struct standing *to, const struct leader *l)
 		break;
 	case LEADER_AWAY:
 	case LEADER_ACTIVE:
+	case LEADER_RELAYS:
 		break;
 	}
 }
@@ -89,6 +90,8 @@ say_following(struct standing *to, const struct learner *l)
 	};
 
 	add(to, "server %" PRId64 " was elected: %s", l->leader, steps[l->phase]);
+	if (l->master >= 0 && l->master != l->leader)
+		add(to, " (of server %" PRId64 ", which follows it)", l->master);
 }
 
 static void
@@ -172,6 +175,7 @@ standing_of(struct standing *to, const struct peer *p, standing_trouble_fn *trou
 	    .phase = phase_name(p),
 	    .voting = members_is_voter(z->members, z->settings.sid),
 	    .leader = STANDING_UNKNOWN,
+	    .master = STANDING_UNKNOWN,
 	    .epoch = z->epochs.current,
 	    .zxid = z->db->last_zxid,
 	    .round = p->election.round,
@@ -181,11 +185,15 @@ standing_of(struct standing *to, const struct peer *p, standing_trouble_fn *trou
 	snprintf(to->state, sizeof to->state, "%s - %s", states[p->phase], to->phase);
 	to->serves = strcmp(to->phase, "broadcast") == 0;
 	if (p->phase == PEER_LEADS) {
-		to->leader = to->sid;
+		to->leader = to->master = to->sid;
 		to->epoch = p->leader.epoch;
 		count_learners(to, p);
-	} else if (p->phase == PEER_FOLLOWS || p->phase == PEER_OBSERVES)
+	} else if (p->phase == PEER_FOLLOWS || p->phase == PEER_OBSERVES) {
 		to->leader = p->learner.leader;
+		to->master = p->learner.master;
+		if ((to->takes_observers = peer_takes_observers(p)))
+			count_learners(to, p);
+	}
 	if (!to->serves)
 		say_why(to, p, trouble, arg);
 }

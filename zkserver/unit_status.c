@@ -26,6 +26,9 @@ print_role(const struct standing *st, char *to, size_t size)
 		snprintf(to, size, "leader of epoch %d with %u of %u followers and %u observers",
 		    (int)st->epoch, st->synced_followers, st->voters > 0 ? st->voters - 1 : 0,
 		    st->synced_observers);
+	else if (st->master != st->leader)
+		snprintf(to, size, "%s of server %" PRId64 " in epoch %d, at its follower %" PRId64,
+		    st->role, st->leader, (int)st->epoch, st->master);
 	else
 		snprintf(to, size, "%s of server %" PRId64 " in epoch %d", st->role, st->leader,
 		    (int)st->epoch);

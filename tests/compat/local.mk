@@ -34,6 +34,7 @@ EXTRA_DIST += \
 	tests/compat/test_kazoo.py \
 	tests/compat/test_kazoo_recipes.py \
 	tests/compat/test_mixed.py \
+	tests/compat/test_observer_masters.py \
 	tests/compat/test_quota.py \
 	tests/compat/test_reconfig.py \
 	tests/compat/test_sessions.py \

@@ -18,7 +18,7 @@ static const struct hash_key KEY = {3, 4};
 
 /* Side 0 dialled side 1. */
 struct rig_link {
-	bool used, broken;
+	bool used, broken, held;
 	unsigned node[2];
 	struct peer_link side[2];
 	struct buf out[2];
@@ -67,7 +67,15 @@ on_dial(void *arg, int64_t sid)
 
 	n->dialling = true;
 	n->dials = sid;
+	n->dials_master = false;
 	n->dial_count++;
+}
+
+static void
+on_dial_master(void *arg, int64_t sid)
+{
+	on_dial(arg, sid);
+	((struct rig_node *)arg)->dials_master = true;
 }
 
 static void
@@ -145,6 +153,7 @@ static const struct peer_ops ops = {
     .members_adopted = on_members_adopted,
     .notify = on_notify,
     .dial = on_dial,
+    .dial_master = on_dial_master,
     .log_release = on_log_release,
     .log_reopen = on_log_reopen,
     .say = on_say,
@@ -294,7 +303,7 @@ connect_link(struct rig_node *n)
 	struct rig_link *l = links;
 
 	n->dialling = false;
-	if (!reaches(i, k)) {
+	if (!reaches(i, k) || (n->dials_master && !peer_takes_observers(&rig_nodes[k].peer))) {
 		peer_dial_failed(&n->peer, n->dials);
 		return;
 	}
@@ -305,7 +314,10 @@ connect_link(struct rig_node *n)
 	buf_init(&l->out[0], OUT_MAX);
 	buf_init(&l->out[1], OUT_MAX);
 	peer_link_dialled(&n->peer, &l->side[0], &l->out[0], n->dials);
-	peer_link_accepted(&rig_nodes[k].peer, &l->side[1], &l->out[1]);
+	if (n->dials_master)
+		peer_observer_accepted(&rig_nodes[k].peer, &l->side[1], &l->out[1]);
+	else
+		peer_link_accepted(&rig_nodes[k].peer, &l->side[1], &l->out[1]);
 }
 
 /* Bytes from one side to the other. */
@@ -322,6 +334,8 @@ move_bytes(struct rig_link *l, unsigned from)
 	if (frozen[l->node[0]] || frozen[l->node[1]] || throttled[l->node[to]])
 		return false;
 	if (size == 0 || !l->open[to] || l->side[to].paused || l->side[to].end != PEER_LINK_OPEN)
+		return false;
+	if (to == 0 && l->held)
 		return false;
 	if (to == 0 && l->break_after > 0) {
 		if (size >= l->break_after) {
@@ -358,16 +372,34 @@ step_link(struct rig_link *l)
 	return moved;
 }
 
+static struct rig_link *
+link_of(unsigned learner)
+{
+	for (unsigned i = 0; i < LINKS_MAX; i++) {
+		if (links[i].used && links[i].node[0] == learner)
+			return &links[i];
+	}
+	return NULL;
+}
+
 bool
 rig_break_link_after(unsigned learner, size_t bytes)
 {
-	for (unsigned i = 0; i < LINKS_MAX; i++) {
-		if (links[i].used && links[i].node[0] == learner) {
-			links[i].break_after = bytes;
-			return true;
-		}
-	}
-	return false;
+	struct rig_link *l = link_of(learner);
+
+	if (l != NULL)
+		l->break_after = bytes;
+	return l != NULL;
+}
+
+bool
+rig_hold_link(unsigned learner, bool on)
+{
+	struct rig_link *l = link_of(learner);
+
+	if (l != NULL)
+		l->held = on;
+	return l != NULL;
 }
 
 /* ---- a node's turn ---- */
@@ -722,35 +754,6 @@ rig_has(unsigned i, const char *path)
 	struct jute_bytes p = {(const uint8_t *)path, (int32_t)strlen(path)};
 
 	return tree_find(&rig_nodes[i].db.tree, p) != NULL;
-}
-
-static bool
-quiet(void *arg)
-{
-	unsigned i = *(unsigned *)arg;
-
-	return rig_nodes[i].server.pending_count == 0;
-}
-
-void
-rig_check_disk(unsigned i)
-{
-	struct rig_node *n = &rig_nodes[i];
-	struct recover_options options = {.read_only = true, .now_ms = rig_now_ms};
-	struct recover_report report;
-	struct fault f = {0};
-	struct db db;
-
-	ck_assert(rig_run_until(quiet, &i, 60000));
-	history_check(&n->peer.zab.history);
-	ck_assert(db_init(&db, &KEY, RIG_TICK_MS));
-	ck_assert_msg(recover(n->store, n->store, &options, &db, &report, &f) == 0, "%s", f.text);
-	ck_assert_msg(db.tree.digest == n->db.tree.digest,
-	    "server %lld: memory (zxid %llx) and disk (zxid %llx) differ", (long long)n->sid,
-	    (unsigned long long)zab_last_zxid(&n->peer.zab), (unsigned long long)db.last_zxid);
-	ck_assert_int_eq(db.last_zxid, zab_last_zxid(&n->peer.zab));
-	ck_assert_uint_eq(session_count(&db.sessions), session_count(&n->db.sessions));
-	db_fini(&db);
 }
 
 static bool

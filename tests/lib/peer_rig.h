@@ -43,7 +43,7 @@ struct rig_node {
 	struct members committed, seen; /* what its files say; seen.version -1: nothing */
 	bool forgets; /* its files cannot be written */
 	struct buf mail[RIG_NODES_MAX]; /* notifications for each other, the newest counts */
-	bool dialling;
+	bool dialling, dials_master;
 	int64_t dials;
 	unsigned dial_count;
 	unsigned truncations, snapshots_taken, restarts;
@@ -82,6 +82,9 @@ void rig_isolate(unsigned i, bool cut);
  * it. */
 void rig_freeze(unsigned i, bool on);
 void rig_throttle(unsigned i, bool on);
+
+/* Nothing comes to this learner from whom it has dialled. False: from nobody. */
+bool rig_hold_link(unsigned learner, bool on);
 
 /* At most so many bytes of each link pass in one step; 0: all. */
 void rig_set_link_bytes(size_t bytes);

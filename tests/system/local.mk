@@ -36,6 +36,7 @@ EXTRA_DIST += \
 	tests/system/test_jobs.py \
 	tests/system/test_kill_loop.py \
 	tests/system/test_master.py \
+	tests/system/test_observers.py \
 	tests/system/test_run.py \
 	tests/system/test_status.py \
 	tests/system/test_streams.py \

@@ -233,6 +233,16 @@ START_TEST(tls_between_servers_needs_its_stores)
 }
 END_TEST
 
+START_TEST(the_port_for_observers_is_one_of_its_own)
+{
+	zoo_file("myid", "2");
+	zoo_taken(in_own(LIMITS THREE "observerMasterPort=3"));
+	zoo_refused(in_own(LIMITS THREE "observerMasterPort=1"),
+	    "zoo.cfg:9: observerMasterPort is 1, which server.2 has for other servers");
+	zoo_refused(in_own(LIMITS THREE "observerMasterPort=2"), "zoo.cfg:9: observerMasterPort");
+}
+END_TEST
+
 START_TEST(how_much_log_is_sent_is_a_fraction_of_a_snapshot)
 {
 	const struct zoo_ensemble *e = &zoo_rig_conf.ensemble;
@@ -278,6 +288,7 @@ unit_suite(void)
 	tcase_add_test(c, faults_of_a_dynamic_file_are_told_there);
 	tcase_add_test(c, a_proposed_configuration_is_found);
 	tcase_add_test(c, tls_between_servers_needs_its_stores);
+	tcase_add_test(c, the_port_for_observers_is_one_of_its_own);
 	tcase_add_test(c, how_much_log_is_sent_is_a_fraction_of_a_snapshot);
 	tcase_add_test(c, a_changed_list_is_told_at_a_reload);
 	suite_add_tcase(s, c);

@@ -108,6 +108,9 @@ leader_stop(struct leader *l, const char *why)
 	}
 	buf_fini(&l->syncs);
 	l->phase = LEADER_AWAY;
+	if (l->upstream != NULL)
+		l->upstream->relay = NULL;
+	l->upstream = NULL;
 }
 
 void
@@ -246,7 +249,7 @@ ping_one(struct leader *l, struct peer_link *link)
 static void
 set_up_to_date(struct leader *l, struct peer_link *link)
 {
-	if (l->phase != LEADER_ACTIVE || link->stage != LEARNER_SYNCED ||
+	if (!leader_serves(l) || link->stage != LEARNER_SYNCED ||
 	    l->committed < link->asked_zxid)
 		return;
 	qpacket_put(link->out, QPACKET_UPTODATE, -1, NULL, 0);
@@ -341,32 +344,42 @@ confirm(struct leader *l)
 
 /* Is the oldest of these done, as far as `told`? Then it is taken off. */
 static bool
-take_sync(const struct leader *l, struct buf *syncs, int64_t told)
+take_sync(const struct leader *l, struct buf *syncs, int64_t told, struct leader_sync *s)
+{
+	if (syncs->len == 0)
+		return false;
+	memcpy(s, syncs->data, sizeof *s);
+	if (s->round > l->confirmed || s->zxid > told)
+		return false;
+	buf_consume(syncs, sizeof *s);
+	return true;
+}
+
+void
+leader_answer(struct leader *l, struct peer_link *link)
 {
 	struct leader_sync s;
 
-	if (syncs->len == 0)
-		return false;
-	memcpy(&s, syncs->data, sizeof s);
-	if (s.round > l->confirmed || s.zxid > told)
-		return false;
-	buf_consume(syncs, sizeof s);
-	return true;
+	while (take_sync(l, &link->syncs, link->committed, &s)) {
+		if (s.revalidation)
+			qpacket_put_revalidated(link->out, s.session, s.valid);
+		else
+			qpacket_put(link->out, QPACKET_SYNC, 0, NULL, 0);
+		zab_link_touch(l->z, link);
+		leader_sync_pump(l, link); /* what had to wait behind it */
+	}
 }
 
 static void
 answer_syncs(struct leader *l)
 {
 	struct peer_link *link = NULL;
+	struct leader_sync s;
 
-	while (take_sync(l, &l->syncs, l->committed))
+	while (take_sync(l, &l->syncs, l->committed, &s))
 		server_sync_done(l->z->server);
 	while ((link = leader_next(l, link)) != NULL) {
-		while (take_sync(l, &link->syncs, link->committed)) {
-			qpacket_put(link->out, QPACKET_SYNC, 0, NULL, 0);
-			zab_link_touch(l->z, link);
-			leader_sync_pump(l, link); /* what had to wait behind it */
-		}
+		leader_answer(l, link);
 	}
 }
 
@@ -443,7 +456,8 @@ leader_turn(struct leader *l)
 	if (l->phase == LEADER_ACTIVE) {
 		commit(l);
 		confirm(l);
-	}
+	} else if (l->phase == LEADER_RELAYS)
+		leader_relay_turn(l);
 	while ((link = leader_next(l, link)) != NULL) {
 		leader_sync_pump(l, link);
 		set_up_to_date(l, link);
@@ -452,7 +466,7 @@ leader_turn(struct leader *l)
 			    "server %lld does not take what it is sent: too much waits",
 			    (long long)link->sid);
 	}
-	if (l->phase == LEADER_ACTIVE)
+	if (leader_serves(l))
 		answer_syncs(l);
 	if (l->z->server->zxids_end)
 		leader_fail(l, "epoch %d has no zxid left", (int)l->epoch);
@@ -480,6 +494,7 @@ leader_lost(struct leader *l, struct peer_link *link)
 
 	leader_sync_drop(link);
 	link->use = PEER_LINK_DONE;
+	leader_relay_lost(l, link);
 	if (l->retire_at_ms > 0) {
 		retire(l);
 		return;
@@ -504,13 +519,15 @@ leader_deadline_ms(const struct leader *l)
 	if (l->phase == LEADER_AWAY)
 		return UINT64_MAX;
 	at_ms = l->tick_at_ms < l->ping_at_ms ? l->tick_at_ms : l->ping_at_ms;
-	return l->phase != LEADER_ACTIVE && l->phase_until_ms < at_ms ? l->phase_until_ms : at_ms;
+	return !leader_serves(l) && l->phase_until_ms < at_ms ? l->phase_until_ms : at_ms;
 }
 
 /* How long a learner may be silent; 0: as long as it takes, it waits for us. */
 static uint64_t
 silence_ms(const struct leader *l, const struct peer_link *link)
 {
+	if (link->paused)
+		return 0;
 	switch (link->stage) {
 	case LEARNER_KNOWN:
 	case LEARNER_ACCEPTED:
@@ -552,7 +569,7 @@ leader_tick(struct leader *l)
 
 	if (l->phase == LEADER_AWAY)
 		return;
-	if (l->phase != LEADER_ACTIVE && now_ms >= l->phase_until_ms) {
+	if (!leader_serves(l) && now_ms >= l->phase_until_ms) {
 		MARK("leader: no quorum comes");
 		leader_fail(l, "no quorum came within %llu ms",
 		    (unsigned long long)ticks(l, l->z->settings.init_limit));

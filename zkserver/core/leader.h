@@ -7,6 +7,7 @@
 #ifndef CORRAL_ZKSERVER_CORE_LEADER_H
 #define CORRAL_ZKSERVER_CORE_LEADER_H
 
+#include "zkserver/core/learner.h"
 #include "zkserver/core/zab.h"
 
 /* Syncs that wait for a confirmation, of one learner. */
@@ -21,6 +22,7 @@ enum leader_phase {
 	LEADER_PROMISE,	  /* the epoch is fixed; a quorum's ACKEPOCH is awaited */
 	LEADER_SYNC,	  /* a quorum's ACK of NEWLEADER is awaited */
 	LEADER_ACTIVE,
+	LEADER_RELAYS, /* no leader: a follower that takes observers; leader_relay.c */
 };
 
 struct leader {
@@ -44,12 +46,17 @@ struct leader {
 	struct buf reconfigs;	/* of this epoch, committed: struct leader_reconfig */
 	int64_t appointed;	/* who is to lead on, as the configuration wants it; -1: nobody */
 	uint64_t retire_at_ms;	/* it commits nothing more, and ends now at the latest; 0: no */
+	struct learner *upstream; /* who asks the leader, of one that relays */
 };
 
 /* A parked sync is answered when both have come. */
 struct leader_sync {
 	int64_t zxid;	/* committed, and told */
 	uint64_t round; /* confirmed */
+	/* Of one that relays, whose leader has answered already: */
+	bool revalidation; /* it is no sync, but this */
+	bool valid;
+	int64_t session;
 };
 
 /* A reconfig that was committed, and who was chosen to lead from there. */
@@ -99,6 +106,18 @@ void leader_own_sync(struct leader *l);
 int leader_judge(
     struct leader *l, const struct reconf_request *r, int64_t zxid, struct buf *text);
 int leader_propose_members(struct leader *l);
+
+/*
+ * leader_relay.c: a follower that serves takes observers from now on, until leader_stop(); what it
+ * does with them is what a leader does, but that it decides nothing. leader_turn() is called after
+ * learner_turn().
+ */
+void leader_relay(struct leader *l, struct learner *upstream);
+/* For it: the leader has committed a reconfig, and said who leads on; has answered an observer's
+ * sync, or its question about a session. */
+void leader_relay_reconfig(struct leader *l, int64_t zxid, int64_t leader);
+void leader_relay_synced(struct leader *l, struct peer_link *link);
+void leader_relay_revalidated(struct leader *l, const struct learner_question *q, bool valid);
 
 /* leader_sync.c: choose how to bring the learner up to date; then send what there is room for. */
 void leader_sync_choose(struct leader *l, struct peer_link *link);

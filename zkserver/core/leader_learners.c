@@ -2,7 +2,6 @@
 /* What a leader's learners send: each packet is taken, or ends its link. */
 #include "zkserver/core/leader_priv.h"
 #include "zkserver/core/mark.h"
-#include "zkserver/core/qpacket.h"
 #include "zkserver/core/zab_plants.h"
 
 /*
@@ -31,7 +30,8 @@ void
 leader_greet(struct leader *l, struct peer_link *link)
 {
 	if (link->accepted_epoch > l->epoch) {
-		make_way(l, link);
+		if (l->phase != LEADER_RELAYS)
+			make_way(l, link);
 		zab_link_end(l->z, link, "server %lld has accepted epoch %d, this one leads %d",
 		    (long long)link->sid, (int)link->accepted_epoch, (int)l->epoch);
 		return;
@@ -93,7 +93,10 @@ take_info(struct leader *l, struct peer_link *link, const struct qpacket *p)
 		zab_link_end(l->z, link, "it does not begin as a learner does");
 		return;
 	}
-	if ((wrong = check_info(l, &info, accepted)) != NULL) {
+	wrong = l->phase == LEADER_RELAYS && p->type != QPACKET_OBSERVERINFO
+		    ? "this server follows, and takes observers only"
+		    : check_info(l, &info, accepted);
+	if (wrong != NULL) {
 		zab_link_end(l->z, link, "refused a learner that calls itself %lld: %s",
 		    (long long)info.sid, wrong);
 		return;
@@ -171,10 +174,17 @@ take_ack(struct leader *l, struct peer_link *link, int64_t zxid)
 	link->waits_since_ms = zxid < link->sent ? l->z->now_ms : 0;
 }
 
+/* A sync has its place from here on. */
+static bool
+has_room(struct leader *l, struct peer_link *link, const struct qpacket_request *q)
+{
+	return l->z->server->pending.len <= LEADER_PENDING_BYTES_MAX &&
+	       (q->type != ZK_OP_SYNC || leader_park(l, &link->syncs));
+}
+
 static void
 take_request(struct leader *l, struct peer_link *link, const struct qpacket *p)
 {
-	struct server *s = l->z->server;
 	struct qpacket_request q;
 	struct acl_ids who;
 
@@ -183,20 +193,19 @@ take_request(struct leader *l, struct peer_link *link, const struct qpacket *p)
 		    l->z, link, "server %lld sent a REQUEST that is none", (long long)link->sid);
 		return;
 	}
-	if (s->pending.len > LEADER_PENDING_BYTES_MAX ||
-	    (q.type == ZK_OP_SYNC && !leader_park(l, &link->syncs))) {
+	if (l->phase == LEADER_ACTIVE && !has_room(l, link, &q)) {
 		zab_link_end(l->z, link, "server %lld asks for more than is taken at once",
 		    (long long)link->sid);
 		return;
 	}
-	if (q.type == ZK_OP_SYNC)
-		return;
 	acl_ids_init(&who);
-	if (qpacket_ids(p, &who))
-		server_remote_request(
-		    s, link->sid, q.session, q.cxid, q.type, q.body, p->id_count < 0 ? NULL : &who);
-	else
+	if (!qpacket_ids(p, &who))
 		zab_link_end(l->z, link, "no memory for the identities of a client");
+	else if (l->phase == LEADER_RELAYS)
+		leader_relay_request(l, link, &q, p->id_count < 0 ? NULL : &who);
+	else if (q.type != ZK_OP_SYNC)
+		server_remote_request(l->z->server, link->sid, q.session, q.cxid, q.type, q.body,
+		    p->id_count < 0 ? NULL : &who);
 	acl_ids_fini(&who);
 }
 
@@ -209,7 +218,7 @@ take_ping(struct leader *l, struct peer_link *link, const struct qpacket *p)
 
 	if (link->pings_answered < link->pings_sent)
 		link->pings_answered++;
-	while (l->phase == LEADER_ACTIVE && qpacket_touch_next(&r, &session, &timeout_ms))
+	while (leader_serves(l) && qpacket_touch_next(&r, &session, &timeout_ms))
 		server_remote_touch(l->z->server, session, timeout_ms);
 }
 
@@ -224,6 +233,10 @@ take_revalidate(struct leader *l, struct peer_link *link, const struct qpacket *
 		    l->z, link, "server %lld sent a REVALIDATE that is none", (long long)link->sid);
 		return;
 	}
+	if (l->phase == LEADER_RELAYS) {
+		learner_pass_revalidate(l->upstream, link, session, timeout_ms);
+		return;
+	}
 	qpacket_put_revalidated(link->out, session,
 	    server_remote_revalidate(l->z->server, link->sid, session, timeout_ms));
 	zab_link_touch(l->z, link);
@@ -232,7 +245,7 @@ take_revalidate(struct leader *l, struct peer_link *link, const struct qpacket *
 static void
 take_more(struct leader *l, struct peer_link *link, const struct qpacket *p)
 {
-	bool serves = link->stage == LEARNER_SERVING && l->phase == LEADER_ACTIVE;
+	bool serves = link->stage == LEARNER_SERVING && leader_serves(l);
 	char name[24];
 
 	switch (p->type) {
@@ -287,6 +300,12 @@ leader_read(struct leader *l, struct peer_link *link)
 		struct qpacket p;
 		size_t used;
 
+		if (l->phase == LEADER_RELAYS && learner_is_choked(l->upstream)) {
+			MARK("relay: an observer has to wait");
+			link->paused = true;
+			zab_link_touch(l->z, link);
+			return;
+		}
 		switch (qpacket_decode(&p, link->in.data, link->in.len, data_max, &used)) {
 		case QPACKET_SHORT:
 			return;

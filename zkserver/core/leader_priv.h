@@ -4,6 +4,7 @@
 #define CORRAL_ZKSERVER_CORE_LEADER_PRIV_H
 
 #include "zkserver/core/leader.h"
+#include "zkserver/core/qpacket.h"
 
 /* The next learner's link behind `at`; NULL to begin with, NULL at the end. */
 struct peer_link *leader_next(const struct leader *l, const struct peer_link *at);
@@ -22,6 +23,24 @@ bool leader_park(struct leader *l, struct buf *syncs);
 
 /* leader_reconf.c: a quorum has what was proposed: it is in force. */
 void leader_adopt(struct leader *l, int64_t zxid);
+
+/* Does it serve, and what it takes: as a leader, or as one that relays? */
+static inline bool
+leader_serves(const struct leader *l)
+{
+	return l->phase >= LEADER_ACTIVE;
+}
+
+/* Answer what the learner asked and was told enough for. */
+void leader_answer(struct leader *l, struct peer_link *link);
+
+/* leader_relay.c: the parts of leader_turn(), of requests, of a link's end; and the one of the
+ * choice for a learner: false, and it has ended, if that has what has not come here yet. */
+void leader_relay_turn(struct leader *l);
+void leader_relay_request(struct leader *l, struct peer_link *link,
+    const struct qpacket_request *q, const struct acl_ids *who);
+void leader_relay_lost(struct leader *l, const struct peer_link *link);
+bool leader_relay_serves(struct leader *l, struct peer_link *link);
 
 /* Is that zxid a reconfig's? Then *leader is who leads from there. */
 bool leader_reconfig_at(const struct leader *l, int64_t zxid, int64_t *leader);

@@ -156,6 +156,8 @@ leader_sync_choose(struct leader *l, struct peer_link *link)
 	int64_t from = link->last_zxid;
 	enum leader_choice choice = leader_sync_decide(z, link->last_zxid, &from);
 
+	if (l->phase == LEADER_RELAYS && !leader_relay_serves(l, link))
+		return;
 	link->stage = LEARNER_CATCHING_UP;
 	link->heard_ms = z->now_ms;
 	zab_link_touch(z, link);
@@ -358,7 +360,8 @@ ask(struct leader *l, struct peer_link *link)
 	struct buf text;
 
 	buf_init(&text, MEMBERS_TEXT_BYTES_MAX);
-	members_print(zab_newest(l->z), &text);
+	/* An observer hears of what is only proposed here when it is in force. */
+	members_print(l->phase == LEADER_RELAYS ? l->z->members : zab_newest(l->z), &text);
 	qpacket_put(link->out, QPACKET_NEWLEADER, (int64_t)l->epoch << 32, text.data, text.len);
 	if (text.failed)
 		link->out->failed = true;

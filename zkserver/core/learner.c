@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "libcommon/base/hash.h"
 #include "zkserver/core/adopt.h"
+#include "zkserver/core/leader.h"
 #include "zkserver/core/qpacket.h"
 #include "zkserver/core/snapshot.h"
 #include "zkserver/core/zab_plants.h"
@@ -18,7 +20,10 @@ learner_init(struct learner *l, struct zab *z)
 	    .turned_away_by = -1,
 	    .dial_at_ms = UINT64_MAX,
 	    .next.version = -1,
+	    .master = -1,
 	    .appointed = -1};
+	buf_init(&l->syncs, SIZE_MAX / 4); /* observers are held up before there are too many */
+	buf_init(&l->revalidations, SIZE_MAX / 4);
 }
 
 static uint64_t
@@ -27,20 +32,28 @@ ticks(const struct learner *l, uint32_t count)
 	return (uint64_t)l->z->settings.tick_ms * count;
 }
 
-static void
-dial(struct learner *l)
+/* An observer gives others a chance before it comes (back), by chance more or less of it. */
+static uint64_t
+pause_ms(const struct learner *l, bool again)
 {
-	l->dials++;
-	l->dial_at_ms = UINT64_MAX;
-	l->z->ops->dial(l->z->arg, l->leader);
+	uint64_t most_ms = l->observer ? l->z->settings.observer_delay_ms : 0;
+	uint64_t draw = hash_u64((uint64_t)l->z->settings.sid << 48 ^ l->z->now_ms);
+
+	return (again ? LEARNER_DIAL_PAUSE_MS : 0) + (most_ms > 0 ? draw % most_ms : 0);
 }
 
 void
 learner_start(struct learner *l, int64_t leader, bool observer)
 {
 	bool again = l->turned_away_by == leader;
+	uint64_t wait_ms;
 
+	learner_forget_questions(l);
 	*l = (struct learner){.z = l->z,
+	    .syncs = l->syncs,
+	    .revalidations = l->revalidations,
+	    .master = -1,
+	    .master_turn = l->master_turn + (l->master >= 0),
 	    .wants_snapshot = l->wants_snapshot,
 	    .fuzzy = l->fuzzy,
 	    .turned_away_by = -1,
@@ -50,10 +63,12 @@ learner_start(struct learner *l, int64_t leader, bool observer)
 	    .observer = observer,
 	    .leader = leader,
 	    .started_ms = l->z->now_ms};
-	if (again)
-		l->dial_at_ms = l->z->now_ms + LEARNER_DIAL_PAUSE_MS;
+	wait_ms = pause_ms(l, again);
+	l->started_ms += wait_ms;
+	if (wait_ms > 0)
+		l->dial_at_ms = l->started_ms;
 	else
-		dial(l);
+		learner_dial(l);
 }
 
 /* The log was released for what was to change its files: it goes on. */
@@ -80,6 +95,7 @@ learner_stop(struct learner *l)
 		snapstream_end(&l->snapstream);
 	l->spooling = false;
 	reopen(l);
+	learner_forget_questions(l);
 	if (l->phase == LEARNER_GREETING || l->phase == LEARNER_CHOOSING)
 		l->turned_away_by = l->leader;
 	if (l->link != NULL) {
@@ -103,8 +119,12 @@ static void __attribute__((format(printf, 2, 3))) leave(struct learner *l, const
 	va_start(ap, fmt);
 	vsnprintf(why, sizeof why, fmt, ap);
 	va_end(ap);
-	zab_say(l->z, "leaving server %lld as its %s: %s", (long long)l->leader,
-	    l->observer ? "observer" : "follower", why);
+	if (l->master >= 0 && l->master != l->leader)
+		zab_say(l->z, "leaving server %lld, which follows server %lld, as its observer: %s",
+		    (long long)l->master, (long long)l->leader, why);
+	else
+		zab_say(l->z, "leaving server %lld as its %s: %s", (long long)l->leader,
+		    l->observer ? "observer" : "follower", why);
 	if (l->link != NULL)
 		zab_link_end(l->z, l->link, "%s", why);
 	learner_stop(l);
@@ -134,12 +154,8 @@ learner_dialled(struct learner *l, struct peer_link *link)
 void
 learner_dial_failed(struct learner *l)
 {
-	if (l->phase != LEARNER_DIALLING)
-		return;
-	if (l->dials >= LEARNER_DIALS_MAX)
+	if (l->phase == LEARNER_DIALLING && !learner_dial_again(l))
 		leave(l, "cannot connect to its quorum port");
-	else
-		l->dial_at_ms = l->z->now_ms + LEARNER_DIAL_PAUSE_MS;
 }
 
 void
@@ -464,6 +480,10 @@ take_up_to_date(struct learner *l)
 	server_follow(l->z->server, l->observer);
 	qpacket_put(l->link->out, QPACKET_ACK, (int64_t)l->epoch << 32, NULL, 0);
 	l->phase = LEARNER_SERVES;
+	learner_dial_done(l);
+	if (l->master != l->leader)
+		zab_say(l->z, "server %lld follows server %lld, and takes this one",
+		    (long long)l->master, (long long)l->leader);
 	zab_say(l->z, "%s server %lld in epoch %d, from zxid 0x%llx on",
 	    l->observer ? "observing" : "following", (long long)l->leader, (int)l->epoch,
 	    (unsigned long long)zab_last_zxid(l->z));
@@ -520,6 +540,8 @@ activate(struct learner *l, int64_t zxid, struct jute_bytes data)
 	struct zab *z = l->z;
 
 	commit(l, zxid);
+	if (l->relay != NULL && !r.bad)
+		leader_relay_reconfig(l->relay, zxid, leader);
 	if (l->phase == LEARNER_AWAY || z->seen == NULL || z->seen->version != zxid)
 		return;
 	if (r.bad || !sid_is_valid(leader)) {
@@ -578,7 +600,7 @@ take_revalidated(struct learner *l, const struct qpacket *p)
 	if (!qpacket_revalidated_decode(p, &session, &valid))
 		leave(l, "a REVALIDATE that is none");
 	else
-		server_revalidated(l->z->server, session, valid);
+		learner_revalidated(l, session, valid);
 }
 
 /* From the choice of DIFF, TRUNC or SNAP on. */
@@ -618,7 +640,7 @@ follow(struct learner *l, const struct qpacket *p)
 		if (l->phase != LEARNER_SERVES)
 			break;
 		if (p->type == QPACKET_SYNC)
-			server_sync_done(l->z->server);
+			learner_synced(l);
 		else
 			take_revalidated(l, p);
 		return;
@@ -762,34 +784,5 @@ learner_tick(struct learner *l)
 		    (unsigned long long)(l->z->now_ms -
 					 (l->link != NULL ? l->link->heard_ms : l->started_ms)));
 	else if (l->z->now_ms >= l->dial_at_ms)
-		dial(l);
-}
-
-/* ---- the server's upstream ---- */
-
-void
-learner_send_request(struct learner *l, int64_t session, int32_t cxid, int32_t type,
-    const uint8_t *body, size_t size, const struct acl_ids *who)
-{
-	if (l->link == NULL)
-		return;
-	qpacket_put_request(l->link->out, session, cxid, type, body, size, who);
-	zab_link_touch(l->z, l->link);
-}
-
-void
-learner_send_revalidate(struct learner *l, int64_t session, int32_t timeout_ms)
-{
-	if (l->link == NULL)
-		return;
-	qpacket_put_revalidate(l->link->out, session, timeout_ms);
-	zab_link_touch(l->z, l->link);
-}
-
-void
-learner_send_sync(struct learner *l)
-{
-	static const struct acl_ids nobody;
-
-	learner_send_request(l, 0, 0, ZK_OP_SYNC, (const uint8_t *)"\0\0\0\1/", 5, &nobody);
+		learner_dial(l);
 }

@@ -12,6 +12,14 @@
 #define LEARNER_DIALS_MAX 5
 #define LEARNER_DIAL_PAUSE_MS 100
 
+/* What the leader was asked and has not answered: whose it is. */
+struct learner_question {
+	struct peer_link *link; /* an observer's; NULL: nobody's any more, or ours */
+	bool ours;		/* one of our own clients asked */
+	int64_t session;	/* of a revalidation */
+	int32_t timeout_ms;
+};
+
 /* So many bytes proposed to us may wait for our disk; then the link is not read. */
 #define LEARNER_PENDING_SOFT_BYTES ((size_t)32 << 20)
 
@@ -32,6 +40,9 @@ struct learner {
 	enum learner_phase phase;
 	bool observer;
 	int64_t leader; /* its sid */
+	int64_t master; /* whom it is connected to, or tries: the leader, or for an observer one
+			   of its followers; -1: nobody yet */
+	unsigned master_turn; /* of those that an observer tries; goes on from role to role */
 	int32_t epoch;
 	struct peer_link *link; /* NULL: none */
 	int64_t turned_away_by; /* the last leader, if it did not take us; -1: it did */
@@ -54,6 +65,8 @@ struct learner {
 	bool wants_snapshot;
 	struct members next; /* what NEWLEADER brought; version -1: nothing */
 	int64_t appointed;   /* who leads on, if the role has ended with a reconfig; -1: vote */
+	struct buf syncs, revalidations; /* asked for, the oldest first: struct learner_question */
+	struct leader *relay;		 /* takes observers meanwhile; NULL: it does not */
 };
 
 void learner_init(struct learner *l, struct zab *z);
@@ -88,10 +101,34 @@ bool learner_lives(const struct learner *l);
 uint64_t learner_deadline_ms(const struct learner *l);
 void learner_tick(struct learner *l);
 
-/* The server's upstream. */
+/*
+ * learner_dial.c. Connect to whomever it is time for; and: nothing came of that. False: there is no
+ * use in trying further.
+ */
+void learner_dial(struct learner *l);
+bool learner_dial_again(struct learner *l);
+/* It was taken: when that ends, whoever is next is tried first. */
+void learner_dial_done(struct learner *l);
+
+/*
+ * learner_ask.c. What the leader is asked for our own clients (the server's upstream), and for
+ * those of an observer on `link`.
+ */
 void learner_send_request(struct learner *l, int64_t session, int32_t cxid, int32_t type,
     const uint8_t *body, size_t size, const struct acl_ids *who);
 void learner_send_revalidate(struct learner *l, int64_t session, int32_t timeout_ms);
 void learner_send_sync(struct learner *l);
+void learner_pass_revalidate(
+    struct learner *l, struct peer_link *link, int64_t session, int32_t timeout_ms);
+void learner_pass_sync(struct learner *l, struct peer_link *link, int64_t session, int32_t cxid,
+    struct jute_reader body, const struct acl_ids *who);
+/* So much was asked that observers have to wait. */
+bool learner_is_choked(const struct learner *l);
+/* The answers. */
+void learner_synced(struct learner *l);
+void learner_revalidated(struct learner *l, int64_t session, bool valid);
+/* The observer's link has ended; and: nothing will be answered any more. */
+void learner_forget_link(struct learner *l, const struct peer_link *link);
+void learner_forget_questions(struct learner *l);
 
 #endif

@@ -194,6 +194,8 @@ leave(struct peer *p)
 		leader_stop(&p->leader, p->leader.why);
 		p->appointed = p->leader.appointed;
 	} else {
+		if (peer_takes_observers(p))
+			leader_stop(&p->leader, "this server follows nobody any more");
 		learner_stop(&p->learner);
 		p->appointed = p->learner.appointed;
 	}
@@ -291,12 +293,30 @@ lead(struct peer *p)
 		leave(p);
 }
 
+bool
+peer_takes_observers(const struct peer *p)
+{
+	return p->leader.phase == LEADER_RELAYS;
+}
+
+/* A follower that serves. */
+static void
+serve(struct peer *p)
+{
+	tell_voters(p, p->learner.epoch);
+	if (p->phase != PEER_FOLLOWS || !p->zab.settings.observer_masters)
+		return;
+	if (!peer_takes_observers(p))
+		leader_relay(&p->leader, &p->learner);
+	leader_turn(&p->leader);
+}
+
 static void
 follow(struct peer *p)
 {
 	learner_turn(&p->learner);
 	if (p->learner.phase == LEARNER_SERVES)
-		tell_voters(p, p->learner.epoch);
+		serve(p);
 	else if (p->learner.phase < LEARNER_FOLLOWING_UP && election_forsaken(&p->election)) {
 		MARK("learner: its leader does not lead");
 		learner_stop(&p->learner);
@@ -431,15 +451,36 @@ link_begin(struct peer *p, struct peer_link *l, struct buf *out, enum peer_link_
 	buf_init(&l->syncs, 0);
 }
 
-void
-peer_link_accepted(struct peer *p, struct peer_link *l, struct buf *out)
+/* Somebody has come; false: there is no room. */
+static bool
+admit(struct peer *p, struct peer_link *l, struct buf *out)
 {
 	link_begin(p, l, out, PEER_LINK_HELD);
 	l->counted = true;
-	if (++p->zab.link_count > p->zab.settings.links_max)
-		zab_link_end(&p->zab, l, "there are %u links to the quorum port already",
-		    p->zab.settings.links_max);
-	else if (p->phase == PEER_LEADS)
+	if (++p->zab.link_count <= p->zab.settings.links_max)
+		return true;
+	zab_link_end(&p->zab, l, "there are %u links to the quorum port already",
+	    p->zab.settings.links_max);
+	return false;
+}
+
+void
+peer_observer_accepted(struct peer *p, struct peer_link *l, struct buf *out)
+{
+	if (!admit(p, l, out))
+		return;
+	if (peer_takes_observers(p))
+		leader_take(&p->leader, l);
+	else
+		zab_link_end(&p->zab, l, "this server takes no observers now");
+}
+
+void
+peer_link_accepted(struct peer *p, struct peer_link *l, struct buf *out)
+{
+	if (!admit(p, l, out))
+		return;
+	if (p->phase == PEER_LEADS)
 		leader_take(&p->leader, l);
 	else if (p->phase >= PEER_FOLLOWS && p->zab.seen == NULL && learner_lives(&p->learner))
 		zab_link_end(&p->zab, l, "this server does not lead");
@@ -450,7 +491,7 @@ peer_link_dialled(struct peer *p, struct peer_link *l, struct buf *out, int64_t 
 {
 	link_begin(p, l, out, PEER_LINK_LEADER);
 	l->sid = sid;
-	if (p->learner.phase == LEARNER_DIALLING && p->learner.leader == sid)
+	if (p->learner.phase == LEARNER_DIALLING && p->learner.master == sid)
 		learner_dialled(&p->learner, l);
 	else
 		zab_link_end(&p->zab, l, "it is no longer wanted");
@@ -459,7 +500,7 @@ peer_link_dialled(struct peer *p, struct peer_link *l, struct buf *out, int64_t 
 void
 peer_dial_failed(struct peer *p, int64_t sid)
 {
-	if (p->learner.leader == sid)
+	if (p->learner.master == sid)
 		learner_dial_failed(&p->learner);
 }
 

@@ -86,6 +86,10 @@ void peer_synced(struct peer *p, int64_t zxid);
 
 /* A link that somebody opened to our quorum port; or the one that ops->dial() asked for. */
 void peer_link_accepted(struct peer *p, struct peer_link *l, struct buf *out);
+/* The same, of somebody who came to the port for observers. */
+void peer_observer_accepted(struct peer *p, struct peer_link *l, struct buf *out);
+/* Is there to be a port for observers? A follower's, with settings.observer_masters. */
+bool peer_takes_observers(const struct peer *p);
 void peer_link_dialled(struct peer *p, struct peer_link *l, struct buf *out, int64_t sid);
 void peer_dial_failed(struct peer *p, int64_t sid);
 

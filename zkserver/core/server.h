@@ -362,6 +362,14 @@ bool server_remote_revalidate(
     struct server *s, int64_t owner, int64_t session, int32_t timeout_ms);
 bool server_remote_touch(struct server *s, int64_t session, int32_t timeout_ms);
 
+/*
+ * A follower that takes observers. The leader said that a session is served by that observer from
+ * now on; and: may what it asks for that session go to the leader, who cannot tell its clients from
+ * ours? Not if the session has moved on since.
+ */
+void server_passed_on(struct server *s, int64_t owner, int64_t session, int32_t timeout_ms);
+bool server_passes(struct server *s, int64_t owner, int64_t session, int32_t type);
+
 /* A learner: the leader's answer to upstream->revalidate(). */
 void server_revalidated(struct server *s, int64_t session, bool valid);
 

@@ -60,21 +60,50 @@ server_remote_request(struct server *s, int64_t owner, int64_t session, int32_t 
 		server_own(s, session, owner);
 }
 
+/* Whoever serves it here is told to go. */
+static void
+give(struct server *s, struct session *session, int64_t owner)
+{
+	struct server_conn *c = session->conn;
+
+	session->owner = owner;
+	if (c == NULL)
+		return;
+	session->conn = c->session = NULL;
+	server_end_conn(s, c, SERVER_CLOSE_NOW);
+}
+
 bool
 server_remote_revalidate(struct server *s, int64_t owner, int64_t session, int32_t timeout_ms)
 {
 	struct session *found = session_find_any(&s->db->sessions, session);
-	struct server_conn *c;
 
 	assert(s->role == SERVER_LEADER);
 	if (found == NULL || !session_touch(&s->db->sessions, found, timeout_ms, s->now_ms))
 		return false;
-	found->owner = owner;
-	if ((c = found->conn) != NULL) {
-		found->conn = c->session = NULL;
-		server_end_conn(s, c, SERVER_CLOSE_NOW);
-	}
+	give(s, found, owner);
 	return true;
+}
+
+void
+server_passed_on(struct server *s, int64_t owner, int64_t session, int32_t timeout_ms)
+{
+	struct session *found = session_find(&s->db->sessions, session);
+
+	if (found != NULL && session_touch(&s->db->sessions, found, timeout_ms, s->now_ms))
+		give(s, found, owner);
+}
+
+bool
+server_passes(struct server *s, int64_t owner, int64_t session, int32_t type)
+{
+	struct session *found = session_find(&s->db->sessions, session);
+
+	if (found == NULL || type == ZK_OP_CREATE_SESSION || type == ZK_OP_CLOSE_SESSION)
+		return true;
+	if (found->owner == SESSION_OWNER_NONE)
+		found->owner = owner;
+	return found->owner == owner;
 }
 
 bool

@@ -40,6 +40,8 @@ struct zab_settings {
 	bool force_snapshot_sync; /* zookeeper.forceSnapshotSync */
 	bool reconfig;		  /* reconfigEnabled: members change, and others may join */
 	bool standalone;	  /* standaloneEnabled: no change leaves one voter alone */
+	bool observer_masters;	  /* observerMasterPort: followers take observers */
+	uint32_t observer_delay_ms; /* the most that an observer waits before it connects */
 	int32_t log_sync_percent; /* of the newest snapshot's size: as much of the log is sent
 				   instead of it; negative: never (snapshotSizeFactor) */
 	size_t history_count, history_bytes;
@@ -53,6 +55,8 @@ struct peer_ops {
 	/* Connect to a server's quorum port; peer_link_dialled() or peer_dial_failed() answers. The
 	 * one before is no longer wanted. */
 	void (*dial)(void *arg, int64_t sid);
+	/* The same of a follower's port for observers; only with settings.observer_masters. */
+	void (*dial_master)(void *arg, int64_t sid);
 	/* All that was handed to the log is durable, and its files are about to be changed: close
 	 * them; and then: go on, in a new file. */
 	void (*log_release)(void *arg);
@@ -128,7 +132,7 @@ struct peer_link {
 	uint64_t waits_since_ms;	     /* since when `acked` is behind `sent`; 0: it is not */
 	struct server_cursor cursor;
 	struct txnlog_reader *reader; /* while it is sent what only the log has */
-	struct buf syncs;	      /* parked: {i64 zxid, u64 round} */
+	struct buf syncs;	      /* parked: struct leader_sync */
 };
 
 /* A member's state that its role works on. */
