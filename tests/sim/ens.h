@@ -123,6 +123,7 @@ struct ens_node {
 	uint64_t life; /* counts the starts; events of an earlier one are void */
 	uint64_t paused_until_ms, stuck_until_ms; /* the process; its disk's syncs */
 	uint32_t slow_ms;			  /* each turn takes up to so long */
+	bool frail;  /* the power goes when it next changes its history at a leader's word */
 	bool rotten; /* its disk may be damaged: it may refuse to start, and is emptied then */
 	struct epochs epochs; /* as it promised last, in this life of its disk */
 	enum peer_phase phase;
@@ -200,6 +201,8 @@ void ens_check_made(struct ens_node *n, int64_t zxid, const uint8_t *bytes, size
 void ens_check_applied(struct ens_node *n, int64_t zxid, const uint8_t *bytes, size_t size);
 /* It has loaded what is on its disk. */
 void ens_check_loaded(struct ens_node *n);
+/* It has taken over a history at its leader's word. */
+void ens_check_reloaded(struct ens_node *n);
 /* It begins to lead. */
 void ens_check_leads(struct ens_node *n);
 /* It begins to follow. */
@@ -279,7 +282,8 @@ struct ens {
 	struct ens_node nodes[ENS_NODES_MAX];
 	struct ens_client clients[ENS_CLIENTS];
 	struct ens_check check;
-	bool quiet; /* the end: no new requests */
+	uint64_t rest_until_ms; /* clients do nothing */
+	bool quiet;		/* the end: no new requests */
 };
 
 #endif

@@ -464,12 +464,12 @@ compare_with_disk(struct ens_node *n)
 	config.snapshots = config.logs = simdisk_store(copy);
 	if ((err = peer_init(p, &config, &db, &report, &note, &f)) != 0) {
 		if (!n->rotten || err != DATADIR_CORRUPT)
-			VIOLATION(n, "Z13: what server %lld votes with cannot be loaded: %s",
+			VIOLATION(n, "Z13: what server %lld has cannot be loaded: %s",
 			    (long long)n->sid, f.text);
 	} else if (!n->rotten &&
 		   (!is_same_place(zab_last_zxid(&p->zab), zab_last_zxid(&n->peer.zab)) ||
 		       ens_digest(&db) != ens_digest(&n->db)))
-		VIOLATION(n, "Z13: server %lld votes with 0x%llx, its disk has 0x%llx%s",
+		VIOLATION(n, "Z13: server %lld is at 0x%llx, its disk has 0x%llx%s",
 		    (long long)n->sid, (unsigned long long)zab_last_zxid(&n->peer.zab),
 		    (unsigned long long)zab_last_zxid(&p->zab),
 		    ens_digest(&db) != ens_digest(&n->db) ? " and another tree" : "");
@@ -479,6 +479,14 @@ compare_with_disk(struct ens_node *n)
 	db_fini(&db);
 	simdisk_free(copy);
 	free(p);
+}
+
+void
+ens_check_reloaded(struct ens_node *n)
+{
+	ens_check_loaded(n);
+	if (n->up && !n->fatal && !simdisk_stopped(n->disk))
+		compare_with_disk(n);
 }
 
 static void

@@ -266,6 +266,10 @@ on_act(void *arg, uint64_t token)
 
 	if (c->connection != token)
 		return;
+	if (c->e->rest_until_ms > c->e->world.now_ms) {
+		plan(c, c->e->rest_until_ms - c->e->world.now_ms + rng_below(&c->rng, 400));
+		return;
+	}
 	if (c->node == NULL) {
 		if (!c->e->quiet)
 			connect_session(c);

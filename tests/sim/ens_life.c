@@ -14,7 +14,7 @@
 const char *const fault_names[FAULT_KINDS] = {"kill", "power loss", "power loss in a write",
     "disk error", "power loss of all", "pause", "isolation", "one-way cut", "cut of a pair",
     "split", "reset", "heal", "clock step", "full disk", "stuck disk", "slow server",
-    "empty directory", "bit rot"};
+    "empty directory", "bit rot", "leader ahead", "power loss in an adoption"};
 
 static struct ens_node *
 any_node(struct life *l)
@@ -103,6 +103,41 @@ may_be_lost(const struct life *l, const struct ens_node *n)
 	return ens_node_can_be_lost(n);
 }
 
+/*
+ * It is killed while it is still cut off, and comes back when another one leads, or not yet.
+ * Clients may rest meanwhile: then what it has is ahead of all that the other one has made.
+ */
+static void
+on_ahead(void *arg, uint64_t token)
+{
+	struct ens_node *n = arg;
+	struct ens *e = n->e;
+
+	if (n->life != token)
+		return;
+	if (rng_below(&n->rng, 2) == 0)
+		e->rest_until_ms = e->world.now_ms + 1000 + rng_below(&n->rng, 5000);
+	ens_node_crash(n, false, "killed, ahead of the others");
+	for (unsigned i = 0; i < e->count; i++)
+		ens_net_block(e, n->index, i, false);
+}
+
+/* What it proposes stays with it: the others' history will be another one. */
+static void
+run_ahead(struct life *l)
+{
+	for (unsigned i = 0; i < l->e.count; i++) {
+		struct ens_node *n = &l->e.nodes[i];
+
+		if (!n->up || n->server.role != SERVER_LEADER)
+			continue;
+		cut_off(l, i, false, true);
+		world_at(&l->e.world, rng_below(&l->rng, 2 * l->e.tick_ms), on_ahead, n, n->life);
+		return;
+	}
+	l->faults[FAULT_AHEAD]--;
+}
+
 static void
 inject_disk(struct life *l, struct ens_node *n, enum fault_kind kind)
 {
@@ -173,6 +208,12 @@ inject(struct life *l, enum fault_kind kind)
 		break;
 	case FAULT_HEAL:
 		ens_net_heal(&l->e);
+		break;
+	case FAULT_AHEAD:
+		run_ahead(l);
+		break;
+	case FAULT_ADOPT:
+		n->frail = true;
 		break;
 	case FAULT_CLOCK:
 		n->wall_offset_ms += (int64_t)rng_below(&l->rng, 2 * 86400000) - 86400000;
@@ -270,6 +311,7 @@ static void
 calm_down(struct life *l)
 {
 	l->calm = true;
+	l->e.rest_until_ms = 0;
 	for (unsigned i = 0; i < l->e.count; i++) {
 		struct ens_node *n = &l->e.nodes[i];
 
@@ -278,6 +320,7 @@ calm_down(struct life *l)
 		simdisk_set_capacity(n->disk, UINT64_MAX);
 		n->slow_ms = 0;
 		n->stuck_until_ms = 0;
+		n->frail = false;
 	}
 	ens_net_heal(&l->e);
 	/* First with clients that go on, then to the end of what they asked for. */

@@ -24,6 +24,8 @@ enum fault_kind {
 	FAULT_SLOW,  /* each of a server's turns takes milliseconds, until it is started again */
 	FAULT_EMPTY, /* a server is started again with an empty directory */
 	FAULT_ROT,   /* a bit of a file has flipped when a server is started again */
+	FAULT_AHEAD, /* a leader logs what nobody else hears of, and is killed */
+	FAULT_ADOPT, /* power loss when a server next changes its history at a leader's word */
 	FAULT_KINDS
 };
 

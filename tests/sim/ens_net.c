@@ -438,8 +438,10 @@ ens_net_gone(struct ens_node *n)
 		next = l->next;
 		for (int i = 0; i < 2; i++)
 			if (w->ends[i].node == n) {
-				/* What was on its way may have been sent, or not. */
-				if (rng_below(&e->net.rng, 2) == 0)
+				/* What was on its way may have been sent, or not; nobody
+				 * sends again what a cut has held up. */
+				if (rng_below(&e->net.rng, 2) == 0 ||
+				    e->net.blocked[w->who[i]][w->who[!i]])
 					drop_chunks(&w->flows[i]);
 				buf_clear(&w->ends[i].out);
 				peer_link_closed(&n->peer, &w->ends[i].core);

@@ -163,7 +163,7 @@ configure(struct ens_node *n)
 		.out_bytes_max = 64 << 20,
 		.links_max = 64,
 		.hold_ms = 1000 + (uint32_t)rng_below(&rng, 4000),
-		.force_snapshot_sync = rng_below(&rng, 10) == 0,
+		.force_snapshot_sync = rng_below(&rng, 4) == 0,
 		.log_sync_percent =
 		    rng_below(&rng, 3) == 0 ? -1 : 33 + (int32_t)rng_below(
 				       &rng, rng_below(&rng, 2) == 0 ? 500 : 1000000),
@@ -396,6 +396,10 @@ op_log_release(void *arg)
 		world_violation(&n->e->world,
 		    "server %lld: the log is let go of while it is written", (long long)n->sid);
 	close_log(n);
+	if (!n->frail)
+		return;
+	n->frail = false;
+	simdisk_stop_at(n->disk, simdisk_ops(n->disk) + 1 + rng_below(&n->rng, 20));
 }
 
 static void
@@ -405,7 +409,7 @@ op_log_reopen(void *arg)
 
 	open_log(n);
 	n->reloads++;
-	ens_check_loaded(n);
+	ens_check_reloaded(n);
 }
 
 static void
