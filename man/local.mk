@@ -15,6 +15,8 @@ dist_man_MANS += \
 	man/zkserver.8
 
 if HAVE_MANDOC
+if !SANITIZE
 TESTS += tests/man.sh
+endif
 endif
 EXTRA_DIST += tests/man.sh

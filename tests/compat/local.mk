@@ -57,11 +57,15 @@ tests_compat_election_peer_LDADD = libzkserver.a libzkcore.a libio.a libsys.a li
 check_PROGRAMS += tests/compat/properties_check
 tests_compat_properties_check_SOURCES = tests/compat/properties_check.c
 tests_compat_properties_check_LDADD = libsys.a libbase.a $(INIH_LIBS)
+if !SANITIZE
 TESTS += tests/compat/properties.sh
+endif
 EXTRA_DIST += tests/compat/properties.sh tests/compat/PropertiesOracle.java
 
 check_PROGRAMS += tests/compat/members_check
 tests_compat_members_check_SOURCES = tests/compat/members_check.c
 tests_compat_members_check_LDADD = libzkcore.a libsys.a libbase.a $(INIH_LIBS)
+if !SANITIZE
 TESTS += tests/compat/members.sh
+endif
 EXTRA_DIST += tests/compat/members.sh tests/compat/MembersOracle.java

@@ -22,7 +22,9 @@ libplanted_a_CPPFLAGS = $(AM_CPPFLAGS) -DZAB_PLANTS
 # All of it goes before libzkcore.a, in which its files are without the plants.
 WITH_PLANTS = $(AM_LDFLAGS) -Wl,--whole-archive,libplanted.a,--no-whole-archive
 
+if !SANITIZE
 TESTS += tests/unit/recipes.sh
+endif
 EXTRA_DIST += tests/unit/recipes.sh tests/unit/recipes
 
 planted_programs = tests/unit/planted_zab_recipes \
