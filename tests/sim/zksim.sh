@@ -9,7 +9,7 @@ sim=${ZKSIM:-tests/sim/zksim}
 # 7: a log went on behind records that were in the page cache only. 424594359: a spare file was made anew
 # while a batch had it.
 if [ -n "$SANITIZED" ]; then
-	run "fixed seeds" --seeds 40 --from 1
+	run "fixed seeds" --seeds 20 --from 1
 	run "fresh seeds" --seeds 100000 --time 8
 	finish
 fi
