@@ -79,7 +79,7 @@ libzkcore_a_SOURCES += \
 	zkserver/core/qpacket.c zkserver/core/qpacket.h \
 	zkserver/core/snapstream.c zkserver/core/snapstream.h \
 	zkserver/core/mark.h \
-	zkserver/core/zab.c zkserver/core/zab.h zkserver/core/zab_members.c zkserver/core/zab_plants.h
+	zkserver/core/zab.c zkserver/core/zab.h zkserver/core/zab_members.c
 
 # The shell.
 noinst_LIBRARIES += libzkserver.a

@@ -5,6 +5,7 @@ libbase_a_SOURCES = \
 	libcommon/base/hash.c libcommon/base/hash.h \
 	libcommon/base/hmap.c libcommon/base/hmap.h \
 	libcommon/base/list.h \
+	libcommon/base/plants.h \
 	libcommon/base/metrics.c libcommon/base/metrics.h \
 	libcommon/base/rng.c libcommon/base/rng.h \
 	libcommon/base/sketch.c libcommon/base/sketch.h \

@@ -7,6 +7,7 @@
 
 #include "libcommon/base/buf.h"
 #include "libcommon/base/list.h"
+#include "libcommon/base/plants.h"
 #include "libcommon/codec/jute.h"
 #include "libcommon/zk/session_internal.h"
 
@@ -237,7 +238,8 @@ session_send_watches(struct zk_session *s)
 		if (b == NULL)
 			return;
 		zk_header_encode(b, ZK_XID_SET_WATCHES, op);
-		watches_encode(&s->watches, s->last_zxid, ZK_SET_WATCHES_BYTES, &at, b);
+		watches_encode(&s->watches, s->last_zxid,
+		    ZAB_PLANTED(PLANT_WATCHES_AT_ONCE) ? SIZE_MAX : ZK_SET_WATCHES_BYTES, &at, b);
 		session_control_check(s, b);
 	} while (at != NULL && s->drop == NULL);
 }
@@ -300,7 +302,7 @@ session_reply(struct zk_session *s, const struct zk_reply_header *h, struct jute
 		s->drop = "it sent a reply to another request than the next one";
 		return;
 	}
-	if (h->zxid > s->last_zxid)
+	if (h->zxid > s->last_zxid || ZAB_PLANTED(PLANT_ANY_ZXID_SEEN))
 		s->last_zxid = h->zxid;
 	q->result.zxid = h->zxid;
 	if (rc == ZK_OK) {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* In a test with bugs built in (zab_plants.h), ZAB_PLANT in the environment names the one. */
+/* In a test with bugs built in (plants.h), ZAB_PLANT in the environment names the one. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "zkserver/core/zab_plants.h"
+#include "libcommon/base/plants.h"
 
 int zab_plant;
 
@@ -27,7 +27,7 @@ static void __attribute__((constructor)) choose(void)
 			zab_plant = (int)plants[i].plant;
 	}
 	if (zab_plant == PLANT_NOTHING) {
-		fprintf(stderr, "ZAB_PLANT=%s: there is no such bug in zab_plants.h\n", name);
+		fprintf(stderr, "ZAB_PLANT=%s: there is no such bug in plants.h\n", name);
 		exit(EXIT_FAILURE);
 	}
 }

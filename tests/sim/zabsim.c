@@ -8,7 +8,7 @@
 #include "tests/sim/ens_life.h"
 #include "tests/sim/seeds.h"
 #include "zkserver/core/mark.h"
-#include "zkserver/core/zab_plants.h"
+#include "libcommon/base/plants.h"
 
 /* A life counts if so much happened in it. */
 #define FAULTS_MIN 3

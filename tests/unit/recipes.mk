@@ -6,13 +6,20 @@ libplanted_a_SOURCES = tests/lib/plants.c \
 	zkserver/core/adopt.c \
 	zkserver/core/db.c \
 	zkserver/core/epochs.c \
+	zkserver/core/leader.c \
 	zkserver/core/leader_learners.c \
 	zkserver/core/leader_sync.c \
 	zkserver/core/learner.c \
 	zkserver/core/peer.c \
+	zkserver/core/prep_node.c \
 	zkserver/core/purge.c \
 	zkserver/core/recover.c \
+	zkserver/core/server.c \
+	zkserver/core/server_leader.c \
+	zkserver/core/server_local.c \
 	zkserver/core/server_role.c \
+	zkserver/core/server_watch.c \
+	zkserver/core/session.c \
 	zkserver/core/snapshot.c \
 	zkserver/core/tree.c \
 	zkserver/core/txnlog.c \
@@ -27,14 +34,26 @@ TESTS += tests/unit/recipes.sh
 endif
 EXTRA_DIST += tests/unit/recipes.sh tests/unit/recipes
 
-planted_programs = tests/unit/planted_zab_recipes \
+check_PROGRAMS += tests/unit/planted_zk_session \
+	tests/unit/planted_zab_recipes \
 	tests/unit/planted_zab_links \
 	tests/unit/planted_ensemble_recipes \
 	tests/unit/planted_recover \
 	tests/unit/planted_txnlog \
 	tests/unit/planted_epochs \
-	tests/unit/planted_tree
-check_PROGRAMS += $(planted_programs)
+	tests/unit/planted_zkserver_local \
+	tests/unit/planted_zkserver_moves \
+	tests/unit/planted_zkserver_clock \
+	tests/unit/planted_zkserver_watch \
+	tests/unit/planted_zkserver_write \
+	tests/unit/planted_zkserver_quota \
+	tests/unit/planted_zkserver_roles
+
+# The client's.
+tests_unit_planted_zk_session_SOURCES = tests/lib/plants.c libcommon/zk/session.c
+tests_unit_planted_zk_session_CPPFLAGS = $(AM_CPPFLAGS) -DZAB_PLANTS
+tests_unit_planted_zk_session_LDADD = $(tests_unit_zk_session_test_OBJECTS) $(tests_unit_zk_session_test_LDADD)
+EXTRA_tests_unit_planted_zk_session_DEPENDENCIES = $(tests_unit_zk_session_test_OBJECTS)
 
 tests_unit_planted_zab_recipes_SOURCES =
 tests_unit_planted_zab_recipes_LDFLAGS = $(WITH_PLANTS)
@@ -66,7 +85,37 @@ tests_unit_planted_epochs_LDFLAGS = $(WITH_PLANTS)
 tests_unit_planted_epochs_LDADD = $(tests_unit_epochs_test_OBJECTS) $(ZKCORE_LIBS)
 EXTRA_tests_unit_planted_epochs_DEPENDENCIES = libplanted.a $(tests_unit_epochs_test_OBJECTS)
 
-tests_unit_planted_tree_SOURCES =
-tests_unit_planted_tree_LDFLAGS = $(WITH_PLANTS)
-tests_unit_planted_tree_LDADD = $(tests_unit_tree_test_OBJECTS) $(ZKCORE_LIBS)
-EXTRA_tests_unit_planted_tree_DEPENDENCIES = libplanted.a $(tests_unit_tree_test_OBJECTS)
+tests_unit_planted_zkserver_local_SOURCES =
+tests_unit_planted_zkserver_local_LDFLAGS = $(WITH_PLANTS)
+tests_unit_planted_zkserver_local_LDADD = $(tests_unit_zkserver_local_test_OBJECTS) $(ZKCORE_LIBS)
+EXTRA_tests_unit_planted_zkserver_local_DEPENDENCIES = libplanted.a $(tests_unit_zkserver_local_test_OBJECTS)
+
+tests_unit_planted_zkserver_moves_SOURCES =
+tests_unit_planted_zkserver_moves_LDFLAGS = $(WITH_PLANTS)
+tests_unit_planted_zkserver_moves_LDADD = $(tests_unit_zkserver_moves_test_OBJECTS) $(ZKCORE_LIBS)
+EXTRA_tests_unit_planted_zkserver_moves_DEPENDENCIES = libplanted.a $(tests_unit_zkserver_moves_test_OBJECTS)
+
+tests_unit_planted_zkserver_clock_SOURCES =
+tests_unit_planted_zkserver_clock_LDFLAGS = $(WITH_PLANTS)
+tests_unit_planted_zkserver_clock_LDADD = $(tests_unit_zkserver_clock_test_OBJECTS) $(ZKCORE_LIBS)
+EXTRA_tests_unit_planted_zkserver_clock_DEPENDENCIES = libplanted.a $(tests_unit_zkserver_clock_test_OBJECTS)
+
+tests_unit_planted_zkserver_watch_SOURCES =
+tests_unit_planted_zkserver_watch_LDFLAGS = $(WITH_PLANTS)
+tests_unit_planted_zkserver_watch_LDADD = $(tests_unit_zkserver_watch_test_OBJECTS) $(ZKCORE_LIBS)
+EXTRA_tests_unit_planted_zkserver_watch_DEPENDENCIES = libplanted.a $(tests_unit_zkserver_watch_test_OBJECTS)
+
+tests_unit_planted_zkserver_write_SOURCES =
+tests_unit_planted_zkserver_write_LDFLAGS = $(WITH_PLANTS)
+tests_unit_planted_zkserver_write_LDADD = $(tests_unit_zkserver_write_test_OBJECTS) $(ZKCORE_LIBS)
+EXTRA_tests_unit_planted_zkserver_write_DEPENDENCIES = libplanted.a $(tests_unit_zkserver_write_test_OBJECTS)
+
+tests_unit_planted_zkserver_quota_SOURCES =
+tests_unit_planted_zkserver_quota_LDFLAGS = $(WITH_PLANTS)
+tests_unit_planted_zkserver_quota_LDADD = $(tests_unit_zkserver_quota_test_OBJECTS) $(ZKCORE_LIBS)
+EXTRA_tests_unit_planted_zkserver_quota_DEPENDENCIES = libplanted.a $(tests_unit_zkserver_quota_test_OBJECTS)
+
+tests_unit_planted_zkserver_roles_SOURCES =
+tests_unit_planted_zkserver_roles_LDFLAGS = $(WITH_PLANTS)
+tests_unit_planted_zkserver_roles_LDADD = $(tests_unit_zkserver_roles_test_OBJECTS) $(ZKCORE_LIBS)
+EXTRA_tests_unit_planted_zkserver_roles_DEPENDENCIES = libplanted.a $(tests_unit_zkserver_roles_test_OBJECTS)

@@ -439,6 +439,30 @@ START_TEST(a_lost_connection_takes_off_watches_only_if_that_was_asked_for)
 }
 END_TEST
 
+/* ZOOKEEPER-1412: with an older zxid than what was seen, watches would tell what is no news. */
+START_TEST(zk1412_what_was_seen_never_goes_back)
+{
+	struct zk_session *s = connected();
+
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(get(s, "/a", NULL, "g"), ZK_OK);
+		zk_session_sent(s, T0);
+	}
+	receive(s, T0, "00000001 0000000000000042 ffffff9b");
+	receive(s, T0, "00000002 ffffffffffffffff ffffff9b");
+	receive(s, T0, "00000003 0000000000000000 ffffff9b");
+	receive(s, T0, "fffffffe ffffffffffffffff 00000000");
+	(void)drain(s);
+	zk_session_down(s);
+	zk_session_up(s, T0);
+	expect_frame(s, T0,
+	    "00000000 0000000000000042 00001770 010000128fd30000 00000010 "
+	    "efad48d650fa1ff0e53f42c2193b5b4e 00");
+	zk_session_free(s);
+}
+END_TEST
+
+/* ZOOKEEPER-706: all of them in one request would be longer than a server takes. */
 START_TEST(many_watches_are_set_again_in_batches)
 {
 	const struct zk_watch watch = {on_event, (void *)(uintptr_t) "w"};
@@ -670,6 +694,7 @@ unit_suite(void)
 	tcase_add_test(t, a_recursive_watch_is_told_of_what_is_below_and_once_of_each);
 	tcase_add_test(t, watches_that_are_taken_off_are_lost);
 	tcase_add_test(t, a_lost_connection_takes_off_watches_only_if_that_was_asked_for);
+	tcase_add_test(t, zk1412_what_was_seen_never_goes_back);
 	tcase_add_test(t, many_watches_are_set_again_in_batches);
 	tcase_add_test(t, one_caller_hears_once_of_a_node_whose_data_and_children_it_watches);
 	tcase_add_test(t, authentication_is_shown_to_each_server_before_anything_else);

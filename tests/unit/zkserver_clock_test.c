@@ -74,6 +74,7 @@ replays(void)
 	db_fini(&copy);
 }
 
+/* ZOOKEEPER-1622: ids of sessions are one of it. */
 START_TEST(all_that_has_a_time_works_in_every_year)
 {
 	int64_t wall_ms = ERAS[_i], one, two;

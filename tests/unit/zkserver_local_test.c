@@ -225,6 +225,7 @@ START_TEST(an_upgrade_and_the_sessions_end_race_without_a_trace)
 }
 END_TEST
 
+/* ZOOKEEPER-2926 and -3471. */
 START_TEST(the_leader_refuses_ephemeral_nodes_of_sessions_that_it_does_not_know)
 {
 	uint8_t password[SESSION_PASSWORD_BYTES];
@@ -239,6 +240,7 @@ START_TEST(the_leader_refuses_ephemeral_nodes_of_sessions_that_it_does_not_know)
 }
 END_TEST
 
+/* ZOOKEEPER-1754. */
 START_TEST(a_read_only_server_is_read_by_those_who_want_no_more)
 {
 	uint8_t password[SESSION_PASSWORD_BYTES];

@@ -266,6 +266,7 @@ START_TEST(a_session_closed_at_a_learner_is_answered_and_its_nodes_are_gone)
 }
 END_TEST
 
+/* ZOOKEEPER-2926. */
 START_TEST(a_request_behind_its_sessions_end_is_refused_by_the_leader)
 {
 	int64_t id = ensemble_join(at_learner, 1);

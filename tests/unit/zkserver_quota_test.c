@@ -149,6 +149,38 @@ START_TEST(a_hard_limit_refuses_what_would_pass_it_before_the_version_is_looked_
 }
 END_TEST
 
+/* ZOOKEEPER-4219: what a multi has made itself is there for its later parts. */
+START_TEST(zk4219_a_multi_may_set_under_a_quota_what_it_has_made)
+{
+	join(&clients[0]);
+	server.prep.enforce_quota = true;
+	make("/a", "");
+	set_quota("/a", "countHardLimit=5,byteHardLimit=9");
+	header(1, ZK_OP_MULTI);
+	for (int i = 0; i < 3; i++) {
+		jute_put_i32(&request, i == 0 ? ZK_OP_CREATE : ZK_OP_SET_DATA);
+		jute_put_bool(&request, false);
+		jute_put_i32(&request, -1);
+		if (i == 0) {
+			put_create("/a/b", "1", WORLD_ALL, sizeof WORLD_ALL - 1, 0);
+			continue;
+		}
+		jute_put_text(&request, "/a/b");
+		jute_put_text(&request, i == 1 ? "123456" : "123");
+		jute_put_i32(&request, i - 1);
+	}
+	jute_put_i32(&request, -1);
+	jute_put_bool(&request, true);
+	jute_put_i32(&request, -1);
+	send_request(&clients[0]);
+	sync_log();
+	ck_assert_int_eq(next_reply(&clients[0]).error, ZK_OK);
+	ck_assert_int_eq(stat_of(&clients[0], "/a/b").version, 2);
+	expect_stats("/a", "count=2,bytes=3");
+	ck_assert_int_eq(set("/a/b", "1234567890", -1), ZK_QUOTAEXCEEDED);
+}
+END_TEST
+
 START_TEST(without_enforcement_a_hard_limit_only_counts)
 {
 	join(&clients[0]);
@@ -271,6 +303,7 @@ unit_suite(void)
 	tcase_add_test(c, nobody_sees_the_statistics_being_kept);
 	tcase_add_test(c, the_deepest_quota_counts_and_a_removed_one_does_not);
 	tcase_add_test(c, a_hard_limit_refuses_what_would_pass_it_before_the_version_is_looked_at);
+	tcase_add_test(c, zk4219_a_multi_may_set_under_a_quota_what_it_has_made);
 	tcase_add_test(c, without_enforcement_a_hard_limit_only_counts);
 	tcase_add_test(c, a_soft_limit_is_told_once_a_minute);
 	tcase_add_test(c, limits_are_read_as_apaches_tools_write_them);

@@ -267,6 +267,7 @@ START_TEST(the_end_of_a_role_ends_connections_without_a_word)
 }
 END_TEST
 
+/* ZOOKEEPER-1277. */
 START_TEST(an_epoch_ends_with_its_last_zxid)
 {
 	struct server *s = &nodes[0].server;

@@ -331,6 +331,7 @@ START_TEST(an_acl_that_ended_with_its_node_still_says_who_is_told)
 }
 END_TEST
 
+/* ZOOKEEPER-4799. */
 START_TEST(who_may_not_read_a_node_is_not_told_of_it)
 {
 	join(&clients[0]);

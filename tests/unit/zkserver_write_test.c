@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writes: what they answer, why they are refused, and their order beside reads. */
+#include <string.h>
+
 #include "tests/lib/unit.h"
 #include "tests/lib/zkserver_rig.h"
+#include "zkserver/core/tree_priv.h"
 
 START_TEST(a_created_node_has_the_stat_that_apaches_server_shows)
 {
@@ -117,6 +120,55 @@ START_TEST(a_refused_write_uses_a_zxid_and_is_logged)
 }
 END_TEST
 
+/* What a node's data or ACL has been changed that often. */
+static void
+set_version(const char *path, int32_t version, int32_t aversion)
+{
+	struct jute_bytes p = {(const uint8_t *)path, (int32_t)strlen(path)};
+	struct tree_node *n = tree_find(&db.tree, p);
+	struct tree_stat stat = tree_node_stat(&db.tree, n);
+
+	stat.version = version;
+	stat.aversion = aversion;
+	tree_node_set_stat(n, &stat);
+	tree_node_set_digest(
+	    &db.tree, n, tree_digest_of(tree_crc(p, tree_node_data(n)), &stat));
+	prep_reset(&server.prep);
+}
+
+static int
+do_set_acl(struct client *c, const char *path, int32_t version)
+{
+	header(1, ZK_OP_SET_ACL);
+	jute_put_text(&request, path);
+	buf_append(&request, WORLD_ALL, sizeof WORLD_ALL - 1);
+	jute_put_i32(&request, version);
+	send_request(c);
+	sync_log();
+	return next_reply(c).error;
+}
+
+/* ZOOKEEPER-4743: a version of -1 would match whatever was expected. */
+START_TEST(zk4743_no_version_is_the_one_that_means_any)
+{
+	struct client *c = &clients[0];
+
+	join(c);
+	do_create(c, "/a", 0);
+	set_version("/a", INT32_MAX, INT32_MAX);
+	ck_assert_int_eq(do_version(c, ZK_OP_SET_DATA, "/a", INT32_MAX).error, ZK_OK);
+	ck_assert_int_eq(do_set_acl(c, "/a", INT32_MAX), ZK_OK);
+	ck_assert_int_eq(stat_of(c, "/a").version, INT32_MIN);
+	ck_assert_int_eq(stat_of(c, "/a").aversion, INT32_MIN);
+	set_version("/a", -2, -2);
+	ck_assert_int_eq(do_version(c, ZK_OP_SET_DATA, "/a", -2).error, ZK_OK);
+	ck_assert_int_eq(do_set_acl(c, "/a", -2), ZK_OK);
+	ck_assert_int_eq(stat_of(c, "/a").version, 0);
+	ck_assert_int_eq(stat_of(c, "/a").aversion, 0);
+	ck_assert_int_eq(do_version(c, ZK_OP_SET_DATA, "/a", 1).error, ZK_BADVERSION);
+}
+END_TEST
+
 START_TEST(writes_in_flight_see_each_other)
 {
 	struct client *c = &clients[0];
@@ -194,6 +246,7 @@ unit_suite(void)
 	tcase_add_test(c, creates_are_refused_in_apaches_order);
 	tcase_add_test(c, deletes_and_sets_are_refused_in_apaches_order);
 	tcase_add_test(c, a_refused_write_uses_a_zxid_and_is_logged);
+	tcase_add_test(c, zk4743_no_version_is_the_one_that_means_any);
 	tcase_add_test(c, writes_in_flight_see_each_other);
 	tcase_add_test(c, reads_wait_behind_writes_of_their_own_session_only);
 	tcase_add_test(c, a_connection_that_closes_leaves_its_writes_to_be_carried_out);

@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "libcommon/base/plants.h"
 #include "zkserver/core/mark.h"
 #include "zkserver/core/snapshot.h"
 #include "zkserver/core/txnlog_reader.h"
-#include "zkserver/core/zab_plants.h"
 
 /*
  * Why no crash leaves a mix. The received snapshot is whole and durable under its temporary name,

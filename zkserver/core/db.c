@@ -4,7 +4,7 @@
 #include <endian.h>
 #include <string.h>
 
-#include "zkserver/core/zab_plants.h"
+#include "libcommon/base/plants.h"
 
 struct apply {
 	struct db *db;

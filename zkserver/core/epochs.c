@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "libcommon/base/plants.h"
 #include "libcommon/base/str.h"
-#include "zkserver/core/zab_plants.h"
 
 #define ACCEPTED "acceptedEpoch"
 #define CURRENT "currentEpoch"

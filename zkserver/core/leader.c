@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcommon/base/plants.h"
 #include "zkserver/core/leader_priv.h"
 #include "zkserver/core/mark.h"
 #include "zkserver/core/qpacket.h"
@@ -468,7 +469,7 @@ leader_turn(struct leader *l)
 	}
 	if (leader_serves(l))
 		answer_syncs(l);
-	if (l->z->server->zxids_end)
+	if (l->z->server->zxids_end && !ZAB_PLANTED(PLANT_ZXIDS_WRAP))
 		leader_fail(l, "epoch %d has no zxid left", (int)l->epoch);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a leader's learners send: each packet is taken, or ends its link. */
+#include "libcommon/base/plants.h"
 #include "zkserver/core/leader_priv.h"
 #include "zkserver/core/mark.h"
-#include "zkserver/core/zab_plants.h"
 
 /*
  * A member that promised more to somebody who never got to lead could not follow us as long as we
@@ -51,7 +51,7 @@ replace(struct leader *l, const struct peer_link *by)
 		if (link != by && link->sid == by->sid)
 			old = link;
 	}
-	if (old == NULL)
+	if (old == NULL || ZAB_PLANTED(PLANT_OLD_LINK_STAYS))
 		return;
 	MARK("leader: a learner comes again");
 	leader_sync_drop(old);

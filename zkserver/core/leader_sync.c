@@ -7,11 +7,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "libcommon/base/plants.h"
 #include "zkserver/core/leader_priv.h"
 #include "zkserver/core/mark.h"
 #include "zkserver/core/qpacket.h"
 #include "zkserver/core/snapshot.h"
-#include "zkserver/core/zab_plants.h"
 
 /* No transaction has it: a leader's first state in its epoch. */
 static bool

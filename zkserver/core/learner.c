@@ -7,11 +7,11 @@
 #include <string.h>
 
 #include "libcommon/base/hash.h"
+#include "libcommon/base/plants.h"
 #include "zkserver/core/adopt.h"
 #include "zkserver/core/leader.h"
 #include "zkserver/core/qpacket.h"
 #include "zkserver/core/snapshot.h"
-#include "zkserver/core/zab_plants.h"
 
 void
 learner_init(struct learner *l, struct zab *z)

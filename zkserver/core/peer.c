@@ -4,9 +4,9 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "libcommon/base/plants.h"
 #include "zkserver/core/mark.h"
 #include "zkserver/core/qpacket.h"
-#include "zkserver/core/zab_plants.h"
 
 static void
 on_notify(void *arg, int64_t sid, const uint8_t *bytes, size_t size)

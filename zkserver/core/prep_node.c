@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "libcommon/base/plants.h"
 #include "libcommon/codec/zk_err.h"
 #include "libcommon/codec/zk_wire.h"
 #include "zkserver/core/path.h"
@@ -141,6 +142,9 @@ check_quota(const struct work *w, const struct txn_body *b, uint32_t data_len, i
 
 	if (!p->enforce_quota)
 		return ZK_OK;
+	if (ZAB_PLANTED(PLANT_QUOTA_BEHIND) && count == 0 &&
+	    tree_find(&p->db->tree, b->path) == NULL)
+		return ZK_NONODE;
 	return quota_check(&p->db->tree, b->path, bytes, count, &p->quota);
 }
 
@@ -265,6 +269,15 @@ version_matches(int32_t wanted, int32_t version)
 	return wanted == -1 || wanted == version;
 }
 
+/* Never -1, which means any: Apache's servers come to that after 2^32 - 1 changes. */
+static int32_t
+version_after(int32_t version)
+{
+	int32_t next = (int32_t)((uint32_t)version + 1);
+
+	return next == -1 && !ZAB_PLANTED(PLANT_VERSION_ANY) ? 0 : next;
+}
+
 static int
 prep_delete(const struct work *w, const struct op *op, struct txn_body *body)
 {
@@ -332,7 +345,7 @@ prep_set_data(const struct work *w, const struct op *op, struct txn_body *body)
 		return error;
 	if (!version_matches(op->version, n.stat.version))
 		return ZK_BADVERSION;
-	body->version = (int32_t)((uint32_t)n.stat.version + 1);
+	body->version = version_after(n.stat.version);
 	n.stat.version = body->version;
 	n.stat.mzxid = w->zxid;
 	n.stat.mtime = w->q->time_ms;
@@ -361,7 +374,7 @@ prep_set_acl(const struct work *w, const struct op *op, struct txn_body *body)
 	if (!version_matches(op->version, n.stat.aversion))
 		return ZK_BADVERSION;
 	body->path = op->path;
-	body->version = (int32_t)((uint32_t)n.stat.aversion + 1);
+	body->version = version_after(n.stat.aversion);
 	restat(&n, n.stat.cversion, body->version, n.stat.pzxid);
 	if ((n.acl = acl_intern(acls, body->acl)) == ACL_KEY_NONE)
 		return ZK_SYSTEMERROR;

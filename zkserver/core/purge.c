@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "libcommon/base/plants.h"
 #include "zkserver/core/snapshot.h"
-#include "zkserver/core/zab_plants.h"
 
 #define HOUR_MS UINT64_C(3600000)
 

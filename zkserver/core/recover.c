@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "libcommon/base/plants.h"
 #include "zkserver/core/adopt.h"
 #include "zkserver/core/snapshot.h"
 #include "zkserver/core/txnlog_reader.h"
-#include "zkserver/core/zab_plants.h"
 
 /* As Apache's server: so many snapshots are tried before it gives up. */
 #define SNAPSHOTS_TRIED_MAX 100

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "libcommon/base/plants.h"
 #include "zkserver/core/server_priv.h"
 
 #define QUEUE_COUNT_MAX 2000
@@ -286,7 +287,8 @@ server_submit(struct server *s, struct server_conn *c, const struct prep_request
 		return;
 	}
 	r.zxid = s->last_pending_zxid = s->prep.last_zxid;
-	s->zxids_end = s->role == SERVER_LEADER && (uint32_t)r.zxid == UINT32_MAX;
+	s->zxids_end = s->role == SERVER_LEADER && (uint32_t)r.zxid == UINT32_MAX &&
+		       !ZAB_PLANTED(PLANT_ZXIDS_WRAP);
 	r.size = s->pending.len - at - sizeof r;
 	r.is_known = s->prep.is_known;
 	r.known = s->prep.known;

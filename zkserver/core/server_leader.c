@@ -6,6 +6,7 @@
  */
 #include <assert.h>
 
+#include "libcommon/base/plants.h"
 #include "zkserver/core/server_priv.h"
 
 /* Another server's, which only that one knows. */
@@ -28,7 +29,11 @@ check_remote(struct server *s, int64_t owner, const struct prep_request *q)
 		return ZK_UNIMPLEMENTED;
 	session = session_find_any(&s->db->sessions, q->session);
 	if (session == NULL && may_be_local(s, q->session))
-		return prep_makes_ephemeral(q->type, q->body) ? ZK_SESSIONEXPIRED : ZK_OK;
+		return prep_makes_ephemeral(q->type, q->body) && !ZAB_PLANTED(PLANT_STRANGERS_OWN)
+			   ? ZK_SESSIONEXPIRED
+			   : ZK_OK;
+	if (ZAB_PLANTED(PLANT_WRITES_AFTER_CLOSE) && session != NULL)
+		return ZK_OK;
 	if (session == NULL || session->closing)
 		return ZK_SESSIONEXPIRED;
 	if (session->owner == SESSION_OWNER_NONE)

@@ -3,6 +3,7 @@
  * What a member answers without its ensemble: sessions that only it knows (localSessionsEnabled),
  * which become everybody's with their first ephemeral node, and all that a read-only server has.
  */
+#include "libcommon/base/plants.h"
 #include "zkserver/core/server_priv.h"
 
 bool
@@ -97,7 +98,7 @@ local_takes(struct server *s, struct server_conn *c, struct queued *q, struct ju
 	if (s->role == SERVER_READ_ONLY) {
 		if (!writes && q->op != ZK_OP_SYNC)
 			return false;
-		q->error = closes ? ZK_OK : ZK_NOTREADONLY;
+		q->error = closes || ZAB_PLANTED(PLANT_READ_ONLY_WRITES) ? ZK_OK : ZK_NOTREADONLY;
 	} else if (closes && !c->session->upgrading)
 		q->error = ZK_OK;
 	else if (!writes || !prep_makes_ephemeral(q->op, body))

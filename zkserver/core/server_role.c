@@ -4,8 +4,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "libcommon/base/plants.h"
 #include "zkserver/core/server_priv.h"
-#include "zkserver/core/zab_plants.h"
 
 static void
 set_marks(struct server *s)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "libcommon/base/hash.h"
+#include "libcommon/base/plants.h"
 
 #define PASSWORD_SECRET UINT64_C(0xB3415C00)
 #define RANDOM_MULTIPLIER UINT64_C(0x5DEECE66D)
@@ -281,6 +282,8 @@ session_first_id(uint8_t sid, int64_t wall_ms)
 {
 	uint64_t id = ((uint64_t)wall_ms << 24 >> 8) | (uint64_t)sid << 56;
 
+	if (ZAB_PLANTED(PLANT_SIGNED_IDS))
+		id = (uint64_t)((int64_t)((uint64_t)wall_ms << 24) >> 8) | (uint64_t)sid << 56;
 	if (id == UINT64_C(1) << 63)
 		id++;
 	return (int64_t)id;

@@ -8,9 +8,9 @@
 #include <libdeflate.h>
 
 #include "libcommon/base/buf.h"
+#include "libcommon/base/plants.h"
 #include "libcommon/codec/jute.h"
 #include "zkserver/core/snapstream.h"
-#include "zkserver/core/zab_plants.h"
 
 /* Bytes gather up to here before they are written. */
 #define CHUNK_BYTES ((size_t)256 * 1024)

@@ -2,9 +2,9 @@
 /* What committed changes do to the tree. */
 #include "zkserver/core/tree.h"
 
+#include "libcommon/base/plants.h"
 #include "zkserver/core/quota.h"
 #include "zkserver/core/tree_priv.h"
-#include "zkserver/core/zab_plants.h"
 
 struct tree_place
 tree_place(const struct tree *t, struct jute_bytes path)

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <libdeflate.h>
 
+#include "libcommon/base/plants.h"
 #include "libcommon/codec/jute.h"
-#include "zkserver/core/zab_plants.h"
 
 /* Between batches a buffer keeps at most this much, and little after one that needed little. */
 #define BATCH_KEEP_BYTES ((size_t)2 << 20)

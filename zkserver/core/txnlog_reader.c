@@ -7,8 +7,8 @@
 #include <string.h>
 #include <libdeflate.h>
 
+#include "libcommon/base/plants.h"
 #include "zkserver/core/txnlog.h"
-#include "zkserver/core/zab_plants.h"
 
 #define WINDOW_BYTES ((size_t)64 * 1024)
 #define SECTOR_BYTES 512

@@ -3,8 +3,8 @@
  * Bugs on purpose, each of which a test must find (tests/unit/recipes says which); they exist in a
  * build of those tests only (ZAB_PLANTS), where `zab_plant` chooses one.
  */
-#ifndef CORRAL_ZKSERVER_CORE_ZAB_PLANTS_H
-#define CORRAL_ZKSERVER_CORE_ZAB_PLANTS_H
+#ifndef CORRAL_BASE_PLANTS_H
+#define CORRAL_BASE_PLANTS_H
 
 /* What it is called in the code and by the tests. */
 #define ZAB_PLANT_LIST(X)                                                                          \
@@ -73,7 +73,29 @@
 	/* logs without a snapshot are an empty database */                                        \
 	X(STARTS_EMPTY, "starts-empty")                                                            \
 	/* purging counts snapshots that are damaged */                                            \
-	X(PURGE_COUNTS_ALL, "purge-counts-all")
+	X(PURGE_COUNTS_ALL, "purge-counts-all")                                                    \
+	/* the leader lets sessions that it does not know have ephemeral nodes */                  \
+	X(STRANGERS_OWN, "strangers-own")                                                          \
+	/* what comes behind the end of a session is carried out */                                \
+	X(WRITES_AFTER_CLOSE, "writes-after-close")                                                \
+	/* a learner's old link goes on when it has come again */                                  \
+	X(OLD_LINK_STAYS, "old-link-stays")                                                        \
+	/* a read-only server says that it has written */                                          \
+	X(READ_ONLY_WRITES, "read-only-writes")                                                    \
+	/* the time in a session's id has a sign */                                                \
+	X(SIGNED_IDS, "signed-ids")                                                                \
+	/* a client sets all watches again in one request */                                       \
+	X(WATCHES_AT_ONCE, "watches-at-once")                                                      \
+	/* a client's last zxid is that of the last reply, whatever it is */                       \
+	X(ANY_ZXID_SEEN, "any-zxid-seen")                                                          \
+	/* events are told without asking who may read the node */                                 \
+	X(EVENTS_FOR_ALL, "events-for-all")                                                        \
+	/* versions pass through -1, which means any */                                            \
+	X(VERSION_ANY, "version-any")                                                              \
+	/* the counter of an epoch passes its end */                                               \
+	X(ZXIDS_WRAP, "zxids-wrap")                                                                \
+	/* a quota looks for the node among those that are there already */                        \
+	X(QUOTA_BEHIND, "quota-behind")
 
 enum zab_plant {
 	PLANT_NOTHING,
