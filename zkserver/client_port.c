@@ -428,12 +428,12 @@ client_port_expire(struct client_port *p)
 
 		if (c->young_ms + p->config.conf->tls.handshake_ms > now_ms)
 			return; /* the rest is younger, and its time is no shorter */
-		if (!c->handshaking && c->young_ms + CLIENT_SESSIONLESS_MS > now_ms)
-			continue;
 		if (c->core.session != NULL && c->core.end == SERVER_OPEN) {
-			list_remove(&c->young);
+			list_remove(&c->young); /* looked at once, however many there are */
 			continue;
 		}
+		if (!c->handshaking && c->young_ms + CLIENT_SESSIONLESS_MS > now_ms)
+			continue;
 		if (c->core.session == NULL && c->core.end == SERVER_OPEN)
 			zk_metrics_count(&p->config.server->metrics,
 			    ZK_COUNTER_SESSIONLESS_CONNECTIONS_EXPIRED, 1);
