@@ -276,7 +276,8 @@ take_hello(struct conn *c, const struct hello *hello)
 	static const char *const refusals[] = {
 	    [ELECTION_HELLO_OURSELVES] =
 		"but that is us: two servers have the same id, or our address is another's",
-	    [ELECTION_HELLO_UNKNOWN] = "no member of the ensemble as this server knows it",
+	    [ELECTION_HELLO_UNKNOWN] =
+		"no member of the ensemble as this server knows it, and there are many such already",
 	    [ELECTION_HELLO_IMPOSSIBLE] = "no id that a member may have",
 	    [ELECTION_HELLO_NO_MEMORY] = "out of memory",
 	};
@@ -595,7 +596,7 @@ election_port_open(const struct election_port_config *config, const struct membe
     const struct members *next, char *error, size_t size)
 {
 	const struct election_links_settings settings = {
-	    config->sid, config->connect_ms, config->strangers};
+	    config->sid, config->connect_ms, config->members_move};
 	struct election_port *p;
 
 	if (members_find(now, config->sid) == NULL &&

@@ -43,7 +43,7 @@ struct election_port_config {
 	uint32_t bind_tries;
 	uint32_t connect_ms, hello_ms;
 	bool keep_alive;
-	bool strangers;	 /* servers that are no members may connect: reconfigEnabled */
+	bool members_move; /* where one says that it is counts: reconfigEnabled */
 	struct tls *tls; /* NULL: plain */
 	bool unify;	 /* with tls: plain ones are taken, too */
 	bool dial_plain; /* with tls and unify: our own connections are plain still */

@@ -347,7 +347,7 @@ ensemble_open(struct daemon *d, char *error, size_t size)
 	    .connect_ms = c->connect_ms,
 	    .hello_ms = c->hello_ms > 0 ? c->hello_ms : c->sync_limit * d->conf->tick_ms,
 	    .keep_alive = c->keep_alive,
-	    .strangers = d->conf->reconfig_enabled,
+	    .members_move = d->conf->reconfig_enabled,
 	    .unify = c->tls.unify,
 	    .dial_plain = !c->encrypted,
 	    .check_names = c->tls.check_names,

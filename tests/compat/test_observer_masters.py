@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Observers that follow a follower (observerMasterPort): ours those of Apache's, and the other way round."""
+"""Observers that follow a follower (observerMasterPort), ours those of Apache's and the other way round; and one that no voter
+knows."""
 import re
 import socket
 import subprocess
@@ -20,27 +21,31 @@ WAIT_S = 60
 class Members:
     """Each on a loopback address of its own, as their ports for observers are one setting."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, kinds=None, unknown=None, settings="observerMasterPort={}\n"):
+        """unknown: the only observer, that stands in its own file alone."""
+        self.kinds = kinds or KINDS
+        self.observers = OBSERVERS if unknown is None else (unknown,)
         self.directory, self.processes, self.clients = directory, {}, []
         self.client, self.admin, self.master, quorum, election = (free_port() for _ in range(5))
-        lines = "".join(f"server.{i}={self.host(i)}:{quorum}:{election}{':observer' if i in OBSERVERS else ''}\n"
-                        for i in KINDS)
-        for i in KINDS:
+        lines = {i: f"server.{i}={self.host(i)}:{quorum}:{election}{':observer' if i in self.observers else ''}\n"
+                 for i in self.kinds}
+        for i in self.kinds:
             (directory / str(i)).mkdir()
             (directory / str(i) / "myid").write_text(f"{i}\n")
             (directory / f"{i}.cfg").write_text(
                 f"dataDir={directory}/{i}\ntickTime=500\ninitLimit=20\nsyncLimit=10\nclientPort={self.client}\n"
                 f"clientPortAddress={self.host(i)}\nadmin.enableServer=false\n4lw.commands.whitelist=*\n"
-                f"observerMasterPort={self.master}\npreAllocSize=64\n{lines}")
+                f"preAllocSize=64\n{settings.format(self.master)}"
+                + "".join(lines[k] for k in self.kinds if k != unknown or i == unknown))
 
     @staticmethod
     def host(sid):
-        return f"127.0.0.{sid}"
+        return f"127.0.0.{sid + 1}"
 
     def start(self, *sids):
         for i in sids:
             with open(self.directory / f"{i}.log", "ab") as log:
-                self.processes[i] = subprocess.Popen([*PROGRAMS[KINDS[i]], self.directory / f"{i}.cfg"], stdout=log, stderr=log,
+                self.processes[i] = subprocess.Popen([*PROGRAMS[self.kinds[i]], self.directory / f"{i}.cfg"], stdout=log, stderr=log,
                                                      cwd=self.directory)
 
     def kill(self, sid):
@@ -76,19 +81,24 @@ class Members:
 
 
 @pytest.fixture
-def members(tmp_path):
-    made = Members(tmp_path)
-    yield made
-    for client in made.clients:
-        client.stop()
-        client.close()
-    for sid in list(made.processes):
-        made.kill(sid)
+def make(tmp_path):
+    made = []
+
+    def build(*args, **more):
+        made.append(Members(tmp_path, *args, **more))
+        return made[0]
+    yield build
+    for one in made:
+        for client in one.clients:
+            client.stop()
+            client.close()
+        for sid in list(one.processes):
+            one.kill(sid)
 
 
 def work_through_observers(members, round):
     """Writes, errors, syncs, ephemeral nodes and watches of clients at both observers, seen at each other's."""
-    one, other = (members.connect(i) for i in OBSERVERS)
+    one, other = (members.connect(i) for i in (members.observers * 2)[:2])
     fired = []
     path = f"/n{round}"
     for n in range(20):
@@ -114,7 +124,8 @@ def come_back(members, sid, master):
     assert len(members.connect(sid).get(f"/missed-by-{sid}")[0]) == 1000
 
 
-def test_observers_of_each_kind_follow_a_follower_of_each_kind(members):
+def test_observers_of_each_kind_follow_a_follower_of_each_kind(make):
+    members = make()
     members.start(*KINDS)
     members.wait_masters()
     assert members.mntr(3)["server_state"] == "leader"  # of equals the largest
@@ -131,3 +142,12 @@ def test_observers_of_each_kind_follow_a_follower_of_each_kind(members):
     members.wait_masters(m4=1, m5=1)
     assert members.mntr(2)["server_state"] == "leader"  # Apache's
     work_through_observers(members, 3)
+
+
+def test_an_observer_of_apaches_that_no_voter_knows_is_taken(make):
+    """With the lowest number: voters have to call it back where it says that it is."""
+    members = make({1: "corral", 2: "corral", 3: "corral", 0: "apache"}, unknown=0, settings="")
+    members.start(1, 2, 3, 0)
+    members.wait_masters()
+    assert members.mntr(0)["server_state"] == "observer"
+    work_through_observers(members, 0)

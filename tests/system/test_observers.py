@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Observers of an ensemble of zkservers with TLS between them: those that follow followers (observerMasterPort)."""
+"""Observers of an ensemble of zkservers with TLS between them: those that follow followers
+(observerMasterPort), and those that no voter knows."""
 import re
 import signal
 import socket
@@ -98,6 +99,16 @@ def make(tmp_path):
         for i, p in e.processes.items():
             assert p.wait(60) == 0, e.logs()
         assert "runtime error" not in e.logs() and "AddressSanitizer" not in e.logs(), e.logs()
+
+
+def test_an_observer_that_no_voter_knows_is_taken(make):
+    e = make("", listed=())
+    e.start(*VOTERS, *OBSERVERS)
+    e.settle()
+    for i in OBSERVERS:
+        assert e.role(i)["role"] == "observer"
+        e.zk(i, "create", f"/at{i}", "x")
+    e.agree()
 
 
 def test_observers_follow_followers_whoever_dies(make):

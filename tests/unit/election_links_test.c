@@ -107,9 +107,9 @@ parse(struct members *m, const char *text)
 	} while (0)
 
 static void
-begin(int64_t sid, bool strangers)
+begin(int64_t sid, bool members_move)
 {
-	const struct election_links_settings settings = {sid, ELECTION_CONNECT_MS, strangers};
+	const struct election_links_settings settings = {sid, ELECTION_CONNECT_MS, members_move};
 
 	if (started)
 		election_links_fini(&l);
@@ -125,9 +125,9 @@ begin(int64_t sid, bool strangers)
 
 /* The same with the first attempts begun. */
 static void
-begin_dialled(int64_t sid, bool strangers)
+begin_dialled(int64_t sid, bool members_move)
 {
-	begin(sid, strangers);
+	begin(sid, members_move);
 	election_links_tick(&l, now_ms);
 	log_text[0] = '\0';
 }
@@ -250,13 +250,12 @@ START_TEST(impossible_ids_are_refused)
 }
 END_TEST
 
-START_TEST(strangers_are_refused_unless_members_may_change)
+/* An observer need not be known to the others. */
+START_TEST(strangers_may_come_and_are_called_back_where_they_say)
 {
 	begin_dialled(2, false);
-	ck_assert_int_eq(greet(9, link_a, "x:2"), ELECTION_HELLO_UNKNOWN);
 	say(9, "nobody");
 	assert_did("");
-	begin_dialled(2, true);
 	ck_assert_int_eq(greet(9, link_a, "x:2"), ELECTION_HELLO_KEPT);
 	assert_did("9 up; ");
 	ck_assert_int_eq(greet(0, link_b, "y:2"), ELECTION_HELLO_CALL_BACK);
@@ -268,7 +267,7 @@ END_TEST
 
 START_TEST(strangers_are_bounded_and_leave_their_places)
 {
-	begin_dialled(2, true);
+	begin_dialled(2, false);
 	for (int sid = 10; sid < 10 + ELECTION_STRANGERS_MAX; sid++)
 		ck_assert_int_eq(greet(sid, link_a, "x:2"), ELECTION_HELLO_KEPT);
 	ck_assert_int_eq(greet(99, link_a, "x:2"), ELECTION_HELLO_UNKNOWN);
@@ -428,6 +427,7 @@ START_TEST(who_does_not_vote_is_called_when_there_is_something_to_say)
 }
 END_TEST
 
+/* Who was one may still ask, and may become one again. */
 START_TEST(members_come_and_go)
 {
 	begin_dialled(2, false);
@@ -438,22 +438,28 @@ START_TEST(members_come_and_go)
 	election_links_tick(&l, now_ms);
 	assert_did("dial 5; ");
 	ck_assert(election_links_set_members(&l, now_ms, &next, NULL));
-	assert_did("give up 1; ");
-	ck_assert_int_eq(greet(1, link_b, "a:2"), ELECTION_HELLO_UNKNOWN);
+	assert_did("");
 	parse(&later, "server.2=b:1:2\nserver.5=e:1:2\nversion=2");
-	ck_assert(election_links_set_members(&l, now_ms, &later, NULL));
-	assert_did("close A; 3 unknown; ");
-	/* Where members may change, who was one may still ask, and may become one again. */
-	begin_dialled(2, true);
-	(void)greet(3, link_a, "c:2");
-	log_text[0] = '\0';
-	ck_assert(election_links_set_members(&l, now_ms, &next, NULL));
 	ck_assert(election_links_set_members(&l, now_ms, &later, NULL));
 	ck_assert_uint_eq(l.stranger_count, 2); /* 1 is being called still */
 	say(3, "x");
 	ck_assert_ptr_nonnull(strstr(log_text, "A<x"));
 	ck_assert(election_links_set_members(&l, now_ms, &next, NULL));
 	ck_assert_uint_eq(l.stranger_count, 1);
+}
+END_TEST
+
+START_TEST(who_is_no_member_any_more_goes_where_there_is_no_place)
+{
+	begin_dialled(2, false);
+	(void)greet(3, link_a, "c:2");
+	for (int sid = 10; sid < 10 + ELECTION_STRANGERS_MAX; sid++)
+		(void)greet(sid, link_b, "x:2");
+	log_text[0] = '\0';
+	parse(&next, "server.2=b:1:2\nserver.5=e:1:2\nversion=1");
+	ck_assert(election_links_set_members(&l, now_ms, &next, NULL));
+	assert_did("give up 1; close A; 3 unknown; ");
+	ck_assert_int_eq(greet(1, link_c, "a:2"), ELECTION_HELLO_UNKNOWN);
 }
 END_TEST
 
@@ -478,7 +484,7 @@ unit_suite(void)
 	tcase_add_test(t, a_call_that_crosses_ours_changes_nothing);
 	tcase_add_test(t, a_larger_id_replaces_its_link_at_any_time);
 	tcase_add_test(t, impossible_ids_are_refused);
-	tcase_add_test(t, strangers_are_refused_unless_members_may_change);
+	tcase_add_test(t, strangers_may_come_and_are_called_back_where_they_say);
 	tcase_add_test(t, strangers_are_bounded_and_leave_their_places);
 	tcase_add_test(t, where_a_member_says_that_it_is_counts_once_and_if_members_may_move);
 	tcase_add_test(t, attempts_become_rarer_and_each_peer_has_its_own);
@@ -489,6 +495,7 @@ unit_suite(void)
 	tcase_add_test(t, the_last_message_is_said_again_on_a_fresh_link);
 	tcase_add_test(t, who_does_not_vote_is_called_when_there_is_something_to_say);
 	tcase_add_test(t, members_come_and_go);
+	tcase_add_test(t, who_is_no_member_any_more_goes_where_there_is_no_place);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -6,6 +6,11 @@
 #include "tests/lib/peer_rig.h"
 #include "tests/lib/unit.h"
 
+#define VOTERS \
+	"server.1=10.0.0.1:2888:3888:participant;2181\n" \
+	"server.2=10.0.0.2:2888:3888:participant;2181\n" \
+	"server.3=10.0.0.3:2888:3888:participant;2181"
+
 /* Three that vote, of which the last leads, and two observers. */
 static void
 start(void)
@@ -291,6 +296,39 @@ START_TEST(requests_of_a_session_that_has_moved_on_go_no_further)
 }
 END_TEST
 
+/* With reconfig or without it, with masters or not: as Apache's servers take it. */
+START_TEST(an_observer_that_no_voter_knows_is_taken)
+{
+	rig_zab_settings.observer_masters = _i == 1;
+	for (unsigned i = 0; i < 3; i++)
+		rig_write_members(i, VOTERS);
+	rig_write_members(3, VOTERS "\nserver.4=10.0.0.4:2888:3888:observer;2181");
+	for (unsigned i = 0; i < 4; i++)
+		rig_start(i);
+	ck_assert_int_eq(rig_settle(), 2);
+	ck_assert_int_eq(master_of(3), _i == 1 ? 1 : 3);
+	rig_create(3, "/a");
+	rig_crash(0, true);
+	rig_run(10);
+	rig_settle();
+	rig_create(3, "/b");
+	rig_check_same();
+}
+END_TEST
+
+START_TEST(a_participant_that_no_voter_knows_is_not)
+{
+	for (unsigned i = 0; i < 3; i++)
+		rig_write_members(i, VOTERS);
+	rig_write_members(3, VOTERS "\nserver.4=10.0.0.4:2888:3888:participant;2181");
+	for (unsigned i = 0; i < 4; i++)
+		rig_start(i);
+	rig_run(60000);
+	ck_assert(rig_leader() >= 0 && !rig_serves(3));
+	ck_assert_uint_lt(rig_nodes[3].dial_count, 60); /* it asks more and more rarely */
+}
+END_TEST
+
 static void
 setup(void)
 {
@@ -319,6 +357,8 @@ unit_suite(void)
 	tcase_add_test(tc, an_observer_that_is_ahead_of_a_follower_is_not_cut_back);
 	tcase_add_test(tc, observers_wait_while_the_leader_takes_nothing);
 	tcase_add_test(tc, requests_of_a_session_that_has_moved_on_go_no_further);
+	tcase_add_loop_test(tc, an_observer_that_no_voter_knows_is_taken, 0, 2);
+	tcase_add_test(tc, a_participant_that_no_voter_knows_is_not);
 	suite_add_tcase(s, tc);
 	return s;
 }

@@ -146,7 +146,7 @@ dismiss(struct election_links *l, int64_t sid)
 
 	if (!p->member)
 		return;
-	if (l->settings.strangers && l->stranger_count < ELECTION_STRANGERS_MAX) {
+	if (l->stranger_count < ELECTION_STRANGERS_MAX) {
 		p->member = p->kept = false;
 		l->stranger_count++;
 		forget_if_idle(l, sid);
@@ -243,15 +243,16 @@ call_back(struct election_links *l, uint64_t now_ms, int64_t sid)
 }
 
 /*
- * Where a server says that it is counts only if members may have moved without our knowing: it is
- * no reason to connect to any place.
+ * Where a member says that it is counts only if members may have moved without our knowing. Of a
+ * stranger there is no better word.
  */
 static bool
 note_address(struct election_links *l, struct election_peer *p, const struct hello *hello)
 {
 	char address[HELLO_ADDRESS_MAX + 1], *copy;
 
-	if (!l->settings.strangers || !hello_address(hello, address, sizeof address))
+	if ((p->member && !l->settings.members_move) ||
+	    !hello_address(hello, address, sizeof address))
 		return true;
 	if ((copy = strdup(address)) == NULL)
 		return false;
@@ -272,7 +273,7 @@ election_links_hello(
 	if (!sid_is_valid(sid))
 		return ELECTION_HELLO_IMPOSSIBLE;
 	if ((p = l->peers[sid]) == NULL) {
-		if (!l->settings.strangers || l->stranger_count >= ELECTION_STRANGERS_MAX)
+		if (l->stranger_count >= ELECTION_STRANGERS_MAX)
 			return ELECTION_HELLO_UNKNOWN;
 		if ((p = peer_new(l, sid)) == NULL)
 			return ELECTION_HELLO_NO_MEMORY;

@@ -27,7 +27,7 @@
 #define ELECTION_CALL_BACK_MS 500  /* a server that we have asked to call should have done so */
 #define ELECTION_SETTLED_MS 1000   /* a link that lived so long was a good one */
 #define ELECTION_STUCK_DIAL_MS 200 /* an attempt is given up for a new one if the peer calls */
-#define ELECTION_STRANGERS_MAX 16  /* servers that are no members, at a time */
+#define ELECTION_STRANGERS_MAX 64  /* servers that are no members, at a time */
 #define ELECTION_STRANGER_DIALS_MAX 3
 
 struct election_links_ops {
@@ -50,7 +50,7 @@ struct election_links_ops {
 struct election_links_settings {
 	int64_t sid;
 	uint32_t connect_ms;
-	bool strangers; /* servers that are no members may connect: reconfigEnabled */
+	bool members_move; /* where a member says that it is counts: reconfigEnabled */
 };
 
 struct election_peer {

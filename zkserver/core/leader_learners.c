@@ -58,15 +58,20 @@ replace(struct leader *l, const struct peer_link *by)
 	zab_link_end(l->z, old, "server %lld came again", (long long)by->sid);
 }
 
-/* What is wrong with who comes; NULL: nothing. */
+/*
+ * What is wrong with who comes; NULL: nothing. As at Apache's servers, an observer need not be one
+ * that is known here. A participant has to be, or to be able to become one: it is in the wrong
+ * ensemble otherwise.
+ */
 static const char *
-check_info(const struct leader *l, const struct learner_info *info, int64_t accepted)
+check_info(
+    const struct leader *l, const struct learner_info *info, bool observer, int64_t accepted)
 {
 	const struct zab *z = l->z;
 
 	if (info->anonymous)
 		return "it does not say which server it is";
-	if (!z->settings.reconfig && members_find(z->members, info->sid) == NULL)
+	if (!observer && !z->settings.reconfig && members_find(z->members, info->sid) == NULL)
 		return "it is no member of the configuration here";
 	if (!sid_is_valid(info->sid))
 		return "its number is none that is possible here";
@@ -95,7 +100,7 @@ take_info(struct leader *l, struct peer_link *link, const struct qpacket *p)
 	}
 	wrong = l->phase == LEADER_RELAYS && p->type != QPACKET_OBSERVERINFO
 		    ? "this server follows, and takes observers only"
-		    : check_info(l, &info, accepted);
+		    : check_info(l, &info, p->type == QPACKET_OBSERVERINFO, accepted);
 	if (wrong != NULL) {
 		zab_link_end(l->z, link, "refused a learner that calls itself %lld: %s",
 		    (long long)info.sid, wrong);

@@ -38,8 +38,11 @@ pause_ms(const struct learner *l, bool again)
 {
 	uint64_t most_ms = l->observer ? l->z->settings.observer_delay_ms : 0;
 	uint64_t draw = hash_u64((uint64_t)l->z->settings.sid << 48 ^ l->z->now_ms);
+	uint64_t pause_ms = again ? LEARNER_DIAL_PAUSE_MS : 0;
 
-	return (again ? LEARNER_DIAL_PAUSE_MS : 0) + (most_ms > 0 ? draw % most_ms : 0);
+	for (unsigned n = LEARNER_PATIENCE; n < l->turned_away; n++)
+		pause_ms = pause_ms < LEARNER_PAUSE_MAX_MS ? 2 * pause_ms : pause_ms;
+	return pause_ms + (most_ms > 0 ? draw % most_ms : 0);
 }
 
 void
@@ -54,6 +57,7 @@ learner_start(struct learner *l, int64_t leader, bool observer)
 	    .revalidations = l->revalidations,
 	    .master = -1,
 	    .master_turn = l->master_turn + (l->master >= 0),
+	    .turned_away = again ? l->turned_away : 0,
 	    .wants_snapshot = l->wants_snapshot,
 	    .fuzzy = l->fuzzy,
 	    .turned_away_by = -1,
@@ -96,8 +100,10 @@ learner_stop(struct learner *l)
 	l->spooling = false;
 	reopen(l);
 	learner_forget_questions(l);
-	if (l->phase == LEARNER_GREETING || l->phase == LEARNER_CHOOSING)
+	if (l->phase == LEARNER_GREETING || l->phase == LEARNER_CHOOSING) {
 		l->turned_away_by = l->leader;
+		l->turned_away++;
+	}
 	if (l->link != NULL) {
 		struct peer_link *link = l->link;
 

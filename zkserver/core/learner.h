@@ -11,6 +11,9 @@
 
 #define LEARNER_DIALS_MAX 5
 #define LEARNER_DIAL_PAUSE_MS 100
+/* A leader that has turned us away more often than that is asked ever more rarely. */
+#define LEARNER_PATIENCE 4
+#define LEARNER_PAUSE_MAX_MS 1600
 
 /* What the leader was asked and has not answered: whose it is. */
 struct learner_question {
@@ -46,6 +49,7 @@ struct learner {
 	int32_t epoch;
 	struct peer_link *link; /* NULL: none */
 	int64_t turned_away_by; /* the last leader, if it did not take us; -1: it did */
+	unsigned turned_away;	/* so often in a row */
 	unsigned dials;
 	uint64_t dial_at_ms; /* the next attempt; UINT64_MAX: one is under way, or none is due */
 	uint64_t started_ms;
