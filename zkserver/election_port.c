@@ -277,7 +277,7 @@ take_hello(struct conn *c, const struct hello *hello)
 	    [ELECTION_HELLO_OURSELVES] =
 		"but that is us: two servers have the same id, or our address is another's",
 	    [ELECTION_HELLO_UNKNOWN] =
-		"no member of the ensemble as this server knows it, and there are many such already",
+		"no member of the ensemble as this server knows it, and such are many already",
 	    [ELECTION_HELLO_IMPOSSIBLE] = "no id that a member may have",
 	    [ELECTION_HELLO_NO_MEMORY] = "out of memory",
 	};

@@ -45,8 +45,8 @@ class Members:
     def start(self, *sids):
         for i in sids:
             with open(self.directory / f"{i}.log", "ab") as log:
-                self.processes[i] = subprocess.Popen([*PROGRAMS[self.kinds[i]], self.directory / f"{i}.cfg"], stdout=log, stderr=log,
-                                                     cwd=self.directory)
+                self.processes[i] = subprocess.Popen([*PROGRAMS[self.kinds[i]], self.directory / f"{i}.cfg"], stdout=log,
+                                                     stderr=log, cwd=self.directory)
 
     def kill(self, sid):
         process = self.processes.pop(sid)
