@@ -131,7 +131,9 @@ on_start(void *arg, uint64_t token)
 static void
 start_later(struct ens_node *n)
 {
-	world_at(&n->e->world, 1 + rng_below(&n->rng, 3000), on_start, n, n->life);
+	uint64_t most_ms = rng_below(&n->rng, 2) == 0 ? 200 : 3000;
+
+	world_at(&n->e->world, 1 + rng_below(&n->rng, most_ms), on_start, n, n->life);
 }
 
 /* A snapshot that cannot be written costs nothing, unless the power went. */
