@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "zkserver/quorum_port.h"
 
-#include <event2/buffer.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,11 +50,13 @@ struct quorum_port {
 };
 
 static void on_up(void *arg);
-static void on_input(void *arg);
 static void on_writable(void *arg);
 static void on_down(void *arg, const char *why);
+static uint8_t *on_room(void *arg, size_t *size);
+static void on_took(void *arg, size_t size);
 
-static const struct stream_ops ops = {on_up, on_input, on_writable, on_down};
+static const struct stream_ops ops = {
+    .up = on_up, .writable = on_writable, .down = on_down, .room = on_room, .took = on_took};
 
 static struct stream_limits
 limits_of(const struct quorum_port *q)
@@ -146,22 +147,21 @@ on_up(void *arg)
 	}
 }
 
-static void
-on_input(void *arg)
+static uint8_t *
+on_room(void *arg, size_t *size)
 {
 	struct quorum_link *l = arg;
-	struct evbuffer *in = stream_input(l->stream);
-	struct evbuffer_iovec part;
 
 	clock_now(l->port);
-	while (l->core.end == PEER_LINK_OPEN && !l->core.paused &&
-	       evbuffer_peek(in, -1, NULL, &part, 1) > 0) {
-		size_t size =
-		    part.iov_len < PEER_READ_BYTES_MAX ? part.iov_len : PEER_READ_BYTES_MAX;
+	return peer_link_room(l->port->config.peer, &l->core, size);
+}
 
-		peer_link_bytes(l->port->config.peer, &l->core, part.iov_base, size);
-		evbuffer_drain(in, size);
-	}
+static void
+on_took(void *arg, size_t size)
+{
+	struct quorum_link *l = arg;
+
+	peer_link_took(l->port->config.peer, &l->core, size);
 }
 
 static void

@@ -44,6 +44,7 @@ struct stream {
 	struct connector *connector;
 	struct bufferevent *bev;
 	int fd; /* the bufferevent's, for questions to the kernel; -1 before */
+	struct event *readable; /* where room() says where what is read goes; NULL: elsewhere */
 	enum stream_state state;
 	bool refused; /* writable() is due when the queue has drained to half */
 	bool paused;
@@ -71,6 +72,8 @@ stream_release(void *arg)
 	timer_cancel(&s->deadline);
 	deferral_cancel(&s->later);
 	connector_cancel(s->connector);
+	if (s->readable != NULL)
+		event_free(s->readable);
 	if (s->bev != NULL)
 		bufferevent_free(s->bev);
 	if (s->released != NULL)
@@ -91,6 +94,8 @@ stream_die(struct stream *s)
 	deferral_cancel(&s->later);
 	connector_cancel(s->connector);
 	s->connector = NULL;
+	if (s->readable != NULL)
+		(void)event_del(s->readable);
 	if (s->bev != NULL) {
 		bufferevent_setcb(s->bev, NULL, NULL, NULL, NULL);
 		bufferevent_disable(s->bev, EV_READ | EV_WRITE);
@@ -180,6 +185,52 @@ stream_watch_silence(struct stream *s)
 		stream_check_silence(s);
 }
 
+/* The stream has come to its end, or to an error of the system's. */
+static void
+stream_broke(struct stream *s, int error)
+{
+	SSL *ssl = s->tls == NULL ? NULL : bufferevent_openssl_get_ssl(s->bev);
+	unsigned long tls_error = ssl == NULL ? 0 : bufferevent_get_openssl_error(s->bev);
+	char why[STREAM_WHY_SIZE], reason[STREAM_WHY_SIZE - 32];
+
+	if (tls_error != 0 || error == 0)
+		tls_handshake_error_text(ssl, tls_error, reason, sizeof reason);
+	else
+		snprintf(reason, sizeof reason, "%s", strerror(error));
+	snprintf(why, sizeof why, "%s%s",
+	    s->state == STREAM_SHAKING && ssl != NULL ? "TLS handshake failed: " : "", reason);
+	stream_fail(s, why);
+}
+
+static void
+stream_ready_to_read(evutil_socket_t fd, short what, void *arg)
+{
+	struct stream *s = arg;
+	size_t size;
+	uint8_t *to = s->ops->room(s->arg, &size);
+	ssize_t got;
+
+	(void)what;
+	if (to == NULL)
+		return;
+	got = recv(fd, to, size, MSG_DONTWAIT);
+	if (got > 0) {
+		s->input_ms = loop_now_ms(s->loop);
+		s->ops->took(s->arg, (size_t)got);
+	} else if (got == 0 || (errno != EAGAIN && errno != EINTR))
+		stream_broke(s, got == 0 ? 0 : errno);
+}
+
+/* From here on the bufferevent only writes. */
+static bool
+stream_read_directly(struct stream *s)
+{
+	s->readable = event_new(loop_event_base(s->loop), s->fd, EV_READ | EV_PERSIST,
+	    stream_ready_to_read, s);
+	return s->readable != NULL && bufferevent_disable(s->bev, EV_READ) == 0 &&
+	       (s->paused || event_add(s->readable, NULL) == 0);
+}
+
 static void
 stream_go_up(struct stream *s)
 {
@@ -192,6 +243,10 @@ stream_go_up(struct stream *s)
 			return;
 		}
 		tls_peer_read(ssl, s->peer);
+	}
+	if (s->ops->room != NULL && s->tls == NULL && !stream_read_directly(s)) {
+		stream_fail(s, "no memory");
+		return;
 	}
 	s->state = STREAM_UP;
 	stream_watch_silence(s);
@@ -255,6 +310,25 @@ stream_read_more(struct stream *s)
 	(void)evbuffer_freeze(input, 0);
 }
 
+/* To where the owner wants it. */
+static void
+stream_pass_input(struct stream *s)
+{
+	struct evbuffer *input = bufferevent_get_input(s->bev);
+	uint8_t *to;
+	size_t size;
+	int got;
+
+	if (s->ops->room == NULL) {
+		s->ops->input(s->arg);
+		return;
+	}
+	while (s->state == STREAM_UP && !s->paused && evbuffer_get_length(input) > 0 &&
+	       (to = s->ops->room(s->arg, &size)) != NULL &&
+	       (got = evbuffer_remove(input, to, size)) > 0)
+		s->ops->took(s->arg, (size_t)got);
+}
+
 static void
 stream_readable(struct bufferevent *bev, void *arg)
 {
@@ -266,10 +340,9 @@ stream_readable(struct bufferevent *bev, void *arg)
 		return;
 	}
 	stream_read_more(s);
-	s->heard = true;
 	s->input_ms = loop_now_ms(s->loop);
 	if (s->state == STREAM_UP && !s->paused)
-		s->ops->input(s->arg);
+		stream_pass_input(s);
 }
 
 static void
@@ -302,25 +375,15 @@ static void
 stream_event(struct bufferevent *bev, short what, void *arg)
 {
 	struct stream *s = arg;
-	SSL *ssl = s->tls == NULL ? NULL : bufferevent_openssl_get_ssl(bev);
 	int error = EVUTIL_SOCKET_ERROR();
-	unsigned long tls_error = ssl == NULL ? 0 : bufferevent_get_openssl_error(bev);
-	char why[STREAM_WHY_SIZE], reason[STREAM_WHY_SIZE - 32];
-	bool shaking;
 
+	(void)bev;
 	if (what & BEV_EVENT_CONNECTED) {
 		if (s->state == STREAM_SHAKING)
 			stream_go_up(s);
 		return;
 	}
-	s->turned_away = !s->heard && tls_error_is_alert(tls_error);
-	shaking = ssl != NULL && (s->state == STREAM_SHAKING || s->turned_away);
-	if (tls_error != 0 || what & BEV_EVENT_EOF || error == 0)
-		tls_handshake_error_text(ssl, tls_error, reason, sizeof reason);
-	else
-		snprintf(reason, sizeof reason, "%s", strerror(error));
-	snprintf(why, sizeof why, "%s%s", shaking ? "TLS handshake failed: " : "", reason);
-	stream_fail(s, why);
+	stream_broke(s, what & BEV_EVENT_EOF ? 0 : error);
 }
 
 static void
@@ -339,7 +402,7 @@ stream_later(void *arg)
 		stream_go_up(s);
 	else if (s->state == STREAM_UP && !s->paused &&
 		 evbuffer_get_length(bufferevent_get_input(s->bev)) > 0)
-		s->ops->input(s->arg);
+		stream_pass_input(s);
 }
 
 static struct bufferevent *
@@ -587,13 +650,14 @@ stream_pause(struct stream *s, bool paused)
 	s->paused = paused;
 	if (s->state != STREAM_UP)
 		return;
-	if (paused) {
-		bufferevent_disable(s->bev, EV_READ);
-	} else {
-		bufferevent_enable(s->bev, EV_READ);
+	if (!paused) {
 		s->input_ms = loop_now_ms(s->loop);
 		stream_input_again(s);
 	}
+	if (s->readable == NULL)
+		(void)(paused ? bufferevent_disable : bufferevent_enable)(s->bev, EV_READ);
+	else if ((paused ? event_del(s->readable) : event_add(s->readable, NULL)) != 0)
+		stream_fail(s, "no memory");
 }
 
 void
@@ -611,6 +675,8 @@ stream_close(struct stream *s)
 	stream_set_deadline(s, loop_now_ms(s->loop) + s->limits.handshake_ms);
 	if (s->state != STREAM_CLOSING)
 		return;
+	if (s->readable != NULL)
+		(void)event_del(s->readable);
 	bufferevent_setwatermark(s->bev, EV_READ, 0, 0);
 	bufferevent_setwatermark(s->bev, EV_WRITE, 0, 0);
 	stream_discard_input(s);

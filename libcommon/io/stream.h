@@ -34,6 +34,13 @@ struct stream_ops {
 	void (*input)(void *arg);    /* there is more in stream_input() */
 	void (*writable)(void *arg); /* may be NULL: drained to half after a refusal */
 	void (*down)(void *arg, const char *why);
+	/*
+	 * Both, instead of input(), for an owner who has a buffer of its own: where what comes next
+	 * shall go, at most *size bytes (NULL: it takes nothing now), and that so many are there. A
+	 * plain stream reads from its socket to there.
+	 */
+	uint8_t *(*room)(void *arg, size_t *size);
+	void (*took)(void *arg, size_t size);
 };
 
 struct stream *stream_connect(struct loop *loop, const char *address, struct tls *tls,
@@ -51,7 +58,7 @@ void stream_set_limits(struct stream *s, const struct stream_limits *limits);
 /* What was received and not consumed. */
 struct evbuffer *stream_input(struct stream *s);
 
-/* Call input() again at the end of this turn, if something is left. */
+/* Call input(), or room(), again at the end of this turn, if something is left. */
 void stream_input_again(struct stream *s);
 
 /* Queue the parts, all or nothing; false: not up, or the queue is full. */

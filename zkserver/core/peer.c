@@ -8,6 +8,9 @@
 #include "zkserver/core/mark.h"
 #include "zkserver/core/qpacket.h"
 
+/* What a link has room for; it keeps it. */
+#define ROOM_BYTES (PEER_READ_BYTES_MAX / 2)
+
 static void
 on_notify(void *arg, int64_t sid, const uint8_t *bytes, size_t size)
 {
@@ -504,24 +507,51 @@ peer_dial_failed(struct peer *p, int64_t sid)
 		learner_dial_failed(&p->learner);
 }
 
+uint8_t *
+peer_link_room(struct peer *p, struct peer_link *l, size_t *size)
+{
+	uint8_t *to;
+
+	if (l->end != PEER_LINK_OPEN || l->paused)
+		return NULL;
+	*size = ROOM_BYTES;
+	if (l->use == PEER_LINK_HELD) /* one too many, so that it is seen */
+		*size = ZAB_HELLO_BYTES_MAX + 1 - l->in.len;
+	if ((to = buf_reserve(&l->in, *size)) == NULL)
+		zab_link_end(&p->zab, l, "no memory for what it sends");
+	return to;
+}
+
+/* There is more in its buffer. */
+static void
+read_link(struct peer *p, struct peer_link *l)
+{
+	l->heard_ms = p->zab.now_ms;
+	if (l->use == PEER_LINK_HELD && l->in.len > ZAB_HELLO_BYTES_MAX)
+		zab_link_end(&p->zab, l, "it does not begin as a learner does");
+	else if (l->in.failed)
+		zab_link_end(&p->zab, l, "no memory for what it sends");
+	else if (l->use == PEER_LINK_LEARNER)
+		leader_read(&p->leader, l);
+	else if (l->use == PEER_LINK_LEADER)
+		learner_read(&p->learner);
+}
+
+void
+peer_link_took(struct peer *p, struct peer_link *l, size_t size)
+{
+	buf_commit(&l->in, size);
+	read_link(p, l);
+}
+
 void
 peer_link_bytes(struct peer *p, struct peer_link *l, const uint8_t *bytes, size_t size)
 {
 	assert(size <= PEER_READ_BYTES_MAX);
 	if (l->end != PEER_LINK_OPEN)
 		return;
-	l->heard_ms = p->zab.now_ms;
-	if (l->use == PEER_LINK_HELD && l->in.len + size > ZAB_HELLO_BYTES_MAX) {
-		zab_link_end(&p->zab, l, "it does not begin as a learner does");
-		return;
-	}
 	buf_append(&l->in, bytes, size);
-	if (l->in.failed)
-		zab_link_end(&p->zab, l, "no memory for what it sends");
-	else if (l->use == PEER_LINK_LEARNER)
-		leader_read(&p->leader, l);
-	else if (l->use == PEER_LINK_LEADER)
-		learner_read(&p->learner);
+	read_link(p, l);
 }
 
 void

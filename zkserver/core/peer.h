@@ -95,6 +95,12 @@ void peer_dial_failed(struct peer *p, int64_t sid);
 
 /* Bytes came. The caller reads no more while l->paused. */
 void peer_link_bytes(struct peer *p, struct peer_link *l, const uint8_t *bytes, size_t size);
+/*
+ * The same without a copy: where at most *size bytes shall go, NULL if none are wanted (it is
+ * paused, or has ended); and that so many are there.
+ */
+uint8_t *peer_link_room(struct peer *p, struct peer_link *l, size_t *size);
+void peer_link_took(struct peer *p, struct peer_link *l, size_t size);
 /* A part of `out` was sent, it holds less than half of out_soft_bytes. */
 void peer_link_drained(struct peer *p, struct peer_link *l);
 /*
