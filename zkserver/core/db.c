@@ -230,6 +230,32 @@ place_of(const struct apply *a, const struct txn_body *b)
 	return tree_place(&a->db->tree, b->path);
 }
 
+bool
+db_know(const struct db *db, const struct txn *txn, struct apply_known *known)
+{
+	const struct txn_body *b = &txn->body;
+	struct tree_place at;
+
+	switch (b->type) {
+	case ZK_OP_CREATE:
+	case ZK_OP_CREATE2:
+	case ZK_OP_CREATE_CONTAINER:
+	case ZK_OP_CREATE_TTL:
+	case ZK_OP_DELETE:
+	case ZK_OP_DELETE_CONTAINER:
+		at = tree_place(&db->tree, b->path);
+		break;
+	case ZK_OP_SET_DATA:
+		at.hash = tree_hash(&db->tree, b->path);
+		at.above_hash = 0;
+		break;
+	default:
+		return false;
+	}
+	*known = (struct apply_known){at.hash, at.above_hash, tree_crc(b->path, b->data)};
+	return true;
+}
+
 static enum tree_result
 apply_create(struct apply *a, const struct txn_body *b)
 {

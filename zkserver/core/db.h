@@ -78,6 +78,9 @@ struct apply_known {
 	uint32_t crc;	     /* tree_crc() of path and data; create*, setData */
 };
 
+/* The same of a txn that another server made, while its bytes are at hand. False: of none such. */
+bool db_know(const struct db *db, const struct txn *txn, struct apply_known *known);
+
 /*
  * What the server gives that applies a txn of its own; NULL at a replay. `changed` hears of each
  * change right after it happened. acl is the ACL by which it may be seen: of the node (of a

@@ -203,15 +203,14 @@ take_request(struct leader *l, struct peer_link *link, const struct qpacket *p)
 		    (long long)link->sid);
 		return;
 	}
-	acl_ids_init(&who);
 	if (!qpacket_ids(p, &who))
-		zab_link_end(l->z, link, "no memory for the identities of a client");
+		zab_link_end(l->z, link, "server %lld sent a client's identities that are none",
+		    (long long)link->sid);
 	else if (l->phase == LEADER_RELAYS)
 		leader_relay_request(l, link, &q, p->id_count < 0 ? NULL : &who);
 	else if (q.type != ZK_OP_SYNC)
 		server_remote_request(l->z->server, link->sid, q.session, q.cxid, q.type, q.body,
 		    p->id_count < 0 ? NULL : &who);
-	acl_ids_fini(&who);
 }
 
 static void

@@ -218,7 +218,7 @@ static void
 begin_following_up(struct learner *l)
 {
 	server_sync_begin(l->z->server);
-	l->committed = zab_last_zxid(l->z);
+	l->committed = l->delivered = zab_last_zxid(l->z);
 	l->phase = LEARNER_FOLLOWING_UP;
 }
 
@@ -498,16 +498,16 @@ take_up_to_date(struct learner *l)
 /* ---- proposals ---- */
 
 static bool
-propose(struct learner *l, int64_t zxid, struct jute_bytes txn)
+propose(struct learner *l, int64_t zxid, const uint8_t *txn, int32_t len)
 {
 	struct fault f = {0};
 
-	if (!zab_see_record(l->z, txn, &f)) {
+	if (len > 0 && !zab_see_record(l->z, txn, (size_t)len, &f)) {
 		leave(l, "the configuration that it proposes cannot be taken: %s", f.text);
 		return false;
 	}
-	if (txn.len < 0 || zxid >> 32 > l->epoch ||
-	    !server_propose(l->z->server, zxid, txn.data, (size_t)txn.len)) {
+	if (len < 0 || zxid >> 32 > l->epoch ||
+	    !server_propose(l->z->server, zxid, txn, (size_t)len)) {
 		leave(l,
 		    "its proposal with zxid 0x%llx is no transaction, or does not follow 0x%llx",
 		    (unsigned long long)zxid, (unsigned long long)server_last_zxid(l->z->server));
@@ -516,22 +516,28 @@ propose(struct learner *l, int64_t zxid, struct jute_bytes txn)
 	return true;
 }
 
+/* The server hears of commits at the end of what has come, and before it hears of anything else. */
+static void
+deliver(struct learner *l)
+{
+	if (l->delivered == l->committed)
+		return;
+	l->delivered = l->committed;
+	if (!ZAB_PLANTED(PLANT_APPLIES_LATE) || l->phase == LEARNER_SERVES)
+		server_committed(l->z->server, l->committed);
+}
+
 static void
 commit(struct learner *l, int64_t zxid)
 {
-	const uint8_t *bytes;
-	int64_t next = -1;
-	size_t size;
+	int64_t next = server_pending_next(l->z->server, l->committed, &l->cursor);
 
-	if (!server_pending_after(l->z->server, l->committed, &l->cursor, &next, &bytes, &size) ||
-	    next != zxid) {
+	if (next != zxid) {
 		leave(l, "it commits zxid 0x%llx where 0x%llx is the oldest that waits",
 		    (unsigned long long)zxid, (unsigned long long)next);
 		return;
 	}
 	l->committed = zxid;
-	if (!ZAB_PLANTED(PLANT_APPLIES_LATE) || l->phase == LEARNER_SERVES)
-		server_committed(l->z->server, zxid);
 }
 
 /*
@@ -548,6 +554,7 @@ activate(struct learner *l, int64_t zxid, struct jute_bytes data)
 	commit(l, zxid);
 	if (l->relay != NULL && !r.bad)
 		leader_relay_reconfig(l->relay, zxid, leader);
+	deliver(l);
 	if (l->phase == LEARNER_AWAY || z->seen == NULL || z->seen->version != zxid)
 		return;
 	if (r.bad || !sid_is_valid(leader)) {
@@ -564,15 +571,18 @@ activate(struct learner *l, int64_t zxid, struct jute_bytes data)
 static void
 inform(struct learner *l, const struct qpacket *p)
 {
-	struct jute_bytes txn = p->data;
+	const uint8_t *txn = p->data.data;
+	int32_t len = p->data.len;
 
 	if (!l->observer) {
 		leave(l, "INFORM came, which is for observers");
 		return;
 	}
-	if (p->type == QPACKET_INFORM_AND_ACTIVATE && txn.len >= 8)
-		txn = (struct jute_bytes){txn.data + 8, txn.len - 8};
-	if (!propose(l, p->zxid, txn))
+	if (p->type == QPACKET_INFORM_AND_ACTIVATE && len >= 8) {
+		txn += 8;
+		len -= 8;
+	}
+	if (!propose(l, p->zxid, txn, len))
 		return;
 	if (p->type == QPACKET_INFORM_AND_ACTIVATE)
 		activate(l, p->zxid, p->data);
@@ -615,9 +625,11 @@ follow(struct learner *l, const struct qpacket *p)
 {
 	char name[24];
 
+	if (p->type != QPACKET_PROPOSAL && p->type != QPACKET_COMMIT && p->type != QPACKET_INFORM)
+		deliver(l);
 	switch (p->type) {
 	case QPACKET_PROPOSAL:
-		propose(l, p->zxid, p->data);
+		propose(l, p->zxid, p->data.data, p->data.len);
 		return;
 	case QPACKET_COMMIT:
 		if (ZAB_PLANTED(PLANT_LOSES_COMMIT) &&
@@ -659,16 +671,12 @@ follow(struct learner *l, const struct qpacket *p)
 static void
 take_packet(struct learner *l, const struct qpacket *p)
 {
-	switch (l->phase) {
-	case LEARNER_GREETING:
+	if (l->phase == LEARNER_GREETING)
 		take_leader_info(l, p);
-		return;
-	case LEARNER_CHOOSING:
+	else if (l->phase == LEARNER_CHOOSING)
 		choose(l, p);
-		return;
-	default:
+	else
 		follow(l, p);
-	}
 }
 
 /*
@@ -683,11 +691,13 @@ is_behind(const struct learner *l, size_t limit)
 	return s->pending.len > limit && server_synced_zxid(s) < server_last_zxid(s);
 }
 
-void
-learner_read(struct learner *l)
+/* Take what is whole of what has come. */
+static void
+read_packets(struct learner *l)
 {
 	while (l->link != NULL && l->link->in.len > 0 && !l->z->failed) {
 		struct buf *in = &l->link->in;
+		enum qpacket_got got;
 		struct qpacket p;
 		size_t used;
 
@@ -697,21 +707,24 @@ learner_read(struct learner *l)
 		}
 		if (is_behind(l, LEARNER_PENDING_SOFT_BYTES)) {
 			l->link->paused = true;
-			break;
-		}
-		switch (
-		    qpacket_decode(&p, in->data, in->len, l->z->settings.packet_bytes_max, &used)) {
-		case QPACKET_SHORT:
 			return;
-		case QPACKET_BAD:
+		}
+		got = qpacket_decode(&p, in->data, in->len, l->z->settings.packet_bytes_max, &used);
+		if (got == QPACKET_BAD)
 			leave(l, "a packet with an impossible length");
+		if (got != QPACKET_WHOLE)
 			return;
-		case QPACKET_WHOLE:
-			take_packet(l, &p);
-			if (l->link != NULL)
-				buf_consume(in, used);
-		}
+		take_packet(l, &p);
+		if (l->link != NULL)
+			buf_consume(in, used);
 	}
+}
+
+void
+learner_read(struct learner *l)
+{
+	read_packets(l);
+	deliver(l);
 }
 
 /* ---- what follows ---- */
@@ -772,11 +785,8 @@ limit_at_ms(const struct learner *l)
 uint64_t
 learner_deadline_ms(const struct learner *l)
 {
-	uint64_t at_ms;
+	uint64_t at_ms = l->phase == LEARNER_AWAY ? UINT64_MAX : limit_at_ms(l);
 
-	if (l->phase == LEARNER_AWAY)
-		return UINT64_MAX;
-	at_ms = limit_at_ms(l);
 	return l->dial_at_ms < at_ms ? l->dial_at_ms : at_ms;
 }
 

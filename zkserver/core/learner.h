@@ -64,7 +64,8 @@ struct learner {
 	int64_t snapshot_zxid;
 	int64_t settled_zxid; /* what must be durable before NEWLEADER's ACK */
 	int64_t acked;	      /* up to here nothing is left to be acknowledged */
-	int64_t committed;    /* the last COMMIT or INFORM */
+	int64_t committed;    /* the last COMMIT or INFORM, and as far as the server was told */
+	int64_t delivered;
 	/* A truncation that the leader asked for is impossible: ask for a snapshot next time. */
 	bool wants_snapshot;
 	struct members next; /* what NEWLEADER brought; version -1: nothing */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "zkserver/core/qpacket.h"
 
+#include <endian.h>
 #include <stdio.h>
+#include <string.h>
 
 #define INFO_BYTES 20
 #define INFO_BYTES_OLD 12
@@ -96,13 +98,26 @@ put_head(struct buf *to, int32_t type, int64_t zxid, int32_t len)
 	jute_put_i32(to, len);
 }
 
+/* In one piece: there are a few of these for each transaction. */
 void
 qpacket_put(struct buf *to, int32_t type, int64_t zxid, const void *data, size_t size)
 {
-	put_head(to, type, zxid, data != NULL ? (int32_t)size : -1);
-	if (data != NULL)
-		buf_append(to, data, size);
-	jute_put_i32(to, -1);
+	const struct {
+		uint32_t type, zxid[2], len;
+	} head = {htobe32((uint32_t)type),
+	    {htobe32((uint32_t)((uint64_t)zxid >> 32)), htobe32((uint32_t)zxid)},
+	    htobe32(data != NULL ? (uint32_t)size : UINT32_MAX)};
+	const uint32_t no_ids = UINT32_MAX;
+	size_t bytes = data != NULL ? size : 0;
+	uint8_t *p = buf_reserve(to, sizeof head + bytes + sizeof no_ids);
+
+	if (p == NULL)
+		return;
+	memcpy(p, &head, sizeof head);
+	if (bytes > 0)
+		memcpy(p + sizeof head, data, bytes);
+	memcpy(p + sizeof head + bytes, &no_ids, sizeof no_ids);
+	buf_commit(to, sizeof head + bytes + sizeof no_ids);
 }
 
 const char *
@@ -245,6 +260,7 @@ qpacket_ids(const struct qpacket *p, struct acl_ids *who)
 	struct jute_reader r = jute_reader(p->ids.data, p->ids.len > 0 ? (size_t)p->ids.len : 0);
 	const uint8_t *from = r.pos;
 
+	*who = (struct acl_ids){0};
 	/* More than a connection of ours may have are an Apache server's; the first ones count. */
 	while (who->count < p->id_count && who->count < ACL_IDS_MAX) {
 		jute_get_bytes(&r);
@@ -253,8 +269,8 @@ qpacket_ids(const struct qpacket *p, struct acl_ids *who)
 			return false;
 		who->count++;
 	}
-	buf_append(&who->ids, from, (size_t)(r.pos - from));
-	return !who->ids.failed;
+	who->ids = (struct buf){.data = (uint8_t *)from, .len = (size_t)(r.pos - from)};
+	return true;
 }
 
 void

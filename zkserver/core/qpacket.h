@@ -95,7 +95,7 @@ struct qpacket_request {
 void qpacket_put_request(struct buf *to, int64_t session, int32_t cxid, int32_t type,
     const uint8_t *body, size_t size, const struct acl_ids *who /* NULL: null */);
 bool qpacket_request_decode(const struct qpacket *p, struct qpacket_request *q);
-/* The client's identities; *who is as after acl_ids_init() before. False: no memory, too many. */
+/* The client's identities, within the packet's bytes: *who is only read. False: they are none. */
 bool qpacket_ids(const struct qpacket *p, struct acl_ids *who);
 
 /* REVALIDATE, the question and the answer. */

@@ -271,8 +271,8 @@ count_proposal(struct server *s, size_t size)
 void
 server_submit(struct server *s, struct server_conn *c, const struct prep_request *q)
 {
-	struct server_record r = {.conn = c};
-	size_t at = s->pending.len;
+	size_t at = s->pending.len, size;
+	int64_t zxid;
 
 	if (s->zxids_end) {
 		if (c != NULL)
@@ -281,23 +281,23 @@ server_submit(struct server *s, struct server_conn *c, const struct prep_request
 	}
 	if (s->role == SERVER_LEADER && q->type == ZK_OP_CREATE_SESSION)
 		expect_session(s, q);
-	buf_append(&s->pending, &r, sizeof r);
+	if (buf_reserve(&s->pending, sizeof(struct server_record)) != NULL)
+		buf_commit(&s->pending, sizeof(struct server_record));
 	if (!prep_txn(&s->prep, q, &s->pending)) {
 		s->failed = true;
 		return;
 	}
-	r.zxid = s->last_pending_zxid = s->prep.last_zxid;
-	s->zxids_end = s->role == SERVER_LEADER && (uint32_t)r.zxid == UINT32_MAX &&
+	zxid = s->last_pending_zxid = s->prep.last_zxid;
+	s->zxids_end = s->role == SERVER_LEADER && (uint32_t)zxid == UINT32_MAX &&
 		       !ZAB_PLANTED(PLANT_ZXIDS_WRAP);
-	r.size = s->pending.len - at - sizeof r;
-	r.is_known = s->prep.is_known;
-	r.known = s->prep.known;
-	memcpy(s->pending.data + at, &r, sizeof r);
+	size = s->pending.len - at - sizeof(struct server_record);
+	server_record_put(s->pending.data + at, c, zxid, size,
+	    s->prep.is_known ? &s->prep.known : NULL);
 	s->pending_count++;
 	if (s->role == SERVER_LEADER)
-		count_proposal(s, r.size);
+		count_proposal(s, size);
 	zk_metrics_count(&s->metrics, ZK_COUNTER_SYNC_PROCESSOR_REQUEST_QUEUED, 1);
-	if (c != NULL && s->audit != NULL && !audit_submitted(s->audit, q, r.zxid)) {
+	if (c != NULL && s->audit != NULL && !audit_submitted(s->audit, q, zxid)) {
 		s->failed = true;
 		return;
 	}

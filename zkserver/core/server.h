@@ -348,6 +348,8 @@ struct server_cursor {
 };
 bool server_pending_after(const struct server *s, int64_t zxid, struct server_cursor *at,
     int64_t *next, const uint8_t **bytes, size_t *size);
+/* The zxid alone; -1: there is none. */
+int64_t server_pending_next(const struct server *s, int64_t zxid, struct server_cursor *at);
 
 /*
  * A leader, for its learners; `owner` is the learner's server id. A request is made a txn, or an

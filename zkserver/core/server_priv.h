@@ -3,6 +3,9 @@
 #ifndef CORRAL_ZKSERVER_CORE_SERVER_PRIV_H
 #define CORRAL_ZKSERVER_CORE_SERVER_PRIV_H
 
+#include <stddef.h>
+#include <string.h>
+
 #include "zkserver/core/server.h"
 
 #define REPLY_HEADER_BYTES 20 /* length, xid, zxid, error */
@@ -16,6 +19,24 @@ struct server_record {
 	bool is_known; /* as in struct prep */
 	struct apply_known known;
 };
+
+/*
+ * Field by field, of which none was written to memory just before: a copy of several that were has
+ * to wait until all that was written before is in the cache, the txn before it as well.
+ */
+static inline void
+server_record_put(uint8_t *to, struct server_conn *conn, int64_t zxid, size_t size,
+    const struct apply_known *known)
+{
+	const bool is_known = known != NULL;
+
+	memcpy(to + offsetof(struct server_record, conn), &conn, sizeof conn);
+	memcpy(to + offsetof(struct server_record, zxid), &zxid, sizeof zxid);
+	memcpy(to + offsetof(struct server_record, size), &size, sizeof size);
+	memcpy(to + offsetof(struct server_record, is_known), &is_known, sizeof is_known);
+	if (is_known)
+		memcpy(to + offsetof(struct server_record, known), known, sizeof *known);
+}
 
 #define REQUEST_HEADER_BYTES 8 /* xid, type */
 

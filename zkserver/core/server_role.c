@@ -155,12 +155,15 @@ server_synced_zxid(const struct server *s)
 void
 server_committed(struct server *s, int64_t zxid)
 {
-	if (zxid > s->committed_zxid)
+	if (zxid > s->committed_zxid) {
+		/* Without holes, unless it is the first of an epoch. */
+		zk_metrics_count(&s->metrics,
+		    s->role == SERVER_LEADER ? ZK_COUNTER_COMMIT_COUNT
+					     : ZK_COUNTER_LEARNER_COMMIT_RECEIVED_COUNT,
+		    zxid >> 32 == s->committed_zxid >> 32 ? (uint64_t)(zxid - s->committed_zxid)
+							  : 1);
 		s->committed_zxid = zxid;
-	zk_metrics_count(&s->metrics,
-	    s->role == SERVER_LEADER ? ZK_COUNTER_COMMIT_COUNT
-				     : ZK_COUNTER_LEARNER_COMMIT_RECEIVED_COUNT,
-	    1);
+	}
 	server_progress(s);
 }
 
@@ -198,19 +201,22 @@ is_whole(const struct txn *txn)
 bool
 server_propose(struct server *s, int64_t zxid, const uint8_t *bytes, size_t size)
 {
-	const struct server_record r = {.zxid = zxid, .size = size};
+	struct apply_known known;
 	struct txn txn;
+	uint8_t *to;
 
 	assert(s->role == SERVER_SYNCING || server_is_learner(s));
 	if (!txn_decode(&txn, bytes, size) || txn.header.zxid != zxid || !is_whole(&txn) ||
 	    (!follows(zxid, server_last_zxid(s)) && !ZAB_PLANTED(PLANT_HOLE_TAKEN)))
 		return false;
-	buf_append(&s->pending, &r, sizeof r);
-	buf_append(&s->pending, bytes, size);
-	if (s->pending.failed) {
+	if ((to = buf_reserve(&s->pending, sizeof(struct server_record) + size)) == NULL) {
 		s->failed = true;
 		return true;
 	}
+	server_record_put(
+	    to, NULL, zxid, size, db_know(s->db, &txn, &known) ? &known : NULL);
+	memcpy(to + sizeof(struct server_record), bytes, size);
+	buf_commit(&s->pending, sizeof(struct server_record) + size);
 	s->last_pending_zxid = zxid;
 	s->pending_count++;
 	zk_metrics_count(&s->metrics, ZK_COUNTER_LEARNER_PROPOSAL_RECEIVED_COUNT, 1);
@@ -237,4 +243,18 @@ server_pending_after(const struct server *s, int64_t zxid, struct server_cursor 
 	*size = r.size;
 	*at = (struct server_cursor){r.zxid, s->pending_base + off + sizeof r + r.size};
 	return true;
+}
+
+int64_t
+server_pending_next(const struct server *s, int64_t zxid, struct server_cursor *at)
+{
+	int64_t next = zxid + 1, last = server_last_zxid(s);
+	const uint8_t *bytes;
+	size_t size;
+
+	/* The record need not be looked at: there are no holes within an epoch. */
+	if (next > s->db->last_zxid && next <= last && next >> 32 == last >> 32 &&
+	    next >> 32 == zxid >> 32)
+		return next;
+	return server_pending_after(s, zxid, at, &next, &bytes, &size) ? next : -1;
 }

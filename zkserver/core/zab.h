@@ -179,7 +179,7 @@ const struct members *zab_newest(const struct zab *z);
 bool zab_see(struct zab *z, const struct members *m, struct fault *f);
 
 /* The same of a record, if it is a reconfig's; of any other: true. */
-bool zab_see_record(struct zab *z, struct jute_bytes txn, struct fault *f);
+bool zab_see_record(struct zab *z, const uint8_t *txn, size_t size, struct fault *f);
 
 /* `m` is in force from now on, unless it is an older one. True: this server's kind is another. */
 bool zab_adopt(struct zab *z, const struct members *m);

@@ -53,12 +53,12 @@ zab_see(struct zab *z, const struct members *m, struct fault *f)
 /* Apart from what looks at every proposal: a configuration is large, and the stack is cleared for
  * it. */
 static bool __attribute__((noinline)) see_reconfig(
-    struct zab *z, struct jute_bytes txn, struct fault *f)
+    struct zab *z, const uint8_t *txn, size_t size, struct fault *f)
 {
 	struct members m;
 	struct txn t;
 
-	if (!txn_decode(&t, txn.data, (size_t)txn.len) || t.body.data.len < 0) {
+	if (!txn_decode(&t, txn, size) || t.body.data.len < 0) {
 		fault_set(f, -EINVAL, "the reconfig is none");
 		return false;
 	}
@@ -67,13 +67,12 @@ static bool __attribute__((noinline)) see_reconfig(
 }
 
 bool
-zab_see_record(struct zab *z, struct jute_bytes txn, struct fault *f)
+zab_see_record(struct zab *z, const uint8_t *txn, size_t size, struct fault *f)
 {
 	struct txn_header h;
 
-	return !z->settings.reconfig || txn.len < 0 ||
-	       !txn_decode_header(&h, txn.data, (size_t)txn.len) || h.type != ZK_OP_RECONFIG ||
-	       see_reconfig(z, txn, f);
+	return !z->settings.reconfig || !txn_decode_header(&h, txn, size) ||
+	       h.type != ZK_OP_RECONFIG || see_reconfig(z, txn, size, f);
 }
 
 /* Whoever is no member is a participant, without a vote. */
