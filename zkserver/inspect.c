@@ -224,7 +224,7 @@ print_database(const struct db *db, const struct snapshot_info *info)
 
 	printf("zxid 0x%" PRIx64 ", %" PRIu64 " nodes, %zu sessions, digest %" PRIu64 "%s\n",
 	    (uint64_t)db->last_zxid, info->nodes, session_count(&db->sessions), db->tree.digest,
-	    info->has_digest && info->digest_zxid == (uint64_t)db->last_zxid &&
+	    snapshot_digest_is_of(info, (uint64_t)db->last_zxid) &&
 		    info->digest != db->tree.digest
 		? " (another one than the snapshot says)"
 		: "");

@@ -121,7 +121,7 @@ inspect_json_database(struct json *j, const struct db *db, const struct snapshot
 
 	put_hex(j, "zxid", (uint64_t)db->last_zxid);
 	put_u64(j, "digest", db->tree.digest);
-	if (info->has_digest && info->digest_zxid == (uint64_t)db->last_zxid)
+	if (snapshot_digest_is_of(info, (uint64_t)db->last_zxid))
 		json_put_bool(j, "digest_matches", info->digest == db->tree.digest);
 	json_key(j, "sessions");
 	json_array(j);

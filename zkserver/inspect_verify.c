@@ -33,7 +33,7 @@ look_at_snapshot(struct look *l, struct datadir_entry which)
 		l->damaged = true;
 		return;
 	}
-	here = info.has_digest && info.digest_zxid == which.zxid;
+	here = snapshot_digest_is_of(&info, which.zxid);
 	if (here && info.digest != l->db.tree.digest) {
 		printf("%s: damaged: its nodes' digest is %" PRIu64 ", and it says %" PRIu64 "\n",
 		    name, l->db.tree.digest, info.digest);

@@ -46,11 +46,12 @@ def test_damage_is_named_with_its_offset(log):
     assert log.read_bytes() == bytes(data), "the file is only read"
 
 
+def seal(data):
+    return data + struct.pack(">qi", zlib.adler32(data), 1) + b"/"
+
+
 def empty_snapshot():
     """Of a tree that has its root only."""
-    def seal(data):
-        return data + struct.pack(">qi", zlib.adler32(data), 1) + b"/"
-
     root = struct.pack(">iiq", 0, 0, -1) + bytes(60)
     return seal(b"ZKSN" + struct.pack(">iqii", 2, -1, 0, 0) + root + struct.pack(">i", 1) + b"/")
 
@@ -156,6 +157,14 @@ def test_a_directory_is_verified(directory):
     assert "log.1: 8 transactions, the last is 0x8" in done.stdout
     assert "a start loads snapshot 0x8, replays 0 transactions, and is at zxid 0x8 with 8 nodes" in done.stdout
     assert contents(directory) == before
+
+
+def test_the_snapshot_of_a_new_directory_of_apaches_is_whole_though_its_digest_is_of_nothing(tmp_path):
+    (tmp_path / "snapshot.0").write_bytes(seal(empty_snapshot() + struct.pack(">qiq", 0, 2, 0)))
+    done = inspect("snapshot", "--verify", tmp_path)
+    assert done.returncode == 0 and "snapshot.0: whole: " in done.stdout, done
+    assert "another one" not in inspect("snapshot", tmp_path).stdout
+    assert "digest_matches" not in json.loads(inspect("snapshot", "--json", tmp_path).stdout)
 
 
 def test_verifying_says_what_is_damaged_and_what_a_start_makes_of_it(directory):

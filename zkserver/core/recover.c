@@ -50,8 +50,7 @@ load_newest(struct store *s, struct db *db, struct snapshot_info *info,
 static void
 check_digest(struct db *db, const struct snapshot_info *info, struct recover_report *report)
 {
-	if (!info->has_digest || info->digest_zxid == 0 ||
-	    info->digest_zxid != (uint64_t)db->last_zxid)
+	if (!snapshot_digest_is_of(info, (uint64_t)db->last_zxid))
 		return;
 	report->digest_checked = true;
 	report->digest_wrong = info->digest != db->tree.digest;

@@ -45,6 +45,13 @@ struct snapshot_info {
 	uint64_t sessions, nodes;
 };
 
+/* Can the digest be compared when zxid was applied? Apache's of an empty tree says nothing: 0. */
+static inline bool
+snapshot_digest_is_of(const struct snapshot_info *info, uint64_t zxid)
+{
+	return info->has_digest && info->digest_zxid != 0 && info->digest_zxid == zxid;
+}
+
 /*
  * Load one snapshot into *db, which is made bare first; last_zxid becomes the name's. 0,
  * DATADIR_CORRUPT or another negative errno and *f; *db is then bare or half loaded and must be
