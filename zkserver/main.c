@@ -35,9 +35,9 @@ struct options {
 };
 
 static _Noreturn void
-usage_error(void)
+usage_error(const char *word, const char *what)
 {
-	fputs(USAGE, stderr);
+	fprintf(stderr, "zkserver: %s %s\n%s", word, what, USAGE);
 	exit(EX_USAGE);
 }
 
@@ -80,23 +80,27 @@ load_conf(struct zoo_conf *conf, const char *path)
 }
 
 static int
-run(const struct options *o)
+run(const struct options *o, int argc, char **argv)
 {
 	static struct zoo_conf conf;
 
+	(void)argc;
+	(void)argv;
 	log_init("zkserver", o->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	load_conf(&conf, o->config);
 	return zkserver_run(&conf);
 }
 
 static int
-check(const struct options *o)
+check(const struct options *o, int argc, char **argv)
 {
 	static struct zoo_conf conf;
 	char why[512];
 
+	(void)argc;
+	(void)argv;
 	if (o->config == NULL)
-		usage_error();
+		usage_error("check", "wants to know what to look at: --config FILE");
 	log_init("zkserver", LOG_LEVEL_INFO);
 	load_conf(&conf, o->config);
 	if (!zkserver_check(&conf, why, sizeof why)) {
@@ -109,17 +113,34 @@ check(const struct options *o)
 
 /* Of the members of a configuration, or of one server. */
 static int
-status(const struct options *o, const char *address)
+status(const struct options *o, int argc, char **argv)
 {
 	static struct zoo_conf conf;
 
 	if (o->config == NULL)
-		return status_of_server(address != NULL ? address : "127.0.0.1:2181", o->json);
-	if (address != NULL)
-		usage_error();
+		return status_of_server(argc > 0 ? argv[0] : "127.0.0.1:2181", o->json);
+	if (argc > 0)
+		usage_error(argv[0], "is one operand too many beside --config");
 	log_init("zkserver", LOG_LEVEL_ERROR);
 	load_conf(&conf, o->config);
 	return status_of_ensemble(&conf, o->json);
+}
+
+static int
+txnlog(const struct options *o, int argc, char **argv)
+{
+	(void)argc;
+	return o->recover ? inspect_recover(argv[0]) : inspect_txnlog(argv[0], o->json);
+}
+
+static int
+snapshot(const struct options *o, int argc, char **argv)
+{
+	if (o->verify)
+		return inspect_verify(argv[0], argc > 1 ? argv[1] : NULL);
+	if (argc > 1)
+		usage_error(argv[1], "is one operand too many without --verify");
+	return inspect_snapshot(argv[0], o->json);
 }
 
 static void
@@ -137,7 +158,8 @@ read_options(int argc, char **argv, struct options *o)
 	};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "hV", options, NULL)) != -1) {
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":hV", options, NULL)) != -1) {
 		switch (c) {
 		case 'c':
 			o->config = optarg;
@@ -160,33 +182,52 @@ read_options(int argc, char **argv, struct options *o)
 		case 'V':
 			puts("zkserver (corral) " PACKAGE_VERSION);
 			exit(EX_OK);
+		case ':':
+			usage_error(argv[optind - 1], "wants a value behind it");
 		default:
-			usage_error();
+			usage_error(argv[optind - 1], "is no option");
 		}
 	}
+}
+
+/* What is to be done, and how many operands it has. */
+static const struct verb {
+	const char *name;
+	int operands_min, operands_max;
+	int (*run)(const struct options *o, int argc, char **argv);
+} verbs[] = {
+    {"run", 0, 0, run},
+    {"check", 0, 0, check},
+    {"status", 0, 1, status},
+    {"txnlog", 1, 1, txnlog},
+    {"snapshot", 1, 2, snapshot},
+};
+
+static const struct verb *
+find_verb(const char *name)
+{
+	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+		if (strcmp(verbs[i].name, name) == 0)
+			return &verbs[i];
+	}
+	usage_error(name, "is no command");
 }
 
 int
 main(int argc, char **argv)
 {
+	const struct verb *verb;
 	struct options o = {0};
-	int left;
 
 	read_options(argc, argv, &o);
-	left = argc - optind;
-	if (left == 1 && strcmp(argv[optind], "run") == 0)
-		return run(&o);
-	if (left == 1 && strcmp(argv[optind], "check") == 0)
-		return check(&o);
-	if ((left == 1 || left == 2) && strcmp(argv[optind], "status") == 0)
-		return status(&o, left == 2 ? argv[optind + 1] : NULL);
-	if (left == 2 && o.recover && strcmp(argv[optind], "txnlog") == 0)
-		return inspect_recover(argv[optind + 1]);
-	if (left == 2 && strcmp(argv[optind], "txnlog") == 0)
-		return inspect_txnlog(argv[optind + 1], o.json);
-	if ((left == 2 || left == 3) && o.verify && strcmp(argv[optind], "snapshot") == 0)
-		return inspect_verify(argv[optind + 1], left == 3 ? argv[optind + 2] : NULL);
-	if (left == 2 && strcmp(argv[optind], "snapshot") == 0)
-		return inspect_snapshot(argv[optind + 1], o.json);
-	usage_error();
+	argc -= optind;
+	argv += optind;
+	if (argc == 0)
+		usage_error("COMMAND", "is missing");
+	verb = find_verb(argv[0]);
+	if (argc - 1 < verb->operands_min)
+		usage_error(verb->name, "wants to know what to look at");
+	if (argc - 1 > verb->operands_max)
+		usage_error(argv[verb->operands_max + 1], "is one operand too many");
+	return verb->run(&o, argc - 1, argv + 1);
 }

@@ -315,3 +315,12 @@ def test_a_good_configuration_has_no_faults_and_an_unknown_key_is_warned_of(tmp_
     assert check.returncode == 0
     assert 'zoo.cfg:3: unknown key "tickTme" is ignored; did you mean tickTime?' in check.stderr
     assert "zoo.cfg:4: leader.nodelay has no effect" in check.stderr
+
+
+@pytest.mark.parametrize("words, said", [
+    ((), "COMMAND is missing"), (("frob",), "frob is no command"), (("run", "--frob"), "--frob is no option"),
+    (("run", "extra"), "extra is one operand too many"), (("run", "--config"), "--config wants a value"),
+    (("check",), "--config FILE"), (("snapshot",), "snapshot wants to know"), (("snapshot", "a", "b"), "without --verify")])
+def test_a_wrong_command_line_is_named_before_the_usage(words, said):
+    done = subprocess.run([PROGRAM, *words], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 64 and said in done.stderr.splitlines()[0] and "usage: zkserver" in done.stderr
