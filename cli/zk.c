@@ -258,6 +258,7 @@ main(int argc, char **argv)
 	    .bytes = 1024,
 	    .lasting_ms = 3000,
 	    .wait_ms = AMOUNT_TIME_FOREVER,
+	    .ttl_ms = AMOUNT_TIME_FOREVER,
 	    .version = UINT32_MAX,
 	    .count_soft = UINT32_MAX,
 	    .count_hard = UINT32_MAX,

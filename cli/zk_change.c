@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/zk_run.h"
+#include "libcommon/base/amount.h"
 
 void
 zk_change_fini(struct zk_change *change)
@@ -71,12 +72,14 @@ zk_change_acls(struct zk_change *change, const char *const *texts, size_t count,
 static bool
 create_mode(struct zk_op *op, const struct zk_options *options)
 {
+	bool has_ttl = options->ttl_ms != AMOUNT_TIME_FOREVER;
+
 	if (options->container) {
 		op->type = ZK_OP_CREATE_CONTAINER;
 		op->flags = ZK_CONTAINER;
-		return !options->ephemeral && !options->sequential && options->ttl_ms == 0;
+		return !options->ephemeral && !options->sequential && !has_ttl;
 	}
-	if (options->ttl_ms > 0) {
+	if (has_ttl) {
 		op->type = ZK_OP_CREATE_TTL;
 		op->flags = options->sequential ? ZK_SEQUENTIAL_TTL : ZK_PERSISTENT_TTL;
 		op->ttl_ms = options->ttl_ms < INT64_MAX ? (int64_t)options->ttl_ms : INT64_MAX;
@@ -91,6 +94,11 @@ create_mode(struct zk_op *op, const struct zk_options *options)
 bool
 zk_change_create(struct zk_change *change, const struct zk_options *options, const char *place)
 {
+	if (options->ttl_ms == 0) {
+		say_place(place);
+		fprintf(stderr, "--ttl: a node cannot live for no time\n");
+		return false;
+	}
 	if (!create_mode(&change->op, options)) {
 		say_place(place);
 		fprintf(stderr, "a node cannot be %s at once\n",

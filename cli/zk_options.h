@@ -18,7 +18,7 @@ struct zk_options {
 	struct option_texts auths; /* SCHEME:DATA */
 	struct option_texts acls;  /* SCHEME:ID:PERMS */
 	uint32_t version;	   /* UINT32_MAX: any */
-	uint64_t ttl_ms;	   /* 0: none */
+	uint64_t ttl_ms;	   /* AMOUNT_TIME_FOREVER: not given */
 	bool container, ephemeral, sequential, null, parents;
 	bool json, show_version;
 	bool recursive, long_form, stat, once, replace, remove;

@@ -131,6 +131,16 @@ number_print(int64_t number)
 		printf(" %12" PRId64, number);
 }
 
+/* As zk_run_fail(), where the nodes of a quota are what was asked for. */
+static int
+quota_fail(const struct zk_run *run, const char *path, int rc)
+{
+	if (rc != ZK_NONODE)
+		return zk_run_fail(run, path, rc);
+	fprintf(stderr, "zk: %s: no quota is set\n", path);
+	return 1;
+}
+
 static int
 quota_show(struct zk_run *run, const char *path)
 {
@@ -139,12 +149,8 @@ quota_show(struct zk_run *run, const char *path)
 
 	if (rc == ZK_OK)
 		rc = quota_get(run, path, STATS, &used);
-	if (rc == ZK_NONODE) {
-		fprintf(stderr, "zk: %s: no quota is set\n", path);
-		return 1;
-	}
 	if (rc != ZK_OK)
-		return zk_run_fail(run, path, rc);
+		return quota_fail(run, path, rc);
 	if (run->options->json)
 		return zk_json_print(
 		    json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "path", path, "count",
@@ -302,7 +308,7 @@ quota_remove(struct zk_run *run, const char *path)
 	if (quota_path(limits, path, LIMITS) && quota_path(stats, path, STATS))
 		rc = zk_run_multi(run, ops, 2, NULL, NULL);
 	if (rc != ZK_OK)
-		return zk_run_fail(run, path, rc);
+		return quota_fail(run, path, rc);
 	while ((slash = strrchr(limits, '/')) != NULL &&
 	       (size_t)(slash - limits) > strlen(QUOTA_TOP)) {
 		*slash = '\0';

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/types.h>
 
+#include "libcommon/base/amount.h"
 #include "libcommon/base/utf8.h"
 
 #define WORDS_MAX 256
@@ -176,7 +177,7 @@ words_cut_short(const struct words *words, int data)
 static enum zk_script_result
 script_change(const struct zk_script *script, struct zk_change *change, struct words *words)
 {
-	struct zk_options options = {.version = UINT32_MAX};
+	struct zk_options options = {.version = UINT32_MAX, .ttl_ms = AMOUNT_TIME_FOREVER};
 	char place[PLACE_BYTES_MAX];
 	struct option_verb verb;
 	const char *fault;

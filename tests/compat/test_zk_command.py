@@ -61,6 +61,7 @@ def test_errors_name_the_node_and_have_their_statuses(zk, root):
     assert "version" in zk.fails(1, "rm", "-v", "7", root)
     assert "not a path" in zk.fails(64, "get", root + "/")
     assert "no command" in zk.fails(64, "frobnicate")
+    assert "no time" in zk.fails(64, "create", "-t", "0", f"{root}/a")
     assert "cannot be removed" in zk.fails(64, "rm", "-r", "/zookeeper")
 
 
@@ -355,6 +356,7 @@ def test_a_quota_is_set_shown_and_removed(zk, root):
     assert "has a quota already" in zk.fails(1, "quota", "--count", "1", f"{root}/a/b")
     assert "has a quota already" in zk.fails(1, "quota", "--count", "1", root)
     zk("quota", "--remove", f"{root}/a")
+    assert "no quota" in zk.fails(1, "quota", "--remove", f"{root}/a")
     assert root.strip("/") not in zk("ls", "-R", "/zookeeper/quota")
 
 
