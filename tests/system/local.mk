@@ -22,6 +22,7 @@ EXTRA_DIST += \
 	tests/system/test_bad_input_cluster.py \
 	tests/system/test_bad_input_peers.py \
 	tests/system/test_reconfig.py \
+	tests/system/test_reconfig_tls.py \
 	tests/system/test_build.py \
 	tests/system/test_cli.py \
 	tests/system/test_demo.py \

@@ -196,6 +196,36 @@ START_TEST(a_participant_becomes_an_observer_and_one_again)
 }
 END_TEST
 
+/* One of three has more than half of what counts, from the moment in which that is in force. */
+START_TEST(weights_decide_from_the_reconfig_on_that_brings_them)
+{
+	start_three();
+	ck_assert_int_eq(rig_reconfig(2, NULL, NULL,
+			     S1 "," S2 "," S3 ",group.1=1:2:3,weight.1=3,weight.2=1,weight.3=1"),
+	    ZK_OK);
+	rig_settle();
+	check_members(3, members_of(0)->version);
+	ck_assert_uint_eq(members_weight(members_of(1), 1), 3);
+	rig_crash(1, true);
+	rig_crash(2, true);
+	ck_assert_int_eq(rig_settle(), 0);
+	rig_create(0, "/alone");
+	rig_start(1);
+	rig_start(2);
+	rig_settle();
+	rig_crash(0, true);
+	rig_run(30000);
+	ck_assert_int_eq(rig_leader(), -1);
+	rig_start(0);
+	rig_settle();
+	ck_assert_int_eq(rig_reconfig(0, NULL, NULL, S1 "," S2 "," S3), ZK_OK);
+	rig_crash(0, true);
+	ck_assert_int_ge(rig_settle(), 1);
+	rig_create(1, "/numbers");
+	rig_check_same();
+}
+END_TEST
+
 /* Neither quorum alone can elect or commit once the change was proposed. */
 START_TEST(old_and_new_quorum_that_do_not_see_each_other_do_nothing)
 {
@@ -373,6 +403,7 @@ unit_suite(void)
 	tcase_add_test(t, a_leader_that_is_removed_names_who_leads_on);
 	tcase_add_test(t, members_are_exchanged_all_at_once);
 	tcase_add_test(t, a_participant_becomes_an_observer_and_one_again);
+	tcase_add_test(t, weights_decide_from_the_reconfig_on_that_brings_them);
 	tcase_add_test(t, old_and_new_quorum_that_do_not_see_each_other_do_nothing);
 	tcase_add_loop_test(t, a_leader_crashes_at_any_step_of_adding, 0, 16);
 	tcase_add_loop_test(t, a_leader_crashes_at_any_step_of_its_removal, 0, 16);
