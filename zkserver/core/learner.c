@@ -571,20 +571,14 @@ activate(struct learner *l, int64_t zxid, struct jute_bytes data)
 static void
 inform(struct learner *l, const struct qpacket *p)
 {
-	const uint8_t *txn = p->data.data;
-	int32_t len = p->data.len;
+	bool activates = p->type == QPACKET_INFORM_AND_ACTIVATE;
+	int32_t skip = activates && p->data.len >= 8 ? 8 : 0; /* who leads */
 
-	if (!l->observer) {
+	if (!l->observer)
 		leave(l, "INFORM came, which is for observers");
+	else if (!propose(l, p->zxid, p->data.data + skip, p->data.len - skip))
 		return;
-	}
-	if (p->type == QPACKET_INFORM_AND_ACTIVATE && len >= 8) {
-		txn += 8;
-		len -= 8;
-	}
-	if (!propose(l, p->zxid, txn, len))
-		return;
-	if (p->type == QPACKET_INFORM_AND_ACTIVATE)
+	else if (activates)
 		activate(l, p->zxid, p->data);
 	else
 		commit(l, p->zxid);
