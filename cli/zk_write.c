@@ -142,6 +142,33 @@ zk_verb_set(struct zk_run *run, int argc, char **argv)
 	return status;
 }
 
+/* How many children without children are removed with one request, so that they wait once. */
+#define RM_TOGETHER 128
+#define RM_TOGETHER_BYTES_MAX ((size_t)256 << 10)
+
+/* All of these children or none. False: none, for whatever reason. */
+static bool
+rm_together(struct zk_run *run, const char *parent, char *const *names, size_t count)
+{
+	struct zk_op ops[RM_TOGETHER];
+	size_t size = 0, used = 0;
+	char *paths;
+	bool done;
+
+	for (size_t i = 0; i < count; i++)
+		size += strlen(parent) + strlen(names[i]) + 2;
+	if (size > RM_TOGETHER_BYTES_MAX || (paths = malloc(size)) == NULL)
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		ops[i] = (struct zk_op){
+		    .type = ZK_OP_DELETE, .path = paths + used, .version = ZK_ANY_VERSION};
+		used += (size_t)snprintf(paths + used, size - used, "%s/%s", parent, names[i]) + 1;
+	}
+	done = zk_run_multi(run, ops, count, NULL, NULL) == ZK_OK;
+	free(paths);
+	return done;
+}
+
 static int rm_walk(struct zk_run *run, char *path, unsigned depth);
 
 static int
@@ -151,7 +178,13 @@ rm_children(struct zk_run *run, char *path, unsigned depth)
 	int rc = zk_run_children(run, path, &names);
 
 	for (size_t i = 0; i < names.count && rc == ZK_OK; i++) {
-		size_t len = zk_path_push(path, names.items[i]);
+		size_t left = names.count - i, some = left < RM_TOGETHER ? left : RM_TOGETHER, len;
+
+		if (i % RM_TOGETHER == 0 && rm_together(run, path, names.items + i, some)) {
+			i += some - 1;
+			continue;
+		}
+		len = zk_path_push(path, names.items[i]);
 
 		rc = len != SIZE_MAX && depth < ZK_RUN_DEPTH_MAX ? rm_walk(run, path, depth + 1)
 								 : ZK_TOOLARGE;

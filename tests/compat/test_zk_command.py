@@ -42,6 +42,15 @@ def test_a_tree_is_listed_in_order_and_removed(zk, root):
     assert zk("ls", root) == "a\n"
 
 
+def test_many_children_are_removed_together_and_those_with_children_of_their_own_too(zk, root):
+    script = "".join(f"create {root}/w/{n}\n" for n in range(300)) + f"create {root}/w/150/deep\n"
+    zk("create", f"{root}/w")
+    zk("multi", data=script.encode())
+    before = int(json.loads(zk("stat", "--json", root))["pzxid"])
+    zk("rm", "-r", f"{root}/w")
+    assert zk("ls", root) == "" and json.loads(zk("stat", "--json", root))["pzxid"] - before < 200
+
+
 def test_the_listing_with_facts_is_a_table(zk, root):
     zk("create", f"{root}/a", "12345")
     head, row = zk("ls", "-s", root).splitlines()
