@@ -95,7 +95,8 @@ struct zoo_ensemble {
 	bool read_only;	     /* serves reads without a quorum */
 	bool encrypted;	     /* sslQuorum: connections are made with TLS, and taken only so */
 	struct zoo_tls tls;  /* unify: plain ones are taken, too */
-	uint32_t commit_log; /* transactions in memory for learners that return */
+	uint32_t commit_log; /* transactions in memory for learners that return, in so much */
+	uint32_t commit_log_kib;
 	uint32_t
 	    log_factor_permille; /* of a snapshot's size: more of the log is not sent; 0: none */
 	bool force_snapshot;	 /* learners get a snapshot, whatever they have */

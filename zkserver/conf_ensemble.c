@@ -33,6 +33,7 @@ conf_default_ensemble(struct zoo_ensemble *e)
 		.check_client_names = true,
 		.handshake_ms = 5000},
 	    .commit_log = 500,
+	    .commit_log_kib = 4096,
 	    .log_factor_permille = LOG_FACTOR_PERMILLE,
 	    .snapshot_learners_max = 10,
 	    .diff_learners_max = 100,

@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "libcommon/sys/log.h"
 #include "zkserver/election_port.h"
@@ -17,7 +19,6 @@
 #define OUT_MAX_BYTES ((size_t)256 << 20)
 /* A learner that is slower than the others for a moment must not be served from the disk. */
 #define HISTORY_COUNT_LEAST 65536
-#define HISTORY_BYTES_MAX ((size_t)16 << 20)
 #define LINKS_MAX 256
 /* So often it is said why nobody is served. */
 #define SAY_UNSERVED_MS 30000
@@ -293,9 +294,22 @@ settings_of(const struct zoo_conf *c, const struct recover_options *options)
 		e->log_factor_permille == 0 ? -1 : (int32_t)(e->log_factor_permille / 10),
 	    .history_count =
 		e->commit_log > HISTORY_COUNT_LEAST ? e->commit_log : HISTORY_COUNT_LEAST,
-	    .history_bytes = HISTORY_BYTES_MAX,
+	    .history_bytes = (size_t)e->commit_log_kib * 1024,
 	    .recover = *options,
 	};
+}
+
+/* A child that writes a snapshot needs no copy of what is written here meanwhile. */
+static void
+keep_from_children(const struct history *h)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)h->bytes,
+		  to = from + h->bytes_max;
+
+	from = (from + page - 1) / page * page;
+	to = to / page * page;
+	if (to > from)
+		(void)madvise((void *)from, to - from, MADV_DONTFORK);
 }
 
 int
@@ -329,7 +343,8 @@ ensemble_load(struct daemon *d, const struct recover_options *options,
 	if (err != 0) {
 		free(d->ensemble);
 		d->ensemble = NULL;
-	}
+	} else
+		keep_from_children(&d->ensemble->peer.zab.history);
 	return err;
 }
 

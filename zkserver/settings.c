@@ -256,6 +256,7 @@ static const struct setting ROWS[] = {
     BOOL("localSessionsUpgradingEnabled", ensemble.local_upgrade, 0),
     BOOL("readonlymode.enabled", ensemble.read_only, 0),
     JAVA_U32("commitLogCount", ensemble.commit_log, 1, 10000000, 0),
+    U32("commitLogSizeInKb", ensemble.commit_log_kib, 64, 1 << 20, 0),
     FORM("snapshotSizeFactor"),
     BOOL("forceSnapshotSync", ensemble.force_snapshot, 0),
     JAVA_U32("leader.maxConcurrentSnapSyncs", ensemble.snapshot_learners_max, 1, 10000, 0),

@@ -53,6 +53,7 @@ START_TEST(what_is_not_set_has_apaches_defaults)
 	ck_assert_uint_eq(e->notification_min_ms, 200);
 	ck_assert_uint_eq(e->notification_max_ms, 60000);
 	ck_assert_uint_eq(e->commit_log, 500);
+	ck_assert_uint_eq(e->commit_log_kib, 4096);
 	ck_assert_uint_eq(e->log_factor_permille, 330);
 	ck_assert_uint_eq(e->snapshot_learners_max, 10);
 	ck_assert_uint_eq(e->diff_learners_max, 100);

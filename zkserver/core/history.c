@@ -11,7 +11,11 @@ history_init(struct history *h, size_t count_max, size_t bytes_max)
 	assert(count_max > 0);
 	*h = (struct history){.count_max = count_max, .bytes_max = bytes_max};
 	h->ring = calloc(count_max, sizeof h->ring[0]);
-	return h->ring != NULL;
+	h->bytes = malloc(bytes_max);
+	if (h->ring != NULL && h->bytes != NULL)
+		return true;
+	history_fini(h);
+	return false;
 }
 
 void
@@ -66,7 +70,7 @@ clear_up_to(struct history *h, size_t to)
 static uint8_t *
 make_room(struct history *h, size_t size)
 {
-	if (size > h->bytes_max || (h->bytes == NULL && (h->bytes = malloc(h->bytes_max)) == NULL))
+	if (size > h->bytes_max)
 		return NULL;
 	if (size > h->bytes_max - h->end) {
 		clear_up_to(h, h->bytes_max);

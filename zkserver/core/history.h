@@ -22,7 +22,7 @@ struct history {
 	size_t count_max, bytes_max;
 	struct history_entry *ring; /* of count_max */
 	size_t first, count;
-	uint8_t *bytes; /* of bytes_max, a ring as well; NULL before the first one */
+	uint8_t *bytes; /* of bytes_max, a ring as well */
 	size_t end;	/* in bytes, of the newest one */
 	int64_t base;	/* what lies behind this zxid is here */
 };
@@ -34,7 +34,7 @@ void history_fini(struct history *h);
 /* Forget everything: what follows `base` is appended next (the database was loaded anew). */
 void history_reset(struct history *h, int64_t base);
 
-/* The next one. Where memory is short older ones go, and this one if need be. */
+/* The next one. Older ones go where there is no room; this one, too, if it is larger than that. */
 void history_append(struct history *h, int64_t zxid, const uint8_t *bytes, size_t size);
 
 /* The zxid of the newest one, base if there is none. */
