@@ -95,7 +95,41 @@
 	/* the counter of an epoch passes its end */                                               \
 	X(ZXIDS_WRAP, "zxids-wrap")                                                                \
 	/* a quota looks for the node among those that are there already */                        \
-	X(QUOTA_BEHIND, "quota-behind")
+	X(QUOTA_BEHIND, "quota-behind")                                                            \
+	/* members that lead or follow must have joined in one round */                            \
+	X(ROUNDS_AGREE, "rounds-agree")                                                            \
+	/* who is followed leads, whatever it has by now */                                        \
+	X(LEADS_AGAIN, "leads-again")                                                              \
+	/* a leader that does not lead is waited for */                                            \
+	X(NEVER_FORSAKEN, "never-forsaken")                                                        \
+	/* one peer is connected to after the other */                                             \
+	X(DIALS_IN_TURN, "dials-in-turn")                                                          \
+	/* who could not be connected to is not tried again */                                     \
+	X(DIAL_ENDS, "dial-ends")                                                                  \
+	/* a configuration is as long as a vote says */                                            \
+	X(TRUSTS_LENGTH, "trusts-length")                                                          \
+	/* one version of a server's first words is known */                                       \
+	X(ONE_VERSION, "one-version")                                                              \
+	/* who is no member yet cannot come to be added */                                         \
+	X(MEMBERS_ONLY, "members-only")                                                            \
+	/* the old configuration's quorum is enough for the new one */                             \
+	X(ONE_QUORUM, "one-quorum")                                                                \
+	/* a proposed configuration is in memory only */                                           \
+	X(MEMBERS_FORGOTTEN, "members-forgotten")                                                  \
+	/* a configuration is newer if it is another one */                                        \
+	X(OLDER_MEMBERS, "older-members")                                                          \
+	/* a configuration that cannot be changed gets a version nevertheless */                   \
+	X(STATIC_VERSIONS, "static-versions")                                                      \
+	/* a synchronization that goes on has no more time than one that does not */               \
+	X(NO_PROGRESS, "no-progress")                                                              \
+	/* a follower leaves its leader when somebody else looks for one */                        \
+	X(LOOKERS_DISTURB, "lookers-disturb")                                                      \
+	/* what is committed is answered before this server's own disk has it */                   \
+	X(OWN_DISK_LATER, "own-disk-later")                                                        \
+	/* a sync is answered by a leader that nobody has confirmed */                             \
+	X(SYNC_UNCONFIRMED, "sync-unconfirmed")                                                    \
+	/* a reply may overtake the events that wait */                                            \
+	X(REPLY_FIRST, "reply-first")
 
 enum zab_plant {
 	PLANT_NOTHING,

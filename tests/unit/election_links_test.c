@@ -147,6 +147,7 @@ pass(uint64_t ms)
 	election_links_tick(&l, now_ms);
 }
 
+/* ZOOKEEPER-2164, -3756, -2930: one that does not answer holds up no other. */
 START_TEST(all_voters_are_connected_to_at_once_and_at_the_same_time)
 {
 	begin(2, false);
@@ -296,6 +297,7 @@ START_TEST(where_a_member_says_that_it_is_counts_once_and_if_members_may_move)
 }
 END_TEST
 
+/* ZOOKEEPER-2982: a name that is not found today may be found tomorrow. */
 START_TEST(attempts_become_rarer_and_each_peer_has_its_own)
 {
 	uint64_t wait_ms = ELECTION_DIAL_MIN_MS;

@@ -520,6 +520,7 @@ START_TEST(a_vote_for_us_that_claims_more_than_we_have_begins_a_new_round)
 }
 END_TEST
 
+/* ZOOKEEPER-2212. */
 START_TEST(a_newer_configuration_is_reported_while_looking)
 {
 	begin_looking(2, MAJORITY "version=10", 5);
@@ -621,6 +622,7 @@ START_TEST(votes_are_repeated_ever_more_rarely)
 }
 END_TEST
 
+/* ZOOKEEPER-3109: it changed its mind late. */
 START_TEST(a_leader_that_looks_further_is_given_up)
 {
 	begin_looking(1, MAJORITY, 5);

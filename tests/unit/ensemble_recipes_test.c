@@ -233,6 +233,132 @@ START_TEST(zab_a_damaged_member_does_not_vote_and_is_made_anew_from_the_others)
 }
 END_TEST
 
+/* Server 0 is sent what it lacks for three times as long as the limits allow without it. */
+START_TEST(zk1697_a_synchronization_may_take_longer_than_the_limits)
+{
+	const unsigned seconds = 3 * RIG_TICK_MS * RIG_INIT_LIMIT / 1000;
+
+	rig_zab_settings.out_soft_bytes = 2000;
+	rig_start_three_with("/a");
+	rig_crash(0, false);
+	for (unsigned i = 0; i < seconds; i++) {
+		char path[32];
+
+		snprintf(path, sizeof path, "/large-%u", i);
+		rig_create_sized(2, path, 1000);
+	}
+	rig_crash(1, false);
+	rig_run(30000);
+	rig_throttle(0, true);
+	rig_start(0); /* it and 2 are a quorum when it is in sync */
+	rig_set_link_bytes(1000);
+	for (unsigned i = 0; i < seconds; i++) {
+		rig_run(1000);
+		rig_throttle(0, false);
+		rig_step();
+		rig_throttle(0, true);
+	}
+	ck_assert(rig_leader() < 0);
+	rig_throttle(0, false);
+	ck_assert_int_eq(rig_settle(), 2);
+	ck_assert_int_eq(rig_nodes[2].peer.zab.epochs.current, 2); /* at the first attempt */
+	ck_assert_uint_eq(rig_nodes[0].snapshots_taken, 0);
+	rig_check_same();
+}
+END_TEST
+
+/* Two of three do not hear each other, the third hears both: no leader is left for that. */
+START_TEST(zab_half_a_partition_changes_no_leader_for_ever)
+{
+	static const unsigned pairs[3][2] = {{0, 1}, {0, 2}, {1, 2}};
+	const unsigned *pair = pairs[_i / 3];
+	unsigned leader;
+	int32_t epoch;
+
+	if (_i % 3 == 0)
+		rig_cut(pair[0], pair[1], true);
+	rig_start(0);
+	rig_start(1);
+	rig_start(2);
+	if (_i % 3 == 1)
+		rig_settle();
+	if (_i % 3 == 2)
+		rig_create((unsigned)rig_settle(), "/a");
+	rig_cut(pair[0], pair[1], true);
+	rig_run(60000);
+	ck_assert_int_ge(rig_leader(), 0);
+	leader = (unsigned)rig_leader();
+	epoch = rig_nodes[leader].peer.zab.epochs.current;
+	ck_assert_int_le(epoch, 2);
+	for (unsigned i = 0; i < 10; i++) {
+		char path[32];
+
+		snprintf(path, sizeof path, "/p%u", i);
+		rig_create(leader, path);
+		rig_run(60000);
+		rig_disconnect(leader);
+	}
+	ck_assert_int_eq(rig_leader(), (int)leader);
+	ck_assert_int_eq(rig_nodes[leader].peer.zab.epochs.current, epoch);
+	rig_cut(pair[0], pair[1], false);
+	rig_settle();
+	rig_check_same();
+}
+END_TEST
+
+/* What etcd had as issue 14370: a server alone answered before its own disk. */
+START_TEST(zab_a_server_alone_answers_what_its_disk_has)
+{
+	int32_t error;
+
+	rig_setup(1, 0);
+	rig_start(0);
+	rig_settle();
+	rig_connect(0);
+	rig_nodes[0].hold_sync = true;
+	rig_ask_create(0, "/p", 5);
+	rig_run(1000);
+	ck_assert_uint_eq(rig_answers(0, &error), 0);
+	ck_assert(!rig_has(0, "/p"));
+	rig_nodes[0].hold_sync = false;
+	rig_run(10);
+	ck_assert_uint_eq(rig_answers(0, &error), 1);
+	rig_crash(0, true);
+	rig_start(0);
+	ck_assert(rig_has(0, "/p"));
+	rig_teardown();
+}
+END_TEST
+
+#define SERVER(n) "server." #n "=10.0.0." #n ":2888:3888:participant;2181\n"
+
+/* Without reconfiguration each is started again with the new list. */
+START_TEST(zk2819_members_that_are_added_by_restarts_count)
+{
+	rig_setup(5, 0);
+	for (unsigned i = 0; i < 3; i++)
+		rig_write_members(i, SERVER(1) SERVER(2) SERVER(3));
+	for (unsigned i = 0; i < 3; i++)
+		rig_start(i);
+	rig_create((unsigned)rig_settle(), "/a");
+	for (unsigned i = 5; i-- > 0;) {
+		rig_crash(i, false);
+		rig_write_members(i, SERVER(1) SERVER(2) SERVER(3) SERVER(4) SERVER(5));
+		rig_start(i);
+		rig_run(60000);
+	}
+	rig_create((unsigned)rig_settle(), "/b");
+	rig_check_same();
+	rig_crash(0, false);
+	rig_crash(1, false);
+	rig_create((unsigned)rig_settle(), "/c"); /* three of five */
+	rig_crash(2, false);
+	rig_run(60000);
+	ck_assert_int_eq(rig_leader(), -1);
+	rig_teardown();
+}
+END_TEST
+
 static void
 setup_three(void)
 {
@@ -243,7 +369,7 @@ Suite *
 unit_suite(void)
 {
 	Suite *s = suite_create("recipes");
-	TCase *t = tcase_create("three");
+	TCase *t = tcase_create("three"), *own = tcase_create("others");
 
 	tcase_add_checked_fixture(t, setup_three, rig_teardown);
 	tcase_add_test(t, zk4925_what_came_in_a_synchronization_is_sent_on);
@@ -254,6 +380,11 @@ unit_suite(void)
 	tcase_add_loop_test(t, zk2832_an_epoch_without_a_transaction_counts_against_a_tail, 0, 2);
 	tcase_add_test(t, zk5010_an_ephemeral_node_that_was_not_committed_is_in_no_memory);
 	tcase_add_test(t, zab_a_damaged_member_does_not_vote_and_is_made_anew_from_the_others);
+	tcase_add_test(t, zk1697_a_synchronization_may_take_longer_than_the_limits);
+	tcase_add_loop_test(t, zab_half_a_partition_changes_no_leader_for_ever, 0, 9);
+	tcase_add_test(own, zab_a_server_alone_answers_what_its_disk_has);
+	tcase_add_test(own, zk2819_members_that_are_added_by_restarts_count);
 	suite_add_tcase(s, t);
+	suite_add_tcase(s, own);
 	return s;
 }

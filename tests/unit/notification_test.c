@@ -81,6 +81,7 @@ START_TEST(an_old_hello_is_a_number_alone)
 }
 END_TEST
 
+/* ZOOKEEPER-3720: both versions are known, and no other. */
 START_TEST(a_hello_of_another_protocol_is_foreign_as_soon_as_that_shows)
 {
 	static const char *const foreign[] = {
@@ -212,6 +213,7 @@ START_TEST(no_other_size_is_taken)
 }
 END_TEST
 
+/* ZOOKEEPER-3769. */
 START_TEST(a_configuration_ends_where_the_message_does)
 {
 	static const char *const lengths[] = {"0000000a", "ffffffff", "80000000", "7fffffff"};

@@ -1,20 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 # The tests of what Apache's servers got wrong, once more with those bugs planted: each must fail then. The objects are
-# the tests' own; only the core's files that have plants are compiled again.
+# the tests' own; only the files that have plants are compiled again.
 check_LIBRARIES += libplanted.a
 libplanted_a_SOURCES = tests/lib/plants.c \
 	zkserver/core/adopt.c \
 	zkserver/core/db.c \
+	zkserver/core/election.c \
+	zkserver/core/election_links.c \
 	zkserver/core/epochs.c \
 	zkserver/core/leader.c \
 	zkserver/core/leader_learners.c \
 	zkserver/core/leader_sync.c \
 	zkserver/core/learner.c \
+	zkserver/core/notification.c \
 	zkserver/core/peer.c \
 	zkserver/core/prep_node.c \
 	zkserver/core/purge.c \
 	zkserver/core/recover.c \
 	zkserver/core/server.c \
+	zkserver/core/server_answer.c \
 	zkserver/core/server_leader.c \
 	zkserver/core/server_local.c \
 	zkserver/core/server_role.c \
@@ -23,24 +27,29 @@ libplanted_a_SOURCES = tests/lib/plants.c \
 	zkserver/core/snapshot.c \
 	zkserver/core/tree.c \
 	zkserver/core/txnlog.c \
-	zkserver/core/txnlog_reader.c
+	zkserver/core/txnlog_reader.c \
+	zkserver/core/watch.c \
+	zkserver/core/zab_members.c
 libplanted_a_CPPFLAGS = $(AM_CPPFLAGS) -DZAB_PLANTS
 
 # All of it goes before libzkcore.a, in which its files are without the plants.
 WITH_PLANTS = $(AM_LDFLAGS) -Wl,--whole-archive,libplanted.a,--no-whole-archive
 
-if !SANITIZE
 TESTS += tests/unit/recipes.sh
-endif
 EXTRA_DIST += tests/unit/recipes.sh tests/unit/recipes
 
 check_PROGRAMS += tests/unit/planted_zk_session \
 	tests/unit/planted_zab_recipes \
 	tests/unit/planted_zab_links \
 	tests/unit/planted_ensemble_recipes \
+	tests/unit/planted_peer \
+	tests/unit/planted_reconfig \
 	tests/unit/planted_recover \
 	tests/unit/planted_txnlog \
 	tests/unit/planted_epochs \
+	tests/unit/planted_election \
+	tests/unit/planted_election_links \
+	tests/unit/planted_notification \
 	tests/unit/planted_zkserver_local \
 	tests/unit/planted_zkserver_moves \
 	tests/unit/planted_zkserver_clock \
@@ -70,6 +79,16 @@ tests_unit_planted_ensemble_recipes_LDFLAGS = $(WITH_PLANTS)
 tests_unit_planted_ensemble_recipes_LDADD = $(tests_unit_ensemble_recipes_test_OBJECTS) $(ZKCORE_LIBS)
 EXTRA_tests_unit_planted_ensemble_recipes_DEPENDENCIES = libplanted.a $(tests_unit_ensemble_recipes_test_OBJECTS)
 
+tests_unit_planted_peer_SOURCES =
+tests_unit_planted_peer_LDFLAGS = $(WITH_PLANTS)
+tests_unit_planted_peer_LDADD = $(tests_unit_peer_test_OBJECTS) $(ZKCORE_LIBS)
+EXTRA_tests_unit_planted_peer_DEPENDENCIES = libplanted.a $(tests_unit_peer_test_OBJECTS)
+
+tests_unit_planted_reconfig_SOURCES =
+tests_unit_planted_reconfig_LDFLAGS = $(WITH_PLANTS)
+tests_unit_planted_reconfig_LDADD = $(tests_unit_reconfig_test_OBJECTS) $(ZKCORE_LIBS)
+EXTRA_tests_unit_planted_reconfig_DEPENDENCIES = libplanted.a $(tests_unit_reconfig_test_OBJECTS)
+
 tests_unit_planted_recover_SOURCES =
 tests_unit_planted_recover_LDFLAGS = $(WITH_PLANTS)
 tests_unit_planted_recover_LDADD = $(tests_unit_recover_test_OBJECTS) $(ZKCORE_LIBS)
@@ -84,6 +103,21 @@ tests_unit_planted_epochs_SOURCES =
 tests_unit_planted_epochs_LDFLAGS = $(WITH_PLANTS)
 tests_unit_planted_epochs_LDADD = $(tests_unit_epochs_test_OBJECTS) $(ZKCORE_LIBS)
 EXTRA_tests_unit_planted_epochs_DEPENDENCIES = libplanted.a $(tests_unit_epochs_test_OBJECTS)
+
+tests_unit_planted_election_SOURCES =
+tests_unit_planted_election_LDFLAGS = $(WITH_PLANTS)
+tests_unit_planted_election_LDADD = $(tests_unit_election_test_OBJECTS) $(ZKCORE_LIBS)
+EXTRA_tests_unit_planted_election_DEPENDENCIES = libplanted.a $(tests_unit_election_test_OBJECTS)
+
+tests_unit_planted_election_links_SOURCES =
+tests_unit_planted_election_links_LDFLAGS = $(WITH_PLANTS)
+tests_unit_planted_election_links_LDADD = $(tests_unit_election_links_test_OBJECTS) $(ZKCORE_LIBS)
+EXTRA_tests_unit_planted_election_links_DEPENDENCIES = libplanted.a $(tests_unit_election_links_test_OBJECTS)
+
+tests_unit_planted_notification_SOURCES =
+tests_unit_planted_notification_LDFLAGS = $(WITH_PLANTS)
+tests_unit_planted_notification_LDADD = $(tests_unit_notification_test_OBJECTS) $(ZKCORE_LIBS)
+EXTRA_tests_unit_planted_notification_DEPENDENCIES = libplanted.a $(tests_unit_notification_test_OBJECTS)
 
 tests_unit_planted_zkserver_local_SOURCES =
 tests_unit_planted_zkserver_local_LDFLAGS = $(WITH_PLANTS)

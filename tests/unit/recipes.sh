@@ -1,8 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Each test that `recipes` names passes, and fails with the bug planted that is named beside it.
+# Each test that `recipes` names passes, and fails with the bug planted that is named beside it; and each bug that there
+# is stands there.
 recipes=${srcdir:-.}/tests/unit/recipes
+plants=${srcdir:-.}/libcommon/base/plants.h
 count=0
+failed=0
 
 # verdict PROGRAM TEST [PLANT]: prints passed, failed, or what went wrong.
 verdict()
@@ -24,6 +27,7 @@ expect()
 		echo "ok $count - $3"
 	else
 		echo "not ok $count - $3: $2"
+		failed=$((failed + 1))
 	fi
 }
 
@@ -35,4 +39,8 @@ while read -r issues program test plant; do
 	expect passed "$(verdict "$program" "$test")" "$test"
 	expect failed "$(verdict "$program" "$test" "$plant")" "$test fails with $plant"
 done <"$recipes"
+for plant in $(sed -n 's/^\tX([A-Z_]*, "\(.*\)").*/\1/p' "$plants"); do
+	grep -q " $plant\$" "$recipes" || expect yes no "$plant is found by a test"
+done
 echo "1..$count"
+[ "$failed" -eq 0 ]

@@ -74,7 +74,7 @@ START_TEST(without_reconfig_nothing_has_a_version_and_nobody_may_ask)
 }
 END_TEST
 
-/* It has all, and counts for nothing until it is added. */
+/* ZOOKEEPER-2172. It has all, and counts for nothing until it is added. */
 START_TEST(a_server_joins_as_a_follower_without_a_vote_and_is_added)
 {
 	start_three();
@@ -252,6 +252,8 @@ START_TEST(old_and_new_quorum_that_do_not_see_each_other_do_nothing)
 		rig_start(i);
 	rig_run(60000);
 	ck_assert_int_eq(rig_leader(), -1); /* 3, 4 and 5 are the new ones' quorum, not the old's */
+	for (unsigned i = 0; i < 5; i++)
+		ck_assert_int_eq(rig_nodes[i].peer.zab.epochs.current, 1);
 	for (unsigned a = 0; a < 2; a++)
 		for (unsigned b = 2; b < 5; b++)
 			rig_cut(a, b, false);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "libcommon/base/plants.h"
 #include "zkserver/core/election.h"
 
 #include <assert.h>
@@ -21,7 +22,8 @@ is_voter(const struct election *e, int64_t sid)
 static bool
 is_quorum(const struct election *e, const struct sid_set *set)
 {
-	return members_quorum(e->now, set) && (e->next == NULL || members_quorum(e->next, set));
+	return members_quorum(e->now, set) &&
+	       (e->next == NULL || members_quorum(e->next, set) || ZAB_PLANTED(PLANT_ONE_QUORUM));
 }
 
 static bool
@@ -58,7 +60,8 @@ same_vote(const struct vote *a, const struct vote *b)
 static bool
 words_agree(const struct election_word *a, const struct election_word *b)
 {
-	if (a->state == PEER_LOOKING || b->state == PEER_LOOKING)
+	if (a->state == PEER_LOOKING || b->state == PEER_LOOKING ||
+	    ZAB_PLANTED(PLANT_ROUNDS_AGREE))
 		return same_vote(&a->vote, &b->vote);
 	if ((a->version >= VERSION_WITH_EPOCH) != (b->version >= VERSION_WITH_EPOCH))
 		return a->vote.leader == b->vote.leader;
@@ -304,6 +307,8 @@ static bool
 leader_stands(
     const struct election *e, const struct election_words *words, const struct vote *vote)
 {
+	if (vote->leader == e->settings.sid && ZAB_PLANTED(PLANT_LEADS_AGAIN))
+		return true;
 	if (vote->leader == e->settings.sid)
 		return vote->round == e->round && vote->zxid == e->own.zxid &&
 		       vote->epoch == e->own.epoch;
@@ -451,7 +456,7 @@ adopts_config(struct election *e, int64_t sid, const struct notification *n)
 	if (e->parsed == NULL && (e->parsed = malloc(sizeof *e->parsed)) == NULL)
 		return false;
 	return members_parse(e->parsed, n->config, n->config_size, &fault) == 0 &&
-	       e->parsed->version > e->now->version &&
+	       (e->parsed->version > e->now->version || ZAB_PLANTED(PLANT_OLDER_MEMBERS)) &&
 	       e->ops->newer_config(e->arg, sid, e->parsed);
 }
 
@@ -597,5 +602,5 @@ election_synced(struct election *e, int64_t epoch)
 bool
 election_forsaken(const struct election *e)
 {
-	return e->phase == ELECTION_OVER && e->forsaken;
+	return e->phase == ELECTION_OVER && e->forsaken && !ZAB_PLANTED(PLANT_NEVER_FORSAKEN);
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "libcommon/base/plants.h"
 #include "zkserver/core/election_links.h"
 
 #include <assert.h>
@@ -109,6 +110,11 @@ dial(struct election_links *l, uint64_t now_ms, int64_t sid)
 	struct election_peer *p = l->peers[sid];
 
 	assert(!p->dialling);
+	for (int64_t other = 0; other <= MEMBERS_SID_MAX && ZAB_PLANTED(PLANT_DIALS_IN_TURN);
+	     other++) {
+		if (l->peers[other] != NULL && l->peers[other]->dialling)
+			return;
+	}
 	p->dialling = true;
 	p->dial_ms = now_ms;
 	p->retry_at_ms = NEVER;
@@ -332,7 +338,8 @@ election_links_dial_failed(struct election_links *l, uint64_t now_ms, int64_t si
 	if (++p->failures >= ELECTION_STRANGER_DIALS_MAX && !p->kept)
 		p->queued = false;
 	if (p->link == NULL) {
-		retry_later(p, now_ms, 0);
+		if (!ZAB_PLANTED(PLANT_DIAL_ENDS))
+			retry_later(p, now_ms, 0);
 		set_state(l, sid, ELECTION_LINK_DOWN);
 	}
 	forget_if_idle(l, sid);

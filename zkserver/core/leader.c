@@ -186,7 +186,8 @@ begin_versions(struct leader *l)
 	struct zab *z = l->z;
 	struct fault f = {0};
 
-	if (!z->settings.reconfig || zab_newest(z)->version != 0)
+	if ((!z->settings.reconfig && !ZAB_PLANTED(PLANT_STATIC_VERSIONS)) ||
+	    zab_newest(z)->version != 0)
 		return true;
 	l->next = *z->members;
 	l->next.version = (int64_t)l->epoch << 32;
@@ -282,6 +283,8 @@ activate(struct leader *l)
 void
 leader_progress(struct leader *l, struct peer_link *link)
 {
+	if (ZAB_PLANTED(PLANT_NO_PROGRESS))
+		return;
 	link->heard_ms = l->z->now_ms;
 	if (l->phase == LEADER_SYNC && link->stage >= LEARNER_SNAPSHOT && leader_is_voter(l, link))
 		l->phase_until_ms = l->z->now_ms + ticks(l, l->z->settings.init_limit);
@@ -350,7 +353,8 @@ take_sync(const struct leader *l, struct buf *syncs, int64_t told, struct leader
 	if (syncs->len == 0)
 		return false;
 	memcpy(s, syncs->data, sizeof *s);
-	if (s->round > l->confirmed || s->zxid > told)
+	if ((s->round > l->confirmed && !ZAB_PLANTED(PLANT_SYNC_UNCONFIRMED)) ||
+	    s->zxid > told)
 		return false;
 	buf_consume(syncs, sizeof *s);
 	return true;
@@ -402,6 +406,8 @@ find_committed(const struct leader *l)
 	const struct peer_link *link = NULL;
 	size_t count = 0;
 
+	if (ZAB_PLANTED(PLANT_OWN_DISK_LATER))
+		own = server_last_zxid(l->z->server);
 	values[count++] = own;
 	while (count <= MEMBERS_MAX && (link = leader_next(l, link)) != NULL) {
 		if (leader_is_voter(l, link) && link->stage >= LEARNER_SYNCED)

@@ -71,7 +71,8 @@ check_info(
 
 	if (info->anonymous)
 		return "it does not say which server it is";
-	if (!observer && !z->settings.reconfig && members_find(z->members, info->sid) == NULL)
+	if (!observer && (!z->settings.reconfig || ZAB_PLANTED(PLANT_MEMBERS_ONLY)) &&
+	    members_find(z->members, info->sid) == NULL)
 		return "it is no member of the configuration here";
 	if (!sid_is_valid(info->sid))
 		return "its number is none that is possible here";

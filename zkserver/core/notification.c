@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "libcommon/base/plants.h"
 #include "libcommon/codec/jute.h"
 
 #define HELLO_V1 INT64_C(-65536)
@@ -31,7 +32,7 @@ hello_decode(struct hello *h, const uint8_t *bytes, size_t size, size_t *used)
 		*used = 8;
 		return HELLO_WHOLE;
 	}
-	if (first != HELLO_V1 && first != HELLO_V2)
+	if (first != HELLO_V1 && (first != HELLO_V2 || ZAB_PLANTED(PLANT_ONE_VERSION)))
 		return HELLO_FOREIGN;
 	if (size < HELLO_HEAD_BYTES)
 		return HELLO_SHORT;
@@ -118,7 +119,8 @@ decode_config(struct notification *n, struct jute_reader *r)
 {
 	int32_t len = jute_get_i32(r);
 
-	if (r->bad || len < 0 || (size_t)len > jute_left(r))
+	if (r->bad ||
+	    ((len < 0 || (size_t)len > jute_left(r)) && !ZAB_PLANTED(PLANT_TRUSTS_LENGTH)))
 		return false;
 	n->config = r->pos;
 	n->config_size = (size_t)len;

@@ -419,6 +419,9 @@ void
 peer_heard(struct peer *p, int64_t sid, const uint8_t *bytes, size_t size)
 {
 	election_heard(&p->election, p->zab.now_ms, sid, bytes, size);
+	if (ZAB_PLANTED(PLANT_LOOKERS_DISTURB) && p->phase == PEER_FOLLOWS &&
+	    sid_set_has(&p->election.askers, sid))
+		learner_stop(&p->learner);
 	if (!p->has_gossip)
 		return;
 	p->has_gossip = false;

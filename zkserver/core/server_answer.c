@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "libcommon/base/plants.h"
 #include "zkserver/core/server_priv.h"
 
 #define KEEP_BYTES ((size_t)4 << 20) /* an empty buffer keeps so much memory */
@@ -279,7 +280,9 @@ apply_up_to(struct server *s, int64_t zxid)
 void
 server_progress(struct server *s)
 {
-	apply_up_to(s, s->synced_zxid < s->committed_zxid ? s->synced_zxid : s->committed_zxid);
+	apply_up_to(s, s->synced_zxid < s->committed_zxid && !ZAB_PLANTED(PLANT_OWN_DISK_LATER)
+			   ? s->synced_zxid
+			   : s->committed_zxid);
 	if (s->up != NULL)
 		learner_progress(s);
 	resume_stalled(s);

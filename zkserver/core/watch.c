@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "libcommon/base/plants.h"
 #include "zkserver/core/watch.h"
 
 #include <stdlib.h>
@@ -356,7 +357,7 @@ watch_settle(struct watch_table *t, struct watcher *who)
 	LIST_EACH(it, nx, &t->waiting) {
 		struct watch_waiting *g = CONTAINER_OF(it, struct watch_waiting, link);
 
-		if (g->number > who->settled)
+		if (g->number > who->settled && !ZAB_PLANTED(PLANT_REPLY_FIRST))
 			settle_one(t, g, who);
 	}
 	who->settled = t->triggers;
