@@ -450,13 +450,6 @@ open_core(struct agent *a)
 	return true;
 }
 
-static void
-format_address(char to[ADDRESS_TEXT_SIZE], const char *host, unsigned port)
-{
-	snprintf(
-	    to, ADDRESS_TEXT_SIZE, strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host, port);
-}
-
 /* Where executors of an earlier run look for us, if the configuration leaves the port open. */
 static bool
 open_executors(struct agent *a)
@@ -470,7 +463,7 @@ open_executors(struct agent *a)
 		return false;
 	}
 	if (strcmp(port, "0") == 0 && kept != 0) {
-		format_address(again, host, kept);
+		address_join(again, sizeof again, host, kept);
 		a->executors =
 		    executor_links_new(a->loop, again, &executor_ops, a, error, sizeof error);
 	}
@@ -481,7 +474,8 @@ open_executors(struct agent *a)
 		log_error("[agent] executor_listen=%s: %s", address, error);
 		return false;
 	}
-	format_address(a->executor_address, host, executor_links_port(a->executors));
+	address_join(a->executor_address, sizeof a->executor_address, host,
+	    executor_links_port(a->executors));
 	agent_core_set_executor_port(a->core, executor_links_port(a->executors));
 	return true;
 }

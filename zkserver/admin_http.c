@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "libcommon/base/str.h"
+#include "libcommon/io/address.h"
 #include "libcommon/io/http.h"
 #include "libcommon/sys/log.h"
 #include "zkserver/figures.h"
@@ -219,8 +220,8 @@ listen_on(struct admin_http *h, struct loop *loop, const struct http_route *rout
 	char address[ZOO_ADDRESS_MAX + 16], why[512];
 	struct http_server *s;
 
-	snprintf(address, sizeof address, strchr(host, ':') != NULL ? "[%s]:%d" : "%s:%d",
-	    strcmp(host, "0.0.0.0") == 0 ? "" : host, port);
+	address_join(
+	    address, sizeof address, strcmp(host, "0.0.0.0") == 0 ? "" : host, port);
 	if ((s = http_server_open(loop, address, NULL, &config, h, why, sizeof why)) == NULL)
 		log_warn("%s: %s: going on without it", what, why);
 	else if (is_loopback(host))

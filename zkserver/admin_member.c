@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "libcommon/io/address.h"
 #include "zkserver/admin.h"
 #include "zkserver/client_port.h"
 #include "zkserver/standing.h"
@@ -14,12 +15,6 @@ static const struct members *
 members_of(const struct admin *a)
 {
 	return a->ensemble->peer->zab.members;
-}
-
-static void
-print_address(char to[ADDRESS_BYTES], const char *host, int port)
-{
-	snprintf(to, ADDRESS_BYTES, strchr(host, ':') != NULL ? "[%s]:%d" : "%s:%d", host, port);
 }
 
 /* ---- texts ---- */
@@ -157,10 +152,10 @@ print_client_address(const struct admin *a, const struct member *m, char to[ADDR
 
 	to[0] = '\0';
 	if (m->client_port != 0)
-		print_address(to, m->client_host, m->client_port);
+		address_join(to, ADDRESS_BYTES, m->client_host, m->client_port);
 	else if (m->sid == c->ensemble.sid && port != ZOO_PORT_NONE)
-		print_address(
-		    to, c->client_address[0] != '\0' ? c->client_address : "0.0.0.0", port);
+		address_join(to, ADDRESS_BYTES,
+		    c->client_address[0] != '\0' ? c->client_address : "0.0.0.0", port);
 }
 
 static void
@@ -188,9 +183,9 @@ json_voting_view(const struct admin_call *q, struct json *j)
 		snprintf(key, sizeof key, "%" PRId64, m->sid);
 		json_key(j, key);
 		json_object(j);
-		print_address(address, m->host, m->quorum_port);
+		address_join(address, sizeof address, m->host, m->quorum_port);
 		put_address_list(j, "server_addresses", address);
-		print_address(address, m->host, m->election_port);
+		address_join(address, sizeof address, m->host, m->election_port);
 		put_address_list(j, "election_addresses", address);
 		print_client_address(a, m, address);
 		json_put_text(j, "client_address", address);
@@ -207,8 +202,8 @@ put_address(struct json *j, const char *key, const char *host, int port)
 {
 	char address[ADDRESS_BYTES], wildcard[ADDRESS_BYTES];
 
-	print_address(address, host, port);
-	print_address(wildcard, "0.0.0.0", port);
+	address_join(address, sizeof address, host, port);
+	address_join(wildcard, sizeof wildcard, "0.0.0.0", port);
 	json_key(j, key);
 	json_object(j);
 	json_put_bool(j, "empty", false);

@@ -12,6 +12,7 @@
 #include <openssl/err.h>
 
 #include "libcommon/base/str.h"
+#include "libcommon/io/address.h"
 #include "libcommon/io/loop.h"
 #include "libcommon/io/tls_ssl.h"
 #include "libcommon/sys/log.h"
@@ -32,8 +33,7 @@ client_conn_address(const struct client_conn *c)
 {
 	static char text[CLIENT_ADDRESS_MAX];
 
-	snprintf(
-	    text, sizeof text, strchr(c->ip, ':') != NULL ? "[%s]:%u" : "%s:%u", c->ip, c->port);
+	address_join(text, sizeof text, c->ip, c->port);
 	return text;
 }
 

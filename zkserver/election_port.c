@@ -109,8 +109,7 @@ member_of(const struct election_port *p, int64_t sid)
 static void
 address_of(char to[ADDRESS_TEXT_SIZE], const struct member *m)
 {
-	snprintf(to, ADDRESS_TEXT_SIZE, strchr(m->host, ':') != NULL ? "[%s]:%u" : "%s:%u", m->host,
-	    (unsigned)m->election_port);
+	address_join(to, ADDRESS_TEXT_SIZE, m->host, (int)m->election_port);
 }
 
 static void

@@ -253,8 +253,7 @@ print_home(const struct quorum_port *q, const struct member *self, uint32_t port
 {
 	const char *host = q->config.conf->listen_on_all ? "" : self->host;
 
-	snprintf(to, ADDRESS_TEXT_SIZE, strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host,
-	    (unsigned)port);
+	address_join(to, ADDRESS_TEXT_SIZE, host, (int)port);
 }
 
 static struct peer_listener *
@@ -542,8 +541,8 @@ dial(struct quorum_port *q, int64_t sid, uint32_t master_port)
 	if ((l = link_new(q, sid)) == NULL)
 		log_die(EX_OSERR, "no memory for a connection to server %lld", (long long)sid);
 	l->observes = master_port > 0;
-	snprintf(address, sizeof address, strchr(m->host, ':') != NULL ? "[%s]:%u" : "%s:%u",
-	    m->host, master_port > 0 ? (unsigned)master_port : (unsigned)m->quorum_port);
+	address_join(address, sizeof address, m->host,
+	    (int)(master_port > 0 ? master_port : m->quorum_port));
 	l->stream = stream_connect(
 	    q->config.loop, address, plain ? NULL : q->config.tls, NULL, &limits, &ops, l);
 	q->dialling = l;

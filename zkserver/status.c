@@ -276,8 +276,7 @@ place(struct row *r, const struct zoo_conf *c, const struct member *m)
 
 	r->sid = m->sid;
 	r->observer = m->observer;
-	snprintf(r->address, sizeof r->address, strchr(host, ':') != NULL ? "[%s]:%d" : "%s:%d",
-	    host, port > 0 ? port : 0);
+	address_join(r->address, sizeof r->address, host, port > 0 ? port : 0);
 	if (port <= 0)
 		snprintf(r->why, sizeof r->why,
 		    "not asked: the configuration names no plain client port");

@@ -48,6 +48,12 @@ address_unix(const char *path, struct sockaddr_un *un)
 }
 
 void
+address_join(char *to, size_t size, const char *host, int port)
+{
+	snprintf(to, size, strchr(host, ':') != NULL ? "[%s]:%d" : "%s:%d", host, port);
+}
+
+void
 address_text(char to[ADDRESS_TEXT_SIZE], const struct sockaddr *sa, socklen_t size)
 {
 	char host[ADDRESS_HOST_SIZE], port[ADDRESS_PORT_SIZE];

@@ -22,6 +22,9 @@ bool address_is_unix(const char *address);
 /* False: the path is too long for a Unix socket (107 bytes). */
 bool address_unix(const char *path, struct sockaddr_un *un);
 
+/* "HOST:PORT", "[V6]:PORT" or ":PORT"; cut where there is no room. */
+void address_join(char *to, size_t size, const char *host, int port);
+
 /* "HOST:PORT", "[V6]:PORT" or "unix" of what the kernel gave. */
 void address_text(char to[ADDRESS_TEXT_SIZE], const struct sockaddr *sa, socklen_t size);
 

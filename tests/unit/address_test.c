@@ -85,12 +85,28 @@ START_TEST(what_the_kernel_gives_becomes_text)
 }
 END_TEST
 
+START_TEST(host_and_port_are_joined_as_they_come_apart)
+{
+	char text[ADDRESS_TEXT_SIZE];
+
+	address_join(text, sizeof text, "127.0.0.1", 80);
+	ck_assert_str_eq(text, "127.0.0.1:80");
+	address_join(text, sizeof text, "::1", 65535);
+	ck_assert_str_eq(text, "[::1]:65535");
+	address_join(text, sizeof text, "", 80);
+	ck_assert_str_eq(text, ":80");
+	address_join(text, 9, "127.0.0.1", 80);
+	ck_assert_str_eq(text, "127.0.0.");
+}
+END_TEST
+
 Suite *
 unit_suite(void)
 {
 	Suite *s = suite_create("address");
 	TCase *t = tcase_create("address");
 
+	tcase_add_test(t, host_and_port_are_joined_as_they_come_apart);
 	tcase_add_loop_test(t, host_and_port_come_apart_or_the_address_is_refused, 0,
 	    sizeof cases / sizeof cases[0]);
 	tcase_add_test(t, a_host_that_does_not_fit_is_refused);
