@@ -111,7 +111,8 @@ ls_print(struct ls *ls, const struct zk_options *options)
 static int
 ls_nodes(struct zk_run *run, const char *path, bool deep, bool owned)
 {
-	struct ls ls = {.walk = {.run = run, .visit = ls_show, .deep = deep}, .owned = owned};
+	struct ls ls = {
+	    .walk = {.run = run, .visit = ls_show, .deep = deep, .tolerant = true}, .owned = owned};
 	int status, rc;
 
 	ls.items = json_array();
@@ -120,6 +121,8 @@ ls_nodes(struct zk_run *run, const char *path, bool deep, bool owned)
 		ls.skip = path[0] == '/' && path[1] == '\0' ? 1 : strlen(path) + 1;
 	rc = zk_walk(&ls.walk, path);
 	status = rc == ZK_OK ? ls_print(&ls, run->options) : zk_run_fail(run, ls.walk.path, rc);
+	if (status == 0 && ls.walk.denied)
+		status = EX_NOPERM;
 	table_fini(&ls.table);
 	json_decref(ls.items);
 	return status;
@@ -210,7 +213,8 @@ int
 zk_verb_get(struct zk_run *run, int argc, char **argv)
 {
 	const struct zk_op op = {.type = ZK_OP_GET_DATA, .path = argv[0]};
-	struct get get = {.walk = {.run = run, .visit = get_node, .deep = true}};
+	struct get get = {
+	    .walk = {.run = run, .visit = get_node, .deep = true, .tolerant = true}};
 	int rc = ZK_TOOLARGE;
 
 	(void)argc;
@@ -224,6 +228,8 @@ zk_verb_get(struct zk_run *run, int argc, char **argv)
 	else if (run->options->json)
 		get.status = zk_json_print(json_incref(
 		    run->options->recursive ? get.items : json_array_get(get.items, 0)));
+	if (get.status == 0 && get.walk.denied)
+		get.status = EX_NOPERM;
 	json_decref(get.items);
 	return get.status;
 }

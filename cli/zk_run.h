@@ -93,12 +93,14 @@ size_t zk_path_push(char path[ZK_RUN_PATH_MAX], const char *name);
  * All nodes below a node, each before its own children, in bytewise order, or with deep false its
  * children alone. visit() is called with walk->path as the node's, and returns ZK_OK or what ends
  * the walk; so does a request that fails, but for a node that vanished. The path is then where it
- * went wrong. It may set walk->leaf: nothing is below this one.
+ * went wrong. It may set walk->leaf: nothing is below this one. A tolerant walk goes on where it
+ * may not read a node below the first, says so, and sets walk->denied.
  */
 struct zk_walk {
 	struct zk_run *run;
 	int (*visit)(struct zk_walk *walk);
-	bool deep, leaf;
+	bool deep, tolerant;
+	bool leaf, denied;
 	char path[ZK_RUN_PATH_MAX];
 };
 int zk_walk(struct zk_walk *walk, const char *path);

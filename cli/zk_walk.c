@@ -65,6 +65,17 @@ zk_path_push(char path[ZK_RUN_PATH_MAX], const char *name)
 	return len;
 }
 
+/* A node that we may not read is said and passed over, where the walk may do so. */
+static int
+walk_tolerate(struct zk_walk *walk, int rc)
+{
+	if (rc != ZK_NOAUTH || !walk->tolerant)
+		return rc;
+	(void)zk_run_fail(walk->run, walk->path, rc);
+	walk->denied = walk->leaf = true;
+	return ZK_OK;
+}
+
 static int
 walk_below(struct zk_walk *walk, unsigned depth)
 {
@@ -73,6 +84,8 @@ walk_below(struct zk_walk *walk, unsigned depth)
 
 	if (rc == ZK_NONODE && depth > 0)
 		rc = ZK_OK;
+	if (depth > 0)
+		rc = walk_tolerate(walk, rc);
 	for (size_t i = 0; i < names.count && rc == ZK_OK; i++) {
 		size_t len = zk_path_push(walk->path, names.items[i]);
 
@@ -80,7 +93,7 @@ walk_below(struct zk_walk *walk, unsigned depth)
 		if (len == SIZE_MAX || depth >= ZK_RUN_DEPTH_MAX)
 			rc = ZK_TOOLARGE;
 		else
-			rc = walk->visit(walk);
+			rc = walk_tolerate(walk, walk->visit(walk));
 		if (rc == ZK_OK && walk->deep && !walk->leaf)
 			rc = walk_below(walk, depth + 1);
 		if (rc == ZK_OK)

@@ -183,6 +183,20 @@ def test_all_below_a_node_is_read_at_once(zk, root):
     assert zk("count", root) == "2\n"
 
 
+def test_what_may_not_be_read_is_named_and_the_rest_is_printed(zk, root):
+    mine = ("--auth", "digest:u:pw")
+    zk(*mine, "create", "-a", "auth::cdrwa", f"{root}/mine", "x")
+    zk(*mine, "create", f"{root}/mine/below")
+    zk("create", f"{root}/z", "y")
+    for words, shown in ((("get", "-R", root), f"==> {root} <==\n\n==> {root}/z <==\ny\n"), (("ephemerals", root), ""),
+                         (("ls", "-R", root), f"{root}/mine\n{root}/z\n")):
+        done = zk.run(*words)
+        assert (done.returncode, done.stdout.decode()) == (77, shown), done
+        assert done.stderr.decode() == f"zk: {root}/mine: permission denied\n"
+    assert "permission denied" in zk.fails(77, "export", root)
+    zk(*mine, "rm", "-r", f"{root}/mine")
+
+
 def test_the_server_says_who_we_are(zk):
     assert sorted(zk("--auth", "digest:ann:pw", "whoami").splitlines()) == ["digest:ann", "ip:127.0.0.1"]
 
