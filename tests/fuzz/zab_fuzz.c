@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A peer and what comes over one link: the first byte says whether it leads (a learner's bytes
- * come) or follows (its leader's), the second how large the pieces are. Whatever comes costs the
- * link at most: memory and disk agree afterwards, and nobody says that the process must end.
+ * A peer and what comes over one link: the first byte says who it is (enum who), and whether its
+ * members may change; the second how large the pieces are. Whatever comes costs the link at most:
+ * memory and disk agree afterwards, and nobody says that the process must end.
  */
 #include <assert.h>
 #include <string.h>
@@ -10,8 +10,18 @@
 #include "tests/fuzz/fuzz.h"
 #include "tests/lib/simdisk.h"
 #include "zkserver/core/peer.h"
+#include "zkserver/core/qpacket.h"
 #include "zkserver/core/snapshot.h"
 #include "zkserver/core/txnlog.h"
+
+enum who {
+	FOLLOWER, /* its leader's bytes come, as to an */
+	LEADER,	  /* a learner's */
+	OBSERVER,
+	MASTER, /* an observer's, to a follower; its leader answers what it is asked */
+	WHO_COUNT,
+	RECONFIG = 4,
+};
 
 static const struct hash_key KEY = {1, 2};
 static const struct server_settings SERVER = {.tick_ms = 2000,
@@ -31,8 +41,9 @@ struct world {
 	struct txnlog log;
 	struct txnlog_batch batch;
 	struct members members;
-	struct peer_link link;
-	struct buf out;
+	struct peer_link link, leader;
+	struct buf out, to_leader;
+	enum who who;
 	bool open, dead;
 };
 
@@ -128,9 +139,68 @@ turn(struct world *w)
 }
 
 static void
-begin(struct world *w, bool leads)
+put_members(struct members *m, enum who who)
+{
+	struct fault f = {0};
+
+	members_init(m);
+	assert(members_put(m, "server.1", who == OBSERVER ? "a:1:2:observer" : "a:1:2", &f) == 0);
+	assert(members_put(m, "server.2", who == LEADER ? "b:1:2:observer" : "b:1:2", &f) == 0);
+	assert(members_finish(m, &f) == 0);
+}
+
+static void
+hear_leader(struct world *w, int32_t type, int64_t zxid, const void *data, size_t size)
+{
+	struct buf b;
+
+	buf_init(&b, 4096);
+	qpacket_put(&b, type, zxid, data, size);
+	peer_link_bytes(&w->peer, &w->leader, b.data, b.len);
+	buf_fini(&b);
+	turn(w);
+}
+
+/* Up to where it serves, and takes observers. */
+static void
+follow(struct world *w)
+{
+	static const int64_t mark = INT64_C(1) << 32;
+
+	peer_link_dialled(&w->peer, &w->leader, &w->to_leader, 2);
+	hear_leader(w, QPACKET_LEADERINFO, mark, "\0\1\0\0", 4);
+	hear_leader(w, QPACKET_DIFF, 0, NULL, 0);
+	hear_leader(w, QPACKET_NEWLEADER, mark, NULL, 0);
+	hear_leader(w, QPACKET_UPTODATE, -1, NULL, 0);
+	assert(peer_takes_observers(&w->peer));
+	peer_observer_accepted(&w->peer, &w->link, &w->out);
+}
+
+/* The leader answers a sync, and what was asked of a session. */
+static void
+answer(struct world *w)
+{
+	struct learner_question q;
+	struct buf b;
+
+	if (w->peer.learner.syncs.len > 0)
+		hear_leader(w, QPACKET_SYNC, 0, NULL, 0);
+	if (w->peer.learner.revalidations.len == 0)
+		return;
+	memcpy(&q, w->peer.learner.revalidations.data, sizeof q);
+	buf_init(&b, 4096);
+	qpacket_put_revalidated(&b, q.session, (q.session & 1) != 0);
+	peer_link_bytes(&w->peer, &w->leader, b.data, b.len);
+	buf_fini(&b);
+	turn(w);
+}
+
+static void
+begin(struct world *w, enum who who, bool reconfig)
 {
 	struct peer_config config = {.settings = {.sid = 1,
+					 .reconfig = reconfig,
+					 .observer_masters = who == MASTER,
 					 .tick_ms = 2000,
 					 .init_limit = 10,
 					 .sync_limit = 5,
@@ -152,10 +222,8 @@ begin(struct world *w, bool leads)
 	struct recover_report report;
 	struct fault note = {0}, f = {0};
 
-	members_init(&w->members);
-	assert(members_put(&w->members, "server.1", "a:1:2", &f) == 0);
-	assert(members_put(&w->members, "server.2", leads ? "b:1:2:observer" : "b:1:2", &f) == 0);
-	assert(members_finish(&w->members, &f) == 0);
+	w->who = who;
+	put_members(&w->members, who);
 	w->disk = simdisk_new(1, UINT64_MAX);
 	w->store = simdisk_store(w->disk);
 	config.snapshots = config.logs = w->store;
@@ -165,15 +233,19 @@ begin(struct world *w, bool leads)
 	txnlog_init(&w->log, w->store, 0);
 	txnlog_batch_init(&w->batch);
 	buf_init(&w->out, 1 << 24);
+	buf_init(&w->to_leader, 1 << 24);
 	peer_start(&w->peer, &w->server, 1000);
-	if (!leads) {
-		w->peer.phase = PEER_FOLLOWS;
+	if (who != LEADER) {
+		w->peer.phase = who == OBSERVER ? PEER_OBSERVES : PEER_FOLLOWS;
 		w->peer.voted = true; /* there was no election */
-		learner_start(&w->peer.learner, 2, false);
-		peer_link_dialled(&w->peer, &w->link, &w->out, 2);
+		learner_start(&w->peer.learner, 2, who == OBSERVER);
 	}
+	if (who == MASTER)
+		follow(w);
+	else if (who != LEADER)
+		peer_link_dialled(&w->peer, &w->link, &w->out, 2);
 	peer_turn(&w->peer);
-	if (leads)
+	if (who == LEADER)
 		peer_link_accepted(&w->peer, &w->link, &w->out);
 	w->open = true;
 	turn(w);
@@ -206,6 +278,8 @@ end(struct world *w)
 	if (w->open)
 		peer_link_closed(&w->peer, &w->link);
 	w->open = false;
+	if (w->who == MASTER)
+		peer_link_closed(&w->peer, &w->leader);
 	turn(w);
 	compare(w);
 	peer_fini(&w->peer);
@@ -215,6 +289,7 @@ end(struct world *w)
 		txnlog_fini(&w->log);
 	txnlog_batch_fini(&w->batch);
 	buf_fini(&w->out);
+	buf_fini(&w->to_leader);
 	simdisk_free(w->disk);
 }
 
@@ -227,12 +302,14 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	if (size < 2)
 		return 0;
 	w = (struct world){0};
-	begin(&w, (bytes[0] & 1) != 0);
+	begin(&w, bytes[0] % WHO_COUNT, (bytes[0] & RECONFIG) != 0);
 	piece = bytes[1] == 0 ? 65536 : bytes[1];
 	for (size_t at = 2; at < size && w.open && !w.link.paused; at += piece) {
 		peer_link_bytes(
 		    &w.peer, &w.link, bytes + at, size - at < piece ? size - at : piece);
 		turn(&w);
+		if (w.who == MASTER)
+			answer(&w);
 	}
 	end(&w);
 	return 0;

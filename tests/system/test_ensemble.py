@@ -7,6 +7,7 @@ import socket
 import ssl
 import struct
 import subprocess
+import zlib
 
 import pytest
 from conftest import BUILD, until
@@ -180,6 +181,40 @@ def test_a_follower_that_was_away_gets_a_snapshot_while_others_write(make):
     e.start(away)
     e.settle()
     e.agree()
+    e.stop()
+
+
+def error_records(first, last):
+    """A log's bytes: what clients asked for in vain."""
+    log = struct.pack(">4siq", b"ZKLG", 2, 0)
+    for zxid in range(first, last + 1):
+        record = struct.pack(">qiqqii", 0, 0, zxid, 0, -1, -101)
+        log += struct.pack(">qi", zlib.adler32(record), len(record)) + record + b"B"
+    return log
+
+
+def test_an_epoch_that_was_used_up_is_followed_by_the_next(make):
+    """The counter of zxids ends with ffffffff; one member has not even heard of the last ones."""
+    e = make()
+    e.start(*SERVERS)
+    e.zk(e.settle(), "create", "/a", "x")
+    e.agree()
+    for i in SERVERS:
+        e.kill(i, signal.SIGTERM)
+    used_up = 0x1FFFFFFF0
+    for i, end in zip(SERVERS, (4, 15, 15)):
+        files = e.directory / f"{i}" / "version-2"
+        newest = max(files.glob("snapshot.*"), key=lambda p: int(p.suffix[1:], 16))
+        newest.rename(files / f"snapshot.{used_up:x}")
+        for log in files.glob("log.*"):
+            log.unlink()
+        (files / f"log.{used_up + 1:x}").write_bytes(error_records(used_up + 1, used_up + end))
+    e.start(*SERVERS)
+    leader = e.settle()
+    for i in SERVERS:
+        e.zk(i, "create", f"/from{i}", "x")
+    e.agree()
+    assert "leading epoch 2 from zxid 0x1ffffffff on" in e.log(leader)
     e.stop()
 
 
