@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "libcommon/base/hash.h"
 #include "libcommon/base/plants.h"
 #include "zkserver/core/adopt.h"
 #include "zkserver/core/leader.h"
@@ -32,24 +31,10 @@ ticks(const struct learner *l, uint32_t count)
 	return (uint64_t)l->z->settings.tick_ms * count;
 }
 
-/* An observer gives others a chance before it comes (back), by chance more or less of it. */
-static uint64_t
-pause_ms(const struct learner *l, bool again)
-{
-	uint64_t most_ms = l->observer ? l->z->settings.observer_delay_ms : 0;
-	uint64_t draw = hash_u64((uint64_t)l->z->settings.sid << 48 ^ l->z->now_ms);
-	uint64_t pause_ms = again ? LEARNER_DIAL_PAUSE_MS : 0;
-
-	for (unsigned n = LEARNER_PATIENCE; n < l->turned_away; n++)
-		pause_ms = pause_ms < LEARNER_PAUSE_MAX_MS ? 2 * pause_ms : pause_ms;
-	return pause_ms + (most_ms > 0 ? draw % most_ms : 0);
-}
-
 void
 learner_start(struct learner *l, int64_t leader, bool observer)
 {
 	bool again = l->turned_away_by == leader;
-	uint64_t wait_ms;
 
 	learner_forget_questions(l);
 	*l = (struct learner){.z = l->z,
@@ -67,12 +52,7 @@ learner_start(struct learner *l, int64_t leader, bool observer)
 	    .observer = observer,
 	    .leader = leader,
 	    .started_ms = l->z->now_ms};
-	wait_ms = pause_ms(l, again);
-	l->started_ms += wait_ms;
-	if (wait_ms > 0)
-		l->dial_at_ms = l->started_ms;
-	else
-		learner_dial(l);
+	learner_dial_first(l);
 }
 
 /* The log was released for what was to change its files: it goes on. */

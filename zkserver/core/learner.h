@@ -111,6 +111,8 @@ void learner_tick(struct learner *l);
  * use in trying further.
  */
 void learner_dial(struct learner *l);
+/* The same when the role begins, or after a pause. */
+void learner_dial_first(struct learner *l);
 bool learner_dial_again(struct learner *l);
 /* It was taken: when that ends, whoever is next is tried first. */
 void learner_dial_done(struct learner *l);

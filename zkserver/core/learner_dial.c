@@ -4,6 +4,7 @@
  * those. Each in turn, and every observer begins with another one, so that they are spread. The
  * leader, which has enough to do, comes last: when nobody else would take us for a while.
  */
+#include "libcommon/base/hash.h"
 #include "zkserver/core/learner.h"
 #include "zkserver/core/mark.h"
 
@@ -40,6 +41,31 @@ learner_dial(struct learner *l)
 	}
 	l->master = masters[((uint64_t)z->settings.sid + turn) % count];
 	z->ops->dial_master(z->arg, l->master);
+}
+
+/* An observer gives others a chance before it comes (back), by chance more or less of it. */
+static uint64_t
+pause_ms(const struct learner *l)
+{
+	uint64_t most_ms = l->observer ? l->z->settings.observer_delay_ms : 0;
+	uint64_t draw = hash_u64((uint64_t)l->z->settings.sid << 48 ^ l->z->now_ms);
+	uint64_t pause_ms = l->turned_away > 0 ? LEARNER_DIAL_PAUSE_MS : 0;
+
+	for (unsigned n = LEARNER_PATIENCE; n < l->turned_away; n++)
+		pause_ms = pause_ms < LEARNER_PAUSE_MAX_MS ? 2 * pause_ms : pause_ms;
+	return pause_ms + (most_ms > 0 ? draw % most_ms : 0);
+}
+
+void
+learner_dial_first(struct learner *l)
+{
+	uint64_t wait_ms = pause_ms(l);
+
+	l->started_ms += wait_ms;
+	if (wait_ms > 0)
+		l->dial_at_ms = l->started_ms;
+	else
+		learner_dial(l);
 }
 
 bool
