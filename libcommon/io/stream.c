@@ -48,13 +48,13 @@ struct stream {
 	enum stream_state state;
 	bool refused; /* writable() is due when the queue has drained to half */
 	bool paused;
-	bool heard;	  /* something was received */
 	bool turned_away; /* stream_was_turned_away() */
+	char *end;	  /* why it is over, of which the owner is still to hear; NULL: it is not */
 	struct stream_limits limits;
 	const struct stream_ops *ops;
 	void *arg;
 	struct timer deadline; /* of the handshake, of silence, or of closing */
-	struct deferral later; /* up() of a plain socket, or the next input() */
+	struct deferral later; /* up() of a plain socket, the next input(), or the end */
 	struct deferral release;
 	uint64_t input_ms;  /* when something was received last */
 	uint64_t output_ms; /* when the kernel took something of the queue last, or it was empty */
@@ -81,6 +81,7 @@ stream_release(void *arg)
 	tls_unref(s->tls);
 	free(s->peer_name);
 	free(s->peer);
+	free(s->end);
 	free(s);
 }
 
@@ -185,6 +186,21 @@ stream_watch_silence(struct stream *s)
 		stream_check_silence(s);
 }
 
+/*
+ * With TLS, libevent tells of the end from within the read that found it, before the input has what
+ * the same read brought. So the owner hears of it at the end of the turn, when he has taken that.
+ */
+static void
+stream_end(struct stream *s, const char *why)
+{
+	if (s->end != NULL)
+		return;
+	if (s->state == STREAM_UP && s->tls != NULL && (s->end = strdup(why)) != NULL)
+		deferral_set(s->loop, &s->later);
+	else
+		stream_fail(s, why);
+}
+
 /* The stream has come to its end, or to an error of the system's. */
 static void
 stream_broke(struct stream *s, int error)
@@ -199,7 +215,7 @@ stream_broke(struct stream *s, int error)
 		snprintf(reason, sizeof reason, "%s", strerror(error));
 	snprintf(why, sizeof why, "%s%s",
 	    s->state == STREAM_SHAKING && ssl != NULL ? "TLS handshake failed: " : "", reason);
-	stream_fail(s, why);
+	stream_end(s, why);
 }
 
 static void
@@ -403,6 +419,8 @@ stream_later(void *arg)
 	else if (s->state == STREAM_UP && !s->paused &&
 		 evbuffer_get_length(bufferevent_get_input(s->bev)) > 0)
 		stream_pass_input(s);
+	if (s->end != NULL)
+		stream_fail(s, s->end);
 }
 
 static struct bufferevent *
@@ -665,7 +683,7 @@ stream_close(struct stream *s)
 {
 	if (s->state >= STREAM_CLOSING)
 		return;
-	if (s->state != STREAM_UP) {
+	if (s->state != STREAM_UP || s->end != NULL) {
 		stream_die(s);
 		return;
 	}

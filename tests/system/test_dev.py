@@ -147,6 +147,10 @@ def freeze(pid):
         Path(f"{top}{groups['']}/cgroup.freeze").write_text("1")
 
 
+def is_sleep(pid, seconds):
+    return Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"sleep\0" + seconds)
+
+
 def test_it_ends_a_task_that_was_left_frozen_needs_root():
     if os.geteuid() != 0:
         pytest.skip("control groups need root")
@@ -154,8 +158,9 @@ def test_it_ends_a_task_that_was_left_frozen_needs_root():
     task = cluster.start("run", "--", "sh", "-c", "echo $$; exec sleep 1022")
     inner = int(task.stdout.readline())
     assert inner > 0
-    pids = [pid for pid in descendants(cluster.dev.pid) if b"1022" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-    task_pid = next(pid for pid in pids if Path(f"/proc/{pid}/comm").read_text() == "sleep\n")
+    # The shell has spoken, and becomes a sleep any time now.
+    task_pid = until(lambda: next((pid for pid in descendants(cluster.dev.pid) if is_sleep(pid, b"1022")), None),
+                     "the task sleeps")
     freeze(task_pid)
     cluster.stop()
     assert not alive(task_pid)
