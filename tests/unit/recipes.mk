@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # The tests of what Apache's servers got wrong, once more with those bugs planted: each must fail then. The objects are
-# the tests' own; only the files that have plants are compiled again.
+# the tests' own; only the files that have plants are compiled again. Sanitizers would add nothing.
+EXTRA_DIST += tests/unit/recipes.sh tests/unit/recipes
+if !SANITIZE
 check_LIBRARIES += libplanted.a
 libplanted_a_SOURCES = tests/lib/plants.c \
 	zkserver/core/adopt.c \
@@ -36,7 +38,6 @@ libplanted_a_CPPFLAGS = $(AM_CPPFLAGS) -DZAB_PLANTS
 WITH_PLANTS = $(AM_LDFLAGS) -Wl,--whole-archive,libplanted.a,--no-whole-archive
 
 TESTS += tests/unit/recipes.sh
-EXTRA_DIST += tests/unit/recipes.sh tests/unit/recipes
 
 check_PROGRAMS += tests/unit/planted_zk_session \
 	tests/unit/planted_zab_recipes \
@@ -153,3 +154,4 @@ tests_unit_planted_zkserver_roles_SOURCES =
 tests_unit_planted_zkserver_roles_LDFLAGS = $(WITH_PLANTS)
 tests_unit_planted_zkserver_roles_LDADD = $(tests_unit_zkserver_roles_test_OBJECTS) $(ZKCORE_LIBS)
 EXTRA_tests_unit_planted_zkserver_roles_DEPENDENCIES = libplanted.a $(tests_unit_zkserver_roles_test_OBJECTS)
+endif
