@@ -7,80 +7,18 @@
 #include <string.h>
 
 #include "tests/lib/peer_rig.h"
+#include "tests/lib/peer_wire.h"
 #include "tests/lib/unit.h"
-#include "zkserver/core/qpacket.h"
 #include "zkserver/core/txn.h"
 
 #define EPOCH (INT64_C(1) << 32)
 
-static struct wire {
-	struct peer_link link;
-	struct buf out; /* what the peer says */
-	bool open;
-} wire, other;
+static struct wire wire, other;
 
 static struct peer *
 peer_of(unsigned i)
 {
 	return &rig_nodes[i].peer;
-}
-
-static void
-wire_close(struct wire *w, unsigned i)
-{
-	if (w->open)
-		peer_link_closed(peer_of(i), &w->link);
-	w->open = false;
-	buf_fini(&w->out);
-}
-
-static void
-wire_accept(struct wire *w, unsigned i)
-{
-	*w = (struct wire){.open = true};
-	buf_init(&w->out, 1 << 24);
-	rig_set_time(&rig_nodes[i]);
-	peer_link_accepted(peer_of(i), &w->link, &w->out);
-}
-
-static void
-say(struct wire *w, unsigned i, const struct buf *b)
-{
-	rig_set_time(&rig_nodes[i]);
-	peer_link_bytes(peer_of(i), &w->link, b->data, b->len);
-	rig_run(0);
-}
-
-static void
-say_packet(struct wire *w, unsigned i, int32_t type, int64_t zxid, const void *data, size_t size)
-{
-	struct buf b;
-
-	buf_init(&b, 1 << 20);
-	qpacket_put(&b, type, zxid, data, size);
-	say(w, i, &b);
-	buf_fini(&b);
-}
-
-/* What the peer says next must be this. */
-static void
-expect(struct wire *w, int32_t type, int64_t zxid)
-{
-	struct qpacket p;
-	char name[24];
-	size_t used;
-
-	ck_assert_msg(qpacket_decode(&p, w->out.data, w->out.len, 1 << 20, &used) == QPACKET_WHOLE,
-	    "nothing where %s was due; %s", qpacket_name(type, name), w->link.why);
-	ck_assert_msg(p.type == type, "%s came, %d was due", qpacket_name(p.type, name), type);
-	ck_assert_int_eq(p.zxid, zxid);
-	buf_consume(&w->out, used);
-}
-
-static bool
-ended(const struct wire *w, const char *why)
-{
-	return w->link.end != PEER_LINK_OPEN && strstr(w->link.why, why) != NULL;
 }
 
 /* ---- a leader that is scripted ---- */
@@ -89,20 +27,8 @@ ended(const struct wire *w, const char *why)
 static void
 follow_script(void)
 {
-	struct rig_node *n = &rig_nodes[0];
-
 	rig_start(0);
-	rig_set_time(n);
-	n->peer.phase = PEER_FOLLOWS;
-	n->peer.voted = true; /* there was no election */
-	learner_start(&n->peer.learner, 3, false);
-	n->dialling = false;
-	wire = (struct wire){.open = true};
-	buf_init(&wire.out, 1 << 24);
-	peer_link_dialled(&n->peer, &wire.link, &wire.out, 3);
-	rig_run(0);
-	expect(&wire, QPACKET_FOLLOWERINFO, 0);
-	buf_clear(&wire.out);
+	wire_follow(&wire, 0, 3, false);
 }
 
 static void
@@ -111,9 +37,9 @@ lead_to_sync(void)
 	uint8_t protocol[4] = {0, 1, 0, 0};
 
 	follow_script();
-	say_packet(&wire, 0, QPACKET_LEADERINFO, EPOCH, protocol, sizeof protocol);
-	expect(&wire, QPACKET_ACKEPOCH, 0);
-	say_packet(&wire, 0, QPACKET_DIFF, 0, NULL, 0);
+	wire_say_packet(&wire, 0, QPACKET_LEADERINFO, EPOCH, protocol, sizeof protocol);
+	wire_expect(&wire, QPACKET_ACKEPOCH, 0);
+	wire_say_packet(&wire, 0, QPACKET_DIFF, 0, NULL, 0);
 }
 
 /* A transaction that makes /N, N the counter. */
@@ -131,7 +57,7 @@ propose_as(int64_t zxid, int64_t header_zxid)
 	buf_init(&b, 4096);
 	txn_put_header(&b, &header);
 	txn_put_body(&b, &body);
-	say_packet(&wire, 0, QPACKET_PROPOSAL, zxid, b.data, b.len);
+	wire_say_packet(&wire, 0, QPACKET_PROPOSAL, zxid, b.data, b.len);
 	buf_fini(&b);
 }
 
@@ -141,11 +67,11 @@ act(char what, unsigned txn)
 	if (what == 'P')
 		propose_as(EPOCH + txn, EPOCH + txn);
 	else if (what == 'C')
-		say_packet(&wire, 0, QPACKET_COMMIT, EPOCH + txn, NULL, 0);
+		wire_say_packet(&wire, 0, QPACKET_COMMIT, EPOCH + txn, NULL, 0);
 	else if (what == 'N')
-		say_packet(&wire, 0, QPACKET_NEWLEADER, EPOCH, "", 0);
+		wire_say_packet(&wire, 0, QPACKET_NEWLEADER, EPOCH, "", 0);
 	else
-		say_packet(&wire, 0, QPACKET_UPTODATE, -1, NULL, 0);
+		wire_say_packet(&wire, 0, QPACKET_UPTODATE, -1, NULL, 0);
 }
 
 /* Every order of three proposals, three commits, NEWLEADER and UPTODATE that a leader may choose.
@@ -212,14 +138,14 @@ START_TEST(proposals_are_acknowledged_behind_newleader_each_once_and_in_order)
 	act('C', 1);
 	act('P', 2);
 	act('N', 0);
-	expect(&wire, QPACKET_ACK, EPOCH);
-	expect(&wire, QPACKET_ACK, EPOCH + 2);
+	wire_expect(&wire, QPACKET_ACK, EPOCH);
+	wire_expect(&wire, QPACKET_ACK, EPOCH + 2);
 	act('P', 3);
-	expect(&wire, QPACKET_ACK, EPOCH + 3);
+	wire_expect(&wire, QPACKET_ACK, EPOCH + 3);
 	act('U', 0);
-	expect(&wire, QPACKET_ACK, EPOCH);
-	say_packet(&wire, 0, QPACKET_PING, EPOCH + 3, NULL, 0);
-	expect(&wire, QPACKET_PING, EPOCH + 3);
+	wire_expect(&wire, QPACKET_ACK, EPOCH);
+	wire_say_packet(&wire, 0, QPACKET_PING, EPOCH + 3, NULL, 0);
+	wire_expect(&wire, QPACKET_PING, EPOCH + 3);
 	ck_assert_uint_eq(wire.out.len, 0);
 	wire_close(&wire, 0);
 }
@@ -257,8 +183,8 @@ START_TEST(a_leader_that_breaks_the_order_is_left)
 	for (const char *s = f->script; *s != '\0'; s++)
 		act(*s, *s == 'P' ? ++p : *s == 'C' ? ++c : 0);
 	ck_assert_int_eq(wire.link.end, PEER_LINK_OPEN);
-	say_packet(&wire, 0, f->type, f->zxid, NULL, 0);
-	ck_assert_msg(ended(&wire, f->why), "%s", wire.link.why);
+	wire_say_packet(&wire, 0, f->type, f->zxid, NULL, 0);
+	ck_assert_msg(wire_ended(&wire, f->why), "%s", wire.link.why);
 	ck_assert_int_eq(peer_of(0)->phase, PEER_ELECTING);
 	rig_check_disk(0);
 	wire_close(&wire, 0);
@@ -274,14 +200,14 @@ START_TEST(a_proposal_that_does_not_follow_is_refused)
 		lead_to_sync();
 		act('P', 1);
 		propose_as(zxids[i], zxids[i]);
-		ck_assert_msg(ended(&wire, "does not follow"), "%s", wire.link.why);
+		ck_assert_msg(wire_ended(&wire, "does not follow"), "%s", wire.link.why);
 		wire_close(&wire, 0);
 		rig_teardown();
 	}
 	rig_setup(3, 0);
 	lead_to_sync();
 	propose_as(EPOCH + 1, EPOCH + 2); /* its header says otherwise */
-	ck_assert(ended(&wire, "no transaction"));
+	ck_assert(wire_ended(&wire, "no transaction"));
 	wire_close(&wire, 0);
 	rig_teardown();
 }
@@ -292,8 +218,8 @@ START_TEST(a_leader_of_an_epoch_beyond_belief_is_left)
 	uint8_t protocol[4] = {0, 1, 0, 0};
 
 	follow_script();
-	say_packet(&wire, 0, QPACKET_LEADERINFO, INT64_MAX, protocol, sizeof protocol);
-	ck_assert(ended(&wire, "wants to lead"));
+	wire_say_packet(&wire, 0, QPACKET_LEADERINFO, INT64_MAX, protocol, sizeof protocol);
+	ck_assert(wire_ended(&wire, "wants to lead"));
 	ck_assert_int_eq(peer_of(0)->zab.epochs.accepted, 0);
 	wire_close(&wire, 0);
 }
@@ -305,8 +231,8 @@ START_TEST(a_snapshot_that_is_none_costs_nothing)
 	struct buf b;
 
 	follow_script();
-	say_packet(&wire, 0, QPACKET_LEADERINFO, EPOCH, protocol, sizeof protocol);
-	expect(&wire, QPACKET_ACKEPOCH, 0);
+	wire_say_packet(&wire, 0, QPACKET_LEADERINFO, EPOCH, protocol, sizeof protocol);
+	wire_expect(&wire, QPACKET_ACKEPOCH, 0);
 	buf_init(&b, 4096);
 	qpacket_put(&b, QPACKET_SNAP, 5, NULL, 0);
 	jute_put_i32(&b, 0); /* sessions */
@@ -317,8 +243,8 @@ START_TEST(a_snapshot_that_is_none_costs_nothing)
 		jute_put_i32(&b, i < 2 ? -1 : 0);
 	jute_put_text(&b, "/");
 	jute_put_text(&b, "BenWasHere");
-	say(&wire, 0, &b);
-	ck_assert_msg(ended(&wire, "parent"), "%s", wire.link.why);
+	wire_say(&wire, 0, &b);
+	ck_assert_msg(wire_ended(&wire, "parent"), "%s", wire.link.why);
 	buf_fini(&b);
 	rig_check_disk(0);
 	wire_close(&wire, 0);
@@ -333,8 +259,8 @@ send_fuzzy_snapshot(void)
 	struct buf b;
 
 	follow_script();
-	say_packet(&wire, 0, QPACKET_LEADERINFO, EPOCH, protocol, sizeof protocol);
-	expect(&wire, QPACKET_ACKEPOCH, 0);
+	wire_say_packet(&wire, 0, QPACKET_LEADERINFO, EPOCH, protocol, sizeof protocol);
+	wire_expect(&wire, QPACKET_ACKEPOCH, 0);
 	buf_init(&b, 4096);
 	qpacket_put(&b, QPACKET_SNAP, 5, NULL, 0);
 	jute_put_i32(&b, 0); /* sessions */
@@ -352,7 +278,7 @@ send_fuzzy_snapshot(void)
 	}
 	jute_put_text(&b, "/");
 	jute_put_text(&b, "BenWasHere");
-	say(&wire, 0, &b);
+	wire_say(&wire, 0, &b);
 	ck_assert_msg(wire.link.end == PEER_LINK_OPEN, "%s", wire.link.why);
 	buf_fini(&b);
 	ck_assert(rig_has(0, "/own"));
@@ -361,26 +287,25 @@ send_fuzzy_snapshot(void)
 static void
 propose_session(int64_t zxid)
 {
-	const struct txn_header header = {
-	    .session = 7, .zxid = zxid, .type = ZK_OP_CREATE_SESSION};
+	const struct txn_header header = {.session = 7, .zxid = zxid, .type = ZK_OP_CREATE_SESSION};
 	struct txn_body body = {.type = ZK_OP_CREATE_SESSION, .timeout_ms = 4000};
 	struct buf b;
 
 	buf_init(&b, 4096);
 	txn_put_header(&b, &header);
 	txn_put_body(&b, &body);
-	say_packet(&wire, 0, QPACKET_PROPOSAL, zxid, b.data, b.len);
+	wire_say_packet(&wire, 0, QPACKET_PROPOSAL, zxid, b.data, b.len);
 	buf_fini(&b);
-	say_packet(&wire, 0, QPACKET_COMMIT, zxid, NULL, 0);
+	wire_say_packet(&wire, 0, QPACKET_COMMIT, zxid, NULL, 0);
 }
 
 START_TEST(a_snapshots_node_whose_session_comes_behind_it_stays)
 {
 	send_fuzzy_snapshot();
 	propose_session(6);
-	say_packet(&wire, 0, QPACKET_NEWLEADER, EPOCH, "", 0);
+	wire_say_packet(&wire, 0, QPACKET_NEWLEADER, EPOCH, "", 0);
 	ck_assert(rig_has(0, "/own"));
-	say_packet(&wire, 0, QPACKET_UPTODATE, -1, NULL, 0);
+	wire_say_packet(&wire, 0, QPACKET_UPTODATE, -1, NULL, 0);
 	ck_assert(rig_serves(0));
 	rig_check_disk(0);
 	wire_close(&wire, 0);
@@ -390,7 +315,7 @@ END_TEST
 START_TEST(a_snapshots_node_without_a_session_is_gone_at_newleader)
 {
 	send_fuzzy_snapshot();
-	say_packet(&wire, 0, QPACKET_NEWLEADER, EPOCH, "", 0);
+	wire_say_packet(&wire, 0, QPACKET_NEWLEADER, EPOCH, "", 0);
 	ck_assert(!rig_has(0, "/own"));
 	rig_check_disk(0);
 	wire_close(&wire, 0);
@@ -404,7 +329,7 @@ START_TEST(a_sync_that_ends_behind_a_snapshot_leaves_what_is_on_disk)
 	if (_i > 0)
 		propose_as(6, 6);
 	if (_i > 1)
-		say_packet(&wire, 0, QPACKET_COMMIT, 6, NULL, 0);
+		wire_say_packet(&wire, 0, QPACKET_COMMIT, 6, NULL, 0);
 	wire_close(&wire, 0);
 	rig_run(0);
 	ck_assert(!rig_has(0, "/own"));
@@ -423,18 +348,6 @@ lead(void)
 	ck_assert_int_eq(rig_settle(), 2);
 	rig_create(2, "/a");
 	wire_accept(&wire, 2);
-}
-
-static void
-say_info(struct wire *w, int32_t type, int64_t sid, int32_t accepted)
-{
-	const struct learner_info info = {.sid = sid, .protocol = QPACKET_PROTOCOL};
-	struct buf b;
-
-	buf_init(&b, 4096);
-	learner_info_put(&b, type, accepted, &info);
-	say(w, 2, &b);
-	buf_fini(&b);
 }
 
 static void
@@ -459,8 +372,8 @@ START_TEST(who_is_no_member_or_ourselves_or_ahead_by_a_million_epochs_is_refused
 
 	lead();
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		say_info(&wire, QPACKET_FOLLOWERINFO, cases[i].sid, cases[i].epoch);
-		ck_assert_msg(ended(&wire, cases[i].why), "%zu: %s", i, wire.link.why);
+		wire_say_info(&wire, 2, QPACKET_FOLLOWERINFO, cases[i].sid, cases[i].epoch);
+		ck_assert_msg(wire_ended(&wire, cases[i].why), "%zu: %s", i, wire.link.why);
 		wire_close(&wire, 2);
 		wire_accept(&wire, 2);
 	}
@@ -473,18 +386,18 @@ START_TEST(what_does_not_begin_as_a_learner_is_refused)
 	struct buf b;
 
 	lead();
-	say_packet(&wire, 2, QPACKET_PING, 0, NULL, 0);
-	ck_assert(ended(&wire, "does not begin"));
+	wire_say_packet(&wire, 2, QPACKET_PING, 0, NULL, 0);
+	ck_assert(wire_ended(&wire, "does not begin"));
 	wire_close(&wire, 2);
 	wire_accept(&wire, 2);
-	say_packet(&wire, 2, QPACKET_FOLLOWERINFO, 0, "1234567", 7);
-	ck_assert(ended(&wire, "does not begin"));
+	wire_say_packet(&wire, 2, QPACKET_FOLLOWERINFO, 0, "1234567", 7);
+	ck_assert(wire_ended(&wire, "does not begin"));
 	wire_close(&wire, 2);
 	wire_accept(&wire, 2);
 	buf_init(&b, 4096);
 	buf_printf(&b, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
-	say(&wire, 2, &b);
-	ck_assert(ended(&wire, "impossible length"));
+	wire_say(&wire, 2, &b);
+	ck_assert(wire_ended(&wire, "impossible length"));
 	buf_fini(&b);
 	still_leads();
 }
@@ -496,11 +409,11 @@ promise_as_two(struct wire *w)
 {
 	struct buf b;
 
-	say_info(w, QPACKET_FOLLOWERINFO, 2, 0);
-	expect(w, QPACKET_LEADERINFO, EPOCH);
+	wire_say_info(w, 2, QPACKET_FOLLOWERINFO, 2, 0);
+	wire_expect(w, QPACKET_LEADERINFO, EPOCH);
 	buf_init(&b, 4096);
 	qpacket_put_ack_epoch(&b, 0, 0);
-	say(w, 2, &b);
+	wire_say(w, 2, &b);
 	buf_fini(&b);
 }
 
@@ -508,15 +421,15 @@ static void
 join_as_two(struct wire *w)
 {
 	promise_as_two(w);
-	expect(w, QPACKET_DIFF, zab_last_zxid(&peer_of(2)->zab));
+	wire_expect(w, QPACKET_DIFF, zab_last_zxid(&peer_of(2)->zab));
 }
 
 static void
 finish_as_two(struct wire *w)
 {
 	buf_clear(&w->out); /* proposals, commits, NEWLEADER */
-	say_packet(w, 2, QPACKET_ACK, EPOCH, NULL, 0);
-	expect(w, QPACKET_UPTODATE, -1);
+	wire_say_packet(w, 2, QPACKET_ACK, EPOCH, NULL, 0);
+	wire_expect(w, QPACKET_UPTODATE, -1);
 	buf_clear(&w->out);
 }
 
@@ -532,9 +445,9 @@ START_TEST(who_waits_for_its_turn_to_get_a_snapshot_is_not_silent)
 	peer_link_snapshot_begin(peer_of(2), &wire.link);
 	rig_run(2 * RIG_TICK_MS);
 	ck_assert_msg(wire.link.end == PEER_LINK_OPEN, "%s", wire.link.why);
-	expect(&wire, QPACKET_SNAP, zab_last_zxid(&peer_of(2)->zab));
+	wire_expect(&wire, QPACKET_SNAP, zab_last_zxid(&peer_of(2)->zab));
 	rig_run(3 * RIG_INIT_LIMIT * RIG_TICK_MS);
-	ck_assert(ended(&wire, "said nothing"));
+	ck_assert(wire_ended(&wire, "said nothing"));
 	still_leads();
 }
 END_TEST
@@ -544,11 +457,11 @@ START_TEST(acknowledgements_of_what_was_never_proposed_end_the_link)
 	lead();
 	join_as_two(&wire);
 	finish_as_two(&wire);
-	say_packet(&wire, 2, QPACKET_ACK, EPOCH, NULL, 0);
-	say_packet(&wire, 2, QPACKET_ACK, EPOCH + 1, NULL, 0); /* old news */
+	wire_say_packet(&wire, 2, QPACKET_ACK, EPOCH, NULL, 0);
+	wire_say_packet(&wire, 2, QPACKET_ACK, EPOCH + 1, NULL, 0); /* old news */
 	ck_assert_int_eq(wire.link.end, PEER_LINK_OPEN);
-	say_packet(&wire, 2, QPACKET_ACK, EPOCH + 1000, NULL, 0);
-	ck_assert(ended(&wire, "not proposed"));
+	wire_say_packet(&wire, 2, QPACKET_ACK, EPOCH + 1000, NULL, 0);
+	ck_assert(wire_ended(&wire, "not proposed"));
 	still_leads();
 }
 END_TEST
@@ -557,7 +470,7 @@ START_TEST(zk4685_an_acknowledgement_before_that_of_newleader_is_harmless)
 {
 	lead();
 	join_as_two(&wire);
-	say_packet(&wire, 2, QPACKET_ACK, EPOCH + 1, NULL, 0);
+	wire_say_packet(&wire, 2, QPACKET_ACK, EPOCH + 1, NULL, 0);
 	ck_assert_int_eq(wire.link.end, PEER_LINK_OPEN);
 	finish_as_two(&wire);
 	still_leads();
@@ -567,20 +480,20 @@ END_TEST
 START_TEST(an_observer_that_acknowledges_is_let_go)
 {
 	lead();
-	say_info(&wire, QPACKET_OBSERVERINFO, 2, 0);
-	expect(&wire, QPACKET_LEADERINFO, EPOCH);
+	wire_say_info(&wire, 2, QPACKET_OBSERVERINFO, 2, 0);
+	wire_expect(&wire, QPACKET_LEADERINFO, EPOCH);
 	buf_clear(&wire.out);
 	{
 		struct buf b;
 
 		buf_init(&b, 4096);
 		qpacket_put_ack_epoch(&b, 0, 0);
-		say(&wire, 2, &b);
+		wire_say(&wire, 2, &b);
 		buf_fini(&b);
 	}
 	finish_as_two(&wire);
-	say_packet(&wire, 2, QPACKET_ACK, EPOCH + 1, NULL, 0);
-	ck_assert(ended(&wire, "as an observer"));
+	wire_say_packet(&wire, 2, QPACKET_ACK, EPOCH + 1, NULL, 0);
+	ck_assert(wire_ended(&wire, "as an observer"));
 	still_leads();
 }
 END_TEST
@@ -592,7 +505,7 @@ START_TEST(a_server_that_comes_again_replaces_its_old_link)
 	finish_as_two(&wire);
 	wire_accept(&other, 2);
 	join_as_two(&other);
-	ck_assert(ended(&wire, "came again"));
+	ck_assert(wire_ended(&wire, "came again"));
 	finish_as_two(&other);
 	ck_assert_int_eq(other.link.end, PEER_LINK_OPEN);
 	wire_close(&other, 2);
@@ -604,14 +517,14 @@ START_TEST(requests_before_it_is_up_to_date_and_broken_ones_end_the_link)
 {
 	lead();
 	join_as_two(&wire);
-	say_packet(&wire, 2, QPACKET_REQUEST, -1, "0123456789abcdef", 16);
-	ck_assert(ended(&wire, "REQUEST"));
+	wire_say_packet(&wire, 2, QPACKET_REQUEST, -1, "0123456789abcdef", 16);
+	ck_assert(wire_ended(&wire, "REQUEST"));
 	wire_close(&wire, 2);
 	wire_accept(&wire, 2);
 	join_as_two(&wire);
 	finish_as_two(&wire);
-	say_packet(&wire, 2, QPACKET_REQUEST, -1, "0123456789abcde", 15);
-	ck_assert(ended(&wire, "REQUEST"));
+	wire_say_packet(&wire, 2, QPACKET_REQUEST, -1, "0123456789abcde", 15);
+	ck_assert(wire_ended(&wire, "REQUEST"));
 	still_leads();
 }
 END_TEST
@@ -655,20 +568,20 @@ START_TEST(what_was_asked_for_after_a_sync_is_committed_after_its_answer)
 	lead();
 	join_as_two(&wire);
 	finish_as_two(&wire);
-	say_packet(&wire, 2, QPACKET_PING, EPOCH, "", 0);
+	wire_say_packet(&wire, 2, QPACKET_PING, EPOCH, "", 0);
 	ck_assert_int_eq(next_but_pings(&wire), 0);
 	rig_freeze(0, true);
 	buf_init(&b, 4096);
 	request_put(&b, 1, ZK_OP_SYNC);
 	request_put(&b, 2, ZK_OP_SET_DATA);
-	say(&wire, 2, &b);
+	wire_say(&wire, 2, &b);
 	buf_fini(&b);
 	zxid = server_last_zxid(&rig_nodes[2].server);
 	ck_assert_int_eq(next_but_pings(&wire), QPACKET_PROPOSAL);
-	say_packet(&wire, 2, QPACKET_ACK, zxid, NULL, 0);
+	wire_say_packet(&wire, 2, QPACKET_ACK, zxid, NULL, 0);
 	ck_assert_int_eq(peer_of(2)->leader.committed, zxid);
 	ck_assert_int_eq(next_but_pings(&wire), 0);
-	say_packet(&wire, 2, QPACKET_PING, EPOCH, "", 0);
+	wire_say_packet(&wire, 2, QPACKET_PING, EPOCH, "", 0);
 	ck_assert_int_eq(next_but_pings(&wire), QPACKET_SYNC);
 	ck_assert_int_eq(next_but_pings(&wire), QPACKET_COMMIT);
 	ck_assert_int_eq(next_but_pings(&wire), 0);
@@ -781,8 +694,7 @@ unit_suite(void)
 	tcase_add_test(t, a_snapshot_that_is_none_costs_nothing);
 	tcase_add_test(t, a_snapshots_node_whose_session_comes_behind_it_stays);
 	tcase_add_test(t, a_snapshots_node_without_a_session_is_gone_at_newleader);
-	tcase_add_loop_test(
-	    t, a_sync_that_ends_behind_a_snapshot_leaves_what_is_on_disk, 0, 3);
+	tcase_add_loop_test(t, a_sync_that_ends_behind_a_snapshot_leaves_what_is_on_disk, 0, 3);
 	tcase_add_test(t, who_is_no_member_or_ourselves_or_ahead_by_a_million_epochs_is_refused);
 	tcase_add_test(t, what_does_not_begin_as_a_learner_is_refused);
 	tcase_add_test(t, who_waits_for_its_turn_to_get_a_snapshot_is_not_silent);
