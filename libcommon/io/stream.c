@@ -48,6 +48,7 @@ struct stream {
 	enum stream_state state;
 	bool refused; /* writable() is due when the queue has drained to half */
 	bool paused;
+	bool heard;	  /* something was received */
 	bool turned_away; /* stream_was_turned_away() */
 	char *end;	  /* why it is over, of which the owner is still to hear; NULL: it is not */
 	struct stream_limits limits;
@@ -208,13 +209,15 @@ stream_broke(struct stream *s, int error)
 	SSL *ssl = s->tls == NULL ? NULL : bufferevent_openssl_get_ssl(s->bev);
 	unsigned long tls_error = ssl == NULL ? 0 : bufferevent_get_openssl_error(s->bev);
 	char why[STREAM_WHY_SIZE], reason[STREAM_WHY_SIZE - 32];
+	bool shaking;
 
+	s->turned_away = s->turned_away || (!s->heard && tls_error_is_alert(tls_error));
+	shaking = ssl != NULL && (s->state == STREAM_SHAKING || s->turned_away);
 	if (tls_error != 0 || error == 0)
 		tls_handshake_error_text(ssl, tls_error, reason, sizeof reason);
 	else
 		snprintf(reason, sizeof reason, "%s", strerror(error));
-	snprintf(why, sizeof why, "%s%s",
-	    s->state == STREAM_SHAKING && ssl != NULL ? "TLS handshake failed: " : "", reason);
+	snprintf(why, sizeof why, "%s%s", shaking ? "TLS handshake failed: " : "", reason);
 	stream_end(s, why);
 }
 
@@ -356,6 +359,7 @@ stream_readable(struct bufferevent *bev, void *arg)
 		return;
 	}
 	stream_read_more(s);
+	s->heard = true;
 	s->input_ms = loop_now_ms(s->loop);
 	if (s->state == STREAM_UP && !s->paused)
 		stream_pass_input(s);

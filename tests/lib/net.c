@@ -55,8 +55,8 @@ end_down(void *arg, struct link *l, const char *why)
 {
 	struct net_end *e = arg;
 
-	(void)l;
 	e->downs++;
+	e->turned_away = link_was_turned_away(l);
 	e->link = NULL;
 	snprintf(e->why, sizeof e->why, "%s", why);
 }

@@ -19,6 +19,7 @@ struct net_end {
 	size_t last_size;
 	char last[256];
 	char why[256];
+	bool turned_away; /* link_was_turned_away() when it went down */
 };
 
 extern struct loop *net_loop;

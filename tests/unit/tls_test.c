@@ -73,6 +73,9 @@ START_TEST(a_client_of_another_ca_is_refused)
 	net_make_ca("green");
 	client_tls = net_make_tls("green", "blue", TLS_ROLE_AGENT, "a1", 100);
 	expect_server_refuses("certificate was refused");
+	ck_assert(net_client.turned_away);
+	ck_assert_msg(strstr(net_client.why, "TLS handshake failed: ") != NULL, "%s",
+	    net_client.why);
 }
 END_TEST
 
