@@ -202,8 +202,12 @@ run_connect(struct zk_run *run)
 		fprintf(stderr, "zk: %s\n", zk_why(run->zk));
 		return EX_NOPERM;
 	}
-	why = zk_why(run->zk)[0] != '\0' ? zk_why(run->zk) : zk_server(run->zk);
-	if (zk_failures(run->zk) > 0 && !zk_is_refused(run->zk))
+	why = zk_why(run->zk);
+	if (zk_failures(run->zk) == 0)
+		fprintf(stderr,
+		    "zk: no answer from %s in time (--timeout says how long to wait)\n",
+		    zk_server(run->zk));
+	else if (!zk_is_refused(run->zk))
 		fprintf(stderr,
 		    "zk: no server serves: %s (zkserver status HOST:PORT says why, --timeout how "
 		    "long to wait)\n",

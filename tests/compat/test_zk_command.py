@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import threading
 
@@ -77,6 +78,12 @@ def test_errors_name_the_node_and_have_their_statuses(zk, root):
 def test_nobody_listening_is_said_at_once(zk):
     zk.hosts = f"127.0.0.1:{free_port()}"
     assert "cannot reach" in zk.fails(69, "ls")
+
+
+def test_a_server_that_does_not_answer_is_said(zk):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        zk.hosts = f"127.0.0.1:{silent.getsockname()[1]}"
+        assert f"no answer from {zk.hosts} in time" in zk.fails(69, "--timeout", "300ms", "ls")
 
 
 def test_one_server_of_the_list_is_enough(zk):
