@@ -35,6 +35,7 @@ wire_follow(struct wire *w, unsigned node, int64_t leader, bool observer)
 	begin(w, node);
 	n->peer.phase = observer ? PEER_OBSERVES : PEER_FOLLOWS;
 	n->peer.voted = true; /* there was no election */
+	n->peer.learner.turned_away_by = -1; /* no pause */
 	learner_start(&n->peer.learner, leader, observer);
 	n->dialling = false;
 	peer_link_dialled(&n->peer, &w->link, &w->out, leader);

@@ -227,8 +227,12 @@ tests_unit_qpacket_test_SOURCES = tests/unit/qpacket_test.c tests/lib/simdisk.c 
 tests_unit_qpacket_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_qpacket_test_LDADD = $(ZKCORE_LIBS)
 
-zkserver_units += tests/unit/zab_links_test
+zkserver_units += tests/unit/zab_links_test tests/unit/zab_hostile_test
 tests_unit_zab_links_test_SOURCES = tests/unit/zab_links_test.c tests/lib/peer_wire.c tests/lib/peer_wire.h \
 	$(PEER_RIG_SOURCES)
 tests_unit_zab_links_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_zab_links_test_LDADD = $(ZKCORE_LIBS)
+tests_unit_zab_hostile_test_SOURCES = tests/unit/zab_hostile_test.c tests/lib/peer_wire.c tests/lib/peer_wire.h \
+	$(PEER_RIG_SOURCES)
+tests_unit_zab_hostile_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_zab_hostile_test_LDADD = $(ZKCORE_LIBS)
