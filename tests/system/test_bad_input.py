@@ -34,9 +34,9 @@ def port(request, server):
 @pytest.mark.parametrize("length", [*LENGTHS.values(), FRAME_MAX + 1], ids=[*LENGTHS, "limit and one"])
 def test_a_length_beyond_the_limit_closes_before_anything_is_allocated(server, port, length):
     says = PEER + rf"a frame of {length} bytes was announced \(at most {FRAME_MAX} are taken\)"
-    with server.unharmed(server.serves, says, lines=3, rss_mib=8):
+    with server.unharmed(server.serves, says, lines=3, rss_mib=8 * SLOW):
         assert answer_of(port[0], struct.pack(">I", length) + b"x" * 100, port[1]) == b""
-    with server.unharmed(server.serves, says, lines=3, rss_mib=8), session(*port) as s:
+    with server.unharmed(server.serves, says, lines=3, rss_mib=8 * SLOW), session(*port) as s:
         s.sendall(struct.pack(">I", length))
         assert read_to_end(s) == b""
 

@@ -8,7 +8,7 @@ import struct
 import subprocess
 
 import pytest
-from conftest import BUILD, Cluster, until
+from conftest import BUILD, SLOW, Cluster, until
 from hostile import LENGTHS, Watched, answer_of, connect, frame, make_tls, read_to_end, tls_context
 
 U64 = 2**64 - 1
@@ -97,7 +97,7 @@ def ask(attacked, head, body=b"", who="operator"):
 @pytest.mark.parametrize("length", LENGTHS.values(), ids=list(LENGTHS))
 def test_a_frame_of_two_gigabytes_costs_its_connection(attacked, length):
     master = attacked.watch("master")
-    with master.unharmed(attacked.serves, r"127\.0\.0\.1:\d+ .* announced a frame larger than the limit", rss_mib=16):
+    with master.unharmed(attacked.serves, r"127\.0\.0\.1:\d+ .* announced a frame larger than the limit", rss_mib=16 * SLOW):
         assert answer_of(attacked.masters, struct.pack(">I", length) + b"x" * 100, attacked.context("agent-ghost")) == b""
 
 
@@ -234,7 +234,7 @@ def test_a_second_registration_that_is_refused_ends_the_first_as_well(attacked):
 
 def test_an_agent_that_never_reads_is_dropped_or_silent_and_others_are_served(attacked):
     master = attacked.watch("master")
-    with master.unharmed(attacked.serves, rss_mib=64):
+    with master.unharmed(attacked.serves, rss_mib=64 * SLOW):
         with connect(attacked.masters, attacked.context("agent-ghost"), timeout=5) as s:
             s.sendall(frame(GHOST))
             with contextlib.suppress(ConnectionError, ssl.SSLError, TimeoutError):
@@ -274,7 +274,7 @@ REQUESTS = {
 @pytest.mark.parametrize("sent, statuses", REQUESTS.values(), ids=list(REQUESTS))
 def test_a_bad_request_is_answered_by_its_status(attacked, sent, statuses):
     master = attacked.watch("master")
-    with master.unharmed(attacked.serves, rss_mib=16):
+    with master.unharmed(attacked.serves, rss_mib=16 * SLOW):
         status, got = ask(attacked, sent)
         assert status in statuses, got[:500]
         if status not in (None, 200, 404):
@@ -310,7 +310,7 @@ BODIES = {
 def test_a_body_that_is_no_job_is_refused(attacked, body, path, method):
     master = attacked.watch("master")
     before = attacked.corral("jobs", "-q").stdout
-    with master.unharmed(rss_mib=32):
+    with master.unharmed(rss_mib=32 * SLOW):
         status, got = ask(attacked, post(body, path, method))
         assert status is not None and 400 <= status < 500, got[:500]
     assert attacked.corral("jobs", "-q").stdout == before

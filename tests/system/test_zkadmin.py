@@ -176,7 +176,7 @@ def test_slow_heads_are_cut_and_do_not_keep_others_out(server):
 
 
 def test_more_connections_than_there_is_room_for_wait_and_the_ensemble_does_not(server):
-    with server.unharmed(server.serves, rss_mib=64), contextlib.ExitStack() as stack:
+    with server.unharmed(server.serves, rss_mib=64 * SLOW), contextlib.ExitStack() as stack:
         for port in (server.admin, server.metrics):
             for _ in range(4 * CONNECTIONS_MAX):
                 s = stack.enter_context(connect(port))
