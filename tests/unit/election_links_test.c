@@ -348,7 +348,7 @@ START_TEST(a_good_link_that_is_lost_is_made_anew_at_once)
 	begin_dialled(2, false);
 	election_links_dialled(&l, now_ms, 1, link_a);
 	(void)greet(3, link_b, "c:2");
-	now_ms += ELECTION_SETTLED_MS;
+	now_ms += ELECTION_LIVED_MS;
 	log_text[0] = '\0';
 	election_links_closed(&l, now_ms, 1, link_a);
 	election_links_closed(&l, now_ms, 3, link_b);

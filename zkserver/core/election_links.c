@@ -353,7 +353,8 @@ election_links_closed(struct election_links *l, uint64_t now_ms, int64_t sid, vo
 	if (p == NULL || p->link != link)
 		return;
 	p->link = NULL;
-	if (now_ms - p->link_ms >= ELECTION_SETTLED_MS)
+	/* How soon it is known that nobody is there decides how long an election takes. */
+	if (now_ms - p->link_ms >= ELECTION_LIVED_MS)
 		p->wait_ms = 0;
 	if (!p->dialling)
 		retry_later(p, now_ms, 0);

@@ -24,8 +24,13 @@
 #define ELECTION_DIAL_MIN_MS 10 /* between attempts, doubling; the first is made at once */
 #define ELECTION_DIAL_MAX_MS 2000
 #define ELECTION_CONNECT_MS 5000   /* zookeeper.cnxTimeout */
-#define ELECTION_CALL_BACK_MS 500  /* a server that we have asked to call should have done so */
-#define ELECTION_SETTLED_MS 1000   /* a link that lived so long was a good one */
+/*
+ * A server that we have asked to call should have done so. It may have been about to end, and its
+ * port to be closed: that it has ended is seen at the next attempt, for which an election waits.
+ */
+#define ELECTION_CALL_BACK_MS 30
+#define ELECTION_SETTLED_MS 1000   /* a link that is younger is what a caller asks for */
+#define ELECTION_LIVED_MS 20	   /* one that lived so long is made anew at once */
 #define ELECTION_STUCK_DIAL_MS 200 /* an attempt is given up for a new one if the peer calls */
 #define ELECTION_STRANGERS_MAX 64  /* servers that are no members, at a time */
 #define ELECTION_STRANGER_DIALS_MAX 3
