@@ -20,7 +20,7 @@
 #define OUT_BYTES_MAX ((size_t)1 << 30) /* the core bounds it */
 #define PART_BYTES_MAX ((size_t)256 << 10)
 #define FEED_BYTES_MAX ((size_t)256 << 10)
-#define FEED_READS_MAX 4 /* a turn: the clients wait meanwhile */
+#define FEED_READS_MAX 1 /* a turn: the clients wait meanwhile */
 /* Accepted connections that are not up yet; the oldest makes room. */
 #define YOUNG_MAX 64
 #define LISTEN_FOR_EVER 0

@@ -23,9 +23,16 @@ struct posix_store {
 	int dir_fd;
 };
 
+/*
+ * After so much the disk is to begin with it: a gigabyte that comes all at once with the sync holds
+ * up for seconds who else writes to that disk.
+ */
+#define BEGIN_BYTES ((size_t)4 << 20)
+
 struct posix_file {
 	struct store_file file;
 	int fd;
+	size_t waiting_bytes; /* written, and the disk was not told yet */
 };
 
 static struct posix_store *
@@ -55,6 +62,7 @@ posix_open(struct store *s, const char *name, enum store_open how, struct store_
 	if (f == NULL)
 		return -ENOMEM;
 	f->file.ops = s->ops;
+	f->waiting_bytes = 0;
 	f->fd = openat(to_store(s)->dir_fd, name, flags[how] | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (f->fd < 0) {
 		err = errno;
@@ -105,6 +113,17 @@ posix_pread(struct store_file *file, void *to, size_t size, uint64_t offset)
 	return (ssize_t)done;
 }
 
+/* Only a hint: what becomes of it the sync will say. */
+static void
+begin_writing(struct posix_file *f, size_t size)
+{
+	f->waiting_bytes += size;
+	if (f->waiting_bytes < BEGIN_BYTES)
+		return;
+	f->waiting_bytes = 0;
+	(void)sync_file_range(f->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
 static int
 posix_pwrite(struct store_file *file, const void *bytes, size_t size, uint64_t offset)
 {
@@ -122,6 +141,7 @@ posix_pwrite(struct store_file *file, const void *bytes, size_t size, uint64_t o
 			return -EIO;
 		done += (size_t)n;
 	}
+	begin_writing(to_file(file), size);
 	return 0;
 }
 
