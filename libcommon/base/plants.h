@@ -46,6 +46,8 @@
 	X(HALF_COUNTS, "half-counts")                                                              \
 	/* a write to the log that fails is passed over */                                         \
 	X(LOST_WRITE, "lost-write")                                                                \
+	/* a log that takes nothing more is waited for for ever */                                 \
+	X(HANGING_LOG, "hanging-log")                                                              \
 	/* names are not synced: of log files, snapshots and epochs */                             \
 	X(NO_NAME_SYNC, "no-name-sync")                                                            \
 	/* what is cut off a file is cut some day */                                               \

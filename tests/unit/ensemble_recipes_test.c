@@ -88,6 +88,46 @@ START_TEST(zk2247_a_leader_whose_log_fails_leads_no_longer)
 }
 END_TEST
 
+/* No error: its disk only takes nothing more. Its clients would wait for answers for ever. */
+START_TEST(zk2247_a_leader_whose_log_hangs_gives_up_and_others_go_on)
+{
+	rig_start_three_with("/a");
+	rig_connect(2);
+	rig_run(100);
+	rig_nodes[2].hold_sync = true;
+	rig_ask_create(2, "/p", 5);
+	rig_run((RIG_SYNC_LIMIT + 2) * RIG_TICK_MS);
+	ck_assert(!rig_serves(2) && rig_nodes[2].client.gone);
+	rig_create((unsigned)rig_settle_others(2), "/q");
+	ck_assert(!rig_serves(2)); /* nor does it follow before its log has all */
+	rig_nodes[2].hold_sync = false;
+	rig_settle();
+	ck_assert(rig_has(2, "/p") && rig_has(2, "/q")); /* two of three had p */
+	rig_check_same();
+}
+END_TEST
+
+/* The leader goes on without a follower, and does not see what an observer has on disk. */
+START_TEST(zk2247_a_learner_whose_log_hangs_serves_no_longer)
+{
+	unsigned learner = _i == 0 ? 0 : 3;
+
+	rig_setup(3, 1);
+	rig_start_all();
+	ck_assert_int_eq(rig_settle(), 2);
+	rig_connect(learner);
+	rig_nodes[learner].hold_sync = true;
+	rig_create(2, "/p");
+	rig_run((RIG_SYNC_LIMIT + 3) * RIG_TICK_MS);
+	ck_assert(!rig_serves(learner) && rig_nodes[learner].client.gone);
+	ck_assert(rig_serves(2));
+	rig_nodes[learner].hold_sync = false;
+	rig_settle();
+	rig_check_same();
+	rig_teardown();
+}
+END_TEST
+
 /* How much the leader has committed when it asks 0 whether it is in sync; -1: not yet. */
 static int64_t
 asked(void)
@@ -375,6 +415,7 @@ unit_suite(void)
 	tcase_add_test(t, zk4925_what_came_in_a_synchronization_is_sent_on);
 	tcase_add_loop_test(t, zk4882_what_a_failing_disk_lost_is_never_counted, 0, 2);
 	tcase_add_test(t, zk2247_a_leader_whose_log_fails_leads_no_longer);
+	tcase_add_test(t, zk2247_a_leader_whose_log_hangs_gives_up_and_others_go_on);
 	tcase_add_test(t, zk3104_who_agrees_has_all_that_was_committed_beside_its_snapshot);
 	tcase_add_test(t, zk2678_memory_is_what_is_on_disk_whenever_a_role_ends);
 	tcase_add_loop_test(t, zk2832_an_epoch_without_a_transaction_counts_against_a_tail, 0, 2);
@@ -382,6 +423,7 @@ unit_suite(void)
 	tcase_add_test(t, zab_a_damaged_member_does_not_vote_and_is_made_anew_from_the_others);
 	tcase_add_test(t, zk1697_a_synchronization_may_take_longer_than_the_limits);
 	tcase_add_loop_test(t, zab_half_a_partition_changes_no_leader_for_ever, 0, 9);
+	tcase_add_loop_test(own, zk2247_a_learner_whose_log_hangs_serves_no_longer, 0, 2);
 	tcase_add_test(own, zab_a_server_alone_answers_what_its_disk_has);
 	tcase_add_test(own, zk2819_members_that_are_added_by_restarts_count);
 	suite_add_tcase(s, t);

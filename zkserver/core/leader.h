@@ -92,6 +92,9 @@ void leader_snapshot_sent(struct leader *l, struct peer_link *link);
 /* What follows from what has happened: phases, commits, proposals to whoever has room. */
 void leader_turn(struct leader *l);
 
+/* It cannot lead any longer; the first reason counts. */
+void leader_fail(struct leader *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 bool leader_lives(const struct leader *l);
 uint64_t leader_deadline_ms(const struct leader *l);
 void leader_tick(struct leader *l);

@@ -9,9 +9,6 @@
 /* The next learner's link behind `at`; NULL to begin with, NULL at the end. */
 struct peer_link *leader_next(const struct leader *l, const struct peer_link *at);
 
-/* It cannot lead any longer; the first reason counts. */
-void leader_fail(struct leader *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
 /* Does its vote count? */
 bool leader_is_voter(const struct leader *l, const struct peer_link *link);
 

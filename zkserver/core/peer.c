@@ -286,6 +286,31 @@ tell_voters(struct peer *p, int32_t epoch)
 	p->voted = true;
 }
 
+/*
+ * Has the log taken nothing for syncLimit ticks though something waits? Whoever is connected to us
+ * would see nothing new and get no answer as long as we live. Where nobody else could lead, it is
+ * waited for.
+ */
+static bool
+log_hangs(struct peer *p)
+{
+	const struct zab_settings *s = &p->zab.settings;
+	int64_t synced = server_synced_zxid(p->zab.server);
+
+	if (synced >= server_last_zxid(p->zab.server) || synced != p->logged ||
+	    members_voter_count(p->zab.members) == 1 || ZAB_PLANTED(PLANT_HANGING_LOG)) {
+		p->logged = synced;
+		p->logged_ms = p->zab.now_ms;
+		return false;
+	}
+	if (p->zab.now_ms - p->logged_ms <= (uint64_t)s->tick_ms * s->sync_limit)
+		return false;
+	MARK("peer: its own log hangs");
+	zab_say(&p->zab, "the log here has taken nothing for %llu ms",
+	    (unsigned long long)(p->zab.now_ms - p->logged_ms));
+	return true;
+}
+
 static void
 lead(struct peer *p)
 {
@@ -318,7 +343,9 @@ static void
 follow(struct peer *p)
 {
 	learner_turn(&p->learner);
-	if (p->learner.phase == LEARNER_SERVES)
+	if (p->learner.phase == LEARNER_SERVES && log_hangs(p))
+		learner_stop(&p->learner);
+	else if (p->learner.phase == LEARNER_SERVES)
 		serve(p);
 	else if (p->learner.phase < LEARNER_FOLLOWING_UP && election_forsaken(&p->election)) {
 		MARK("learner: its leader does not lead");
@@ -381,6 +408,8 @@ peer_tick(struct peer *p)
 		election_tick(&p->election, p->zab.now_ms);
 	learner_tick(&p->learner);
 	leader_tick(&p->leader);
+	if (p->phase == PEER_LEADS && p->leader.phase == LEADER_ACTIVE && log_hangs(p))
+		leader_fail(&p->leader, "its log hangs");
 	if (p->phase != PEER_LEADS)
 		refuse_held(p, p->zab.settings.hold_ms);
 	peer_turn(p);
