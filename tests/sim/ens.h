@@ -76,6 +76,8 @@ struct ens_net {
 	struct rng rng;
 	struct ens_pair pairs[ENS_NODES_MAX][ENS_NODES_MAX]; /* for events */
 	uint64_t dials[ENS_NODES_MAX];			     /* the last one counts */
+	bool to_master[ENS_NODES_MAX]; /* that goes to a port for observers */
+	bool masters;		       /* followers have one */
 	struct list wires;
 	uint64_t next_id, delay_max_ms;
 	bool splits; /* what was sent arrives in pieces, if only of a byte */
@@ -96,7 +98,7 @@ void ens_net_heal(struct ens *e);
 void ens_net_reset(struct ens *e, unsigned a, unsigned b);
 /* What the peers ask for. */
 void ens_net_notify(struct ens *e, unsigned from, unsigned to, const uint8_t *bytes, size_t size);
-void ens_net_dial(struct ens *e, unsigned from, unsigned to);
+void ens_net_dial(struct ens *e, unsigned from, unsigned to, bool master);
 /* Send what links have, close those that ended. */
 void ens_net_attend(struct ens_node *n);
 /* The process of a node is gone, or is there: its links end; others see it. */

@@ -25,7 +25,10 @@ void
 ens_net_init(struct ens *e)
 {
 	struct ens_net *net = &e->net;
+	struct rng rng;
 
+	world_rng(&e->world, "masters", &rng); /* one of its own: seeds stay what they were */
+	net->masters = rng_below(&rng, 2) == 0;
 	world_rng(&e->world, "network", &net->rng);
 	net->delay_max_ms = 1 + rng_below(&net->rng, rng_below(&net->rng, 3) == 0 ? 60 : 6);
 	net->splits = rng_below(&net->rng, 3) == 0;
@@ -380,6 +383,7 @@ on_dial(void *arg, uint64_t dial)
 	const struct ens_pair *p = arg;
 	struct ens *e = p->e;
 	struct ens_node *a = &e->nodes[p->from], *b = &e->nodes[p->to];
+	bool master = e->net.to_master[p->from];
 	struct ens_wire *w;
 
 	if (ens_node_sleeps(a, on_dial, arg, dial) || ens_node_sleeps(b, on_dial, arg, dial))
@@ -387,7 +391,8 @@ on_dial(void *arg, uint64_t dial)
 	if (!a->up || e->net.dials[p->from] != dial)
 		return;
 	ens_node_set_time(a);
-	if (!b->up || e->net.blocked[p->from][p->to] || e->net.blocked[p->to][p->from]) {
+	if (!b->up || e->net.blocked[p->from][p->to] || e->net.blocked[p->to][p->from] ||
+	    (master && !peer_takes_observers(&b->peer))) {
 		peer_dial_failed(&a->peer, b->sid);
 		ens_node_turn(a);
 		return;
@@ -406,7 +411,10 @@ on_dial(void *arg, uint64_t dial)
 		buf_init(&w->ends[i].out, OUT_MAX_BYTES);
 	}
 	ens_node_set_time(b);
-	peer_link_accepted(&b->peer, &w->ends[1].core, &w->ends[1].out);
+	if (master)
+		peer_observer_accepted(&b->peer, &w->ends[1].core, &w->ends[1].out);
+	else
+		peer_link_accepted(&b->peer, &w->ends[1].core, &w->ends[1].out);
 	w->arrivals++;
 	ens_node_turn(b);
 	if (a->up && e->net.dials[p->from] == dial) {
@@ -419,10 +427,11 @@ on_dial(void *arg, uint64_t dial)
 }
 
 void
-ens_net_dial(struct ens *e, unsigned from, unsigned to)
+ens_net_dial(struct ens *e, unsigned from, unsigned to, bool master)
 {
 	bool cut = e->net.blocked[from][to] || e->net.blocked[to][from];
 
+	e->net.to_master[from] = master;
 	world_at(&e->world, delay_ms(e) + (cut ? CONNECT_TIMEOUT_MS : 0), on_dial,
 	    &e->net.pairs[from][to], ++e->net.dials[from]);
 }

@@ -165,6 +165,7 @@ configure(struct ens_node *n)
 		.out_bytes_max = 64 << 20,
 		.links_max = 64,
 		.hold_ms = 1000 + (uint32_t)rng_below(&rng, 4000),
+		.observer_masters = n->e->net.masters,
 		.force_snapshot_sync = rng_below(&rng, 4) == 0,
 		.log_sync_percent =
 		    rng_below(&rng, 3) == 0 ? -1 : 33 + (int32_t)rng_below(
@@ -386,7 +387,15 @@ op_dial(void *arg, int64_t sid)
 {
 	struct ens_node *n = of_peer_arg(arg);
 
-	ens_net_dial(n->e, n->index, (unsigned)sid - 1);
+	ens_net_dial(n->e, n->index, (unsigned)sid - 1, false);
+}
+
+static void
+op_dial_master(void *arg, int64_t sid)
+{
+	struct ens_node *n = of_peer_arg(arg);
+
+	ens_net_dial(n->e, n->index, (unsigned)sid - 1, true);
 }
 
 static void
@@ -435,6 +444,7 @@ op_fatal(void *arg, const char *why)
 static const struct peer_ops ops = {
     .notify = op_notify,
     .dial = op_dial,
+    .dial_master = op_dial_master,
     .log_release = op_log_release,
     .log_reopen = op_log_reopen,
     .say = op_say,
