@@ -56,6 +56,8 @@
 	X(CUT_SHORT, "cut-short")                                                                  \
 	/* a file grows by zeros over what was just written to it */                               \
 	X(GROWS_OVER, "grows-over")                                                                \
+	/* a log that could not be sent is sent again */                                           \
+	X(SENDS_DAMAGE, "sends-damage")                                                            \
 	/* zeros are the end of a log, whatever follows */                                         \
 	X(ZEROS_END, "zeros-end")                                                                  \
 	/* what is no record is the end of a log */                                                \

@@ -249,6 +249,21 @@ START_TEST(zk5010_an_ephemeral_node_that_was_not_committed_is_in_no_memory)
 }
 END_TEST
 
+/* Flip a bit of the newest file. False: it is not so long. */
+static bool
+damage_log(unsigned i, uint64_t offset)
+{
+	struct datadir_list list;
+	struct fault f = {0};
+	char name[DATADIR_NAME_BYTES];
+
+	ck_assert_int_eq(datadir_list(rig_nodes[i].store, "log", &list, &f), 0);
+	ck_assert_uint_gt(list.count, 0);
+	datadir_name(name, "log", list.entries[list.count - 1].zxid);
+	datadir_list_free(&list);
+	return simdisk_flip_bit(rig_nodes[i].disk, name, offset, 3);
+}
+
 /* A bit of its log flips while it is down; the others have what it had. */
 START_TEST(zab_a_damaged_member_does_not_vote_and_is_made_anew_from_the_others)
 {
@@ -270,6 +285,31 @@ START_TEST(zab_a_damaged_member_does_not_vote_and_is_made_anew_from_the_others)
 	rig_settle();
 	ck_assert(rig_has(0, "/p") && rig_has(0, "/q"));
 	rig_check_same();
+}
+END_TEST
+
+/* What a learner lacks is in the leader's log alone, and a bit of that has flipped. */
+START_TEST(zab_a_leader_whose_log_is_damaged_sends_a_snapshot)
+{
+	rig_zab_settings.history_count = 3;
+	rig_zab_settings.log_sync_percent = 1 << 20;
+	rig_start_three_with("/a");
+	rig_snapshot(2);
+	rig_create_sized(2, "/b", 500);
+	rig_run(100);
+	rig_crash(0, false);
+	for (unsigned i = 0; i < 20; i++) {
+		char path[32];
+
+		snprintf(path, sizeof path, "/p%u", i);
+		rig_create_sized(2, path, 500);
+	}
+	ck_assert(damage_log(2, 10 * 500));
+	rig_start(0);
+	rig_settle();
+	ck_assert_uint_eq(rig_nodes[0].snapshots_taken, 1);
+	ck_assert(rig_has(0, "/p19"));
+	ck_assert_int_eq(rig_leader(), 2);
 }
 END_TEST
 
@@ -421,6 +461,7 @@ unit_suite(void)
 	tcase_add_loop_test(t, zk2832_an_epoch_without_a_transaction_counts_against_a_tail, 0, 2);
 	tcase_add_test(t, zk5010_an_ephemeral_node_that_was_not_committed_is_in_no_memory);
 	tcase_add_test(t, zab_a_damaged_member_does_not_vote_and_is_made_anew_from_the_others);
+	tcase_add_test(t, zab_a_leader_whose_log_is_damaged_sends_a_snapshot);
 	tcase_add_test(t, zk1697_a_synchronization_may_take_longer_than_the_limits);
 	tcase_add_loop_test(t, zab_half_a_partition_changes_no_leader_for_ever, 0, 9);
 	tcase_add_loop_test(own, zk2247_a_learner_whose_log_hangs_serves_no_longer, 0, 2);

@@ -269,7 +269,7 @@ fetch_from_log(struct leader *l, struct peer_link *link, struct next *n)
 	if (got == 1)
 		return true;
 	MARK("sync: the log cannot be sent");
-	l->z->log_unreadable = true;
+	l->z->log_unreadable = !ZAB_PLANTED(PLANT_SENDS_DAMAGE);
 	zab_link_end(l->z, link, "server %lld cannot be sent the log behind zxid 0x%llx: %s",
 	    (long long)link->sid, (unsigned long long)link->sent,
 	    got == 0 ? "it ends there" : f.text);
