@@ -100,6 +100,7 @@ ELECTION = {
 VOTES = {
     "a state that is none": notification(state=4),
     "a negative state": notification(state=-1),
+    "a round of nought": notification(round_=0),
     "a round of the far future": notification(round_=(1 << 63) - 1),
     "an epoch of the far future": notification(epoch=(1 << 63) - 1, zxid=(1 << 63) - 1),
     "a negative epoch": notification(epoch=-1),

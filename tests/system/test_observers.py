@@ -61,7 +61,7 @@ class Ensemble:
         except OSError:
             return {}
         said = dict(re.findall(r"^(\w+)=(.*)$", text, re.M))
-        return {} if said["why"] else said
+        return said if said.get("why") == "" else {}
 
     def settle(self, masters=None):
         """All that run serve; the leader. masters: where observers may be connected, but for the leader."""
