@@ -95,7 +95,7 @@ ask_create(unsigned i, const char *path, size_t size, int32_t flags)
 	jute_put_i32(&b, ZK_OP_CREATE);
 	jute_put_text(&b, path);
 	jute_put_bytes(&b, (struct jute_bytes){data, (int32_t)size});
-	buf_append(&b, WORLD_ALL, sizeof WORLD_ALL);
+	buf_append(&b, WORLD_ALL, sizeof WORLD_ALL - 1);
 	jute_put_i32(&b, flags);
 	send_frame(&rig_nodes[i], &b);
 	buf_fini(&b);
