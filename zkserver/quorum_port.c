@@ -47,6 +47,7 @@ struct quorum_port {
 	struct list links; /* oldest first */
 	unsigned young_count;
 	struct quorum_link *dialling; /* not up yet */
+	struct deferral again;	      /* another turn, though nothing has come */
 };
 
 static void on_up(void *arg);
@@ -467,7 +468,16 @@ attend(struct quorum_link *l)
 		end_link(l);
 		return;
 	}
+	/* What the kernel has taken at once nothing will tell us of. */
+	if (sent && core->more)
+		deferral_set(l->port->config.loop, &l->port->again);
 	pause_reading(l);
+}
+
+static void
+on_again(void *arg)
+{
+	(void)arg;
 }
 
 /* Each is a child with the tree as it was then: so many at a time, the others wait. */
@@ -582,6 +592,7 @@ quorum_port_open(const struct quorum_port_config *config, char *error, size_t si
 	}
 	q->config = *config;
 	list_init(&q->links);
+	deferral_init(&q->again, on_again, q);
 	if (listen_at_home(q))
 		return q;
 	snprintf(error, size, "the quorum port: no memory");
@@ -597,6 +608,7 @@ quorum_port_close(struct quorum_port *q)
 	if (q == NULL)
 		return;
 	peer_listener_free(q->observers);
+	deferral_cancel(&q->again);
 	peer_listener_free(q->listener);
 	LIST_EACH(it, nx, &q->links)
 	{

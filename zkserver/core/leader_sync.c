@@ -13,6 +13,9 @@
 #include "zkserver/core/qpacket.h"
 #include "zkserver/core/snapshot.h"
 
+/* Who is brought up to date gets so much less in a turn: the clients wait meanwhile. */
+#define CATCHING_UP_PARTS 4
+
 /* No transaction has it: a leader's first state in its epoch. */
 static bool
 is_epoch_start(int64_t zxid)
@@ -395,8 +398,12 @@ leader_sync_pump(struct leader *l, struct peer_link *link)
 	size_t before = link->out->len, soft = l->z->settings.out_soft_bytes;
 	struct next n;
 
+
+	link->more = false;
 	if (link->stage < LEARNER_CATCHING_UP)
 		return;
+	if (link->stage == LEARNER_CATCHING_UP)
+		soft /= CATCHING_UP_PARTS;
 	if (!link->observer && link->stage > LEARNER_CATCHING_UP)
 		put_commits(l, link);
 	while (link->out->len < soft && link->end == PEER_LINK_OPEN) {
@@ -413,6 +420,7 @@ leader_sync_pump(struct leader *l, struct peer_link *link)
 			break;
 		put_next(l, link, &n);
 	}
+	link->more = link->out->len >= soft;
 	if (!link->observer && link->stage > LEARNER_CATCHING_UP)
 		put_commits(l, link);
 	if (link->out->len != before)

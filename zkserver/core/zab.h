@@ -110,6 +110,7 @@ struct peer_link {
 	char why[PEER_WHY_BYTES]; /* what ended it; "" if nobody is to blame */
 	bool wants_snapshot;	  /* start one with peer_link_snapshot_begin() */
 	bool paused;		  /* while set, read nothing from it; dirty when that changes */
+	bool more; /* `out` is full: a turn with an empty one gives more, whatever else happens */
 	int64_t sid;		  /* of the other end; -1 while it is not known */
 	struct list dirty;
 
