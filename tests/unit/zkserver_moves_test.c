@@ -94,6 +94,24 @@ START_TEST(a_session_moves_between_learners_and_the_old_one_may_write_no_more)
 }
 END_TEST
 
+/* Else another server may have the session by the time that the second question is answered. */
+START_TEST(who_comes_twice_waits_for_the_answer_to_the_second_question)
+{
+	uint8_t password[SESSION_PASSWORD_BYTES];
+	int64_t id = join_with(elsewhere, 2, password);
+
+	ensemble_connect(at_learner, 1, 0, id, password);
+	ensemble_close(at_learner);
+	ensemble_connect(at_learner, 1, 0, id, password);
+	ck_assert(ensemble_to_leader(1));
+	while (ensemble_from_leader(1))
+		;
+	ck_assert(!has_reply(at_learner));
+	ensemble_settle();
+	ck_assert_int_eq(answered_session(at_learner), id);
+}
+END_TEST
+
 START_TEST(a_session_moves_from_the_leader_to_a_learner_and_back)
 {
 	uint8_t password[SESSION_PASSWORD_BYTES];
@@ -320,6 +338,7 @@ unit_suite(void)
 	tcase_add_test(c, session_ids_carry_the_server_that_made_them);
 	tcase_add_test(c, many_new_sessions_at_one_learner_are_each_answered);
 	tcase_add_test(c, a_session_moves_between_learners_and_the_old_one_may_write_no_more);
+	tcase_add_test(c, who_comes_twice_waits_for_the_answer_to_the_second_question);
 	tcase_add_test(c, a_session_moves_from_the_leader_to_a_learner_and_back);
 	tcase_add_test(c, a_session_comes_back_at_the_same_learner_and_its_old_connection_ends);
 	tcase_add_test(c, a_wrong_password_and_an_unknown_session_get_the_same_answer_at_a_learner);

@@ -57,6 +57,7 @@ server_init(struct server *s, const struct server_settings *settings, struct db 
 	buf_init(&s->record_part, SIZE_MAX / 4);
 	list_init(&s->creating);
 	list_init(&s->revalidating);
+	buf_init(&s->asked, SIZE_MAX / 4);  /* one for each connect request of a session */
 	buf_init(&s->parked, SIZE_MAX / 4); /* one for each sync in a connection's queue */
 	s->synced_zxid = db->last_zxid;
 	s->committed_zxid = INT64_MAX;
@@ -75,6 +76,7 @@ server_fini(struct server *s)
 	watch_table_fini(&s->watches);
 	buf_fini(&s->pending);
 	buf_fini(&s->record_part);
+	buf_fini(&s->asked);
 	buf_fini(&s->parked);
 	session_table_fini(&s->local);
 }

@@ -108,6 +108,7 @@ struct server_conn {
 	struct list waiting; /* on server->resting: its last request took long; or on
 				server->stalled: waits until the server has room */
 	struct list awaiting; /* of a learner: on server->creating or on server->revalidating */
+	uint64_t asked;	      /* on the latter: which of the questions is this one's */
 	int64_t valid_at; /* on the latter: the leader said yes, and up to here is to be applied
 			     first; -1: it has not said */
 	bool connecting;   /* sent its connect request, the session is not made yet */
@@ -162,6 +163,8 @@ struct server {
 	struct list creating, revalidating;
 	struct session_table local; /* a member's sessions that are its own; server_local.c */
 	size_t forwarded_count, forwarded_bytes; /* writes that the leader was asked for */
+	struct buf asked; /* a struct of server_learner.c for each session that was asked about */
+	uint64_t asked_count;
 	struct buf parked; /* a struct of server_learner.c for each sync, the oldest first */
 	size_t parked_done; /* of those, from the front: the leader said so */
 	struct buf record_part; /* scratch: the record of the reply that is being made */

@@ -46,11 +46,22 @@ learner_create(struct server *s, struct server_conn *c, struct queued *q, struct
 	learner_forward(s, c, q, body, NULL);
 }
 
+/* The leader says of which session its answer is, not of which connection: the oldest's. */
+struct asked {
+	int64_t session;
+	uint64_t number;
+};
+
 void
 learner_revalidate(struct server *s, struct server_conn *c)
 {
+	struct asked q = {.session = c->session_id, .number = ++s->asked_count};
+
 	c->connecting = true;
 	c->valid_at = -1;
+	c->asked = q.number;
+	buf_append(&s->asked, &q, sizeof q);
+	s->failed |= s->asked.failed;
 	list_append(&s->revalidating, &c->awaiting);
 	s->up->revalidate(s->up->arg, c->session_id, c->timeout_ms);
 }
@@ -176,15 +187,37 @@ server_sync_done(struct server *s)
 	server_progress(s);
 }
 
+/* The oldest question about the session, taken off; 0: there is none. */
+static uint64_t
+take_asked(struct server *s, int64_t session)
+{
+	struct asked q;
+
+	for (size_t at = 0; at < s->asked.len; at += sizeof q) {
+		memcpy(&q, s->asked.data + at, sizeof q);
+		if (q.session != session)
+			continue;
+		memmove(s->asked.data + sizeof q, s->asked.data, at);
+		buf_consume(&s->asked, sizeof q);
+		return q.number;
+	}
+	return 0;
+}
+
+/*
+ * The answer is for who asked, and for nobody if that client has gone since: when it comes again it
+ * asks again, and until then its session may be given to another server.
+ */
 void
 server_revalidated(struct server *s, int64_t session, bool valid)
 {
+	uint64_t number = take_asked(s, session);
 	struct list *it, *nx;
 
 	LIST_EACH(it, nx, &s->revalidating) {
 		struct server_conn *c = CONTAINER_OF(it, struct server_conn, awaiting);
 
-		if (c->session_id != session || c->valid_at >= 0)
+		if (c->asked != number || c->valid_at >= 0)
 			continue;
 		if (valid)
 			c->valid_at = s->committed_zxid;
@@ -250,6 +283,7 @@ learner_reset(struct server *s)
 	assert(s->forwarded_count == 0 && s->forwarded_bytes == 0);
 	buf_fini(&s->parked);
 	s->parked_done = 0;
+	buf_clear(&s->asked);
 }
 
 void
