@@ -290,7 +290,9 @@ take_snapshot(struct learner *l)
 		return;
 	}
 	if (err == 0 && !ZAB_PLANTED(PLANT_SNAPSHOT_TO_MEMORY))
-		err = adopt_snapshot(z->snapshots, z->logs, (uint64_t)l->snapshot_zxid, &f);
+		err = !zab_see_tree(z, &f)
+			  ? -EIO
+			  : adopt_snapshot(z->snapshots, z->logs, (uint64_t)l->snapshot_zxid, &f);
 	if (err != 0) {
 		zab_fatal(z, "%s", f.text);
 		return;

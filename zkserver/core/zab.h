@@ -182,6 +182,13 @@ bool zab_see(struct zab *z, const struct members *m, struct fault *f);
 /* The same of a record, if it is a reconfig's; of any other: true. */
 bool zab_see_record(struct zab *z, const uint8_t *txn, size_t size, struct fault *f);
 
+/*
+ * The same of the configuration that /zookeeper/config has, if it is newer: whoever has a reconfig
+ * in its history knows of it, even if it came within a snapshot. Before that is what this server
+ * has on disk, and not at a start: an operator may have written another configuration since.
+ */
+bool zab_see_tree(struct zab *z, struct fault *f);
+
 /* `m` is in force from now on, unless it is an older one. True: this server's kind is another. */
 bool zab_adopt(struct zab *z, const struct members *m);
 

@@ -78,6 +78,29 @@ zab_see_record(struct zab *z, const uint8_t *txn, size_t size, struct fault *f)
 	       h.type != ZK_OP_RECONFIG || see_reconfig(z, txn, size, f);
 }
 
+static const struct tree_node *
+shown_node(const struct zab *z)
+{
+	static const char path[] = "/zookeeper/config";
+
+	return tree_find(&z->db->tree, (struct jute_bytes){(const uint8_t *)path, sizeof path - 1});
+}
+
+bool
+zab_see_tree(struct zab *z, struct fault *f)
+{
+	const struct tree_node *n = shown_node(z);
+	struct jute_bytes text;
+	struct fault ignored = {0};
+	struct members m;
+
+	if (!z->settings.reconfig || n == NULL || n->mzxid <= zab_newest(z)->version)
+		return true;
+	text = tree_node_data(n);
+	return text.len <= 0 || members_parse(&m, text.data, (size_t)text.len, &ignored) != 0 ||
+	       m.version <= zab_newest(z)->version || zab_see(z, &m, f);
+}
+
 /* Whoever is no member is a participant, without a vote. */
 static bool
 is_observer(const struct zab *z)
@@ -121,8 +144,11 @@ zab_stays(const struct members *a, const struct members *b, int64_t sid)
 void
 zab_show_members(struct zab *z)
 {
+	const struct tree_node *n = shown_node(z);
 	struct buf text;
 
+	if (z->settings.reconfig && n != NULL && n->mzxid > z->members->version)
+		return; /* of a reconfig that is in the history, and not committed yet */
 	buf_init(&text, MEMBERS_TEXT_BYTES_MAX);
 	members_print(z->members, &text);
 	if (text.failed || !server_show_config(z->server, text.data, text.len, z->members->version))
