@@ -356,6 +356,22 @@ put_commits(const struct leader *l, struct peer_link *link)
 		put_commit(l, link);
 }
 
+/*
+ * What the learner takes for in force with UPTODATE. A reconfig that waits for its commit is none
+ * of that, though Apache's leaders say so: it comes as a proposal behind NEWLEADER, unless the
+ * learner has it already.
+ */
+static const struct members *
+members_for(const struct leader *l, const struct peer_link *link)
+{
+	const struct zab *z = l->z;
+
+	if (l->phase == LEADER_RELAYS ||
+	    (l->phase == LEADER_ACTIVE && z->seen != NULL && link->sent < z->seen->version))
+		return z->members;
+	return zab_newest(z);
+}
+
 /* Everything committed was sent: the learner may show that it has it. */
 static void
 ask(struct leader *l, struct peer_link *link)
@@ -364,7 +380,7 @@ ask(struct leader *l, struct peer_link *link)
 
 	buf_init(&text, MEMBERS_TEXT_BYTES_MAX);
 	/* An observer hears of what is only proposed here when it is in force. */
-	members_print(l->phase == LEADER_RELAYS ? l->z->members : zab_newest(l->z), &text);
+	members_print(members_for(l, link), &text);
 	qpacket_put(link->out, QPACKET_NEWLEADER, (int64_t)l->epoch << 32, text.data, text.len);
 	if (text.failed)
 		link->out->failed = true;
