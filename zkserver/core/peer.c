@@ -158,6 +158,15 @@ peer_fini(struct peer *p)
 
 /* ---- roles ---- */
 
+/* Whoever is to vote takes part: a quorum of the new members may need it. */
+static bool
+observes(const struct peer *p)
+{
+	const struct zab *z = &p->zab;
+
+	return z->observer && (z->seen == NULL || !members_is_voter(z->seen, z->settings.sid));
+}
+
 static void
 elect(struct peer *p)
 {
@@ -169,10 +178,10 @@ elect(struct peer *p)
 	p->appointed = -1;
 	if (appointed >= 0)
 		election_appoint(&p->election, appointed, zab_last_zxid(&p->zab),
-		    p->zab.epochs.current, p->zab.observer);
+		    p->zab.epochs.current, observes(p));
 	else
 		election_start(&p->election, p->zab.now_ms, zab_last_zxid(&p->zab),
-		    p->zab.epochs.current, p->zab.observer);
+		    p->zab.epochs.current, observes(p));
 }
 
 void
