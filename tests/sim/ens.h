@@ -4,8 +4,8 @@
  * one world, with a network that delays and is cut, disks that fail, clients that do everything,
  * and an oracle that knows what was committed. One seed is one life.
  *
- * ens_net.c has the network, ens_node.c a member, ens_client.c the clients, ens_check.c the oracle,
- * zabsim.c the faults and the program.
+ * ens_net.c has the network, ens_node.c a member, ens_reconf.c how members change, ens_client.c the
+ * clients, ens_check.c the oracle, ens_life.c the faults, zabsim.c the program.
  */
 #ifndef CORRAL_TESTS_SIM_ENS_H
 #define CORRAL_TESTS_SIM_ENS_H
@@ -15,7 +15,7 @@
 #include "zkserver/core/peer.h"
 #include "zkserver/core/txnlog.h"
 
-#define ENS_NODES_MAX 9 /* up to 7 voters, and observers */
+#define ENS_NODES_MAX 9 /* up to 7 voters, observers, and who is to join */
 #define ENS_CLIENTS 6
 #define ENS_PATHS 6
 #define ENS_REQUESTS_MAX 24
@@ -26,6 +26,7 @@ enum ens_plant {
 	ENS_PLANT_EARLY_ACK,   /* a batch counts as durable when it is submitted */
 	ENS_PLANT_NO_SYNC,     /* sync() of files does nothing */
 	ENS_PLANT_NO_DIR_SYNC, /* sync() of the directory does nothing */
+	ENS_PLANT_FORGETS,     /* a start forgets the configuration that was proposed */
 	ENS_PLANT_KINDS
 };
 
@@ -111,7 +112,6 @@ struct ens_node {
 	struct ens *e;
 	unsigned index;
 	int64_t sid;
-	bool observer;
 	struct rng rng;
 	struct simdisk *disk;
 	struct store *store;
@@ -126,6 +126,10 @@ struct ens_node {
 	uint64_t paused_until_ms, stuck_until_ms; /* the process; its disk's syncs */
 	uint32_t slow_ms;			  /* each turn takes up to so long */
 	bool frail;  /* the power goes when it next changes its history at a leader's word */
+	bool conf_frail;		/* ... when it next writes a configuration */
+	bool off;			/* its operator has stopped it, or not started it yet */
+	struct members conf, conf_next; /* as its files say: in force, proposed */
+	bool has_conf_next;
 	bool rotten; /* its disk may be damaged: it may refuse to start, and is emptied then */
 	struct epochs epochs; /* as it promised last, in this life of its disk */
 	enum peer_phase phase;
@@ -191,11 +195,12 @@ struct ens_check {
 	struct ens_path paths[ENS_PATHS];
 	int64_t *ended; /* sessions, in order of their ends */
 	size_t ended_count, ended_cap;
+	struct members in_force; /* as the last committed reconfig says */
 	int64_t answered_zxid; /* the last write that anybody was told of */
-	uint64_t acked_writes, reads, syncs;
+	uint64_t acked_writes, reads, syncs, reconfigs, refused_reconfigs, removed_leaders;
 };
 
-void ens_check_init(struct ens_check *c);
+void ens_check_init(struct ens_check *c, const struct members *members);
 void ens_check_fini(struct ens_check *c);
 /* A leader hands a new transaction to its log. */
 void ens_check_made(struct ens_node *n, int64_t zxid, const uint8_t *bytes, size_t size);
@@ -217,6 +222,30 @@ const struct ens_state *ens_check_change(const struct ens_check *c, unsigned pat
 const struct ens_state *ens_check_state(const struct ens_check *c, unsigned path, int64_t zxid);
 uint64_t ens_digest(const struct db *db);
 
+/* ---- members that change ---- */
+
+/* What a server's files say: of ops members_seen() and members_adopted(). */
+bool ens_conf_seen(struct ens_node *n, const struct members *m, struct fault *f);
+void ens_conf_adopted(struct ens_node *n, const struct members *m);
+void ens_conf_write(struct ens_node *n);
+
+/* An operator starts servers that are to join, and stops some that have left. */
+void ens_operator_begin(struct ens *e);
+/* Start it if it is off. */
+void ens_operator_start(struct ens_node *n);
+
+/* Whoever does not know of a proposed configuration that it is in is told. */
+void ens_operator_rescue(struct ens *e);
+
+/* Append a reconfig's body. */
+void ens_reconf_put(struct ens *e, struct rng *r, struct buf *to);
+/* The configuration that a transaction is about; false: about none. */
+bool ens_reconf_read(const uint8_t *bytes, size_t size, struct members *m);
+/* Nobody who is up knows of a configuration that was only proposed. */
+bool ens_is_settled(const struct ens *e);
+/* Who is a member, and who thinks so: into the trace. */
+void ens_reconf_explain(struct ens *e);
+
 /* ---- clients ---- */
 
 enum ens_op {
@@ -229,6 +258,7 @@ enum ens_op {
 	ENS_EPHEMERAL,
 	ENS_BAD_MULTI, /* its second part fails: nothing of the first one may be seen */
 	ENS_CLOSE,
+	ENS_RECONFIG,
 };
 
 struct ens_request {
@@ -277,7 +307,12 @@ struct ens {
 	struct world world;
 	enum ens_plant plant;
 	struct members members;
-	unsigned count, voters;
+	unsigned count, voters, members_count; /* the rest is to join */
+	bool reconfig;
+	struct rng operator;
+	struct members rescue;
+	uint64_t rescues;
+	void (*reconfig_made)(struct ens *e); /* a leader has proposed one */
 	uint32_t tick_ms;
 	unsigned value_bytes; /* up to so many are put behind a value */
 	struct ens_net net;
@@ -285,6 +320,7 @@ struct ens {
 	struct ens_client clients[ENS_CLIENTS];
 	struct ens_check check;
 	uint64_t rest_until_ms; /* clients do nothing */
+	bool calm;		/* no more faults */
 	bool quiet;		/* the end: no new requests */
 };
 

@@ -26,9 +26,10 @@ grow(void *array, size_t *cap, size_t count, size_t size)
 }
 
 void
-ens_check_init(struct ens_check *c)
+ens_check_init(struct ens_check *c, const struct members *members)
 {
-	*c = (struct ens_check){0};
+	memset(c, 0, sizeof *c);
+	c->in_force = *members;
 }
 
 void
@@ -118,6 +119,16 @@ check_expiry(struct ens_node *n, const uint8_t *bytes, size_t size)
 	}
 }
 
+static void
+tell_of_reconfig(struct ens_node *n, const uint8_t *bytes, size_t size)
+{
+	struct txn_header h;
+
+	if (n->e->reconfig_made != NULL && txn_decode_header(&h, bytes, size) &&
+	    h.type == ZK_OP_RECONFIG)
+		n->e->reconfig_made(n->e);
+}
+
 /* Z4: a zxid names one transaction; within an epoch they have no holes. */
 void
 ens_check_made(struct ens_node *n, int64_t zxid, const uint8_t *bytes, size_t size)
@@ -137,6 +148,7 @@ ens_check_made(struct ens_node *n, int64_t zxid, const uint8_t *bytes, size_t si
 	if (t->bytes != NULL)
 		return;
 	check_expiry(n, bytes, size);
+	tell_of_reconfig(n, bytes, size);
 	t->hash = hash;
 	t->prev = counter > 1 ? zxid - 1 : (int64_t)((uint64_t)zxid >> 32 << 32);
 	t->size = size;
@@ -146,14 +158,14 @@ ens_check_made(struct ens_node *n, int64_t zxid, const uint8_t *bytes, size_t si
 }
 
 static bool
-is_durable_at_quorum(const struct ens *e, int64_t zxid)
+is_durable_at_quorum(const struct ens *e, const struct members *members, int64_t zxid)
 {
 	struct sid_set have = {{0}};
 
 	for (unsigned i = 0; i < e->count; i++)
 		if (e->nodes[i].durable_zxid >= zxid)
 			sid_set_add(&have, e->nodes[i].sid);
-	return members_quorum(&e->members, &have);
+	return members_quorum(members, &have);
 }
 
 static void
@@ -274,14 +286,40 @@ check_session(struct ens_node *n, const uint8_t *bytes, size_t size)
 		end_session(n, h.session);
 }
 
+/* A reconfig needs a quorum of what it makes, too, and from then on that alone counts. */
+static void
+commit_members(struct ens_node *n, int64_t zxid, const uint8_t *bytes, size_t size)
+{
+	struct ens_check *c = &n->e->check;
+	struct txn_header h;
+	struct members next;
+
+	if (!txn_decode_header(&h, bytes, size) || h.type != ZK_OP_RECONFIG)
+		return;
+	if (!ens_reconf_read(bytes, size, &next) || next.version != zxid) {
+		VIOLATION(n, "Z9: reconfig 0x%llx is none", (unsigned long long)zxid);
+		return;
+	}
+	if (!is_durable_at_quorum(n->e, &next, zxid))
+		VIOLATION(n,
+		    "Z9: server %lld takes reconfig 0x%llx for committed, no quorum of the new "
+		    "members has it",
+		    (long long)n->sid, (unsigned long long)zxid);
+	c->in_force = next;
+	c->reconfigs++;
+	if (n->server.role == SERVER_LEADER && members_weight(&next, n->sid) == 0)
+		c->removed_leaders++;
+}
+
 static void
 commit(struct ens_node *n, int64_t zxid, const uint8_t *bytes, size_t size)
 {
 	struct ens_check *c = &n->e->check;
 
-	if (!is_durable_at_quorum(n->e, zxid))
+	if (!is_durable_at_quorum(n->e, &c->in_force, zxid))
 		VIOLATION(n, "Z9: server %lld takes 0x%llx for committed, no quorum has it",
 		    (long long)n->sid, (unsigned long long)zxid);
+	commit_members(n, zxid, bytes, size);
 	c->committed =
 	    grow(c->committed, &c->committed_cap, c->committed_count, sizeof *c->committed);
 	c->committed[c->committed_count++] = zxid;
@@ -377,6 +415,27 @@ commit_tail(struct ens_node *n, int64_t zxid)
 		commit(n, t->zxid, t->bytes, t->size);
 }
 
+/*
+ * With an epoch the configuration is in force that its leader saw last, as at Apache's: whether or
+ * not the transaction is in its history, a quorum of both has what it leads from.
+ */
+static void
+check_members_of_leader(struct ens_node *n)
+{
+	const struct members *m = n->peer.zab.members;
+	struct ens_check *c = &n->e->check;
+
+	if (m->version < c->in_force.version)
+		VIOLATION(n, "Z9: server %lld leads in configuration %llx, %llx is in force",
+		    (long long)n->sid, (unsigned long long)m->version,
+		    (unsigned long long)c->in_force.version);
+	if (!is_durable_at_quorum(n->e, &c->in_force, n->durable_zxid) ||
+	    !is_durable_at_quorum(n->e, m, n->durable_zxid))
+		VIOLATION(n, "Z9: server %lld leads from 0x%llx, no quorum has it",
+		    (long long)n->sid, (unsigned long long)n->durable_zxid);
+	c->in_force = *m;
+}
+
 /* Z1, Z8, Z11: one leader an epoch, and it has all that was ever committed. */
 void
 ens_check_leads(struct ens_node *n)
@@ -398,6 +457,7 @@ ens_check_leads(struct ens_node *n)
 		    (long long)n->sid, epoch, (unsigned long long)n->durable_zxid,
 		    (unsigned long long)last);
 	commit_tail(n, n->durable_zxid);
+	check_members_of_leader(n);
 	/* Its last zxid is the epoch's beginning now. */
 	if ((t = find(c, n->db.last_zxid)) == NULL)
 		t = insert(c, n->db.last_zxid);
@@ -449,11 +509,14 @@ is_same_place(int64_t on_disk, int64_t zxid)
 static void
 compare_with_disk(struct ens_node *n)
 {
+	static const struct peer_ops nothing;
 	struct simdisk *copy = simdisk_copy(n->disk);
 	struct peer *p = calloc(1, sizeof *p);
 	struct peer_config config = {.settings = n->peer.zab.settings,
 	    .election = n->peer.election.settings,
-	    .members = n->peer.zab.members};
+	    .members = n->peer.zab.members,
+	    .seen = n->peer.zab.seen,
+	    .ops = &nothing};
 	struct recover_report report;
 	struct fault note = {{0}}, f = {{0}};
 	struct db db;
@@ -511,8 +574,29 @@ check_won(struct ens_node *n)
 	if (v == NULL || v->leader != n->sid || v->zxid != zab_last_zxid(&n->peer.zab))
 		VIOLATION(n, "Z16: server %lld leads by a vote for another, or another history",
 		    (long long)n->sid);
-	if (members_weight(&n->e->members, n->sid) == 0)
+	if (members_weight(n->peer.zab.members, n->sid) == 0 &&
+	    members_weight(zab_newest(&n->peer.zab), n->sid) == 0)
 		VIOLATION(n, "Z16: server %lld leads, its vote weighs nothing", (long long)n->sid);
+}
+
+/*
+ * Z9a: who acknowledges has it. A learner counts what was committed before it agreed as
+ * acknowledged though it sends no ACK for it; that is right if a quorum has it without this server,
+ * which is what is looked at: as nobody may have applied it yet, and a reconfig may be among it, of
+ * the members that its leader told it of, too.
+ */
+static void
+check_acknowledged(struct ens_node *n)
+{
+	const struct learner *l = &n->peer.learner;
+
+	if (l->link == NULL || l->phase < LEARNER_AGREED || l->observer ||
+	    (uint32_t)l->acked == 0 || l->acked <= n->durable_zxid ||
+	    is_durable_at_quorum(n->e, &n->e->check.in_force, l->acked) ||
+	    is_durable_at_quorum(n->e, zab_newest(&n->peer.zab), l->acked))
+		return;
+	VIOLATION(n, "Z9a: server %lld has acknowledged 0x%llx, 0x%llx is durable",
+	    (long long)n->sid, (unsigned long long)l->acked, (unsigned long long)n->durable_zxid);
 }
 
 void
@@ -525,13 +609,7 @@ ens_check_turn(struct ens_node *n)
 		VIOLATION(n, "Z9a: server %lld takes 0x%llx for durable, 0x%llx is",
 		    (long long)n->sid, (unsigned long long)synced,
 		    (unsigned long long)n->durable_zxid);
-	if (n->peer.learner.link != NULL && n->peer.learner.phase >= LEARNER_AGREED &&
-	    !n->observer && (uint32_t)n->peer.learner.acked != 0 &&
-	    n->peer.learner.acked > n->durable_zxid &&
-	    n->peer.learner.acked > ens_check_last(&n->e->check)) /* else nobody waits for it */
-		VIOLATION(n, "Z9a: server %lld has acknowledged 0x%llx, 0x%llx is durable",
-		    (long long)n->sid, (unsigned long long)n->peer.learner.acked,
-		    (unsigned long long)n->durable_zxid);
+	check_acknowledged(n);
 	if (n->peer.phase == n->phase)
 		return;
 	n->phase = n->peer.phase;

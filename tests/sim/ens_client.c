@@ -225,6 +225,9 @@ put_body(struct ens_client *c, const struct ens_request *q)
 	case ENS_SYNC:
 		jute_put_bytes(&c->wire, path);
 		break;
+	case ENS_RECONFIG:
+		ens_reconf_put(c->e, &c->rng, &c->wire);
+		break;
 	}
 }
 
@@ -239,7 +242,8 @@ send_request(struct ens_client *c)
 	    [ENS_SYNC] = ZK_OP_SYNC,
 	    [ENS_EPHEMERAL] = ZK_OP_CREATE,
 	    [ENS_BAD_MULTI] = ZK_OP_MULTI,
-	    [ENS_CLOSE] = ZK_OP_CLOSE_SESSION};
+	    [ENS_CLOSE] = ZK_OP_CLOSE_SESSION,
+	    [ENS_RECONFIG] = ZK_OP_RECONFIG};
 	static const enum ens_op ops[] = {ENS_SET, ENS_SET, ENS_SET, ENS_CREATE, ENS_CREATE,
 	    ENS_DELETE, ENS_MULTI, ENS_GET, ENS_GET, ENS_GET, ENS_SYNC, ENS_EPHEMERAL,
 	    ENS_BAD_MULTI};
@@ -253,6 +257,8 @@ send_request(struct ens_client *c)
 	    .must_zxid = c->e->check.answered_zxid};
 	if (rng_below(&c->rng, 200) == 0)
 		q->op = ENS_CLOSE;
+	if (c->e->reconfig && c->number == 0 && rng_below(&c->rng, 25) == 0)
+		q->op = ENS_RECONFIG;
 	jute_put_i32(&c->wire, q->xid);
 	jute_put_i32(&c->wire, codes[q->op]);
 	put_body(c, q);
@@ -395,6 +401,7 @@ take_reply(struct ens_client *c, struct jute_reader r)
 			    c->number, (unsigned long long)zxid, (unsigned long long)q.must_zxid);
 		if (zxid > c->e->check.answered_zxid)
 			c->e->check.answered_zxid = zxid;
+		c->e->check.refused_reconfigs += error != ZK_OK && q.op == ENS_RECONFIG;
 		c->e->check.acked_writes += error == ZK_OK && q.op != ENS_BAD_MULTI;
 	} else if (q.op == ENS_SYNC && error == ZK_OK) {
 		c->e->check.syncs++;
@@ -511,6 +518,7 @@ ens_clients_idle(const struct ens *e)
 {
 	for (unsigned i = 0; i < ENS_CLIENTS; i++)
 		if (e->clients[i].node != NULL &&
+		    members_find(&e->check.in_force, e->clients[i].node->sid) != NULL &&
 		    (e->clients[i].request_count > 0 || !e->clients[i].connected))
 			return false;
 	return true;

@@ -14,7 +14,8 @@
 const char *const fault_names[FAULT_KINDS] = {"kill", "power loss", "power loss in a write",
     "disk error", "power loss of all", "pause", "isolation", "one-way cut", "cut of a pair",
     "split", "reset", "heal", "clock step", "full disk", "stuck disk", "slow server",
-    "empty directory", "bit rot", "leader ahead", "power loss in an adoption"};
+    "empty directory", "bit rot", "leader ahead", "power loss in an adoption",
+    "power loss in a configuration's write", "fault behind a reconfig"};
 
 static struct ens_node *
 any_node(struct life *l)
@@ -215,6 +216,9 @@ inject(struct life *l, enum fault_kind kind)
 	case FAULT_ADOPT:
 		n->frail = true;
 		break;
+	case FAULT_CONF:
+		n->conf_frail = true;
+		break;
 	case FAULT_CLOCK:
 		n->wall_offset_ms += (int64_t)rng_below(&l->rng, 2 * 86400000) - 86400000;
 		break;
@@ -224,6 +228,33 @@ inject(struct life *l, enum fault_kind kind)
 	}
 }
 
+/* Between a reconfig's proposal and its activation, or soon behind it. */
+static void
+on_reconfig_fault(void *arg, uint64_t token)
+{
+	static const enum fault_kind kinds[] = {FAULT_CRASH, FAULT_POWER, FAULT_POWER_AT,
+	    FAULT_PAUSE, FAULT_ISOLATE, FAULT_ONE_WAY, FAULT_SPLIT, FAULT_RESET, FAULT_AHEAD,
+	    FAULT_CONF};
+	struct life *l = arg;
+
+	(void)token;
+	if (!l->e.calm)
+		inject(l, kinds[rng_below(&l->rng, sizeof kinds / sizeof kinds[0])]);
+}
+
+static void
+on_reconfig_made(struct ens *e)
+{
+	struct life *l = CONTAINER_OF(e, struct life, e);
+
+	if (e->calm || !l->enabled[FAULT_RECONFIG] || rng_below(&l->rng, 2) == 0)
+		return;
+	l->faults[FAULT_RECONFIG]++;
+	for (uint64_t left = 1 + rng_below(&l->rng, 3); left > 0; left--)
+		world_at(&e->world, rng_below(&l->rng, rng_below(&l->rng, 2) == 0 ? 15 : 150),
+		    on_reconfig_fault, l, 0);
+}
+
 static void
 on_fault(void *arg, uint64_t token)
 {
@@ -231,9 +262,9 @@ on_fault(void *arg, uint64_t token)
 	enum fault_kind kind = (enum fault_kind)rng_below(&l->rng, FAULT_KINDS);
 
 	(void)token;
-	if (l->calm)
+	if (l->e.calm)
 		return;
-	if (l->enabled[kind])
+	if (l->enabled[kind] && kind != FAULT_RECONFIG)
 		inject(l, kind);
 	world_at(&l->e.world, 1 + rng_below(&l->rng, l->pace_ms), on_fault, l, 0);
 }
@@ -260,11 +291,14 @@ is_whole(const struct life *l)
 	for (unsigned i = 0; i < l->e.count; i++) {
 		const struct ens_node *n = &l->e.nodes[i];
 
+		if (members_find(&l->e.check.in_force, n->sid) == NULL)
+			continue;
 		if (!n->up || !server_serves(&n->server) || n->server.pending_count > 0)
 			return false;
 		leaders += n->server.role == SERVER_LEADER;
-		/* A leader that has made nothing yet is at its epoch's beginning. */
-		if (n->server.role != SERVER_LEADER || (uint32_t)n->db.last_zxid != 0) {
+		/* A leader that has made nothing yet is at its epoch's beginning, and whoever has a
+		 * snapshot from it. */
+		if ((uint32_t)n->db.last_zxid != 0) {
 			if (zxid != 0 && n->db.last_zxid != zxid)
 				return false;
 			zxid = n->db.last_zxid;
@@ -276,6 +310,7 @@ is_whole(const struct life *l)
 static void
 explain_not_whole(struct life *l)
 {
+	ens_reconf_explain(&l->e);
 	for (unsigned i = 0; i < l->e.count; i++) {
 		const struct ens_node *n = &l->e.nodes[i];
 
@@ -301,16 +336,30 @@ explain_not_whole(struct life *l)
 static void
 compare_all(struct life *l)
 {
-	for (unsigned i = 1; i < l->e.count; i++)
-		if (ens_digest(&l->e.nodes[i].db) != ens_digest(&l->e.nodes[0].db))
-			world_violation(
-			    &l->e.world, "Z15: in the end servers 1 and %u differ", i + 1);
+	const struct ens_node *first = NULL;
+
+	for (unsigned i = 0; i < l->e.count; i++) {
+		const struct ens_node *n = &l->e.nodes[i];
+
+		if (members_find(&l->e.check.in_force, n->sid) == NULL)
+			continue;
+		if (first == NULL)
+			first = n;
+		if (ens_digest(&n->db) != ens_digest(&first->db))
+			world_violation(&l->e.world, "Z15: in the end servers %lld and %lld differ",
+			    (long long)first->sid, (long long)n->sid);
+		if (n->peer.zab.seen != NULL ||
+		    !members_same(n->peer.zab.members, &l->e.check.in_force))
+			world_violation(&l->e.world,
+			    "in the end server %lld is not in the configuration that was committed",
+			    (long long)n->sid);
+	}
 }
 
 static void
 calm_down(struct life *l)
 {
-	l->calm = true;
+	l->e.calm = true;
 	l->e.rest_until_ms = 0;
 	for (unsigned i = 0; i < l->e.count; i++) {
 		struct ens_node *n = &l->e.nodes[i];
@@ -320,12 +369,15 @@ calm_down(struct life *l)
 		simdisk_set_capacity(n->disk, UINT64_MAX);
 		n->slow_ms = 0;
 		n->stuck_until_ms = 0;
-		n->frail = false;
+		n->frail = n->conf_frail = false;
+		ens_operator_start(n);
 	}
 	ens_net_heal(&l->e);
 	/* First with clients that go on, then to the end of what they asked for. */
 	run_until(l, l->e.world.now_ms + 5000, NULL);
 	l->e.quiet = true;
+	if (!run_until(l, l->e.world.now_ms + CALM_MS / 2, is_whole))
+		ens_operator_rescue(&l->e);
 	if (!run_until(l, l->e.world.now_ms + CALM_MS, is_whole))
 		explain_not_whole(l);
 	else if (l->e.world.violation[0] == '\0')
@@ -367,10 +419,16 @@ draw(struct life *l)
 	    e->voters + (rng_below(&l->rng, 3) == 0 ? 1 + (unsigned)rng_below(&l->rng, 2) : 0);
 	if (e->count == 1)
 		e->count = e->voters = 2;
+	e->members_count = e->count;
+	e->reconfig = rng_below(&l->rng, 5) < 3;
+	if (e->reconfig)
+		e->count += (unsigned)rng_below(&l->rng, 4);
+	if (e->count > ENS_NODES_MAX)
+		e->count = ENS_NODES_MAX;
 	e->tick_ms = 200 + (uint32_t)rng_below(&l->rng, 1800);
-	for (unsigned i = 0; i < e->count; i++)
+	for (unsigned i = 0; i < e->members_count; i++)
 		len += snprintf(text + len, sizeof text - (size_t)len,
-		    "server.%u=10.0.0.%u:2888:3888:%s\n", i + 1, i + 1,
+		    "server.%u=10.0.0.%u:2888:3888:%s;2181\n", i + 1, i + 1,
 		    i < e->voters ? "participant" : "observer");
 	len += draw_groups(l, text + len, sizeof text - (size_t)len);
 	if (members_parse(&e->members, text, (size_t)len, &f) != 0) {
@@ -395,13 +453,14 @@ on_late_start(void *arg, uint64_t token)
 void
 life_live(struct life *l)
 {
-	for (unsigned i = 0; i < l->e.count; i++)
-		if (l->e.nodes[i].observer && rng_below(&l->rng, 2) == 0)
+	for (unsigned i = 0; i < l->e.members_count; i++)
+		if (i >= l->e.voters && rng_below(&l->rng, 2) == 0)
 			world_at(&l->e.world, rng_below(&l->rng, LIFE_MS / 2), on_late_start,
 			    &l->e.nodes[i], 0);
 		else
 			ens_node_start(&l->e.nodes[i]);
 	ens_clients_start(&l->e);
+	ens_operator_begin(&l->e);
 	world_at(&l->e.world, rng_below(&l->rng, 4000), on_fault, l, 0);
 	run_until(l, LIFE_MS, NULL);
 	if (l->e.world.violation[0] == '\0')
@@ -420,7 +479,8 @@ life_new(uint64_t seed, enum ens_plant plant, bool trace)
 	l->e.plant = plant;
 	draw(l);
 	ens_net_init(&l->e);
-	ens_check_init(&l->e.check);
+	ens_check_init(&l->e.check, &l->e.members);
+	l->e.reconfig_made = on_reconfig_made;
 	ens_clients_init(&l->e);
 	for (unsigned i = 0; i < l->e.count; i++)
 		if (!ens_node_init(&l->e.nodes[i], &l->e, i))

@@ -19,13 +19,15 @@ enum fault_kind {
 	FAULT_RESET,
 	FAULT_HEAL,
 	FAULT_CLOCK,
-	FAULT_FULL,  /* the disk is, for a while */
-	FAULT_STUCK, /* its syncs take seconds */
-	FAULT_SLOW,  /* each of a server's turns takes milliseconds, until it is started again */
-	FAULT_EMPTY, /* a server is started again with an empty directory */
-	FAULT_ROT,   /* a bit of a file has flipped when a server is started again */
-	FAULT_AHEAD, /* a leader logs what nobody else hears of, and is killed */
-	FAULT_ADOPT, /* power loss when a server next changes its history at a leader's word */
+	FAULT_FULL,	/* the disk is, for a while */
+	FAULT_STUCK,	/* its syncs take seconds */
+	FAULT_SLOW,	/* each of a server's turns takes milliseconds, until it is started again */
+	FAULT_EMPTY,	/* a server is started again with an empty directory */
+	FAULT_ROT,	/* a bit of a file has flipped when a server is started again */
+	FAULT_AHEAD,	/* a leader logs what nobody else hears of, and is killed */
+	FAULT_ADOPT,	/* power loss when a server next changes its history at a leader's word */
+	FAULT_CONF,	/* power loss when a server next writes a configuration */
+	FAULT_RECONFIG, /* one or more of these as soon as a reconfig is proposed */
 	FAULT_KINDS
 };
 
@@ -37,7 +39,6 @@ struct life {
 	bool enabled[FAULT_KINDS];
 	uint64_t pace_ms;
 	uint64_t faults[FAULT_KINDS];
-	bool calm;
 };
 
 /* Draw the seed's life, and live it to the end, or to the first violation. */

@@ -49,8 +49,12 @@ ens_node_init(struct ens_node *n, struct ens *e, unsigned index)
 	char name[32];
 	struct rng rng;
 
-	*n = (struct ens_node){
-	    .e = e, .index = index, .sid = index + 1, .observer = index >= e->voters};
+	memset(n, 0, sizeof *n);
+	n->e = e;
+	n->index = index;
+	n->sid = index + 1;
+	n->off = index >= e->members_count;
+	n->conf = e->members;
 	snprintf(name, sizeof name, "node %u", index);
 	world_rng(&e->world, name, &n->rng);
 	world_rng(&e->world, "settings", &rng);
@@ -63,6 +67,7 @@ ens_node_init(struct ens_node *n, struct ens *e, unsigned index)
 	    .snap_count = 2 + (uint32_t)rng_below(&rng, rng_below(&rng, 2) == 0 ? 20 : 400),
 	    .outstanding_max = 1 + (uint32_t)rng_below(&rng, rng_below(&rng, 2) == 0 ? 10 : 1000),
 	    .sid = (uint8_t)n->sid,
+	    .reconfig_enabled = e->reconfig,
 	};
 	n->preallocate_bytes = preallocations[rng_below(&n->rng, 3)];
 	n->snapshot_at_start = rng_below(&rng, 2) == 0;
@@ -124,7 +129,7 @@ on_start(void *arg, uint64_t token)
 {
 	struct ens_node *n = arg;
 
-	if (!n->up && n->life == token)
+	if (!n->up && !n->off && n->life == token)
 		ens_node_start(n);
 }
 
@@ -133,6 +138,8 @@ start_later(struct ens_node *n)
 {
 	uint64_t most_ms = rng_below(&n->rng, 2) == 0 ? 200 : 3000;
 
+	if (n->off)
+		return;
 	world_at(&n->e->world, 1 + rng_below(&n->rng, most_ms), on_start, n, n->life);
 }
 
@@ -166,10 +173,12 @@ configure(struct ens_node *n)
 		.links_max = 64,
 		.hold_ms = 1000 + (uint32_t)rng_below(&rng, 4000),
 		.observer_masters = n->e->net.masters,
+		.reconfig = n->e->reconfig,
 		.force_snapshot_sync = rng_below(&rng, 4) == 0,
 		.log_sync_percent =
-		    rng_below(&rng, 3) == 0 ? -1 : 33 + (int32_t)rng_below(
-				       &rng, rng_below(&rng, 2) == 0 ? 500 : 1000000),
+		    rng_below(&rng, 3) == 0
+			? -1
+			: 33 + (int32_t)rng_below(&rng, rng_below(&rng, 2) == 0 ? 500 : 1000000),
 		.history_count = rng_below(&rng, 2) == 0 ? 1 + rng_below(&rng, 20) : 500,
 		.history_bytes = 1 << 20,
 		.recover = {.now_ms = ens_node_now_ms(n)}},
@@ -177,7 +186,8 @@ configure(struct ens_node *n)
 		.notify_min_ms = ELECTION_NOTIFY_MIN_MS,
 		.notify_max_ms = ELECTION_NOTIFY_MAX_MS,
 		.finalize_ms = ELECTION_FINALIZE_MS},
-	    .members = &n->e->members,
+	    .members = &n->conf,
+	    .seen = n->has_conf_next && n->e->plant != ENS_PLANT_FORGETS ? &n->conf_next : NULL,
 	    .snapshots = n->store,
 	    .logs = n->store,
 	    .ops = &ops,
@@ -228,7 +238,8 @@ ens_node_can_be_lost(const struct ens_node *n)
 						m->peer.learner.leader == leader->sid)))
 				sid_set_add(&have, m->sid);
 		}
-		if (last >= ens_check_last(&e->check) && members_quorum(&e->members, &have))
+		if (last >= ens_check_last(&e->check) && ens_is_settled(e) &&
+		    members_quorum(&e->check.in_force, &have))
 			return true;
 	}
 	return false;
@@ -252,7 +263,7 @@ on_repair(void *arg, uint64_t token)
 {
 	struct ens_node *n = arg;
 
-	if (n->up || n->life != token)
+	if (n->up || n->off || n->life != token)
 		return;
 	if (!ens_node_can_be_lost(n)) {
 		world_at(&n->e->world, 100, on_repair, n, token);
@@ -302,6 +313,7 @@ ens_node_start(struct ens_node *n)
 
 	if (!db_init(&n->db, &KEY, n->settings.tick_ms))
 		exit(71);
+	n->db.tree.acls.policy.skip = n->e->reconfig; /* anybody may change it */
 	if ((err = peer_init(&n->peer, &config, &n->db, &report, &note, &f)) != 0) {
 		db_fini(&n->db);
 		start_failed(n, err, &f);
@@ -423,6 +435,18 @@ op_log_reopen(void *arg)
 	ens_check_reloaded(n);
 }
 
+static bool
+op_members_seen(void *arg, const struct members *m, struct fault *f)
+{
+	return ens_conf_seen(of_peer_arg(arg), m, f);
+}
+
+static void
+op_members_adopted(void *arg, const struct members *m)
+{
+	ens_conf_adopted(of_peer_arg(arg), m);
+}
+
 static void
 op_say(void *arg, const char *text)
 {
@@ -447,6 +471,8 @@ static const struct peer_ops ops = {
     .dial_master = op_dial_master,
     .log_release = op_log_release,
     .log_reopen = op_log_reopen,
+    .members_seen = op_members_seen,
+    .members_adopted = op_members_adopted,
     .say = op_say,
     .fatal = op_fatal,
 };
@@ -511,14 +537,14 @@ on_flush(void *arg, uint64_t token)
 }
 
 static void
-take_records(struct ens_node *n)
+take_records(struct ens_node *n, bool led)
 {
 	const uint8_t *bytes;
 	int64_t zxid;
 	size_t size;
 
 	while (n->log_open && server_next_record(&n->server, &zxid, &bytes, &size)) {
-		if (n->server.role == SERVER_LEADER)
+		if (led || n->server.role == SERVER_LEADER)
 			ens_check_made(n, zxid, bytes, size);
 		if (txnlog_append(&n->log, &n->batches[n->filling], bytes, size) != 0)
 			world_violation(&n->e->world, "the log takes no record");
@@ -582,11 +608,13 @@ static void
 work(struct ens_node *n)
 {
 	for (int round = 0; round < SERVE_ROUNDS && n->e->world.violation[0] == '\0'; round++) {
+		bool led = n->role == SERVER_LEADER; /* what it made last is taken from it yet */
+
 		peer_turn(&n->peer);
 		if (n->fatal)
 			return;
 		note_role(n);
-		take_records(n);
+		take_records(n, led);
 		ens_net_attend(n);
 		if (n->fatal || !ens_clients_serve(n))
 			return;

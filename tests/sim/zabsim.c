@@ -20,8 +20,8 @@ extern struct core_mark __start_core_marks[], __stop_core_marks[];
 
 struct totals {
 	uint64_t lives, counted, steps, writes, reads, syncs, sessions, expired, leads, starts,
-	    reloads, snapshots, fatals, refusals, repairs, compared, simulated_ms,
-	    faults[FAULT_KINDS];
+	    reconfigs, refused_reconfigs, removed_leaders, rescues, reloads, snapshots, fatals,
+	    refusals, repairs, compared, simulated_ms, faults[FAULT_KINDS];
 };
 
 static struct totals totals;
@@ -37,6 +37,10 @@ add_totals(struct totals *t, const struct life *l)
 	t->writes += l->e.check.acked_writes;
 	t->reads += l->e.check.reads;
 	t->syncs += l->e.check.syncs;
+	t->reconfigs += l->e.check.reconfigs;
+	t->refused_reconfigs += l->e.check.refused_reconfigs;
+	t->removed_leaders += l->e.check.removed_leaders;
+	t->rescues += l->e.rescues;
 	for (unsigned i = 0; i < ENS_CLIENTS; i++) {
 		t->sessions += l->e.clients[i].sessions;
 		t->expired += l->e.clients[i].expired;
@@ -58,11 +62,11 @@ add_totals(struct totals *t, const struct life *l)
 	t->counted += faults >= FAULTS_MIN && l->e.check.acked_writes >= WRITES_MIN;
 }
 
-enum { BUGS = 10 };
+enum { BUGS = 12 };
 
 static const char *const plant_names[BUGS] = {"early-ack", "no-sync", "no-dir-sync",
     "early-agreement", "epoch-first", "always-diff", "snapshot-stays", "no-drain",
-    "learner-early-ack", "adopt-in-place"};
+    "learner-early-ack", "adopt-in-place", "one-quorum", "forgets-proposed"};
 
 /* Where each of them is planted. */
 static const struct {
@@ -79,6 +83,8 @@ static const struct {
     {ENS_PLANT_NONE, PLANT_NO_DRAIN},
     {ENS_PLANT_NONE, PLANT_EARLY_ACK},
     {ENS_PLANT_NONE, PLANT_ADOPT_IN_PLACE},
+    {ENS_PLANT_NONE, PLANT_ONE_QUORUM},
+    {ENS_PLANT_FORGETS, PLANT_NOTHING},
 };
 
 static bool
@@ -134,6 +140,11 @@ print_totals(void)
 	    (unsigned long long)t->snapshots, (unsigned long long)t->fatals,
 	    (unsigned long long)t->refusals, (unsigned long long)t->repairs,
 	    (unsigned long long)t->compared);
+	printf("%llu reconfigs, %llu of which remove the leader, %llu refused; %llu members were "
+	       "told of one "
+	       "by hand\n",
+	    (unsigned long long)t->reconfigs, (unsigned long long)t->removed_leaders,
+	    (unsigned long long)t->refused_reconfigs, (unsigned long long)t->rescues);
 	printf("faults:");
 	for (int i = 0; i < FAULT_KINDS; i++)
 		printf(" %s %llu%s", fault_names[i], (unsigned long long)t->faults[i],

@@ -14,7 +14,7 @@ run "the same life twice" --twice --seeds 5 --from 1
 run "fixed seeds" --seeds "${ZABSIM_SEEDS:-100}" --from 1
 run "fresh seeds" --seeds 100000 --time "${ZABSIM_SECONDS:-8}"
 for bug in early-ack no-sync no-dir-sync early-agreement epoch-first always-diff snapshot-stays no-drain \
-	learner-early-ack adopt-in-place; do
+	learner-early-ack adopt-in-place one-quorum forgets-proposed; do
 	run "a planted bug is found: $bug" --plant "$bug" --rounds "${ZABSIM_ROUNDS:-1}" --seeds 1000 --from 1
 done
 finish
