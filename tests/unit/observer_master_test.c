@@ -120,6 +120,31 @@ START_TEST(answers_to_syncs_go_to_whoever_asked)
 }
 END_TEST
 
+/* A follower may hear of a write and of the end of a sync behind it in one breath. */
+START_TEST(a_sync_at_an_observer_is_answered_behind_what_was_written_before_it)
+{
+	int32_t error = -1;
+	unsigned answers = 0;
+
+	start();
+	rig_connect(3);
+	rig_run(RIG_TICK_MS);
+	ck_assert(rig_hold_link(0, true));
+	rig_create(2, "/before");
+	rig_ask_sync(3);
+	rig_run(10);
+	ck_assert_uint_eq(rig_answers(3, &error), 0);
+	ck_assert(!rig_has(3, "/before"));
+	rig_hold_link(0, false);
+	for (unsigned i = 0; i < 100 && answers == 0; i++) {
+		rig_step();
+		answers = rig_answers(3, &error);
+	}
+	ck_assert_uint_eq(answers, 1);
+	ck_assert(rig_has(3, "/before"));
+}
+END_TEST
+
 START_TEST(what_an_observer_that_is_gone_has_asked_is_answered_to_nobody)
 {
 	int32_t error = -1;
@@ -348,6 +373,7 @@ unit_suite(void)
 	tcase_add_test(tc, an_observer_that_missed_something_gets_it_from_a_follower);
 	tcase_add_test(tc, an_observer_gets_a_followers_snapshot);
 	tcase_add_test(tc, answers_to_syncs_go_to_whoever_asked);
+	tcase_add_test(tc, a_sync_at_an_observer_is_answered_behind_what_was_written_before_it);
 	tcase_add_test(tc, what_an_observer_that_is_gone_has_asked_is_answered_to_nobody);
 	tcase_add_test(tc, sessions_at_observers_live_as_long_as_they_show_themselves);
 	tcase_add_test(tc, an_observer_whose_follower_dies_goes_to_the_next);
