@@ -555,10 +555,11 @@ inform(struct learner *l, const struct qpacket *p)
 {
 	bool activates = p->type == QPACKET_INFORM_AND_ACTIVATE;
 	int32_t skip = activates && p->data.len >= 8 ? 8 : 0; /* who leads */
+	const uint8_t *txn = skip > 0 ? p->data.data + skip : p->data.data;
 
 	if (!l->observer)
 		leave(l, "INFORM came, which is for observers");
-	else if (!propose(l, p->zxid, p->data.data + skip, p->data.len - skip))
+	else if (!propose(l, p->zxid, txn, p->data.len - skip))
 		return;
 	else if (activates)
 		activate(l, p->zxid, p->data);
