@@ -73,8 +73,10 @@ class Members:
                 said[int(i[1:])].get("observer_master_id") == str(master) for i, master in masters.items())
         wait_until(there, WAIT_S, f"observers at {masters}\n{self.logs()}")
 
-    def connect(self, sid):
-        client = KazooClient(f"{self.host(sid)}:{self.client}", timeout=10)
+    def connect(self, *sids):
+        """To the first of these that is there."""
+        client = KazooClient(",".join(f"{self.host(i)}:{self.client}" for i in sids), timeout=10, randomize_hosts=False,
+                             connection_retry={"max_tries": -1, "max_delay": 0.5})
         client.start(WAIT_S)
         self.clients.append(client)
         return client
@@ -115,8 +117,15 @@ def work_through_observers(members, round):
 
 
 def come_back(members, sid, master):
-    """An observer gets what it missed from a follower."""
+    """A session moves from an observer that dies to the other one, which asks for it through the same follower; and the
+    observer gets what it missed from that."""
+    other = next(i for i in OBSERVERS if i != sid)
+    mover = members.connect(sid, other)
+    session = mover.client_id[0]
+    mover.create(f"/mine-{sid}", ephemeral=True)
     members.kill(sid)
+    assert mover.retry(mover.get, f"/mine-{sid}")[1].ephemeralOwner == session == mover.client_id[0]
+    mover.retry(mover.set, f"/mine-{sid}", b"again")
     client = members.connect(master)
     client.create(f"/missed-by-{sid}", b"x" * 1000)
     members.start(sid)
