@@ -128,6 +128,35 @@ START_TEST(zk2247_a_learner_whose_log_hangs_serves_no_longer)
 }
 END_TEST
 
+/* It had nothing to take while there was no role; when there is one, its time begins anew. */
+START_TEST(zk2247_a_log_that_had_nothing_to_do_did_not_hang)
+{
+	rig_start_three_with("/a");
+	rig_connect(2);
+	rig_run(100);
+	rig_isolate(0, true);
+	rig_run((RIG_SYNC_LIMIT + 2) * RIG_TICK_MS);
+	rig_isolate(0, false);
+	rig_nodes[0].hold_sync = true;
+	for (unsigned i = 0; i < 200 && !rig_serves(0); i++) {
+		char path[32];
+
+		snprintf(path, sizeof path, "/p%u", i);
+		if (rig_nodes[0].peer.learner.phase >= LEARNER_FOLLOWING_UP)
+			rig_ask_create(2, path, 5);
+		if (!rig_step())
+			rig_now_ms++;
+	}
+	ck_assert(rig_serves(0));
+	ck_assert_uint_gt(rig_nodes[0].server.pending_count, 0);
+	rig_run(1000);
+	ck_assert(rig_serves(0));
+	rig_nodes[0].hold_sync = false;
+	rig_settle();
+	rig_check_same();
+}
+END_TEST
+
 /* How much the leader has committed when it asks 0 whether it is in sync; -1: not yet. */
 static int64_t
 asked(void)
@@ -509,6 +538,7 @@ unit_suite(void)
 	tcase_add_loop_test(t, zk4882_what_a_failing_disk_lost_is_never_counted, 0, 2);
 	tcase_add_test(t, zk2247_a_leader_whose_log_fails_leads_no_longer);
 	tcase_add_test(t, zk2247_a_leader_whose_log_hangs_gives_up_and_others_go_on);
+	tcase_add_test(t, zk2247_a_log_that_had_nothing_to_do_did_not_hang);
 	tcase_add_test(t, zk3104_who_agrees_has_all_that_was_committed_beside_its_snapshot);
 	tcase_add_test(t, zk2678_memory_is_what_is_on_disk_whenever_a_role_ends);
 	tcase_add_loop_test(t, zk2832_an_epoch_without_a_transaction_counts_against_a_tail, 0, 2);

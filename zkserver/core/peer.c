@@ -175,6 +175,7 @@ elect(struct peer *p)
 	p->zab.db->last_zxid = zab_last_zxid(&p->zab);
 	p->phase = PEER_ELECTING;
 	p->voted = false;
+	p->logged = -1;
 	p->appointed = -1;
 	if (appointed >= 0)
 		election_appoint(&p->election, appointed, zab_last_zxid(&p->zab),

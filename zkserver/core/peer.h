@@ -48,8 +48,8 @@ struct peer {
 	int64_t appointed;  /* who leads next, as a reconfig has it; -1: an election */
 	uint64_t elections; /* ended ones */
 	bool voted;	    /* the election was told that its leader is in sync */
-	int64_t logged;	    /* durable here when somebody last looked, */
-	uint64_t logged_ms; /* and since when it has not become more though something waits */
+	int64_t logged;	    /* durable here when this role last looked; -1: it has not */
+	uint64_t logged_ms; /* since when it has not become more though something waits */
 };
 
 /* Whom and where; all borrowed, the stores are the server's. */
