@@ -12,6 +12,7 @@
 
 #include "tests/lib/simdisk.h"
 #include "tests/sim/world.h"
+#include "zkserver/core/notification.h"
 #include "zkserver/core/peer.h"
 #include "zkserver/core/txnlog.h"
 
@@ -19,6 +20,7 @@
 #define ENS_CLIENTS 6
 #define ENS_PATHS 6
 #define ENS_REQUESTS_MAX 24
+#define ENS_WORDS 8 /* of each voter that are remembered */
 
 /* Bugs planted on purpose, which the simulation must find. */
 enum ens_plant {
@@ -131,6 +133,7 @@ struct ens_node {
 	struct members conf, conf_next; /* as its files say: in force, proposed */
 	bool has_conf_next;
 	bool rotten; /* its disk may be damaged: it may refuse to start, and is emptied then */
+	struct ens_words *heard; /* by index of who said it, in this life */
 	struct epochs epochs; /* as it promised last, in this life of its disk */
 	enum peer_phase phase;
 	struct db db;
@@ -171,6 +174,13 @@ struct ens_txn {
 	size_t size;
 	uint64_t hash;	 /* of its bytes */
 	uint64_t digest; /* of the tree and the sessions behind it; 0: not applied anywhere yet */
+};
+
+/* What a server was told in elections, the newest last. */
+struct ens_words {
+	struct vote vote[ENS_WORDS];
+	int32_t state[ENS_WORDS];
+	unsigned count;
 };
 
 /* A path from one committed zxid on. */
@@ -214,6 +224,8 @@ void ens_check_reloaded(struct ens_node *n);
 void ens_check_leads(struct ens_node *n);
 /* It begins to follow. */
 void ens_check_follows(struct ens_node *n);
+/* A notification comes to it. */
+void ens_check_heard(struct ens_node *n, unsigned from, const uint8_t *bytes, size_t size);
 /* Behind each turn: what it promised, what it acknowledged, what it votes with. */
 void ens_check_turn(struct ens_node *n);
 int64_t ens_check_last(const struct ens_check *c);
@@ -259,6 +271,7 @@ enum ens_op {
 	ENS_BAD_MULTI, /* its second part fails: nothing of the first one may be seen */
 	ENS_CLOSE,
 	ENS_RECONFIG,
+	ENS_SET_WATCHES, /* of a session that came back */
 };
 
 struct ens_request {
@@ -285,6 +298,9 @@ struct ens_client {
 	struct ens_request requests[ENS_REQUESTS_MAX];
 	size_t request_count;
 	int64_t watched[ENS_PATHS]; /* a watch since the state of this zxid; -1: none */
+	int missed[ENS_PATHS]; /* the event that came while watches are set again; 0: none, -1: not
+				  set */
+	int64_t event_zxid;    /* what it was last told of, on this connection */
 	bool closing;		    /* it has asked for its session's end, and sends nothing more */
 	int64_t asked_end;	    /* the session; what was forwarded may come late */
 	int64_t committed_session;  /* whose last committed request that is: */

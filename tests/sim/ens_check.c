@@ -99,7 +99,13 @@ insert(struct ens_check *c, int64_t zxid)
 	return &c->made[at];
 }
 
-/* S2: no session ends, by its leader's clock, before its shortest timeout is over. */
+/*
+ * S2: no session ends before its timeout is over. That is the shortest one that clients ask for: an
+ * election brings back the one with which the session was made, whatever was agreed on since. A
+ * leader's clock may be a tenth too fast; who has asked for the end gets it at once; and what a
+ * client sends to a learner counts from when the leader hears of it: looked at is what was sent to
+ * this leader.
+ */
 static void
 check_expiry(struct ens_node *n, const uint8_t *bytes, size_t size)
 {
@@ -249,15 +255,19 @@ end_session(struct ens_node *n, int64_t session)
 	c->ended[c->ended_count++] = session;
 }
 
-/* C2, S5: a session's requests take effect in their order, whichever server they went to. */
+/*
+ * C2, S5: a session's requests take effect in their order, whichever server they went to. Not the
+ * end of the session, which is its expiry, too, and then has no place among them; and not what is
+ * refused because the session has moved or ended: it is that which keeps the order.
+ */
 static void
-check_order(struct ens_node *n, const struct txn_header *h)
+check_order(struct ens_node *n, const struct txn_header *h, int32_t error)
 {
 	for (unsigned i = 0; i < ENS_CLIENTS; i++) {
 		struct ens_client *c = &n->e->clients[i];
 
-		if (c->session != h->session || h->cxid <= 0 || h->type == ZK_OP_ERROR ||
-		    h->type == ZK_OP_CLOSE_SESSION) /* ends it whoever asks, as Apache's */
+		if (c->session != h->session || h->cxid <= 0 || h->type == ZK_OP_CLOSE_SESSION ||
+		    error == ZK_SESSIONMOVED || error == ZK_SESSIONEXPIRED)
 			continue;
 		if (c->committed_session == h->session && c->committed_cxid >= h->cxid)
 			VIOLATION(n, "C2: request %d of client %u takes effect behind its %d",
@@ -267,7 +277,27 @@ check_order(struct ens_node *n, const struct txn_header *h)
 	}
 }
 
-/* S1, S4: an ended session does nothing more. */
+static int32_t
+error_of(const uint8_t *bytes, size_t size)
+{
+	struct txn t;
+
+	return txn_decode(&t, bytes, size) && t.header.type == ZK_OP_ERROR ? t.body.error : 0;
+}
+
+/* Nothing is left to be removed when a session ends a second time. */
+static bool
+ends_nothing(const uint8_t *bytes, size_t size)
+{
+	struct txn t;
+
+	return txn_decode(&t, bytes, size) && t.body.count <= 0;
+}
+
+/*
+ * S1, S4: an ended session does nothing more. An error changes nothing, it is the answer to what
+ * came too late; and a session may be ended twice, asked for and expired at once, but for nothing.
+ */
 static void
 check_session(struct ens_node *n, const uint8_t *bytes, size_t size)
 {
@@ -278,10 +308,10 @@ check_session(struct ens_node *n, const uint8_t *bytes, size_t size)
 		return;
 	for (size_t i = 0; i < c->ended_count; i++)
 		if (c->ended[i] == h.session && h.type != ZK_OP_ERROR &&
-		    h.type != ZK_OP_CLOSE_SESSION) /* asked for and expired at once */
+		    (h.type != ZK_OP_CLOSE_SESSION || !ends_nothing(bytes, size)))
 			VIOLATION(n, "S1: 0x%llx, type %d, is of session 0x%llx, which has ended",
 			    (unsigned long long)h.zxid, h.type, (unsigned long long)h.session);
-	check_order(n, &h);
+	check_order(n, &h, error_of(bytes, size));
 	if (h.type == ZK_OP_CLOSE_SESSION)
 		end_session(n, h.session);
 }
@@ -498,14 +528,22 @@ check_epochs(struct ens_node *n)
 	n->epochs = *now;
 }
 
-/* A snapshot from an epoch's beginning has what was there before it. */
+/* A snapshot from an epoch's beginning has what its leader had before it, and that alone. */
 static bool
-is_same_place(int64_t on_disk, int64_t zxid)
+is_same_place(struct ens_check *c, int64_t on_disk, int64_t zxid)
 {
-	return on_disk == zxid || (on_disk > zxid && (uint32_t)on_disk == 0);
+	const struct ens_txn *t;
+
+	while (on_disk > zxid && (uint32_t)on_disk == 0 && (t = find(c, on_disk)) != NULL)
+		on_disk = t->prev;
+	return on_disk == zxid;
 }
 
-/* Z13: what is on the disk, loaded as at a start, is what is in memory. */
+/*
+ * Z13: what is on the disk, loaded as at a start, is what is in memory. Of a disk with a flipped
+ * bit that cannot be asked: it has less, or is refused; then it is emptied, and only if it can be
+ * spared.
+ */
 static void
 compare_with_disk(struct ens_node *n)
 {
@@ -529,9 +567,9 @@ compare_with_disk(struct ens_node *n)
 		if (!n->rotten || err != DATADIR_CORRUPT)
 			VIOLATION(n, "Z13: what server %lld has cannot be loaded: %s",
 			    (long long)n->sid, f.text);
-	} else if (!n->rotten &&
-		   (!is_same_place(zab_last_zxid(&p->zab), zab_last_zxid(&n->peer.zab)) ||
-		       ens_digest(&db) != ens_digest(&n->db)))
+	} else if (!n->rotten && (!is_same_place(&n->e->check, zab_last_zxid(&p->zab),
+				      zab_last_zxid(&n->peer.zab)) ||
+				     ens_digest(&db) != ens_digest(&n->db)))
 		VIOLATION(n, "Z13: server %lld is at 0x%llx, its disk has 0x%llx%s",
 		    (long long)n->sid, (unsigned long long)zab_last_zxid(&n->peer.zab),
 		    (unsigned long long)zab_last_zxid(&p->zab),
@@ -563,6 +601,81 @@ check_vote(struct ens_node *n)
 		    (unsigned long long)n->durable_zxid);
 	else if (!simdisk_stopped(n->disk) && rng_below(&n->rng, 6) == 0)
 		compare_with_disk(n);
+}
+
+void
+ens_check_heard(struct ens_node *n, unsigned from, const uint8_t *bytes, size_t size)
+{
+	struct ens_words *w = &n->heard[from];
+	struct notification said;
+	unsigned at = w->count % ENS_WORDS, last = (w->count + ENS_WORDS - 1) % ENS_WORDS;
+
+	if (!notification_decode(&said, bytes, size))
+		return;
+	if (w->count > 0 && w->state[last] == said.state &&
+	    memcmp(&w->vote[last], &said.vote, sizeof said.vote) == 0)
+		return; /* said again */
+	w->vote[at] = said.vote;
+	w->state[at] = said.state;
+	w->count++;
+}
+
+/* Has this server said the same? Those with a role may have come to it in rounds of their own. */
+static bool
+has_said(const struct ens_words *w, const struct vote *v, bool in_round)
+{
+	for (unsigned i = 0; i < ENS_WORDS && i < w->count; i++)
+		if (w->vote[i].leader == v->leader && w->vote[i].epoch == v->epoch &&
+		    ((w->vote[i].zxid == v->zxid && w->vote[i].round == v->round) ||
+			(!in_round && w->state[i] != PEER_LOOKING)))
+			return true;
+	return false;
+}
+
+static bool
+has_led(const struct ens_words *w)
+{
+	for (unsigned i = 0; i < ENS_WORDS && i < w->count; i++)
+		if (w->state[i] == PEER_LEADING)
+			return true;
+	return false;
+}
+
+/*
+ * Z16: nobody ends an election without a quorum of equal votes. If those of one round are none,
+ * others have a leader, and it has said so itself; and where one is elected, nobody who voted has
+ * more.
+ */
+static void
+check_elected(struct ens_node *n)
+{
+	const struct election *el = &n->peer.election;
+	const struct vote *v = election_result(el);
+	struct sid_set round = {{0}}, all = {{0}};
+
+	if (v == NULL || n->peer.voted || el->own.round != 0) /* appointed by a reconfig */
+		return;
+	for (unsigned i = 0; i < n->e->count; i++) {
+		bool self = i == n->index;
+
+		if (self || has_said(&n->heard[i], v, true))
+			sid_set_add(&round, n->e->nodes[i].sid);
+		if (self || has_said(&n->heard[i], v, false))
+			sid_set_add(&all, n->e->nodes[i].sid);
+	}
+	if (!zab_quorum(&n->peer.zab, &all))
+		VIOLATION(n, "Z16: server %lld follows %lld, no quorum has told it so",
+		    (long long)n->sid, (long long)v->leader);
+	else if (zab_quorum(&n->peer.zab, &round)) {
+		if (el->own.leader == n->sid && el->proposal.leader == v->leader &&
+		    members_weight(zab_newest(&n->peer.zab), n->sid) > 0 &&
+		    (v->epoch < el->own.epoch ||
+			(v->epoch == el->own.epoch && v->zxid < el->own.zxid)))
+			VIOLATION(n, "Z16: server %lld votes for %lld, which has less",
+			    (long long)n->sid, (long long)v->leader);
+	} else if (v->leader != n->sid && !has_led(&n->heard[v->leader - 1]))
+		VIOLATION(n, "Z16: server %lld follows %lld, which does not say that it leads",
+		    (long long)n->sid, (long long)v->leader);
 }
 
 /* Z16: who leads was voted for with what it has. */
@@ -617,6 +730,8 @@ ens_check_turn(struct ens_node *n)
 		check_vote(n);
 	else if (n->phase == PEER_LEADS && n->peer.leader.phase == LEADER_DISCOVERY)
 		check_won(n);
+	if (n->phase >= PEER_LEADS)
+		check_elected(n);
 }
 
 const struct ens_state *

@@ -33,7 +33,8 @@ cut(struct ens_client *c)
 	c->connection++;
 	c->request_count = 0;
 	for (unsigned i = 0; i < ENS_PATHS; i++)
-		c->watched[i] = -1;
+		c->missed[i] = 0;
+	c->event_zxid = 0;
 	buf_clear(&c->out);
 	buf_clear(&c->in);
 	buf_clear(&c->wire);
@@ -179,6 +180,26 @@ put_part(struct ens_client *c, int32_t op, bool done)
 	jute_put_i32(&c->wire, -1);
 }
 
+/* W5: what changed behind what it has seen it is to be told of at once. */
+static void
+put_watches(struct ens_client *c)
+{
+	char text[8];
+	int32_t count = 0;
+
+	for (unsigned i = 0; i < ENS_PATHS; i++) {
+		c->missed[i] = c->watched[i] < 0 ? -1 : 0;
+		count += c->watched[i] >= 0;
+	}
+	jute_put_i64(&c->wire, c->seen_zxid);
+	jute_put_i32(&c->wire, count);
+	for (unsigned i = 0; i < ENS_PATHS; i++)
+		if (c->watched[i] >= 0)
+			jute_put_bytes(&c->wire, path_text(text, i));
+	jute_put_i32(&c->wire, 0);
+	jute_put_i32(&c->wire, 0);
+}
+
 static void
 put_body(struct ens_client *c, const struct ens_request *q)
 {
@@ -225,25 +246,45 @@ put_body(struct ens_client *c, const struct ens_request *q)
 	case ENS_SYNC:
 		jute_put_bytes(&c->wire, path);
 		break;
+	case ENS_SET_WATCHES:
+		put_watches(c);
+		break;
 	case ENS_RECONFIG:
 		ens_reconf_put(c->e, &c->rng, &c->wire);
 		break;
 	}
 }
 
+static const int32_t codes[] = {[ENS_SET] = ZK_OP_SET_DATA,
+    [ENS_CREATE] = ZK_OP_CREATE,
+    [ENS_DELETE] = ZK_OP_DELETE,
+    [ENS_MULTI] = ZK_OP_MULTI,
+    [ENS_GET] = ZK_OP_GET_DATA,
+    [ENS_SYNC] = ZK_OP_SYNC,
+    [ENS_EPHEMERAL] = ZK_OP_CREATE,
+    [ENS_BAD_MULTI] = ZK_OP_MULTI,
+    [ENS_CLOSE] = ZK_OP_CLOSE_SESSION,
+    [ENS_RECONFIG] = ZK_OP_RECONFIG,
+    [ENS_SET_WATCHES] = ZK_OP_SET_WATCHES};
+
+static void
+set_watches(struct ens_client *c)
+{
+	struct ens_request *q = &c->requests[c->request_count++];
+	size_t at = begin_frame(c);
+
+	*q = (struct ens_request){.xid = ZK_XID_SET_WATCHES,
+	    .op = ENS_SET_WATCHES,
+	    .must_zxid = c->e->check.answered_zxid};
+	jute_put_i32(&c->wire, q->xid);
+	jute_put_i32(&c->wire, codes[q->op]);
+	put_body(c, q);
+	end_frame(c, at);
+}
+
 static void
 send_request(struct ens_client *c)
 {
-	static const int32_t codes[] = {[ENS_SET] = ZK_OP_SET_DATA,
-	    [ENS_CREATE] = ZK_OP_CREATE,
-	    [ENS_DELETE] = ZK_OP_DELETE,
-	    [ENS_MULTI] = ZK_OP_MULTI,
-	    [ENS_GET] = ZK_OP_GET_DATA,
-	    [ENS_SYNC] = ZK_OP_SYNC,
-	    [ENS_EPHEMERAL] = ZK_OP_CREATE,
-	    [ENS_BAD_MULTI] = ZK_OP_MULTI,
-	    [ENS_CLOSE] = ZK_OP_CLOSE_SESSION,
-	    [ENS_RECONFIG] = ZK_OP_RECONFIG};
 	static const enum ens_op ops[] = {ENS_SET, ENS_SET, ENS_SET, ENS_CREATE, ENS_CREATE,
 	    ENS_DELETE, ENS_MULTI, ENS_GET, ENS_GET, ENS_GET, ENS_SYNC, ENS_EPHEMERAL,
 	    ENS_BAD_MULTI};
@@ -340,7 +381,35 @@ check_untold(struct ens_client *c, int64_t zxid)
 	}
 }
 
-/* W2 to W4: an event is of a watch, once, and of the first change behind it. */
+/*
+ * W5: the watches that were set again are there, or what was missed was told: of what the node is
+ * by the answer, not of all that it was meanwhile.
+ */
+static void
+check_missed(struct ens_client *c, int64_t zxid)
+{
+	for (unsigned i = 0; i < ENS_PATHS; i++) {
+		const struct ens_state *state = ens_check_state(&c->e->check, i, zxid);
+
+		if (c->missed[i] > 0 && c->missed[i] != (state->exists ? 3 : 2))
+			VIOLATION(c,
+			    "W5: client %u is told of event %d at /k%u, which by 0x%llx %s",
+			    c->number, c->missed[i], i, (unsigned long long)zxid,
+			    state->exists ? "exists" : "does not exist");
+		c->missed[i] = 0;
+	}
+}
+
+static bool
+sets_watches(const struct ens_client *c)
+{
+	return c->request_count > 0 && c->requests[0].op == ENS_SET_WATCHES;
+}
+
+/*
+ * W2 to W4: an event is of a watch, once, and of the first change behind it; and they come in the
+ * order of the changes. Those that were missed come all at once, in the order of the request.
+ */
 static void
 take_event(struct ens_client *c, struct jute_reader r)
 {
@@ -355,12 +424,21 @@ take_event(struct ens_client *c, struct jute_reader r)
 	c->events++;
 	if (at < ENS_PATHS && c->watched[at] >= 0)
 		change = ens_check_change(&c->e->check, at, c->watched[at]);
+	if (change != NULL && sets_watches(c)) {
+		c->missed[at] = type;
+		c->watched[at] = -1;
+		return;
+	}
 	if (change == NULL || type != (change->exists ? 3 : 2)) {
 		VIOLATION(c, "W3: client %u is told of event %d at %.*s, which it has no watch for",
 		    c->number, type, path.len, (const char *)path.data);
 		return;
 	}
 	c->watched[at] = -1;
+	if (change->zxid < c->event_zxid)
+		VIOLATION(c, "W2: client %u is told of 0x%llx behind 0x%llx", c->number,
+		    (unsigned long long)change->zxid, (unsigned long long)c->event_zxid);
+	c->event_zxid = change->zxid;
 }
 
 static void
@@ -370,7 +448,7 @@ take_reply(struct ens_client *c, struct jute_reader r)
 	int32_t xid = jute_get_i32(&r);
 	int64_t zxid = jute_get_i64(&r);
 	int32_t error = jute_get_i32(&r);
-	bool write = q.op != ENS_GET && q.op != ENS_SYNC;
+	bool write = q.op != ENS_GET && q.op != ENS_SYNC && q.op != ENS_SET_WATCHES;
 
 	if (xid == -1) {
 		take_event(c, r);
@@ -385,7 +463,7 @@ take_reply(struct ens_client *c, struct jute_reader r)
 	memmove(c->requests, c->requests + 1, --c->request_count * sizeof q);
 	c->replies++;
 	if (error == ZK_SESSIONMOVED || error == ZK_SESSIONEXPIRED)
-		return;
+		return; /* it says nothing of the tree, and comes from a server that it leaves */
 	if (zxid < c->seen_zxid)
 		VIOLATION(c, "C3: client %u has seen 0x%llx, is answered at 0x%llx", c->number,
 		    (unsigned long long)c->seen_zxid, (unsigned long long)zxid);
@@ -411,7 +489,12 @@ take_reply(struct ens_client *c, struct jute_reader r)
 		if (q.watch && error == ZK_OK && c->watched[q.path] < 0)
 			c->watched[q.path] = zxid;
 	}
+	if (zxid < c->event_zxid)
+		VIOLATION(c, "W2: client %u is answered at 0x%llx behind an event of 0x%llx",
+		    c->number, (unsigned long long)zxid, (unsigned long long)c->event_zxid);
 	check_untold(c, zxid);
+	if (q.op == ENS_SET_WATCHES)
+		check_missed(c, zxid);
 	if (q.op == ENS_BAD_MULTI && error == ZK_OK && jute_get_i32(&r) != ZK_OP_ERROR)
 		VIOLATION(c, "C6: client %u: a multi with a part that fails succeeds", c->number);
 	if (q.op == ENS_CLOSE)
@@ -431,13 +514,21 @@ take_connected(struct ens_client *c, struct jute_reader r)
 		c->session = 0;
 		return; /* the server closes */
 	}
-	if (session != c->session)
+	if (session != c->session) {
 		c->sessions++;
+		for (unsigned i = 0; i < ENS_PATHS; i++)
+			c->watched[i] = -1;
+	}
 	c->closing = false;
 	c->session = session;
 	memcpy(c->password, jute_get_bytes(&r).data, sizeof c->password);
 	c->connected = true;
 	c->synced_zxid = 0;
+	for (unsigned i = 0; i < ENS_PATHS; i++)
+		if (c->watched[i] >= 0) {
+			set_watches(c);
+			return;
+		}
 }
 
 static void

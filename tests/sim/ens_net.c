@@ -105,6 +105,7 @@ on_notification(void *arg, uint64_t token)
 	e->net.said_planned[p->from][p->to] = false;
 	if (n->up && said->len > 0 && !e->net.blocked[p->from][p->to]) {
 		ens_node_set_time(n);
+		ens_check_heard(n, p->from, said->data, said->len);
 		peer_heard(&n->peer, e->nodes[p->from].sid, said->data, said->len);
 		buf_clear(said);
 		ens_node_turn(n);

@@ -55,6 +55,8 @@ ens_node_init(struct ens_node *n, struct ens *e, unsigned index)
 	n->sid = index + 1;
 	n->off = index >= e->members_count;
 	n->conf = e->members;
+	if ((n->heard = calloc(ENS_NODES_MAX, sizeof *n->heard)) == NULL)
+		return false;
 	snprintf(name, sizeof name, "node %u", index);
 	world_rng(&e->world, name, &n->rng);
 	world_rng(&e->world, "settings", &rng);
@@ -337,6 +339,7 @@ ens_node_start(struct ens_node *n)
 	n->tick_planned_ms = UINT64_MAX;
 	n->role = SERVER_IDLE;
 	n->phase = PEER_DRAINING;
+	memset(n->heard, 0, ENS_NODES_MAX * sizeof *n->heard);
 	server_init(&n->server, &n->settings, &n->db, n->e->world.seed, now_ms,
 	    WALL_START_MS + n->wall_offset_ms + (int64_t)now_ms);
 	open_log(n);
@@ -367,6 +370,7 @@ ens_node_fini(struct ens_node *n)
 	if (n->up)
 		forget(n);
 	simdisk_free(n->disk);
+	free(n->heard);
 }
 
 void
