@@ -392,12 +392,18 @@ begin(struct zoo_conf *c, const char *path)
 }
 
 static void
-apply_all(struct zoo_conf *c, struct ini *ini, bool files, struct faults *faults)
+apply_entries(struct zoo_conf *c, struct ini *ini, struct faults *faults)
 {
 	for (size_t i = 0; i < ini->count; i++) {
 		trim(ini, &ini->entries[i]);
 		apply_entry(c, ini, &ini->entries[i], faults);
 	}
+}
+
+static void
+apply_all(struct zoo_conf *c, struct ini *ini, bool files, struct faults *faults)
+{
+	apply_entries(c, ini, faults);
 	conf_put_ensemble(c, ini, files, faults);
 	check_whole(c, ini, faults);
 }
@@ -411,6 +417,21 @@ zoo_conf_load(struct zoo_conf *c, const char *path, struct faults *faults)
 	begin(c, path);
 	if (ini_read_file(&ini, INI_PROPERTIES, path, faults))
 		apply_all(c, &ini, true, faults);
+	ini_fini(&ini);
+	return faults->count == before;
+}
+
+bool
+zoo_conf_load_members(struct zoo_conf *c, const char *path, struct faults *faults)
+{
+	struct ini ini = {0};
+	size_t before = faults->count;
+
+	begin(c, path);
+	if (ini_read_file(&ini, INI_PROPERTIES, path, faults)) {
+		apply_entries(c, &ini, faults);
+		conf_put_members(c, &ini, faults);
+	}
 	ini_fini(&ini);
 	return faults->count == before;
 }

@@ -170,6 +170,12 @@ void zoo_conf_default(struct zoo_conf *c, const char *data_dir);
 bool zoo_conf_load(struct zoo_conf *c, const char *path, struct faults *faults);
 
 /*
+ * Only who the members are and where clients find them, for who is none of them: what belongs to
+ * this server (myid, keys) is not looked at. Otherwise as zoo_conf_load().
+ */
+bool zoo_conf_load_members(struct zoo_conf *c, const char *path, struct faults *faults);
+
+/*
  * The same from memory; `name` stands for the file in messages. Files that it names (myid, the
  * dynamic file) are not read.
  */

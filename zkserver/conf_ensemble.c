@@ -358,3 +358,16 @@ conf_put_ensemble(struct zoo_conf *c, const struct ini *ini, bool files, struct 
 	if (is_ensemble(&r))
 		check_settings(&r, ini);
 }
+
+void
+conf_put_members(struct zoo_conf *c, const struct ini *ini, struct faults *faults)
+{
+	struct reading r = {.c = c, .faults = faults, .file = ini->file};
+	size_t before = faults->count;
+
+	put_static(&r, ini);
+	if (c->ensemble.dynamic_file[0] != '\0')
+		put_dynamic(&r, ini);
+	if (r.last_line > 0 && faults->count == before)
+		check_members(&r, ini);
+}

@@ -32,5 +32,7 @@ void conf_put_factor(struct zoo_ensemble *e, const struct ini *ini, const struct
  */
 void conf_put_ensemble(
     struct zoo_conf *c, const struct ini *ini, bool files, struct faults *faults);
+/* The members alone. */
+void conf_put_members(struct zoo_conf *c, const struct ini *ini, struct faults *faults);
 
 #endif

@@ -111,6 +111,20 @@ check(const struct options *o, int argc, char **argv)
 	return EX_OK;
 }
 
+/* Whoever asks need not be a member, nor see what only members may. */
+static void
+load_members(struct zoo_conf *conf, const char *path)
+{
+	struct faults faults;
+
+	faults_init(&faults);
+	if (!zoo_conf_load_members(conf, path, &faults)) {
+		fprintf(stderr, "%s\n", faults_text(&faults));
+		exit(EX_CONFIG);
+	}
+	faults_fini(&faults);
+}
+
 /* Of the members of a configuration, or of one server. */
 static int
 status(const struct options *o, int argc, char **argv)
@@ -122,7 +136,9 @@ status(const struct options *o, int argc, char **argv)
 	if (argc > 0)
 		usage_error(argv[0], "is one operand too many beside --config");
 	log_init("zkserver", LOG_LEVEL_ERROR);
-	load_conf(&conf, o->config);
+	load_members(&conf, o->config);
+	if (!zoo_conf_distributed(&conf))
+		load_conf(&conf, o->config);
 	return status_of_ensemble(&conf, o->json);
 }
 

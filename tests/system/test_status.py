@@ -58,8 +58,11 @@ def test_a_row_for_each_member_and_an_exit_status_for_the_quorum(ensemble):
     assert (quorum, code) == (True, 0)
     assert {r["role"] for r in rows.values()} == {"leader", "follower"} and rows[leader]["role"] == "leader"
     assert {r["lag"] for r in rows.values()} == {0} and {r["why"] for r in rows.values()} == {""}
-    table = status("--config", ensemble.directory / "2.cfg")
-    assert table.returncode == 0
+    elsewhere = ensemble.directory / "elsewhere.cfg"  # of somebody who is no member and sees no keys
+    elsewhere.write_text(re.sub("^dataDir=.*$", "dataDir=/nonexistent\nsslQuorum=true\nssl.quorum.keyStore.location=/no.pem",
+                                (ensemble.directory / "2.cfg").read_text(), flags=re.M))
+    table = status("--config", elsewhere)
+    assert table.returncode == 0, table.stderr
     assert [line.split()[0] for line in table.stdout.splitlines()] == ["SID", "1", "2", "3"]
 
     ensemble.kill(leader, signal.SIGKILL)
