@@ -22,12 +22,10 @@ conf_default_ensemble(struct zoo_ensemble *e)
 	*e = (struct zoo_ensemble){
 	    .sid = -1,
 	    .standalone = true,
-	    .leader_serves = true,
 	    .connect_ms = 5000,
 	    .bind_tries = 3,
 	    .notification_min_ms = 200,
 	    .notification_max_ms = 60000,
-	    .observers_log = true,
 	    .tls = {.client_auth = 2,
 		.check_names = true,
 		.check_client_names = true,

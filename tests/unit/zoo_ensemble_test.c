@@ -45,7 +45,7 @@ START_TEST(what_is_not_set_has_apaches_defaults)
 	ck_assert(!zoo_conf_distributed(&zoo_rig_conf));
 	ck_assert_uint_eq(e->members.count, 0);
 	ck_assert_int_eq(e->sid, -1);
-	ck_assert(e->standalone && e->leader_serves && e->observers_log);
+	ck_assert(e->standalone);
 	ck_assert(!e->local_sessions && !e->local_upgrade && !e->encrypted && !e->read_only);
 	ck_assert_uint_eq(e->connect_ms, 5000);
 	ck_assert_uint_eq(e->hello_ms, 0);
