@@ -564,6 +564,33 @@ START_TEST(the_digests_below_a_fuzzy_snapshots_own_are_not_compared)
 }
 END_TEST
 
+/* The snapshot has something of the transaction behind the one whose digest it has. */
+START_TEST(a_fuzzy_snapshots_digest_is_judged_by_what_follows)
+{
+	char early[DATADIR_NAME_BYTES], late[DATADIR_NAME_BYTES];
+	struct recover_report report;
+	struct fault fault = {0};
+	struct db got;
+
+	populate(2);
+	snapshot_name(early, (struct datadir_entry){.zxid = (uint64_t)db.last_zxid});
+	create("/a/later", "x", false);
+	db.tree.digest ^= 1;
+	snapshot();
+	db.tree.digest ^= 1;
+	snapshot_name(late, (struct datadir_entry){.zxid = (uint64_t)db.last_zxid});
+	ck_assert_int_eq(store_rename(store, late, early), 0);
+	ck_assert(db_init(&got, &KEY, 2000));
+	ck_assert_int_eq(recover(store, store, &OPTIONS, &got, &report, &fault), 0);
+	ck_assert(report.digest_wrong);
+	ck_assert_uint_eq(got.digest_mismatches, 1);
+	ck_assert_int_eq(got.digest_mismatch_zxid, db.last_zxid);
+	db_fini(&got);
+	create("/a/after", "x", false);
+	ck_assert(recovered(&db).digest_checked);
+}
+END_TEST
+
 START_TEST(a_packed_snapshot_is_read_and_each_damage_to_it_seen)
 {
 	enum pack_kind kind = (enum pack_kind)_i;
@@ -725,6 +752,7 @@ unit_suite(void)
 	tcase_add_test(t, snapshots_of_older_servers_end_earlier);
 	tcase_add_test(t, a_tree_that_is_not_the_snapshots_is_counted);
 	tcase_add_test(t, the_digests_below_a_fuzzy_snapshots_own_are_not_compared);
+	tcase_add_test(t, a_fuzzy_snapshots_digest_is_judged_by_what_follows);
 	tcase_add_loop_test(
 	    t, a_packed_snapshot_is_read_and_each_damage_to_it_seen, PACK_GZ, PACK_SNAPPY + 1);
 	tcase_add_loop_test(

@@ -46,16 +46,29 @@ load_newest(struct store *s, struct db *db, struct snapshot_info *info,
 	return err;
 }
 
-/* Compare the snapshot's digest once the transaction that it stands for was applied. */
+/*
+ * Compare the snapshot's digest once the transaction that it stands for was applied. Apache's
+ * server takes it while it applies the next one, of which the nodes may have something by then: the
+ * next one's own digest says then whether the tree is right.
+ */
 static void
-check_digest(struct db *db, const struct snapshot_info *info, struct recover_report *report)
+check_digest(
+    const struct db *db, const struct snapshot_info *info, struct recover_report *report)
 {
-	if (!snapshot_digest_is_of(info, (uint64_t)db->last_zxid))
+	if (snapshot_digest_is_of(info, (uint64_t)db->last_zxid)) {
+		report->digest_checked = true;
+		report->digest_wrong = info->digest != db->tree.digest;
+	} else if (info->digest_zxid > report->snapshot_zxid)
+		report->digest_wrong = false;
+}
+
+static void
+count_digest(struct db *db, const struct snapshot_info *info, const struct recover_report *report)
+{
+	if (!report->digest_wrong)
 		return;
-	report->digest_checked = true;
-	report->digest_wrong = info->digest != db->tree.digest;
-	if (report->digest_wrong && db->digest_mismatches++ == 0)
-		db->digest_mismatch_zxid = db->last_zxid;
+	db->digest_mismatches++;
+	db->digest_mismatch_zxid = (int64_t)info->digest_zxid;
 }
 
 static int
@@ -112,6 +125,7 @@ replay(struct store *logs, const struct recover_options *options, struct db *db,
 		got = txnlog_settle(
 		    logs, r.end_file_zxid, r.end_record_offset, r.end_offset, f);
 	txnlog_reader_close(&r);
+	count_digest(db, info, report);
 	db->digest_from_zxid = db->last_zxid;
 	return got;
 }
