@@ -288,6 +288,7 @@ settings_of(const struct zoo_conf *c, const struct recover_options *options)
 	    .reconfig = c->reconfig_enabled,
 	    .standalone = e->standalone,
 	    .observer_masters = e->observer_master_port > 0,
+	    .read_only = e->read_only,
 	    .observer_delay_ms = e->observer_reconnect_ms + e->observer_election_ms,
 	    .force_snapshot_sync = e->force_snapshot,
 	    .log_sync_percent =

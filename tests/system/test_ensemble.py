@@ -11,6 +11,7 @@ import zlib
 
 import pytest
 from conftest import BUILD, until
+from zkraw import GET, SET, receive_error, request, session, text
 
 PROGRAM = BUILD / "zkserver" / "zkserver"
 ZK = BUILD / "zk"
@@ -244,6 +245,28 @@ def test_one_that_is_alone_serves_nobody(make):
         [PROGRAM, "status", f"127.0.0.1:{e.clients[leader]}"], capture_output=True, text=True).stdout, "the end of its service")
     e.start(others[0])
     e.zk(e.settle(), "create", "/again", "x")
+    e.stop()
+
+
+def test_one_that_is_alone_is_read_by_those_who_want_no_more(make):
+    e = make("readonlymode.enabled=true")
+    e.start(*SERVERS)
+    leader = e.settle()
+    others = [i for i in SERVERS if i != leader]
+    e.zk(leader, "create", "/a", "x")
+    for i in others:
+        e.kill(i)
+    until(lambda: e.status(leader) == "read", "reads only")
+    with pytest.raises(OSError):
+        session(e.clients[leader])
+    with session(e.clients[leader], tail=b"\1") as s:
+        s.sendall(request(1, GET, text(b"/a") + b"\0"))
+        assert receive_error(s) == (1, 0)
+        s.sendall(request(2, SET, text(b"/a") + text(b"y") + struct.pack(">i", -1)))
+        assert receive_error(s) == (2, -119)
+    e.start(others[0])
+    e.settle()
+    assert e.zk(leader, "get", "/a") == "x"
     e.stop()
 
 

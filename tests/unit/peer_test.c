@@ -112,6 +112,28 @@ START_TEST(two_of_three_are_enough_and_one_is_not)
 }
 END_TEST
 
+START_TEST(who_finds_no_leader_serves_reads_until_there_is_one)
+{
+	rig_zab_settings.read_only = true;
+	rig_start(0);
+	rig_run(RIG_TICK_MS - 100);
+	ck_assert_int_eq(rig_nodes[0].server.role, SERVER_IDLE);
+	rig_run(200);
+	ck_assert_int_eq(rig_nodes[0].server.role, SERVER_READ_ONLY);
+	rig_start(1);
+	ck_assert_int_eq(rig_settle(), 1);
+	ck_assert_int_eq(rig_nodes[0].server.role, SERVER_FOLLOWER);
+	rig_create(0, "/a");
+	rig_crash(1, false);
+	rig_run(RIG_TICK_MS + 100);
+	ck_assert_int_eq(rig_nodes[0].server.role, SERVER_READ_ONLY);
+	ck_assert(rig_has(0, "/a"));
+	rig_start(2);
+	rig_settle();
+	rig_check_same();
+}
+END_TEST
+
 START_TEST(a_follower_that_missed_little_gets_only_that)
 {
 	rig_start_all();
@@ -483,6 +505,7 @@ unit_suite(void)
 	tcase_add_test(three, an_epoch_without_further_zxids_is_followed_by_the_next);
 	tcase_add_test(three, what_is_written_at_any_server_is_at_all);
 	tcase_add_test(three, two_of_three_are_enough_and_one_is_not);
+	tcase_add_test(three, who_finds_no_leader_serves_reads_until_there_is_one);
 	tcase_add_test(three, a_follower_that_missed_little_gets_only_that);
 	tcase_add_test(three, what_memory_has_no_longer_comes_from_the_log);
 	tcase_add_test(three, where_the_log_is_longer_than_a_snapshot_that_is_sent);

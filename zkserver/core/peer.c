@@ -10,6 +10,7 @@
 
 /* What a link has room for; it keeps it. */
 #define ROOM_BYTES (PEER_READ_BYTES_MAX / 2)
+#define READ_ONLY_AFTER_MS 2000 /* or a tick, if that is longer */
 
 static void
 on_notify(void *arg, int64_t sid, const uint8_t *bytes, size_t size)
@@ -172,6 +173,8 @@ elect(struct peer *p)
 {
 	int64_t appointed = p->appointed;
 
+	if (p->phase != PEER_ELECTING)
+		p->looking_ms = p->zab.now_ms;
 	p->zab.db->last_zxid = zab_last_zxid(&p->zab);
 	p->phase = PEER_ELECTING;
 	p->voted = false;
@@ -246,6 +249,26 @@ refuse_held(struct peer *p, uint64_t held_ms)
 	}
 }
 
+/* When it begins to serve those who only want to read, as Apache's servers do. */
+static uint64_t
+read_only_at_ms(const struct peer *p)
+{
+	uint32_t tick_ms = p->zab.settings.tick_ms;
+
+	if (!p->zab.settings.read_only || p->phase != PEER_ELECTING ||
+	    p->zab.server->role != SERVER_IDLE)
+		return UINT64_MAX;
+	return p->looking_ms + (tick_ms > READ_ONLY_AFTER_MS ? tick_ms : READ_ONLY_AFTER_MS);
+}
+
+/* Its clients go to where they may write, or come again. */
+static void
+end_read_only(struct peer *p)
+{
+	if (p->zab.server->role == SERVER_READ_ONLY)
+		server_idle(p->zab.server);
+}
+
 static void
 take_role(struct peer *p)
 {
@@ -253,6 +276,7 @@ take_role(struct peer *p)
 
 	if (v == NULL)
 		return;
+	end_read_only(p);
 	p->elections++;
 	if (p->election.state == PEER_LEADING) {
 		p->phase = PEER_LEADS;
@@ -422,6 +446,10 @@ peer_tick(struct peer *p)
 		leader_fail(&p->leader, "its log hangs");
 	if (p->phase != PEER_LEADS)
 		refuse_held(p, p->zab.settings.hold_ms);
+	if (p->zab.now_ms >= read_only_at_ms(p)) {
+		zab_say(&p->zab, "serving reads only, until there is a leader");
+		server_read_only(p->zab.server);
+	}
 	peer_turn(p);
 }
 
@@ -444,7 +472,7 @@ uint64_t
 peer_deadline_ms(const struct peer *p)
 {
 	uint64_t times[] = {election_deadline_ms(&p->election), learner_deadline_ms(&p->learner),
-	    leader_deadline_ms(&p->leader), held_deadline_ms(p)};
+	    leader_deadline_ms(&p->leader), held_deadline_ms(p), read_only_at_ms(p)};
 	uint64_t at_ms = UINT64_MAX;
 
 	for (size_t i = 0; i < sizeof times / sizeof times[0]; i++)
@@ -464,6 +492,7 @@ peer_heard(struct peer *p, int64_t sid, const uint8_t *bytes, size_t size)
 	if (!p->has_gossip)
 		return;
 	p->has_gossip = false;
+	end_read_only(p);
 	zab_adopt(&p->zab, &p->gossip);
 	elect(p);
 }

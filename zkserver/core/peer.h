@@ -47,6 +47,7 @@ struct peer {
 	bool has_gossip;
 	int64_t appointed;  /* who leads next, as a reconfig has it; -1: an election */
 	uint64_t elections; /* ended ones */
+	uint64_t looking_ms; /* since when it has no role */
 	bool voted;	    /* the election was told that its leader is in sync */
 	int64_t logged;	    /* durable here when this role last looked; -1: it has not */
 	uint64_t logged_ms; /* since when it has not become more though something waits */

@@ -540,7 +540,8 @@ server_quota_notice(struct server *s, uint64_t *count)
 bool
 server_snapshot_due(struct server *s)
 {
-	if (!server_serves(s) || (s->txns < s->snapshot_at && s->txn_bytes < s->snapshot_at_bytes))
+	if (!server_serves(s) || s->role == SERVER_READ_ONLY || /* nobody confirmed what it has */
+	    (s->txns < s->snapshot_at && s->txn_bytes < s->snapshot_at_bytes))
 		return false;
 	next_snapshot(s);
 	return true;

@@ -41,6 +41,7 @@ struct zab_settings {
 	bool reconfig;		  /* reconfigEnabled: members change, and others may join */
 	bool standalone;	  /* standaloneEnabled: no change leaves one voter alone */
 	bool observer_masters;	  /* observerMasterPort: followers take observers */
+	bool read_only;		  /* readonlymode.enabled: reads are served without a leader */
 	uint32_t observer_delay_ms; /* the most that an observer waits before it connects */
 	int32_t log_sync_percent; /* of the newest snapshot's size: as much of the log is sent
 				   instead of it; negative: never (snapshotSizeFactor) */
