@@ -97,7 +97,7 @@ struct zoo_ensemble {
 	uint32_t
 	    log_factor_permille; /* of a snapshot's size: more of the log is not sent; 0: none */
 	bool force_snapshot;	 /* learners get a snapshot, whatever they have */
-	uint32_t snapshot_learners_max, diff_learners_max; /* at a time */
+	uint32_t snapshot_learners_max; /* at a time */
 };
 
 /* The places of enum pack_kind, and Apache's name for none. */

@@ -34,7 +34,6 @@ conf_default_ensemble(struct zoo_ensemble *e)
 	    .commit_log_kib = 4096,
 	    .log_factor_permille = LOG_FACTOR_PERMILLE,
 	    .snapshot_learners_max = 10,
-	    .diff_learners_max = 100,
 	};
 	members_init(&e->members);
 	members_init(&e->proposed);

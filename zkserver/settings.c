@@ -260,7 +260,6 @@ static const struct setting ROWS[] = {
     FORM("snapshotSizeFactor"),
     BOOL("forceSnapshotSync", ensemble.force_snapshot, 0),
     JAVA_U32("leader.maxConcurrentSnapSyncs", ensemble.snapshot_learners_max, 1, 10000, 0),
-    JAVA_U32("leader.maxConcurrentDiffSyncs", ensemble.diff_learners_max, 1, 10000, 0),
     NOTHING("leader.*", ELSEWHERE),
     NOTHING("leaderConnectDelayDuringRetryMs", ELSEWHERE),
     NOTHING("learner.*", ELSEWHERE),

@@ -56,7 +56,6 @@ START_TEST(what_is_not_set_has_apaches_defaults)
 	ck_assert_uint_eq(e->commit_log_kib, 4096);
 	ck_assert_uint_eq(e->log_factor_permille, 330);
 	ck_assert_uint_eq(e->snapshot_learners_max, 10);
-	ck_assert_uint_eq(e->diff_learners_max, 100);
 	ck_assert(e->tls.check_names && e->tls.check_client_names);
 }
 END_TEST
