@@ -466,13 +466,52 @@ check_members_of_leader(struct ens_node *n)
 	c->in_force = *m;
 }
 
-/* Z1, Z8, Z11: one leader an epoch, and it has all that was ever committed. */
+static bool
+is_led_since(const struct ens_check *c, int32_t epoch)
+{
+	for (int32_t later = epoch + 1; later < EPOCHS_MAX; later++)
+		if (c->leader_of_epoch[later] != 0)
+			return true;
+	return false;
+}
+
+/*
+ * Z11 of one that was away, and hears only now of the quorum that it had: others lead since, and
+ * what it leads from is in what they have committed.
+ */
+static void
+check_late_leader(struct ens_node *n)
+{
+	struct ens_check *c = &n->e->check;
+	struct ens_txn *t = find(c, ens_check_last(c));
+
+	while (t != NULL && t->zxid > n->durable_zxid)
+		t = find(c, t->prev);
+	if (t == NULL || t->zxid != n->durable_zxid)
+		VIOLATION(n, "Z11: server %lld has led from 0x%llx, which later leaders had not",
+		    (long long)n->sid, (unsigned long long)n->durable_zxid);
+}
+
+/* Z9, Z11 of one that leads as the last one does. */
+static void
+check_new_leader(struct ens_node *n, int32_t epoch)
+{
+	int64_t last = ens_check_last(&n->e->check);
+
+	if (n->durable_zxid < last)
+		VIOLATION(n, "Z11: server %lld leads epoch %d with 0x%llx, 0x%llx was committed",
+		    (long long)n->sid, epoch, (unsigned long long)n->durable_zxid,
+		    (unsigned long long)last);
+	commit_tail(n, n->durable_zxid);
+	check_members_of_leader(n);
+}
+
+/* Z1, Z8, Z11: one leader an epoch, and it has all that was committed before it. */
 void
 ens_check_leads(struct ens_node *n)
 {
 	struct ens_check *c = &n->e->check;
 	int32_t epoch = n->peer.zab.epochs.current;
-	int64_t last = ens_check_last(c);
 	struct ens_txn *t;
 
 	world_trace(&n->e->world, "%lld: leads epoch %d from 0x%llx", (long long)n->sid, epoch,
@@ -482,12 +521,10 @@ ens_check_leads(struct ens_node *n)
 		return;
 	}
 	c->leader_of_epoch[epoch] = (int32_t)n->index + 1;
-	if (n->durable_zxid < last)
-		VIOLATION(n, "Z11: server %lld leads epoch %d with 0x%llx, 0x%llx was committed",
-		    (long long)n->sid, epoch, (unsigned long long)n->durable_zxid,
-		    (unsigned long long)last);
-	commit_tail(n, n->durable_zxid);
-	check_members_of_leader(n);
+	if (is_led_since(c, epoch))
+		check_late_leader(n);
+	else
+		check_new_leader(n, epoch);
 	/* Its last zxid is the epoch's beginning now. */
 	if ((t = find(c, n->db.last_zxid)) == NULL)
 		t = insert(c, n->db.last_zxid);
