@@ -239,6 +239,7 @@ take_revalidate(struct leader *l, struct peer_link *link, const struct qpacket *
 		return;
 	}
 	if (l->phase == LEADER_RELAYS) {
+		server_passed_on(l->z->server, link->sid, session, timeout_ms);
 		learner_pass_revalidate(l->upstream, link, session, timeout_ms);
 		return;
 	}

@@ -114,8 +114,6 @@ leader_relay_synced(struct leader *l, struct peer_link *link)
 void
 leader_relay_revalidated(struct leader *l, const struct learner_question *q, bool valid)
 {
-	if (valid)
-		server_passed_on(l->z->server, q->link->sid, q->session, q->timeout_ms);
 	park(l, q->link,
 	    (struct leader_sync){.revalidation = true, .valid = valid, .session = q->session});
 }

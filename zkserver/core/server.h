@@ -368,9 +368,10 @@ bool server_remote_revalidate(
 bool server_remote_touch(struct server *s, int64_t session, int32_t timeout_ms);
 
 /*
- * A follower that takes observers. The leader said that a session is served by that observer from
- * now on; and: may what it asks for that session go to the leader, who cannot tell its clients from
- * ours? Not if the session has moved on since.
+ * A follower that takes observers. The leader is asked whether a session may be served by that
+ * observer from now on; and: may what it asks for that session go to the leader, who cannot tell
+ * its clients from ours? Not if the session has moved on since: behind the question the leader
+ * takes whatever comes from here for the session's, though it may have moved on elsewhere, too.
  */
 void server_passed_on(struct server *s, int64_t owner, int64_t session, int32_t timeout_ms);
 bool server_passes(struct server *s, int64_t owner, int64_t session, int32_t type);

@@ -57,6 +57,7 @@ learner_revalidate(struct server *s, struct server_conn *c)
 {
 	struct asked q = {.session = c->session_id, .number = ++s->asked_count};
 
+	server_passed_on(s, SESSION_OWNER_SELF, c->session_id, c->timeout_ms);
 	c->connecting = true;
 	c->valid_at = -1;
 	c->asked = q.number;
