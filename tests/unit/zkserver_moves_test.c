@@ -150,6 +150,26 @@ START_TEST(a_session_comes_back_at_the_same_learner_and_its_old_connection_ends)
 }
 END_TEST
 
+/*
+ * The leader takes what comes behind the question for the session's, and it may have moved on to
+ * another server meanwhile: nothing of the old connection may come behind it, nor of an observer's
+ * (5) that is connected to this follower.
+ */
+START_TEST(what_was_asked_on_an_old_connection_does_not_come_behind_the_question)
+{
+	uint8_t password[SESSION_PASSWORD_BYTES];
+	int64_t id = join_with(at_learner, 1, password);
+
+	ensemble_connect(elsewhere, 1, 0, id, password);
+	ck_assert(ensemble_ended(at_learner) && !has_reply(elsewhere));
+	server_passed_on(&nodes[1].server, 5, id, 4000);
+	ck_assert(server_passes(&nodes[1].server, 5, id, ZK_OP_CREATE));
+	ensemble_connect(at_leader, 1, 0, id, password);
+	ck_assert(!has_reply(at_leader));
+	ck_assert(!server_passes(&nodes[1].server, 5, id, ZK_OP_CREATE));
+}
+END_TEST
+
 START_TEST(a_wrong_password_and_an_unknown_session_get_the_same_answer_at_a_learner)
 {
 	uint8_t password[SESSION_PASSWORD_BYTES], right[SESSION_PASSWORD_BYTES];
@@ -341,6 +361,7 @@ unit_suite(void)
 	tcase_add_test(c, who_comes_twice_waits_for_the_answer_to_the_second_question);
 	tcase_add_test(c, a_session_moves_from_the_leader_to_a_learner_and_back);
 	tcase_add_test(c, a_session_comes_back_at_the_same_learner_and_its_old_connection_ends);
+	tcase_add_test(c, what_was_asked_on_an_old_connection_does_not_come_behind_the_question);
 	tcase_add_test(c, a_wrong_password_and_an_unknown_session_get_the_same_answer_at_a_learner);
 	tcase_add_test(c, a_session_is_known_to_the_leader_before_its_own_disk_has_it);
 	tcase_add_test(c, who_comes_back_is_answered_when_what_the_leader_knew_is_applied_here);
