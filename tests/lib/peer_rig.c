@@ -203,6 +203,12 @@ rig_setup(unsigned voters, unsigned observers)
 	    .history_bytes = 64 << 20};
 }
 
+void
+rig_setup_three(void)
+{
+	rig_setup(3, 0);
+}
+
 bool
 rig_try_start(unsigned i)
 {
@@ -746,54 +752,4 @@ int
 rig_settle_others(unsigned i)
 {
 	return settle(&i);
-}
-
-bool
-rig_has(unsigned i, const char *path)
-{
-	struct jute_bytes p = {(const uint8_t *)path, (int32_t)strlen(path)};
-
-	return tree_find(&rig_nodes[i].db.tree, p) != NULL;
-}
-
-static bool
-all_even(void *arg)
-{
-	int64_t zxid = -1;
-
-	(void)arg;
-	for (unsigned i = 0; i < rig_count; i++) {
-		struct rig_node *n = &rig_nodes[i];
-
-		if (!n->up)
-			continue;
-		if (n->server.pending_count > 0 ||
-		    (zxid >= 0 && zxid != zab_last_zxid(&n->peer.zab)))
-			return false;
-		zxid = zab_last_zxid(&n->peer.zab);
-	}
-	return true;
-}
-
-void
-rig_check_same(void)
-{
-	struct rig_node *first = NULL;
-
-	ck_assert_msg(rig_run_until(all_even, NULL, 60000), "they do not come to one zxid");
-	for (unsigned i = 0; i < rig_count; i++) {
-		struct rig_node *n = &rig_nodes[i];
-
-		if (!n->up)
-			continue;
-		tree_check(&n->db.tree);
-		ck_assert_uint_eq(n->db.digest_mismatches, 0);
-		rig_check_disk(i);
-		if (first == NULL)
-			first = n;
-		ck_assert_msg(n->db.tree.digest == first->db.tree.digest,
-		    "servers %lld and %lld differ", (long long)n->sid, (long long)first->sid);
-		ck_assert_uint_eq(
-		    session_count(&n->db.sessions), session_count(&first->db.sessions));
-	}
 }

@@ -57,6 +57,7 @@ extern uint64_t rig_now_ms;
 
 /* `voters` members that vote, and behind them observers. Nothing runs yet. */
 void rig_setup(unsigned voters, unsigned observers);
+void rig_setup_three(void); /* a fixture: three voters */
 void rig_teardown(void);
 
 /* Tell the node what the time is: before something is handed in. */

@@ -41,34 +41,3 @@ rig_write_members(unsigned i, const char *text)
 	ck_assert_msg(
 	    members_parse(&rig_nodes[i].committed, text, strlen(text), &f) == 0, "%s", f.text);
 }
-
-static const struct hash_key OTHER_KEY = {5, 6};
-
-static bool
-quiet(void *arg)
-{
-	unsigned i = *(unsigned *)arg;
-
-	return rig_nodes[i].server.pending_count == 0;
-}
-
-void
-rig_check_disk(unsigned i)
-{
-	struct rig_node *n = &rig_nodes[i];
-	struct recover_options options = {.read_only = true, .now_ms = rig_now_ms};
-	struct recover_report report;
-	struct fault f = {0};
-	struct db db;
-
-	ck_assert(rig_run_until(quiet, &i, 60000));
-	history_check(&n->peer.zab.history);
-	ck_assert(db_init(&db, &OTHER_KEY, RIG_TICK_MS));
-	ck_assert_msg(recover(n->store, n->store, &options, &db, &report, &f) == 0, "%s", f.text);
-	ck_assert_msg(db.tree.digest == n->db.tree.digest,
-	    "server %lld: memory (zxid %llx) and disk (zxid %llx) differ", (long long)n->sid,
-	    (unsigned long long)zab_last_zxid(&n->peer.zab), (unsigned long long)db.last_zxid);
-	ck_assert_int_eq(db.last_zxid, zab_last_zxid(&n->peer.zab));
-	ck_assert_uint_eq(session_count(&db.sessions), session_count(&n->db.sessions));
-	db_fini(&db);
-}

@@ -521,19 +521,13 @@ START_TEST(zk2819_members_that_are_added_by_restarts_count)
 }
 END_TEST
 
-static void
-setup_three(void)
-{
-	rig_setup(3, 0);
-}
-
 Suite *
 unit_suite(void)
 {
 	Suite *s = suite_create("recipes");
 	TCase *t = tcase_create("three"), *own = tcase_create("others");
 
-	tcase_add_checked_fixture(t, setup_three, rig_teardown);
+	tcase_add_checked_fixture(t, rig_setup_three, rig_teardown);
 	tcase_add_test(t, zk4925_what_came_in_a_synchronization_is_sent_on);
 	tcase_add_loop_test(t, zk4882_what_a_failing_disk_lost_is_never_counted, 0, 2);
 	tcase_add_test(t, zk2247_a_leader_whose_log_fails_leads_no_longer);

@@ -471,12 +471,6 @@ setup_one(void)
 }
 
 static void
-setup_three(void)
-{
-	rig_setup(3, 0);
-}
-
-static void
 setup_observer(void)
 {
 	rig_setup(3, 1);
@@ -496,7 +490,7 @@ unit_suite(void)
 	      *observer = tcase_create("observer"), *five = tcase_create("five");
 
 	tcase_add_checked_fixture(one, setup_one, rig_teardown);
-	tcase_add_checked_fixture(three, setup_three, rig_teardown);
+	tcase_add_checked_fixture(three, rig_setup_three, rig_teardown);
 	tcase_set_timeout(three, 60);
 	tcase_add_checked_fixture(observer, setup_observer, rig_teardown);
 	tcase_add_checked_fixture(five, setup_five, rig_teardown);

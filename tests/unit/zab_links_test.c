@@ -671,19 +671,13 @@ START_TEST(zk3526_a_decision_always_leads_to_the_leaders_history)
 }
 END_TEST
 
-static void
-setup_three(void)
-{
-	rig_setup(3, 0);
-}
-
 Suite *
 unit_suite(void)
 {
 	Suite *s = suite_create("links");
 	TCase *t = tcase_create("scripts"), *own = tcase_create("loops");
 
-	tcase_add_checked_fixture(t, setup_three, rig_teardown);
+	tcase_add_checked_fixture(t, rig_setup_three, rig_teardown);
 	tcase_set_timeout(own, 60);
 	tcase_add_test(own, zk4394_commits_come_in_any_order_with_newleader_and_uptodate);
 	tcase_add_test(own, a_proposal_that_does_not_follow_is_refused);

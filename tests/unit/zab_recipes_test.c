@@ -554,19 +554,13 @@ START_TEST(zk1277_a_leadership_ends_before_its_zxids_do)
 }
 END_TEST
 
-static void
-setup_three(void)
-{
-	rig_setup(3, 0);
-}
-
 Suite *
 unit_suite(void)
 {
 	Suite *s = suite_create("recipes");
 	TCase *t = tcase_create("three"), *own = tcase_create("loops");
 
-	tcase_add_checked_fixture(t, setup_three, rig_teardown);
+	tcase_add_checked_fixture(t, rig_setup_three, rig_teardown);
 	tcase_set_timeout(own, 60);
 	tcase_add_test(t, zk335_a_tail_of_an_old_leader_is_gone_for_good);
 	tcase_add_test(t, zk2845_a_tail_is_cut_from_memory_and_disk_without_a_restart);
