@@ -369,7 +369,7 @@ bool server_remote_touch(struct server *s, int64_t session, int32_t timeout_ms);
 
 /*
  * A follower that takes observers. The leader is asked whether a session may be served by that
- * observer from now on; and: may what it asks for that session go to the leader, who cannot tell
+ * owner from now on; and: may what it asks for that session go to the leader, who cannot tell
  * its clients from ours? Not if the session has moved on since: behind the question the leader
  * takes whatever comes from here for the session's, though it may have moved on elsewhere, too.
  */
