@@ -92,7 +92,7 @@ tests_fuzz_txnlog_fuzz_SOURCES = tests/fuzz/txnlog_fuzz.c tests/fuzz/fuzz.h $(me
 tests_fuzz_txnlog_fuzz_LDADD = $(FUZZ_LIBS) libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS) $(DEFLATE_LIBS)
 
 fuzz_programs += tests/fuzz/zab_fuzz
-tests_fuzz_zab_fuzz_SOURCES = tests/fuzz/zab_fuzz.c tests/fuzz/fuzz.h tests/lib/simdisk.c tests/lib/simdisk.h
+tests_fuzz_zab_fuzz_SOURCES = tests/fuzz/zab_fuzz.c tests/fuzz/fuzz.h tests/lib/peer_feed.h tests/lib/simdisk.c tests/lib/simdisk.h
 tests_fuzz_zab_fuzz_LDADD = $(FUZZ_LIBS) libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS) $(DEFLATE_LIBS)
 
 fuzz_programs += tests/fuzz/zooconf_fuzz

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "tests/fuzz/fuzz.h"
+#include "tests/lib/peer_feed.h"
 #include "tests/lib/simdisk.h"
 #include "zkserver/core/peer.h"
 #include "zkserver/core/qpacket.h"
@@ -156,7 +157,7 @@ hear_leader(struct world *w, int32_t type, int64_t zxid, const void *data, size_
 
 	buf_init(&b, 4096);
 	qpacket_put(&b, type, zxid, data, size);
-	peer_link_bytes(&w->peer, &w->leader, b.data, b.len);
+	(void)peer_feed(&w->peer, &w->leader, b.data, b.len);
 	buf_fini(&b);
 	turn(w);
 }
@@ -190,7 +191,7 @@ answer(struct world *w)
 	memcpy(&q, w->peer.learner.revalidations.data, sizeof q);
 	buf_init(&b, 4096);
 	qpacket_put_revalidated(&b, q.session, (q.session & 1) != 0);
-	peer_link_bytes(&w->peer, &w->leader, b.data, b.len);
+	(void)peer_feed(&w->peer, &w->leader, b.data, b.len);
 	buf_fini(&b);
 	turn(w);
 }
@@ -304,8 +305,8 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	w = (struct world){0};
 	begin(&w, bytes[0] % WHO_COUNT, (bytes[0] & RECONFIG) != 0);
 	piece = bytes[1] == 0 ? 65536 : bytes[1];
-	for (size_t at = 2; at < size && w.open && !w.link.paused; at += piece) {
-		peer_link_bytes(
+	for (size_t at = 2, took = 1; at < size && took > 0 && w.open; at += took) {
+		took = peer_feed(
 		    &w.peer, &w.link, bytes + at, size - at < piece ? size - at : piece);
 		turn(&w);
 		if (w.who == MASTER)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/lib/peer_feed.h"
 #include "tests/lib/unit.h"
 #include "zkserver/core/snapshot.h"
 
@@ -333,10 +334,7 @@ move_bytes(struct rig_link *l, unsigned from)
 	unsigned to = 1 - from;
 	struct buf *out = &l->out[from];
 	size_t size = link_bytes > 0 && link_bytes < out->len ? link_bytes : out->len;
-	uint8_t *copy;
 
-	if (size > PEER_READ_BYTES_MAX)
-		size = PEER_READ_BYTES_MAX;
 	if (frozen[l->node[0]] || frozen[l->node[1]] || throttled[l->node[to]])
 		return false;
 	if (size == 0 || !l->open[to] || l->side[to].paused || l->side[to].end != PEER_LINK_OPEN)
@@ -350,12 +348,7 @@ move_bytes(struct rig_link *l, unsigned from)
 		}
 		l->break_after -= size;
 	}
-	copy = malloc(size);
-	ck_assert_ptr_nonnull(copy);
-	memcpy(copy, out->data, size);
-	buf_consume(out, size);
-	peer_link_bytes(&rig_nodes[l->node[to]].peer, &l->side[to], copy, size);
-	free(copy);
+	buf_consume(out, peer_feed(&rig_nodes[l->node[to]].peer, &l->side[to], out->data, size));
 	if (l->open[from] && l->side[from].end == PEER_LINK_OPEN)
 		peer_link_drained(&rig_nodes[l->node[from]].peer, &l->side[from]);
 	return true;

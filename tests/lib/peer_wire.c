@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "tests/lib/peer_feed.h"
 #include "tests/lib/unit.h"
 
 static void
@@ -58,7 +59,7 @@ void
 wire_say(struct wire *w, unsigned node, const struct buf *b)
 {
 	rig_set_time(&rig_nodes[node]);
-	peer_link_bytes(&rig_nodes[node].peer, &w->link, b->data, b->len);
+	(void)peer_feed(&rig_nodes[node].peer, &w->link, b->data, b->len);
 	rig_run(0);
 }
 

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/lib/peer_feed.h"
 #include "tests/sim/ens.h"
 #include "zkserver/core/snapshot.h"
 
@@ -283,26 +284,39 @@ ens_net_attend(struct ens_node *n)
 	}
 }
 
-/* A part of what was sent arrives, the rest later. */
 static void
-take_piece(struct ens_wire *w, int from, struct ens_chunk *c)
+drop_chunk(struct ens_flow *f, struct ens_chunk *c)
 {
-	struct rng *r = &w->e->net.rng;
-	size_t size = rng_below(r, 2) == 0 ? 1 : 1 + (size_t)rng_below(r, c->size - 1);
+	list_remove(&c->link);
+	f->bytes -= c->size;
+	free(c->bytes);
+	free(c);
+}
+
+/* So much of what was sent arrives. What nobody wants now stays, what nobody will is gone. */
+static void
+take_bytes(struct ens_wire *w, int from, struct ens_chunk *c, size_t size)
+{
 	struct ens_end *to = &w->ends[!from];
 	struct ens_node *n = to->node;
-	uint8_t *piece = malloc(size);
+	size_t took;
 
-	if (piece == NULL)
-		exit(71);
-	memcpy(piece, c->bytes, size);
-	memmove(c->bytes, c->bytes + size, c->size - size);
-	c->size -= size;
-	w->flows[from].bytes -= size;
 	ens_node_set_time(n);
-	peer_link_bytes(&n->peer, &to->core, piece, size);
+	took = peer_feed(&n->peer, &to->core, c->bytes, size);
+	if (to->core.end != PEER_LINK_OPEN)
+		took = size;
+	memmove(c->bytes, c->bytes + took, c->size - took);
+	c->size -= took;
+	w->flows[from].bytes -= took;
+	if (c->size == 0)
+		drop_chunk(&w->flows[from], c);
 	ens_node_turn(n);
-	free(piece);
+}
+
+static size_t
+draw_piece(struct rng *r, size_t size)
+{
+	return rng_below(r, 2) == 0 ? 1 : 1 + (size_t)rng_below(r, size - 1);
 }
 
 /* The first chunk of a direction arrives, or waits. */
@@ -313,25 +327,22 @@ arrive(struct ens_wire *w, int from)
 	struct ens_end *to = &w->ends[!from];
 	struct ens_node *n = to->node;
 	struct ens_chunk *c = CONTAINER_OF(list_first(&f->chunks), struct ens_chunk, link);
+	bool fin = c->fin;
 
 	if (n != NULL && w->e->net.splits && c->size > 1 && rng_below(&w->e->net.rng, 4) == 0) {
-		take_piece(w, from, c);
+		take_bytes(w, from, c, draw_piece(&w->e->net.rng, c->size));
 		return;
 	}
-	list_remove(&c->link);
-	f->bytes -= c->size;
-	if (n != NULL && c->fin) {
+	if (n != NULL && !c->fin)
+		take_bytes(w, from, c, c->size);
+	else
+		drop_chunk(f, c);
+	if (n != NULL && fin) {
 		ens_node_set_time(n);
 		peer_link_closed(&n->peer, &to->core);
 		close_end(to, !from);
 		ens_node_turn(n);
-	} else if (n != NULL) {
-		ens_node_set_time(n);
-		peer_link_bytes(&n->peer, &to->core, c->bytes, c->size);
-		ens_node_turn(n);
 	}
-	free(c->bytes);
-	free(c);
 	if (w->ends[from].node != NULL && w->ends[from].node->up) {
 		struct ens_node *sender = w->ends[from].node;
 

@@ -33,7 +33,7 @@ tests_sim_zabsim_SOURCES = \
 	tests/sim/ens_life.c tests/sim/ens_life.h tests/sim/ens_reconf.c \
 	tests/sim/seeds.c tests/sim/seeds.h \
 	tests/sim/world.c tests/sim/world.h tests/sim/zabsim.c \
-	tests/lib/simdisk.c tests/lib/simdisk.h \
+	tests/lib/peer_feed.h tests/lib/simdisk.c tests/lib/simdisk.h \
 	zkserver/core/adopt.c zkserver/core/election.c zkserver/core/leader.c zkserver/core/leader_learners.c \
 	zkserver/core/leader_sync.c zkserver/core/learner.c zkserver/core/peer.c zkserver/core/zab_members.c
 tests_sim_zabsim_CPPFLAGS = $(AM_CPPFLAGS) -DZAB_PLANTS -DCORE_MARKS

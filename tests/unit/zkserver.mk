@@ -195,7 +195,7 @@ tests_unit_election_port_test_LDADD = $(UNIT_LIBS) libzkserver.a libzkcore.a $(I
 # Members of an ensemble with their peers, several in one process.
 zkserver_units += tests/unit/peer_test tests/unit/observer_master_test
 PEER_RIG_SOURCES = tests/lib/peer_rig.c tests/lib/peer_rig_check.c tests/lib/peer_rig_client.c tests/lib/peer_rig_disk.c \
-	tests/lib/peer_rig.h tests/lib/simdisk.c tests/lib/simdisk.h
+	tests/lib/peer_feed.h tests/lib/peer_rig.h tests/lib/simdisk.c tests/lib/simdisk.h
 tests_unit_peer_test_SOURCES = tests/unit/peer_test.c $(PEER_RIG_SOURCES)
 tests_unit_peer_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_peer_test_LDADD = $(ZKCORE_LIBS)

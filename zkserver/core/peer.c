@@ -593,10 +593,10 @@ peer_link_room(struct peer *p, struct peer_link *l, size_t *size)
 	return to;
 }
 
-/* There is more in its buffer. */
-static void
-read_link(struct peer *p, struct peer_link *l)
+void
+peer_link_took(struct peer *p, struct peer_link *l, size_t size)
 {
+	buf_commit(&l->in, size);
 	l->heard_ms = p->zab.now_ms;
 	if (l->use == PEER_LINK_HELD && l->in.len > ZAB_HELLO_BYTES_MAX)
 		zab_link_end(&p->zab, l, "it does not begin as a learner does");
@@ -606,23 +606,6 @@ read_link(struct peer *p, struct peer_link *l)
 		leader_read(&p->leader, l);
 	else if (l->use == PEER_LINK_LEADER)
 		learner_read(&p->learner);
-}
-
-void
-peer_link_took(struct peer *p, struct peer_link *l, size_t size)
-{
-	buf_commit(&l->in, size);
-	read_link(p, l);
-}
-
-void
-peer_link_bytes(struct peer *p, struct peer_link *l, const uint8_t *bytes, size_t size)
-{
-	assert(size <= PEER_READ_BYTES_MAX);
-	if (l->end != PEER_LINK_OPEN)
-		return;
-	buf_append(&l->in, bytes, size);
-	read_link(p, l);
 }
 
 void

@@ -96,11 +96,9 @@ bool peer_takes_observers(const struct peer *p);
 void peer_link_dialled(struct peer *p, struct peer_link *l, struct buf *out, int64_t sid);
 void peer_dial_failed(struct peer *p, int64_t sid);
 
-/* Bytes came. The caller reads no more while l->paused. */
-void peer_link_bytes(struct peer *p, struct peer_link *l, const uint8_t *bytes, size_t size);
 /*
- * The same without a copy: where at most *size bytes shall go, NULL if none are wanted (it is
- * paused, or has ended); and that so many are there.
+ * Where at most *size bytes that come shall go, NULL if none are wanted (it is paused, or has
+ * ended); and that so many are there.
  */
 uint8_t *peer_link_room(struct peer *p, struct peer_link *l, size_t *size);
 void peer_link_took(struct peer *p, struct peer_link *l, size_t size);
