@@ -117,15 +117,16 @@ def make(tmp_path):
                 p.wait()
 
 
-def tls_settings(directory, host="127.0.0.1"):
-    """Certificates of one CA for each member's address; in `host` SID is the member's number."""
+def tls_settings(directory, hosts=dict.fromkeys(SERVERS, "127.0.0.1")):
+    """Certificates of one CA for each member's address; in the settings SID stands for the member's number."""
     tls = directory / "tls"
     subprocess.run([CORRAL, "tls", "init", "--dir", tls], check=True, capture_output=True)
-    for i in SERVERS:
-        subprocess.run([CORRAL, "tls", "issue", "--dir", tls, "--ip", host.replace("SID", str(i)), "zkserver", f"s{i}"],
-                       check=True, capture_output=True)
-        store = (tls / f"zkserver-s{i}.pem").read_text() + (tls / f"zkserver-s{i}-key.pem").read_text()
-        (tls / f"store-{i}.pem").write_text(store)
+    for i, host in hosts.items():
+        subprocess.run([CORRAL, "tls", "issue", "--dir", tls, "--ip", host, "zkserver", f"s{i}"], check=True,
+                       capture_output=True)
+        store = tls / f"store-{i}.pem"
+        store.touch(0o600)
+        store.write_text((tls / f"zkserver-s{i}.pem").read_text() + (tls / f"zkserver-s{i}-key.pem").read_text())
     return (f"sslQuorum=true\nssl.quorum.keyStore.location={tls}/store-SID.pem\n"
             f"ssl.quorum.trustStore.location={tls}/ca.pem")
 
@@ -299,7 +300,7 @@ def refused_at_quorum_port(tls, members, leader, e):
 @pytest.mark.parametrize("port", ["election", "quorum"])
 def test_a_certificate_with_another_members_name_is_refused(make, tmp_path, port):
     """One of our own CA. Server 3 has server 2's; it checks nobody itself."""
-    e = make(tls_settings(tmp_path, "127.0.0.SID"))
+    e = make(tls_settings(tmp_path, {i: f"127.0.0.{i}" for i in SERVERS}))
     members = re.sub(r"server\.(\d)=127\.0\.0\.1:", r"server.\1=127.0.0.\1:", e.members)
     for i in SERVERS:
         path = tmp_path / f"{i}.cfg"

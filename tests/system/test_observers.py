@@ -8,9 +8,9 @@ import subprocess
 
 import pytest
 from conftest import BUILD, until
-from test_ensemble import free_ports
+from test_ensemble import free_ports, tls_settings
 
-PROGRAM, ZK, CORRAL = BUILD / "zkserver" / "zkserver", BUILD / "zk", BUILD / "corral"
+PROGRAM, ZK = BUILD / "zkserver" / "zkserver", BUILD / "zk"
 VOTERS, OBSERVERS = (1, 2, 3), (4, 5)
 
 
@@ -22,21 +22,15 @@ class Ensemble:
         self.client, self.master, quorum, election = free_ports(4)
         self.lines = {i: f"server.{i}=127.0.0.{i}:{quorum}:{election}{':observer' if i in OBSERVERS else ''}\n"
                       for i in VOTERS + OBSERVERS}
-        tls = directory / "tls"
-        subprocess.run([CORRAL, "tls", "init", "--dir", tls], check=True, capture_output=True)
+        tls = tls_settings(directory, {i: f"127.0.0.{i}" for i in self.lines})
         for i in self.lines:
-            subprocess.run([CORRAL, "tls", "issue", "--dir", tls, "--ip", f"127.0.0.{i}", "zkserver", f"s{i}"], check=True,
-                           capture_output=True)
-            (tls / f"store-{i}.pem").write_text((tls / f"zkserver-s{i}.pem").read_text()
-                                                + (tls / f"zkserver-s{i}-key.pem").read_text())
             (directory / f"{i}").mkdir()
             (directory / f"{i}" / "myid").write_text(f"{i}\n")
             known = VOTERS + listed + (() if i in VOTERS + listed else (i,))
             (directory / f"{i}.cfg").write_text(
                 f"tickTime=500\ninitLimit=20\nsyncLimit=10\ndataDir={directory}/{i}\nclientPort={self.client}\n"
                 f"clientPortAddress=127.0.0.{i}\nadmin.enableServer=false\n4lw.commands.whitelist=*\npreAllocSize=64\n"
-                f"sslQuorum=true\nssl.quorum.keyStore.location={tls}/store-{i}.pem\n"
-                f"ssl.quorum.trustStore.location={tls}/ca.pem\n{settings.format(master=self.master)}\n"
+                f"{tls.replace('SID', str(i))}\n{settings.format(master=self.master)}\n"
                 + "".join(self.lines[k] for k in known))
 
     def start(self, *sids):

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 from conftest import until
-from test_ensemble import CORRAL, free_ports
+from test_ensemble import free_ports, tls_settings
 from test_reconfig import PROGRAM, SUPER_DIGEST, Ensemble
 
 
@@ -15,26 +15,15 @@ class Secure(Ensemble):
 
     def __init__(self, directory, hosts):
         super().__init__(directory)
-        self.tls = directory / "tls"
-        self.words("tls", "init", "--dir", self.tls)
-        for sid, host in hosts.items():
-            self.words("tls", "issue", "--dir", self.tls, "--ip", host, "zkserver", f"s{sid}")
-            store = self.tls / f"store-{sid}.pem"
-            store.write_text("".join((self.tls / f"zkserver-s{sid}{part}.pem").read_text() for part in ("", "-key")))
-            store.chmod(0o600)
-
-    @staticmethod
-    def words(*words):
-        subprocess.run([CORRAL, *words], check=True, capture_output=True)
+        self.tls = tls_settings(directory, hosts)
 
     def member(self, sid, role="participant"):
         quorum, election, client = self.ports[sid]
         return f"server.{sid}=127.0.0.{sid}:{quorum}:{election}:{role};127.0.0.1:{client}"
 
     def prepare(self, sid, members):
-        self.settings = (f"zookeeper.DigestAuthenticationProvider.superDigest={SUPER_DIGEST}\nsslQuorum=true\n"
-                         f"ssl.quorum.keyStore.location={self.tls}/store-{sid}.pem\n"
-                         f"ssl.quorum.trustStore.location={self.tls}/ca.pem")
+        self.settings = (f"zookeeper.DigestAuthenticationProvider.superDigest={SUPER_DIGEST}\n"
+                         + self.tls.replace("SID", str(sid)))
         super().prepare(sid, members)
 
     def launch(self, *sids):
