@@ -9,7 +9,7 @@
 #include "zkserver/core/qpacket.h"
 
 /* What a link has room for; it keeps it. */
-#define ROOM_BYTES (PEER_READ_BYTES_MAX / 2)
+#define ROOM_BYTES ((size_t)128 << 10)
 #define READ_ONLY_AFTER_MS 2000 /* or a tick, if that is longer */
 
 static void
@@ -521,7 +521,7 @@ link_begin(struct peer *p, struct peer_link *l, struct buf *out, enum peer_link_
 	    .heard_ms = p->zab.now_ms};
 	list_init(&l->dirty);
 	list_append(&p->zab.links, &l->link);
-	buf_init(&l->in, s->packet_bytes_max + QPACKET_IDS_BYTES_MAX + PEER_READ_BYTES_MAX);
+	buf_init(&l->in, s->packet_bytes_max + QPACKET_IDS_BYTES_MAX + ROOM_BYTES);
 	buf_init(&l->syncs, 0);
 }
 

@@ -25,8 +25,6 @@
 #include "zkserver/core/learner.h"
 #include "zkserver/core/zab.h"
 
-/* So many bytes are handed in at once. */
-#define PEER_READ_BYTES_MAX ((size_t)256 << 10)
 
 enum peer_phase {
 	PEER_DRAINING, /* a role has ended: the log takes what is pending */
