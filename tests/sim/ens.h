@@ -5,7 +5,8 @@
  * and an oracle that knows what was committed. One seed is one life.
  *
  * ens_net.c has the network, ens_node.c a member, ens_reconf.c how members change, ens_client.c the
- * clients, ens_check.c the oracle, ens_life.c the faults, zabsim.c the program.
+ * clients, ens_life.c the faults, zabsim.c the program. The oracle is ens_book.c, ens_check.c,
+ * ens_effect.c and ens_turn.c.
  */
 #ifndef CORRAL_TESTS_SIM_ENS_H
 #define CORRAL_TESTS_SIM_ENS_H

@@ -29,8 +29,9 @@ check_PROGRAMS += tests/sim/zabsim
 TESTS += tests/sim/zabsim.sh
 EXTRA_DIST += tests/sim/zabsim.sh
 tests_sim_zabsim_SOURCES = \
-	tests/sim/ens.h tests/sim/ens_check.c tests/sim/ens_client.c tests/sim/ens_net.c tests/sim/ens_node.c \
-	tests/sim/ens_life.c tests/sim/ens_life.h tests/sim/ens_reconf.c \
+	tests/sim/ens.h tests/sim/ens_book.c tests/sim/ens_check.c tests/sim/ens_check.h tests/sim/ens_client.c \
+	tests/sim/ens_effect.c tests/sim/ens_net.c tests/sim/ens_node.c \
+	tests/sim/ens_life.c tests/sim/ens_life.h tests/sim/ens_reconf.c tests/sim/ens_turn.c \
 	tests/sim/seeds.c tests/sim/seeds.h \
 	tests/sim/world.c tests/sim/world.h tests/sim/zabsim.c \
 	tests/lib/peer_feed.h tests/lib/simdisk.c tests/lib/simdisk.h \
