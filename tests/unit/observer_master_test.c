@@ -3,8 +3,10 @@
 #include <stdio.h>
 
 #include "libcommon/codec/zk_err.h"
+#include "tests/lib/peer_feed.h"
 #include "tests/lib/peer_rig.h"
 #include "tests/lib/unit.h"
+#include "zkserver/core/qpacket.h"
 
 #define VOTERS \
 	"server.1=10.0.0.1:2888:3888:participant;2181\n" \
@@ -302,6 +304,38 @@ START_TEST(observers_wait_while_the_leader_takes_nothing)
 }
 END_TEST
 
+/* Nor does it hold the questions without end: one observer asks for many sessions at once. */
+START_TEST(observers_wait_while_the_leader_has_many_questions_to_answer)
+{
+	struct learner *l = &rig_nodes[0].peer.learner;
+	struct peer_link *link;
+	size_t fed = 0;
+	struct buf b;
+
+	start();
+	link = CONTAINER_OF(rig_nodes[0].peer.zab.links.next, struct peer_link, link);
+	rig_throttle(0, true);
+	while (link->use != PEER_LINK_LEARNER)
+		link = CONTAINER_OF(link->link.next, struct peer_link, link);
+	buf_init(&b, 4 << 20);
+	for (unsigned i = 0; i < SERVER_QUESTIONS_MAX + 100; i++)
+		qpacket_put_revalidate(&b, 4711 + i, 30000);
+	rig_set_time(&rig_nodes[0]);
+	for (; fed < b.len && !link->paused; rig_step())
+		fed += peer_feed(&rig_nodes[0].peer, link, b.data + fed,
+		    b.len - fed < 1000 ? b.len - fed : 1000);
+	buf_fini(&b);
+	ck_assert(learner_is_choked(l) && link->paused);
+	ck_assert_uint_eq(
+	    l->revalidations.len, SERVER_QUESTIONS_MAX * sizeof(struct learner_question));
+	rig_throttle(0, false);
+	rig_run(1000);
+	ck_assert(!link->paused && l->revalidations.len == 0);
+	ck_assert_int_eq(link->end, PEER_LINK_OPEN);
+	rig_check_same();
+}
+END_TEST
+
 START_TEST(requests_of_a_session_that_has_moved_on_go_no_further)
 {
 	struct server *s = &rig_nodes[0].server;
@@ -382,6 +416,7 @@ unit_suite(void)
 	tcase_add_test(tc, an_observer_hears_of_a_reconfig_through_its_follower);
 	tcase_add_test(tc, an_observer_that_is_ahead_of_a_follower_is_not_cut_back);
 	tcase_add_test(tc, observers_wait_while_the_leader_takes_nothing);
+	tcase_add_test(tc, observers_wait_while_the_leader_has_many_questions_to_answer);
 	tcase_add_test(tc, requests_of_a_session_that_has_moved_on_go_no_further);
 	tcase_add_loop_test(tc, an_observer_that_no_voter_knows_is_taken, 0, 2);
 	tcase_add_test(tc, a_participant_that_no_voter_knows_is_not);

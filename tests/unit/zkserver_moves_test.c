@@ -112,6 +112,29 @@ START_TEST(who_comes_twice_waits_for_the_answer_to_the_second_question)
 }
 END_TEST
 
+/* A client that comes again and again while the leader says nothing. */
+START_TEST(sessions_that_come_back_wait_until_the_leader_has_answered_for_others)
+{
+	uint8_t password[SESSION_PASSWORD_BYTES];
+	int64_t id = join_with(elsewhere, 2, password);
+	struct server *s = &nodes[1].server;
+
+	for (unsigned i = 0; i < SERVER_QUESTIONS_MAX; i++) {
+		ensemble_connect(at_learner, 1, 0, id, password);
+		ck_assert(at_learner->conn.connecting);
+		ensemble_close(at_learner);
+	}
+	ensemble_connect(at_learner, 1, 0, id, password);
+	ck_assert(!at_learner->conn.connecting && server_conn_blocked(s, &at_learner->conn));
+	ensemble_settle();
+	ck_assert(!list_empty(&at_learner->conn.dirty)); /* it may go on */
+	ensemble_close(at_learner);
+	ensemble_connect(at_learner, 1, 0, id, password);
+	ensemble_settle();
+	ck_assert_int_eq(answered_session(at_learner), id);
+}
+END_TEST
+
 START_TEST(a_session_moves_from_the_leader_to_a_learner_and_back)
 {
 	uint8_t password[SESSION_PASSWORD_BYTES];
@@ -359,6 +382,7 @@ unit_suite(void)
 	tcase_add_test(c, many_new_sessions_at_one_learner_are_each_answered);
 	tcase_add_test(c, a_session_moves_between_learners_and_the_old_one_may_write_no_more);
 	tcase_add_test(c, who_comes_twice_waits_for_the_answer_to_the_second_question);
+	tcase_add_test(c, sessions_that_come_back_wait_until_the_leader_has_answered_for_others);
 	tcase_add_test(c, a_session_moves_from_the_leader_to_a_learner_and_back);
 	tcase_add_test(c, a_session_comes_back_at_the_same_learner_and_its_old_connection_ends);
 	tcase_add_test(c, what_was_asked_on_an_old_connection_does_not_come_behind_the_question);

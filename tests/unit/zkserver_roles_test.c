@@ -175,6 +175,34 @@ START_TEST(syncs_of_several_clients_are_answered_each_in_its_turn)
 }
 END_TEST
 
+/* At the leader, and at a learner. One client's queue does not hold as many. */
+START_TEST(syncs_that_wait_are_bounded_and_so_is_who_may_ask)
+{
+	struct server *s = &nodes[_i].server;
+	struct client *late = &clients[3];
+	unsigned asked = 0;
+
+	for (int i = 0; i < CLIENTS; i++)
+		ensemble_join(&clients[i], _i);
+	while (!server_conn_blocked(s, &late->conn)) {
+		ensemble_ask(&clients[asked % 3], (int32_t)asked, ZK_OP_SYNC, "/");
+		ck_assert_uint_le(++asked, SERVER_QUESTIONS_MAX);
+	}
+	ck_assert_uint_eq(asked, SERVER_QUESTIONS_MAX);
+	ensemble_close(&clients[0]); /* what it has asked for is awaited nevertheless */
+	ck_assert(server_conn_blocked(s, &late->conn));
+	header(1, ZK_OP_PING);
+	ck_assert_uint_eq(ensemble_send(late), 0);
+	ensemble_settle();
+	ck_assert(!server_conn_blocked(s, &late->conn));
+	ck_assert(!list_empty(&late->conn.dirty)); /* it may go on */
+	for (unsigned i = 0; i < asked; i++) {
+		if (i % 3 != 0)
+			ensemble_expect(&clients[i % 3], (int32_t)i, ZK_OK);
+	}
+}
+END_TEST
+
 START_TEST(a_leaders_own_sync_waits_for_its_peer)
 {
 	struct server *s = &nodes[0].server;
@@ -456,6 +484,7 @@ unit_suite(void)
 	tcase_add_test(c, a_learner_may_not_ask_for_what_no_client_may);
 	tcase_add_test(c, a_sync_is_answered_behind_what_was_proposed_before_it);
 	tcase_add_test(c, syncs_of_several_clients_are_answered_each_in_its_turn);
+	tcase_add_loop_test(c, syncs_that_wait_are_bounded_and_so_is_who_may_ask, 0, 2);
 	tcase_add_test(c, a_leaders_own_sync_waits_for_its_peer);
 	tcase_add_test(c, a_watch_at_a_learner_is_told_before_any_reply_that_shows_the_change);
 	tcase_add_test(c, who_has_seen_more_than_a_server_is_sent_elsewhere);

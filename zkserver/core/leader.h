@@ -10,8 +10,8 @@
 #include "zkserver/core/learner.h"
 #include "zkserver/core/zab.h"
 
-/* Syncs that wait for a confirmation, of one learner. */
-#define LEADER_SYNCS_MAX 10000
+/* Syncs that wait for a confirmation, of one learner: its clients' and those of its observers. */
+#define LEADER_SYNCS_MAX (2 * SERVER_QUESTIONS_MAX)
 
 /* A learner's requests are refused when so many bytes wait for the log. */
 #define LEADER_PENDING_BYTES_MAX ((size_t)256 << 20)

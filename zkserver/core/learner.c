@@ -21,7 +21,8 @@ learner_init(struct learner *l, struct zab *z)
 	    .next.version = -1,
 	    .master = -1,
 	    .appointed = -1};
-	buf_init(&l->syncs, SIZE_MAX / 4); /* observers are held up before there are too many */
+	/* Observers, and our own clients, are held up before there are too many. */
+	buf_init(&l->syncs, SIZE_MAX / 4);
 	buf_init(&l->revalidations, SIZE_MAX / 4);
 }
 

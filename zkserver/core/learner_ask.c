@@ -10,6 +10,9 @@
 #include "zkserver/core/learner.h"
 #include "zkserver/core/qpacket.h"
 
+/* Of each kind: our own clients may have as many on top, so the leader takes them all. */
+#define QUESTIONS_SOFT_BYTES (SERVER_QUESTIONS_MAX * sizeof(struct learner_question))
+
 void
 learner_send_request(struct learner *l, int64_t session, int32_t cxid, int32_t type,
     const uint8_t *body, size_t size, const struct acl_ids *who)
@@ -79,7 +82,8 @@ bool
 learner_is_choked(const struct learner *l)
 {
 	return l->link == NULL || l->link->out->len > l->z->settings.out_soft_bytes ||
-	       l->syncs.len / sizeof(struct learner_question) > LEADER_SYNCS_MAX / 2;
+	       l->syncs.len >= QUESTIONS_SOFT_BYTES ||
+	       l->revalidations.len >= QUESTIONS_SOFT_BYTES;
 }
 
 /* ---- answers ---- */

@@ -57,7 +57,7 @@ server_init(struct server *s, const struct server_settings *settings, struct db 
 	buf_init(&s->record_part, SIZE_MAX / 4);
 	list_init(&s->creating);
 	list_init(&s->revalidating);
-	buf_init(&s->asked, SIZE_MAX / 4);  /* one for each connect request of a session */
+	buf_init(&s->asked, SIZE_MAX / 4);  /* questions_are_full() before it is */
 	buf_init(&s->parked, SIZE_MAX / 4); /* one for each sync in a connection's queue */
 	s->synced_zxid = db->last_zxid;
 	s->committed_zxid = INT64_MAX;
@@ -210,6 +210,8 @@ server_attended(struct server_conn *c)
 bool
 server_is_full(const struct server *s)
 {
+	if (s->up != NULL && questions_are_full(s))
+		return true;
 	if (server_is_learner(s))
 		return s->forwarded_count >= s->settings.outstanding_max ||
 		       s->forwarded_bytes > PENDING_BYTES_SOFT;

@@ -35,6 +35,12 @@
 #include "zkserver/core/prep.h"
 #include "zkserver/core/watch.h"
 
+/*
+ * Syncs for which the leader's word is awaited, and the same of sessions that come back to a
+ * learner; those of clients that have gone since count too. While there are so many, no requests
+ * are read.
+ */
+#define SERVER_QUESTIONS_MAX 5000
 #define SERVER_BATCH_MAX 64		       /* frames looked at together */
 #define SERVER_WALK_MAX 50000 /* nodes visited for one connection before others are served */
 /* A reply is no larger; the list of very many children fails instead. */
@@ -163,7 +169,8 @@ struct server {
 	struct list creating, revalidating;
 	struct session_table local; /* a member's sessions that are its own; server_local.c */
 	size_t forwarded_count, forwarded_bytes; /* writes that the leader was asked for */
-	struct buf asked; /* a struct of server_learner.c for each session that was asked about */
+	/* A struct of server_learner.c for each session that was asked about, the oldest first. */
+	struct buf asked;
 	uint64_t asked_count;
 	struct buf parked; /* a struct of server_learner.c for each sync, the oldest first */
 	size_t parked_done; /* of those, from the front: the leader said so */

@@ -67,6 +67,13 @@ learner_revalidate(struct server *s, struct server_conn *c)
 	s->up->revalidate(s->up->arg, c->session_id, c->timeout_ms);
 }
 
+bool
+questions_are_full(const struct server *s)
+{
+	return s->parked.len / sizeof(struct parked) >= SERVER_QUESTIONS_MAX ||
+	       s->asked.len / sizeof(struct asked) >= SERVER_QUESTIONS_MAX;
+}
+
 /* They are made in the order in which they were asked for: the first is the one. */
 static struct server_conn *
 find_creating(struct server *s, int64_t session)

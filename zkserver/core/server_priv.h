@@ -102,6 +102,9 @@ void learner_answered(struct server *s, struct server_conn *c, const struct queu
 /* A learner's or a leader's sync waits in the queue. */
 void sync_park(struct server *s, struct server_conn *c);
 
+/* So many answers of the leader's, or confirmations of it, are awaited that nobody may ask. */
+bool questions_are_full(const struct server *s);
+
 /* Answer what waited for records that are applied by now. */
 void learner_progress(struct server *s);
 void learner_forget(struct server *s, struct server_conn *c);
