@@ -128,7 +128,7 @@ libzkserver_a_SOURCES += \
 	zkserver/inspect.c zkserver/inspect.h zkserver/inspect_priv.h \
 	zkserver/inspect_json.c \
 	zkserver/inspect_recover.c zkserver/inspect_verify.c \
-	zkserver/log_aio.c zkserver/log_aio.h \
+	zkserver/log_uring.c zkserver/log_uring.h \
 	zkserver/log_worker.c zkserver/log_worker.h \
 	zkserver/log_writer.c zkserver/log_writer.h \
 	zkserver/snapshot_writer.c zkserver/snapshot_writer.h
@@ -136,4 +136,4 @@ libzkserver_a_SOURCES += \
 bin_PROGRAMS += zkserver/zkserver
 zkserver_zkserver_SOURCES = zkserver/main.c
 zkserver_zkserver_LDADD = libzkserver.a libzkcore.a libio.a libsys.a libcodec.a libbase.a \
-	$(EVENT_LIBS) $(OPENSSL_LIBS) $(INIH_LIBS) $(ZLIB_LIBS) $(DEFLATE_LIBS) -lpthread
+	$(EVENT_LIBS) $(OPENSSL_LIBS) $(INIH_LIBS) $(ZLIB_LIBS) $(DEFLATE_LIBS) $(URING_LIBS) -lpthread

@@ -15,7 +15,7 @@
 #include "libcommon/sys/log.h"
 #include "libcommon/sys/store_posix.h"
 #include "zkserver/core/txnlog.h"
-#include "zkserver/log_aio.h"
+#include "zkserver/log_uring.h"
 #include "zkserver/log_worker.h"
 
 /* Emptied batches that are kept for use again: one fills while one flies. */
@@ -47,8 +47,8 @@ struct log_writer {
 	struct fault spare_fault;
 	bool spare_failed; /* said once */
 
-	struct log_aio aio;
-	bool aio_open;
+	struct log_uring uring;
+	bool uring_open;
 	int direct_fd; /* of the log's file, O_DIRECT | O_DSYNC; -1: none */
 };
 
@@ -84,6 +84,14 @@ fail(const char *what)
 	    what);
 }
 
+static void
+give_up_uring(struct log_writer *w, const char *why, int err)
+{
+	log_info("%s (%s): a thread writes it", why, strerror(err));
+	log_uring_fini(&w->uring);
+	w->uring_open = false;
+}
+
 /* A second descriptor of the log's new file for direct writes. Without one the thread does the
  * work. */
 static void
@@ -94,16 +102,12 @@ open_direct(struct log_writer *w)
 	if (w->direct_fd >= 0)
 		close(w->direct_fd);
 	w->direct_fd = -1;
-	if (!w->aio_open)
+	if (!w->uring_open)
 		return;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", store_posix_fd(w->log.file));
 	w->direct_fd = open(path, O_WRONLY | O_DIRECT | O_DSYNC | O_CLOEXEC);
-	if (w->direct_fd < 0) {
-		log_info("the log's file system takes no direct writes (%s): a thread writes it",
-		    strerror(errno));
-		log_aio_fini(&w->aio);
-		w->aio_open = false;
-	}
+	if (w->direct_fd < 0)
+		give_up_uring(w, "the log's file system takes no direct writes", errno);
 }
 
 static struct slot *
@@ -207,7 +211,7 @@ on_done(void *arg, int what)
 		return;
 	if (log_worker_done(&w->filler))
 		spare_done(w);
-	if (w->aio_open && log_aio_done(&w->aio, false, &result)) {
+	if (w->uring_open && log_uring_done(&w->uring, false, &result)) {
 		check_direct(&w->flying->batch, result);
 		batch_done(w);
 	} else if (log_worker_done(&w->writer)) {
@@ -231,6 +235,20 @@ start_filling(struct log_writer *w)
 	log_worker_start(&w->filler);
 }
 
+/* False: nothing was started. */
+static bool
+start_direct(struct log_writer *w, const struct txnlog_batch *b)
+{
+	int err;
+
+	if (!w->uring_open || w->direct_fd < 0 || !txnlog_in_place(b))
+		return false;
+	err = log_uring_start(&w->uring, w->direct_fd, b->bytes, b->len, b->offset);
+	if (err != 0)
+		give_up_uring(w, "the kernel takes no more asynchronous writes of the log", -err);
+	return err == 0;
+}
+
 static void
 start_next(struct log_writer *w)
 {
@@ -249,8 +267,7 @@ start_next(struct log_writer *w)
 		return;
 	b = &w->flying->batch;
 	w->started_ms = clock_boot_ms();
-	if (!w->aio_open || w->direct_fd < 0 || !txnlog_in_place(b) ||
-	    log_aio_start(&w->aio, w->direct_fd, b->bytes, b->len, b->offset) != 0)
+	if (!start_direct(w, b))
 		log_worker_start(&w->writer);
 	start_filling(w);
 }
@@ -296,7 +313,7 @@ log_writer_roll(struct log_writer *w)
 const char *
 log_writer_backend(const struct log_writer *w)
 {
-	return w->aio_open ? "aio" : "thread";
+	return w->uring_open ? "io_uring" : "thread";
 }
 
 /* ---- beginning and end ---- */
@@ -317,7 +334,7 @@ start_workers(struct log_writer *w)
 		goto no_watch;
 	}
 	if (w->config.backend == LOG_BACKEND_BEST && w->config.sync)
-		w->aio_open = log_aio_init(&w->aio, w->done_fd) == 0;
+		w->uring_open = log_uring_init(&w->uring, w->done_fd) == 0;
 	return 0;
 
 no_watch:
@@ -370,9 +387,9 @@ log_writer_free(struct log_writer *w)
 		return;
 	log_worker_fini(&w->writer);
 	log_worker_fini(&w->filler);
-	if (w->aio_open) {
-		log_aio_done(&w->aio, true, &result);
-		log_aio_fini(&w->aio);
+	if (w->uring_open) {
+		log_uring_done(&w->uring, true, &result);
+		log_uring_fini(&w->uring);
 	}
 	if (log_worker_done(&w->filler) && w->spare_err == 0)
 		store_close(w->spare);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Group commit beside the loop: transactions gather in a batch while the one before it is on its
- * way to the disk. Two ways there: asynchronous direct writes (Linux AIO, O_DIRECT | O_DSYNC) where
+ * way to the disk. Two ways there: asynchronous direct writes (io_uring, O_DIRECT | O_DSYNC) where
  * kernel and file system take them, and a thread with pwrite and fdatasync, which also does what
  * may block (new files, room ahead). What goes where is decided by core/txnlog.
  *
@@ -64,7 +64,7 @@ bool log_writer_full(const struct log_writer *w);
 /* The next transaction begins a new file (call it when a snapshot starts). */
 void log_writer_roll(struct log_writer *w);
 
-/* "aio" or "thread", for the log; AIO shows whether it works with the first file. */
+/* "io_uring" or "thread", for the log; whether the former works shows with the first file. */
 const char *log_writer_backend(const struct log_writer *w);
 
 #endif

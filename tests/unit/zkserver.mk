@@ -115,7 +115,8 @@ tests_unit_recover_test_LDADD = $(ZKCORE_LIBS)
 
 tests_unit_log_writer_test_SOURCES = tests/unit/log_writer_test.c
 tests_unit_log_writer_test_CFLAGS = $(UNIT_CFLAGS)
-tests_unit_log_writer_test_LDADD = $(UNIT_LIBS) libzkserver.a libzkcore.a $(IO_LIBS) $(ZLIB_LIBS) $(DEFLATE_LIBS)
+tests_unit_log_writer_test_LDADD = $(UNIT_LIBS) libzkserver.a libzkcore.a $(IO_LIBS) $(ZLIB_LIBS) $(DEFLATE_LIBS) \
+	$(URING_LIBS)
 
 tests_unit_store_test_SOURCES = tests/unit/store_test.c $(SIMDISK_SOURCES)
 tests_unit_store_test_CFLAGS = $(UNIT_CFLAGS)
