@@ -18,6 +18,17 @@
 static struct wire wire;
 static const uint8_t PROTOCOL[4] = {0, 1, 0, 0};
 
+static void
+put_ack_epoch(int64_t zxid, int32_t current, unsigned node)
+{
+	struct buf b;
+
+	buf_init(&b, 4096);
+	qpacket_put_ack_epoch(&b, zxid, current);
+	wire_say(&wire, node, &b);
+	buf_fini(&b);
+}
+
 /* ---- a leader, of a server that has /a and /b of epoch 1 ---- */
 
 static void
@@ -141,6 +152,116 @@ START_TEST(a_snapshot_that_ends_anywhere_leaves_what_there_is)
 }
 END_TEST
 
+/* A create of /N, N the counter; its digest is that of no tree. */
+static void
+propose_with_wrong_digest(int64_t zxid)
+{
+	const struct txn_header header = {.zxid = zxid, .type = ZK_OP_CREATE};
+	char path[16];
+	struct txn_body body = {
+	    .type = ZK_OP_CREATE, .data = {NULL, -1}, .acl = {NULL, -1}, .version = 1};
+	struct buf b;
+
+	body.path.len = snprintf(path, sizeof path, "/%d", (int)zxid);
+	body.path.data = (const uint8_t *)path;
+	buf_init(&b, 4096);
+	txn_put_header(&b, &header);
+	txn_put_body(&b, &body);
+	txn_put_digest(&b, 4711);
+	wire_say_packet(&wire, 0, QPACKET_PROPOSAL, zxid, b.data, b.len);
+	wire_say_packet(&wire, 0, QPACKET_COMMIT, zxid, NULL, 0);
+	buf_fini(&b);
+}
+
+/*
+ * As at Apache's servers it is taken, since who is wrong cannot be known here. The log says so
+ * once, and mntr counts them.
+ */
+START_TEST(proposals_whose_digest_is_another_are_taken_counted_and_told)
+{
+	struct rig_node *n = &rig_nodes[0];
+
+	follow_with_history(2, EPOCH + 3);
+	wire_say_packet(&wire, 0, QPACKET_DIFF, EPOCH + 3, NULL, 0);
+	wire_say_packet(&wire, 0, QPACKET_NEWLEADER, 2 * EPOCH, NULL, 0);
+	wire_say_packet(&wire, 0, QPACKET_UPTODATE, -1, NULL, 0);
+	ck_assert(rig_serves(0));
+	propose_with_wrong_digest(2 * EPOCH + 1);
+	ck_assert_msg(strstr(n->said, "the tree here differs from its leader's: the digest of zxid "
+				      "0x200000001 is another one") != NULL,
+	    "%s", n->said);
+	n->said[0] = '\0';
+	propose_with_wrong_digest(2 * EPOCH + 2);
+	ck_assert_str_eq(n->said, "");
+	ck_assert_uint_eq(n->db.digest_mismatches, 2);
+	ck_assert(wire.link.end == PEER_LINK_OPEN && rig_has(0, "/1") && rig_has(0, "/2"));
+	wire_close(&wire, 0);
+	rig_run(1);
+	ck_assert(!n->failed);
+}
+END_TEST
+
+/* ---- two leaders with one epoch ---- */
+
+START_TEST(an_epoch_that_was_entered_has_one_leader)
+{
+	follow_with_history(2, EPOCH + 3);
+	wire_say_packet(&wire, 0, QPACKET_DIFF, EPOCH + 3, NULL, 0);
+	wire_say_packet(&wire, 0, QPACKET_NEWLEADER, 2 * EPOCH, NULL, 0);
+	wire_close(&wire, 0);
+	rig_run(1);
+	wire_follow(&wire, 0, 2, false);
+	wire_say_packet(&wire, 0, QPACKET_LEADERINFO, 2 * EPOCH, PROTOCOL, sizeof PROTOCOL);
+	ck_assert_msg(wire_ended(&wire, "it wants to lead epoch 2, which server 3 has led"), "%s",
+	    wire.link.why);
+	wire_close(&wire, 0);
+	rig_run(1);
+	wire_follow(&wire, 0, 3, false); /* whose link was lost */
+	wire_say_packet(&wire, 0, QPACKET_LEADERINFO, 2 * EPOCH, PROTOCOL, sizeof PROTOCOL);
+	ck_assert_int_eq(wire.link.end, PEER_LINK_OPEN);
+	keeps_what_it_has();
+}
+END_TEST
+
+/* The first of the two had no quorum, as this server has promised it nothing else. */
+START_TEST(an_epoch_is_promised_to_one_leader_and_may_be_anothers)
+{
+	struct qpacket p;
+	int32_t current;
+	size_t used;
+
+	follow_with_history(2, EPOCH + 3);
+	wire_close(&wire, 0);
+	rig_run(1);
+	wire_follow(&wire, 0, 2, false);
+	wire_say_packet(&wire, 0, QPACKET_LEADERINFO, 2 * EPOCH, PROTOCOL, sizeof PROTOCOL);
+	ck_assert_int_eq(
+	    qpacket_decode(&p, wire.out.data, wire.out.len, 1 << 20, &used), QPACKET_WHOLE);
+	ck_assert_int_eq(p.type, QPACKET_ACKEPOCH);
+	ck_assert(qpacket_ack_epoch_decode(&p, &current));
+	ck_assert_int_eq(current, -1); /* it does not count */
+	keeps_what_it_has();
+}
+END_TEST
+
+START_TEST(who_has_promised_an_epoch_to_another_counts_for_no_leader)
+{
+	struct peer *peer = &rig_nodes[2].peer;
+
+	rig_start(2);
+	peer->phase = PEER_LEADS;
+	peer->voted = true; /* there was no election */
+	leader_start(&peer->leader);
+	wire_accept(&wire, 2);
+	wire_say_info(&wire, 2, QPACKET_FOLLOWERINFO, 2, 0);
+	wire_expect(&wire, QPACKET_LEADERINFO, EPOCH);
+	put_ack_epoch(0, _i == 0 ? -1 : 0, 2);
+	ck_assert_int_eq(peer->leader.phase, _i == 0 ? LEADER_PROMISE : LEADER_SYNC);
+	ck_assert_int_eq(peer->zab.epochs.current, _i);
+	wire_close(&wire, 2);
+}
+END_TEST
+
 START_TEST(a_proposal_of_an_unknown_kind_is_refused)
 {
 	const struct txn_header header = {.zxid = 2 * EPOCH + 1, .type = 4711};
@@ -159,17 +280,6 @@ START_TEST(a_proposal_of_an_unknown_kind_is_refused)
 END_TEST
 
 /* ---- learners; server 3 leads, or server 1 follows it ---- */
-
-static void
-put_ack_epoch(int64_t zxid, int32_t current, unsigned node)
-{
-	struct buf b;
-
-	buf_init(&b, 4096);
-	qpacket_put_ack_epoch(&b, zxid, current);
-	wire_say(&wire, node, &b);
-	buf_fini(&b);
-}
 
 /* Who says that it is server 9 observes, served by this node. */
 static void
@@ -362,6 +472,10 @@ unit_suite(void)
 	tcase_add_loop_test(t, a_snapshot_that_is_none_leaves_what_there_is, 0, 6);
 	tcase_add_loop_test(t, a_snapshot_that_ends_anywhere_leaves_what_there_is, 0, 20);
 	tcase_add_test(t, a_proposal_of_an_unknown_kind_is_refused);
+	tcase_add_test(t, proposals_whose_digest_is_another_are_taken_counted_and_told);
+	tcase_add_test(t, an_epoch_that_was_entered_has_one_leader);
+	tcase_add_test(t, an_epoch_is_promised_to_one_leader_and_may_be_anothers);
+	tcase_add_loop_test(t, who_has_promised_an_epoch_to_another_counts_for_no_leader, 0, 2);
 	tcase_add_loop_test(t, sessions_that_nobody_has_are_touched_in_vain, 0, 2);
 	tcase_add_loop_test(t, a_session_that_nobody_has_is_not_valid, 0, 2);
 	tcase_add_loop_test(t, forged_requests_change_nothing, 0, 2);

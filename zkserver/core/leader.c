@@ -230,6 +230,7 @@ begin_sync(struct leader *l)
 		zab_fatal(z, "%s", f.text);
 		return;
 	}
+	z->epoch_leader = z->settings.sid;
 	enter(l, LEADER_SYNC);
 	while ((link = leader_next(l, link)) != NULL) {
 		if (link->stage == LEARNER_ACCEPTED)

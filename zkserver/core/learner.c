@@ -176,6 +176,13 @@ take_leader_info(struct learner *l, const struct qpacket *p)
 		    (long long)epoch, (int)z->epochs.accepted);
 		return;
 	}
+	/* An epoch that was entered here has one leader: a quorum has promised it to that one. */
+	if (epoch == z->epochs.current && l->master == l->leader && z->epoch_leader >= 0 &&
+	    z->epoch_leader != l->leader) {
+		leave(l, "it wants to lead epoch %lld, which server %lld has led",
+		    (long long)epoch, (long long)z->epoch_leader);
+		return;
+	}
 	l->epoch = (int32_t)epoch;
 	if (l->epoch == z->epochs.accepted)
 		current = -1;
@@ -354,11 +361,15 @@ enter_epoch(struct learner *l)
 	struct zab *z = l->z;
 	struct fault f = {0};
 
-	if (z->epochs.current < l->epoch &&
-	    epochs_enter(z->snapshots, &z->epochs, l->epoch, &f) != 0) {
-		zab_fatal(z, "%s", f.text);
-		return false;
+	if (z->epochs.current < l->epoch) {
+		if (epochs_enter(z->snapshots, &z->epochs, l->epoch, &f) != 0) {
+			zab_fatal(z, "%s", f.text);
+			return false;
+		}
+		z->epoch_leader = -1;
 	}
+	if (l->master == l->leader) /* else a follower has said it, whose leader may be another */
+		z->epoch_leader = l->leader;
 	return true;
 }
 

@@ -120,7 +120,8 @@ peer_init(struct peer *p, const struct peer_config *config, struct db *db,
 	    .election = &p->election,
 	    .db = db,
 	    .snapshots = config->snapshots,
-	    .logs = config->logs};
+	    .logs = config->logs,
+	    .epoch_leader = -1};
 	z->members = &z->committed;
 	if (config->seen != NULL && config->seen->version > z->members->version) {
 		z->proposed = *config->seen;
@@ -396,6 +397,7 @@ peer_turn(struct peer *p)
 {
 	enum peer_phase before;
 
+	zab_compare_digests(&p->zab);
 	do {
 		before = p->phase;
 		if (p->zab.failed)

@@ -98,7 +98,21 @@ zab_load(struct zab *z, struct recover_report *report, struct fault *f)
 	if ((err = recover(z->snapshots, z->logs, &options, z->db, report, f)) != 0)
 		return err;
 	z->db->tree.acls.policy = policy;
+	z->digest_mismatches = z->db->digest_mismatches; /* whoever loads it says so */
 	begin(&l);
 	z->was_busy = true;
 	return 0;
+}
+
+void
+zab_compare_digests(struct zab *z)
+{
+	const struct db *db = z->db;
+
+	if (db->digest_mismatches > 0 && z->digest_mismatches == 0)
+		zab_say(z,
+		    "the tree here differs from its leader's: the digest of zxid 0x%llx is another "
+		    "one; what is read here may be wrong, zkserver-ensemble(7) says what to do",
+		    (unsigned long long)db->digest_mismatch_zxid);
+	z->digest_mismatches = db->digest_mismatches;
 }

@@ -151,6 +151,8 @@ struct zab {
 	struct db *db;
 	struct store *snapshots, *logs;
 	struct epochs epochs;
+	int64_t epoch_leader; /* who led epochs.current; -1: not known since the start */
+	uint64_t digest_mismatches;  /* the database's, when they were looked at last */
 	int32_t accepted_elsewhere; /* by a member that came while we led an older one */
 	struct history history;
 	struct list links, dirty;
@@ -163,6 +165,9 @@ struct zab {
 
 /* Load db from the stores, and the history with it. 0, or a negative errno with *f. */
 int zab_load(struct zab *z, struct recover_report *report, struct fault *f);
+
+/* Say, once for each time that it was loaded, that the tree is no longer what the leaders' was. */
+void zab_compare_digests(struct zab *z);
 
 /* The last zxid that has a record here: what a vote and an ACKEPOCH name. */
 int64_t zab_last_zxid(const struct zab *z);
