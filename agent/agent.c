@@ -133,7 +133,7 @@ on_tick(void *arg)
 {
 	struct agent *a = arg;
 
-	agent_core_tick(a->core, loop_now_ms(a->loop));
+	agent_core_tick(a->core, clock_boot_ms());
 }
 
 static void
@@ -211,7 +211,7 @@ on_hello(void *arg, const Corral__ExecutorHello *hello)
 	struct agent *a = arg;
 	struct taskkey key = taskkey_of(hello->key);
 
-	if (!agent_core_hello(a->core, hello, loop_now_ms(a->loop)))
+	if (!agent_core_hello(a->core, hello, clock_boot_ms()))
 		return false;
 	logs_attempt_changed(a->logs, &key);
 	return true;
@@ -235,6 +235,18 @@ on_input_ack(void *arg, const struct taskkey *key, uint64_t bytes)
 }
 
 static void
+on_executor_stuck(void *arg, const struct taskkey *key)
+{
+	struct agent *a = arg;
+	const struct attempt *at = agent_core_find(a->core, key);
+
+	log_error("attempt %s: what is left of it was killed and does not die: see "
+		  "corral-recovery(7)",
+	    at != NULL ? at->name : "?");
+	agent_core_executor_stuck(a->core, key, clock_boot_ms());
+}
+
+static void
 on_executor_down(void *arg, const struct taskkey *key)
 {
 	struct agent *a = arg;
@@ -243,7 +255,7 @@ on_executor_down(void *arg, const struct taskkey *key)
 }
 
 static const struct executor_link_ops executor_ops = {
-    on_psk, on_hello, on_update, on_input_ack, on_executor_down};
+    on_psk, on_hello, on_update, on_input_ack, on_executor_stuck, on_executor_down};
 
 /* ---- The master. ---- */
 
@@ -252,7 +264,7 @@ on_master_up(void *arg)
 {
 	struct agent *a = arg;
 
-	agent_core_master_up(a->core, loop_now_ms(a->loop));
+	agent_core_master_up(a->core, clock_boot_ms());
 }
 
 static void
@@ -261,7 +273,8 @@ on_master_message(void *arg, const Corral__MasterToAgent *m)
 	struct agent *a = arg;
 	bool was = agent_core_registered(a->core);
 
-	if (agent_core_master_message(a->core, m, loop_now_ms(a->loop)) == AGENT_STREAM)
+	/* Now, and not the turn's time: the lease may have ended since then. */
+	if (agent_core_master_message(a->core, m, clock_boot_ms()) == AGENT_STREAM)
 		logs_message(a->logs, m);
 	if (!was && agent_core_registered(a->core)) {
 		log_info("registered with the master of term (%" PRIu64 ", 0x%" PRIx64 ")",

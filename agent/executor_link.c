@@ -127,6 +127,8 @@ take_message(struct executor_link *x, const Corral__ExecutorToAgent *m)
 		e->ops->update(e->arg, &x->key, m->update);
 	else if (m->body_case == CORRAL__EXECUTOR_TO_AGENT__BODY_INPUT_ACK)
 		e->ops->input_ack(e->arg, &x->key, m->input_ack->bytes);
+	else if (m->body_case == CORRAL__EXECUTOR_TO_AGENT__BODY_STUCK)
+		e->ops->stuck(e->arg, &x->key);
 }
 
 static void

@@ -20,6 +20,7 @@ struct executor_link_ops {
 	bool (*hello)(void *arg, const Corral__ExecutorHello *hello); /* false: close the link */
 	void (*update)(void *arg, const struct taskkey *key, const Corral__StatusUpdate *update);
 	void (*input_ack)(void *arg, const struct taskkey *key, uint64_t bytes);
+	void (*stuck)(void *arg, const struct taskkey *key);
 	void (*down)(void *arg, const struct taskkey *key);
 };
 

@@ -13,6 +13,7 @@
 #include "agent/launched.h"
 #include "agent/sandbox.h"
 #include "libcommon/io/address.h"
+#include "libcommon/io/loop.h"
 #include "libcommon/sys/fsutil.h"
 #include "libcommon/sys/log.h"
 #include "libcommon/sys/proc.h"
@@ -21,6 +22,7 @@
 
 #define RUN_AS_UID_MIN 1000
 #define PIDS_MAX 32768
+#define LEASE_MARGIN_MS 1000
 
 struct launch {
 	const Corral__HelperLaunch *request;
@@ -72,6 +74,17 @@ check_user(struct helper *h, struct launch *l)
 	return true;
 }
 
+/* A singleton is not started near the end of the node's lease. */
+static bool
+check_lease(struct launch *l)
+{
+	const Corral__HelperLaunch *r = l->request;
+
+	if (!r->spec->singleton || clock_boot_ms() + LEASE_MARGIN_MS < r->lease_end_boot_ms)
+		return true;
+	return helper_refuse(l->error, "the node's lease has ended or is about to");
+}
+
 /*
  * New ones: what an earlier launch of this attempt left is never entered again. (Linux 6.14 and
  * later kill whatever is born into a group that was killed once.)
@@ -121,6 +134,8 @@ boot_file(struct helper *h, struct launch *l)
 	boot.pid_namespace = h->pid_namespace;
 	boot.has_reader_gid = h->root;
 	boot.reader_gid = h->conf.agent_gid;
+	boot.has_lease_end_boot_ms = l->request->has_lease_end_boot_ms;
+	boot.lease_end_boot_ms = l->request->lease_end_boot_ms;
 	if (l->has_user) {
 		account.uid = l->user.uid;
 		account.gid = l->user.gid;
@@ -240,7 +255,7 @@ launch(struct helper *h, struct launch *l, Corral__HelperReply *reply)
 	if (!reports_home(h, l->request->agent_address))
 		return helper_refuse(
 		    l->error, "the request names another host than [agent] executor_listen");
-	if (!check_user(h, l))
+	if (!check_user(h, l) || !check_lease(l))
 		return false;
 	owner = (struct sandbox_owner){l->has_user ? l->user.uid : geteuid(), 0};
 	if (!sandbox_make(state_dir, l->name, &owner, h->conf.agent_gid, &what))

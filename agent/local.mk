@@ -6,6 +6,7 @@ libagentcore_a_SOURCES = \
 	agent/core/checkpoint.c agent/core/checkpoint.h \
 	agent/core/core.c agent/core/core.h \
 	agent/core/core_internal.h \
+	agent/core/core_lease.c \
 	agent/core/core_master.c \
 	agent/core/core_task.c
 

@@ -137,7 +137,21 @@ on_started(void *arg)
 	malloc_trim(0);
 }
 
-static const struct runner_ops attempt_ops = {on_save, on_send, on_leave, on_started};
+static void
+on_stuck(void *arg)
+{
+	struct attempt *a = arg;
+	Corral__ExecutorToAgent m = CORRAL__EXECUTOR_TO_AGENT__INIT;
+	Corral__ExecutorStuck stuck = CORRAL__EXECUTOR_STUCK__INIT;
+
+	log_error("what is left of the task was killed and does not die: uninterruptible sleep? "
+		  "see corral-recovery(7)");
+	m.body_case = CORRAL__EXECUTOR_TO_AGENT__BODY_STUCK;
+	m.stuck = &stuck;
+	send_message(a, &m);
+}
+
+static const struct runner_ops attempt_ops = {on_save, on_send, on_leave, on_started, on_stuck};
 
 /* ---- From the agent. ---- */
 
@@ -145,7 +159,7 @@ static void
 take_message(struct attempt *a, const Corral__AgentToExecutor *m)
 {
 	struct life *life = &a->runner.life;
-	uint64_t now_ms = loop_now_ms(a->runner.loop);
+	uint64_t now_ms = clock_boot_ms(); /* and not the turn's: a lease may have ended in it */
 
 	switch (m->body_case) {
 	case CORRAL__AGENT_TO_EXECUTOR__BODY_START:
@@ -166,7 +180,7 @@ take_message(struct attempt *a, const Corral__AgentToExecutor *m)
 		    m->input->has_eof && m->input->eof);
 		break;
 	case CORRAL__AGENT_TO_EXECUTOR__BODY_LEASE_END:
-		life_lease(life, m->lease_end->end_boot_ms);
+		life_lease(life, m->lease_end->end_boot_ms, now_ms);
 		break;
 	default: /* of a newer agent */
 		break;
@@ -337,6 +351,8 @@ prepare(struct attempt *a, struct loop *loop)
 		log_error_errno("starting");
 		return false;
 	}
+	if (a->boot->has_lease_end_boot_ms)
+		life_lease(&a->runner.life, a->boot->lease_end_boot_ms, clock_boot_ms());
 	if (a->boot->spec->has_interactive && a->boot->spec->interactive &&
 	    (a->runner.stdin_fd = input_open(&a->input, loop, on_input_taken, a)) < 0) {
 		log_error_errno("the task's standard input");

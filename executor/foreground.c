@@ -143,7 +143,7 @@ run(struct foreground *f, const Corral__TaskSpec *spec)
 		return STATUS_OWN_FAILURE;
 	}
 	f->runner.stdin_fd = STDIN_FILENO;
-	life_lease(&f->runner.life, UINT64_MAX);
+	life_lease(&f->runner.life, UINT64_MAX, clock_boot_ms());
 	life_word(&f->runner.life, clock_boot_ms());
 	runner_drain(&f->runner);
 	if (f->runner.life.state != LIFE_GONE)

@@ -75,6 +75,18 @@ keep_only(int a, int b)
 	    syscall(SYS_close_range, high + 1, ~0U, 0) == 0;
 }
 
+/*
+ * Has the executor ended before its death would have been told to us? Its end of the pair says so;
+ * getppid() gives 0 for every parent outside of our namespace.
+ */
+static bool
+executor_lives(int fd)
+{
+	struct pollfd polled = {.fd = fd};
+
+	return poll(&polled, 1, 0) == 0;
+}
+
 static _Noreturn void
 init_main(const struct spawn *s, int fd)
 {
@@ -87,6 +99,8 @@ init_main(const struct spawn *s, int fd)
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 ||
 	    prctl(PR_SET_NAME, "corral-init", 0, 0, 0) != 0)
 		fail(fd, "prctl");
+	if (!executor_lives(fd))
+		_exit(0);
 	if (!ownproc_mount(&what))
 		fail(fd, what);
 	sigemptyset(&chld);

@@ -28,11 +28,12 @@ start_process(struct runner *r, size_t step)
 	const char *what = "memory";
 	int error = ENOMEM, status = STATUS_OWN_FAILURE;
 
+	r->task.start_by_ms = life_start_by_ms(&r->life);
 	if (list != NULL && env != NULL)
 		error = task_start(&r->task, list, env, main_step ? r->stdin_fd : -1, &what);
 	if (error != 0 && strcmp(what, "exec") == 0)
 		status = spawn_exit_status(error);
-	life_started(&r->life, error, status, what, loop_now_ms(r->loop), clock_wall_ms());
+	life_started(&r->life, error, status, what, clock_boot_ms(), clock_wall_ms());
 	free(list);
 	taskenv_free(env);
 	if (main_step && r->ops->started != NULL)
@@ -79,6 +80,10 @@ act(struct runner *r, const struct life_act *a)
 		if (r->ops->send != NULL)
 			r->ops->send(r->arg, &r->life.update[a->update], a->update);
 		break;
+	case LIFE_ACT_STUCK:
+		if (r->ops->stuck != NULL)
+			r->ops->stuck(r->arg);
+		break;
 	case LIFE_ACT_LEAVE:
 		r->ops->leave(r->arg);
 		break;
@@ -106,7 +111,7 @@ on_deadline(void *arg)
 {
 	struct runner *r = arg;
 
-	life_tick(&r->life, loop_now_ms(r->loop));
+	life_tick(&r->life, clock_boot_ms());
 	runner_drain(r);
 }
 
@@ -125,7 +130,7 @@ on_child(void *arg, int signo)
 		e.out_of_memory = usage.oom_kills > 0;
 		e.cpu_ms = usage.cpu_us / 1000;
 		e.memory_bytes = usage.memory_bytes;
-		life_exited(&r->life, &e, loop_now_ms(r->loop), clock_wall_ms());
+		life_exited(&r->life, &e, clock_boot_ms(), clock_wall_ms());
 		runner_drain(r);
 	}
 	if (r->life.state == LIFE_SWEEPING)

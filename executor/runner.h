@@ -24,6 +24,8 @@ struct runner_ops {
 	void (*leave)(void *arg);
 	/* The task itself was started, or will never be. May be NULL. */
 	void (*started)(void *arg);
+	/* What was killed does not die. May be NULL. */
+	void (*stuck)(void *arg);
 };
 
 struct runner {

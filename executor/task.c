@@ -15,7 +15,8 @@
 void
 task_init(struct task *t)
 {
-	*t = (struct task){.directory_fd = -1, .stdout_fd = -1, .stderr_fd = -1, .init_fd = -1};
+	*t = (struct task){.directory_fd = -1, .stdout_fd = -1, .stderr_fd = -1,
+	    .start_by_ms = UINT64_MAX, .init_fd = -1};
 }
 
 static bool
@@ -78,6 +79,8 @@ task_start(struct task *t, const char *const *argv, const char *const *env, int 
 	s.new_group = true;
 	s.no_new_privs = true;
 	s.death_signal = SIGKILL;
+	/* Time 0 was over when this machine was started. */
+	s.start_by_ms = t->start_by_ms == UINT64_MAX ? 0 : t->start_by_ms > 0 ? t->start_by_ms : 1;
 	if (has_cgroup(t) && (count = cgroup_open_procs(&t->host, t->cgroup, fds)) < 0) {
 		*what = "cgroup";
 		return errno;

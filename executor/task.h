@@ -28,6 +28,7 @@ struct task {
 	const char *directory; /* NULL: directory_fd; else looked up with the task's rights */
 	int stdout_fd, stderr_fd;
 	bool pid_namespace;
+	uint64_t start_by_ms; /* on CLOCK_BOOTTIME: the last time to start; UINT64_MAX: any */
 	pid_t pid;   /* our child: the program, or its init; 0: none */
 	int init_fd; /* to the init; -1 */
 };

@@ -116,6 +116,8 @@ core_record_node(struct agent_core *c)
 	node.boot_id = (char *)(uintptr_t)c->conf.boot_id;
 	node.has_executor_port = true;
 	node.executor_port = c->executor_port;
+	node.has_incomplete = true;
+	node.incomplete = c->incomplete;
 	r.body_case = CORRAL__CHECKPOINT_RECORD__BODY_NODE;
 	r.node = &node;
 	record(c, &r, true);
@@ -302,6 +304,7 @@ replay_node(struct recovery *r, const Corral__CheckpointNode *node)
 	str_copy(r->core->agent_id, sizeof r->core->agent_id,
 	    node->agent_id != NULL ? node->agent_id : "");
 	str_copy(r->boot_id, sizeof r->boot_id, node->boot_id);
+	r->core->incomplete = node->has_incomplete && node->incomplete;
 	if (node->has_executor_port && node->executor_port <= UINT16_MAX)
 		r->core->executor_port = (uint16_t)node->executor_port;
 }
@@ -367,8 +370,12 @@ agent_core_open(struct agent_core *c, uint64_t now_ms, struct checkpoint_faults 
 	struct list *it, *nx;
 	int rc;
 
+	c->incomplete = true; /* unless the checkpoint says otherwise */
 	if ((rc = checkpoint_read(&c->checkpoint, replay, &r, faults)) != 0)
 		return rc;
+	c->incomplete = c->incomplete || faults->damaged;
+	if (r.boot_id[0] != '\0' && strcmp(r.boot_id, c->conf.boot_id) != 0)
+		c->incomplete = false; /* what ran in another boot does not run */
 	if ((rc = checkpoint_rewrite(&c->checkpoint, dump, c, faults->damaged)) != 0)
 		return rc;
 	LIST_EACH(it, nx, &c->active)
@@ -514,7 +521,7 @@ void
 agent_core_check(const struct agent_core *c)
 {
 	uint64_t cpu = 0, memory = 0;
-	size_t active = 0, settled = 0;
+	size_t active = 0, settled = 0, stuck = 0;
 	struct list *it, *nx;
 
 	LIST_EACH(it, nx, &c->active)
@@ -522,6 +529,8 @@ agent_core_check(const struct agent_core *c)
 		const struct attempt *a = CONTAINER_OF(it, struct attempt, link);
 
 		active++;
+		stuck += a->stuck;
+		assert(!a->stuck || a->phase < ATTEMPT_OVER);
 		assert(a->phase != ATTEMPT_SETTLED);
 		assert((a->phase == ATTEMPT_OVER) == attempt_state_is_terminal(a->state));
 		assert(a->phase == ATTEMPT_OVER || a->spec != NULL);
@@ -536,6 +545,7 @@ agent_core_check(const struct agent_core *c)
 		assert(CONTAINER_OF(it, struct attempt, link)->phase == ATTEMPT_SETTLED);
 	}
 	assert(active == c->active_count && settled == c->settled_count);
+	assert(stuck == c->stuck_count);
 	assert(c->table.map.count == active + settled);
 	assert(cpu <= c->conf.identity->capacity->cpu_milli);
 	assert(memory <= c->conf.identity->capacity->memory_bytes);

@@ -19,6 +19,12 @@
 #include "proto/corral.pb-c.h"
 
 #define AGENT_ATTEMPTS_MAX 65536 /* active ones; a launch beyond is refused */
+/* A singleton is not started that close to its lease's end. */
+#define AGENT_LEASE_MARGIN_MS 1000
+/* Behind a lease's end and the grace of a stop: what an executor has to kill its singleton. */
+#define AGENT_LEASE_KILL_MS 1000
+/* What is killed should be gone by then; the master is told that it is not. */
+#define AGENT_STUCK_MS 10000
 #define AGENT_SETTLED_MAX 10000	 /* remembered; beyond, the oldest is forgotten with its sandbox */
 
 struct agent_core;
@@ -96,6 +102,8 @@ enum agent_verdict agent_core_master_message(
 bool agent_core_hello(struct agent_core *c, const Corral__ExecutorHello *hello, uint64_t now_ms);
 void agent_core_executor_update(struct agent_core *c, const struct taskkey *key,
     const Corral__StatusUpdate *update, uint64_t now_ms);
+/* What is left of its task was killed and does not die. */
+void agent_core_executor_stuck(struct agent_core *c, const struct taskkey *key, uint64_t now_ms);
 void agent_core_executor_down(struct agent_core *c, const struct taskkey *key, uint64_t now_ms);
 
 /* Replies come in the order of the requests. */

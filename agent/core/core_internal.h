@@ -32,7 +32,12 @@ struct agent_core {
 	/* The master's connection. */
 	bool up, registered;
 	uint64_t registration;
-	uint64_t lease_ms, heartbeat_ms, lease_end_ms, heartbeat_at_ms;
+	uint64_t register_ms; /* when Register was sent on this connection */
+	uint64_t lease_ms, heartbeat_ms, heartbeat_at_ms;
+	/* Of the lease that masters have granted, whichever they were; 0: none in this life. */
+	uint64_t lease_end_ms;
+	bool incomplete; /* the checkpoint was lost or damaged in this boot: more may run */
+	size_t stuck_count;
 	Corral__NodeUsage usage;
 
 	uint64_t next_request;
@@ -60,7 +65,6 @@ void core_to_executor(struct agent_core *c, const struct attempt *a, Corral__Age
 /* ---- core_task.c: attempts, executors, the helper ---- */
 struct attempt *core_add_attempt(
     struct agent_core *c, const Corral__TaskKey *key, const Corral__TaskSpec *spec);
-void core_launch(struct agent_core *c, struct attempt *a);
 /* Make an update of our own, checkpoint it and send it. */
 void core_make_update(struct agent_core *c, struct attempt *a, Corral__TaskState state,
     Corral__TaskReason reason, const char *message, uint64_t now_ms);
@@ -74,9 +78,28 @@ void core_settle(struct agent_core *c, struct attempt *a, uint64_t now_ms);
 void core_repeat_outcome(struct agent_core *c, struct attempt *a, uint64_t now_ms);
 void core_kill(struct agent_core *c, struct attempt *a, uint64_t now_ms);
 void core_recover(struct agent_core *c, struct attempt *a, bool same_boot, uint64_t now_ms);
+/* When core_task_tick() has something to do; UINT64_MAX: never. */
+uint64_t core_task_deadline_ms(const struct agent_core *c, const struct attempt *a);
 void core_task_tick(struct agent_core *c, struct attempt *a, uint64_t now_ms);
 void core_forget_old(struct agent_core *c, uint64_t now_ms);
-void core_send_lease(struct agent_core *c, const struct attempt *a);
+void core_launch(struct agent_core *c, struct attempt *a);
+
+/* ---- core_lease.c ---- */
+/* The absolute end of the lease, if there is one, to the executor of a singleton. */
+void core_send_lease(struct agent_core *c, const struct attempt *a, uint64_t now_ms);
+/* The lease goes on to this time, if that is later: executors of singletons are told. */
+void core_extend_lease(struct agent_core *c, uint64_t end_ms, uint64_t now_ms);
+/* Is the lease over, or about to be: too late to start a singleton? */
+bool core_lease_is_short(const struct agent_core *c, uint64_t now_ms);
+/* May there be a process of a singleton that nobody is killing yet? */
+bool core_is_running_singleton(const struct attempt *a);
+/*
+ * It has to be gone a grace after from_ms. That is its executor's part; if it has not done it a
+ * little later, and before the master counts on it, both are killed.
+ */
+void core_end_singleton(struct attempt *a, uint64_t from_ms);
+/* If the lease is over: a singleton that may run has to end, whatever comes later. */
+void core_task_lease(struct agent_core *c, struct attempt *a, uint64_t now_ms);
 
 /* ---- core_master.c ---- */
 /* Send the first update of the attempt, if it is due and we are registered. */

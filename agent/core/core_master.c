@@ -10,9 +10,10 @@
 #include <string.h>
 
 #include "agent/core/core_internal.h"
+#include "libcommon/base/plants.h"
 #include "libcommon/base/str.h"
 
-#define LEASE_MS_BEFORE_WELCOME 15000
+#define WELCOME_MS_MAX 15000 /* a master that has not answered Register by then is none */
 #define SEND_MS_MIN 10000
 #define SEND_MS_MAX 600000
 
@@ -63,6 +64,7 @@ reports_new(struct agent_core *c, size_t *count)
 			r->has_singleton = true;
 			r->singleton = a->spec->singleton;
 		}
+		r->has_stuck = r->stuck = a->stuck;
 		list[n++] = r;
 	}
 	*count = n;
@@ -84,8 +86,8 @@ agent_core_master_up(struct agent_core *c, uint64_t now_ms)
 
 	c->up = true;
 	c->registered = false;
-	c->lease_ms = LEASE_MS_BEFORE_WELCOME;
-	c->lease_end_ms = now_ms + c->lease_ms;
+	c->register_ms = now_ms;
+	r.has_incomplete = r.incomplete = c->incomplete;
 	r.agent_id = c->agent_id;
 	r.boot_id = (char *)(uintptr_t)c->conf.boot_id;
 	r.highest_term = c->has_term ? &c->highest_term : NULL;
@@ -151,6 +153,30 @@ core_repeat_outcome(struct agent_core *c, struct attempt *a, uint64_t now_ms)
 	send_master(c, &m);
 }
 
+/* The keys of all attempts that do not die; NULL with *count 0: there are none, or no memory. */
+static Corral__TaskKey **
+stuck_new(struct agent_core *c, size_t *count)
+{
+	Corral__TaskKey **keys;
+	struct list *it, *nx;
+
+	*count = 0;
+	if (c->stuck_count == 0)
+		return NULL;
+	if ((keys = calloc(c->stuck_count, sizeof *keys)) == NULL) {
+		c->no_memory = true;
+		return NULL;
+	}
+	LIST_EACH(it, nx, &c->active)
+	{
+		struct attempt *a = CONTAINER_OF(it, struct attempt, link);
+
+		if (a->stuck)
+			keys[(*count)++] = a->key_message;
+	}
+	return keys;
+}
+
 static void
 send_heartbeat(struct agent_core *c, uint64_t now_ms)
 {
@@ -159,16 +185,24 @@ send_heartbeat(struct agent_core *c, uint64_t now_ms)
 
 	h.sent_boot_ms = now_ms;
 	h.usage = &c->usage;
+	if ((h.stuck = stuck_new(c, &h.n_stuck)) == NULL)
+		h.n_stuck = 0;
 	m.body_case = CORRAL__AGENT_TO_MASTER__BODY_HEARTBEAT;
 	m.heartbeat = &h;
 	send_master(c, &m);
+	free(h.stuck);
 	c->heartbeat_at_ms = now_ms + c->heartbeat_ms;
 }
 
 void
 core_master_tick(struct agent_core *c, uint64_t now_ms)
 {
-	if (c->up && now_ms >= c->lease_end_ms) {
+	if (c->up && !c->registered && now_ms >= c->register_ms + WELCOME_MS_MAX) {
+		core_drop_master(
+		    c, "it has not answered the registration for %d ms", WELCOME_MS_MAX);
+		return;
+	}
+	if (c->registered && now_ms >= c->lease_end_ms) {
 		core_drop_master(c,
 		    "the lease has ended: no heartbeat was acknowledged for %" PRIu64 " ms",
 		    c->lease_ms);
@@ -195,10 +229,13 @@ take_welcome(struct agent_core *c, const Corral__MasterToAgent *m, uint64_t now_
 		}
 		core_record_node(c);
 	}
+	if (c->incomplete && w->has_fresh && w->fresh) {
+		c->incomplete = false;
+		core_record_node(c);
+	}
 	c->registered = true;
 	c->registration = m->registration;
-	c->lease_end_ms =
-	    c->lease_end_ms - c->lease_ms + w->lease_ms; /* counted from when Register was sent */
+	core_extend_lease(c, c->register_ms + w->lease_ms, now_ms);
 	c->lease_ms = w->lease_ms;
 	c->heartbeat_ms = w->heartbeat_ms > 0 ? w->heartbeat_ms : 1;
 	send_heartbeat(c, now_ms);
@@ -215,34 +252,33 @@ take_welcome(struct agent_core *c, const Corral__MasterToAgent *m, uint64_t now_
 static void
 take_heartbeat_ack(struct agent_core *c, const Corral__HeartbeatAck *ack, uint64_t now_ms)
 {
-	struct list *it, *nx;
+	uint64_t from_ms = ack->sent_boot_ms;
 
+	if (ZAB_PLANTED(PLANT_LEASE_FROM_ARRIVAL))
+		from_ms = now_ms;
 	/* From when that heartbeat was sent; one that was never sent extends nothing. */
-	if (ack->sent_boot_ms > now_ms || ack->sent_boot_ms + c->lease_ms <= c->lease_end_ms)
-		return;
-	c->lease_end_ms = ack->sent_boot_ms + c->lease_ms;
-	LIST_EACH(it, nx, &c->active)
-	{
-		struct attempt *a = CONTAINER_OF(it, struct attempt, link);
-
-		if (a->linked && a->spec != NULL && a->spec->singleton)
-			core_send_lease(c, a);
-	}
+	if (from_ms <= now_ms && from_ms + c->lease_ms > c->lease_end_ms)
+		core_extend_lease(c, from_ms + c->lease_ms, now_ms);
 }
 
 /* Why the launch cannot be taken: the node's own books are the last judge. NULL: it can. */
 static const char *
 launch_fault(const struct agent_core *c, const Corral__TaskLaunch *l, const Corral__Term *term,
-    char *text, size_t size)
+    uint64_t now_ms, Corral__TaskReason *reason, char *text, size_t size)
 {
 	const Corral__Resources *have = c->conf.identity->capacity, *want = l->spec->resources;
 	uint64_t cpu = 0, memory = 0, disk = 0;
 	struct list *it, *nx;
 
+	*reason = CORRAL__TASK_REASON__REASON_REFUSED;
 	if (term_compare(l->key->term, term) != 0)
 		return "its key carries another term than its launch";
 	if (l->spec->n_argv == 0)
 		return "it has no command";
+	if (l->spec->singleton && core_lease_is_short(c, now_ms)) {
+		*reason = CORRAL__TASK_REASON__REASON_LEASE_ENDED;
+		return "the node's lease has ended or is about to";
+	}
 	if (c->active_count >= AGENT_ATTEMPTS_MAX)
 		return "the node has as many attempts as it can keep";
 	if (want == NULL)
@@ -275,6 +311,7 @@ take_launch(
 {
 	struct taskkey key = taskkey_of(l->key);
 	struct attempt *a = attempt_find(&c->table, &key);
+	Corral__TaskReason reason;
 	const char *fault;
 	char text[256];
 
@@ -284,7 +321,7 @@ take_launch(
 			core_repeat_outcome(c, a, now_ms);
 		return;
 	}
-	fault = launch_fault(c, l, term, text, sizeof text);
+	fault = launch_fault(c, l, term, now_ms, &reason, text, sizeof text);
 	if ((a = core_add_attempt(c, l->key, fault == NULL ? l->spec : NULL)) == NULL)
 		return;
 	if (fault == NULL) {
@@ -293,8 +330,7 @@ take_launch(
 	}
 	a->cleaned = true;
 	core_record_attempt(c, a);
-	core_make_update(
-	    c, a, CORRAL__TASK_STATE__LOST, CORRAL__TASK_REASON__REASON_REFUSED, fault, now_ms);
+	core_make_update(c, a, CORRAL__TASK_STATE__LOST, reason, fault, now_ms);
 }
 
 static void
@@ -356,6 +392,8 @@ take_term(struct agent_core *c, const Corral__Term *term)
 {
 	int order = c->has_term ? term_compare(term, &c->highest_term) : 1;
 
+	if (order < 0 && ZAB_PLANTED(PLANT_TERM_UNCHECKED))
+		return true;
 	if (order < 0) {
 		core_drop_master(c,
 		    "term (%" PRIu64 ", 0x%" PRIx64 ") is older than (%" PRIu64 ", 0x%" PRIx64
@@ -450,16 +488,15 @@ agent_core_deadline_ms(const struct agent_core *c)
 	uint64_t at = UINT64_MAX;
 	struct list *it, *nx;
 
-	if (c->up)
-		at = earlier(at, c->lease_end_ms);
+	if (c->up && !c->registered)
+		at = earlier(at, c->register_ms + WELCOME_MS_MAX);
 	if (c->registered)
-		at = earlier(at, c->heartbeat_at_ms);
+		at = earlier(earlier(at, c->lease_end_ms), c->heartbeat_at_ms);
 	LIST_EACH(it, nx, &c->active)
 	{
 		const struct attempt *a = CONTAINER_OF(it, struct attempt, link);
 
-		if (a->look_at_ms != 0 && !a->asked)
-			at = earlier(at, a->look_at_ms);
+		at = earlier(at, core_task_deadline_ms(c, a));
 		if (c->registered && !list_empty(&a->updates))
 			at = earlier(at, a->send_at_ms);
 	}

@@ -76,6 +76,8 @@ core_launch(struct agent_core *c, struct attempt *a)
 	l.agent_address = (char *)(uintptr_t)c->conf.executor_address;
 	l.sandbox = sandbox;
 	l.run_directory = run_directory;
+	l.has_lease_end_boot_ms = a->spec->singleton;
+	l.lease_end_boot_ms = c->lease_end_ms;
 	r.body_case = CORRAL__HELPER_REQUEST__BODY_LAUNCH;
 	r.launch = &l;
 	ask_helper(c, a, HELPER_LAUNCH, &r);
@@ -138,13 +140,23 @@ look_now(struct attempt *a, uint64_t now_ms)
 	a->look_at_ms = now_ms;
 }
 
+static void
+enter_killing(struct attempt *a, uint64_t now_ms)
+{
+	a->phase = ATTEMPT_KILLING;
+	a->killed_at_ms = now_ms;
+	look_now(a, now_ms);
+}
+
 /* ---- Updates and outcomes. ---- */
 
 void
 core_enter_over(struct agent_core *c, struct attempt *a, uint64_t now_ms)
 {
-	(void)c;
 	a->phase = ATTEMPT_OVER;
+	c->stuck_count -= a->stuck;
+	a->stuck = false;
+	a->killed_at_ms = 0;
 	corral__task_spec__free_unpacked(a->spec, NULL);
 	a->spec = NULL;
 	if (!a->linked)
@@ -220,23 +232,13 @@ make_lost(struct agent_core *c, struct attempt *a, uint64_t now_ms)
 		core_make_update(c, a, CORRAL__TASK_STATE__LOST, a->lost_reason,
 		    a->lost_reason == CORRAL__TASK_REASON__REASON_REBOOT
 			? "the node was started anew"
+		    : a->lost_reason == CORRAL__TASK_REASON__REASON_LEASE_ENDED
+			? "its executor did not stop it at the end of the node's lease"
 			: "its executor ended without a final status",
 		    now_ms);
 }
 
 /* ---- Executors. ---- */
-
-void
-core_send_lease(struct agent_core *c, const struct attempt *a)
-{
-	Corral__AgentToExecutor m = CORRAL__AGENT_TO_EXECUTOR__INIT;
-	Corral__LeaseEnd end = CORRAL__LEASE_END__INIT;
-
-	end.end_boot_ms = c->lease_end_ms;
-	m.body_case = CORRAL__AGENT_TO_EXECUTOR__BODY_LEASE_END;
-	m.lease_end = &end;
-	core_to_executor(c, a, &m);
-}
 
 static void
 send_start(struct agent_core *c, const struct attempt *a)
@@ -244,8 +246,6 @@ send_start(struct agent_core *c, const struct attempt *a)
 	Corral__AgentToExecutor m = CORRAL__AGENT_TO_EXECUTOR__INIT;
 	Corral__StartTask start = CORRAL__START_TASK__INIT;
 
-	if (a->spec->singleton)
-		core_send_lease(c, a);
 	m.body_case = CORRAL__AGENT_TO_EXECUTOR__BODY_START;
 	m.start = &start;
 	core_to_executor(c, a, &m);
@@ -304,6 +304,8 @@ agent_core_hello(struct agent_core *c, const Corral__ExecutorHello *hello, uint6
 		a->executor_known = true;
 		core_record_executor(c, a);
 	}
+	if (a->spec->singleton)
+		core_send_lease(c, a, now_ms);
 	if (a->kill_wanted)
 		send_stop(c, a);
 	else if (hello->state == CORRAL__TASK_STATE__LAUNCHING)
@@ -329,6 +331,25 @@ agent_core_executor_update(struct agent_core *c, const struct taskkey *key,
 		attempt_state_is_terminal(update->state)))
 		core_take_update(c, a, update, now_ms);
 	send_ack(c, a, update); /* leaves after the commit */
+}
+
+static void
+note_stuck(struct agent_core *c, struct attempt *a, uint64_t now_ms)
+{
+	if (a->stuck || a->phase >= ATTEMPT_OVER)
+		return;
+	a->stuck = true;
+	c->stuck_count++;
+	c->heartbeat_at_ms = now_ms; /* the next one says so */
+}
+
+void
+agent_core_executor_stuck(struct agent_core *c, const struct taskkey *key, uint64_t now_ms)
+{
+	struct attempt *a = attempt_find(&c->table, key);
+
+	if (a != NULL && a->linked)
+		note_stuck(c, a, now_ms);
 }
 
 void
@@ -358,6 +379,8 @@ core_kill(struct agent_core *c, struct attempt *a, uint64_t now_ms)
 	if (a->kill_wanted)
 		return;
 	a->kill_wanted = true;
+	if (core_is_running_singleton(a))
+		core_end_singleton(a, now_ms);
 	send_stop(c, a);
 }
 
@@ -390,9 +413,32 @@ core_recover(struct agent_core *c, struct attempt *a, bool same_boot, uint64_t n
 	core_push(c, AGENT_OUT_READ_STATUS, &a->key, NULL);
 }
 
+uint64_t
+core_task_deadline_ms(const struct agent_core *c, const struct attempt *a)
+{
+	uint64_t at = UINT64_MAX;
+
+	if (core_is_running_singleton(a) && a->end_by_ms != 0)
+		at = a->end_by_ms;
+	else if (core_is_running_singleton(a) && c->lease_end_ms != 0)
+		at = c->lease_end_ms;
+	if (a->look_at_ms != 0 && !a->asked && a->look_at_ms < at)
+		at = a->look_at_ms;
+	if (a->phase == ATTEMPT_KILLING && !a->stuck && a->killed_at_ms + AGENT_STUCK_MS < at)
+		at = a->killed_at_ms + AGENT_STUCK_MS;
+	return at;
+}
+
 void
 core_task_tick(struct agent_core *c, struct attempt *a, uint64_t now_ms)
 {
+	core_task_lease(c, a, now_ms);
+	if (a->end_by_ms != 0 && now_ms >= a->end_by_ms && core_is_running_singleton(a)) {
+		a->lost_reason = CORRAL__TASK_REASON__REASON_LEASE_ENDED;
+		enter_killing(a, now_ms);
+	}
+	if (a->phase == ATTEMPT_KILLING && now_ms >= a->killed_at_ms + AGENT_STUCK_MS)
+		note_stuck(c, a, now_ms);
 	if (a->look_at_ms == 0 || now_ms < a->look_at_ms || a->asked)
 		return;
 	a->look_at_ms = 0;
@@ -431,8 +477,7 @@ agent_core_status(struct agent_core *c, const struct taskkey *key,
 		make_lost(c, a, now_ms);
 		return;
 	}
-	a->phase = ATTEMPT_KILLING;
-	look_now(a, now_ms);
+	enter_killing(a, now_ms);
 	core_task_tick(c, a, now_ms);
 }
 
@@ -450,8 +495,7 @@ took_probe(
 		a->phase = ATTEMPT_READING;
 		core_push(c, AGENT_OUT_READ_STATUS, &a->key, NULL);
 	} else if (a->give_up_at_ms != 0 && now_ms >= a->give_up_at_ms) {
-		a->phase = ATTEMPT_KILLING; /* it lives and is silent: it is ended */
-		look_now(a, now_ms);
+		enter_killing(a, now_ms); /* it lives and is silent: it is ended */
 	} else
 		look_later(a, now_ms);
 }
@@ -461,7 +505,11 @@ took_launch(
     struct agent_core *c, struct attempt *a, const Corral__HelperReply *reply, uint64_t now_ms)
 {
 	if (reply->error != NULL && *reply->error != '\0') {
-		if (a->phase == ATTEMPT_LAUNCHING)
+		if (a->phase == ATTEMPT_LAUNCHING && a->spec->singleton &&
+		    core_lease_is_short(c, now_ms))
+			core_make_update(c, a, CORRAL__TASK_STATE__LOST,
+			    CORRAL__TASK_REASON__REASON_LEASE_ENDED, reply->error, now_ms);
+		else if (a->phase == ATTEMPT_LAUNCHING)
 			core_make_update(c, a, CORRAL__TASK_STATE__FAILED,
 			    CORRAL__TASK_REASON__REASON_REFUSED, reply->error, now_ms);
 		return;

@@ -7,8 +7,9 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "libcommon/base/plants.h"
+
 #define STATUS_NONE 125
-#define LEASE_MARGIN_MS 1000 /* a singleton is not started that close to its lease's end */
 #define UPDATE_RUNNING 0
 #define UPDATE_FINAL 1
 
@@ -57,9 +58,18 @@ leave(struct life *l)
 	push(l, LIFE_ACT_LEAVE);
 }
 
+/* Everything of the task is killed from now on, until life_swept(). */
+static void
+begin_kill(struct life *l, uint64_t now_ms)
+{
+	if (l->killed_at_ms == 0)
+		l->killed_at_ms = now_ms;
+	push(l, LIFE_ACT_KILL);
+}
+
 /* The task is over with this outcome; what it left behind is swept before anybody hears of it. */
 static void
-end(struct life *l, Corral__TaskState state, Corral__TaskReason reason)
+end(struct life *l, Corral__TaskState state, Corral__TaskReason reason, uint64_t now_ms)
 {
 	struct life_update *u = &l->update[UPDATE_FINAL];
 
@@ -69,7 +79,7 @@ end(struct life *l, Corral__TaskState state, Corral__TaskReason reason)
 	l->state = LIFE_SWEEPING;
 	l->kill_at_ms = 0;
 	l->limit_at_ms = 0;
-	push(l, LIFE_ACT_KILL);
+	begin_kill(l, now_ms);
 }
 
 /* An end of ours: the state that goes with the reason of the stop. */
@@ -82,9 +92,20 @@ stopped_state(const struct life *l)
 }
 
 static void
-end_stopped(struct life *l)
+end_stopped(struct life *l, uint64_t now_ms)
 {
-	end(l, stopped_state(l), l->stop_reason);
+	end(l, stopped_state(l), l->stop_reason, now_ms);
+}
+
+/* The grace ends so long after now, and for a singleton so long after its lease at the latest. */
+static uint64_t
+grace_end_ms(const struct life *l, uint64_t now_ms)
+{
+	uint64_t from_ms = now_ms;
+
+	if (l->spec->singleton && l->lease_end_ms < from_ms)
+		from_ms = l->lease_end_ms;
+	return from_ms + l->spec->timeout_stop_ms;
 }
 
 static void
@@ -95,24 +116,31 @@ begin_stop(struct life *l, Corral__TaskReason reason, uint64_t now_ms)
 	l->stopping = true;
 	l->stop_reason = reason;
 	if (!l->process_runs) {
-		end_stopped(l);
+		end_stopped(l, now_ms);
 		return;
 	}
-	l->kill_at_ms = now_ms + l->spec->timeout_stop_ms;
+	l->kill_at_ms = grace_end_ms(l, now_ms);
 	push(l, LIFE_ACT_SIGNAL)->signo = l->spec->kill_signal;
 }
 
 static void
-start(struct life *l, size_t step)
+end_unstarted(struct life *l, uint64_t now_ms)
 {
-	l->step = step;
-	push(l, LIFE_ACT_START)->step = step;
+	snprintf(l->update[UPDATE_FINAL].message, LIFE_MESSAGE_BYTES,
+	    "not started: the node's lease has ended or is about to");
+	end(l, CORRAL__TASK_STATE__KILLED, CORRAL__TASK_REASON__REASON_LEASE_ENDED, now_ms);
 }
 
+/* Step `step` of those before the task, or the task behind the last of them. */
 static void
-start_main(struct life *l)
+start(struct life *l, size_t step, uint64_t now_ms)
 {
-	start(l, LIFE_MAIN);
+	if (now_ms >= life_start_by_ms(l)) {
+		end_unstarted(l, now_ms);
+		return;
+	}
+	l->step = step < l->spec->n_exec_start_pre ? step : LIFE_MAIN;
+	push(l, LIFE_ACT_START)->step = l->step;
 }
 
 /* ---- Inputs. ---- */
@@ -142,6 +170,8 @@ life_link(struct life *l, bool up, uint64_t now_ms)
 		if (l->update[n].made && !l->update[n].acked)
 			push(l, LIFE_ACT_SEND)->update = n;
 	}
+	if (l->stuck)
+		push(l, LIFE_ACT_STUCK);
 }
 
 void
@@ -149,17 +179,8 @@ life_word(struct life *l, uint64_t now_ms)
 {
 	if (l->state != LIFE_WAITING)
 		return;
-	if (l->spec->singleton && now_ms + LEASE_MARGIN_MS >= l->lease_end_ms) {
-		snprintf(l->update[UPDATE_FINAL].message, LIFE_MESSAGE_BYTES,
-		    "not started: the node's lease has ended or is about to");
-		end(l, CORRAL__TASK_STATE__KILLED, CORRAL__TASK_REASON__REASON_AGENT_LOST);
-		return;
-	}
 	l->state = LIFE_STEPS;
-	if (l->spec->n_exec_start_pre > 0)
-		start(l, 0);
-	else
-		start_main(l);
+	start(l, 0, now_ms);
 }
 
 void
@@ -169,6 +190,10 @@ life_started(
 	struct life_update *u = &l->update[UPDATE_FINAL];
 
 	assert(l->state == LIFE_STEPS && !l->process_runs);
+	if (error != 0 && strcmp(what, LIFE_STEP_LEASE) == 0) {
+		end_unstarted(l, now_ms);
+		return;
+	}
 	if (error != 0) {
 		u->at_wall_ms = wall_ms;
 		u->has_exit_code = true;
@@ -177,7 +202,8 @@ life_started(
 		    l->step == LIFE_MAIN ? l->spec->argv[0]
 					 : l->spec->exec_start_pre[l->step]->argv[0],
 		    what, strerror(error));
-		end(l, CORRAL__TASK_STATE__FAILED, CORRAL__TASK_REASON__REASON_CANNOT_EXECUTE);
+		end(l, CORRAL__TASK_STATE__FAILED, CORRAL__TASK_REASON__REASON_CANNOT_EXECUTE,
+		    now_ms);
 		return;
 	}
 	l->process_runs = true;
@@ -208,11 +234,31 @@ life_signal(struct life *l, int signo)
 		push(l, LIFE_ACT_SIGNAL)->signo = signo;
 }
 
-void
-life_lease(struct life *l, uint64_t end_ms)
+/* At its lease's end a singleton is stopped, once and for all: a late renewal revokes nothing. */
+static void
+tick_lease(struct life *l, uint64_t now_ms)
 {
+	if (l->spec->singleton && l->lease_end_ms != 0 && now_ms >= l->lease_end_ms &&
+	    (l->state == LIFE_STEPS || l->state == LIFE_RUNNING))
+		begin_stop(l, CORRAL__TASK_REASON__REASON_LEASE_ENDED, now_ms);
+}
+
+void
+life_lease(struct life *l, uint64_t end_ms, uint64_t now_ms)
+{
+	if (ZAB_PLANTED(PLANT_LEASE_DURATION))
+		end_ms += now_ms;
+	tick_lease(l, now_ms);
 	if (end_ms > l->lease_end_ms)
 		l->lease_end_ms = end_ms;
+}
+
+uint64_t
+life_start_by_ms(const struct life *l)
+{
+	if (!l->spec->singleton)
+		return UINT64_MAX;
+	return l->lease_end_ms > LIFE_LEASE_MARGIN_MS ? l->lease_end_ms - LIFE_LEASE_MARGIN_MS : 0;
 }
 
 /* A step before the task has ended: true if the next one may start. */
@@ -224,19 +270,21 @@ step_passed(const struct life *l, int wait_status)
 }
 
 static void
-end_exited(struct life *l, const struct life_exit *e)
+end_exited(struct life *l, const struct life_exit *e, uint64_t now_ms)
 {
 	bool clean = WIFEXITED(e->wait_status) && WEXITSTATUS(e->wait_status) == 0;
 
-	if (l->stopping)
-		end_stopped(l);
-	else if (e->out_of_memory && !clean)
-		end(l, CORRAL__TASK_STATE__FAILED, CORRAL__TASK_REASON__REASON_OUT_OF_MEMORY);
+	Corral__TaskReason reason = CORRAL__TASK_REASON__REASON_EXIT;
+
+	if (l->stopping) {
+		end_stopped(l, now_ms);
+		return;
+	}
+	if (e->out_of_memory && !clean)
+		reason = CORRAL__TASK_REASON__REASON_OUT_OF_MEMORY;
 	else if (WIFSIGNALED(e->wait_status))
-		end(l, CORRAL__TASK_STATE__FAILED, CORRAL__TASK_REASON__REASON_SIGNAL);
-	else
-		end(l, clean ? CORRAL__TASK_STATE__FINISHED : CORRAL__TASK_STATE__FAILED,
-		    CORRAL__TASK_REASON__REASON_EXIT);
+		reason = CORRAL__TASK_REASON__REASON_SIGNAL;
+	end(l, clean ? CORRAL__TASK_STATE__FINISHED : CORRAL__TASK_STATE__FAILED, reason, now_ms);
 }
 
 static void
@@ -254,17 +302,13 @@ note_exit(struct life_update *u, const struct life_exit *e, int64_t wall_ms)
 void
 life_exited(struct life *l, const struct life_exit *e, uint64_t now_ms, int64_t wall_ms)
 {
-	(void)now_ms;
 	if (!l->process_runs)
 		return;
 	l->process_runs = false;
 	if (l->state >= LIFE_SWEEPING)
 		return;
 	if (l->step != LIFE_MAIN && !l->stopping && step_passed(l, e->wait_status)) {
-		if (l->step + 1 < l->spec->n_exec_start_pre)
-			start(l, l->step + 1);
-		else
-			start_main(l);
+		start(l, l->step + 1, now_ms);
 		return;
 	}
 	note_exit(&l->update[UPDATE_FINAL], e, wall_ms);
@@ -272,7 +316,7 @@ life_exited(struct life *l, const struct life_exit *e, uint64_t now_ms, int64_t 
 		snprintf(l->update[UPDATE_FINAL].message, LIFE_MESSAGE_BYTES,
 		    "step %zu before the task failed: %s", l->step + 1,
 		    l->spec->exec_start_pre[l->step]->argv[0]);
-	end_exited(l, e);
+	end_exited(l, e, now_ms);
 }
 
 void
@@ -281,6 +325,8 @@ life_swept(struct life *l, uint64_t now_ms)
 	if (l->state != LIFE_SWEEPING)
 		return;
 	l->process_runs = false;
+	l->killed_at_ms = 0;
+	l->stuck = false;
 	l->state = LIFE_ENDED;
 	if (!l->linked)
 		l->leave_at_ms = now_ms + l->recovery_timeout_ms;
@@ -311,8 +357,19 @@ tick_patience(struct life *l, uint64_t now_ms)
 	else if (l->state == LIFE_WAITING) {
 		snprintf(l->update[UPDATE_FINAL].message, LIFE_MESSAGE_BYTES,
 		    "not started: the agent gave no word");
-		end(l, CORRAL__TASK_STATE__LOST, CORRAL__TASK_REASON__REASON_AGENT_LOST);
+		end(l, CORRAL__TASK_STATE__LOST, CORRAL__TASK_REASON__REASON_AGENT_LOST, now_ms);
 	}
+}
+
+/* SIGKILL does not end what is in uninterruptible sleep: people have to know. */
+static void
+tick_stuck(struct life *l, uint64_t now_ms)
+{
+	if (l->stuck || l->killed_at_ms == 0 || now_ms < l->killed_at_ms + LIFE_STUCK_MS)
+		return;
+	l->stuck = true;
+	if (l->linked)
+		push(l, LIFE_ACT_STUCK);
 }
 
 void
@@ -322,14 +379,12 @@ life_tick(struct life *l, uint64_t now_ms)
 		l->limit_at_ms = 0;
 		begin_stop(l, CORRAL__TASK_REASON__REASON_TIME_LIMIT, now_ms);
 	}
-	/* A stop that has begun is not revoked by a late renewal (cluster protocol, leases). */
-	if (l->spec->singleton && l->lease_end_ms != 0 && now_ms >= l->lease_end_ms &&
-	    l->process_runs)
-		begin_stop(l, CORRAL__TASK_REASON__REASON_AGENT_LOST, now_ms);
+	tick_lease(l, now_ms);
 	if (l->kill_at_ms != 0 && now_ms >= l->kill_at_ms && l->state < LIFE_SWEEPING) {
 		l->kill_at_ms = 0;
-		push(l, LIFE_ACT_KILL);
+		begin_kill(l, now_ms);
 	}
+	tick_stuck(l, now_ms);
 	tick_patience(l, now_ms);
 }
 
@@ -348,6 +403,8 @@ life_deadline_ms(const struct life *l)
 	at = earlier(at, l->kill_at_ms);
 	if (l->spec->singleton && l->process_runs && !l->stopping)
 		at = earlier(at, l->lease_end_ms);
+	if (l->killed_at_ms != 0 && !l->stuck)
+		at = earlier(at, l->killed_at_ms + LIFE_STUCK_MS);
 	if (!l->linked && (l->state == LIFE_WAITING || l->state == LIFE_ENDED))
 		at = earlier(at, l->leave_at_ms);
 	return at;

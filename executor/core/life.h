@@ -21,6 +21,13 @@
 #define LIFE_ACTS_MAX 16
 #define LIFE_MESSAGE_BYTES 160
 
+/* A singleton is not started that close to its lease's end. */
+#define LIFE_LEASE_MARGIN_MS 1000
+/* What was killed should be gone by then; the agent is told that it is not. */
+#define LIFE_STUCK_MS 10000
+/* What life_started() calls the step that found, right before exec, that the lease is too short. */
+#define LIFE_STEP_LEASE "lease"
+
 enum life_state {
 	LIFE_WAITING,  /* for the word */
 	LIFE_STEPS,    /* a step of exec_start_pre runs */
@@ -36,6 +43,7 @@ enum life_act_kind {
 	LIFE_ACT_KILL,	 /* everything of the task, until life_swept() can be said */
 	LIFE_ACT_SAVE,	 /* `update` to disk, synced, before any later act */
 	LIFE_ACT_SEND,	 /* `update` to the agent, if the link is up */
+	LIFE_ACT_STUCK,	 /* tell the agent that what was killed does not die */
 	LIFE_ACT_LEAVE,
 };
 
@@ -72,7 +80,9 @@ struct life {
 	Corral__TaskReason stop_reason;
 	uint64_t kill_at_ms;	      /* end of the grace; 0: none is running */
 	uint64_t limit_at_ms;	      /* end of the allowed run time; 0: none */
-	uint64_t lease_end_ms;	      /* 0: none heard */
+	uint64_t lease_end_ms;	      /* of a singleton; 0: none heard */
+	uint64_t killed_at_ms;	      /* since when everything is being killed; 0: it is not */
+	bool stuck;		      /* that has gone on for LIFE_STUCK_MS */
 	uint64_t leave_at_ms;	      /* without an agent; 0: not counting */
 	struct life_update update[2]; /* RUNNING, and the final one */
 	struct life_act acts[LIFE_ACTS_MAX];
@@ -98,7 +108,13 @@ void life_link(struct life *l, bool up, uint64_t now_ms);
 void life_word(struct life *l, uint64_t now_ms);
 void life_stop(struct life *l, bool at_once, uint64_t now_ms);
 void life_signal(struct life *l, int signo);
-void life_lease(struct life *l, uint64_t end_ms);
+/*
+ * The node's lease goes on to this time. A singleton whose lease had ended before is stopped all
+ * the same: by then its replacement may have been decided on.
+ */
+void life_lease(struct life *l, uint64_t end_ms, uint64_t now_ms);
+/* The last time at which a process may still be started; UINT64_MAX: any. */
+uint64_t life_start_by_ms(const struct life *l);
 /* The answer to LIFE_ACT_START: error 0, or the errno of `what` failed (127 or 126 is the status).
  */
 void life_started(

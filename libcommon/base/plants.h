@@ -133,7 +133,17 @@
 	/* a sync is answered by a leader that nobody has confirmed */                             \
 	X(SYNC_UNCONFIRMED, "sync-unconfirmed")                                                    \
 	/* a reply may overtake the events that wait */                                            \
-	X(REPLY_FIRST, "reply-first")
+	X(REPLY_FIRST, "reply-first")                                                              \
+	/* an agent obeys a master of an older term */                                             \
+	X(TERM_UNCHECKED, "term-unchecked")                                                        \
+	/* an agent counts its lease from when the acknowledgement arrives */                      \
+	X(LEASE_FROM_ARRIVAL, "lease-from-arrival")                                                \
+	/* an executor is told how long its lease lasts, not when it ends */                       \
+	X(LEASE_DURATION, "lease-duration")                                                        \
+	/* a master waits for a lease's end only, not for what is stopped then */                  \
+	X(GRACE_FORGOTTEN, "grace-forgotten")                                                      \
+	/* a singleton's attempt is sent before the store names its agent */                       \
+	X(LAUNCH_UNCOMMITTED, "launch-uncommitted")
 
 enum zab_plant {
 	PLANT_NOTHING,

@@ -17,6 +17,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "libcommon/base/str.h"
@@ -191,6 +192,20 @@ child_bind_to_parent(const struct spawn_call *c)
 	       syscall(SYS_getppid) == c->parent;
 }
 
+/* The last look at the clock; false with errno when it is too late to start. */
+static bool
+child_is_in_time(uint64_t start_by_ms)
+{
+	struct timespec ts;
+
+	if (start_by_ms == 0)
+		return true;
+	if (syscall(SYS_clock_gettime, CLOCK_BOOTTIME, &ts) != 0)
+		return false;
+	errno = ETIME;
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000 < start_by_ms;
+}
+
 static void
 child_try(struct spawn_call *c, const char *step, bool ok)
 {
@@ -231,6 +246,7 @@ child_main(struct spawn_call *c)
 	child_try(c, "close_range",
 	    syscall(SYS_close_range, FIRST_KEPT_FD + s->keep_count, ~0U,
 		4 /* CLOSE_RANGE_CLOEXEC */) == 0);
+	child_try(c, "lease", child_is_in_time(s->start_by_ms));
 	/* execve(2) changes neither; its prototype is older than const. */
 	execve(c->path, (char *const *)(uintptr_t)s->argv, (char *const *)(uintptr_t)s->env);
 	child_try(c, "exec", false);

@@ -5,13 +5,14 @@
  * 10 to 30 ms. Both suspend the parent until the exec, so that errors come back without a pipe. The
  * order in the child: signals to default, new session or process group, cgroups, namespaces,
  * limits, standard streams, working directory, credentials, parent-death signal, all other
- * descriptors closed, exec.
+ * descriptors closed, a look at the clock, exec.
  */
 #ifndef CORRAL_SYS_SPAWN_H
 #define CORRAL_SYS_SPAWN_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/resource.h>
 #include <sys/types.h>
 
@@ -52,6 +53,9 @@ struct spawn {
 	const struct spawn_limit *limits;
 	size_t limit_count;
 	int death_signal; /* sent to the child when its parent ends; 0: none */
+	/* On CLOCK_BOOTTIME: from then on the exec is refused with ETIME, as step "lease"; 0: never
+	 */
+	uint64_t start_by_ms;
 	bool new_session; /* setsid(), else setpgid(0, 0) if new_group */
 	bool new_group;
 	bool no_new_privs;

@@ -257,27 +257,116 @@ START_TEST(a_singleton_is_not_started_near_its_leases_end_and_is_stopped_at_it)
 {
 	spec.singleton = true;
 	life_link(&l, true, 100);
-	life_lease(&l, 1100);
+	life_lease(&l, 1100, 100);
 	life_word(&l, 100); /* ends within a second */
 	expect(LIFE_ACT_KILL);
 	ck_assert_int_eq(l.update[1].state, CORRAL__TASK_STATE__KILLED);
+	ck_assert_int_eq(l.update[1].reason, CORRAL__TASK_REASON__REASON_LEASE_ENDED);
 
 	setup();
 	spec.singleton = true;
-	life_lease(&l, 2000);
+	life_lease(&l, 2000, 50);
+	ck_assert_uint_eq(life_start_by_ms(&l), 1000);
 	start_task();
-	life_lease(&l, 1500); /* an older word of it changes nothing */
+	life_lease(&l, 1500, 110); /* an older word of it changes nothing */
 	life_tick(&l, 1999);
 	expect_none();
-	life_lease(&l, 3000);
+	life_lease(&l, 3000, 1999);
 	life_tick(&l, 2000);
 	expect_none();
 	ck_assert_uint_eq(life_deadline_ms(&l), 3000);
 	life_tick(&l, 3000);
 	expect(LIFE_ACT_SIGNAL);
-	life_lease(&l, 9000); /* too late */
+	life_lease(&l, 9000, 3001); /* too late */
+	ck_assert_uint_eq(life_deadline_ms(&l), 3000 + spec.timeout_stop_ms);
 	end_task(SIGTERM, false);
-	expect_outcome(CORRAL__TASK_STATE__KILLED, CORRAL__TASK_REASON__REASON_AGENT_LOST);
+	expect_outcome(CORRAL__TASK_STATE__KILLED, CORRAL__TASK_REASON__REASON_LEASE_ENDED);
+}
+END_TEST
+
+START_TEST(a_renewal_that_comes_behind_the_leases_end_revokes_no_stop)
+{
+	spec.singleton = true;
+	life_lease(&l, 2000, 50);
+	start_task();
+	/* Frozen until then: the renewal is read before the clock is looked at. */
+	life_lease(&l, 9000, 2500);
+	expect(LIFE_ACT_SIGNAL);
+	ck_assert(l.stopping);
+	/* The grace is counted from the lease's end and not from when it was noticed. */
+	life_tick(&l, 2000 + spec.timeout_stop_ms - 1);
+	expect_none();
+	life_tick(&l, 2000 + spec.timeout_stop_ms);
+	expect(LIFE_ACT_KILL);
+}
+END_TEST
+
+START_TEST(an_executor_that_wakes_up_long_after_the_leases_end_kills_at_once)
+{
+	spec.singleton = true;
+	life_lease(&l, 2000, 50);
+	start_task();
+	life_stop(&l, false, 2000 + spec.timeout_stop_ms + 1); /* read before the clock was */
+	expect(LIFE_ACT_SIGNAL);
+	life_tick(&l, 2000 + spec.timeout_stop_ms + 1);
+	expect(LIFE_ACT_KILL);
+}
+END_TEST
+
+START_TEST(a_singleton_whose_lease_ends_between_its_steps_goes_no_further)
+{
+	Corral__ExecStep step = CORRAL__EXEC_STEP__INIT, *steps[] = {&step};
+
+	step.argv = argv;
+	step.n_argv = 1;
+	spec.singleton = true;
+	spec.exec_start_pre = steps;
+	spec.n_exec_start_pre = 1;
+	life_link(&l, true, 100);
+	life_lease(&l, 2000, 100);
+	life_word(&l, 100);
+	expect(LIFE_ACT_START);
+	life_started(&l, 0, 0, NULL, 110, 1);
+	life_exited(&l, &(struct life_exit){.wait_status = 0}, 1500, 1);
+	expect(LIFE_ACT_KILL);
+	expect_none();
+	ck_assert_int_eq(l.update[1].reason, CORRAL__TASK_REASON__REASON_LEASE_ENDED);
+}
+END_TEST
+
+START_TEST(the_last_look_at_the_clock_is_right_before_the_exec)
+{
+	spec.singleton = true;
+	life_link(&l, true, 100);
+	life_lease(&l, 2000, 100);
+	life_word(&l, 100);
+	expect(LIFE_ACT_START);
+	life_started(&l, ETIME, 125, LIFE_STEP_LEASE, 1200, 1);
+	expect(LIFE_ACT_KILL);
+	ck_assert_int_eq(l.update[1].state, CORRAL__TASK_STATE__KILLED);
+	ck_assert_int_eq(l.update[1].reason, CORRAL__TASK_REASON__REASON_LEASE_ENDED);
+}
+END_TEST
+
+START_TEST(what_is_killed_and_does_not_die_is_told_once)
+{
+	struct life_exit e = {.wait_status = 0};
+
+	start_task();
+	life_exited(&l, &e, 200, 2);
+	expect(LIFE_ACT_KILL);
+	life_tick(&l, life_deadline_ms(&l) - 1);
+	expect_none();
+	life_tick(&l, life_deadline_ms(&l));
+	expect(LIFE_ACT_STUCK);
+	life_tick(&l, 100 + 10 * LIFE_STUCK_MS);
+	expect_none();
+	life_link(&l, false, 200 + LIFE_STUCK_MS);
+	life_link(&l, true, 300 + LIFE_STUCK_MS); /* to another agent: it has to know, too */
+	expect(LIFE_ACT_SEND);
+	expect(LIFE_ACT_STUCK);
+	life_swept(&l, 400 + LIFE_STUCK_MS);
+	ck_assert(!l.stuck);
 }
 END_TEST
 
@@ -300,6 +389,11 @@ unit_suite(void)
 	tcase_add_test(t, without_an_agent_a_task_goes_on_and_its_status_waits);
 	tcase_add_test(t, an_executor_that_nobody_gives_the_word_leaves_without_having_started);
 	tcase_add_test(t, a_singleton_is_not_started_near_its_leases_end_and_is_stopped_at_it);
+	tcase_add_test(t, a_renewal_that_comes_behind_the_leases_end_revokes_no_stop);
+	tcase_add_test(t, an_executor_that_wakes_up_long_after_the_leases_end_kills_at_once);
+	tcase_add_test(t, a_singleton_whose_lease_ends_between_its_steps_goes_no_further);
+	tcase_add_test(t, the_last_look_at_the_clock_is_right_before_the_exec);
+	tcase_add_test(t, what_is_killed_and_does_not_die_is_told_once);
 	suite_add_tcase(s, t);
 	return s;
 }
