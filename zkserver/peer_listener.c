@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "libcommon/base/list.h"
+#include "libcommon/base/plants.h"
 #include "libcommon/io/address.h"
 #include "libcommon/io/link_internal.h"
 #include "libcommon/sys/log.h"
@@ -128,7 +129,7 @@ try_to_listen(void *arg)
 		return;
 	}
 	l->tries++;
-	if (c->tries > 0 && l->tries >= c->tries) {
+	if ((c->tries > 0 && l->tries >= c->tries) || ZAB_PLANTED(PLANT_LISTENS_ONCE)) {
 		c->failed(c->arg, l->why);
 		return;
 	}

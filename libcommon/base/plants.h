@@ -134,6 +134,18 @@
 	X(SYNC_UNCONFIRMED, "sync-unconfirmed")                                                    \
 	/* a reply may overtake the events that wait */                                            \
 	X(REPLY_FIRST, "reply-first")                                                              \
+	/* purging takes a log whose first transaction is in a snapshot */                         \
+	X(PURGE_BY_FIRST, "purge-by-first")                                                        \
+	/* a received snapshot is written over what an interrupted one has left */                 \
+	X(SPOOLS_OVER, "spools-over")                                                              \
+	/* nothing is committed while a snapshot is on its way to a learner */                     \
+	X(SNAPSHOT_BLOCKS, "snapshot-blocks")                                                      \
+	/* an address that cannot be listened at is given up */                                    \
+	X(LISTENS_ONCE, "listens-once")                                                            \
+	/* a learner serves nobody while its leader has something to answer */                     \
+	X(WAITS_FOR_LEADER, "waits-for-leader")                                                    \
+	/* who looks for a leader takes no newer configuration */                                  \
+	X(DEAF_WHILE_LOOKING, "deaf-while-looking")                                                \
 	/* an agent obeys a master of an older term */                                             \
 	X(TERM_UNCHECKED, "term-unchecked")                                                        \
 	/* an agent counts its lease from when the acknowledgement arrives */                      \

@@ -418,6 +418,7 @@ START_TEST(an_address_that_is_taken_is_tried_again)
 	begin(3, 5);
 	begin(2, 5);
 	net_wait(&peers[2].refused, 1); /* nobody accepts there, or 1 is not there */
+	ck_assert_int_eq(peers[3].failed, 0);
 	close(fd);
 	wait_decided(2, 3);
 }

@@ -343,6 +343,32 @@ START_TEST(zab_a_leader_whose_log_is_damaged_sends_a_snapshot)
 END_TEST
 
 /* Server 0 is sent what it lacks for three times as long as the limits allow without it. */
+/* Nor does anybody wait for one that is only about to be sent. */
+START_TEST(zk4858_writes_and_syncs_go_on_beside_a_snapshot)
+{
+	int32_t error;
+
+	rig_zab_settings.force_snapshot_sync = true;
+	rig_start_three_with("/a");
+	rig_crash(0, false);
+	rig_connect(2);
+	rig_run(100);
+	rig_nodes[2].hold_snapshots = true;
+	rig_start(0);
+	rig_run(2 * RIG_TICK_MS);
+	ck_assert(!rig_serves(0));
+	rig_ask_create(2, "/b", 5);
+	rig_ask_sync(2);
+	rig_run(100);
+	ck_assert_uint_eq(rig_answers(2, &error), 2);
+	ck_assert_int_eq(error, 0);
+	rig_nodes[2].hold_snapshots = false;
+	rig_settle();
+	ck_assert_uint_gt(rig_nodes[0].snapshots_taken, 0);
+	rig_check_same();
+}
+END_TEST
+
 START_TEST(zk1697_a_synchronization_may_take_longer_than_the_limits)
 {
 	const unsigned seconds = 3 * RIG_TICK_MS * RIG_INIT_LIMIT / 1000;
@@ -539,6 +565,7 @@ unit_suite(void)
 	tcase_add_test(t, zk5010_an_ephemeral_node_that_was_not_committed_is_in_no_memory);
 	tcase_add_test(t, zab_a_damaged_member_does_not_vote_and_is_made_anew_from_the_others);
 	tcase_add_test(t, zab_a_leader_whose_log_is_damaged_sends_a_snapshot);
+	tcase_add_test(t, zk4858_writes_and_syncs_go_on_beside_a_snapshot);
 	tcase_add_test(t, zk1697_a_synchronization_may_take_longer_than_the_limits);
 	tcase_add_loop_test(t, zab_half_a_partition_changes_no_leader_for_ever, 0, 3 * MOMENTS);
 	tcase_add_loop_test(own, zk2247_a_learner_whose_log_hangs_serves_no_longer, 0, 2);

@@ -27,6 +27,7 @@ libplanted_a_SOURCES = tests/lib/plants.c \
 	zkserver/core/server_watch.c \
 	zkserver/core/session.c \
 	zkserver/core/snapshot.c \
+	zkserver/core/snapstream.c \
 	zkserver/core/tree.c \
 	zkserver/core/txnlog.c \
 	zkserver/core/txnlog_reader.c \
@@ -50,6 +51,7 @@ check_PROGRAMS += tests/unit/planted_zk_session \
 	tests/unit/planted_epochs \
 	tests/unit/planted_election \
 	tests/unit/planted_election_links \
+	tests/unit/planted_election_port \
 	tests/unit/planted_notification \
 	tests/unit/planted_zkserver_local \
 	tests/unit/planted_zkserver_moves \
@@ -114,6 +116,12 @@ tests_unit_planted_election_links_SOURCES =
 tests_unit_planted_election_links_LDFLAGS = $(WITH_PLANTS)
 tests_unit_planted_election_links_LDADD = $(tests_unit_election_links_test_OBJECTS) $(ZKCORE_LIBS)
 EXTRA_tests_unit_planted_election_links_DEPENDENCIES = libplanted.a $(tests_unit_election_links_test_OBJECTS)
+
+# Of the shell.
+tests_unit_planted_election_port_SOURCES = tests/lib/plants.c zkserver/peer_listener.c
+tests_unit_planted_election_port_CPPFLAGS = $(AM_CPPFLAGS) -DZAB_PLANTS
+tests_unit_planted_election_port_LDADD = $(tests_unit_election_port_test_OBJECTS) $(tests_unit_election_port_test_LDADD)
+EXTRA_tests_unit_planted_election_port_DEPENDENCIES = $(tests_unit_election_port_test_OBJECTS)
 
 tests_unit_planted_notification_SOURCES =
 tests_unit_planted_notification_LDFLAGS = $(WITH_PLANTS)

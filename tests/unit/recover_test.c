@@ -709,6 +709,40 @@ START_TEST(purging_keeps_three_whole_snapshots_and_the_logs_they_need)
 }
 END_TEST
 
+/*
+ * Three snapshots of which none has the end of the log, and that is of transactions that leave no
+ * node: only the log says how far this server is.
+ */
+START_TEST(etcd17780_no_interrupted_purge_takes_a_transaction_back)
+{
+	char path[16];
+
+	snapshot();
+	populate(2);
+	for (int i = 0; i < 5; i++) {
+		struct fault fault = {0};
+
+		snprintf(path, sizeof(path), "/p%d", i);
+		create(path, "x", false);
+		ck_assert_int_eq(snapshot_write(store, &db, &fault), 0);
+	}
+	change(&(struct txn_body){.type = ZK_OP_DELETE, .path = text("/p4")});
+	close_session();
+	simdisk_settle(disk);
+	for (int ops = 1; ops < 8; ops++) {
+		struct fault fault = {0};
+
+		simdisk_stop_at(disk, simdisk_ops(disk) + (uint64_t)ops);
+		purge(store, store, 1, &fault);
+		txnlog_fini(&txnlog);
+		simdisk_power_loss(disk);
+		txnlog_init(&txnlog, store, (uint64_t)1 << 20);
+		recovered(&db);
+	}
+	ck_assert_uint_eq(count_files("snapshot"), 3);
+}
+END_TEST
+
 START_TEST(purging_is_due_at_the_start_and_each_interval)
 {
 	struct purge_clock never = {0}, clock = {.hours = 2};
@@ -759,6 +793,7 @@ unit_suite(void)
 	    t, a_packed_snapshot_that_ends_early_is_none, PACK_GZ, PACK_SNAPPY + 1);
 	tcase_add_test(t, a_snapshot_interrupted_anywhere_leaves_the_older_state);
 	tcase_add_test(t, purging_is_due_at_the_start_and_each_interval);
+	tcase_add_test(t, etcd17780_no_interrupted_purge_takes_a_transaction_back);
 	tcase_add_test(t, purging_keeps_three_whole_snapshots_and_the_logs_they_need);
 	suite_add_tcase(s, t);
 	return s;

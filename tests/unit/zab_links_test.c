@@ -338,6 +338,69 @@ START_TEST(a_sync_that_ends_behind_a_snapshot_leaves_what_is_on_disk)
 }
 END_TEST
 
+static void
+put_plain_node(struct buf *b, const char *path)
+{
+	jute_put_text(b, path);
+	jute_put_i32(b, -1);
+	jute_put_i64(b, -1);
+	for (int i = 0; i < 15; i++)
+		jute_put_i32(b, 0);
+}
+
+/* A leader of the first epoch sends a snapshot with so many nodes, and so many percent of it. */
+static void
+follow_with_snapshot(int64_t zxid, unsigned nodes, size_t percent)
+{
+	uint8_t protocol[4] = {0, 1, 0, 0};
+	char path[16];
+	struct buf b;
+
+	wire_follow(&wire, 0, 3, false);
+	wire_say_packet(&wire, 0, QPACKET_LEADERINFO, EPOCH, protocol, sizeof protocol);
+	buf_init(&b, 4 << 20);
+	qpacket_put(&b, QPACKET_SNAP, zxid, NULL, 0);
+	jute_put_i32(&b, 0); /* sessions */
+	jute_put_i32(&b, 0); /* access lists */
+	put_plain_node(&b, "");
+	for (unsigned i = 0; i < nodes; i++) {
+		snprintf(path, sizeof path, "/s%u", i);
+		put_plain_node(&b, path);
+	}
+	jute_put_text(&b, "/");
+	jute_put_text(&b, "BenWasHere");
+	b.len = b.len * percent / 100;
+	wire_say(&wire, 0, &b);
+	buf_fini(&b);
+	ck_assert_msg(wire.link.end == PEER_LINK_OPEN, "%s", wire.link.why);
+}
+
+/*
+ * A half of a large one, of which much is on disk; a small one, and it again: no NEWLEADER comes
+ * behind any but the last.
+ */
+START_TEST(etcd18055_one_snapshot_behind_another_is_taken)
+{
+	rig_start(0);
+	follow_with_snapshot(5, 20000, 50);
+	wire_close(&wire, 0);
+	rig_run(1);
+	for (int i = 0; i < 2; i++) {
+		follow_with_snapshot(6, 2, 100);
+		ck_assert(rig_has(0, "/s1") && !rig_has(0, "/s2"));
+		wire_close(&wire, 0);
+		rig_run(1);
+	}
+	follow_with_snapshot(7, 3, 100);
+	act('N', 0);
+	act('U', 0);
+	ck_assert_msg(rig_serves(0), "%s", wire.link.why);
+	ck_assert(rig_has(0, "/s2") && !rig_has(0, "/s3"));
+	rig_check_disk(0);
+	wire_close(&wire, 0);
+}
+END_TEST
+
 /* ---- learners that are scripted; server 3 of 1 and 3 leads ---- */
 
 static void
@@ -689,6 +752,7 @@ unit_suite(void)
 	tcase_add_test(t, a_snapshots_node_whose_session_comes_behind_it_stays);
 	tcase_add_test(t, a_snapshots_node_without_a_session_is_gone_at_newleader);
 	tcase_add_loop_test(t, a_sync_that_ends_behind_a_snapshot_leaves_what_is_on_disk, 0, 3);
+	tcase_add_test(t, etcd18055_one_snapshot_behind_another_is_taken);
 	tcase_add_test(t, who_is_no_member_or_ourselves_or_ahead_by_a_million_epochs_is_refused);
 	tcase_add_test(t, what_does_not_begin_as_a_learner_is_refused);
 	tcase_add_test(t, who_waits_for_its_turn_to_get_a_snapshot_is_not_silent);

@@ -308,6 +308,29 @@ START_TEST(where_many_watch_the_writer_is_answered_first_and_each_told_before_it
 }
 END_TEST
 
+/* A ping's reply says how far its client has seen everything: no event up to there may follow. */
+START_TEST(etcd15220_a_pings_reply_is_behind_all_events_up_to_its_zxid)
+{
+	struct reply reply;
+	int64_t zxid;
+
+	server.watches.at_once_max = 1;
+	for (int i = 0; i < 4; i++)
+		join(&clients[i]);
+	do_create(&clients[0], "/a", 0);
+	for (int i = 1; i < 4; i++)
+		do_read(&clients[i], ZK_OP_GET_DATA, "/a", true);
+	ck_assert_int_eq(do_version(&clients[0], ZK_OP_SET_DATA, "/a", -1).error, ZK_OK);
+	zxid = db.last_zxid;
+	header(-2, ZK_OP_PING);
+	send_request(&clients[3]);
+	expect_event(&clients[3], WATCH_DATA_CHANGED, "/a");
+	reply = next_reply(&clients[3]);
+	ck_assert_int_eq(reply.xid, -2);
+	ck_assert_int_eq(reply.zxid, zxid);
+}
+END_TEST
+
 START_TEST(an_acl_that_ended_with_its_node_still_says_who_is_told)
 {
 	size_t before;
@@ -368,6 +391,7 @@ unit_suite(void)
 	tcase_add_test(c, who_waits_for_a_reply_is_served_before_who_is_told_of_a_change);
 	tcase_add_test(
 	    c, where_many_watch_the_writer_is_answered_first_and_each_told_before_its_own_replies);
+	tcase_add_test(c, etcd15220_a_pings_reply_is_behind_all_events_up_to_its_zxid);
 	tcase_add_test(c, an_acl_that_ended_with_its_node_still_says_who_is_told);
 	tcase_add_test(c, who_may_not_read_a_node_is_not_told_of_it);
 	suite_add_tcase(s, c);

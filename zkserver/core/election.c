@@ -449,6 +449,8 @@ adopts_config(struct election *e, int64_t sid, const struct notification *n)
 {
 	struct fault fault = {{0}};
 
+	if (ZAB_PLANTED(PLANT_DEAF_WHILE_LOOKING))
+		return false;
 	if (e->ops->newer_config == NULL || e->phase != ELECTION_LOOKING || n->config_size == 0 ||
 	    (n->config_size == e->config.len &&
 		memcmp(n->config, e->config.data, n->config_size) == 0))

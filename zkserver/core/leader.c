@@ -411,6 +411,8 @@ find_committed(const struct leader *l)
 		own = server_last_zxid(l->z->server);
 	values[count++] = own;
 	while (count <= MEMBERS_MAX && (link = leader_next(l, link)) != NULL) {
+		if (ZAB_PLANTED(PLANT_SNAPSHOT_BLOCKS) && link->stage == LEARNER_SNAPSHOT)
+			return l->committed;
 		if (leader_is_voter(l, link) && link->stage >= LEARNER_SYNCED)
 			values[count++] = link->acked;
 	}

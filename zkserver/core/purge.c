@@ -55,13 +55,15 @@ oldest_kept(struct store *s, const struct datadir_list *list, unsigned retain)
 static int
 remove_logs(struct store *logs, uint64_t kept_zxid, int *removed, struct fault *f)
 {
+	size_t by_next = ZAB_PLANTED(PLANT_PURGE_BY_FIRST) ? 0 : 1;
 	struct datadir_list list;
 	int err = datadir_list(logs, "log", &list, f);
 
 	if (err != 0)
 		return err;
 	/* The newest file that begins at or below the snapshot may hold what comes after it. */
-	for (size_t i = 0; i + 1 < list.count && list.entries[i + 1].zxid <= kept_zxid && err == 0;
+	for (size_t i = 0; i + by_next < list.count &&
+			   list.entries[i + by_next].zxid <= kept_zxid && err == 0;
 	     i++) {
 		char name[DATADIR_NAME_BYTES];
 

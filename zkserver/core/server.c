@@ -224,7 +224,8 @@ server_conn_blocked(const struct server *s, const struct server_conn *c)
 {
 	return c->end != SERVER_OPEN || c->connecting || c->queue_count >= QUEUE_COUNT_MAX ||
 	       c->queue.len > QUEUE_BYTES_SOFT || c->out->len > SERVER_OUT_SOFT_BYTES ||
-	       s->failed || server_is_full(s);
+	       s->failed || server_is_full(s) ||
+	       (ZAB_PLANTED(PLANT_WAITS_FOR_LEADER) && s->forwarded_count > 0);
 }
 
 void

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <libdeflate.h>
 
+#include "libcommon/base/plants.h"
 #include "libcommon/codec/jute.h"
 #include "zkserver/core/snapshot.h"
 
@@ -23,7 +24,11 @@ snapstream_begin(struct snapstream *s, struct store *store, struct fault *f)
 
 	*s = (struct snapstream){.store = store, .adler = 1};
 	buf_init(&s->chunk, 2 * CHUNK_BYTES);
-	err = store_open(store, SNAPSHOT_NEW_NAME, STORE_OPEN_REPLACE, &s->file);
+	err = ZAB_PLANTED(PLANT_SPOOLS_OVER)
+		  ? store_open(store, SNAPSHOT_NEW_NAME, STORE_OPEN_WRITE, &s->file)
+		  : -ENOENT;
+	if (err == -ENOENT)
+		err = store_open(store, SNAPSHOT_NEW_NAME, STORE_OPEN_REPLACE, &s->file);
 	if (err != 0)
 		return fault_set(f, err, "cannot create %s: %s", SNAPSHOT_NEW_NAME, strerror(-err));
 	jute_put_i32(&s->chunk, SNAPSHOT_MAGIC);
