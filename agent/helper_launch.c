@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "agent/core/run_as.h"
 #include "agent/launched.h"
 #include "agent/sandbox.h"
 #include "libcommon/io/address.h"
@@ -20,7 +21,6 @@
 #include "libcommon/sys/spawn.h"
 #include "libcommon/sys/tasklimits.h"
 
-#define RUN_AS_UID_MIN 1000
 #define PIDS_MAX 32768
 #define LEASE_MARGIN_MS 1000
 
@@ -33,32 +33,36 @@ struct launch {
 	char *error; /* HELPER_ERROR_BYTES */
 };
 
-/* May tasks run as this account? Named ones in run_as; without it those of people, uid 1000 and up.
- */
+/* The agent's own account, for tasks that name none. */
 static bool
-run_as_allows(const struct conf_list *run_as, const char *name, uid_t uid)
+take_own_account(struct helper *h, struct launch *l, const char *submitter)
 {
-	for (size_t i = 0; run_as != NULL && i < run_as->count; i++) {
-		if (strcmp(run_as->items[i], name) == 0)
-			return true;
-	}
-	return (run_as == NULL || run_as->count == 0) && uid >= RUN_AS_UID_MIN;
+	if (h->root && run_as_is_user(submitter))
+		return helper_refuse(l->error,
+		    "%.100s: a user's tasks run as the account of its own name only", submitter);
+	l->has_user = h->root && h->conf.agent_uid != 0;
+	l->user = (struct spawn_user){.uid = h->conf.agent_uid,
+	    .gid = h->conf.agent_gid,
+	    .groups = {h->conf.agent_gid},
+	    .group_count = 1};
+	return true;
 }
 
 static bool
 check_user(struct helper *h, struct launch *l)
 {
-	const char *name = l->request->spec->user;
+	const Corral__TaskSpec *spec = l->request->spec;
+	const char *name = spec->user,
+		   *submitter = spec->submitted_by != NULL ? spec->submitted_by : "", *why;
+	const struct run_as rules = {
+	    .accounts = h->conf.run_as == NULL ? NULL
+					       : (const char *const *)h->conf.run_as->items,
+	    .count = h->conf.run_as == NULL ? 0 : h->conf.run_as->count,
+	    .agent_uid = h->conf.agent_uid,
+	};
 
-	if (name == NULL || *name == '\0') {
-		/* The agent's own account. */
-		l->has_user = h->root && h->conf.agent_uid != 0;
-		l->user = (struct spawn_user){.uid = h->conf.agent_uid,
-		    .gid = h->conf.agent_gid,
-		    .groups = {h->conf.agent_gid},
-		    .group_count = 1};
-		return true;
-	}
+	if (name == NULL || *name == '\0')
+		return take_own_account(h, l, submitter);
 	if (!spawn_user_find(name, &l->user))
 		return helper_refuse(l->error, "account %s: %s", name,
 		    errno == 0 ? "there is none of that name on this node" : strerror(errno));
@@ -66,10 +70,8 @@ check_user(struct helper *h, struct launch *l)
 		return helper_refuse(l->error,
 		    "account %s: this agent does not run as root and can take no other account",
 		    name);
-	if (h->root && l->user.uid != h->conf.agent_uid &&
-	    !run_as_allows(h->conf.run_as, name, l->user.uid))
-		return helper_refuse(
-		    l->error, "account %s: not allowed by [agent] run_as of this node", name);
+	if (h->root && (why = run_as_refusal(&rules, submitter, name, l->user.uid)) != NULL)
+		return helper_refuse(l->error, "account %s: %s", name, why);
 	l->has_user = h->root && l->user.uid != 0;
 	return true;
 }

@@ -8,7 +8,8 @@ libagentcore_a_SOURCES = \
 	agent/core/core_internal.h \
 	agent/core/core_lease.c \
 	agent/core/core_master.c \
-	agent/core/core_task.c
+	agent/core/core_task.c \
+	agent/core/run_as.c agent/core/run_as.h
 
 bin_PROGRAMS += corral-agent
 corral_agent_SOURCES = \

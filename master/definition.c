@@ -218,14 +218,19 @@ definition_spec(
 	Corral__TaskSpec *spec =
 	    d->file != NULL ? jobfile_task_spec(d->file, &launch) : run_spec(d->run, key, node);
 
+	if (spec == NULL)
+		return NULL;
+	free(spec->submitted_by);
+	spec->submitted_by = strdup(j->by);
 	/* A user's task runs as the account of its own name, whatever the node's default is. */
-	if (spec != NULL && str_starts(j->by, "user:") && definition_user(d) == NULL) {
+	if (str_starts(j->by, "user:") && definition_user(d) == NULL) {
 		free(spec->user);
 		spec->user = strdup(j->by + strlen("user:"));
-		if (spec->user == NULL) {
-			corral__task_spec__free_unpacked(spec, NULL);
-			return NULL;
-		}
+	}
+	if (spec->submitted_by == NULL ||
+	    (str_starts(j->by, "user:") && definition_user(d) == NULL && spec->user == NULL)) {
+		corral__task_spec__free_unpacked(spec, NULL);
+		return NULL;
 	}
 	return spec;
 }

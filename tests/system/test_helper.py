@@ -262,8 +262,17 @@ def test_the_helper_refuses_what_is_not_the_attempts_own_needs_root(agent):
                         ({"sandbox": "/etc"}, "another directory"),
                         ({"run_directory": f"{agent.state}/run/../{name}"}, "another directory"),
                         ({"spec": {"argv": ["id"], "user": "root"}}, "run_as"),
-                        ({"spec": {"argv": ["id"], "user": "0"}}, "account 0")):
+                        ({"spec": {"argv": ["id"], "user": "0"}}, "account 0"),
+                        # Users: another account, none, their own where that is the system's.
+                        ({"spec": {"argv": ["id"], "user": ACCOUNT, "submitted_by": "user:eve"}}, "of its own name only"),
+                        ({"spec": {"argv": ["id"], "user": "", "submitted_by": "user:eve"}}, "of its own name only"),
+                        ({"spec": {"argv": ["id"], "user": "root", "submitted_by": "user:root"}}, "below uid 1000"),
+                        ({"spec": {"argv": ["id"], "user": "daemon", "submitted_by": "user:daemon"}}, "below uid 1000"),
+                        ({"spec": {"argv": ["id"], "user": "daemon", "submitted_by": "operator:eve"}}, "run_as")):
         assert word in helper.launch(key, **wrong)["error"]
+    assert "error" not in helper.launch(key, spec={"argv": ["id"], "user": ACCOUNT, "submitted_by": f"user:{ACCOUNT}"})
+    helper.kill(key)
+    helper.ask(remove={"key": key, "sandbox": f"{agent.state}/sandbox/{name}"})
     assert "another directory" in helper.ask(remove={"key": key, "sandbox": "/etc"})["error"]
     assert "not a request" in helper.ask()["error"]
     assert not (agent.state / "sandbox" / name).exists()
