@@ -505,8 +505,8 @@ open_master(struct agent *a)
 		log_error("[tls]: %s", error);
 		return false;
 	}
-	a->master = master_link_new(
-	    a->loop, a->tls, (const char *const *)masters->items, masters->count, &master_ops, a);
+	a->master = master_link_new(a->loop, a->tls, conf->cluster.name,
+	    (const char *const *)masters->items, masters->count, &master_ops, a);
 	if (a->master == NULL) {
 		log_error("no memory");
 		return false;

@@ -112,6 +112,16 @@ take_isolation(const Corral__HelperReply *reply, struct isolation *to)
 	       str_copy(to->text, sizeof to->text, reply->missing_text);
 }
 
+/* Root's, and not what another account put in the helper's place. */
+static bool
+is_root(int fd)
+{
+	struct ucred peer;
+	socklen_t size = sizeof peer;
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == 0;
+}
+
 bool
 helper_connect(const char *path, const char *state_dir, struct helper_way *to)
 {
@@ -125,6 +135,11 @@ helper_connect(const char *path, const char *state_dir, struct helper_way *to)
 		log_error_errno("[agent] helper=%s: no helper can be reached (corral-agent helper, "
 				"corral-agent-helper.service)",
 		    path);
+		return false;
+	}
+	if (!is_root(fd)) {
+		log_error("[agent] helper=%s: who listens there is not root", path);
+		close(fd);
 		return false;
 	}
 	if (!send_greeting(fd, state_dir) || (reply = receive_greeting(fd)) == NULL) {

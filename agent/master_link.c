@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/master_link.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,13 +13,14 @@
 /* As the master has it: a report of AGENT_ATTEMPTS_MAX attempts must fit. */
 #define QUEUE_BYTES_MAX (32 << 20)
 #define HANDSHAKE_MS 10000
-#define WHY_BYTES 256
+#define WHY_BYTES 320
 
 struct master_link {
 	struct dialer *dialer;
 	struct link *link; /* NULL while it is down */
 	const struct master_link_ops *ops;
 	void *arg;
+	const char *cluster; /* whose masters we obey */
 	char last_why[WHY_BYTES]; /* so that the same failure is said once */
 };
 
@@ -38,8 +40,17 @@ on_up(void *arg, struct link *l)
 {
 	struct master_link *m = arg;
 
-	if (link_peer(l)->role != TLS_ROLE_MASTER) {
-		say_down(m, "the other side's certificate is not a master's");
+	const struct tls_peer *peer = link_peer(l);
+	char why[WHY_BYTES];
+
+	if (peer->role != TLS_ROLE_MASTER || strcmp(peer->cluster, m->cluster) != 0) {
+		snprintf(why, sizeof why,
+		    "%.60s has a certificate of %.10s '%.40s' of cluster '%.40s', not of a master "
+		    "of '%.40s'",
+		    link_peer_address(l),
+		    peer->role == TLS_ROLE_NONE ? "nobody" : tls_role_name(peer->role), peer->name,
+		    peer->cluster, m->cluster);
+		say_down(m, why);
 		link_abort(l);
 		return;
 	}
@@ -85,8 +96,8 @@ on_down(void *arg, struct link *l, const char *why)
 }
 
 struct master_link *
-master_link_new(struct loop *loop, struct tls *tls, const char *const *addresses, size_t count,
-    const struct master_link_ops *ops, void *arg)
+master_link_new(struct loop *loop, struct tls *tls, const char *cluster,
+    const char *const *addresses, size_t count, const struct master_link_ops *ops, void *arg)
 {
 	static const struct link_limits limits = {
 	    FRAME_AGENT_MASTER_BYTES_MAX, QUEUE_BYTES_MAX, HANDSHAKE_MS, 0};
@@ -96,6 +107,7 @@ master_link_new(struct loop *loop, struct tls *tls, const char *const *addresses
 	if (l == NULL)
 		return NULL;
 	l->ops = ops;
+	l->cluster = cluster;
 	l->arg = arg;
 	if ((l->dialer = dialer_new(loop, addresses, count, tls, &limits, &link_ops, l)) != NULL)
 		return l;

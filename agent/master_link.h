@@ -22,8 +22,11 @@ struct master_link_ops {
 	void (*down)(void *arg);
 };
 
-/* NULL: no memory. Addresses as in dialer_new(); none yet is allowed. */
-struct master_link *master_link_new(struct loop *loop, struct tls *tls,
+/*
+ * NULL: no memory. Addresses as in dialer_new(); none yet is allowed. cluster (borrowed): whose
+ * masters' certificates are taken.
+ */
+struct master_link *master_link_new(struct loop *loop, struct tls *tls, const char *cluster,
     const char *const *addresses, size_t count, const struct master_link_ops *ops, void *arg);
 void master_link_free(struct master_link *l);
 

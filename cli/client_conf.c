@@ -123,6 +123,43 @@ default_to(char **member, const char *value)
 	return *member != NULL || value == NULL;
 }
 
+/*
+ * Without a certificate that we can read this machine's master is asked by its socket, where our
+ * account is who we are; unless somebody said which master he means.
+ */
+static bool
+wants_socket(const struct corral_conf *conf, const struct client_options *options)
+{
+	const char *named = getenv("CORRAL_MASTER");
+
+	if (options->master != NULL || (named != NULL && named[0] != '\0') ||
+	    conf->client.socket == NULL || access(conf->client.socket, F_OK) != 0)
+		return false;
+	return conf->client.cert == NULL || conf->client.key == NULL ||
+	       access(conf->client.cert, R_OK) != 0 || access(conf->client.key, R_OK) != 0;
+}
+
+/* The socket in the place of all masters. */
+static bool
+take_socket(struct corral_conf *conf)
+{
+	struct conf_list *masters = &conf->client.master;
+	char **items = malloc(sizeof *items), *path = strdup(conf->client.socket);
+
+	if (items == NULL || path == NULL) {
+		free(items);
+		free(path);
+		return false;
+	}
+	for (size_t i = 0; i < masters->count; i++)
+		free(masters->items[i]);
+	free(masters->items);
+	items[0] = path;
+	masters->items = items;
+	masters->count = 1;
+	return true;
+}
+
 bool
 client_conf_load(
     struct corral_conf *conf, const struct client_options *options, struct faults *faults)
@@ -137,7 +174,8 @@ client_conf_load(
 		return false;
 	if (!default_to(&conf->client.ca, conf->tls.ca) ||
 	    !default_to(&conf->client.cert, conf->tls.cert) ||
-	    !default_to(&conf->client.key, conf->tls.key)) {
+	    !default_to(&conf->client.key, conf->tls.key) ||
+	    (wants_socket(conf, options) && !take_socket(conf))) {
 		faults_add(faults, NULL, 0, "out of memory");
 		return false;
 	}

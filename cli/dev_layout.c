@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "cli/dev.h"
@@ -378,6 +379,19 @@ print_common(const struct dev *dev, const char *name, struct buf *to)
 	    dev->state, dev->state, name, dev->state, name);
 }
 
+/* Beside the master's own files, where the path is not too long for a socket. */
+static void
+print_socket(const struct dev_daemon *d, struct buf *to)
+{
+	static const struct sockaddr_un un;
+	int n = snprintf(NULL, 0, "%s/%s/client.sock", d->dev->state, d->name);
+
+	if (n < (int)sizeof un.sun_path)
+		buf_printf(to, "socket=%s/%s/client.sock\n", d->dev->state, d->name);
+	else
+		buf_printf(to, "socket=\n");
+}
+
 static void
 print_master(const struct dev_daemon *d, struct buf *to)
 {
@@ -386,6 +400,7 @@ print_master(const struct dev_daemon *d, struct buf *to)
 	    "%s\n",
 	    d->name, d->port, d->port2, d->dev->state, d->name);
 	buf_printf(to, "heartbeat=1s\nlease=5s\nunreachable_after=10s\n");
+	print_socket(d, to);
 }
 
 static void

@@ -102,15 +102,6 @@ api_error(struct master *m, struct http_request *r, int status, const char *fmt,
 	api_reply(m, r, status, &error.base);
 }
 
-const char *
-api_who(const struct http_request *r, char *to, size_t size)
-{
-	const struct tls_peer *peer = http_request_peer(r);
-
-	snprintf(to, size, "%s:%s", tls_role_name(peer->role), peer->name);
-	return to;
-}
-
 /* --- answers that wait --- */
 
 static void
@@ -199,7 +190,7 @@ reply_faults(struct master *m, struct http_request *r, const char *file, struct 
 static bool
 may_run_as(struct master *m, struct http_request *r, const char *account)
 {
-	const struct tls_peer *peer = http_request_peer(r);
+	const struct tls_peer *peer = api_peer(r);
 
 	if (peer->role != TLS_ROLE_USER || account == NULL || strcmp(account, peer->name) == 0)
 		return true;
@@ -284,7 +275,7 @@ find_job(struct master *m, struct http_request *r, const char *name)
 static bool
 is_owner(struct master *m, struct http_request *r, const struct job *j)
 {
-	const struct tls_peer *peer = http_request_peer(r);
+	const struct tls_peer *peer = api_peer(r);
 	char who[TLS_NAME_MAX + 16];
 
 	if (peer->role != TLS_ROLE_USER || strcmp(api_who(r, who, sizeof who), j->by) == 0)
@@ -500,27 +491,41 @@ leads(struct master *m, struct http_request *r)
 {
 	if (m->leading && master_may_act(m))
 		return true;
-	if (m->elect.state == ELECT_STANDBY && m->leader.api_address[0] != '\0' &&
-	    strcmp(m->leader.api_address, m->info.api_address) != 0)
-		http_redirect(r, m->leader.api_address);
-	else
+	if (m->elect.state != ELECT_STANDBY || m->leader.api_address[0] == '\0' ||
+	    strcmp(m->leader.api_address, m->info.api_address) == 0)
 		refuse(m, r, 503, "no master leads at the moment: try again");
+	else if (api_is_local(r))
+		refuse(m, r, 403,
+		    "the master of this machine does not lead, the one at %s does: ask there, with "
+		    "a certificate",
+		    m->leader.api_address);
+	else
+		http_redirect(r, m->leader.api_address);
 	return false;
+}
+
+/* Of our cluster; an account of this machine is. */
+static bool
+is_ours(const struct master *m, const struct http_request *r, const struct tls_peer *peer)
+{
+	return api_is_local(r) || strcmp(peer->cluster, m->conf.cluster.name) == 0;
 }
 
 static bool
 may_ask(struct master *m, struct http_request *r)
 {
-	const struct tls_peer *peer = http_request_peer(r);
+	const struct tls_peer *peer = api_peer(r);
+	char who[TLS_NAME_MAX + 16];
 
 	if (strlen(peer->name) <= NAME_BYTES_MAX &&
 	    (peer->role == TLS_ROLE_OPERATOR || peer->role == TLS_ROLE_USER ||
 		peer->role == TLS_ROLE_MASTER) &&
-	    strcmp(peer->cluster, m->conf.cluster.name) == 0)
+	    is_ours(m, r, peer))
 		return true;
 	refuse(m, r, 403,
-	    "a certificate of an operator, a user or a master of cluster '%s' is needed",
-	    m->conf.cluster.name);
+	    "%s%s%s may not ask this: the API is for operators, users and masters of cluster '%s'",
+	    api_who(r, who, sizeof who), peer->cluster[0] != '\0' ? " of cluster " : "",
+	    peer->cluster, m->conf.cluster.name);
 	return false;
 }
 
@@ -609,6 +614,21 @@ static const struct http_route routes[] = {
     {"POST", "/corral/v1", false, handle_api},
 };
 
+/* Those who have no certificate can do without the socket, too: its failure is no reason to end. */
+static void
+listen_locally(struct master *m, struct http_config config)
+{
+	char why[512];
+
+	config.anonymous = true;
+	m->http_local =
+	    http_server_open(m->loop, m->conf.master.socket, NULL, &config, m, why, sizeof why);
+	if (m->http_local != NULL)
+		api_open_socket(m->conf.master.socket);
+	else
+		log_warn("[master] socket=%s", why);
+}
+
 bool
 api_listen(struct master *m, char *error, size_t size)
 {
@@ -625,12 +645,14 @@ api_listen(struct master *m, char *error, size_t size)
 
 	m->http =
 	    http_server_open(m->loop, m->conf.master.listen, m->tls_api, &config, m, error, size);
+	if (m->http != NULL && m->conf.master.socket != NULL)
+		listen_locally(m, config);
 	return m->http != NULL;
 }
 
 void
 api_close(struct master *m)
 {
-	if (m->http != NULL)
-		http_server_close(m->http);
+	http_server_close(m->http_local);
+	http_server_close(m->http);
 }

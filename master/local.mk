@@ -2,6 +2,7 @@
 # The master's core links without libevent and OpenSSL; its shell is the program.
 noinst_LIBRARIES += libmastercore.a
 libmastercore_a_SOURCES = \
+	master/core/access.c master/core/access.h \
 	master/core/agents.c \
 	master/core/attempts.c \
 	master/core/books.c master/core/books.h \
@@ -21,6 +22,7 @@ corral_master_SOURCES = \
 	master/api_views.c \
 	master/definition.c master/definition.h \
 	master/http_api.c \
+	master/identity.c \
 	master/info.c master/info.h \
 	master/main.c \
 	master/master.h \
@@ -29,6 +31,7 @@ corral_master_SOURCES = \
 	master/relay.c \
 	master/status.c \
 	master/store.c master/store.h \
+	master/store_access.c \
 	master/store_load.c \
 	master/stream.c master/stream_client.h \
 	master/stream_request.c

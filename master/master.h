@@ -78,6 +78,7 @@ struct master {
 
 	/* http_api.c, stream.c */
 	struct http_server *http;
+	struct http_server *http_local; /* on the local socket; NULL: there is none */
 	struct list waiters;  /* requests whose answer waits for a commit */
 	struct list watchers; /* of events */
 	struct list clients;  /* of runs and logs */
@@ -137,8 +138,16 @@ void api_reply(
     struct master *m, struct http_request *r, int status, const ProtobufCMessage *message);
 void api_error(struct master *m, struct http_request *r, int status, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
-/* Who asks, as "ROLE:NAME". */
+
+/* identity.c */
+/* Did the request come by the local socket? */
+bool api_is_local(const struct http_request *r);
+/* Who asks; good until the next call. Role NONE: nobody whom we know. */
+const struct tls_peer *api_peer(const struct http_request *r);
+/* The same as "ROLE:NAME". */
 const char *api_who(const struct http_request *r, char *to, size_t size);
+/* Let the accounts that may use the local socket do so. */
+void api_open_socket(const char *path);
 
 /* api_views.c: messages that borrow from the core */
 void view_job(const struct master *m, const struct job *j, Corral__Api__Job *v);

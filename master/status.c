@@ -64,6 +64,7 @@ command_status(const struct corral_conf *conf)
 	struct tls_files files = {conf->tls.ca, conf->master.cert, conf->master.key};
 	char address[300], error[512];
 	struct http_call_spec spec = {.address = address,
+	    .peer_role = TLS_ROLE_MASTER,
 	    .method = "GET",
 	    .target = "/health",
 	    .reply_bytes_max = 4096,

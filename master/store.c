@@ -20,6 +20,7 @@
 
 static void on_state(void *arg, struct zk *z, enum zk_state state);
 static void make_paths(struct master *m, size_t from);
+static void path_check(struct master *m, size_t i);
 
 /* What a request's answer needs: whose it is, and that the session is still that one. */
 struct store_call {
@@ -67,25 +68,6 @@ store_done(void)
 	return answered;
 }
 
-/* --- who may read and write what (cluster.md 7): all to masters, names and the leader to everybody
- * --- */
-
-static size_t
-acls_for(const struct master *m, bool readable, char id[320], struct zk_acl acls[2])
-{
-	size_t count = 0;
-
-	if (m->tls_ensemble == NULL) {
-		acls[count++] = (struct zk_acl){ZK_PERM_ALL, "world", "anyone"};
-		return count;
-	}
-	snprintf(id, 320, "CN=master,O=%s", m->conf.cluster.name);
-	acls[count++] = (struct zk_acl){ZK_PERM_ALL, "x509", id};
-	if (readable)
-		acls[count++] = (struct zk_acl){ZK_PERM_READ, "world", "anyone"};
-	return count;
-}
-
 /* --- the paths that the cluster stands on; any master makes them, whether it leads or not --- */
 
 static const struct {
@@ -102,6 +84,40 @@ static const struct {
 
 #define PATH_COUNT (sizeof paths / sizeof *paths)
 
+/* The ACL of a path is as it should be: on to the next, and after the last one to the election. */
+static void
+path_checked(struct master *m, const struct zk_result *result, void *arg)
+{
+	size_t i = (size_t)(uintptr_t)arg;
+
+	if (result->rc == ZK_CONNECTIONLOSS) {
+		path_check(m, i);
+		return;
+	}
+	if (result->rc != ZK_OK) {
+		log_error("cannot read the ACL of %s in the ensemble: %s", paths[i].path,
+		    zk_rc_text(result->rc));
+		elect_drop(&m->elect, "the ensemble refuses its paths");
+		return;
+	}
+	if (!store_acl_is_right(m, result, paths[i].path, paths[i].readable))
+		return;
+	if (i + 1 < PATH_COUNT)
+		make_paths(m, i + 1);
+	else
+		elect_session(&m->elect, zk_session_id(m->zk), zk_session_timeout_ms(m->zk));
+}
+
+static void
+path_check(struct master *m, size_t i)
+{
+	void *call = store_call(m, path_checked, (void *)(uintptr_t)i);
+
+	store_asked(m, call,
+	    call == NULL ? ZK_NOMEMORY : zk_get_acl(m->zk, paths[i].path, answered, call),
+	    "read an ACL");
+}
+
 static void
 path_made(struct master *m, const struct zk_result *result, void *arg)
 {
@@ -117,18 +133,15 @@ path_made(struct master *m, const struct zk_result *result, void *arg)
 		elect_drop(&m->elect, "the ensemble refuses its paths");
 		return;
 	}
-	if (i + 1 < PATH_COUNT)
-		make_paths(m, i + 1);
-	else
-		elect_session(&m->elect, zk_session_id(m->zk), zk_session_timeout_ms(m->zk));
+	path_check(m, i);
 }
 
 static void
 make_paths(struct master *m, size_t from)
 {
-	char id[320];
+	char id[STORE_ACL_ID];
 	struct zk_acl acls[2];
-	size_t count = acls_for(m, paths[from].readable, id, acls);
+	size_t count = store_acls(m, paths[from].readable, id, acls);
 	void *call = store_call(m, path_made, (void *)(uintptr_t)from);
 
 	store_asked(m, call,
@@ -344,7 +357,7 @@ ask(struct master *m, const struct elect_out *o, void *call)
 		return zk_get(m->zk, path, NULL, answered, call);
 	case ELECT_CREATE:
 		return zk_create(m->zk, STORE_ELECTION "/" ELECT_PREFIX, m->info_text.data,
-		    m->info_text.len, acls, acls_for(m, true, id, acls),
+		    m->info_text.len, acls, store_acls(m, true, id, acls),
 		    ZK_EPHEMERAL | ZK_SEQUENTIAL, answered, call);
 	case ELECT_RENEW:
 		return zk_set(m->zk, path, m->info_text.data, m->info_text.len, ZK_ANY_VERSION,
@@ -498,9 +511,9 @@ commit_send(struct master *m, const struct commit *batch, bool again)
 	    [STORE_DELETE] = ZK_OP_DELETE,
 	};
 	struct zk_op ops[COMMIT_OPS_MAX + 1];
-	char id[320], fence[sizeof STORE_ELECTION + ELECT_NODE_MAX];
+	char id[STORE_ACL_ID], fence[sizeof STORE_ELECTION + ELECT_NODE_MAX];
 	struct zk_acl acls[2];
-	size_t acl_count = acls_for(m, false, id, acls);
+	size_t acl_count = store_acls(m, false, id, acls);
 	void *call = store_call(m, commit_answered, again ? m : NULL);
 
 	snprintf(fence, sizeof fence, STORE_ELECTION "/%s", m->elect.own);

@@ -27,4 +27,18 @@ void *store_call(struct master *m, store_then *then, void *arg);
 zk_done_fn *store_done(void);
 bool store_asked(struct master *m, void *call, int rc, const char *what);
 
+/*
+ * store_access.c: the ACL for a node that is made: all to masters, and everybody may read it if
+ * `readable`. acls point to id; gives their number.
+ */
+#define STORE_ACL_ID 320
+size_t store_acls(
+    const struct master *m, bool readable, char id[STORE_ACL_ID], struct zk_acl acls[2]);
+/*
+ * Is the answer to zk_get_acl() no wider than that? If not, this master ends (EX_CONFIG), having
+ * said which command mends it. An answer that is no ACL is nobody's fault here.
+ */
+bool store_acl_is_right(
+    struct master *m, const struct zk_result *r, const char *path, bool readable);
+
 #endif

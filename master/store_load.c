@@ -30,6 +30,7 @@ struct loader {
 	uint32_t piece;	  /* of the registry, or of the results of the job at hand */
 	uint32_t *pieces; /* of results that the job at hand has */
 	size_t pieces_count;
+	char path[160]; /* of the node that is being read */
 };
 
 static void registry_next(struct master *m);
@@ -70,10 +71,24 @@ fail(struct master *m, const char *what, const char *why)
 }
 
 static void
+acl_read(struct master *m, const struct zk_result *r, void *arg)
+{
+	(void)arg;
+	if (m->loader != NULL)
+		(void)store_acl_is_right(m, r, m->loader->path, false);
+}
+
+/* Read a node and, before that, who may do so. One at a time: the answers come in order. */
+static void
 get(struct master *m, const char *path, store_then *then)
 {
-	void *call = store_call(m, then, NULL);
+	void *call = store_call(m, acl_read, NULL);
 
+	snprintf(m->loader->path, sizeof m->loader->path, "%s", path);
+	if (!store_asked(m, call,
+		call == NULL ? ZK_NOMEMORY : zk_get_acl(m->zk, path, store_done(), call), "read"))
+		return;
+	call = store_call(m, then, NULL);
 	store_asked(m, call,
 	    call == NULL ? ZK_NOMEMORY : zk_get(m->zk, path, NULL, store_done(), call), "read");
 }

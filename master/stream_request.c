@@ -34,9 +34,10 @@ run_job(struct master *m, struct http_request *r, Corral__Api__RunRequest *run)
 		buf_fini(&text);
 		return NULL;
 	}
-	if (http_request_peer(r)->role == TLS_ROLE_USER && definition_user(d) != NULL &&
-	    strcmp(definition_user(d), http_request_peer(r)->name) != 0) {
-		api_error(m, r, 403, "a user runs tasks as the account of its own name only");
+	if (api_peer(r)->role == TLS_ROLE_USER && definition_user(d) != NULL &&
+	    strcmp(definition_user(d), api_peer(r)->name) != 0) {
+		api_error(m, r, 403, "user %s may not run tasks as %s; an operator may",
+		    api_peer(r)->name, definition_user(d));
 		definition_free(d);
 		buf_fini(&text);
 		return NULL;

@@ -110,6 +110,8 @@ struct link *http_upgrade(struct http_request *r, const struct link_limits *limi
 struct http_call_spec {
 	const char *address;   /* "HOST:PORT", or "/path" of a Unix socket */
 	const char *peer_name; /* as link_connect() has it */
+	/* What the server's certificate must say over TLS; NONE: a name that fits is enough. */
+	enum tls_role peer_role;
 	const char *method;
 	const char *target;	    /* path and query, encoded */
 	const char *const *headers; /* "Name: value", ended by NULL; may be NULL */

@@ -30,6 +30,7 @@ struct http_call {
 	struct link_limits link_limits;
 	const struct link_ops *link_ops;
 	char *address, *peer_name, *target;
+	enum tls_role peer_role;
 	struct buf
 	    fields; /* the caller's header lines and the body, behind the lines that we make */
 	struct stream *stream;
@@ -132,9 +133,18 @@ static void
 call_up(void *arg)
 {
 	struct http_call *c = arg;
+	const struct tls_peer *peer = stream_peer(c->stream);
 	struct buf head;
 	struct stream_part parts[2];
 
+	/* Whoever has a certificate of the same CA for that host is not therefore who we want. */
+	if (c->tls != NULL && c->peer_role != TLS_ROLE_NONE && peer->role != c->peer_role) {
+		call_fail(c, "its certificate is %s%s, and not that of a %s",
+		    peer->role == TLS_ROLE_NONE ? "nobody's" : "that of a ",
+		    peer->role == TLS_ROLE_NONE ? "" : tls_role_name(peer->role),
+		    tls_role_name(c->peer_role));
+		return;
+	}
 	buf_init(&head, HTTP_HEAD_BYTES_MAX);
 	buf_printf(&head, "%s %s HTTP/1.1\r\nHost: %s\r\n", c->method, c->target,
 	    address_is_unix(c->address) ? "localhost" : c->address);
@@ -407,6 +417,7 @@ http_call(struct loop *loop, struct tls *tls, const struct http_call_spec *spec,
 	c->reply_ms = spec->reply_ms;
 	c->reply_bytes_max = spec->reply_bytes_max;
 	c->upgrade = spec->upgrade;
+	c->peer_role = spec->peer_role;
 	c->link_limits = spec->link_limits;
 	c->link_ops = spec->link_ops;
 	c->address = strdup(spec->address);

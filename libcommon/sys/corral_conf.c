@@ -43,6 +43,8 @@ static const struct conf_key keys[] = {
 	"silence after which a node counts as cut off"),
     KEY("master", "heartbeat", CONF_TIME_MS, master.heartbeat_ms, "5s",
 	"between two heartbeats of an agent"),
+    KEY("master", "socket", CONF_PATH, master.socket, "/run/corral/client.sock",
+	"for accounts of this machine without a certificate; empty: none"),
     KEY("master", "cert", CONF_PATH, master.cert, NULL, "instead of [tls] cert"),
     KEY("master", "key", CONF_PATH, master.key, NULL, "instead of [tls] key"),
 
@@ -71,6 +73,8 @@ static const struct conf_key keys[] = {
 
     KEY("client", "master", CONF_ADDRESS_LIST, client.master, "127.0.0.1:5050",
 	"HOST:PORT of the masters' listen"),
+    KEY("client", "socket", CONF_PATH, client.socket, "/run/corral/client.sock",
+	"of this machine's master, asked by those without a certificate"),
     KEY("client", "ca", CONF_PATH, client.ca, NULL, "instead of [tls] ca"),
     KEY("client", "cert", CONF_PATH, client.cert, NULL, "instead of [tls] cert"),
     KEY("client", "key", CONF_PATH, client.key, NULL, "instead of [tls] key"),

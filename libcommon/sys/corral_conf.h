@@ -28,6 +28,7 @@ struct corral_conf {
 		uint64_t lease_ms;
 		uint64_t unreachable_after_ms;
 		uint64_t heartbeat_ms;
+		char *socket;	  /* for accounts of this machine; NULL: none */
 		char *cert, *key; /* [tls]'s unless set */
 	} master;
 	struct {
@@ -49,6 +50,7 @@ struct corral_conf {
 	} agent;
 	struct {
 		struct conf_list master; /* HOST:PORT of masters' listen */
+		char *socket;		 /* of this machine's master, without a certificate */
 		char *ca, *cert, *key;	 /* instead of [tls]'s */
 	} client;
 };

@@ -17,6 +17,7 @@ EXTRA_DIST += \
 	tests/system/conftest.py \
 	tests/system/hostile.py \
 	tests/system/kill_loop.py \
+	tests/system/test_access.py \
 	tests/system/test_agent.py \
 	tests/system/test_bad_input.py \
 	tests/system/test_bad_input_cluster.py \

@@ -29,6 +29,7 @@ static struct tls *server_tls, *client_tls;
 static struct http_request *held; /* by the route /hold */
 static int handled, held_count, gone_count;
 static char other_address[64];
+static enum tls_role wanted_role; /* of the server, by the calls to come */
 
 static void
 call_done(void *arg, const struct http_response *r)
@@ -238,6 +239,7 @@ start_call(
 {
 	struct http_call_spec spec = {
 	    .address = net_address,
+	    .peer_role = wanted_role,
 	    .method = method,
 	    .target = target,
 	    .body = body,
@@ -273,6 +275,20 @@ START_TEST(a_get_and_a_post_are_answered_and_the_caller_is_known)
 	ck_assert_str_eq(reply.type, "text/plain");
 	call("POST", "/echo", "hello");
 	ck_assert_str_eq(reply.body, "POST /echo q=- from=alice body=hello");
+}
+END_TEST
+
+START_TEST(a_server_of_another_role_is_not_asked)
+{
+	wanted_role = TLS_ROLE_MASTER;
+	call("GET", "/health", NULL);
+	ck_assert_str_eq(reply.why, "");
+	ck_assert_int_eq(reply.status, 200);
+	wanted_role = TLS_ROLE_ZKSERVER;
+	call("GET", "/echo", NULL);
+	ck_assert_ptr_nonnull(strstr(reply.why, "is that of a master, and not that of a zkserver"));
+	ck_assert_int_eq(handled, 0);
+	wanted_role = TLS_ROLE_NONE;
 }
 END_TEST
 
@@ -724,6 +740,7 @@ tls_cases(void)
 	tcase_add_checked_fixture(t, setup_tls, teardown);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_get_and_a_post_are_answered_and_the_caller_is_known);
+	tcase_add_test(t, a_server_of_another_role_is_not_asked);
 	tcase_add_test(t, without_a_certificate_only_open_routes_answer);
 	tcase_add_test(t, paths_methods_and_segments_are_told_apart);
 	tcase_add_test(t, a_body_larger_than_the_limit_is_refused_and_the_refusal_arrives);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-master_units = tests/unit/cluster_test tests/unit/elect_test tests/unit/place_test
+master_units = tests/unit/access_test tests/unit/cluster_test tests/unit/elect_test tests/unit/place_test
 check_PROGRAMS += $(master_units)
 TESTS += $(master_units)
 MASTER_CORE_LIBS = libmastercore.a libproto.a libbase.a $(PROTOBUF_C_LIBS)
@@ -15,3 +15,7 @@ tests_unit_cluster_test_LDADD = $(UNIT_LIBS) $(MASTER_CORE_LIBS)
 tests_unit_elect_test_SOURCES = tests/unit/elect_test.c
 tests_unit_elect_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_elect_test_LDADD = $(UNIT_LIBS) $(MASTER_CORE_LIBS)
+
+tests_unit_access_test_SOURCES = tests/unit/access_test.c
+tests_unit_access_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_access_test_LDADD = $(UNIT_LIBS) $(MASTER_CORE_LIBS)

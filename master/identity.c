@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who asks the API: the holder of a certificate, or an account of this machine that came by the
+ * local socket, whose uid the kernel tells.
+ */
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "libcommon/base/str.h"
+#include "libcommon/sys/log.h"
+#include "master/master.h"
+
+#define SOCKET_GROUP "corral" /* whose members may use the local socket */
+
+bool
+api_is_local(const struct http_request *r)
+{
+	uid_t uid;
+	pid_t pid;
+
+	return http_request_cred(r, &uid, &pid);
+}
+
+/* The account that runs this master could read its key: it is an operator as root is. */
+static void
+identify_local(uid_t uid, struct tls_peer *who)
+{
+	const struct passwd *account = getpwuid(uid);
+
+	*who = (struct tls_peer){0};
+	who->role = uid == 0 || uid == geteuid() ? TLS_ROLE_OPERATOR : TLS_ROLE_USER;
+	if (account == NULL || !str_copy(who->name, sizeof who->name, account->pw_name))
+		who->role = TLS_ROLE_NONE;
+}
+
+const struct tls_peer *
+api_peer(const struct http_request *r)
+{
+	static struct tls_peer local; /* of one request at a time: there is one thread */
+	uid_t uid;
+	pid_t pid;
+
+	if (!http_request_cred(r, &uid, &pid))
+		return http_request_peer(r);
+	identify_local(uid, &local);
+	return &local;
+}
+
+const char *
+api_who(const struct http_request *r, char *to, size_t size)
+{
+	const struct tls_peer *peer = api_peer(r);
+	const char *role = tls_role_name(peer->role);
+
+	snprintf(to, size, "%s:%s", role != NULL ? role : "nobody", peer->name);
+	return to;
+}
+
+void
+api_open_socket(const char *path)
+{
+	const struct group *group = getgrnam(SOCKET_GROUP);
+	int rc = 0;
+
+	if (group != NULL && (geteuid() == 0 || group->gr_gid != getegid()))
+		rc = chown(path, (uid_t)-1, group->gr_gid);
+	if (group == NULL || rc != 0) {
+		if (group != NULL)
+			log_warn_errno("%s: cannot be given to group %s: only root and this "
+				       "account may use it",
+			    path, SOCKET_GROUP);
+		return;
+	}
+	if (chmod(path, 0660) != 0)
+		log_warn_errno("%s: cannot be opened to group %s", path, SOCKET_GROUP);
+}

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may do what: ACLs in the ensemble, roles of certificates, the local socket."""
+import http.client
+import os
+import pwd
+import re
+import shlex
+import shutil
+import socket
+import ssl
+import subprocess
+
+import pytest
+
+from conftest import BUILD, Cluster, until
+from hostile import tls_context
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="another account is needed, and so root")
+
+
+class Guarded(Cluster):
+    def __init__(self):
+        super().__init__()
+        self.tls = self.state / "tls"
+        for role, name in ("user", "eve"), ("agent", "ghost"), ("framework", "marathon"):
+            self.issue(role, name)
+        self.socket = self.state / "master" / "client.sock"
+
+    def issue(self, role, name, *more):
+        subprocess.run([BUILD / "corral", "tls", "issue", "--dir", self.tls, role, name, *more], check=True, capture_output=True)
+
+    def certificate(self, who):
+        return ["--ca", self.tls / "ca.pem", "--cert", self.tls / f"{who}.pem", "--key", self.tls / f"{who}-key.pem"]
+
+    def zk(self, who, *words, status=0):
+        """The ensemble, asked with somebody's certificate."""
+        return self.corral(*self.certificate(who), "--hosts", "127.0.0.1:" + re.search(
+            r"ensemble=127\.0\.0\.1:(\d+)", (self.state / "corral.conf").read_text())[1], *words, program="zk", status=status)
+
+    def log_of(self, name):
+        return (self.state / f"{name}.log").read_text()
+
+
+@pytest.fixture(scope="module")
+def guarded():
+    c = Guarded()
+    yield c
+    c.stop()
+
+
+# ---- the ensemble ----
+
+@pytest.mark.parametrize("who", ["operator", "user-eve", "agent-ghost", "framework-marathon", "zkserver"])
+def test_only_masters_reach_what_is_below_corral(guarded, who):
+    for path in ("/corral/jobs", "/corral/registry", "/corral/era"):
+        for words in (["get", path], ["set", path, "1"], ["ls", path], ["acl", path, "world:anyone:cdrwa"]):
+            assert guarded.zk(who, *words, status=None).returncode == 77, (path, words)
+    for path in ("/corral/jobs/x", "/corral/registry/agents-0", "/corral/master/json.info_0", "/corral/x"):
+        assert guarded.zk(who, "create", path, "x", status=None).returncode == 77, path
+    for path in ("/corral/master", "/corral/services"):
+        guarded.zk(who, "ls", path)
+    assert guarded.zk(who, "acl", "/corral/master").stdout == "x509:CN=master,O=dev:cdrwa\nworld:anyone:r\n"
+
+
+# ---- roles ----
+
+@pytest.mark.parametrize("who, named", [("agent-ghost", "agent:ghost of cluster dev"), ("zkserver", "zkserver:zkserver of"),
+                                        ("framework-marathon", "framework:marathon of")])
+def test_the_api_names_the_role_that_it_does_not_take(guarded, who, named):
+    run = guarded.corral("status", *guarded.certificate(who), status=77)
+    assert f"{named}" in run.stderr and "is for operators, users and masters of cluster 'dev'" in run.stderr, run.stderr
+
+
+def test_without_a_certificate_only_what_tells_nothing_is_answered(guarded):
+    port = int(guarded.daemons()["master"][1].rsplit(":")[-1])
+    for path, status in [("/health", 200), ("/version", 200), ("/metrics", 200), ("/", 404), ("/corral/v1", 401),
+                         ("/corral/v1/status", 401), ("/corral/v1/jobs", 401), ("/corral/v1/nodes", 401)]:
+        h = http.client.HTTPSConnection("127.0.0.1", port, context=tls_context(), timeout=30)
+        h.request("GET", path)
+        assert h.getresponse().status == status, path
+        h.close()
+
+
+def test_a_name_that_fits_makes_nobody_a_master(guarded):
+    """An agent's certificate that is good for the master's address: neither the command line nor an agent is taken in."""
+    guarded.issue("agent", "liar", "--ip", "127.0.0.1")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(guarded.tls / "agent-liar.pem", guarded.tls / "agent-liar-key.pem")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = "127.0.0.1:%d" % listener.getsockname()[1]
+        asking = guarded.start("status", "--master", address)
+        with context.wrap_socket(listener.accept()[0], server_side=True) as s:
+            assert s.recv(1000) == b""
+        assert asking.wait(30) == 69
+        assert "its certificate is that of a agent, and not that of a master" in asking.stderr.read()
+        asking.stdout.close()
+        asking.stderr.close()
+
+
+# ---- the local socket ----
+
+def ask_locally(path, account, *words):
+    """`corral` as an account that has no certificate, with a configuration that names the socket."""
+    home = path.parent.parent
+    conf = home / "local.conf"
+    conf.write_text(f"[client]\nsocket={path}\ncert=/nonexistent\nkey=/nonexistent\n[tls]\nca=/nonexistent\n")
+    conf.chmod(0o644)
+    entry = pwd.getpwnam(account)
+    return subprocess.run([BUILD / "corral", words[0], "--config", conf, *words[1:]], capture_output=True, text=True, timeout=60,
+                          stdin=subprocess.DEVNULL, user=entry.pw_uid, group=entry.pw_gid, extra_groups=[], cwd="/")
+
+
+def test_root_needs_no_certificate_at_the_masters_own_machine(guarded):
+    me = pwd.getpwuid(os.geteuid()).pw_name
+    assert ask_locally(guarded.socket, me, "status").returncode == 0
+    run = ask_locally(guarded.socket, me, "run", "--", "sh", "-c", "echo here; exit 3")
+    assert (run.returncode, run.stdout) == (3, "here\n"), run
+    assert guarded.socket.stat().st_mode & 0o7 == 0
+    # Who named a master meant that one.
+    run = ask_locally(guarded.socket, me, "status", "--master", "127.0.0.1:1")
+    assert run.returncode == 78 and "/nonexistent" in run.stderr, run
+
+
+@needs_root
+def test_an_account_is_a_user_of_its_name_and_no_more_needs_root(guarded):
+    path = guarded.socket
+    path.parent.chmod(0o711)
+    assert ask_locally(path, "nobody", "status").returncode == 69  # it may not connect
+    try:
+        shutil.chown(path, group="nogroup")
+        path.chmod(0o660)
+        guarded.submit("operators", "[Job]\nType=service\n[Task]\nExecStart=/bin/sleep 1000\n")
+        assert ask_locally(path, "nobody", "jobs").returncode == 0
+        run = ask_locally(path, "nobody", "stop", "operators")
+        assert run.returncode == 77 and "is not yours: operator:operator submitted it" in run.stderr, run
+        run = ask_locally(path, "nobody", "run", "--user", "root", "--", "true")
+        assert run.returncode == 125 and "user nobody may not run tasks as root" in run.stderr, run
+    finally:
+        shutil.chown(path, group=0)
+        guarded.corral("stop", "operators", status=None)
+
+
+def test_a_standby_says_where_the_leader_is(wide_cluster):
+    leader = wide_cluster.leader()
+    other, = (name for name in wide_cluster.daemons("master") if name != leader)
+    run = ask_locally(wide_cluster.state / other / "client.sock", pwd.getpwuid(os.geteuid()).pw_name, "status")
+    assert run.returncode == 77 and f"the one at {wide_cluster.daemons()[leader][1]} does" in run.stderr, run
+
+
+def test_a_socket_that_cannot_be_made_does_not_keep_a_master_from_its_work(guarded):
+    path = guarded.state / "master.conf"
+    path.write_text(re.sub(r"^socket=.*$", "socket=/nonexistent/client.sock", path.read_text(), flags=re.M))
+    guarded.kill_daemon("master")
+    guarded.nodes_ready(1)
+    assert "[master] socket=/nonexistent/client.sock: cannot listen" in guarded.log_of("master")
+
+
+# ---- the ensemble again: the cluster's master ends on the way ----
+
+def test_a_master_that_finds_a_wider_acl_does_not_start_and_says_what_mends_it(guarded):
+    guarded.submit("kept", "[Job]\nType=service\n[Task]\nExecStart=/bin/sleep 1000\n")
+    wide = {"/corral/master": ("world:anyone:rc", "world:anyone:cr"), "/corral/jobs": ("world:anyone:r", "world:anyone:r"),
+            "/corral/jobs/kept": ("x509:CN=agent,O=dev:cw", "x509:CN=agent,O=dev:cw")}
+    for path, (grant, _) in wide.items():
+        guarded.zk("master", "acl", path, "x509:CN=master,O=dev:cdrwa", grant)
+    os.kill(guarded.daemons()["master"][0], 9)
+    for path, (_, shown) in wide.items():  # in the order in which a master looks
+        line = re.compile(rf"{path} in the ensemble is open to {shown}: .*Mend it with: (zk .*)$", re.M)
+        until(lambda: line.search(guarded.log_of("master")), lambda: guarded.log_of("master"))
+        until(lambda: guarded.said("master exited with 78"), guarded.screen)
+        words = shlex.split(line.search(guarded.log_of("master"))[1])
+        guarded.corral(*words[1:], program=words[0])
+        assert guarded.zk("master", "acl", path).stdout.startswith("x509:CN=master,O=dev:cdrwa\n")
+    guarded.wait_job("kept", "running")
+    guarded.nodes_ready(1)
+    guarded.corral("stop", "kept")
