@@ -5,6 +5,7 @@
  * memory and disk agree afterwards, and nobody says that the process must end.
  */
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/fuzz/fuzz.h"
@@ -94,6 +95,7 @@ on_fatal(void *arg, const char *why)
 
 	/* Only what the disk refuses may end a process, and this one refuses nothing. */
 	w->dead = true;
+	fprintf(stderr, "%s\n", why);
 	assert(why == NULL);
 }
 

@@ -138,6 +138,22 @@ START_TEST(a_snapshot_that_is_none_leaves_what_there_is)
 }
 END_TEST
 
+/* The leader has extendedTypesEnabled, and this member has not. */
+START_TEST(a_snapshot_with_ttl_nodes_is_refused_where_they_are_none)
+{
+	struct buf b;
+
+	follow_with_history(2, EPOCH + 3);
+	buf_init(&b, 4096);
+	put_bad_snapshot(&b, 6);
+	jute_set_i32(&b, b.len - 14 - 5 - 16, (int32_t)0xff000000); /* the owner of /x */
+	wire_say(&wire, 0, &b);
+	buf_fini(&b);
+	ck_assert_msg(wire_ended(&wire, "/x is a TTL node"), "%s", wire.link.why);
+	keeps_what_it_has();
+}
+END_TEST
+
 START_TEST(a_snapshot_that_ends_anywhere_leaves_what_there_is)
 {
 	struct buf b;
@@ -470,6 +486,7 @@ unit_suite(void)
 	tcase_add_test(t, who_asks_for_a_snapshot_names_a_zxid_that_nothing_can_follow);
 	tcase_add_test(t, a_deposed_leader_is_not_followed);
 	tcase_add_loop_test(t, a_snapshot_that_is_none_leaves_what_there_is, 0, 6);
+	tcase_add_test(t, a_snapshot_with_ttl_nodes_is_refused_where_they_are_none);
 	tcase_add_loop_test(t, a_snapshot_that_ends_anywhere_leaves_what_there_is, 0, 20);
 	tcase_add_test(t, a_proposal_of_an_unknown_kind_is_refused);
 	tcase_add_test(t, proposals_whose_digest_is_another_are_taken_counted_and_told);

@@ -293,7 +293,7 @@ take_snapshot(struct learner *l)
 	l->spooling = false;
 	z->was_busy = true;
 	err = snapshot_load_new(z->snapshots, (uint64_t)l->snapshot_zxid, z->db, &f);
-	if (err == DATADIR_CORRUPT) {
+	if (err == DATADIR_CORRUPT || (err == 0 && recover_check_ttl(z->db, &f) == -EINVAL)) {
 		refuse_snapshot(l, f.text);
 		return;
 	}

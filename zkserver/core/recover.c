@@ -152,9 +152,8 @@ begin_empty(
 	return db_reset(db) ? 0 : fault_set(f, -ENOMEM, "no memory for a tree");
 }
 
-/* Where the setting that makes them TTL nodes is missing, they would go as ephemeral ones do. */
-static int
-refuse_hidden_ttl(const struct db *db, struct fault *f)
+int
+recover_check_ttl(const struct db *db, struct fault *f)
 {
 	struct buf path;
 	int err = 0;
@@ -213,7 +212,7 @@ recover(struct store *snapshots, struct store *logs, const struct recover_option
 		return err;
 	if ((err = replay(logs, options, db, &info, report, f)) != 0)
 		return err;
-	if ((err = refuse_hidden_ttl(db, f)) != 0)
+	if ((err = recover_check_ttl(db, f)) != 0)
 		return err;
 	if (!db_finish_load(db))
 		return fault_set(f, -ENOMEM, "no memory to finish loading");

@@ -44,4 +44,10 @@ struct recover_report {
 int recover(struct store *snapshots, struct store *logs, const struct recover_options *options,
     struct db *db, struct recover_report *report, struct fault *f);
 
+/*
+ * Where the setting that makes them TTL nodes is missing, those in a snapshot would go as ephemeral
+ * nodes without a session do. -EINVAL with *f, which names one: it has such nodes.
+ */
+int recover_check_ttl(const struct db *db, struct fault *f);
+
 #endif
