@@ -195,13 +195,6 @@ on_metrics(void *arg, struct http_request *r)
 
 /* ---- beginning and end ---- */
 
-static bool
-is_loopback(const char *host)
-{
-	return str_starts(host, "127.") || strcmp(host, "localhost") == 0 ||
-	       strcmp(host, "::1") == 0;
-}
-
 static struct http_server *
 listen_on(struct admin_http *h, struct loop *loop, const struct http_route *route,
     const char *what, const char *host, int32_t port)
@@ -224,7 +217,7 @@ listen_on(struct admin_http *h, struct loop *loop, const struct http_route *rout
 	    address, sizeof address, strcmp(host, "0.0.0.0") == 0 ? "" : host, port);
 	if ((s = http_server_open(loop, address, NULL, &config, h, why, sizeof why)) == NULL)
 		log_warn("%s: %s: going on without it", what, why);
-	else if (is_loopback(host))
+	else if (address_is_loopback(host))
 		log_info("%s: port %u of %s", what, http_server_port(s), host);
 	else
 		log_warn("%s: port %u of %s answers whoever reaches it, in plaintext", what,

@@ -260,8 +260,7 @@ check_own(struct reading *r, const struct ini *ini)
 	}
 	put_client_address(r, ini, own);
 	check_master_port(r, ini, own);
-	if ((e->peer_type == 1) != own->observer &&
-	    (own->observer || conf_line_of(ini, "peerType") > 0))
+	if ((e->peer_type == 1) != own->observer && conf_line_of(ini, "peerType") > 0)
 		log_warn("%s: server.%d is %s there, and that prevails over peerType", r->file,
 		    e->sid, own->observer ? "an observer" : "a participant");
 }

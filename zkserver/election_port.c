@@ -15,11 +15,12 @@
 #include "libcommon/io/stream.h"
 #include "libcommon/sys/log.h"
 #include "zkserver/core/election_links.h"
+#include "zkserver/member_cert.h"
 #include "zkserver/peer_listener.h"
 
 #define FRAME_HEAD_BYTES 4
 #define NOBODY (-1)
-#define WHY_SIZE 256
+#define WHY_SIZE MEMBER_CERT_WHY_SIZE
 
 /* A connection in either direction. The core knows those with a sid as links. */
 struct conn {
@@ -186,6 +187,7 @@ on_down(void *arg, const char *why)
 {
 	struct conn *c = arg;
 	struct election_port *p = c->port;
+	const char *address = conn_address(c); /* there until the end of the turn */
 	int64_t sid = c->sid;
 
 	c->stream = NULL;
@@ -194,7 +196,8 @@ on_down(void *arg, const char *why)
 		return;
 	}
 	if (sid == NOBODY)
-		log_peer("election port: a connection ended before it said whose it is: %s", why);
+		log_peer("election port: %s ended before it said which server it is: %s", address,
+		    why);
 	else
 		log_info("server %d: election link lost: %s", (int)sid, why);
 	conn_end(c, false);
@@ -261,6 +264,15 @@ is_itself(const struct conn *c, int64_t sid)
 }
 
 static void
+print_refusal(const struct conn *c, int64_t sid, char why[MEMBER_CERT_WHY_SIZE])
+{
+	const struct member *m = member_of(c->port, sid);
+
+	member_cert_print_refusal(
+	    c->stream, m != NULL ? m->host : "", c->dialled, why, MEMBER_CERT_WHY_SIZE);
+}
+
+static void
 refuse(struct conn *c, int64_t sid, const char *why)
 {
 	log_peer("election port: %s says that it is server %lld: %s", conn_address(c),
@@ -282,10 +294,11 @@ take_hello(struct conn *c, const struct hello *hello)
 	};
 	struct election_port *p = c->port;
 	enum election_hello answer;
-	const char *why = "its certificate does not name that member's host";
+	char why[MEMBER_CERT_WHY_SIZE];
 
 	timer_cancel(&c->deadline);
 	if (!is_itself(c, hello->sid)) {
+		print_refusal(c, hello->sid, why);
 		refuse(c, hello->sid, why);
 		return false;
 	}
@@ -358,13 +371,14 @@ on_up(void *arg)
 {
 	struct conn *c = arg;
 	struct election_port *p = c->port;
+	char why[MEMBER_CERT_WHY_SIZE];
 	int64_t sid = c->sid;
 
 	if (!c->dialled)
 		return;
 	if (!is_itself(c, sid)) {
-		dial_failed(c, "its certificate does not name the member's host "
-			       "(ssl.quorum.hostnameVerification)");
+		print_refusal(c, sid, why);
+		dial_failed(c, why);
 		return;
 	}
 	p->dials[sid] = NULL;

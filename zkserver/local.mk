@@ -115,6 +115,7 @@ libzkserver_a_SOURCES = \
 	zkserver/daemon.h zkserver/reload.c \
 	zkserver/ensemble.c zkserver/ensemble.h \
 	zkserver/purger.c zkserver/purger.h \
+	zkserver/member_cert.c zkserver/member_cert.h \
 	zkserver/peer_listener.c zkserver/peer_listener.h \
 	zkserver/peers.c zkserver/peers.h \
 	zkserver/run.c zkserver/run.h \

@@ -12,6 +12,7 @@
 #include "libcommon/io/address.h"
 #include "libcommon/io/stream.h"
 #include "libcommon/sys/log.h"
+#include "zkserver/member_cert.h"
 #include "zkserver/peer_listener.h"
 #include "zkserver/snapshot_feed.h"
 
@@ -124,14 +125,24 @@ is_itself(const struct quorum_link *l, int64_t sid)
 }
 
 static void
+print_refusal(const struct quorum_link *l, int64_t sid, char why[MEMBER_CERT_WHY_SIZE])
+{
+	const struct member *m = members_find(l->port->config.members, sid);
+
+	member_cert_print_refusal(
+	    l->stream, m != NULL ? m->host : "", l->dialled >= 0, why, MEMBER_CERT_WHY_SIZE);
+}
+
+static void
 on_up(void *arg)
 {
 	struct quorum_link *l = arg;
 	struct quorum_port *q = l->port;
+	char why[MEMBER_CERT_WHY_SIZE];
 
 	if (l->dialled >= 0 && !is_itself(l, l->dialled)) {
-		stream_fail(l->stream, "its certificate does not name the member's host "
-				       "(ssl.quorum.hostnameVerification)");
+		print_refusal(l, l->dialled, why);
+		stream_fail(l->stream, why);
 		return;
 	}
 	clock_now(q);
@@ -170,6 +181,7 @@ on_down(void *arg, const char *why)
 {
 	struct quorum_link *l = arg;
 	struct quorum_port *q = l->port;
+	const char *address = stream_peer_address(l->stream); /* there until the end of the turn */
 	int64_t sid = l->dialled;
 
 	l->stream = NULL;
@@ -180,7 +192,7 @@ on_down(void *arg, const char *why)
 		log_info("server %lld: no connection to its %s: %s", (long long)sid,
 		    l->observes ? "port for observers" : "quorum port", why);
 	else
-		log_debug("quorum port: a connection came to nothing: %s", why);
+		log_peer("quorum port: %s: a connection came to nothing: %s", address, why);
 	if (!l->known && sid >= 0) {
 		q->dialling = NULL;
 		peer_dial_failed(q->config.peer, sid);
@@ -425,14 +437,16 @@ pause_reading(struct quorum_link *l)
 static bool
 check_name(struct quorum_link *l)
 {
+	char why[MEMBER_CERT_WHY_SIZE];
+
 	if (l->dialled >= 0 || l->named || l->core.sid < 0)
 		return true;
 	l->named = true;
 	if (is_itself(l, l->core.sid))
 		return true;
-	log_peer("quorum port: %s says that it is server %lld: its certificate does not name that "
-		 "member's host (ssl.quorum.clientHostnameVerification)",
-	    stream_peer_address(l->stream), (long long)l->core.sid);
+	print_refusal(l, l->core.sid, why);
+	log_peer("quorum port: %s says that it is server %lld: %s", stream_peer_address(l->stream),
+	    (long long)l->core.sid, why);
 	peer_link_closed(l->port->config.peer, &l->core);
 	end_link(l);
 	return false;

@@ -12,6 +12,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "libcommon/io/address.h"
 #include "libcommon/io/loop.h"
 #include "libcommon/io/tls.h"
 #include "libcommon/sys/fsutil.h"
@@ -495,10 +496,7 @@ serve(struct daemon *d)
 	unit_status_init(&d->status);
 	timer_init(&d->tick, d->loop, on_tick, d);
 	arm_tick(d);
-	if (d->conf->client_port != ZOO_PORT_NONE &&
-	    strcmp(d->conf->client_address, "127.0.0.1") != 0 &&
-	    strcmp(d->conf->client_address, "localhost") != 0 &&
-	    strcmp(d->conf->client_address, "::1") != 0)
+	if (d->conf->client_port != ZOO_PORT_NONE && !address_is_loopback(d->conf->client_address))
 		log_warn("port %d takes plaintext from other machines; secureClientPort is the one "
 			 "with TLS",
 		    client_port_number(d->clients, false));

@@ -168,10 +168,11 @@ standing_of(struct standing *to, const struct peer *p, standing_trouble_fn *trou
 	    [PEER_OBSERVES] = "observing",
 	};
 	const struct zab *z = &p->zab;
+	bool read_only = z->server != NULL && z->server->role == SERVER_READ_ONLY;
 
 	*to = (struct standing){
 	    .sid = z->settings.sid,
-	    .role = peer_role_name(p),
+	    .role = read_only ? "read-only" : peer_role_name(p),
 	    .phase = phase_name(p),
 	    .voting = members_is_voter(z->members, z->settings.sid),
 	    .leader = STANDING_UNKNOWN,

@@ -17,7 +17,7 @@
 
 struct standing {
 	int64_t sid;
-	const char *role;  /* "leader", "follower", "observer", "looking" */
+	const char *role;  /* "leader", "follower", "observer", "read-only", "looking" */
 	const char *phase; /* "election", "discovery", "synchronization", "broadcast" */
 	char state[48];	   /* "leading - broadcast", as Apache's server says it */
 	bool serves, voting;

@@ -20,6 +20,7 @@
 #define TIMEOUT_S 5
 #define ANSWER_BYTES 16384
 #define ROLE_BYTES 16
+#define READ_ONLY "read-only"
 #define WHY_BYTES 512
 #define NOT_SERVING "This ZooKeeper instance is not currently serving requests"
 #define UNKNOWN (-1)
@@ -29,7 +30,7 @@ struct row {
 	int64_t sid;		 /* UNKNOWN: it stands alone, or is Apache's and did not say */
 	bool observer, reached;	 /* as the configuration has it; it answered */
 	char address[ADDRESS_TEXT_SIZE];
-	char role[ROLE_BYTES];	 /* "leader" ..., "looking", "" if it was not reached */
+	char role[ROLE_BYTES];	 /* "leader" ..., READ_ONLY, "looking", "" if it was not reached */
 	int64_t epoch, zxid, lag; /* UNKNOWN */
 	char why[WHY_BYTES];	 /* it does not serve, or was not reached */
 	char text[ANSWER_BYTES]; /* what it said to srvr; "" if that was not asked */
@@ -157,7 +158,9 @@ ask_server(void *arg)
 	if (strncmp(r->text, NOT_SERVING, strlen(NOT_SERVING)) == 0) {
 		snprintf(r->role, sizeof r->role, "looking");
 		snprintf(r->why, sizeof r->why, "it serves nobody, and does not say why");
-	} else if (r->role[0] == '\0')
+	} else if (strcmp(r->role, READ_ONLY) == 0)
+		snprintf(r->why, sizeof r->why, "it has no leader, and serves reads only");
+	else if (r->role[0] == '\0')
 		snprintf(r->why, sizeof r->why, "no answer of a ZooKeeper server");
 	return NULL;
 }
@@ -165,7 +168,8 @@ ask_server(void *arg)
 static bool
 serves(const struct row *r)
 {
-	return r->role[0] != '\0' && strcmp(r->role, "looking") != 0;
+	return r->role[0] != '\0' && strcmp(r->role, "looking") != 0 &&
+	       strcmp(r->role, READ_ONLY) != 0;
 }
 
 /* ---- screens ---- */

@@ -22,6 +22,9 @@ bool address_is_unix(const char *address);
 /* False: the path is too long for a Unix socket (107 bytes). */
 bool address_unix(const char *path, struct sockaddr_un *un);
 
+/* Is a host (a number, or localhost) one that other machines cannot reach: 127.0.0.0/8, ::1? */
+bool address_is_loopback(const char *host);
+
 /* "HOST:PORT", "[V6]:PORT" or ":PORT"; cut where there is no room. */
 void address_join(char *to, size_t size, const char *host, int port);
 

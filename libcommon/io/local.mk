@@ -14,4 +14,4 @@ libio_a_SOURCES = \
 	libcommon/io/timers.c libcommon/io/timers.h \
 	libcommon/io/tls.c libcommon/io/tls.h \
 	libcommon/io/tls_peer.c libcommon/io/tls_ssl.h \
-	libcommon/io/tls_stores.c libcommon/io/tls_stores.h
+	libcommon/io/tls_error.c libcommon/io/tls_stores.c libcommon/io/tls_stores.h

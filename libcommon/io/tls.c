@@ -52,44 +52,6 @@ tls_fail(char *error, size_t size, const char *fmt, ...)
 	return false;
 }
 
-void
-tls_error_text(char *to, size_t size)
-{
-	unsigned long e = ERR_peek_error(); /* the first: the others say what came of it */
-	const char *reason = ERR_reason_error_string(e);
-
-	if (e == 0)
-		snprintf(to, size, "unknown error");
-	else if (ERR_SYSTEM_ERROR(e))
-		snprintf(to, size, "%s", strerror(ERR_GET_REASON(e)));
-	else if (reason != NULL)
-		snprintf(to, size, "%s", reason);
-	else
-		snprintf(to, size, "OpenSSL error %08lx", e);
-	ERR_clear_error();
-}
-
-void
-tls_handshake_error_text(const SSL *ssl, unsigned long error, char *to, size_t size)
-{
-	const char *reason = ERR_reason_error_string(error);
-
-	if (error == 0 || ERR_GET_REASON(error) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
-		snprintf(to, size, "closed by the peer");
-	else if (ERR_GET_REASON(error) == SSL_R_CERTIFICATE_VERIFY_FAILED)
-		snprintf(to, size, "the peer's certificate was refused: %s",
-		    X509_verify_cert_error_string(SSL_get_verify_result(ssl)));
-	else
-		snprintf(to, size, "%s", reason != NULL ? reason : "unknown error");
-	ERR_clear_error();
-}
-
-bool
-tls_error_is_alert(unsigned long error)
-{
-	return ERR_GET_LIB(error) == ERR_LIB_SSL && ERR_GET_REASON(error) > SSL_AD_REASON_OFFSET;
-}
-
 /* Never ask for a passphrase on the terminal of a daemon. */
 static int
 tls_no_passphrase(char *buf, int size, int writing, void *arg)
@@ -275,17 +237,6 @@ tls_reload(struct tls *t, char *error, size_t size)
 	return true;
 }
 
-static void
-psk_identity_free(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index, long argl, void *argp)
-{
-	(void)parent;
-	(void)ad;
-	(void)index;
-	(void)argl;
-	(void)argp;
-	free(ptr);
-}
-
 /* Where an SSL keeps the identity that its key belongs to. */
 static int
 psk_identity_index(void)
@@ -293,7 +244,7 @@ psk_identity_index(void)
 	static int index = -1;
 
 	if (index < 0)
-		index = SSL_get_ex_new_index(0, NULL, NULL, NULL, psk_identity_free);
+		index = SSL_get_ex_new_index(0, NULL, NULL, NULL, tls_text_free);
 	return index;
 }
 
@@ -447,11 +398,12 @@ tls_new_ssl(struct tls *t, bool server)
 	 * is refused, and a client that offers no key finds a server without a certificate.
 	 */
 	if (server && t->make != NULL)
-		SSL_set_verify(ssl, t->verify, NULL);
+		SSL_set_verify(ssl, t->verify, tls_on_verified);
 	else if (!server || (t->require_peer && !t->psk))
-		SSL_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+		SSL_set_verify(
+		    ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, tls_on_verified);
 	else if (!t->psk)
-		SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
+		SSL_set_verify(ssl, SSL_VERIFY_PEER, tls_on_verified);
 	if (server)
 		SSL_set_accept_state(ssl);
 	else

@@ -60,6 +60,13 @@ void tls_error_text(char *to, size_t size);
  */
 void tls_handshake_error_text(const SSL *ssl, unsigned long error, char *to, size_t size);
 
+/* For SSL_set_verify(): keeps whose certificate was refused, for that text. */
+int tls_on_verified(int ok, X509_STORE_CTX *check);
+
+/* For SSL_get_ex_new_index(): what is kept is a text from malloc(). */
+void tls_text_free(
+    void *parent, void *text, CRYPTO_EX_DATA *data, int index, long argl, void *argp);
+
 /* Is such an error one that the peer told, as when it refuses our certificate? */
 bool tls_error_is_alert(unsigned long error);
 

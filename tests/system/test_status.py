@@ -78,6 +78,15 @@ def test_a_row_for_each_member_and_an_exit_status_for_the_quorum(ensemble):
     assert "looking for a leader" in log and "elected to lead" in log
 
 
+def test_a_member_that_serves_reads_only_is_not_one_that_looks(ensemble):
+    config = ensemble.directory / "1.cfg"
+    config.write_text(config.read_text() + "readonlymode.enabled=true\n")
+    ensemble.start(1)
+    rows, quorum, code = until(lambda: (m := members(ensemble)) and m[0][1]["role"] == "read-only" and m, "reads only")
+    assert (quorum, code) == (False, 1) and "looking for a leader: 1 of 3 voters agree" in rows[1]["why"]
+    assert re.search(r"^1 +\S+ +read-only .* looking for a leader", status("--config", config).stdout, re.M)
+
+
 def test_a_unit_is_ready_before_there_is_a_quorum_and_systemctl_says_what_it_waits_for(ensemble, monkeypatch, tmp_path):
     """A start that waited for the others would be ended by the unit's time-out."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as unit:

@@ -100,6 +100,20 @@ START_TEST(host_and_port_are_joined_as_they_come_apart)
 }
 END_TEST
 
+START_TEST(all_of_127_is_loopback_and_names_are_not_looked_up)
+{
+	static const char *const here[] = {"127.0.0.1", "127.0.0.2", "127.255.255.254", "::1",
+	    "::ffff:127.0.0.5", "localhost"};
+	static const char *const elsewhere[] = {"0.0.0.0", "10.0.0.127", "128.0.0.1", "::",
+	    "fe80::1", "::ffff:10.0.0.1", "127.example.com", "", "127"};
+
+	for (size_t i = 0; i < sizeof here / sizeof here[0]; i++)
+		ck_assert_msg(address_is_loopback(here[i]), "%s", here[i]);
+	for (size_t i = 0; i < sizeof elsewhere / sizeof elsewhere[0]; i++)
+		ck_assert_msg(!address_is_loopback(elsewhere[i]), "%s", elsewhere[i]);
+}
+END_TEST
+
 Suite *
 unit_suite(void)
 {
@@ -112,6 +126,7 @@ unit_suite(void)
 	tcase_add_test(t, a_host_that_does_not_fit_is_refused);
 	tcase_add_test(t, a_path_that_does_not_fit_a_unix_socket_is_refused);
 	tcase_add_test(t, what_the_kernel_gives_becomes_text);
+	tcase_add_test(t, all_of_127_is_loopback_and_names_are_not_looked_up);
 	suite_add_tcase(s, t);
 	return s;
 }

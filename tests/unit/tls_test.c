@@ -72,10 +72,25 @@ START_TEST(a_client_of_another_ca_is_refused)
 {
 	net_make_ca("green");
 	client_tls = net_make_tls("green", "blue", TLS_ROLE_AGENT, "a1", 100);
-	expect_server_refuses("certificate was refused");
+	expect_server_refuses("the peer's certificate (CN=agent,O=green) was refused: ");
 	ck_assert(net_client.turned_away);
-	ck_assert_msg(strstr(net_client.why, "TLS handshake failed: ") != NULL, "%s",
-	    net_client.why);
+	ck_assert_msg(strstr(net_client.why, "TLS handshake failed: the peer refused our "
+					     "certificate (alert: unknown CA)") != NULL,
+	    "%s", net_client.why);
+}
+END_TEST
+
+START_TEST(who_is_left_behind_the_handshake_without_a_word_is_told_why_that_may_be)
+{
+	client_tls = net_make_tls("blue", "blue", TLS_ROLE_AGENT, "a1", 100);
+	net_listen(server_tls, &net_limits);
+	net_connect_up(client_tls, &net_limits);
+	link_abort(net_server.link);
+	net_server.link = NULL;
+	net_wait(&net_client.downs, 1);
+	ck_assert_str_eq(net_client.why,
+	    "closed by the peer behind the TLS handshake, without a word: it may have refused our "
+	    "certificate; its log says why");
 }
 END_TEST
 
@@ -83,7 +98,7 @@ START_TEST(a_server_of_another_ca_is_refused)
 {
 	net_make_ca("green");
 	client_tls = net_make_tls("blue", "green", TLS_ROLE_AGENT, "a1", 100);
-	expect_client_refuses("certificate was refused");
+	expect_client_refuses("the peer's certificate (CN=master,O=blue) was refused: ");
 }
 END_TEST
 
@@ -317,6 +332,7 @@ unit_suite(void)
 	tcase_add_test(t, each_side_learns_role_name_and_subject_of_the_other);
 	tcase_add_test(t, a_client_of_another_ca_is_refused);
 	tcase_add_test(t, a_server_of_another_ca_is_refused);
+	tcase_add_test(t, who_is_left_behind_the_handshake_without_a_word_is_told_why_that_may_be);
 	tcase_add_test(t, a_client_whose_certificate_has_expired_is_refused);
 	tcase_add_test(t, a_server_whose_certificate_has_expired_is_refused);
 	tcase_add_test(t, a_client_without_a_certificate_is_refused);
