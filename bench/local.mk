@@ -7,8 +7,20 @@ EXTRA_PROGRAMS += bench/write_bench
 bench_write_bench_SOURCES = bench/write_bench.c
 bench_write_bench_LDADD = libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS) $(DEFLATE_LIBS)
 
+# A master under the load of a fleet: agents that are played, in one process, with tasks that are timers.
+EXTRA_PROGRAMS += bench/fleet
+bench_fleet_SOURCES = \
+	agent/leader.c \
+	bench/fleet.c bench/fleet.h \
+	bench/fleet_agent.c \
+	bench/fleet_jobs.c \
+	bench/fleet_task.c \
+	bench/fleet_wheel.c
+bench_fleet_LDADD = libzk.a libio.a libsys.a libcodec.a libproto.a libbase.a \
+	$(EVENT_LIBS) $(OPENSSL_LIBS) $(INIH_LIBS) $(JANSSON_LIBS) $(PROTOBUF_C_LIBS) $(DEFLATE_LIBS)
+
 # What is measured, in a short form; each table is a target that `bench` depends on.
-bench: bench-place bench-write bench-zk bench-ensemble
+bench: bench-place bench-write bench-zk bench-ensemble bench-fleet
 bench-place: bench/place_bench
 	@bench/place_bench 20000
 bench-write: bench/write_bench
@@ -23,4 +35,9 @@ EXTRA_DIST += bench/zk_bench.py
 bench-ensemble: all
 	@CORRAL_BUILD='$(abs_builddir)' /usr/bin/python3 '$(srcdir)/bench/ensemble_bench.py' $(BENCH)
 EXTRA_DIST += bench/ensemble_bench.py
-.PHONY: bench bench-place bench-write bench-zk bench-ensemble
+
+# A real master; the aim is make bench-fleet BENCH='--agents 6000 --tasks 2000000 --rate 7000 --hold 60000'.
+bench-fleet: all bench/fleet
+	@CORRAL_BUILD='$(abs_builddir)' /usr/bin/python3 '$(srcdir)/bench/fleet_bench.py' $(BENCH)
+EXTRA_DIST += bench/fleet_bench.py
+.PHONY: bench bench-place bench-write bench-zk bench-ensemble bench-fleet
