@@ -188,7 +188,8 @@ print_why(const Corral__Api__Why *w)
 {
 	char age[AMOUNT_TEXT_MAX];
 
-	if (strcmp(w->state, "running") == 0 || strcmp(w->state, "launching") == 0) {
+	if (w->next == NULL &&
+	    (strcmp(w->state, "running") == 0 || strcmp(w->state, "launching") == 0)) {
 		printf("%s is %s on %s\n", w->task, w->state,
 		    w->summary != NULL ? w->summary : "-");
 		return;
@@ -205,6 +206,8 @@ print_why(const Corral__Api__Why *w)
 		printf("%u node%s looked at, %u fit.%s%s\n", w->nodes_total,
 		    w->nodes_total == 1 ? "" : "s", w->nodes_fit,
 		    w->next != NULL ? " Next try: " : "", w->next != NULL ? w->next : "");
+	else if (w->next != NULL)
+		printf("Next try: %s\n", w->next);
 }
 
 int

@@ -188,6 +188,7 @@ take_heartbeat(struct agent_link *l, const Corral__Heartbeat *h)
 	Corral__MasterToAgent message = CORRAL__MASTER_TO_AGENT__INIT;
 
 	cluster_heartbeat(&l->m->cluster, clock_boot_ms(), l->agent, h->usage);
+	cluster_stuck(&l->m->cluster, l->agent, h->stuck, h->n_stuck);
 	ack.sent_boot_ms = h->sent_boot_ms;
 	message.body_case = CORRAL__MASTER_TO_AGENT__BODY_HEARTBEAT_ACK;
 	message.heartbeat_ack = &ack;
@@ -475,6 +476,7 @@ send_welcome(struct agent_link *l)
 	welcome.agent_id = l->agent->id;
 	welcome.lease_ms = l->m->conf.master.lease_ms;
 	welcome.heartbeat_ms = l->m->conf.master.heartbeat_ms;
+	welcome.has_fresh = welcome.fresh = l->agent->fresh;
 	message.body_case = CORRAL__MASTER_TO_AGENT__BODY_WELCOME;
 	message.welcome = &welcome;
 	return send_message(l, &message);

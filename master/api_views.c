@@ -19,7 +19,7 @@ reason_name(unsigned reason)
 {
 	static const char *const names[] = {"", "exit", "signal", "out of memory", "time limit",
 	    "stopped", "cannot execute", "refused by the agent", "executor lost", "node lost",
-	    "reboot", "old term", "disk limit"};
+	    "reboot", "old term", "disk limit", "lease ended"};
 
 	return reason < sizeof names / sizeof *names ? names[reason] : "unknown";
 }
@@ -148,7 +148,9 @@ view_node(const struct master *m, const struct agent *a, struct node_view *n)
 	SET(&n->usage, load_1m_milli, a->load_milli);
 	n->v.name = (char *)a->name;
 	n->v.id = (char *)a->id;
-	n->v.state = (char *)agent_state_name(a->state);
+	n->v.state =
+	    (char *)(a->state == AGENT_READY && a->stuck_count > 0 ? "stuck"
+								   : agent_state_name(a->state));
 	n->v.capacity = &n->capacity;
 	n->v.used = &n->used;
 	n->v.usage = &n->usage;
@@ -367,6 +369,7 @@ struct why {
 	Corral__Api__WhyNode nodes[WHY_NODES_MAX], *pointers[WHY_NODES_MAX];
 	char texts[WHY_NODES_MAX][128];
 	uint32_t shown, fit;
+	char lease[160], next[200];
 };
 
 static void
@@ -398,6 +401,7 @@ why_not(const struct master *m, const struct job *j, const struct agent *a, stru
 	Corral__Api__WhyNode *n = &w->nodes[w->shown];
 	enum books_lack lack = BOOKS_LACK_NOTHING;
 	struct resources free_now;
+	const char *lacks;
 	char *text = w->texts[w->shown];
 
 	corral__api__why_node__init(n);
@@ -406,6 +410,9 @@ why_not(const struct master *m, const struct job *j, const struct agent *a, stru
 	if (a->state != AGENT_READY) {
 		n->resource = (char *)"state";
 		snprintf(text, 128, "is %s", agent_state_name(a->state));
+	} else if (j->policy.singleton && (lacks = cluster_lacks_for_singletons(a)) != NULL) {
+		n->resource = (char *)"singleton";
+		snprintf(text, 128, "takes no singletons: %s", lacks);
 	} else if (j->policy.constrained && !m->cluster.ops.allows(j->definition, a)) {
 		n->resource = (char *)"constraint";
 		snprintf(text, 128, "a Constraint= of the job does not allow it");
@@ -446,6 +453,40 @@ explain_waiting(struct master *m, const struct job *j, const struct cell *cell, 
 	SET(v, nodes_fit, w->fit);
 	v->summary = (char *)(w->fit > 0 ? "it is about to be placed" : "no node fits");
 	v->next = (char *)"when a task ends or a node joins.";
+}
+
+/*
+ * A singleton whose node is not heard: the next attempt waits for the end of this one. True: it is
+ * one, and that was said.
+ */
+static bool
+explain_lease(
+    const struct master *m, const struct job *j, uint32_t index, Corral__Api__Why *v, struct why *w)
+{
+	const struct attempt *t =
+	    j->policy.singleton ? cluster_live_attempt(&m->cluster, j, index) : NULL;
+	uint64_t now_ms = clock_boot_ms(), at_ms;
+
+	if (t == NULL || (t->agent->state == AGENT_READY && !t->stuck && !t->orphan))
+		return false;
+	at_ms = cluster_give_up_at_ms(&m->cluster, t);
+	snprintf(w->lease, sizeof w->lease, "its attempt %" PRIu32 " may still run on %s, which %s",
+	    t->attempt, t->agent->name,
+	    t->stuck	? "cannot end it"
+	    : t->orphan ? "has lost its records"
+			: "is not heard");
+	v->summary = w->lease;
+	if (at_ms == UINT64_MAX)
+		snprintf(w->next, sizeof w->next,
+		    "when it has ended; or when %s was powered off and you have said so: "
+		    "corral-recovery(7).",
+		    t->agent->name);
+	else
+		snprintf(w->next, sizeof w->next,
+		    "when %s is heard, or its lease is over for sure: in %" PRIu64 " s.",
+		    t->agent->name, at_ms > now_ms ? (at_ms - now_ms + 999) / 1000 : 0);
+	v->next = w->next;
+	return true;
 }
 
 /* How an ended task ended, and where: "exit status 5 on n1". */
@@ -491,7 +532,9 @@ view_why(struct master *m, struct http_request *r, const char *task)
 	view_task(m, j, (uint32_t)index, &shown, &resources);
 	v.task = (char *)task;
 	v.state = shown.state;
-	if (strcmp(shown.state, "waiting") == 0 || strcmp(shown.state, "recovering") == 0) {
+	if (explain_lease(m, j, (uint32_t)index, &v, w)) {
+		SET(&v, waiting_ms, (int64_t)(clock_boot_ms() - j->since_ms));
+	} else if (strcmp(shown.state, "waiting") == 0 || strcmp(shown.state, "recovering") == 0) {
 		SET(&v, waiting_ms, (int64_t)(clock_boot_ms() - j->since_ms));
 		explain_waiting(m, j, &j->cells[index], &v, w);
 	} else if (shown.reason != NULL) {

@@ -28,7 +28,7 @@ run_fault(const Corral__Api__RunRequest *run)
 	    s->resources->disk_bytes > UINT64_C(1) << 60)
 		return "no machine has such resources";
 	if (s->singleton)
-		return "singletons are not supported";
+		return "a singleton is a job file's: corral run makes none";
 	return NULL;
 }
 
@@ -128,6 +128,8 @@ definition_policy(const struct definition *d, struct job_policy *policy)
 	    .retries_max = f->retries_max,
 	    .need = {f->cpu_milli, f->memory_bytes, f->disk_bytes},
 	    .constrained = f->constraint_count > 0,
+	    .singleton = f->singleton,
+	    .stop_ms = f->timeout_stop_ms,
 	};
 	return f->count;
 }
@@ -214,7 +216,7 @@ Corral__TaskSpec *
 definition_spec(
     const struct definition *d, const struct job *j, const struct task_key *key, const char *node)
 {
-	struct jobfile_launch launch = {key->index, key->attempt, node};
+	struct jobfile_launch launch = {key->index, key->attempt, node, cluster_fence(key)};
 	Corral__TaskSpec *spec =
 	    d->file != NULL ? jobfile_task_spec(d->file, &launch) : run_spec(d->run, key, node);
 

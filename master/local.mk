@@ -14,7 +14,8 @@ libmastercore_a_SOURCES = \
 	master/core/launch.c \
 	master/core/place.c master/core/place.h \
 	master/core/records.c \
-	master/core/resources.h
+	master/core/resources.h \
+	master/core/singles.c
 
 bin_PROGRAMS += corral-master
 corral_master_SOURCES = \

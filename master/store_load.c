@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a new leader reads: the registry, then job after job its text, its state and its results. A
+ * What a new leader reads: the registry, then job after job its text, its state, its results and
+ * where its singletons run. A
  * job that cannot be read is left alone, said so, and its name stays refused by the ensemble.
  */
 #include <inttypes.h>
@@ -22,6 +23,14 @@ struct loaded_job {
 	struct buf text, state;
 	struct buf *results; /* by piece, piece_count of them */
 	uint32_t piece_count;
+	struct loaded_single *singles;
+	uint32_t single_count;
+};
+
+/* Where an index of singletons runs, or did. */
+struct loaded_single {
+	uint32_t index;
+	struct buf text;
 };
 
 struct loader {
@@ -31,11 +40,13 @@ struct loader {
 	uint32_t *pieces; /* of results that the job at hand has */
 	size_t pieces_count;
 	char path[160]; /* of the node that is being read */
+	uint32_t single; /* of the job at hand, that is read next */
 };
 
 static void registry_next(struct master *m);
 static void job_next(struct master *m);
 static void results_next(struct master *m);
+static void singles_next(struct master *m);
 
 static void
 job_fini(struct loaded_job *j)
@@ -45,6 +56,9 @@ job_fini(struct loaded_job *j)
 	for (uint32_t i = 0; i < j->piece_count; i++)
 		buf_fini(&j->results[i]);
 	free(j->results);
+	for (uint32_t i = 0; i < j->single_count; i++)
+		buf_fini(&j->singles[i].text);
+	free(j->singles);
 }
 
 void
@@ -148,6 +162,22 @@ give_results(struct master *m, struct job *j, struct loaded_job *l)
 }
 
 static void
+give_singles(struct master *m, struct job *j, struct loaded_job *l)
+{
+	char error[256];
+
+	for (uint32_t i = 0; i < l->single_count; i++) {
+		const struct loaded_single *s = &l->singles[i];
+
+		if (!cluster_load_single(&m->cluster, j, s->index, (const char *)s->text.data,
+			s->text.len, error, sizeof error))
+			log_error("/corral/jobs/%s/singleton-%u: %s; it is not run again: see "
+				  "corral-recovery(7)",
+			    l->name, s->index, error);
+	}
+}
+
+static void
 give_job(struct master *m, struct loaded_job *l)
 {
 	struct faults faults;
@@ -171,8 +201,10 @@ give_job(struct master *m, struct loaded_job *l)
 		if (j == NULL)
 			log_error("/corral/jobs/%s: %s; it is left alone", l->name, error);
 	}
-	if (j != NULL)
+	if (j != NULL) {
 		give_results(m, j, l);
+		give_singles(m, j, l);
+	}
 	faults_fini(&faults);
 }
 
@@ -187,6 +219,56 @@ finish(struct master *m)
 		give_job(m, &l->jobs[i]);
 	load_cancel(m);
 	master_loaded(m);
+}
+
+/* --- singletons of the job at hand --- */
+
+static void
+single_read(struct master *m, const struct zk_result *r, void *arg)
+{
+	struct loader *l = m->loader;
+	struct loaded_job *j = &l->jobs[l->at];
+
+	(void)arg;
+	if (!take(m, r, "where a singleton runs", &j->singles[l->single].text))
+		return;
+	l->single++;
+	singles_next(m);
+}
+
+static void
+singles_next(struct master *m)
+{
+	struct loader *l = m->loader;
+	struct loaded_job *j = &l->jobs[l->at];
+	char path[160];
+
+	if (l->single == j->single_count) {
+		l->at++;
+		job_next(m);
+		return;
+	}
+	snprintf(path, sizeof path, "/corral/jobs/%s/singleton-%" PRIu32, j->name,
+	    j->singles[l->single].index);
+	get(m, path, single_read);
+}
+
+static bool
+note_single(struct loaded_job *j, const char *name)
+{
+	struct loaded_single *singles;
+	uint64_t index;
+
+	if (!str_starts(name, "singleton-") ||
+	    !str_to_u64(name + strlen("singleton-"), 0, CLUSTER_SINGLETONS_MAX - 1, &index))
+		return true;
+	singles = realloc(j->singles, (j->single_count + 1) * sizeof *singles);
+	if (singles == NULL)
+		return false;
+	j->singles = singles;
+	singles[j->single_count] = (struct loaded_single){.index = (uint32_t)index};
+	buf_init(&singles[j->single_count++].text, ZK_FRAME_BYTES_MAX + 1);
+	return true;
 }
 
 /* --- results of the job at hand --- */
@@ -211,8 +293,8 @@ results_next(struct master *m)
 	char path[160];
 
 	if (l->piece == l->pieces_count) {
-		l->at++;
-		job_next(m);
+		l->single = 0;
+		singles_next(m);
 		return;
 	}
 	snprintf(path, sizeof path, "/corral/jobs/%s/results-%" PRIu32, l->jobs[l->at].name,
@@ -255,7 +337,8 @@ job_listed(struct master *m, const struct zk_result *r, void *arg)
 	l->pieces = malloc((r->child_count + 1) * sizeof *l->pieces);
 	l->pieces_count = l->piece = 0;
 	for (size_t i = 0; l->pieces != NULL && i < r->child_count; i++)
-		if (!note_piece(l, &l->jobs[l->at], r->children[i])) {
+		if (!note_piece(l, &l->jobs[l->at], r->children[i]) ||
+		    !note_single(&l->jobs[l->at], r->children[i])) {
 			free(l->pieces);
 			l->pieces = NULL;
 		}
@@ -373,6 +456,7 @@ load_start(struct master *m)
 {
 	struct cluster_settings settings = {
 	    .lease_ms = m->conf.master.lease_ms,
+	    .drift_permille = m->conf.master.clock_drift_permille,
 	    .unreachable_after_ms = m->conf.master.unreachable_after_ms,
 	    .executor = {.memory_bytes = UINT64_C(2) << 20},
 	};

@@ -286,6 +286,23 @@ set_defaults(struct jobfile *job, const char *name)
 	job->memory_bytes = JOBFILE_MEMORY_DEFAULT;
 }
 
+/* A singleton's stop must end, and its places must fit the store. */
+static void
+check_singleton(struct jobfile_reading *r)
+{
+	if (!r->job->singleton)
+		return;
+	if (r->stop_forever)
+		faults_add(r->faults, r->file, r->timeout_stop_line,
+		    "[Task] TimeoutStopSec=: not infinity with Singleton=yes (line %u): the next "
+		    "attempt waits for the end of this one's stop (" JOBFILE_MANUAL ")",
+		    r->singleton_line);
+	if (r->job->count > JOBFILE_SINGLETONS_MAX)
+		faults_add(r->faults, r->file, r->count_line,
+		    "[Job] Count=%u: at most %u with Singleton=yes (line %u) (" JOBFILE_MANUAL ")",
+		    r->job->count, JOBFILE_SINGLETONS_MAX, r->singleton_line);
+}
+
 /* What only the whole file shows. */
 static void
 finish(struct jobfile_reading *r)
@@ -307,6 +324,7 @@ finish(struct jobfile_reading *r)
 		faults_add(r->faults, r->file, 0,
 		    "[Task] Restart=always: a batch would never end; use Type=service or "
 		    "Restart=on-failure (" JOBFILE_MANUAL ")");
+	check_singleton(r);
 	jobfile_check_command(r, &job->start, "ExecStart");
 	for (size_t i = 0; i < job->pre_count; i++)
 		jobfile_check_command(r, &job->pre[i], "ExecStartPre");

@@ -16,6 +16,7 @@
 #define JOBFILE_NAME_MAX 63
 #define JOBFILE_TEXT_MAX (512u * 1024) /* bytes of a job file */
 #define JOBFILE_COUNT_MAX 1000000u
+#define JOBFILE_SINGLETONS_MAX 1000u
 #define JOBFILE_WORDS_MAX 1024 /* of a command, of an environment */
 #define JOBFILE_CONSTRAINTS_MAX 32
 #define JOBFILE_PRE_MAX 32
@@ -76,6 +77,7 @@ struct jobfile {
 
 	struct jobfile_constraint *constraints;
 	size_t constraint_count;
+	bool singleton; /* never two attempts at one index at once */
 };
 
 /* [a-z0-9][a-z0-9-]{0,62} */
@@ -99,11 +101,12 @@ struct jobfile_launch {
 	uint32_t index;	  /* 0 to count - 1 */
 	uint32_t attempt; /* from 1 */
 	const char *node; /* where it will run: %H */
+	uint64_t fence;	  /* of a singleton: CORRAL_FENCE */
 };
 
 /*
  * What one attempt is to run: specifiers and variables replaced, CORRAL_JOB, CORRAL_INDEX,
- * CORRAL_COUNT, CORRAL_ATTEMPT and CORRAL_NODE set. Free with
+ * CORRAL_COUNT, CORRAL_ATTEMPT and CORRAL_NODE set, and CORRAL_FENCE of a singleton. Free with
  * corral__task_spec__free_unpacked(spec, NULL). NULL when there is no memory.
  */
 Corral__TaskSpec *jobfile_task_spec(const struct jobfile *job, const struct jobfile_launch *launch);

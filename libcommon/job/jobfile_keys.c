@@ -53,6 +53,7 @@ set_count(struct jobfile_reading *r, const struct jobfile_key *key, const char *
 	if (!str_to_u64(value, 1, JOBFILE_COUNT_MAX, &count))
 		return "expected a number from 1 to 1000000";
 	*(uint32_t *)member(r, key) = (uint32_t)count;
+	r->count_line = r->line;
 	return NULL;
 }
 
@@ -79,6 +80,20 @@ set_retries(struct jobfile_reading *r, const struct jobfile_key *key, const char
 	return NULL;
 }
 
+/* systemd's words for yes and no. False: it is none of them. */
+static bool
+parse_yes(const char *value, bool *yes)
+{
+	static const char *const words[] = {"yes", "no", "true", "false", "on", "off", "1", "0"};
+
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (strcmp(value, words[i]) == 0) {
+			*yes = i % 2 == 0;
+			return true;
+		}
+	return false;
+}
+
 static const char *
 parse_time(const char *value, uint64_t *ms)
 {
@@ -99,6 +114,16 @@ set_time(struct jobfile_reading *r, const struct jobfile_key *key, const char *v
 	if (wrong == NULL)
 		*(uint64_t *)member(r, key) = ms == AMOUNT_TIME_FOREVER ? JOBFILE_TIME_MAX_MS : ms;
 	return wrong;
+}
+
+static const char *
+set_timeout_stop(struct jobfile_reading *r, const struct jobfile_key *key, const char *value)
+{
+	uint64_t ms;
+
+	r->timeout_stop_line = r->line;
+	r->stop_forever = amount_parse_time(value, &ms) && ms >= JOBFILE_TIME_MAX_MS;
+	return set_time(r, key, value);
 }
 
 /* "infinity" is no limit, which is 0. */
@@ -297,6 +322,38 @@ set_restart(struct jobfile_reading *r, const struct jobfile_key *key, const char
 	return NULL;
 }
 
+/* systemd's keys for what is always so here: what else they may say is refused. */
+static const char *
+set_kill_mode(struct jobfile_reading *r, const struct jobfile_key *key, const char *value)
+{
+	(void)r;
+	(void)key;
+	return strcmp(value, "control-group") == 0
+		   ? NULL
+		   : "refused: it is control-group: all of a task is stopped, a singleton "
+		     "above all";
+}
+
+static const char *
+set_send_sigkill(struct jobfile_reading *r, const struct jobfile_key *key, const char *value)
+{
+	bool yes;
+
+	(void)r;
+	(void)key;
+	return parse_yes(value, &yes) && yes
+		   ? NULL
+		   : "refused: it is yes: SIGKILL follows after TimeoutStopSec=, for a "
+		     "singleton above all";
+}
+
+static const char *
+set_singleton(struct jobfile_reading *r, const struct jobfile_key *key, const char *value)
+{
+	r->singleton_line = r->line;
+	return parse_yes(value, member(r, key)) ? NULL : "expected yes or no";
+}
+
 static const char *
 set_signal(struct jobfile_reading *r, const struct jobfile_key *key, const char *value)
 {
@@ -417,7 +474,9 @@ const struct jobfile_key jobfile_keys[] = {
     KEY("Task", "RestartSec", set_time, restart_ms),
     KEY("Task", "StartLimitBurst", set_retries, retries_max),
     KEY("Task", "KillSignal", set_signal, kill_signal),
-    KEY("Task", "TimeoutStopSec", set_time, timeout_stop_ms),
+    KEY("Task", "TimeoutStopSec", set_timeout_stop, timeout_stop_ms),
+    KEY("Task", "KillMode", set_kill_mode, timeout_stop_ms),
+    KEY("Task", "SendSIGKILL", set_send_sigkill, timeout_stop_ms),
 
     KEY("Resources", "CPU", set_cpu, cpu_milli),
     KEY("Resources", "Memory", set_memory, memory_bytes),
@@ -425,6 +484,7 @@ const struct jobfile_key jobfile_keys[] = {
     KEY("Resources", "Disk", set_disk, disk_bytes),
 
     KEY("Placement", "Constraint", add_constraint, constraints),
+    KEY("Placement", "Singleton", set_singleton, singleton),
 };
 
 const size_t jobfile_key_count = sizeof jobfile_keys / sizeof *jobfile_keys;

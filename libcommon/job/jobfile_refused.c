@@ -54,8 +54,6 @@ static const struct refusal refusals[] = {
     {"Task", "StandardError", "it goes to a file in the sandbox; see corral logs"},
     {"Task", "Timeout*", "use RuntimeMaxSec= in [Job] and TimeoutStopSec="},
     {"Task", "WatchdogSec", LATER},
-    {"Task", "KillMode", "the whole cgroup of a task is always stopped"},
-    {"Task", "SendSIGKILL", "it always follows after TimeoutStopSec="},
     {"Task", "SendSIGHUP", LATER},
     {"Task", "FinalKillSignal", "it is SIGKILL"},
     {"Task", "RestartPreventExitStatus", LATER},
@@ -113,7 +111,6 @@ static const struct refusal refusals[] = {
     {"Resources", "Ports", LATER},
     {"Resources", "GPU*", LATER},
 
-    {"Placement", "Singleton", LATER},
     {"Placement", "Spread", LATER},
     {"Placement", "OnDisconnect", LATER},
     {"Placement", "Order", "it is first-fit in this version"},

@@ -20,6 +20,8 @@
 #define NAME_BYTES "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
 #define EXPANDED_BYTES_MAX (4u * INI_LINE_BYTES_MAX)
 
+#define FENCE "CORRAL_FENCE" /* of singletons only */
+
 static const char *const own_variables[] = {
     "CORRAL_JOB", "CORRAL_INDEX", "CORRAL_COUNT", "CORRAL_ATTEMPT", "CORRAL_NODE"};
 
@@ -68,6 +70,8 @@ check_variable(
 		if (strlen(own_variables[i]) == size && memcmp(own_variables[i], name, size) == 0)
 			return;
 	}
+	if (r->job->singleton && strlen(FENCE) == size && memcmp(FENCE, name, size) == 0)
+		return;
 	if (find_variable(&r->job->environment, name, size) == NULL)
 		faults_add(r->faults, r->file, line,
 		    "[Task] %s=: no Environment= sets ${%.*s}; write $${%.*s} to leave it to a "
@@ -249,7 +253,10 @@ make_environment(struct jobfile_words *environment, const struct jobfile *job,
 		    !words_add(environment, text, (size_t)size))
 			return false;
 	}
-	return true;
+	if (!job->singleton)
+		return true;
+	snprintf(text, sizeof text, FENCE "=%" PRIu64, launch->fence);
+	return words_add(environment, text, strlen(text));
 }
 
 static bool
@@ -318,6 +325,7 @@ make_numbers(Corral__TaskSpec *spec, const struct jobfile *job)
 	spec->timeout_stop_ms = job->timeout_stop_ms;
 	spec->has_runtime_max_ms = job->runtime_max_ms != 0;
 	spec->runtime_max_ms = job->runtime_max_ms;
+	spec->has_singleton = spec->singleton = job->singleton;
 	return true;
 }
 

@@ -9,6 +9,12 @@
 		section, key, type, offsetof(struct corral_conf, member), fallback, help           \
 	}
 
+/* A singleton is not started within a second of its lease's end. */
+#define LEASE_MIN_MS 2000
+#define LEASE_MAX_MS 3600000
+/* Waiting (1 + 3d) times as long is enough up to a third. */
+#define DRIFT_PERMILLE_MAX 333
+
 static const struct conf_key keys[] = {
     KEY("cluster", "name", CONF_NAME, cluster.name, "corral",
 	"the cluster's name, as its certificates have it"),
@@ -38,11 +44,13 @@ static const struct conf_key keys[] = {
     KEY("master", "agent_advertise", CONF_ADDRESS, master.agent_advertise, NULL,
 	"where agents reach this master; empty: agent_listen"),
     KEY("master", "lease", CONF_TIME_MS, master.lease_ms, "15s",
-	"life of an allocation without a heartbeat"),
+	"how long a node may hold its tasks without a heartbeat; the same on all masters"),
+    KEY("master", "clock_drift_permille", CONF_U32, master.clock_drift_permille, "10",
+	"by how much clocks may run fast or slow; the same on all masters"),
     KEY("master", "unreachable_after", CONF_TIME_MS, master.unreachable_after_ms, "30s",
 	"silence after which a node counts as cut off"),
-    KEY("master", "heartbeat", CONF_TIME_MS, master.heartbeat_ms, "5s",
-	"between two heartbeats of an agent"),
+    KEY("master", "heartbeat", CONF_TIME_MS, master.heartbeat_ms, "0",
+	"between two heartbeats of an agent; 0: a fifth of lease"),
     KEY("master", "socket", CONF_PATH, master.socket, "/run/corral/client.sock",
 	"for accounts of this machine without a certificate; empty: none"),
     KEY("master", "cert", CONF_PATH, master.cert, NULL, "instead of [tls] cert"),
@@ -114,9 +122,13 @@ check_attributes(const struct conf_list *list, const char *path, struct faults *
 static void
 check_together(const struct corral_conf *conf, const char *path, struct faults *faults)
 {
-	if (conf->master.heartbeat_ms == 0 || conf->master.heartbeat_ms > conf->master.lease_ms / 2)
-		faults_add(faults, path, 0,
-		    "[master] heartbeat= must be above 0 and at most half of lease=");
+	if (conf->master.lease_ms < LEASE_MIN_MS || conf->master.lease_ms > LEASE_MAX_MS)
+		faults_add(faults, path, 0, "[master] lease= must be from 2s to 1h");
+	if (conf->master.heartbeat_ms > conf->master.lease_ms / 2)
+		faults_add(faults, path, 0, "[master] heartbeat= must be at most half of lease=");
+	if (conf->master.clock_drift_permille > DRIFT_PERMILLE_MAX)
+		faults_add(faults, path, 0, "[master] clock_drift_permille= must be at most %d",
+		    DRIFT_PERMILLE_MAX);
 	if (conf->master.unreachable_after_ms < conf->master.lease_ms)
 		faults_add(faults, path, 0, "[master] unreachable_after= must be at least lease=");
 	if (conf->cluster.session_timeout_ms < 1000 || conf->cluster.session_timeout_ms > 600000)
@@ -151,6 +163,8 @@ corral_conf_load(struct corral_conf *conf, const char *path, struct faults *faul
 	}
 	if (conf_load(&corral_conf_table, conf, file, path == NULL, faults))
 		check_together(conf, file, faults);
+	if (conf->master.heartbeat_ms == 0)
+		conf->master.heartbeat_ms = conf->master.lease_ms / 5;
 	if (!take_host_pair(conf, &conf->master.cert, &conf->master.key) ||
 	    !take_host_pair(conf, &conf->agent.cert, &conf->agent.key))
 		faults_add(faults, file, 0, "out of memory");

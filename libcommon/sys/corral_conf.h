@@ -27,7 +27,8 @@ struct corral_conf {
 		char *agent_advertise;
 		uint64_t lease_ms;
 		uint64_t unreachable_after_ms;
-		uint64_t heartbeat_ms;
+		uint64_t heartbeat_ms;	       /* lease_ms / 5 unless set */
+		uint32_t clock_drift_permille; /* the most that any clock's rate is off */
 		char *socket;	  /* for accounts of this machine; NULL: none */
 		char *cert, *key; /* [tls]'s unless set */
 	} master;

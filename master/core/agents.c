@@ -185,8 +185,10 @@ entry_for(struct cluster *c, const char *name, const Corral__Register *r, const 
 		       "its tasks are over";
 		return NULL;
 	}
-	if (a != NULL)
+	if (a != NULL) {
+		a->fresh = false;
 		return a;
+	}
 	if (id[0] != '\0' && (strlen(id) > CLUSTER_ID_MAX || strchr(id, '\n') || strchr(id, ' ') ||
 				 id_taken(c, id))) {
 		*why = "another agent has this agent id: the state directory was copied; empty it "
@@ -201,8 +203,10 @@ entry_for(struct cluster *c, const char *name, const Corral__Register *r, const 
 	a = agent_new(c, name, id);
 	if (a == NULL)
 		*why = "the master has no memory or place for another agent";
-	else
+	else {
+		a->fresh = true;
 		registry_dirty(c, a);
+	}
 	return a;
 }
 
@@ -231,6 +235,7 @@ cluster_register(struct cluster *c, uint64_t now_ms, const char *name, Corral__R
 	a->connected = true;
 	a->heard_ms = now_ms;
 	a->link = link;
+	a->powered_off = false;
 	if (a->marked) {
 		a->marked = false;
 		a->marking = MARKING_NOT;
@@ -356,6 +361,7 @@ agents_scan(struct cluster *c, uint64_t now_ms)
 	uint32_t present = 0, silent = 0;
 
 	c->scan_ms = now_ms + SCAN_MS;
+	singles_scan(c, now_ms);
 	for (uint32_t i = 0; i < c->agent_count; i++) {
 		struct agent *a = c->by_number[i];
 
@@ -378,6 +384,14 @@ agents_scan(struct cluster *c, uint64_t now_ms)
 		c->alarm = false;
 }
 
+/* Is an attempt over with its agent's mark? A singleton waits out its lease, whatever the mark. */
+static bool
+ends_with_mark(const struct agent *a, const struct attempt *t)
+{
+	return !task_state_terminal(t->state) &&
+	       (t->job->singles == NULL || t->unsent || a->powered_off);
+}
+
 void
 agent_given_up(struct cluster *c, uint64_t now_ms, struct agent *a)
 {
@@ -389,7 +403,7 @@ agent_given_up(struct cluster *c, uint64_t now_ms, struct agent *a)
 	{
 		struct attempt *t = CONTAINER_OF(it, struct attempt, in_agent);
 
-		if (!task_state_terminal(t->state))
+		if (ends_with_mark(a, t))
 			attempt_over(c, now_ms, t, CORRAL__TASK_STATE__LOST,
 			    CORRAL__TASK_REASON__REASON_AGENT_LOST, 0, NULL);
 	}

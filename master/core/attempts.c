@@ -36,6 +36,10 @@ attempt_new(struct cluster *c, uint64_t now_ms, struct job *j, struct agent *a, 
 	list_append(&a->attempts, &t->in_agent);
 	list_append(&j->attempts, &t->in_job);
 	list_init(&t->in_ending);
+	list_init(&t->in_placing);
+	list_init(&t->in_singletons);
+	if (j->singles != NULL)
+		list_append(&c->singletons, &t->in_singletons);
 	a->attempt_count++;
 	c->in_task_state[state]++;
 	return t;
@@ -48,7 +52,10 @@ attempt_free(struct cluster *c, struct attempt *t)
 	list_remove(&t->in_agent);
 	list_remove(&t->in_job);
 	list_remove(&t->in_ending);
+	list_remove(&t->in_placing);
+	list_remove(&t->in_singletons);
 	t->agent->attempt_count--;
+	t->agent->stuck_count -= t->stuck;
 	c->in_task_state[t->state]--;
 	free(t);
 }
@@ -117,6 +124,9 @@ attempt_over(struct cluster *c, uint64_t now_ms, struct attempt *t, Corral__Task
 		t->booked = false;
 		c->unplaced = true;
 	}
+	list_remove(&t->in_singletons);
+	t->agent->stuck_count -= t->stuck;
+	t->stuck = false;
 	attempt_enter(c, t, state);
 	settled = cell_outcome(c, now_ms, j, t, reason, code);
 	o = emit_task(c, now_ms, t);
@@ -242,8 +252,16 @@ doomed_over(struct cluster *c, struct agent *a, const Corral__TaskKey *key)
  * if nothing else has taken its place; one that ended may if its outcome was not stored before.
  */
 static bool
-adoptable(const struct cell *cell, const Corral__TaskReport *r)
+adoptable(const struct job *j, const Corral__TaskReport *r)
 {
+	const struct cell *cell = &j->cells[r->key->index];
+
+	/*
+	 * The store names the attempts at a singleton that may go on. One that was given up has
+	 * been stopped by its executor, and the store may have its replacement at any moment.
+	 */
+	if (j->policy.singleton)
+		return false;
 	if (cell->state != CELL_UNKNOWN && cell->state != CELL_PENDING &&
 	    cell->state != CELL_DELAYED)
 		return false;
@@ -280,6 +298,18 @@ adopt(
 	return true;
 }
 
+/* An attempt that we know: its agent has it. After an election its room is booked only now. */
+static void
+back_with(struct cluster *c, struct agent *a, struct attempt *t, const Corral__TaskReport *r)
+{
+	t->orphan = false;
+	if (task_state_terminal(t->state) || task_state_terminal(r->state))
+		return;
+	if (!t->booked)
+		t->booked = books_lease(&c->books, a->node, &t->job->need);
+	attempt_stuck(c, t, r->stuck);
+}
+
 static void
 settle_one(struct cluster *c, uint64_t now_ms, struct agent *a, const Corral__TaskReport *r)
 {
@@ -287,6 +317,7 @@ settle_one(struct cluster *c, uint64_t now_ms, struct agent *a, const Corral__Ta
 	struct job *j = job_of(c, r->key);
 
 	if (t != NULL && t->agent == a) {
+		back_with(c, a, t, r);
 		if (!task_state_terminal(t->state) && !task_state_terminal(r->state) &&
 		    r->state != t->state) {
 			attempt_enter(c, t, r->state);
@@ -296,8 +327,7 @@ settle_one(struct cluster *c, uint64_t now_ms, struct agent *a, const Corral__Ta
 			cluster_emit_key(c, OUT_KILL, a, r->key);
 		return;
 	}
-	if (j != NULL && t == NULL && adoptable(&j->cells[r->key->index], r) &&
-	    adopt(c, now_ms, a, j, r))
+	if (j != NULL && t == NULL && adoptable(j, r) && adopt(c, now_ms, a, j, r))
 		return;
 	if (!task_state_terminal(r->state))
 		doom(c, a, r);
@@ -319,7 +349,8 @@ lose_the_unreported(struct cluster *c, uint64_t now_ms, struct agent *a)
 	{
 		struct attempt *t = CONTAINER_OF(it, struct attempt, in_agent);
 
-		if (t->registration != a->registration && !task_state_terminal(t->state))
+		if (t->registration != a->registration && !task_state_terminal(t->state) &&
+		    !single_goes_on(t, now_ms))
 			attempt_over(c, now_ms, t, CORRAL__TASK_STATE__LOST,
 			    CORRAL__TASK_REASON__REASON_AGENT_LOST, 0, NULL);
 	}

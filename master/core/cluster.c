@@ -11,7 +11,7 @@ bool
 cluster_init(struct cluster *c, const struct cluster_settings *settings,
     const struct cluster_ops *ops, const struct hash_key *hash, struct term term, uint64_t now_ms)
 {
-	uint64_t least = settings->lease_ms + settings->lease_ms * 3 / 100;
+	uint64_t least = settings->lease_ms * (1000 + 3 * settings->drift_permille) / 1000;
 
 	memset(c, 0, sizeof *c);
 	c->settings = *settings;
@@ -34,6 +34,9 @@ cluster_init(struct cluster *c, const struct cluster_settings *settings,
 	list_init(&c->in_batch);
 	list_init(&c->ending);
 	list_init(&c->committing);
+	list_init(&c->placing);
+	list_init(&c->placing_in_batch);
+	list_init(&c->singletons);
 	buf_init(&c->commit.data, 2 * COMMIT_BYTES_MAX);
 	c->registry = calloc(CLUSTER_AGENTS_MAX / REGISTRY_PIECE + 1, 1);
 	return c->registry != NULL && cluster_term_number(c, term) == 0 && !c->failed;
@@ -84,6 +87,7 @@ cluster_start(struct cluster *c, uint64_t now_ms)
 		a->awaited = !a->marked;
 		c->awaited += a->awaited;
 	}
+	singles_recover(c, now_ms);
 	if (c->awaited == 0)
 		jobs_recovered(c, now_ms);
 	c->unplaced = true;
@@ -265,15 +269,17 @@ job_check(const struct cluster *c, const struct job *j)
 static bool
 agent_check(const struct cluster *c, const struct agent *a)
 {
-	struct resources sum = {0};
+	static const struct resources none;
+	struct resources sum = none;
 	struct list *it, *nx;
-	uint32_t count = 0;
+	uint32_t count = 0, stuck = 0;
 
 	LIST_EACH(it, nx, (struct list *)&a->attempts)
 	{
 		const struct attempt *t = CONTAINER_OF(it, struct attempt, in_agent);
 
 		count++;
+		stuck += t->stuck;
 		if (t->booked)
 			resources_add(&sum, &t->job->need, 1);
 		if (t->booked && task_state_terminal(t->state))
@@ -281,8 +287,8 @@ agent_check(const struct cluster *c, const struct agent *a)
 	}
 	LIST_EACH(it, nx, (struct list *)&a->doomed)
 	resources_add(&sum, &CONTAINER_OF(it, struct doomed, in_agent)->need, 1);
-	return count == a->attempt_count &&
-	       (a->node == PLACE_NONE ? count == 0
+	return count == a->attempt_count && stuck == a->stuck_count &&
+	       (a->node == PLACE_NONE ? resources_equal(&sum, &none)
 				      : resources_equal(&sum, &c->books.accounts[a->node].leased));
 }
 

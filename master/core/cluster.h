@@ -34,6 +34,7 @@ enum {
 	CLUSTER_JOBS_MAX = 100000,	/* that are stored, ended ones included */
 	CLUSTER_ENDED_MAX = 200,	/* ended jobs kept; the oldest is removed first */
 	CLUSTER_INDEXES_MAX = 10000000, /* of all jobs together */
+	CLUSTER_SINGLETONS_MAX = 1000,	/* indexes of a job whose tasks are singletons */
 	CLUSTER_TERMS_MAX = 65535,	/* whose last attempts are remembered */
 	CLUSTER_PLACED_MAX = 4096,	/* attempts launched in one turn; the next turn goes on */
 	REGISTRY_PIECE = 1024,		/* agents to a node of the registry */
@@ -44,6 +45,11 @@ enum {
 
 /* How long an ended job of a client's own (job_policy.once) can still be asked about. */
 #define CLUSTER_ONCE_KEPT_MS 60000
+
+/* What an executor has behind a singleton's grace to kill what is left of it. */
+#define CLUSTER_STOP_MARGIN_MS 2000
+/* Of a clock's rate from true time at most: (1 + d)/(1 - d) <= 1 + 3d holds up to there. */
+#define CLUSTER_DRIFT_PERMILLE_MAX 333
 
 /* How long a task must have run for its failure not to count against the limit of a service. */
 #define CLUSTER_STEADY_MS 10000
@@ -68,7 +74,8 @@ struct task_key {
 
 struct cluster_settings {
 	uint64_t lease_ms;
-	uint64_t unreachable_after_ms; /* raised to lease_ms x 1.03 */
+	uint32_t drift_permille;       /* how far any clock's rate may be from true time: d */
+	uint64_t unreachable_after_ms; /* raised to lease_ms x (1 + 3d) */
 	struct resources executor;     /* each executor's own need, booked with its task's */
 };
 
@@ -93,7 +100,11 @@ struct agent {
 	uint32_t number;	    /* place in the registry */
 	uint32_t node; /* number in the books; PLACE_NONE before it registered with this master */
 	uint64_t registration; /* the newest one's number; 0: none with this master */
+	/* When a registration or heartbeat came last; the election, while none has. */
 	uint64_t heard_ms;
+	bool powered_off;     /* the operator says so: nothing is waited for */
+	bool fresh;	      /* the registry had no such node: nothing of before can run on it */
+	uint32_t stuck_count; /* of its attempts that were killed and do not die */
 	Corral__Register
 	    *report;	       /* the newest registration; its tasks only until they are settled */
 	struct resources used; /* measured by the agent: cpu and memory used, disk free */
@@ -116,6 +127,8 @@ struct job_policy {
 	struct resources need; /* without the executor's own */
 	bool constrained;      /* ask cluster_ops.allows() for each node */
 	bool once;	       /* a lost attempt is not made again */
+	bool singleton;	       /* never two of one index at once */
+	uint64_t stop_ms;      /* of a singleton: its grace, TimeoutStopSec= */
 };
 
 /* UNKNOWN: after an election, may run on an agent that has not registered yet. */
@@ -142,7 +155,20 @@ struct cell {
 };
 #define CLUSTER_NO_AGENT UINT32_MAX
 
-enum { PIECE_STORED = 1, PIECE_DIRTY = 2 };
+enum { PIECE_STORED = 1, PIECE_DIRTY = 2, PIECE_IN_BATCH = 4 };
+
+/*
+ * The last attempt at an index of a singleton's job, and its agent, as the store names them (or
+ * will with the next commit): a new leader waits for that agent, and for no other.
+ */
+struct single {
+	uint32_t attempt;  /* 0: none */
+	uint32_t agent;	   /* its number */
+	uint16_t term;	   /* cluster.terms[term] */
+	uint8_t flags;	   /* PIECE_* */
+	bool stuck;	   /* it does not die: only people can say that it is over */
+	uint64_t lease_ms; /* of the lease that it was launched under */
+};
 
 struct job {
 	struct hmap_node by_name;
@@ -166,6 +192,7 @@ struct job {
 	uint32_t count;
 	struct cell *cells;
 	uint8_t *pieces; /* PIECE_*, one for each RESULTS_PIECE indexes */
+	struct single *singles; /* one for each index; NULL: no singletons */
 	uint32_t in_state[CELL_STATES];
 	uint32_t lost, retries;
 	uint32_t stopped_live; /* live when the stop came */
@@ -173,6 +200,7 @@ struct job {
 	bool hidden;	       /* not to be found by its name */
 	bool state_dirty;
 	bool results_dirty;
+	bool singles_dirty;
 	bool in_commit; /* its creation or its new state is in the batch at hand */
 };
 
@@ -180,6 +208,8 @@ struct attempt {
 	struct hmap_node by_key;
 	struct list in_agent, in_job;
 	struct list in_ending; /* waits for its outcome's commit */
+	struct list in_placing; /* a singleton that waits for its placement's commit */
+	struct list in_singletons;
 	struct job *job;
 	struct agent *agent;
 	struct term term;
@@ -187,6 +217,10 @@ struct attempt {
 	uint32_t sequence; /* of the last update that was taken; 0: none */
 	Corral__TaskState state;
 	bool booked;
+	bool unsent;	       /* in_placing: nobody but us knows of it */
+	bool stuck;	       /* what is left of it was killed and does not die */
+	bool orphan;	       /* a singleton of which its agent has lost all knowledge: */
+	uint64_t orphan_ms;    /* since then */
 	uint64_t registration; /* of the agent's last report that named it */
 	uint64_t since_ms, launched_ms;
 	uint8_t uuid[CLUSTER_UUID_BYTES]; /* of the terminal update */
@@ -251,6 +285,7 @@ struct store_op {
 	char path[160];
 	size_t offset, size; /* of the data, in commit.data */
 	struct job *job;     /* a job's node that is created: its czxid is the incarnation */
+	struct single *single; /* that is written */
 };
 
 struct commit {
@@ -291,6 +326,8 @@ struct cluster {
 	uint64_t index_count;
 	struct hmap attempts; /* by (incarnation, index) */
 	struct list ending, committing;
+	struct list placing, placing_in_batch; /* singletons, by struct attempt.in_placing */
+	struct list singletons;		       /* all attempts at them that are not over */
 	bool unplaced;		   /* something changed that may let a task be placed */
 	bool writing;		   /* a batch is out */
 	uint64_t placements;	   /* ever */
@@ -318,6 +355,12 @@ struct job *cluster_load_job(struct cluster *c, const char *name, int64_t incarn
     size_t text_size, const char *state, size_t state_size, char *error, size_t error_size);
 bool cluster_load_results(struct cluster *c, struct job *j, uint32_t piece, const char *text,
     size_t size, char *error, size_t error_size);
+/*
+ * Of an index of a job of singletons; after the job's results. An index whose text cannot be read
+ * is never placed: it may run anywhere.
+ */
+bool cluster_load_single(struct cluster *c, struct job *j, uint32_t index, const char *text,
+    size_t size, char *error, size_t error_size);
 void cluster_start(struct cluster *c, uint64_t now_ms);
 
 /* --- agents --- */
@@ -332,11 +375,18 @@ struct agent *cluster_register(struct cluster *c, uint64_t now_ms, const char *n
 void cluster_agent_down(struct cluster *c, uint64_t now_ms, struct agent *a, uint64_t registration);
 void cluster_heartbeat(
     struct cluster *c, uint64_t now_ms, struct agent *a, const Corral__NodeUsage *usage);
+/* The attempts that do not die, all of them, with each heartbeat. */
+void cluster_stuck(struct cluster *c, struct agent *a, Corral__TaskKey *const *keys, size_t count);
 void cluster_update(
     struct cluster *c, uint64_t now_ms, struct agent *a, const Corral__StatusUpdate *u);
 /* By the operator: as if it had been silent long enough, without the limit. False: it is connected.
  */
 bool cluster_mark_unreachable(struct cluster *c, struct agent *a);
+/*
+ * The same of a machine that the operator has powered off: with the mark everything that ran there
+ * is over, singletons and what does not die too, and nothing is waited for. False: it is connected.
+ */
+bool cluster_powered_off(struct cluster *c, uint64_t now_ms, struct agent *a);
 struct agent *cluster_agent(const struct cluster *c, const char *name);
 
 /* --- jobs --- */
@@ -351,6 +401,25 @@ struct job *cluster_job(const struct cluster *c, const char *name);
 /* The attempt at an index that is not over; NULL if there is none. */
 struct attempt *cluster_live_attempt(const struct cluster *c, const struct job *j, uint32_t index);
 void cluster_key(const struct attempt *t, struct task_key *key);
+/*
+ * How long after it was last heard a node's singletons are certainly over: (L + G) x (1 + 3d), L
+ * the lease's length, G the grace and what it takes to kill (cluster protocol, leases).
+ */
+uint64_t cluster_singleton_wait_ms(const struct cluster *c, const struct job *j);
+/*
+ * When the attempt at a singleton is given up, unless its node is heard again. UINT64_MAX: not
+ * before people say that it is over.
+ */
+uint64_t cluster_give_up_at_ms(const struct cluster *c, const struct attempt *t);
+/* Can this node end singletons for sure? NULL, or what it lacks. */
+const char *cluster_lacks_for_singletons(const struct agent *a);
+/*
+ * CORRAL_FENCE: of later attempts at an index of a name it is larger, also when the job was
+ * submitted anew. The n-th attempt of a singleton is sent after n transactions of its own, all of
+ * them behind that of the job's node (the incarnation, a zxid); the node of a later job of this
+ * name is made behind all of those, so that its zxid is larger than this incarnation + n.
+ */
+uint64_t cluster_fence(const struct task_key *key);
 /* The last attempt at an index, over or not: its key and its agent. NULL: there was none. */
 struct agent *cluster_last_attempt(
     const struct cluster *c, const struct job *j, uint32_t index, struct task_key *key);

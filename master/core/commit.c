@@ -63,6 +63,20 @@ piece_kind(uint8_t piece)
 	return piece & PIECE_STORED ? STORE_SET : STORE_CREATE;
 }
 
+/* Of a job that is removed. False: the batch is full; what is in it stays. */
+static bool
+add_single_removals(struct commit *m, struct job *j)
+{
+	for (uint32_t i = 0; j->singles != NULL && i < j->count; i++) {
+		if (!(j->singles[i].flags & PIECE_STORED))
+			continue;
+		if (op_begin(m, STORE_DELETE, "/corral/jobs/%s/singleton-%u", j->name, i) == NULL)
+			return false;
+		j->singles[i].flags = 0;
+	}
+	return true;
+}
+
 static bool
 add_removals(struct cluster *c)
 {
@@ -72,9 +86,12 @@ add_removals(struct cluster *c)
 	LIST_EACH(it, nx, &c->removed)
 	{
 		struct job *j = CONTAINER_OF(it, struct job, in_order);
-		struct mark since = mark_here(m);
+		struct mark since;
 		bool full = false;
 
+		if (!add_single_removals(m, j))
+			return false;
+		since = mark_here(m);
 		for (uint32_t p = 0; p <= j->count / RESULTS_PIECE; p++)
 			if (j->pieces[p] & PIECE_STORED)
 				full =
@@ -168,6 +185,31 @@ add_results(struct cluster *c, struct job *j)
 	return true;
 }
 
+static bool
+add_singles(struct cluster *c, struct job *j)
+{
+	struct commit *m = &c->commit;
+
+	for (uint32_t i = 0; j->singles_dirty && i < j->count; i++) {
+		struct single *s = &j->singles[i];
+		struct mark since = mark_here(m);
+		struct store_op *op;
+
+		if (!(s->flags & PIECE_DIRTY))
+			continue;
+		if ((op = op_begin(m, piece_kind(s->flags), "/corral/jobs/%s/singleton-%u", j->name,
+			 i)) == NULL)
+			return false;
+		op->single = s;
+		single_encode(c, s, &m->data);
+		if (!op_end(m, since))
+			return false;
+		s->flags = PIECE_STORED | PIECE_IN_BATCH;
+	}
+	j->singles_dirty = false;
+	return true;
+}
+
 static void
 add_jobs(struct cluster *c)
 {
@@ -183,7 +225,7 @@ add_jobs(struct cluster *c)
 			continue;
 		creates = creates || j->incarnation == 0;
 		/* The outcome goes before the state that it led to. */
-		if (!add_job_nodes(c, j) || !add_results(c, j))
+		if (!add_job_nodes(c, j) || !add_results(c, j) || !add_singles(c, j))
 			return;
 		list_remove(&j->in_dirty);
 		list_append(&c->in_batch, &j->in_dirty);
@@ -234,6 +276,7 @@ cluster_commit_begin(struct cluster *c)
 	if (m->data.failed)
 		c->failed = true;
 	collect_waiters(c);
+	singles_collect(c);
 	c->writing = true;
 	return m;
 }
@@ -255,7 +298,7 @@ jobs_committed(struct cluster *c, uint64_t now_ms, const int64_t *czxids)
 
 		list_remove(&j->in_dirty);
 		j->in_commit = false;
-		if (j->state_dirty || j->results_dirty)
+		if (j->state_dirty || j->results_dirty || j->singles_dirty)
 			job_dirty(c, j);
 		if (!had_state)
 			continue;
@@ -315,6 +358,7 @@ cluster_committed(struct cluster *c, uint64_t now_ms, const int64_t *czxids)
 {
 	c->writing = false;
 	acknowledge_committed(c);
+	singles_committed(c, now_ms);
 	jobs_committed(c, now_ms, czxids);
 	agents_committed(c, now_ms);
 }

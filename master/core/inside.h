@@ -59,6 +59,23 @@ bool cell_outcome(struct cluster *c, uint64_t now_ms, struct job *j, const struc
 void job_settle(struct cluster *c, uint64_t now_ms, struct job *j);
 void results_dirty(struct cluster *c, struct job *j, uint32_t index);
 
+/* singles.c */
+bool singles_allocate(struct job *j);
+/* After an election: what may still run is waited for, everything else is free to be placed. */
+void singles_recover(struct cluster *c, uint64_t now_ms);
+/* Those whose node was not heard for long enough are given up. */
+void singles_scan(struct cluster *c, uint64_t now_ms);
+/* The attempt's place goes to the store, and only then the attempt to its agent. */
+void single_place(struct cluster *c, struct attempt *t);
+/* May the index be placed, or is its last place still on its way to the store? */
+bool single_is_free(const struct job *j, uint32_t index);
+/* The lists of what is on its way to the store: into the batch, and out of it. */
+void singles_collect(struct cluster *c);
+void singles_committed(struct cluster *c, uint64_t now_ms);
+/* The attempt is not in its agent's report; true: it is not lost for that. */
+bool single_goes_on(struct attempt *t, uint64_t now_ms);
+void attempt_stuck(struct cluster *c, struct attempt *t, bool stuck);
+
 /* launch.c */
 void cluster_launch(struct cluster *c, uint64_t now_ms);
 
@@ -67,5 +84,6 @@ void registry_encode(const struct cluster *c, uint32_t piece, struct buf *out);
 void job_state_encode(const struct job *j, struct buf *out);
 bool job_state_decode(struct job *j, enum job_state *state, const char *text, size_t size);
 void results_encode(const struct cluster *c, const struct job *j, uint32_t piece, struct buf *out);
+void single_encode(const struct cluster *c, const struct single *s, struct buf *out);
 
 #endif

@@ -29,7 +29,7 @@ job_allocate(struct job *j, const char *text, size_t text_size)
 	j->cells = calloc(j->count, sizeof *j->cells);
 	j->pieces = calloc(j->count / RESULTS_PIECE + 1, 1);
 	j->text = malloc(text_size + 1);
-	if (j->cells == NULL || j->pieces == NULL || j->text == NULL)
+	if (!singles_allocate(j) || j->cells == NULL || j->pieces == NULL || j->text == NULL)
 		return false;
 	memcpy(j->text, text, text_size);
 	j->text[text_size] = '\0';
@@ -90,6 +90,7 @@ job_free(struct cluster *c, struct job *j)
 	c->ops.release(j->definition);
 	free(j->cells);
 	free(j->pieces);
+	free(j->singles);
 	free(j->text);
 	free(j);
 }
@@ -172,9 +173,10 @@ retry(struct cluster *c, uint64_t now_ms, struct job *j, uint32_t index)
 }
 
 /*
- * A lost attempt is not the task's failure and is always tried again. A failure counts against the
- * limit, unless it is a service's that had run steadily. An agent that refuses may do so because
- * its picture of what runs there is a moment ahead of ours, or for good: that is tried a few times.
+ * A lost attempt, and a singleton's that ended with its node's lease, is not the task's failure and
+ * is always tried again. A failure counts against the limit, unless it is a service's that had run
+ * steadily. An agent that refuses may do so because its picture of what runs there is a moment
+ * ahead of ours, or for good: that is tried a few times.
  */
 static bool
 wants_retry(struct job *j, struct cell *cell, const struct attempt *t, uint64_t now_ms,
@@ -184,7 +186,8 @@ wants_retry(struct job *j, struct cell *cell, const struct attempt *t, uint64_t 
 
 	if (j->policy.service && now_ms - t->launched_ms >= CLUSTER_STEADY_MS)
 		cell->failures = 0;
-	if (t->state == CORRAL__TASK_STATE__LOST && reason != CORRAL__TASK_REASON__REASON_REFUSED)
+	if (reason == CORRAL__TASK_REASON__REASON_LEASE_ENDED ||
+	    (t->state == CORRAL__TASK_STATE__LOST && reason != CORRAL__TASK_REASON__REASON_REFUSED))
 		return !j->policy.once;
 	if (t->state == CORRAL__TASK_STATE__FINISHED)
 		return j->policy.restart == JOB_RESTART_ALWAYS;
@@ -355,7 +358,7 @@ job_kill_all(struct cluster *c, struct job *j)
 		struct attempt *t = CONTAINER_OF(it, struct attempt, in_job);
 		struct out *o;
 
-		if (task_state_terminal(t->state) ||
+		if (task_state_terminal(t->state) || t->unsent ||
 		    (o = cluster_emit(c, OUT_KILL, t->agent, NULL)) == NULL)
 			continue;
 		cluster_key(t, &o->key);

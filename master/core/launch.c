@@ -7,9 +7,9 @@ launch_one(struct cluster *c, uint64_t now_ms, struct job *j, struct agent *a, u
 {
 	struct attempt *t = attempt_new(c, now_ms, j, a, index, j->cells[index].attempts + 1,
 	    c->term, CORRAL__TASK_STATE__LAUNCHING);
-	struct out *o = t == NULL ? NULL : cluster_emit(c, OUT_LAUNCH, a, j);
+	struct out *o;
 
-	if (o == NULL) {
+	if (t == NULL) {
 		c->failed = true;
 		return;
 	}
@@ -18,9 +18,15 @@ launch_one(struct cluster *c, uint64_t now_ms, struct job *j, struct agent *a, u
 	j->cells[index].agent = a->number;
 	j->cells[index].term = 0;
 	cell_enter(c, j, index, CELL_LIVE);
+	c->placements++;
+	if (j->singles != NULL) {
+		single_place(c, t);
+		return;
+	}
+	if ((o = cluster_emit(c, OUT_LAUNCH, a, j)) == NULL)
+		return;
 	cluster_key(t, &o->key);
 	o->state = t->state;
-	c->placements++;
 }
 
 static uint32_t
@@ -62,6 +68,40 @@ launch_job(struct cluster *c, uint64_t now_ms, struct job *j, uint32_t room)
 	return placed;
 }
 
+/* Room for one task on a node that can end singletons; false: there is none. */
+static bool
+book_for_singleton(struct cluster *c, struct job *j, uint32_t *node)
+{
+	uint32_t cursor = 0;
+
+	while (books_fill(&c->books, &j->need, 1, &cursor, node) > 0) {
+		struct agent *a = agent_on(c, *node);
+
+		if (cluster_lacks_for_singletons(a) == NULL &&
+		    (!j->policy.constrained || c->ops.allows(j->definition, a)))
+			return true;
+		books_release(&c->books, *node, &j->need);
+		cursor = *node + 1;
+	}
+	return false;
+}
+
+static uint32_t
+launch_singletons(struct cluster *c, uint64_t now_ms, struct job *j, uint32_t room)
+{
+	uint32_t placed = 0, node;
+
+	for (uint32_t i = next_pending(j); i < j->count && placed < room; i++) {
+		if (j->cells[i].state != CELL_PENDING || !single_is_free(j, i))
+			continue;
+		if (!book_for_singleton(c, j, &node))
+			break;
+		launch_one(c, now_ms, j, agent_on(c, node), i);
+		placed++;
+	}
+	return placed;
+}
+
 void
 cluster_launch(struct cluster *c, uint64_t now_ms)
 {
@@ -74,7 +114,8 @@ cluster_launch(struct cluster *c, uint64_t now_ms)
 
 		if (j->state != JOB_RUNNING || j->in_state[CELL_PENDING] == 0)
 			continue;
-		room -= launch_job(c, now_ms, j, room);
+		room -= j->singles != NULL ? launch_singletons(c, now_ms, j, room)
+					   : launch_job(c, now_ms, j, room);
 		if (room == 0)
 			return; /* the next turn goes on */
 	}

@@ -168,6 +168,75 @@ cluster_load_job(struct cluster *c, const char *name, int64_t incarnation, uint3
 	return j;
 }
 
+/* --- the last attempt at a singleton: "KEY=VALUE" lines --- */
+
+void
+single_encode(const struct cluster *c, const struct single *s, struct buf *out)
+{
+	const struct agent *a = c->by_number[s->agent];
+
+	buf_printf(out,
+	    "attempt=%u\nnode=%s\nagent=%s\nterm=%" PRIu64 " %" PRIx64 "\nlease_ms=%" PRIu64 "\n",
+	    s->attempt, a->name, a->id, c->terms[s->term].era, (uint64_t)c->terms[s->term].czxid,
+	    s->lease_ms);
+	if (s->stuck)
+		buf_printf(out, "stuck=yes\n");
+}
+
+/* The number of the agent of this name and id; none: it is not in the registry any more. */
+static uint32_t
+agent_number(const struct cluster *c, const char *node, const char *id)
+{
+	const struct agent *a = cluster_agent(c, node);
+
+	return a != NULL && strcmp(a->id, id) == 0 ? a->number : CLUSTER_NO_AGENT;
+}
+
+static bool
+single_line(struct single *s, struct term *term, char *node, char *id, const char *line)
+{
+	uint64_t czxid;
+	int used = 0;
+
+	if (sscanf(line, "attempt=%u%n", &s->attempt, &used) == 1 ||
+	    sscanf(line, "node=%63s%n", node, &used) == 1 ||
+	    sscanf(line, "agent=%63s%n", id, &used) == 1 ||
+	    sscanf(line, "lease_ms=%" SCNu64 "%n", &s->lease_ms, &used) == 1)
+		return line[used] == '\0';
+	if (sscanf(line, "term=%" SCNu64 " %" SCNx64 "%n", &term->era, &czxid, &used) == 2) {
+		term->czxid = (int64_t)czxid;
+		return line[used] == '\0';
+	}
+	s->stuck = s->stuck || strcmp(line, "stuck=yes") == 0;
+	return true; /* of a newer master */
+}
+
+bool
+cluster_load_single(struct cluster *c, struct job *j, uint32_t index, const char *text, size_t size,
+    char *error, size_t error_size)
+{
+	char line[LINE_MAX_BYTES], node[CLUSTER_NAME_MAX + 1] = "", id[CLUSTER_ID_MAX + 1] = "";
+	const char *at = text, *end = text + size;
+	struct single s = {.flags = PIECE_STORED};
+	struct term term = {0};
+	bool bad = false;
+
+	if (j->singles == NULL || index >= j->count)
+		return fault(error, error_size, "the job has no such singleton");
+	j->singles[index] = s;
+	j->singles[index].flags |= PIECE_IN_BATCH; /* not to be placed, unless it can be read */
+	while (next_line(&at, end, line, &bad))
+		if (!single_line(&s, &term, node, id, line))
+			return fault(error, error_size, "not a singleton's line: %.100s", line);
+	if (bad || s.attempt == 0 || node[0] == '\0' || id[0] == '\0' || term.era == 0 ||
+	    s.lease_ms == 0)
+		return fault(error, error_size, "it names no attempt, node, agent, term or lease");
+	s.agent = agent_number(c, node, id);
+	s.term = cluster_term_number(c, term);
+	j->singles[index] = s;
+	return true;
+}
+
 /*
  * --- results: "FIRST[-LAST] STATE ATTEMPTS FAILURES REASON CODE AGENT ERA CZXID" for runs of equal
  * indexes; the last three say where the last attempt was: the agent's number in the registry (or

@@ -109,24 +109,25 @@ by_czxid(const void *a, const void *b)
 	return x->czxid < y->czxid ? -1 : x->czxid > y->czxid;
 }
 
-/* A job's text here: COUNT SERVICE RESTART RESTART_MS RETRIES CPU MEMORY CONSTRAINED. */
+/* A job's text: COUNT SERVICE RESTART RESTART_MS RETRIES CPU MEMORY CONSTRAINED SINGLETON STOP. */
 static void
 load_job(struct fake *f, const struct fake_node *n)
 {
 	struct job_policy p = {0};
-	unsigned count, service, restart, constrained, retries;
+	unsigned count, service, restart, constrained, retries, singleton;
 	char path[200], error[200];
 	const char *name = strrchr(n->path, '/') + 1;
 	const struct fake_node *state;
 	struct job *j;
 
-	assert(sscanf(n->data, "%u %u %u %" SCNu64 " %u %" SCNu64 " %" SCNu64 " %u", &count,
-		   &service, &restart, &p.restart_ms, &retries, &p.need.cpu_milli,
-		   &p.need.memory_bytes, &constrained) == 8);
+	assert(sscanf(n->data, "%u %u %u %" SCNu64 " %u %" SCNu64 " %" SCNu64 " %u %u %" SCNu64,
+		   &count, &service, &restart, &p.restart_ms, &retries, &p.need.cpu_milli,
+		   &p.need.memory_bytes, &constrained, &singleton, &p.stop_ms) == 10);
 	p.service = service;
 	p.restart = (enum job_restart)restart;
 	p.retries_max = retries;
 	p.constrained = constrained;
+	p.singleton = singleton;
 	snprintf(path, sizeof path, "%s/state", n->path);
 	state = find_node(f, path);
 	assert(state != NULL);
@@ -141,6 +142,18 @@ load_job(struct fake *f, const struct fake_node *n)
 			continue;
 		if (!cluster_load_results(
 			&f->cluster, j, piece, r->data, r->size, error, sizeof error)) {
+			fprintf(stderr, "%s: %s\n", path, error);
+			abort();
+		}
+	}
+	for (uint32_t i = 0; p.singleton && i < count; i++) {
+		const struct fake_node *s;
+
+		snprintf(path, sizeof path, "%s/singleton-%u", n->path, i);
+		if ((s = find_node(f, path)) != NULL &&
+		    !cluster_load_single(
+			&f->cluster, j, i, s->data, s->size, error, sizeof error) &&
+		    !f->unreadable) {
 			fprintf(stderr, "%s: %s\n", path, error);
 			abort();
 		}
@@ -193,8 +206,10 @@ void
 fake_elect(struct fake *f)
 {
 	static const struct hash_key key = {1, 2};
-	struct cluster_settings settings = {
-	    .lease_ms = 15000, .unreachable_after_ms = 30000, .executor = {0, 2 * MIB, 0}};
+	struct cluster_settings settings = {.lease_ms = 15000,
+	    .drift_permille = 10,
+	    .unreachable_after_ms = 30000,
+	    .executor = {0, 2 * MIB, 0}};
 	struct cluster_ops ops = {allows, free};
 
 	fake_depose(f);
@@ -311,9 +326,10 @@ fake_submit(struct fake *f, const char *name, uint32_t count, const struct job_p
 {
 	char text[200];
 	struct job *j;
-	int size = snprintf(text, sizeof text, "%u %u %u %" PRIu64 " %u %" PRIu64 " %" PRIu64 " %u",
-	    count, p->service, p->restart, p->restart_ms, p->retries_max, p->need.cpu_milli,
-	    p->need.memory_bytes, p->constrained);
+	int size = snprintf(text, sizeof text,
+	    "%u %u %u %" PRIu64 " %u %" PRIu64 " %" PRIu64 " %u %u %" PRIu64, count, p->service,
+	    p->restart, p->restart_ms, p->retries_max, p->need.cpu_milli, p->need.memory_bytes,
+	    p->constrained, p->singleton, p->stop_ms);
 
 	if (cluster_submit(&f->cluster, f->now_ms, name, count, p, strdup(text), text, (size_t)size,
 		"operator:test", 1, &j) != SUBMIT_OK)
@@ -396,6 +412,11 @@ fake_connect(struct fake *f, struct fake_agent *a)
 		t->state = a->tasks[i].state;
 		t->resources = message_resources(&a->tasks[i].need);
 		r->tasks[r->n_tasks++] = t;
+	}
+	r->has_incomplete = r->incomplete = a->incomplete;
+	if (a->missing != NULL) {
+		r->missing_isolation = malloc(sizeof *r->missing_isolation);
+		r->missing_isolation[r->n_missing_isolation++] = strdup(a->missing);
 	}
 	a->inbox_count = 0;
 	a->registration = 0;

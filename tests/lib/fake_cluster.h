@@ -42,6 +42,8 @@ struct fake_agent {
 	size_t task_count;
 	uint64_t registration; /* as the master gave it; 0: not welcomed */
 	bool connected;
+	bool incomplete;		  /* says that its report may lack tasks */
+	const char *missing;		  /* isolation that it cannot give; NULL: none */
 	struct out inbox[FAKE_QUEUE_MAX]; /* sent by the master, not read yet */
 	size_t inbox_count;
 	struct task_key refused[FAKE_TASKS_MAX]; /* killed before they came: never to be started */
@@ -54,6 +56,7 @@ struct fake {
 	size_t agent_count;
 	struct cluster cluster;
 	bool leading;
+	bool unreadable; /* places of singletons in the store may be so */
 	struct term term;
 	uint64_t now_ms;
 	const struct commit *batch;			    /* out, not applied yet */

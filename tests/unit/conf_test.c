@@ -38,6 +38,8 @@ START_TEST(an_empty_file_gives_the_defaults)
 	ck_assert_str_eq(conf.master.listen, "127.0.0.1:5050");
 	ck_assert_str_eq(conf.master.agent_listen, "127.0.0.1:5060");
 	ck_assert_uint_eq(conf.master.lease_ms, 15000);
+	ck_assert_uint_eq(conf.master.heartbeat_ms, 3000); /* a fifth */
+	ck_assert_uint_eq(conf.master.clock_drift_permille, 10);
 	ck_assert_uint_eq(conf.master.unreachable_after_ms, 30000);
 	ck_assert_uint_eq(conf.cluster.ensemble.count, 1);
 	ck_assert(conf.cluster.ensemble_tls);
@@ -93,8 +95,12 @@ END_TEST
 
 START_TEST(settings_that_contradict_each_other_are_refused)
 {
-	ck_assert(!load("[master]\nlease=8s\n"));
+	ck_assert(!load("[master]\nlease=8s\nheartbeat=5s\n"));
 	ck_assert_ptr_nonnull(strstr(faults_text(&faults), "heartbeat="));
+	ck_assert(!load("[master]\nlease=1s\n"));
+	ck_assert_ptr_nonnull(strstr(faults_text(&faults), "lease="));
+	ck_assert(!load("[master]\nclock_drift_permille=334\n"));
+	ck_assert_ptr_nonnull(strstr(faults_text(&faults), "clock_drift_permille="));
 	ck_assert(!load("[master]\nunreachable_after=10s\n"));
 	ck_assert_ptr_nonnull(strstr(faults_text(&faults), "unreachable_after="));
 	ck_assert(!load("[cluster]\nensemble=\n"));

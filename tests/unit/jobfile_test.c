@@ -151,13 +151,9 @@ END_TEST
 
 START_TEST(keys_of_systemd_that_are_not_here_are_refused_by_name_with_a_reason)
 {
-	bad_task("KillMode=process", "refused: the whole cgroup of a task is always stopped");
 	bad_task("PrivateTmp=yes", "refused: not available in this version");
 	bad_task("LimitNOFILE=5", "refused: not available in this version");
 	bad_task("RuntimeDirectory=x", "refused: not available in this version");
-	bad("[Task]\nExecStart=true\n[Placement]\nSingleton=yes\n",
-	    "hello.job:4: [Placement] Singleton=yes: refused: not available in this version "
-	    "(corral-job(5))");
 	bad("[Task]\nExecStart=true\n[Job]\nTimeLimit=5s\n",
 	    "hello.job:4: [Job] TimeLimit=5s: refused: systemd's word is RuntimeMaxSec= "
 	    "(corral-job(5))");
@@ -165,6 +161,46 @@ START_TEST(keys_of_systemd_that_are_not_here_are_refused_by_name_with_a_reason)
 	    "hello.job:4: [Install]: refused: jobs are submitted, not enabled (corral-job(5))");
 	bad("[Task]\nExecStart=true\n[Sandbox]\nPrivateTmp=yes\n",
 	    "hello.job:4: [Sandbox]: refused: not available in this version (corral-job(5))");
+}
+END_TEST
+
+START_TEST(a_singleton_is_one_whose_stop_ends_and_leaves_nothing)
+{
+	static const char all[] = "[Job]\nCount=2\n[Task]\nExecStart=run ${CORRAL_FENCE}\n"
+				  "KillMode=control-group\nSendSIGKILL=yes\nTimeoutStopSec=3\n"
+				  "[Placement]\nSingleton=yes\n";
+	struct jobfile_launch launch = {
+	    .index = 1, .attempt = 3, .node = "n1", .fence = UINT64_C(0x100000041)};
+
+	good(all);
+	ck_assert(job->singleton);
+	spec = jobfile_task_spec(job, &launch);
+	ck_assert_ptr_nonnull(spec);
+	ck_assert(spec->singleton);
+	ck_assert_str_eq(spec->argv[1], "4294967361");
+	ck_assert_str_eq(spec->environment[spec->n_environment - 1], "CORRAL_FENCE=4294967361");
+	corral__task_spec__free_unpacked(spec, NULL);
+	spec = NULL;
+	good("[Task]\nExecStart=true\nTimeoutStopSec=infinity\n[Placement]\nSingleton=no\n");
+	ck_assert(!job->singleton);
+
+	bad("[Placement]\nSingleton=yes\n[Task]\nExecStart=true\nTimeoutStopSec=infinity\n",
+	    "hello.job:5: [Task] TimeoutStopSec=: not infinity with Singleton=yes (line 2): the "
+	    "next attempt waits for the end of this one's stop (corral-job(5))");
+	bad("[Task]\nExecStart=true\nSendSIGKILL=no\n[Placement]\nSingleton=yes\n",
+	    "hello.job:3: [Task] SendSIGKILL=no: refused: it is yes: SIGKILL follows after "
+	    "TimeoutStopSec=, for a singleton above all (corral-job(5))");
+	bad("[Task]\nExecStart=true\nKillMode=process\n[Placement]\nSingleton=yes\n",
+	    "hello.job:3: [Task] KillMode=process: refused: it is control-group: all of a task is "
+	    "stopped, a singleton above all (corral-job(5))");
+	bad("[Job]\nCount=1001\n[Task]\nExecStart=true\n[Placement]\nSingleton=yes\n",
+	    "hello.job:2: [Job] Count=1001: at most 1000 with Singleton=yes (line 6) "
+	    "(corral-job(5))");
+	bad("[Task]\nExecStart=true\n[Placement]\nSingleton=maybe\n",
+	    "hello.job:4: [Placement] Singleton=maybe: expected yes or no (corral-job(5))");
+	bad("[Task]\nExecStart=run ${CORRAL_FENCE}\n",
+	    "hello.job:2: [Task] ExecStart=: no Environment= sets ${CORRAL_FENCE}; write "
+	    "$${CORRAL_FENCE} to leave it to a shell (corral-job(5))");
 }
 END_TEST
 
@@ -393,6 +429,7 @@ unit_suite(void)
 	tcase_add_test(t, the_least_job_has_defaults);
 	tcase_add_test(t, every_key_is_read);
 	tcase_add_test(t, an_unknown_key_names_the_nearest_one);
+	tcase_add_test(t, a_singleton_is_one_whose_stop_ends_and_leaves_nothing);
 	tcase_add_test(t, keys_of_systemd_that_are_not_here_are_refused_by_name_with_a_reason);
 	tcase_add_test(t, bad_values_say_what_is_expected_and_all_of_them_are_said);
 	tcase_add_test(t, exactly_one_command_is_run);

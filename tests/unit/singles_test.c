@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Singletons in the master's core: when the next attempt at one may be sent. */
+#include "master/core/cluster.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/lib/fake_cluster.h"
+#include "tests/lib/unit.h"
+
+#define MIB (UINT64_C(1) << 20)
+#define LEASE_MS 15000
+#define STOP_MS 5000
+/* (L + G)(1 + 3d), d = 1 %, and a millisecond. */
+#define WAIT_MS ((LEASE_MS + STOP_MS + 2000) * 103 / 100 + 1)
+#define SCAN_MS 500
+
+static const struct job_policy singleton = {.service = true,
+    .restart = JOB_RESTART_ALWAYS,
+    .retries_max = UINT32_MAX,
+    .need = {1000, 64 * MIB, 0},
+    .singleton = true,
+    .stop_ms = STOP_MS};
+
+static struct fake *f;
+
+static void
+setup(void)
+{
+	f = calloc(1, sizeof *f);
+	ck_assert_ptr_nonnull(f);
+	fake_init(f);
+	fake_elect(f);
+}
+
+static void
+teardown(void)
+{
+	ck_assert(!f->leading || cluster_check(&f->cluster));
+	fake_fini(f);
+	free(f);
+}
+
+static struct fake_agent *
+ready_agent(void)
+{
+	struct fake_agent *a = fake_add_agent(f, 1000, 4096);
+
+	fake_connect(f, a);
+	fake_settle(f);
+	fake_read_all(f, a);
+	return a;
+}
+
+/* A singleton that runs on that agent. */
+static struct job *
+running_on(struct fake_agent *a)
+{
+	struct job *j = fake_submit(f, "one", 1, &singleton);
+
+	ck_assert_ptr_nonnull(j);
+	fake_settle(f);
+	fake_read_all(f, a);
+	ck_assert_uint_eq(a->task_count, 1);
+	fake_settle(f);
+	fake_read_all(f, a);
+	return j;
+}
+
+/* So much time passes, and all agents but one are heard. */
+static void
+pass(uint64_t ms, const struct fake_agent *but)
+{
+	uint64_t end_ms = f->now_ms + ms;
+
+	while (f->now_ms < end_ms) {
+		f->now_ms += end_ms - f->now_ms < SCAN_MS ? end_ms - f->now_ms : SCAN_MS;
+		for (size_t i = 0; i < f->agent_count; i++)
+			if (&f->agents[i] != but)
+				fake_heartbeat(f, &f->agents[i]);
+		fake_settle(f);
+	}
+}
+
+START_TEST(an_attempt_is_sent_when_the_store_names_its_agent_and_not_before)
+{
+	struct fake_agent *a = ready_agent();
+
+	fake_submit(f, "one", 1, &singleton);
+	fake_turn(f);
+	fake_commit(f, true); /* the job */
+	fake_turn(f);	      /* it is placed */
+	ck_assert_ptr_nonnull(f->batch);
+	ck_assert_uint_eq(f->launches, 0);
+	fake_commit(f, true);
+	ck_assert_uint_eq(f->launches, 1);
+	ck_assert_str_eq(fake_find(f, "/corral/jobs/one/singleton-0")->data,
+	    "attempt=1\nnode=n0\nagent=1-65-0\nterm=1 65\nlease_ms=15000\n");
+	fake_read_all(f, a);
+	ck_assert_uint_eq(a->task_count, 1);
+}
+END_TEST
+
+START_TEST(the_next_attempt_waits_for_lease_and_grace_from_the_last_heartbeat)
+{
+	struct fake_agent *a = ready_agent(), *b = ready_agent();
+	struct job *j = running_on(a);
+	uint64_t heard_ms = f->now_ms;
+
+	ck_assert_uint_eq(cluster_singleton_wait_ms(&f->cluster, j), WAIT_MS);
+	fake_heartbeat(f, a);
+	fake_cut(f, a);
+	pass(WAIT_MS - 1, a);
+	ck_assert_uint_eq(f->launches, 1);
+	ck_assert_uint_eq(
+	    cluster_give_up_at_ms(&f->cluster, cluster_live_attempt(&f->cluster, j, 0)),
+	    heard_ms + WAIT_MS);
+	pass(SCAN_MS, a);
+	ck_assert_uint_eq(f->launches, 2);
+	fake_read_all(f, b);
+	ck_assert_uint_eq(b->task_count, 1);
+	ck_assert_uint_eq(b->tasks[0].key.attempt, 2);
+	ck_assert_ptr_nonnull(
+	    strstr(fake_find(f, "/corral/jobs/one/singleton-0")->data, "attempt=2\nnode=n1\n"));
+}
+END_TEST
+
+START_TEST(an_unreachable_mark_does_not_end_a_singletons_lease)
+{
+	struct fake_agent *a = ready_agent(), *b = ready_agent();
+	struct agent *known;
+
+	running_on(a);
+	fake_cut(f, a);
+	known = cluster_agent(&f->cluster, "n0");
+	ck_assert(cluster_mark_unreachable(&f->cluster, known));
+	pass(1000, a);
+	ck_assert_int_eq(known->state, AGENT_UNREACHABLE);
+	pass(WAIT_MS - 1001, a);
+	ck_assert_uint_eq(f->launches, 1);
+	pass(1000, a);
+	ck_assert_uint_eq(f->launches, 2);
+	fake_read_all(f, b);
+	ck_assert_uint_eq(b->task_count, 1);
+}
+END_TEST
+
+START_TEST(a_new_leader_waits_for_the_agent_that_the_store_names_and_for_no_other)
+{
+	struct fake_agent *a = ready_agent(), *b = ready_agent();
+
+	running_on(a);
+	fake_submit(f, "other", 1, &singleton);
+	fake_settle(f);
+	fake_read_all(f, b);
+	fake_exit(f, b, &b->tasks[0], 0); /* over: nobody is to be waited for */
+	fake_turn(f);
+	fake_commit(f, true);
+	fake_elect(f);
+	fake_connect(f, b);
+	fake_settle(f);
+	fake_read_all(f, b);
+	ck_assert_uint_eq(b->task_count, 1); /* though the other agent has not come back */
+	ck_assert_str_eq(b->tasks[0].key.job, "other");
+	ck_assert_uint_ge(b->tasks[0].key.attempt, 2);
+	ck_assert_int_eq(
+	    cluster_live_attempt(&f->cluster, cluster_job(&f->cluster, "one"), 0)->state,
+	    CORRAL__TASK_STATE__RECOVERING);
+	pass(WAIT_MS - 1, a); /* from the election */
+	ck_assert_int_eq(
+	    cluster_live_attempt(&f->cluster, cluster_job(&f->cluster, "one"), 0)->attempt, 1);
+	fake_exit(f, b, &b->tasks[0], 0); /* room for one */
+	cluster_stop(&f->cluster, f->now_ms, cluster_job(&f->cluster, "other"), "test");
+	fake_settle(f);
+	fake_read_all(f, b);
+	pass(1000, a);
+	fake_read_all(f, b);
+	ck_assert_uint_eq(b->task_count, 1);
+	ck_assert_str_eq(b->tasks[0].key.job, "one");
+	ck_assert_uint_eq(b->tasks[0].key.attempt, 2);
+}
+END_TEST
+
+START_TEST(a_new_leader_takes_over_what_the_agent_reports)
+{
+	struct fake_agent *a = ready_agent();
+	uint64_t launches;
+
+	running_on(a);
+	fake_elect(f);
+	launches = f->launches;
+	fake_connect(f, a);
+	fake_settle(f);
+	fake_read_all(f, a);
+	ck_assert_int_eq(
+	    cluster_live_attempt(&f->cluster, cluster_job(&f->cluster, "one"), 0)->state,
+	    CORRAL__TASK_STATE__RUNNING);
+	ck_assert_uint_eq(f->cluster.books.leased.cpu_milli, 1000);
+	pass(2 * WAIT_MS, NULL);
+	ck_assert_uint_eq(f->launches, launches);
+}
+END_TEST
+
+START_TEST(a_new_leader_whose_predecessor_failed_before_the_launch_hears_so_from_the_agent)
+{
+	struct fake_agent *a = ready_agent();
+
+	fake_submit(f, "one", 1, &singleton);
+	fake_turn(f);
+	fake_commit(f, true);
+	fake_turn(f);
+	fake_commit(f, false); /* stored, and nobody was told */
+	fake_elect(f);
+	fake_connect(f, a);
+	fake_settle(f);
+	fake_read_all(f, a);
+	pass(2000, NULL);
+	fake_read_all(f, a);
+	ck_assert_uint_eq(a->task_count, 1);
+	ck_assert_uint_eq(a->tasks[0].key.attempt, 2); /* a number is given once */
+}
+END_TEST
+
+START_TEST(what_was_given_up_and_comes_back_is_killed_and_never_taken_over)
+{
+	struct fake_agent *a = ready_agent();
+	uint64_t kills;
+
+	running_on(a);
+	fake_cut(f, a);
+	pass(WAIT_MS + SCAN_MS, a); /* given up, and there is no room for another attempt */
+	ck_assert_int_eq(cluster_job(&f->cluster, "one")->cells[0].state, CELL_PENDING);
+	kills = f->kills;
+	fake_connect(f, a);
+	ck_assert_uint_eq(f->kills, kills + 1);
+	ck_assert_int_eq(cluster_job(&f->cluster, "one")->cells[0].state, CELL_PENDING);
+	fake_read_all(f, a); /* it is killed, and that frees its room */
+	fake_settle(f);
+	fake_read_all(f, a);
+	ck_assert_uint_eq(a->task_count, 1);
+	ck_assert_uint_eq(a->tasks[0].key.attempt, 2);
+}
+END_TEST
+
+START_TEST(an_agent_that_lost_its_memory_ends_no_lease)
+{
+	struct fake_agent *a = ready_agent();
+
+	running_on(a);
+	fake_cut(f, a);
+	a->task_count = 0;
+	a->incomplete = true;
+	fake_connect(f, a);
+	fake_settle(f);
+	pass(WAIT_MS - 1, NULL); /* it is heard, and knows nothing of the attempt */
+	ck_assert_uint_eq(f->launches, 1);
+	fake_cut(f, a);
+	fake_connect(f, a);
+	pass(1000, NULL);
+	ck_assert_uint_eq(f->launches, 2);
+	fake_read_all(f, a);
+	ck_assert_uint_eq(a->tasks[0].key.attempt, 2);
+}
+END_TEST
+
+START_TEST(what_a_whole_report_does_not_name_is_over)
+{
+	struct fake_agent *a = ready_agent();
+
+	running_on(a);
+	fake_cut(f, a);
+	a->task_count = 0; /* its executor ended, and that was acknowledged */
+	fake_connect(f, a);
+	fake_settle(f);
+	ck_assert_uint_eq(f->launches, 2);
+}
+END_TEST
+
+START_TEST(a_node_that_cannot_end_a_singleton_gets_none)
+{
+	static const char *const missing[] = {"user", "cgroup", "pid-namespace"};
+
+	for (size_t i = 0; i < 3; i++) {
+		struct fake_agent *a = fake_add_agent(f, 1000, 4096);
+
+		a->missing = missing[i];
+		fake_connect(f, a);
+		fake_settle(f);
+		ck_assert_ptr_nonnull(
+		    cluster_lacks_for_singletons(cluster_agent(&f->cluster, a->name)));
+	}
+	fake_submit(f, "one", 1, &singleton);
+	pass(1000, NULL);
+	ck_assert_uint_eq(f->launches, 0);
+	ready_agent();
+	pass(1000, NULL);
+	ck_assert_uint_eq(f->launches, 1);
+	ck_assert_ptr_nonnull(
+	    strstr(fake_find(f, "/corral/jobs/one/singleton-0")->data, "node=n3\n"));
+}
+END_TEST
+
+START_TEST(a_stop_or_a_cut_while_the_place_is_on_its_way_means_that_it_is_never_sent)
+{
+	struct fake_agent *a = ready_agent();
+	struct job *j = fake_submit(f, "one", 1, &singleton);
+
+	fake_turn(f);
+	fake_commit(f, true);
+	fake_turn(f);
+	cluster_stop(&f->cluster, f->now_ms, j, "test");
+	fake_settle(f);
+	ck_assert_int_eq(j->state, JOB_STOPPED);
+	ck_assert_uint_eq(f->launches + f->kills, 0);
+
+	j = fake_submit(f, "two", 1, &singleton);
+	fake_turn(f);
+	fake_commit(f, true);
+	fake_turn(f);
+	fake_cut(f, a);
+	fake_settle(f);
+	ck_assert_uint_eq(f->launches, 0);
+	fake_connect(f, a);
+	fake_settle(f);
+	ck_assert_uint_eq(f->launches, 1);
+	fake_read_all(f, a);
+	ck_assert_uint_eq(a->tasks[0].key.attempt, 2);
+	ck_assert_int_eq(j->state, JOB_RUNNING);
+}
+END_TEST
+
+START_TEST(an_agent_that_registers_anew_while_the_place_is_on_its_way_gets_it)
+{
+	struct fake_agent *a = ready_agent();
+
+	fake_submit(f, "one", 1, &singleton);
+	fake_turn(f);
+	fake_commit(f, true);
+	fake_turn(f);
+	fake_cut(f, a);
+	fake_connect(f, a);
+	fake_commit(f, true);
+	ck_assert_uint_eq(f->launches, 1);
+	fake_read_all(f, a);
+	ck_assert_uint_eq(a->task_count, 1);
+	ck_assert_uint_eq(a->tasks[0].key.attempt, 1);
+}
+END_TEST
+
+START_TEST(a_lease_that_ended_is_not_the_tasks_failure)
+{
+	struct job_policy once = singleton;
+	struct fake_agent *a = ready_agent();
+	struct job *j;
+
+	once.service = false;
+	once.restart = JOB_RESTART_NO;
+	j = fake_submit(f, "one", 1, &once);
+	fake_settle(f);
+	fake_read_all(f, a);
+	a->tasks[0].state = CORRAL__TASK_STATE__KILLED;
+	a->tasks[0].reason = CORRAL__TASK_REASON__REASON_LEASE_ENDED;
+	a->tasks[0].sequence++;
+	a->tasks[0].uuid[0] ^= 1;
+	fake_send_update(f, a, &a->tasks[0]);
+	fake_settle(f);
+	ck_assert_int_eq(j->state, JOB_RUNNING);
+	ck_assert_uint_eq(f->launches, 2);
+}
+END_TEST
+
+START_TEST(the_fence_grows_over_attempts_leaders_and_jobs_of_the_name)
+{
+	struct fake_agent *a = ready_agent();
+	uint64_t last = 0;
+
+	for (int job = 0; job < 3; job++) {
+		struct job *j = fake_submit(f, "one", 1, &singleton);
+
+		ck_assert_ptr_nonnull(j);
+		for (int attempt = 0; attempt < 4; attempt++) {
+			fake_settle(f);
+			fake_read_all(f, a);
+			ck_assert_uint_gt(cluster_fence(&a->tasks[0].key), last);
+			last = cluster_fence(&a->tasks[0].key);
+			fake_exit(f, a, &a->tasks[0], 1);
+			if (attempt == 1) {
+				fake_elect(f);
+				fake_connect(f, a);
+				fake_settle(f);
+				fake_read_all(f, a);
+				j = cluster_job(&f->cluster, "one");
+			}
+		}
+		cluster_stop(&f->cluster, f->now_ms, j, "test");
+		fake_settle(f);
+		fake_read_all(f, a);
+		fake_settle(f);
+		fake_read_all(f, a);
+	}
+}
+END_TEST
+
+START_TEST(what_does_not_die_is_given_up_by_people_only)
+{
+	struct fake_agent *a = ready_agent(), *b = ready_agent();
+	struct job *j = running_on(a);
+	struct agent *known = cluster_agent(&f->cluster, "n0");
+	Corral__Term term = CORRAL__TERM__INIT;
+	Corral__TaskKey key = CORRAL__TASK_KEY__INIT, *keys[] = {&key};
+	char name[] = "one";
+
+	term.era = a->tasks[0].key.term.era;
+	term.czxid = a->tasks[0].key.term.czxid;
+	key.job = name;
+	key.incarnation = j->incarnation;
+	key.attempt = 1;
+	key.term = &term;
+	cluster_stuck(&f->cluster, known, keys, 1);
+	ck_assert_uint_eq(known->stuck_count, 1);
+	fake_settle(f);
+	ck_assert_ptr_nonnull(
+	    strstr(fake_find(f, "/corral/jobs/one/singleton-0")->data, "stuck=yes\n"));
+	fake_cut(f, a);
+	pass(3 * WAIT_MS, a);
+	ck_assert_uint_eq(f->launches, 1);
+	fake_elect(f); /* the next leader knows it, too */
+	fake_connect(f, b);
+	fake_settle(f);
+	fake_read_all(f, b);
+	pass(3 * WAIT_MS, a);
+	known = cluster_agent(&f->cluster, "n0");
+	ck_assert_int_eq(known->state, AGENT_UNREACHABLE);
+	ck_assert_uint_eq(f->launches, 1);
+	ck_assert(cluster_powered_off(&f->cluster, f->now_ms, known));
+	fake_settle(f);
+	fake_read_all(f, b);
+	ck_assert_uint_eq(b->task_count, 1);
+	ck_assert(!cluster_powered_off(&f->cluster, f->now_ms, cluster_agent(&f->cluster, "n1")));
+}
+END_TEST
+
+START_TEST(what_died_after_all_is_no_longer_stuck)
+{
+	struct fake_agent *a = ready_agent();
+	struct job *j = running_on(a);
+	struct agent *known = cluster_agent(&f->cluster, "n0");
+	Corral__Term term = CORRAL__TERM__INIT;
+	Corral__TaskKey key = CORRAL__TASK_KEY__INIT, *keys[] = {&key};
+	char name[] = "one";
+
+	term.era = a->tasks[0].key.term.era;
+	term.czxid = a->tasks[0].key.term.czxid;
+	key.job = name;
+	key.incarnation = j->incarnation;
+	key.attempt = 1;
+	key.term = &term;
+	cluster_stuck(&f->cluster, known, keys, 1);
+	cluster_stuck(&f->cluster, known, NULL, 0);
+	ck_assert_uint_eq(known->stuck_count, 0);
+	cluster_stuck(&f->cluster, known, keys, 1);
+	fake_exit(f, a, &a->tasks[0], 1);
+	ck_assert_uint_eq(known->stuck_count, 0);
+}
+END_TEST
+
+START_TEST(a_job_of_many_singletons_leaves_nothing_behind_when_it_goes)
+{
+	struct job_policy many = singleton;
+	struct fake_agent *a = fake_add_agent(f, 1000, 4096);
+	struct job *j;
+	char path[64];
+
+	a->capacity.cpu_milli = 1000000;
+	a->capacity.memory_bytes = 1 << 30;
+	many.need = (struct resources){1, MIB, 0};
+	fake_connect(f, a);
+	fake_settle(f);
+	fake_read_all(f, a);
+	j = fake_submit(f, "many", 200, &many);
+	fake_settle(f);
+	ck_assert_uint_eq(f->launches, 200);
+	fake_read_all(f, a);
+	cluster_stop(&f->cluster, f->now_ms, j, "test");
+	for (int i = 0; i < 3; i++) {
+		fake_settle(f);
+		fake_read_all(f, a);
+	}
+	ck_assert_int_eq(j->state, JOB_STOPPED);
+	ck_assert_ptr_nonnull(fake_find(f, "/corral/jobs/many/singleton-199"));
+	ck_assert_ptr_nonnull(fake_submit(f, "many", 1, &many));
+	fake_settle(f);
+	for (uint32_t i = 1; i < 200; i++) {
+		snprintf(path, sizeof path, "/corral/jobs/many/singleton-%u", i);
+		ck_assert_ptr_null(fake_find(f, path));
+	}
+}
+END_TEST
+
+START_TEST(a_place_in_the_store_that_cannot_be_read_is_never_filled_again)
+{
+	struct fake_agent *a = ready_agent();
+	struct fake_node *n;
+
+	running_on(a);
+	n = (struct fake_node *)(uintptr_t)fake_find(f, "/corral/jobs/one/singleton-0");
+	n->data[0] = 'x';
+	f->unreadable = true;
+	fake_elect(f);
+	a->task_count = 0;
+	fake_connect(f, a);
+	pass(3 * WAIT_MS, NULL);
+	ck_assert_uint_eq(f->launches, 1);
+}
+END_TEST
+
+Suite *
+unit_suite(void)
+{
+	Suite *s = suite_create("singles");
+	TCase *t = tcase_create("singles");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, an_attempt_is_sent_when_the_store_names_its_agent_and_not_before);
+	tcase_add_test(t, the_next_attempt_waits_for_lease_and_grace_from_the_last_heartbeat);
+	tcase_add_test(t, an_unreachable_mark_does_not_end_a_singletons_lease);
+	tcase_add_test(t, a_new_leader_waits_for_the_agent_that_the_store_names_and_for_no_other);
+	tcase_add_test(t, a_new_leader_takes_over_what_the_agent_reports);
+	tcase_add_test(
+	    t, a_new_leader_whose_predecessor_failed_before_the_launch_hears_so_from_the_agent);
+	tcase_add_test(t, what_was_given_up_and_comes_back_is_killed_and_never_taken_over);
+	tcase_add_test(t, an_agent_that_lost_its_memory_ends_no_lease);
+	tcase_add_test(t, what_a_whole_report_does_not_name_is_over);
+	tcase_add_test(t, a_node_that_cannot_end_a_singleton_gets_none);
+	tcase_add_test(
+	    t, a_stop_or_a_cut_while_the_place_is_on_its_way_means_that_it_is_never_sent);
+	tcase_add_test(t, an_agent_that_registers_anew_while_the_place_is_on_its_way_gets_it);
+	tcase_add_test(t, a_lease_that_ended_is_not_the_tasks_failure);
+	tcase_add_test(t, the_fence_grows_over_attempts_leaders_and_jobs_of_the_name);
+	tcase_add_test(t, what_does_not_die_is_given_up_by_people_only);
+	tcase_add_test(t, what_died_after_all_is_no_longer_stuck);
+	tcase_add_test(t, a_job_of_many_singletons_leaves_nothing_behind_when_it_goes);
+	tcase_add_test(t, a_place_in_the_store_that_cannot_be_read_is_never_filled_again);
+	suite_add_tcase(s, t);
+	return s;
+}
