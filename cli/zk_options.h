@@ -20,7 +20,7 @@ struct zk_options {
 	uint32_t version;	   /* UINT32_MAX: any */
 	uint64_t ttl_ms;	   /* AMOUNT_TIME_FOREVER: not given */
 	bool container, ephemeral, sequential, null, parents;
-	bool json, show_version;
+	bool json, show_version, read_only;
 	bool recursive, long_form, stat, once, replace, remove;
 	const char *exec, *data;
 	struct option_texts adds, removes; /* of reconfig, like the next three */
@@ -66,6 +66,7 @@ struct zk_options {
 		"wait so long for a connection and for each answer (10s)"),                        \
 	    ZK_ROW(auths, "auth", 0, OPTION_TEXTS, "SCHEME:DATA",                                  \
 		"authenticate, as digest:USER:PASSWORD; may be repeated"),                         \
+	    ZK_FLAG(read_only, "read-only", 0, "a server without a leader will do, for reads"),   \
 	    ZK_FLAG(json, "json", 0, "print JSON"), CLIENT_OPTION_ROWS(struct zk_options)
 
 #endif

@@ -158,6 +158,8 @@ zk_run_session(struct zk_run *run)
 		fprintf(stderr, "zk: %s\n", error);
 	else if (run_authenticate(run, zk) == 0) {
 		zk_set_request_bytes_max(zk, ZK_RUN_REQUEST_BYTES_MAX);
+		if (run->options->read_only)
+			zk_set_read_only(zk);
 		return zk;
 	}
 	zk_free(zk);
@@ -218,7 +220,7 @@ run_connect(struct zk_run *run)
 		    why,
 		    run->tls != NULL ? ", --ca whose certificates to trust, --cert and --key which "
 				       "to show"
-				     : "");
+				     : "; for TLS --ca, --cert and --key are needed");
 	return EX_UNAVAILABLE;
 }
 
@@ -339,6 +341,7 @@ zk_run_status(int rc)
 	case ZK_SESSIONEXPIRED:
 	case ZK_SESSIONMOVED:
 	case ZK_OVERLOADED:
+	case ZK_NOTREADONLY:
 	case ZK_THROTTLEDOP:
 		return EX_TEMPFAIL;
 	case ZK_MARSHALLINGERROR:

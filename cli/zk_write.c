@@ -66,19 +66,45 @@ created_print(struct zk_run *run, const struct zk_result *result, void *arg)
 	fflush(stdout);
 }
 
+struct hold {
+	struct zk_run *run;
+	bool counting; /* there is no server */
+};
+
+/* Without a server for as long as the session may be without us, it is lost. */
 static bool
-never(void *arg)
+is_lost(void *arg)
 {
-	(void)arg;
-	return false;
+	struct hold *h = arg;
+	struct zk_run *run = h->run;
+	bool here = zk_state(run->zk) == ZK_CONNECTED;
+
+	if (here && h->counting)
+		timer_cancel(&run->limit);
+	else if (!here && !h->counting)
+		run->out_of_time = !timer_set(
+		    &run->limit, clock_boot_ms() + zk_session_timeout_ms(run->zk));
+	h->counting = !here;
+	return run->out_of_time;
 }
 
 /* An ephemeral node lives as long as we do: stay until told to go. */
 static int
 create_hold(struct zk_run *run, const char *path)
 {
-	zk_run_until(run, never, NULL);
-	return run->signo != 0 ? 0 : zk_run_fail(run, path, ZK_SESSIONEXPIRED);
+	struct hold hold = {.run = run};
+
+	zk_run_until(run, is_lost, &hold);
+	timer_cancel(&run->limit);
+	if (run->signo != 0)
+		return 0;
+	if (!run->out_of_time)
+		return zk_run_fail(run, path, ZK_SESSIONEXPIRED);
+	fprintf(stderr,
+	    "zk: %s: no server answered for the session's time-out of %u ms: the node is gone, or "
+	    "goes when a server is back (%s)\n",
+	    path, (unsigned)zk_session_timeout_ms(run->zk), zk_why(run->zk));
+	return EX_TEMPFAIL;
 }
 
 static int

@@ -33,10 +33,21 @@ is_at_home(struct client_conn *c)
 	return ok;
 }
 
+/* OpenSSL has no word for who does not speak TLS at all; its client is told what is spoken here. */
+static void
+tell_plain(const struct client_conn *c, unsigned long error)
+{
+	static const uint8_t alert[] = {0x15, 3, 3, 0, 2, 2, SSL_AD_PROTOCOL_VERSION};
+
+	if (ERR_GET_REASON(error) == SSL_R_WRONG_VERSION_NUMBER)
+		(void)send(c->fd, alert, sizeof alert, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 bool
 client_handshake(struct client_conn *c)
 {
 	struct tls_peer peer;
+	unsigned long reason;
 	char why[256];
 	int result;
 
@@ -47,7 +58,9 @@ client_handshake(struct client_conn *c)
 		client_conn_want_write(c, error == SSL_ERROR_WANT_WRITE);
 		if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE)
 			return false;
-		tls_handshake_error_text(c->ssl, ERR_get_error(), why, sizeof why);
+		reason = ERR_get_error();
+		tell_plain(c, reason);
+		tls_handshake_error_text(c->ssl, reason, why, sizeof why);
 		ERR_clear_error();
 		zk_metrics_count(
 		    &c->shared->server->metrics, ZK_COUNTER_UNSUCCESSFUL_HANDSHAKE, 1);

@@ -9,6 +9,9 @@
 #include "libcommon/io/link_internal.h"
 
 #define FRAME_HEAD_BYTES 4
+/* How a record of TLS begins that only says why there is no handshake. */
+#define TLS_ALERT 0x15
+#define TLS_MAJOR 3
 
 struct link {
 	struct stream *stream;
@@ -16,6 +19,7 @@ struct link {
 	size_t frame_bytes_max;
 	bool paused;
 	bool was_up;
+	bool hears_tls;	/* the peer answered a connection without it in TLS */
 	bool closed; /* no more callbacks; to be released at the end of the turn */
 	struct deferral release;
 	const struct link_ops *ops; /* NULL: a listener's, not yet taken */
@@ -82,6 +86,11 @@ link_take_frame(struct link *l)
 		return false;
 	(void)evbuffer_copyout(input, head, sizeof head);
 	size = (size_t)head[0] << 24 | (size_t)head[1] << 16 | (size_t)head[2] << 8 | head[3];
+	if (head[0] == TLS_ALERT && head[1] == TLS_MAJOR && !stream_is_tls(l->stream)) {
+		l->hears_tls = true;
+		stream_fail(l->stream, "the peer speaks TLS, and this connection does not");
+		return false;
+	}
 	if (size > l->frame_bytes_max) {
 		stream_fail(l->stream, "the peer announced a frame larger than the limit");
 		return false;
@@ -264,7 +273,7 @@ link_peer_address(const struct link *l)
 bool
 link_was_turned_away(const struct link *l)
 {
-	return stream_was_turned_away(l->stream);
+	return l->hears_tls || stream_was_turned_away(l->stream);
 }
 
 bool

@@ -83,7 +83,10 @@ void link_abort(struct link *l);
 size_t link_queued_bytes(const struct link *l);
 const struct tls_peer *link_peer(const struct link *l);
 const char *link_peer_address(const struct link *l); /* "HOST:PORT" or "unix", for logs */
-/* In down(): did the peer refuse our part of the TLS handshake? Then up() may have come before. */
+/*
+ * In down(): did the peer refuse our part of the TLS handshake, or that there was none? Then up()
+ * may have come before.
+ */
 bool link_was_turned_away(const struct link *l);
 /* Who connected to a Unix socket (SO_PEERCRED); false for other links. */
 bool link_peer_cred(const struct link *l, uid_t *uid, pid_t *pid);

@@ -202,16 +202,6 @@ stream_end(struct stream *s, const char *why)
 		stream_fail(s, why);
 }
 
-/* Closed right behind the handshake: so does who does not like the name in our certificate. */
-static bool
-stream_ended_unheard(
-    const struct stream *s, const SSL *ssl, unsigned long tls_error, int error)
-{
-	return s->state == STREAM_UP && !s->heard && ssl != NULL &&
-	       (error == 0 || error == ECONNRESET) && !tls_error_is_alert(tls_error) &&
-	       SSL_get_certificate(ssl) != NULL;
-}
-
 /* The stream has come to its end, or to an error of the system's. */
 static void
 stream_broke(struct stream *s, int error)
@@ -219,6 +209,7 @@ stream_broke(struct stream *s, int error)
 	SSL *ssl = s->tls == NULL ? NULL : bufferevent_openssl_get_ssl(s->bev);
 	unsigned long tls_error = ssl == NULL ? 0 : bufferevent_get_openssl_error(s->bev);
 	char why[STREAM_WHY_SIZE], reason[STREAM_WHY_SIZE - 160];
+	const char *hint = "";
 	bool shaking;
 
 	s->turned_away = s->turned_away || (!s->heard && tls_error_is_alert(tls_error));
@@ -227,11 +218,10 @@ stream_broke(struct stream *s, int error)
 		tls_handshake_error_text(ssl, tls_error, reason, sizeof reason);
 	else
 		snprintf(reason, sizeof reason, "%s", strerror(error));
-	snprintf(why, sizeof why, "%s%s%s", shaking ? "TLS handshake failed: " : "", reason,
-	    stream_ended_unheard(s, ssl, tls_error, error)
-		? " behind the TLS handshake, without a word: it may have refused our certificate; "
-		  "its log says why"
-		: "");
+	if (ssl != NULL && !s->heard && (error == 0 || error == ECONNRESET) &&
+	    !tls_error_is_alert(tls_error))
+		hint = tls_end_hint(ssl, s->state == STREAM_UP);
+	snprintf(why, sizeof why, "%s%s%s", shaking ? "TLS handshake failed: " : "", reason, hint);
 	stream_end(s, why);
 }
 

@@ -123,3 +123,16 @@ tls_error_is_alert(unsigned long error)
 {
 	return ERR_GET_LIB(error) == ERR_LIB_SSL && ERR_GET_REASON(error) > SSL_AD_REASON_OFFSET;
 }
+
+const char *
+tls_end_hint(const SSL *ssl, bool up)
+{
+	OSSL_HANDSHAKE_STATE at = SSL_get_state(ssl);
+
+	if (up && SSL_get_certificate(ssl) != NULL)
+		return " behind the TLS handshake, without a word: it may have refused our "
+		       "certificate; its log says why";
+	if (at == TLS_ST_CW_CLNT_HELLO || at == TLS_ST_CR_SRVR_HELLO)
+		return " without an answer to TLS: it may not speak it there";
+	return "";
+}

@@ -60,6 +60,13 @@ void tls_error_text(char *to, size_t size);
  */
 void tls_handshake_error_text(const SSL *ssl, unsigned long error, char *to, size_t size);
 
+/*
+ * What it may mean that the peer has closed a connection on which nothing was received, to be put
+ * behind that text; up: after the handshake. Whoever does not like the name in a certificate that
+ * is valid closes so.
+ */
+const char *tls_end_hint(const SSL *ssl, bool up);
+
 /* For SSL_set_verify(): keeps whose certificate was refused, for that text. */
 int tls_on_verified(int ok, X509_STORE_CTX *check);
 

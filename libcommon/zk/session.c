@@ -189,7 +189,7 @@ zk_session_up(struct zk_session *s, uint64_t now_ms)
 	jute_put_i32(b, (int32_t)s->config.timeout_ms);
 	jute_put_i64(b, s->id);
 	jute_put_bytes(b, (struct jute_bytes){s->password, ZK_PASSWORD_BYTES});
-	jute_put_bool(b, false); /* no read-only server */
+	jute_put_bool(b, s->read_only);
 	session_control_check(s, b);
 }
 

@@ -65,6 +65,8 @@ void zk_session_free(struct zk_session *s); /* accepts NULL; completes nothing *
 
 /* The largest frame of a request that is taken from now on, ZK_FRAME_BYTES_MAX before. */
 void zk_session_set_request_bytes_max(struct zk_session *s, size_t bytes);
+/* From the next link on also a server without a leader will do, which takes no writes. */
+void zk_session_set_read_only(struct zk_session *s);
 
 /* The link is up, is down, has received a frame; time has passed. Frames are read, not kept. */
 void zk_session_up(struct zk_session *s, uint64_t now_ms);

@@ -44,6 +44,7 @@ struct zk_session {
 	struct list done;  /* requests that completed and were not told */
 	struct list fired; /* watches likewise: told after `done` */
 	size_t request_bytes_max; /* of a caller's frame */
+	bool read_only;		  /* a server without a leader is enough */
 	size_t request_count, unsent_bytes, watch_asked_count;
 	struct list auths;
 	size_t auth_count;

@@ -15,6 +15,12 @@ zk_session_set_request_bytes_max(struct zk_session *s, size_t bytes)
 	s->request_bytes_max = bytes;
 }
 
+void
+zk_session_set_read_only(struct zk_session *s)
+{
+	s->read_only = true;
+}
+
 /* ZK_OK, or why no request is taken now. */
 static int
 session_refusal(const struct zk_session *s)

@@ -353,6 +353,12 @@ zk_set_request_bytes_max(struct zk *z, size_t bytes)
 }
 
 void
+zk_set_read_only(struct zk *z)
+{
+	zk_session_set_read_only(z->session);
+}
+
+void
 zk_close(struct zk *z, void (*closed)(void *arg), void *arg)
 {
 	if (z->freed || z->give_up_ms != UINT64_MAX)

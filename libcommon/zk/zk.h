@@ -46,6 +46,12 @@ struct zk *zk_new(struct loop *loop, const char *hosts, struct tls *tls, uint32_
 void zk_set_request_bytes_max(struct zk *z, size_t bytes);
 
 /*
+ * Before the first turn of the loop: a server without a leader, which serves reads only, will do;
+ * writes end with ZK_NOTREADONLY there.
+ */
+void zk_set_read_only(struct zk *z);
+
+/*
  * End the session: what was made before is still sent, then the closing. The handle is gone after
  * closed() (may be NULL), which comes when the server has answered or after 2 s at the latest; if
  * it did not answer, ephemeral nodes stay until the session times out. No other callback comes

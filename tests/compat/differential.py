@@ -4,6 +4,7 @@
 
 A seed that differs is shown with the requests before; the seeds after it go on with fresh servers, and it can be had alone
 again. CORRAL_BUILD names the build folder."""
+import argparse
 import os
 import sys
 from pathlib import Path
@@ -45,7 +46,11 @@ def table(tally):
 
 
 def main():
-    count, first = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("count", metavar="COUNT", type=int, help="so many seeds")
+    options.add_argument("first", metavar="FIRST", type=int, nargs="?", default=1, help="the first of them (1)")
+    options = options.parse_args()
+    count, first = options.count, options.first
     tally = Tally()
     found = run(range(first, first + count), tally, print)
     print(*table(tally), sep="\n")

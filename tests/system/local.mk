@@ -42,6 +42,7 @@ EXTRA_DIST += \
 	tests/system/test_run.py \
 	tests/system/test_status.py \
 	tests/system/test_streams.py \
+	tests/system/test_zk.py \
 	tests/system/test_zkadmin.py \
 	tests/system/test_zkserver.py \
 	tests/system/test_zkserver_limits.py \
