@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 agent_units = tests/unit/proc_test tests/unit/spawn_test tests/unit/cgroup_test tests/unit/record_test \
-	tests/unit/life_test tests/unit/agent_core_test tests/unit/run_as_test
+	tests/unit/life_test tests/unit/agent_core_test tests/unit/run_as_test \
+	tests/unit/lease_test
 check_PROGRAMS += $(agent_units)
 TESTS += $(agent_units)
 
@@ -32,3 +33,9 @@ tests_unit_agent_core_test_LDADD = $(UNIT_LIBS) libagentcore.a libcodec.a libpro
 tests_unit_run_as_test_SOURCES = tests/unit/run_as_test.c
 tests_unit_run_as_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_run_as_test_LDADD = $(UNIT_LIBS) libagentcore.a
+
+tests_unit_lease_test_SOURCES = tests/unit/lease_test.c tests/lib/lease_rig.c tests/lib/lease_rig.h \
+	tests/lib/simdisk.c tests/lib/simdisk.h
+tests_unit_lease_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_lease_test_LDADD = $(UNIT_LIBS) libagentcore.a libexecutorcore.a libcodec.a libproto.a libbase.a \
+	$(PROTOBUF_C_LIBS) $(DEFLATE_LIBS)

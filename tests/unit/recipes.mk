@@ -41,6 +41,8 @@ WITH_PLANTS = $(AM_LDFLAGS) -Wl,--whole-archive,libplanted.a,--no-whole-archive
 TESTS += tests/unit/recipes.sh
 
 check_PROGRAMS += tests/unit/planted_zk_session \
+	tests/unit/planted_lease \
+	tests/unit/planted_singles \
 	tests/unit/planted_zab_recipes \
 	tests/unit/planted_zab_links \
 	tests/unit/planted_ensemble_recipes \
@@ -66,6 +68,17 @@ tests_unit_planted_zk_session_SOURCES = tests/lib/plants.c libcommon/zk/session.
 tests_unit_planted_zk_session_CPPFLAGS = $(AM_CPPFLAGS) -DZAB_PLANTS
 tests_unit_planted_zk_session_LDADD = $(tests_unit_zk_session_test_OBJECTS) $(tests_unit_zk_session_test_LDADD)
 EXTRA_tests_unit_planted_zk_session_DEPENDENCIES = $(tests_unit_zk_session_test_OBJECTS)
+
+# The manager's: each with the files that have its plants.
+tests_unit_planted_lease_SOURCES = tests/lib/plants.c agent/core/core_lease.c agent/core/core_master.c executor/core/life.c
+tests_unit_planted_lease_CPPFLAGS = $(AM_CPPFLAGS) -DZAB_PLANTS
+tests_unit_planted_lease_LDADD = $(tests_unit_lease_test_OBJECTS) $(tests_unit_lease_test_LDADD)
+EXTRA_tests_unit_planted_lease_DEPENDENCIES = $(tests_unit_lease_test_OBJECTS)
+
+tests_unit_planted_singles_SOURCES = tests/lib/plants.c master/core/singles.c
+tests_unit_planted_singles_CPPFLAGS = $(AM_CPPFLAGS) -DZAB_PLANTS
+tests_unit_planted_singles_LDADD = $(tests_unit_singles_test_OBJECTS) $(tests_unit_singles_test_LDADD)
+EXTRA_tests_unit_planted_singles_DEPENDENCIES = $(tests_unit_singles_test_OBJECTS)
 
 tests_unit_planted_zab_recipes_SOURCES =
 tests_unit_planted_zab_recipes_LDFLAGS = $(WITH_PLANTS)

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An agent's core and an executor's, both real: the master is the test's, and what goes from agent
+ * to executor lies in a queue until the test has it delivered. One job of one singleton.
+ */
+#ifndef CORRAL_TESTS_LEASE_RIG_H
+#define CORRAL_TESTS_LEASE_RIG_H
+
+#include "agent/core/core.h"
+#include "executor/core/life.h"
+#include "tests/lib/simdisk.h"
+
+#define RIG_LEASE_MS 10000
+#define RIG_STOP_MS 3000
+#define RIG_MAIL_MAX 64
+
+struct lease_rig {
+	struct simdisk *disk;
+	struct agent_core *core;
+	Corral__Register identity;
+	Corral__Resources capacity;
+	const char *boot_id;
+	uint64_t now_ms, random;
+
+	/* What the agent said to its master, and did. */
+	bool dropped, incomplete, kill_fails;
+	char why[256];
+	uint64_t heartbeat_ms; /* sending time of the last one */
+	size_t stuck;	       /* attempts that it named */
+	Corral__TaskState state;
+	Corral__TaskReason reason;
+	uint64_t registration;
+	unsigned forks, kills;
+
+	/* The executor. */
+	struct life life;
+	Corral__TaskSpec *spec;
+	bool lives, linked, frozen;
+	uint64_t started_ms, signalled_ms, gone_ms;
+	Corral__AgentToExecutor *mail[RIG_MAIL_MAX];
+	size_t mail_count;
+};
+
+extern struct lease_rig *rig;
+extern Corral__Term rig_term; /* of the master */
+
+void rig_setup(void);
+void rig_teardown(void);
+struct taskkey rig_key(void);
+
+void rig_boot(void); /* the agent starts */
+void rig_agent_dies(void);
+void rig_drain(void); /* what the agent wants done is done */
+/* Time passes in steps, for the agent and, unless it is frozen, its executor. */
+void rig_pass(uint64_t ms);
+
+void rig_executor_connects(void);
+/* All that lies in the queue reaches the executor. */
+void rig_deliver(void);
+
+/* ---- The master. ---- */
+void rig_register(void); /* on a new connection */
+void rig_welcome(bool fresh);
+void rig_acknowledge(uint64_t sent_ms); /* the heartbeat of then */
+enum agent_verdict rig_launch(void);
+void rig_kill(void);
+/* Registered and welcomed at once, and the singleton runs. */
+void rig_run(void);
+
+#endif

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Leases, from the master's acknowledgement to the end of a singleton's last process. */
+#include <string.h>
+
+#include "libcommon/codec/record.h"
+#include "tests/lib/lease_rig.h"
+#include "tests/lib/unit.h"
+
+/* ---- What holds. ---- */
+
+START_TEST(a_lease_counts_from_when_the_acknowledged_heartbeat_was_sent)
+{
+	uint64_t sent_ms;
+
+	rig_run();
+	rig_pass(RIG_LEASE_MS / 5);
+	sent_ms = rig->heartbeat_ms;
+	ck_assert_uint_eq(sent_ms, rig->now_ms);
+	rig_pass(1900); /* before the next heartbeat */
+	rig_acknowledge(sent_ms);
+	rig_deliver();
+	ck_assert_uint_eq(rig->life.lease_end_ms, sent_ms + RIG_LEASE_MS);
+}
+END_TEST
+
+START_TEST(a_lease_counts_from_when_the_registration_was_sent)
+{
+	uint64_t sent_ms = rig->now_ms;
+
+	rig_register();
+	rig->now_ms += 4000;
+	rig_welcome(true);
+	rig_launch();
+	rig_executor_connects();
+	rig_deliver();
+	ck_assert_uint_eq(rig->life.lease_end_ms, sent_ms + RIG_LEASE_MS);
+}
+END_TEST
+
+START_TEST(an_executor_is_told_when_its_lease_ends_however_long_the_word_takes)
+{
+	uint64_t sent_ms;
+
+	rig_run();
+	rig_pass(RIG_LEASE_MS / 5);
+	sent_ms = rig->heartbeat_ms;
+	rig_acknowledge(sent_ms);
+	rig->now_ms += 3000; /* in the queue */
+	rig_deliver();
+	ck_assert_uint_eq(rig->life.lease_end_ms, sent_ms + RIG_LEASE_MS);
+}
+END_TEST
+
+START_TEST(a_heartbeat_that_was_never_sent_extends_nothing)
+{
+	uint64_t end_ms;
+
+	rig_run();
+	end_ms = rig->life.lease_end_ms;
+	rig_acknowledge(rig->now_ms + 5000);
+	rig_deliver();
+	ck_assert_uint_eq(rig->life.lease_end_ms, end_ms);
+}
+END_TEST
+
+START_TEST(a_singleton_is_gone_a_grace_after_its_lease_whatever_it_does)
+{
+	uint64_t end_ms;
+
+	rig_run();
+	end_ms = rig->life.lease_end_ms;
+	rig_pass(2 * RIG_LEASE_MS); /* nothing is acknowledged */
+	ck_assert(rig->dropped);
+	ck_assert_uint_eq(rig->signalled_ms, end_ms);
+	ck_assert_uint_le(rig->gone_ms, end_ms + RIG_STOP_MS);
+	ck_assert_uint_gt(rig->gone_ms, 0);
+	rig_register();
+	rig_welcome(false);
+	ck_assert_int_eq(rig->state, CORRAL__TASK_STATE__KILLED);
+	ck_assert_int_eq(rig->reason, CORRAL__TASK_REASON__REASON_LEASE_ENDED);
+	ck_assert_uint_eq(rig->kills, 0);
+}
+END_TEST
+
+START_TEST(a_renewal_behind_the_leases_end_revokes_nothing)
+{
+	uint64_t end_ms;
+
+	rig_run();
+	end_ms = rig->life.lease_end_ms;
+	rig->frozen = true; /* the executor: it does not see the end */
+	rig_pass(RIG_LEASE_MS + 500);
+	rig_register();
+	rig_welcome(false); /* another lease, in time for the old one's grace */
+	rig->frozen = false;
+	rig_deliver();
+	ck_assert_uint_gt(rig->life.lease_end_ms, end_ms);
+	ck_assert_uint_eq(rig->signalled_ms, rig->now_ms);
+	rig_pass(RIG_STOP_MS);
+	ck_assert_uint_le(rig->gone_ms, end_ms + RIG_STOP_MS);
+}
+END_TEST
+
+START_TEST(an_executor_that_does_not_do_its_part_is_killed_with_its_singleton)
+{
+	uint64_t end_ms;
+
+	rig_run();
+	end_ms = rig->life.lease_end_ms;
+	rig->frozen = true;
+	rig_pass(RIG_LEASE_MS + 500);
+	rig_register();
+	rig_welcome(false); /* and a new lease saves it from nothing */
+	rig_pass(RIG_STOP_MS + AGENT_LEASE_KILL_MS);
+	ck_assert_uint_ge(rig->kills, 1);
+	ck_assert_uint_le(rig->gone_ms, end_ms + RIG_STOP_MS + AGENT_LEASE_KILL_MS + 100);
+	ck_assert_int_eq(rig->state, CORRAL__TASK_STATE__LOST);
+	ck_assert_int_eq(rig->reason, CORRAL__TASK_REASON__REASON_LEASE_ENDED);
+}
+END_TEST
+
+START_TEST(a_stop_that_a_frozen_executor_does_not_hear_ends_all_the_same)
+{
+	rig_run();
+	rig->frozen = true;
+	rig_kill();
+	for (int i = 0; i < 4; i++) {
+		rig_pass(RIG_LEASE_MS / 5);
+		rig_acknowledge(rig->heartbeat_ms);
+	}
+	ck_assert_uint_ge(rig->kills, 1);
+	ck_assert_int_eq(rig->state, CORRAL__TASK_STATE__KILLED);
+	ck_assert_int_eq(rig->reason, CORRAL__TASK_REASON__REASON_STOPPED);
+}
+END_TEST
+
+START_TEST(a_frozen_agent_wakes_up_and_takes_nothing_from_its_buffer)
+{
+	rig_register();
+	rig_welcome(true);
+	rig->now_ms += RIG_LEASE_MS;
+	ck_assert_int_eq(rig_launch(), AGENT_IGNORED);
+	ck_assert(rig->dropped);
+	ck_assert_ptr_nonnull(strstr(rig->why, "the lease has ended"));
+	ck_assert_int_eq(rig_launch(), AGENT_IGNORED); /* the rest of the buffer */
+	ck_assert_uint_eq(rig->forks, 0);
+	rig_acknowledge(rig->heartbeat_ms);
+	ck_assert(!agent_core_registered(rig->core));
+}
+END_TEST
+
+START_TEST(a_launch_of_the_old_connection_is_none_of_the_new_one)
+{
+	rig_register();
+	rig_welcome(true);
+	rig->now_ms += RIG_LEASE_MS;
+	agent_core_tick(rig->core, rig->now_ms);
+	rig_drain();
+	rig_register();
+	rig_welcome(false);
+	rig->registration--; /* read only now */
+	ck_assert_int_eq(rig_launch(), AGENT_IGNORED);
+	ck_assert_uint_eq(rig->forks, 0);
+	rig->registration++;
+	ck_assert_int_eq(rig_launch(), AGENT_DONE);
+	ck_assert_uint_eq(rig->forks, 1);
+}
+END_TEST
+
+START_TEST(a_master_of_an_older_term_launches_nothing)
+{
+	rig_register();
+	rig_welcome(true);
+	rig_term.czxid--;
+	ck_assert_int_eq(rig_launch(), AGENT_IGNORED);
+	ck_assert(rig->dropped);
+	ck_assert_ptr_nonnull(strstr(rig->why, "is older than"));
+	ck_assert_uint_eq(rig->forks, 0);
+}
+END_TEST
+
+START_TEST(a_singleton_is_not_taken_within_a_second_of_the_leases_end)
+{
+	rig_register();
+	rig_welcome(true);
+	rig->now_ms += RIG_LEASE_MS - AGENT_LEASE_MARGIN_MS;
+	ck_assert_int_eq(rig_launch(), AGENT_DONE);
+	ck_assert_uint_eq(rig->forks, 0);
+	ck_assert_int_eq(rig->state, CORRAL__TASK_STATE__LOST);
+	ck_assert_int_eq(rig->reason, CORRAL__TASK_REASON__REASON_LEASE_ENDED);
+}
+END_TEST
+
+START_TEST(an_executor_that_is_slow_to_report_does_not_start_a_singleton_too_late)
+{
+	rig_register();
+	rig_welcome(true);
+	rig_launch();
+	rig->now_ms += RIG_LEASE_MS - LIFE_LEASE_MARGIN_MS;
+	rig_executor_connects();
+	rig_deliver();
+	ck_assert_uint_eq(rig->started_ms, 0);
+	ck_assert_int_eq(rig->life.update[1].reason, CORRAL__TASK_REASON__REASON_LEASE_ENDED);
+}
+END_TEST
+
+START_TEST(an_agent_that_starts_anew_has_no_lease_to_give_before_its_welcome)
+{
+	uint64_t end_ms, sent_ms;
+
+	rig_run();
+	end_ms = rig->life.lease_end_ms;
+	rig_agent_dies();
+	rig_pass(1000);
+	rig_boot();
+	rig_register();
+	sent_ms = rig->now_ms;
+	rig_executor_connects();
+	rig_deliver();
+	ck_assert_uint_eq(rig->life.lease_end_ms, end_ms);
+	rig_pass(1000);
+	rig_welcome(false);
+	rig_deliver();
+	ck_assert_uint_eq(rig->life.lease_end_ms, sent_ms + RIG_LEASE_MS);
+	rig_pass(2 * RIG_LEASE_MS);
+	ck_assert_uint_eq(rig->signalled_ms, sent_ms + RIG_LEASE_MS);
+}
+END_TEST
+
+START_TEST(a_singleton_without_its_agent_ends_with_its_lease)
+{
+	uint64_t end_ms;
+
+	rig_run();
+	end_ms = rig->life.lease_end_ms;
+	rig_agent_dies();
+	rig_pass(2 * RIG_LEASE_MS);
+	ck_assert_uint_eq(rig->signalled_ms, end_ms);
+	ck_assert_uint_eq(rig->gone_ms, end_ms + RIG_STOP_MS);
+	rig_boot();
+	rig_register();
+	rig_welcome(false);
+	rig_executor_connects();
+	rig_deliver();
+	ck_assert_int_eq(rig->reason, CORRAL__TASK_REASON__REASON_LEASE_ENDED);
+}
+END_TEST
+
+START_TEST(a_report_is_whole_unless_the_checkpoint_was_lost_in_this_boot)
+{
+	rig_register();
+	ck_assert(rig->incomplete); /* there was none: it may have been lost */
+	rig_welcome(false);
+	rig_agent_dies();
+	rig_boot();
+	rig_register();
+	ck_assert(rig->incomplete);
+	rig_welcome(true); /* the registry has never had it */
+	rig_agent_dies();
+	rig_boot();
+	rig_register();
+	ck_assert(!rig->incomplete);
+	rig_agent_dies();
+	simdisk_free(rig->disk);
+	rig->disk = simdisk_new(2, UINT64_MAX);
+	rig_boot();
+	rig_register();
+	ck_assert(rig->incomplete);
+	rig_agent_dies();
+	rig->boot_id = "boot-2"; /* nothing runs that ran before */
+	rig_boot();
+	rig_register();
+	ck_assert(!rig->incomplete);
+}
+END_TEST
+
+/* A checkpoint as agents wrote it that knew nothing of incomplete reports. */
+static void
+write_old_checkpoint(void)
+{
+	Corral__CheckpointRecord r = CORRAL__CHECKPOINT_RECORD__INIT;
+	Corral__CheckpointNode old = CORRAL__CHECKPOINT_NODE__INIT;
+	char id[] = "A1";
+	struct store_file *f;
+	uint8_t bytes[256];
+	struct buf b;
+
+	old.agent_id = id;
+	old.boot_id = (char *)(uintptr_t)rig->boot_id;
+	r.body_case = CORRAL__CHECKPOINT_RECORD__BODY_NODE;
+	r.node = &old;
+	buf_init(&b, 4096);
+	record_put(&b, bytes, corral__checkpoint_record__pack(&r, bytes));
+	ck_assert_int_eq(
+	    store_open(simdisk_store(rig->disk), CHECKPOINT_NAME, STORE_OPEN_REPLACE, &f), 0);
+	ck_assert_int_eq(store_pwrite(f, b.data, b.len, 0), 0);
+	ck_assert_int_eq(store_sync(f), 0);
+	store_close(f);
+	ck_assert_int_eq(store_sync_dir(simdisk_store(rig->disk)), 0);
+	buf_fini(&b);
+}
+
+START_TEST(an_older_agents_checkpoint_is_a_whole_one)
+{
+	agent_core_free(rig->core);
+	write_old_checkpoint();
+	rig_boot();
+	rig_register();
+	ck_assert(!rig->incomplete);
+}
+END_TEST
+
+START_TEST(what_does_not_die_is_named_in_every_heartbeat_until_it_has)
+{
+	struct taskkey key = rig_key();
+
+	rig_run();
+	rig->kill_fails = true;
+	rig->frozen = true;
+	rig_kill();
+	for (int i = 0; i < 10; i++) {
+		rig_pass(RIG_LEASE_MS / 5);
+		rig_acknowledge(rig->heartbeat_ms);
+	}
+	ck_assert_uint_ge(rig->kills, 2);
+	ck_assert_uint_eq(rig->stuck, 1);
+	ck_assert(agent_core_find(rig->core, &key)->stuck);
+	rig->kill_fails = false;
+	rig_pass(RIG_LEASE_MS / 5);
+	rig_acknowledge(rig->heartbeat_ms);
+	rig_pass(RIG_LEASE_MS / 5);
+	ck_assert_uint_eq(rig->stuck, 0);
+	ck_assert_int_eq(rig->state, CORRAL__TASK_STATE__KILLED);
+}
+END_TEST
+
+START_TEST(an_executor_that_cannot_kill_says_so)
+{
+	struct taskkey key = rig_key();
+
+	rig_run();
+	agent_core_executor_stuck(rig->core, &key, rig->now_ms);
+	rig_pass(100);
+	ck_assert_uint_eq(rig->stuck, 1);
+}
+END_TEST
+
+Suite *
+unit_suite(void)
+{
+	Suite *s = suite_create("lease");
+	TCase *t = tcase_create("lease");
+
+	tcase_add_checked_fixture(t, rig_setup, rig_teardown);
+	tcase_add_test(t, a_lease_counts_from_when_the_acknowledged_heartbeat_was_sent);
+	tcase_add_test(t, a_lease_counts_from_when_the_registration_was_sent);
+	tcase_add_test(t, an_executor_is_told_when_its_lease_ends_however_long_the_word_takes);
+	tcase_add_test(t, a_heartbeat_that_was_never_sent_extends_nothing);
+	tcase_add_test(t, a_singleton_is_gone_a_grace_after_its_lease_whatever_it_does);
+	tcase_add_test(t, a_renewal_behind_the_leases_end_revokes_nothing);
+	tcase_add_test(t, an_executor_that_does_not_do_its_part_is_killed_with_its_singleton);
+	tcase_add_test(t, a_stop_that_a_frozen_executor_does_not_hear_ends_all_the_same);
+	tcase_add_test(t, a_frozen_agent_wakes_up_and_takes_nothing_from_its_buffer);
+	tcase_add_test(t, a_launch_of_the_old_connection_is_none_of_the_new_one);
+	tcase_add_test(t, a_master_of_an_older_term_launches_nothing);
+	tcase_add_test(t, a_singleton_is_not_taken_within_a_second_of_the_leases_end);
+	tcase_add_test(t, an_executor_that_is_slow_to_report_does_not_start_a_singleton_too_late);
+	tcase_add_test(t, an_agent_that_starts_anew_has_no_lease_to_give_before_its_welcome);
+	tcase_add_test(t, a_singleton_without_its_agent_ends_with_its_lease);
+	tcase_add_test(t, a_report_is_whole_unless_the_checkpoint_was_lost_in_this_boot);
+	tcase_add_test(t, an_older_agents_checkpoint_is_a_whole_one);
+	tcase_add_test(t, what_does_not_die_is_named_in_every_heartbeat_until_it_has);
+	tcase_add_test(t, an_executor_that_cannot_kill_says_so);
+	suite_add_tcase(s, t);
+	return s;
+}
