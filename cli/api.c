@@ -43,9 +43,8 @@ static bool ask(struct api *a);
 
 /* ---- opening ---- */
 
-/* This machine's master is asked by its socket: without TLS, our account is who we are. */
-static bool
-is_local(const struct corral_conf *conf)
+bool
+api_is_local(const struct corral_conf *conf)
 {
 	return conf->client.master.count == 1 && conf->client.master.items[0][0] == '/';
 }
@@ -63,7 +62,7 @@ api_open(struct loop *loop, const struct corral_conf *conf, char *error, size_t 
 	a->loop = loop;
 	a->conf = conf;
 	buf_init(&a->body, REPLY_BYTES_MAX);
-	if (is_local(conf))
+	if (api_is_local(conf))
 		return a;
 	if (files.ca == NULL || access(files.ca, R_OK) != 0)
 		snprintf(error, size,
@@ -79,6 +78,28 @@ api_open(struct loop *loop, const struct corral_conf *conf, char *error, size_t 
 		return NULL;
 	}
 	return a;
+}
+
+struct api *
+api_open_tls(struct loop *loop, const struct corral_conf *conf, struct tls *tls)
+{
+	struct api *a = calloc(1, sizeof *a);
+
+	if (a == NULL) {
+		tls_unref(tls);
+		return NULL;
+	}
+	a->loop = loop;
+	a->conf = conf;
+	a->tls = tls;
+	buf_init(&a->body, REPLY_BYTES_MAX);
+	return a;
+}
+
+const char *
+api_pinned_ca(const struct api *a)
+{
+	return tls_pinned_ca(a->tls);
 }
 
 void

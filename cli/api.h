@@ -24,6 +24,12 @@ struct api;
 
 /* NULL: the reason (a certificate that is not there ...) is in error[size]. conf is borrowed. */
 struct api *api_open(struct loop *loop, const struct corral_conf *conf, char *error, size_t size);
+/* The same with a TLS context of the caller's, whose reference is taken over. NULL: no memory. */
+struct api *api_open_tls(struct loop *loop, const struct corral_conf *conf, struct tls *tls);
+/* Are masters reached by this machine's socket, where a certificate does not count? */
+bool api_is_local(const struct corral_conf *conf);
+/* tls_pinned_ca() of that context. */
+const char *api_pinned_ca(const struct api *a);
 void api_close(struct api *a);
 
 struct api_request {

@@ -71,7 +71,25 @@ static const struct option_row tls_rows[] = {
     {"dns", 0, OPTION_TEXTS, AT(dns), "NAME",
 	"a host name that the certificate is good for; repeatable"},
     {"ip", 0, OPTION_TEXTS, AT(ip), "ADDRESS", "an IP address that it is good for; repeatable"},
-    {"days", 0, OPTION_U32, AT(days), "N", "how long it is valid (365)"}};
+    {"days", 0, OPTION_U32, AT(days), "N", "how long it is valid (365)"},
+    {"within", 0, OPTION_TIME, AT(within_ms), "TIME",
+	"renew: only if the certificate ends by then (at once)"},
+    ROWS_CLIENT};
+static const struct option_row token_rows[] = {
+    {"role", 0, OPTION_TEXT, AT(role), "ROLE", "what its holders become (agent)"},
+    {"name", 'n', OPTION_TEXT, AT(name), "NAME", "of its holder (any that no node has)"},
+    {"ttl", 0, OPTION_TIME, AT(ttl_ms), "TIME", "how long it is good (1h)"},
+    {"uses", 0, OPTION_U32, AT(uses), "N", "how many certificates it is good for (1)"}, ROWS_TABLE,
+    ROWS_CLIENT};
+static const struct option_row join_rows[] = {
+    {"role", 0, OPTION_TEXT, AT(role), "ROLE", "as the token has it (agent)"},
+    {"name", 'n', OPTION_TEXT, AT(name), "NAME", "of the holder (this host's name)"},
+    {"dir", 0, OPTION_TEXT, AT(dir), "DIR",
+	"where CA, certificate and key go (" CORRAL_SYSCONFDIR "/tls)"},
+    {"dns", 0, OPTION_TEXTS, AT(dns), "NAME", "a further host name, of a master or zkserver"},
+    {"ip", 0, OPTION_TEXTS, AT(ip), "ADDRESS", "an IP address of it"},
+    {"replace", 0, OPTION_FLAG, AT(replace), NULL, "a certificate that is there already"},
+    ROW_MASTER};
 
 struct verb {
 	struct option_verb option;
@@ -107,8 +125,14 @@ static const struct verb verbs[] = {
 	0, false, verb_nodes),
     VERB("status", "", "Show the cluster in a few lines, and its masters.", table_rows, 0, 0, false,
 	verb_status),
-    VERB("tls", "init | issue ROLE NAME", "Make the cluster's CA, or a certificate by it.",
-	tls_rows, 1, 3, false, verb_tls),
+    VERB("token", "create | list | revoke ID",
+	"Make a token with which others join, list those there are, or take one back.", token_rows,
+	1, 2, false, verb_token),
+    VERB("join", "TOKEN", "Get this host a certificate by a token.", join_rows, 1, 1, false,
+	verb_join),
+    VERB("tls", "init | issue ROLE NAME | renew",
+	"Make the cluster's CA, or a certificate by it, or renew the one that is shown.", tls_rows,
+	1, 3, false, verb_tls),
 };
 #define VERB_COUNT (sizeof verbs / sizeof *verbs)
 
@@ -255,6 +279,7 @@ run_verb(const struct verb *v, int argc, char **argv)
 	c.options.cpu_milli = JOBFILE_CPU_DEFAULT_MILLI;
 	c.options.memory_bytes = JOBFILE_MEMORY_DEFAULT;
 	c.options.days = 365;
+	c.options.uses = 1;
 	c.options.tail = UINT32_MAX;
 	switch (options_parse(&v->option, argc, argv, &c.options, &first)) {
 	case OPTIONS_HELP:

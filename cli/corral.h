@@ -25,10 +25,12 @@ struct corral_options {
 	uint32_t count;
 	struct option_texts env;
 	const char *user, *directory;
-	/* tls */
-	const char *dir, *cluster;
+	/* tls, token, join */
+	const char *dir, *cluster, *role;
 	struct option_texts dns, ip;
-	uint32_t days;
+	uint32_t days, uses;
+	uint64_t ttl_ms, within_ms;
+	bool replace;
 	struct dev_options dev;
 };
 
@@ -42,8 +44,11 @@ struct corral {
 
 /* Each gets the operands and returns the exit status. */
 typedef int corral_verb(struct corral *c, int argc, char **argv);
-corral_verb verb_dev, verb_init, verb_jobs, verb_logs, verb_nodes, verb_ps, verb_run, verb_status,
-    verb_stop, verb_submit, verb_tls, verb_watch, verb_why;
+corral_verb verb_dev, verb_init, verb_jobs, verb_join, verb_logs, verb_nodes, verb_ps, verb_run,
+    verb_status, verb_stop, verb_submit, verb_tls, verb_token, verb_watch, verb_why;
+
+/* verb_join.c: `tls renew`. */
+int tls_renew(struct corral *c);
 
 /* "corral: " and the text, on stderr. */
 void corral_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

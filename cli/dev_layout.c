@@ -395,6 +395,8 @@ print_socket(const struct dev_daemon *d, struct buf *to)
 static void
 print_master(const struct dev_daemon *d, struct buf *to)
 {
+	/* Still of [tls]: masters sign for those who join. */
+	buf_printf(to, "ca_key=%s/tls/ca-key.pem\n", d->dev->state);
 	buf_printf(to,
 	    "\n[master]\nname=%s\nlisten=127.0.0.1:%u\nagent_listen=127.0.0.1:%u\nstate_dir=%s/"
 	    "%s\n",

@@ -78,6 +78,8 @@ verb_tls(struct corral *c, int argc, char **argv)
 		return tls_init(dir, o->cluster != NULL ? o->cluster : "corral");
 	if (argc == 3 && strcmp(argv[0], "issue") == 0)
 		return tls_issue(o, dir, argv[1], argv[2]);
-	corral_say("'corral tls init' or 'corral tls issue ROLE NAME'");
+	if (argc == 1 && strcmp(argv[0], "renew") == 0)
+		return tls_renew(c);
+	corral_say("'corral tls init', 'corral tls issue ROLE NAME' or 'corral tls renew'");
 	return EX_USAGE;
 }

@@ -67,8 +67,8 @@ refuse(struct master *m, struct http_request *r, int status, const char *fmt, ..
 		http_reply_text(r, 503, "out of memory\n");
 }
 
-static void
-refuse_deposed(struct master *m, struct http_request *r)
+void
+api_deposed(struct master *m, struct http_request *r)
 {
 	refuse(m, r, 503,
 	    "this master no longer leads%s: try again",
@@ -83,7 +83,7 @@ api_reply(struct master *m, struct http_request *r, int status, const ProtobufCM
 	if (!encode_reply(m, message))
 		http_reply_text(r, 500, "the answer is too large\n");
 	else if (!m->leading || !master_may_act(m)) /* the last moment before the socket */
-		refuse_deposed(m, r);
+		api_deposed(m, r);
 	else
 		http_reply(r, status, "application/json", m->scratch.data, m->scratch.len);
 }
@@ -158,8 +158,8 @@ wait_for(struct master *m, struct http_request *r, struct job *j, bool stop)
 
 /* --- jobs --- */
 
-static ProtobufCMessage *
-read_body(struct master *m, struct http_request *r, const ProtobufCMessageDescriptor *type)
+ProtobufCMessage *
+api_body(struct master *m, struct http_request *r, const ProtobufCMessageDescriptor *type)
 {
 	size_t size;
 	const uint8_t *body = http_request_body(r, &size);
@@ -236,7 +236,7 @@ static void
 handle_submit(struct master *m, struct http_request *r)
 {
 	Corral__Api__JobSubmit *s =
-	    (Corral__Api__JobSubmit *)read_body(m, r, &corral__api__job_submit__descriptor);
+	    (Corral__Api__JobSubmit *)api_body(m, r, &corral__api__job_submit__descriptor);
 	struct definition *d;
 	struct faults faults;
 	const char *file;
@@ -457,6 +457,7 @@ api_carry_out(struct master *m)
 		if (o->items[i].kind == OUT_JOB_ACCEPTED || o->items[i].kind == OUT_JOB)
 			answer_waiters(m, &o->items[i]);
 	}
+	admin_carry_out(m);
 }
 
 void
@@ -467,9 +468,10 @@ api_drop_all(struct master *m)
 	while ((first = list_first(&m->waiters)) != NULL) {
 		struct waiter *w = CONTAINER_OF(first, struct waiter, in_all);
 
-		refuse_deposed(m, w->request);
+		api_deposed(m, w->request);
 		waiter_free(w);
 	}
+	admin_drop_all(m);
 	while ((first = list_first(&m->watchers)) != NULL) {
 		struct watcher *w = CONTAINER_OF(first, struct watcher, in_all);
 
@@ -486,8 +488,8 @@ api_drop_all(struct master *m)
  * predecessor, whose session has not timed out yet: nobody leads until then. Nor do we send
  * anybody on while we are becoming the leader ourselves.
  */
-static bool
-leads(struct master *m, struct http_request *r)
+bool
+api_leads(struct master *m, struct http_request *r)
 {
 	if (m->leading && master_may_act(m))
 		return true;
@@ -529,6 +531,19 @@ may_ask(struct master *m, struct http_request *r)
 	return false;
 }
 
+bool
+api_operators_only(struct master *m, struct http_request *r)
+{
+	const struct tls_peer *peer = api_peer(r);
+	char who[TLS_NAME_MAX + 16];
+
+	if (peer->role == TLS_ROLE_OPERATOR)
+		return true;
+	api_error(
+	    m, r, 403, "%s may not do this: it is for operators", api_who(r, who, sizeof who));
+	return false;
+}
+
 static void
 route_get(struct master *m, struct http_request *r, const char *what)
 {
@@ -558,7 +573,7 @@ handle_api(void *arg, struct http_request *r)
 	const char *what = str_starts(path, API_PREFIX) ? path + strlen(API_PREFIX) : "";
 	bool post = strcmp(http_request_method(r), "POST") == 0;
 
-	if (!may_ask(m, r) || !leads(m, r))
+	if (!may_ask(m, r) || !api_leads(m, r) || admin_route(m, r, what, post))
 		return;
 	if (str_starts(what, "jobs/"))
 		handle_job(m, r, what + strlen("jobs/"));
@@ -610,6 +625,8 @@ static const struct http_route routes[] = {
     {"GET", "/health", true, handle_health},
     {"GET", "/version", true, handle_version},
     {"GET", "/metrics", true, handle_metrics},
+    {"POST", "/corral/v1/join", true, enrol_join},
+    {"POST", "/corral/v1/renew", false, enrol_renew},
     {"GET", "/corral/v1", false, handle_api},
     {"POST", "/corral/v1", false, handle_api},
 };

@@ -15,15 +15,18 @@ libmastercore_a_SOURCES = \
 	master/core/place.c master/core/place.h \
 	master/core/records.c \
 	master/core/resources.h \
-	master/core/singles.c
+	master/core/singles.c \
+	master/core/tokens.c master/core/tokens.h
 
 bin_PROGRAMS += corral-master
 corral_master_SOURCES = \
+	master/admin.c \
 	master/agent_link.c \
 	master/api_views.c \
 	master/definition.c master/definition.h \
 	master/http_api.c \
 	master/identity.c \
+	master/enrol.c \
 	master/info.c master/info.h \
 	master/main.c \
 	master/master.h \

@@ -332,6 +332,10 @@ start(struct master *m)
 	if ((m->tls_agents = open_tls(&m->conf, true)) == NULL ||
 	    (m->tls_api = open_tls(&m->conf, false)) == NULL)
 		return EX_CONFIG;
+	if (!tls_show_ca(m->tls_api, error, sizeof error)) {
+		log_error("%s", error);
+		return EX_CONFIG;
+	}
 	if (m->conf.cluster.ensemble_tls &&
 	    (m->tls_ensemble = open_tls(&m->conf, false)) == NULL)
 		return EX_CONFIG;
@@ -377,6 +381,7 @@ command_run(struct master *m)
 
 	list_init(&m->agent_links);
 	list_init(&m->waiters);
+	list_init(&m->stored_waiters);
 	list_init(&m->watchers);
 	list_init(&m->clients);
 	hmap_init(&m->relays);

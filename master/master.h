@@ -80,6 +80,7 @@ struct master {
 	struct http_server *http;
 	struct http_server *http_local; /* on the local socket; NULL: there is none */
 	struct list waiters;  /* requests whose answer waits for a commit */
+	struct list stored_waiters; /* the same, admin.c's */
 	struct list watchers; /* of events */
 	struct list clients;  /* of runs and logs */
 	struct hmap relays;   /* of all clients, by number */
@@ -148,6 +149,38 @@ const struct tls_peer *api_peer(const struct http_request *r);
 const char *api_who(const struct http_request *r, char *to, size_t size);
 /* Let the accounts that may use the local socket do so. */
 void api_open_socket(const char *path);
+
+/*
+ * http_api.c, for admin.c and enrol.c: the request's body; NULL: it was answered. And: may this be
+ * asked by operators alone? False: it was answered.
+ */
+ProtobufCMessage *api_body(
+    struct master *m, struct http_request *r, const ProtobufCMessageDescriptor *type);
+bool api_operators_only(struct master *m, struct http_request *r);
+/* To one whose answer waited until this master no longer leads. */
+void api_deposed(struct master *m, struct http_request *r);
+/* Only the leader answers; false: somebody else was named, or nobody. */
+bool api_leads(struct master *m, struct http_request *r);
+
+/* admin.c: what operators do with nodes and tokens */
+typedef void admin_answer(struct master *m, struct http_request *r, void *arg);
+/*
+ * Answer when what the core's registry, tokens and era are now is stored. release (may be NULL) is
+ * called with arg after that, or when nobody waits any more.
+ */
+void admin_wait(struct master *m, struct http_request *r, admin_answer *answer, void *arg,
+    void (*release)(void *arg));
+void admin_carry_out(struct master *m);
+void admin_drop_all(struct master *m);
+/* False: there is nothing of that name here. */
+bool admin_route(struct master *m, struct http_request *r, const char *what, bool post);
+
+/* enrol.c: join tokens, and certificates for those who have one */
+void enrol_token_create(struct master *m, struct http_request *r);
+void enrol_token_list(struct master *m, struct http_request *r);
+void enrol_token_revoke(struct master *m, struct http_request *r, const char *id);
+void enrol_join(void *arg, struct http_request *r);
+void enrol_renew(void *arg, struct http_request *r);
 
 /* api_views.c: messages that borrow from the core */
 void view_job(const struct master *m, const struct job *j, Corral__Api__Job *v);

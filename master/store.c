@@ -80,6 +80,7 @@ static const struct {
     {"/corral/registry", "", false},
     {"/corral/jobs", "", false},
     {"/corral/services", "", true},
+    {"/corral/tokens", "", false},
 };
 
 #define PATH_COUNT (sizeof paths / sizeof *paths)

@@ -41,10 +41,13 @@ struct loader {
 	size_t pieces_count;
 	char path[160]; /* of the node that is being read */
 	uint32_t single; /* of the job at hand, that is read next */
+	char (*tokens)[TOKEN_ID_SIZE];
+	size_t token_count, token_at;
 };
 
 static void registry_next(struct master *m);
 static void job_next(struct master *m);
+static void token_next(struct master *m);
 static void results_next(struct master *m);
 static void singles_next(struct master *m);
 
@@ -72,6 +75,7 @@ load_cancel(struct master *m)
 		job_fini(&l->jobs[i]);
 	free(l->jobs);
 	free(l->pieces);
+	free(l->tokens);
 	free(l);
 	m->loader = NULL;
 }
@@ -417,6 +421,61 @@ jobs_listed(struct master *m, const struct zk_result *r, void *arg)
 	job_next(m);
 }
 
+/* --- join tokens --- */
+
+static void
+token_read(struct master *m, const struct zk_result *r, void *arg)
+{
+	struct loader *l = m->loader;
+	const char *id = l->tokens[l->token_at];
+
+	(void)arg;
+	if (r->rc != ZK_OK) {
+		fail(m, "a token", zk_rc_text(r->rc));
+		return;
+	}
+	if (!tokens_load(&m->cluster.tokens, id, r->data == NULL ? "" : (const char *)r->data,
+		r->size))
+		log_error("/corral/tokens/%s is no token that can be read: nobody can use it", id);
+	l->token_at++;
+	token_next(m);
+}
+
+static void
+token_next(struct master *m)
+{
+	struct loader *l = m->loader;
+	char path[64];
+
+	if (l->token_at == l->token_count) {
+		children(m, "/corral/jobs", jobs_listed);
+		return;
+	}
+	snprintf(path, sizeof path, "/corral/tokens/%s", l->tokens[l->token_at]);
+	get(m, path, token_read);
+}
+
+static void
+tokens_listed(struct master *m, const struct zk_result *r, void *arg)
+{
+	struct loader *l = m->loader;
+
+	(void)arg;
+	if (r->rc != ZK_OK) {
+		fail(m, "the tokens", zk_rc_text(r->rc));
+		return;
+	}
+	l->tokens = calloc(r->child_count + 1, sizeof *l->tokens);
+	if (l->tokens == NULL) {
+		fail(m, "the tokens", "out of memory");
+		return;
+	}
+	for (size_t i = 0; i < r->child_count; i++)
+		if (str_copy(l->tokens[l->token_count], sizeof l->tokens[0], r->children[i]))
+			l->token_count++;
+	token_next(m);
+}
+
 /* --- the registry --- */
 
 static void
@@ -426,7 +485,7 @@ registry_read(struct master *m, const struct zk_result *r, void *arg)
 
 	(void)arg;
 	if (r->rc == ZK_NONODE) { /* the piece behind the last one */
-		children(m, "/corral/jobs", jobs_listed);
+		children(m, "/corral/tokens", tokens_listed);
 		return;
 	}
 	if (r->rc != ZK_OK) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "libcommon/io/cert.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -159,28 +160,24 @@ ca_fini(struct ca *ca)
 }
 
 static bool
-ca_load(struct ca *ca, const char *dir, char *error, size_t size)
+ca_load(struct ca *ca, const struct cert_ca *files, char *error, size_t size)
 {
-	char cert_path[PATH_MAX], key_path[PATH_MAX];
-
 	*ca = (struct ca){0};
-	if (!ca_paths(dir, cert_path, key_path, error, size))
-		return false;
-	ca->cert = cert_load(cert_path, error, size);
+	ca->cert = cert_load(files->cert, error, size);
 	if (ca->cert == NULL)
 		return false;
-	ca->key = key_load(key_path, error, size);
+	ca->key = key_load(files->key, error, size);
 	if (ca->key == NULL)
 		goto fail;
 	if (X509_check_private_key(ca->cert, ca->key) != 1) {
-		tls_fail(error, size, "%s: the key does not belong to %s", key_path, cert_path);
+		tls_fail(error, size, "%s: the key does not belong to %s", files->key, files->cert);
 		goto fail;
 	}
 	if (X509_NAME_get_text_by_NID(X509_get_subject_name(ca->cert), NID_organizationName,
 		ca->cluster, sizeof ca->cluster) <= 0 ||
 	    !cert_name_is_plain(ca->cluster)) {
 		tls_fail(
-		    error, size, "%s: its subject has no O= with the cluster's name", cert_path);
+		    error, size, "%s: its subject has no O= with the cluster's name", files->cert);
 		goto fail;
 	}
 	return true;
@@ -433,13 +430,15 @@ bool
 cert_issue(const char *ca_dir, const struct cert_request *request, const char *cert_path,
     const char *key_path, char *error, size_t size)
 {
+	char ca_cert[PATH_MAX], ca_key[PATH_MAX];
+	const struct cert_ca files = {ca_cert, ca_key};
 	struct ca ca;
 	EVP_PKEY *key = NULL;
 	X509 *cert = NULL;
 	char *pem = NULL;
 	bool done = false;
 
-	if (!ca_load(&ca, ca_dir, error, size))
+	if (!ca_paths(ca_dir, ca_cert, ca_key, error, size) || !ca_load(&ca, &files, error, size))
 		return false;
 	key = EVP_EC_gen(CERT_CURVE);
 	if (key == NULL)
@@ -508,7 +507,7 @@ request_key(const char *pem, char *error, size_t size)
 }
 
 bool
-cert_sign(const char *ca_dir, const struct cert_request *request, const char *request_pem,
+cert_sign(const struct cert_ca *files, const struct cert_request *request, const char *request_pem,
     char **cert_pem, char *error, size_t size)
 {
 	EVP_PKEY *key = request_key(request_pem, error, size);
@@ -518,7 +517,7 @@ cert_sign(const char *ca_dir, const struct cert_request *request, const char *re
 	*cert_pem = NULL;
 	if (key == NULL)
 		return false;
-	if (ca_load(&ca, ca_dir, error, size)) {
+	if (ca_load(&ca, files, error, size)) {
 		cert = ca_certify(&ca, request, key, error, size);
 		if (cert != NULL && (*cert_pem = cert_text(cert)) == NULL)
 			tls_fail(error, size, "no memory for the certificate");
@@ -527,6 +526,110 @@ cert_sign(const char *ca_dir, const struct cert_request *request, const char *re
 	}
 	EVP_PKEY_free(key);
 	return *cert_pem != NULL;
+}
+
+/* The names that a certificate is good for, as texts of their own. */
+struct names {
+	char *dns[CERT_NAMES_MAX], *ips[CERT_NAMES_MAX];
+	size_t dns_count, ip_count;
+};
+
+static void
+names_fini(struct names *n)
+{
+	for (size_t i = 0; i < n->dns_count; i++)
+		free(n->dns[i]);
+	for (size_t i = 0; i < n->ip_count; i++)
+		free(n->ips[i]);
+}
+
+static bool
+names_take(struct names *n, const GENERAL_NAME *name)
+{
+	int type;
+	const ASN1_STRING *value = GENERAL_NAME_get0_value(name, &type);
+	const unsigned char *bytes;
+	char text[INET6_ADDRSTRLEN];
+	int size;
+
+	if (type != GEN_DNS && type != GEN_IPADD)
+		return true;
+	bytes = ASN1_STRING_get0_data(value);
+	size = ASN1_STRING_length(value);
+	if (type == GEN_DNS) {
+		if (n->dns_count == CERT_NAMES_MAX)
+			return false;
+		n->dns[n->dns_count] = strndup((const char *)bytes, (size_t)size);
+		return n->dns[n->dns_count] != NULL && ++n->dns_count > 0;
+	}
+	if (n->ip_count == CERT_NAMES_MAX ||
+	    inet_ntop(size == 4 ? AF_INET : AF_INET6, bytes, text, sizeof text) == NULL)
+		return false;
+	n->ips[n->ip_count] = strdup(text);
+	return n->ips[n->ip_count] != NULL && ++n->ip_count > 0;
+}
+
+static bool
+names_of(struct names *n, X509 *cert)
+{
+	GENERAL_NAMES *all = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+	bool ok = all != NULL;
+
+	*n = (struct names){0};
+	for (int i = 0; ok && i < sk_GENERAL_NAME_num(all); i++)
+		ok = names_take(n, sk_GENERAL_NAME_value(all, i));
+	GENERAL_NAMES_free(all);
+	return ok;
+}
+
+/* Is this a certificate of that CA, of the very holder? That it is valid its user has shown. */
+static bool
+is_holders(const char *ca_path, X509 *cert, const struct tls_peer *holder, char *error, size_t size)
+{
+	X509 *ca = cert_load(ca_path, error, size);
+	struct tls_peer said;
+	bool ok;
+
+	if (ca == NULL)
+		return false;
+	tls_peer_of_cert(cert, &said);
+	ok = X509_verify(cert, X509_get0_pubkey(ca)) == 1 && said.role == holder->role &&
+	     said.role != TLS_ROLE_NONE && strcmp(said.cluster, holder->cluster) == 0 &&
+	     strcmp(said.name, holder->name) == 0;
+	X509_free(ca);
+	return ok || tls_fail(error, size,
+			 "the certificate to be renewed is not one of this CA for '%s'",
+			 holder->name);
+}
+
+bool
+cert_renew(const struct cert_ca *ca, const char *old_pem, const struct tls_peer *holder, int days,
+    const char *request_pem, char **cert_pem, char *error, size_t size)
+{
+	BIO *bio = BIO_new_mem_buf(old_pem, -1);
+	X509 *old = bio == NULL ? NULL : PEM_read_bio_X509(bio, NULL, no_passphrase, NULL);
+	struct names names = {0};
+	struct cert_request request = {.role = holder->role, .name = holder->name, .days = days};
+	bool done = false;
+
+	*cert_pem = NULL;
+	if (old == NULL)
+		cert_fail_reason(error, size, "the certificate to be renewed", "cannot read it");
+	else if (!is_holders(ca->cert, old, holder, error, size))
+		; /* said */
+	else if (!names_of(&names, old))
+		tls_fail(error, size, "the certificate to be renewed: its names cannot be read");
+	else {
+		request.dns = (const char *const *)names.dns;
+		request.dns_count = names.dns_count;
+		request.ips = (const char *const *)names.ips;
+		request.ip_count = names.ip_count;
+		done = cert_sign(ca, &request, request_pem, cert_pem, error, size);
+	}
+	names_fini(&names);
+	X509_free(old);
+	BIO_free(bio);
+	return done;
 }
 
 static bool

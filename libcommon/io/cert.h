@@ -21,6 +21,11 @@
 #define CERT_CA_DAYS 3650
 #define CERT_FINGERPRINT_SIZE 65 /* SHA-256 in lower-case hex, and a NUL */
 
+/* A CA's certificate and key, as PEM files. */
+struct cert_ca {
+	const char *cert, *key;
+};
+
 /* What to certify. Names and addresses: texts, at most CERT_NAMES_MAX of each. */
 struct cert_request {
 	const char *cluster; /* NULL: the CA's */
@@ -53,8 +58,14 @@ bool cert_issue(const char *ca_dir, const struct cert_request *request, const ch
  * answers that request with a PEM certificate. *pem is malloc'ed text; the caller frees it.
  */
 bool cert_key_create(const char *key_path, char **request_pem, char *error, size_t size);
-bool cert_sign(const char *ca_dir, const struct cert_request *request, const char *request_pem,
-    char **cert_pem, char *error, size_t size);
+bool cert_sign(const struct cert_ca *ca, const struct cert_request *request,
+    const char *request_pem, char **cert_pem, char *error, size_t size);
+/*
+ * The same for a holder of a certificate by this CA, given as PEM, which holder says too: its role,
+ * its name and the names that it is good for stay.
+ */
+bool cert_renew(const struct cert_ca *ca, const char *old_pem, const struct tls_peer *holder,
+    int days, const char *request_pem, char **cert_pem, char *error, size_t size);
 
 /* Write a file whole with the given mode: what a joining node does with what it was sent. */
 bool cert_write_file(const char *path, const char *pem, unsigned mode, char *error, size_t size);

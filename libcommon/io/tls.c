@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
@@ -28,10 +29,14 @@ struct tls {
 	unsigned refs;
 	SSL_CTX *ctx;
 	char *ca, *cert, *key; /* the files; NULL with a pre-shared key */
-	bool require_peer;
+	bool require_peer, show_ca;
 	tls_make *make; /* in place of the files: makes the context anew */
 	const void *make_arg;
 	int verify; /* with make: a server's mode */
+
+	bool pinned;
+	uint8_t pin[TLS_PIN_BYTES];
+	char *pinned_ca; /* PEM; NULL until a server was believed */
 
 	bool psk;
 	char psk_identity[TLS_NAME_MAX]; /* a client's */
@@ -135,6 +140,19 @@ tls_load_own(const struct tls *t, SSL_CTX *ctx, char *error, size_t size)
 	return true;
 }
 
+/* The CA's certificate (the file's first one) behind our own, in what the peer is sent. */
+static bool
+tls_send_ca(const struct tls *t, SSL_CTX *ctx, char *error, size_t size)
+{
+	BIO *bio = BIO_new_file(t->ca, "r");
+	X509 *ca = bio == NULL ? NULL : PEM_read_bio_X509(bio, NULL, tls_no_passphrase, NULL);
+	bool ok = ca != NULL && SSL_CTX_add1_chain_cert(ctx, ca) == 1;
+
+	X509_free(ca);
+	BIO_free(bio);
+	return ok || tls_fail(error, size, "%s: the CA's certificate cannot be shown", t->ca);
+}
+
 /* The files as they are now, in a new context; NULL: the reason is in error. */
 static SSL_CTX *
 tls_load(const struct tls *t, char *error, size_t size)
@@ -157,7 +175,8 @@ tls_load(const struct tls *t, char *error, size_t size)
 		return NULL;
 	}
 	SSL_CTX_set_client_CA_list(ctx, ca_names);
-	if (t->cert != NULL && !tls_load_own(t, ctx, error, size)) {
+	if ((t->cert != NULL && !tls_load_own(t, ctx, error, size)) ||
+	    (t->show_ca && !tls_send_ca(t, ctx, error, size))) {
 		SSL_CTX_free(ctx);
 		return NULL;
 	}
@@ -227,7 +246,7 @@ tls_reload(struct tls *t, char *error, size_t size)
 {
 	SSL_CTX *ctx;
 
-	if (t->psk)
+	if (t->psk || t->pinned)
 		return true;
 	ctx = t->make != NULL ? t->make(t->make_arg, error, size) : tls_load(t, error, size);
 	if (ctx == NULL)
@@ -235,6 +254,16 @@ tls_reload(struct tls *t, char *error, size_t size)
 	SSL_CTX_free(t->ctx); /* connections hold their own references */
 	t->ctx = ctx;
 	return true;
+}
+
+bool
+tls_show_ca(struct tls *t, char *error, size_t size)
+{
+	t->show_ca = true;
+	if (tls_reload(t, error, size))
+		return true;
+	t->show_ca = false;
+	return false;
 }
 
 /* Where an SSL keeps the identity that its key belongs to. */
@@ -363,6 +392,82 @@ tls_new_psk_server(tls_psk_find *find, void *arg)
 	return t;
 }
 
+static bool
+pin_fits(const struct tls *t, X509 *cert)
+{
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	unsigned size = 0;
+
+	return X509_digest(cert, EVP_sha256(), digest, &size) == 1 && size == TLS_PIN_BYTES &&
+	       memcmp(digest, t->pin, TLS_PIN_BYTES) == 0;
+}
+
+static bool
+pin_keep(struct tls *t, X509 *ca)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *bytes;
+	long len;
+
+	free(t->pinned_ca);
+	t->pinned_ca = NULL;
+	if (bio != NULL && PEM_write_bio_X509(bio, ca) == 1 &&
+	    (len = BIO_get_mem_data(bio, &bytes)) > 0)
+		t->pinned_ca = strndup(bytes, (size_t)len);
+	BIO_free(bio);
+	return t->pinned_ca != NULL;
+}
+
+/* The one certificate of the chain that fits the pin is all that is trusted. */
+static int
+pin_verify(X509_STORE_CTX *check, void *arg)
+{
+	STACK_OF(X509) *sent = X509_STORE_CTX_get0_untrusted(check), *trusted;
+	struct tls *t = arg;
+	X509 *ca = NULL;
+	int ok = 0;
+
+	for (int i = 0; i < sk_X509_num(sent) && ca == NULL; i++)
+		if (pin_fits(t, sk_X509_value(sent, i)))
+			ca = sk_X509_value(sent, i);
+	if (ca == NULL) {
+		X509_STORE_CTX_set_error(check, X509_V_ERR_CERT_UNTRUSTED);
+		return 0;
+	}
+	trusted = sk_X509_new_null();
+	if (trusted != NULL && sk_X509_push(trusted, ca) > 0) {
+		X509_STORE_CTX_set0_trusted_stack(check, trusted);
+		ok = X509_verify_cert(check) == 1 && pin_keep(t, ca);
+	}
+	sk_X509_free(trusted);
+	return ok;
+}
+
+struct tls *
+tls_new_pinned(const uint8_t pin[TLS_PIN_BYTES])
+{
+	struct tls *t = calloc(1, sizeof *t);
+
+	if (t == NULL)
+		return NULL;
+	t->refs = 1;
+	t->pinned = true;
+	memcpy(t->pin, pin, TLS_PIN_BYTES);
+	t->ctx = tls_ctx_new(TLS1_2_VERSION);
+	if (t->ctx == NULL) {
+		tls_unref(t);
+		return NULL;
+	}
+	SSL_CTX_set_cert_verify_callback(t->ctx, pin_verify, t);
+	return t;
+}
+
+const char *
+tls_pinned_ca(const struct tls *t)
+{
+	return t->pinned_ca != NULL ? t->pinned_ca : "";
+}
+
 struct tls *
 tls_ref(struct tls *t)
 {
@@ -381,6 +486,7 @@ tls_unref(struct tls *t)
 	free(t->ca);
 	free(t->cert);
 	free(t->key);
+	free(t->pinned_ca);
 	free(t);
 }
 

@@ -47,6 +47,22 @@ struct tls_files {
  */
 struct tls *tls_new(const struct tls_files *files, bool require_peer, char *error, size_t size);
 
+/*
+ * Send the CA's certificate (the file's first one) behind our own from now on, for clients that
+ * know its digest alone. On false, with the reason, nothing has changed.
+ */
+bool tls_show_ca(struct tls *t, char *error, size_t size);
+
+/*
+ * A client's context for those who know of the CA only the SHA-256 of its certificate: a server is
+ * believed if that certificate is among those that it sends, and vouches for its own. NULL: no
+ * memory.
+ */
+#define TLS_PIN_BYTES 32
+struct tls *tls_new_pinned(const uint8_t pin[TLS_PIN_BYTES]);
+/* The CA's certificate in PEM, as the last server that was believed sent it; "": there was none. */
+const char *tls_pinned_ca(const struct tls *t);
+
 /* Read the files again; new handshakes use them. On false nothing has changed. */
 bool tls_reload(struct tls *t, char *error, size_t size);
 

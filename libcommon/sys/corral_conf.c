@@ -31,6 +31,8 @@ static const struct conf_key keys[] = {
 	"PEM file of this host's certificate"),
     KEY("tls", "key", CONF_PATH, tls.key, CORRAL_SYSCONFDIR "/tls/key.pem",
 	"PEM file of its key, mode 0600"),
+    KEY("tls", "ca_key", CONF_PATH, tls.ca_key, NULL,
+	"PEM file of the CA's key: this master signs joins and renewals; empty: it does not"),
 
     KEY("master", "name", CONF_NAME, master.name, NULL, "of this master; empty: the host's name"),
     KEY("master", "listen", CONF_ADDRESS, master.listen, "127.0.0.1:5050",

@@ -17,6 +17,7 @@ struct corral_conf {
 	} cluster;
 	struct {
 		char *ca, *cert, *key; /* PEM files */
+		char *ca_key; /* with which masters sign joins and renewals; NULL: they do not */
 	} tls;
 	struct {
 		char *name;	    /* of this master; NULL: the host's name */

@@ -22,6 +22,7 @@ cluster_init(struct cluster *c, const struct cluster_settings *settings,
 	c->term = term;
 	c->elected_ms = c->mark_window_ms = now_ms;
 	books_init(&c->books);
+	tokens_init(&c->tokens);
 	hmap_init(&c->agents);
 	hmap_init(&c->jobs);
 	hmap_init(&c->attempts);
@@ -73,6 +74,7 @@ cluster_fini(struct cluster *c)
 	hmap_fini(&c->jobs);
 	hmap_fini(&c->attempts);
 	books_fini(&c->books);
+	tokens_fini(&c->tokens);
 	memset(c, 0, sizeof *c);
 }
 

@@ -24,6 +24,7 @@
 #include "libcommon/base/hmap.h"
 #include "libcommon/base/list.h"
 #include "master/core/books.h"
+#include "master/core/tokens.h"
 #include "proto/corral.pb-c.h"
 
 enum {
@@ -316,6 +317,11 @@ struct cluster {
 	uint64_t mark_window_ms;
 	uint32_t marks_in_window;
 
+	struct tokens tokens;
+	uint64_t era_next; /* with era_dirty: to be the era from the next election on */
+	bool era_dirty;
+	uint64_t tickets, batch_ticket, stored_ticket;
+
 	struct term *terms; /* of attempts, ours first */
 	size_t term_count;
 
@@ -434,6 +440,13 @@ uint64_t cluster_deadline_ms(const struct cluster *c, uint64_t now_ms);
 const struct commit *cluster_commit_begin(struct cluster *c);
 /* The batch is stored; czxids[i] is that of ops[i] where it created a node. */
 void cluster_committed(struct cluster *c, uint64_t now_ms, const int64_t *czxids);
+
+/*
+ * A number for what the registry, the tokens and the era are now: cluster_has_stored() says whether
+ * the store has that, too.
+ */
+uint64_t cluster_ticket(struct cluster *c);
+bool cluster_has_stored(const struct cluster *c, uint64_t ticket);
 
 /* Forget what was put out: it was carried out. */
 void cluster_out_clear(struct cluster *c);

@@ -4,6 +4,7 @@
  * before is done. What waits for the store (welcomes, acceptances, acknowledgements, giving agents
  * up) is remembered with the batch and comes out when it is stored.
  */
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,6 +130,55 @@ add_registry(struct cluster *c)
 		c->registry[p] = PIECE_STORED;
 	}
 	c->registry_dirty = false;
+	return true;
+}
+
+static bool
+add_tokens(struct cluster *c)
+{
+	static const enum store_op_kind kinds[] = {
+	    [TOKEN_TO_CREATE] = STORE_CREATE,
+	    [TOKEN_TO_SET] = STORE_SET,
+	    [TOKEN_TO_DELETE] = STORE_DELETE,
+	};
+	struct commit *m = &c->commit;
+	struct list *it, *nx;
+
+	if (!c->tokens.dirty)
+		return true;
+	LIST_EACH(it, nx, &c->tokens.all)
+	{
+		struct token *token = CONTAINER_OF(it, struct token, in_all);
+		struct mark since = mark_here(m);
+
+		if (token->store == TOKEN_STORED)
+			continue;
+		if (op_begin(m, kinds[token->store], "/corral/tokens/%s", token->id) == NULL)
+			return false;
+		if (token->store != TOKEN_TO_DELETE)
+			token_encode(token, &m->data);
+		if (!op_end(m, since))
+			return false;
+		tokens_written(&c->tokens, token);
+	}
+	c->tokens.dirty = false;
+	return true;
+}
+
+static bool
+add_era(struct cluster *c)
+{
+	struct commit *m = &c->commit;
+	struct mark since = mark_here(m);
+
+	if (!c->era_dirty)
+		return true;
+	if (op_begin(m, STORE_SET, "/corral/era") == NULL)
+		return false;
+	buf_printf(&m->data, "%" PRIu64, c->era_next);
+	if (!op_end(m, since))
+		return false;
+	c->era_dirty = false;
 	return true;
 }
 
@@ -267,12 +317,19 @@ cluster_commit_begin(struct cluster *c)
 {
 	struct commit *m = &c->commit;
 
-	if (c->writing || (list_empty(&c->removed) && !c->registry_dirty && list_empty(&c->dirty)))
+	if (c->writing)
 		return NULL;
+	if (list_empty(&c->removed) && !c->registry_dirty && !c->tokens.dirty && !c->era_dirty &&
+	    list_empty(&c->dirty)) {
+		c->stored_ticket = c->tickets;
+		return NULL;
+	}
 	m->count = 0;
 	buf_clear(&m->data);
-	if (add_removals(c) && add_registry(c))
+	if (add_removals(c) && add_registry(c) && add_tokens(c) && add_era(c)) {
+		c->batch_ticket = c->tickets;
 		add_jobs(c);
+	}
 	if (m->data.failed)
 		c->failed = true;
 	collect_waiters(c);
@@ -357,8 +414,21 @@ void
 cluster_committed(struct cluster *c, uint64_t now_ms, const int64_t *czxids)
 {
 	c->writing = false;
+	c->stored_ticket = c->batch_ticket;
 	acknowledge_committed(c);
 	singles_committed(c, now_ms);
 	jobs_committed(c, now_ms, czxids);
 	agents_committed(c, now_ms);
+}
+
+uint64_t
+cluster_ticket(struct cluster *c)
+{
+	return ++c->tickets;
+}
+
+bool
+cluster_has_stored(const struct cluster *c, uint64_t ticket)
+{
+	return ticket <= c->stored_ticket;
 }

@@ -36,6 +36,7 @@ EXTRA_DIST += \
 	tests/system/test_helper.py \
 	tests/system/test_history.py \
 	tests/system/test_jobs.py \
+	tests/system/test_join.py \
 	tests/system/test_kill_loop.py \
 	tests/system/test_master.py \
 	tests/system/test_observers.py \

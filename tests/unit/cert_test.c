@@ -12,7 +12,8 @@
 #include "tests/lib/unit.h"
 
 static char error[256];
-static char ca[PATH_MAX], ca_pem[PATH_MAX], cert[PATH_MAX], key[PATH_MAX];
+static char ca[PATH_MAX], ca_pem[PATH_MAX], ca_key[PATH_MAX], cert[PATH_MAX], key[PATH_MAX];
+static const struct cert_ca ca_files = {ca_pem, ca_key};
 
 static const struct cert_request agent = {
     .role = TLS_ROLE_AGENT,
@@ -29,6 +30,7 @@ setup(void)
 {
 	snprintf(ca, sizeof ca, "%s/tls", unit_tmpdir());
 	snprintf(ca_pem, sizeof ca_pem, "%s/tls/ca.pem", unit_tmpdir());
+	snprintf(ca_key, sizeof ca_key, "%s/tls/ca-key.pem", unit_tmpdir());
 	snprintf(cert, sizeof cert, "%s/agent.pem", unit_tmpdir());
 	snprintf(key, sizeof key, "%s/agent-key.pem", unit_tmpdir());
 	ck_assert_msg(cert_ca_create(ca, "blue", false, error, sizeof error), "%s", error);
@@ -72,9 +74,6 @@ END_TEST
 
 START_TEST(keys_are_closed_to_others_and_certificates_are_not)
 {
-	char ca_key[PATH_MAX + 16];
-
-	snprintf(ca_key, sizeof ca_key, "%s/ca-key.pem", ca);
 	ck_assert_msg(cert_issue(ca, &agent, cert, key, error, sizeof error), "%s", error);
 	ck_assert_uint_eq(mode_of(key), 0600);
 	ck_assert_uint_eq(mode_of(cert), 0644);
@@ -136,7 +135,8 @@ START_TEST(a_signing_request_is_answered_with_a_certificate_for_its_key)
 
 	ck_assert_msg(cert_key_create(key, &request, error, sizeof error), "%s", error);
 	ck_assert_uint_eq(mode_of(key), 0600);
-	ck_assert_msg(cert_sign(ca, &agent, request, &pem, error, sizeof error), "%s", error);
+	ck_assert_msg(
+	    cert_sign(&ca_files, &agent, request, &pem, error, sizeof error), "%s", error);
 	ck_assert_msg(cert_write_file(cert, pem, 0644, error, sizeof error), "%s", error);
 	read_info(cert, &info);
 	ck_assert_str_eq(info.holder.name, "node-7");
@@ -155,9 +155,82 @@ START_TEST(a_signing_request_that_was_tampered_with_is_refused)
 	ck_assert_msg(cert_key_create(key, &request, error, sizeof error), "%s", error);
 	middle = request + strlen(request) / 2;
 	*middle = *middle == 'A' ? 'B' : 'A';
-	ck_assert(!cert_sign(ca, &agent, request, &pem, error, sizeof error));
+	ck_assert(!cert_sign(&ca_files, &agent, request, &pem, error, sizeof error));
 	ck_assert_ptr_null(pem);
-	ck_assert(!cert_sign(ca, &agent, "hello", &pem, error, sizeof error));
+	ck_assert(!cert_sign(&ca_files, &agent, "hello", &pem, error, sizeof error));
+	free(request);
+}
+END_TEST
+
+static char *
+text_of(const char *path)
+{
+	static char text[8192];
+	FILE *f = fopen(path, "r");
+	size_t size;
+
+	ck_assert_ptr_nonnull(f);
+	size = fread(text, 1, sizeof text - 1, f);
+	text[size] = '\0';
+	fclose(f);
+	return text;
+}
+
+START_TEST(a_renewed_certificate_has_the_names_of_the_old_one_and_another_key)
+{
+	char old[8192], new_key[PATH_MAX + 8], *request, *pem;
+	struct tls_files files = {ca_pem, cert, new_key};
+	struct cert_info info, before;
+	struct tls *tls;
+
+	snprintf(new_key, sizeof new_key, "%s.new", key);
+	ck_assert_msg(cert_issue(ca, &agent, cert, key, error, sizeof error), "%s", error);
+	snprintf(old, sizeof old, "%s", text_of(cert));
+	read_info(cert, &before);
+	ck_assert_msg(cert_key_create(new_key, &request, error, sizeof error), "%s", error);
+	ck_assert_msg(cert_renew(&ca_files, old, &before.holder, 90, request, &pem, error,
+			  sizeof error),
+	    "%s", error);
+	ck_assert(cert_write_file(cert, pem, 0644, error, sizeof error));
+	read_info(cert, &info);
+	ck_assert_str_eq(info.holder.name, "node-7");
+	ck_assert_int_eq(info.holder.role, TLS_ROLE_AGENT);
+	ck_assert_str_ne(info.fingerprint, before.fingerprint);
+	ck_assert_int_lt(info.not_after_s, before.not_after_s);
+	tls = tls_new(&files, true, error, sizeof error);
+	ck_assert_msg(tls != NULL, "%s", error);
+	tls_unref(tls);
+	free(pem);
+	free(request);
+}
+END_TEST
+
+START_TEST(only_the_holders_own_certificate_of_this_ca_is_renewed)
+{
+	char other[PATH_MAX], other_cert[PATH_MAX], old[8192], *request, *pem;
+	struct tls_peer holder = {.role = TLS_ROLE_AGENT, .cluster = "blue", .name = "node-7"};
+
+	ck_assert(cert_issue(ca, &agent, cert, key, error, sizeof error));
+	snprintf(old, sizeof old, "%s", text_of(cert));
+	ck_assert(cert_key_create(key, &request, error, sizeof error));
+	ck_assert(cert_renew(&ca_files, old, &holder, 90, request, &pem, error, sizeof error));
+	free(pem);
+	memcpy(holder.name, "node-8", 7);
+	ck_assert(!cert_renew(&ca_files, old, &holder, 90, request, &pem, error, sizeof error));
+	ck_assert_ptr_nonnull(strstr(error, "node-8"));
+	memcpy(holder.name, "node-7", 7);
+	holder.role = TLS_ROLE_MASTER;
+	ck_assert(!cert_renew(&ca_files, old, &holder, 90, request, &pem, error, sizeof error));
+	holder.role = TLS_ROLE_AGENT;
+	ck_assert(!cert_renew(&ca_files, "none", &holder, 90, request, &pem, error, sizeof error));
+	/* Of the same holder, by a CA of the same name. */
+	snprintf(other, sizeof other, "%s/other", unit_tmpdir());
+	snprintf(other_cert, sizeof other_cert, "%s/other.pem", unit_tmpdir());
+	ck_assert(cert_ca_create(other, "blue", false, error, sizeof error));
+	ck_assert(cert_issue(other, &agent, other_cert, key, error, sizeof error));
+	ck_assert(!cert_renew(
+	    &ca_files, text_of(other_cert), &holder, 90, request, &pem, error, sizeof error));
+	ck_assert_ptr_null(pem);
 	free(request);
 }
 END_TEST
@@ -208,6 +281,8 @@ unit_suite(void)
 	tcase_add_test(t, a_request_with_a_bad_role_name_address_or_cluster_is_refused);
 	tcase_add_test(t, a_signing_request_is_answered_with_a_certificate_for_its_key);
 	tcase_add_test(t, a_signing_request_that_was_tampered_with_is_refused);
+	tcase_add_test(t, a_renewed_certificate_has_the_names_of_the_old_one_and_another_key);
+	tcase_add_test(t, only_the_holders_own_certificate_of_this_ca_is_renewed);
 	tcase_add_test(t, a_certificate_ends_no_later_than_its_ca);
 	tcase_add_test(t, files_that_are_missing_or_do_not_belong_together_are_named);
 	suite_add_tcase(s, t);
