@@ -60,12 +60,18 @@
 	X(SENDS_DAMAGE, "sends-damage")                                                            \
 	/* zeros are the end of a log, whatever follows */                                         \
 	X(ZEROS_END, "zeros-end")                                                                  \
+	/* what does not follow is the end of a log */                                             \
+	X(GAP_ENDS, "gap-ends")                                                                    \
 	/* what is no record is the end of a log */                                                \
 	X(DAMAGE_ENDS, "damage-ends")                                                              \
 	/* a log file without a whole header is damage, even the newest */                         \
 	X(HEADER_OR_NOTHING, "header-or-nothing")                                                  \
 	/* an accepted epoch below the current one is damage */                                    \
 	X(EPOCHS_STRICT, "epochs-strict")                                                          \
+	/* an epoch's file that is empty is epoch 0 */                                             \
+	X(EPOCH_ZERO, "epoch-zero")                                                                \
+	/* a snapshot that ends early is what it has */                                            \
+	X(ENDLESS_SNAPSHOT, "endless-snapshot")                                                    \
 	/* a snapshot has the name of the transaction behind it */                                 \
 	X(NAMED_AHEAD, "named-ahead")                                                              \
 	/* a multi whose first part was done is done */                                            \
@@ -116,6 +122,8 @@
 	X(ONE_VERSION, "one-version")                                                              \
 	/* who is no member yet cannot come to be added */                                         \
 	X(MEMBERS_ONLY, "members-only")                                                            \
+	/* observers count for quorums */                                                          \
+	X(OBSERVERS_COUNT, "observers-count")                                                      \
 	/* the old configuration's quorum is enough for the new one */                             \
 	X(ONE_QUORUM, "one-quorum")                                                                \
 	/* a proposed configuration is in memory only */                                           \

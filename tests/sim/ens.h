@@ -5,8 +5,8 @@
  * and an oracle that knows what was committed. One seed is one life.
  *
  * ens_net.c has the network, ens_node.c a member, ens_reconf.c how members change, ens_client.c the
- * clients, ens_life.c the faults, zabsim.c the program. The oracle is ens_book.c, ens_check.c,
- * ens_effect.c and ens_turn.c.
+ * clients, ens_life.c the faults, ens_damage.c and ens_fuzzy.c what becomes of files, zabsim.c the
+ * program. The oracle is ens_book.c, ens_check.c, ens_zab.c, ens_effect.c, ens_turn.c, ens_disk.c.
  */
 #ifndef CORRAL_TESTS_SIM_ENS_H
 #define CORRAL_TESTS_SIM_ENS_H
@@ -111,6 +111,43 @@ void ens_net_here(struct ens_node *n);
 
 /* ---- a member ---- */
 
+/* What a member has delivered since its database was loaded, or taken over from its leader. */
+struct ens_delivered {
+	int64_t from, *zxids;
+	size_t count, cap;
+};
+
+#define ENS_NAME_BYTES 96
+#define ENS_TORN_MAX 4
+
+/* What a member's disk must have, and what was done to it. */
+struct ens_disk {
+	bool changing;	    /* its history is being changed at a leader's word: */
+	int64_t floor_zxid; /* what it has at least, whatever happens then */
+	int64_t was_zxid;   /* what it had */
+	int64_t cut_from, cut_to; /* above the one, up to the other: cut, and nothing logged since
+				   */
+	bool must_tell;		     /* of its damage, or have all up to here nevertheless: */
+	int64_t whole_zxid;
+	bool gone;		     /* a file is; nothing else is damaged */
+	bool epoch_damaged;
+	char damage[ENS_NAME_BYTES]; /* the last one */
+	uint64_t torn[ENS_TORN_MAX]; /* snapshots that lie there without their end */
+	unsigned torn_count;
+	/* The last operation, if it may not fail, and the first of these that did. */
+	bool op_matters;
+	char op[ENS_NAME_BYTES], failed[ENS_NAME_BYTES];
+	uint64_t fails_at, full_seen;
+};
+
+/* A snapshot in the making, as Apache's servers write them: while transactions are applied. */
+struct ens_fuzzy {
+	struct buf before; /* what the walk has seen at its beginning */
+	int64_t zxid;
+	uint64_t life, reloads, number;
+	bool due;
+};
+
 struct ens_node {
 	struct ens *e;
 	unsigned index;
@@ -148,7 +185,12 @@ struct ens_node {
 	uint64_t tick_planned_ms;
 	enum server_role role; /* as it was at the last look */
 	int64_t durable_zxid;  /* everything up to here is on its disk */
-	uint64_t starts, leads, snapshots, fatals, reloads, repairs, refusals, compared;
+	struct ens_delivered delivered;
+	struct ens_disk checked;
+	struct ens_fuzzy fuzzy;
+	bool writes_fuzzy; /* its snapshots are */
+	uint64_t starts, leads, snapshots, fatals, reloads, repairs, refusals, compared, purged,
+	    fuzzies, epochs_refused;
 };
 
 bool ens_node_init(struct ens_node *n, struct ens *e, unsigned index);
@@ -229,11 +271,47 @@ void ens_check_follows(struct ens_node *n);
 void ens_check_heard(struct ens_node *n, unsigned from, const uint8_t *bytes, size_t size);
 /* Behind each turn: what it promised, what it acknowledged, what it votes with. */
 void ens_check_turn(struct ens_node *n);
+/* At the end, when all are at one place. */
+void ens_check_quiet(struct ens *e);
 int64_t ens_check_last(const struct ens_check *c);
 /* The first change of a path behind zxid; NULL: none yet. */
 const struct ens_state *ens_check_change(const struct ens_check *c, unsigned path, int64_t zxid);
 const struct ens_state *ens_check_state(const struct ens_check *c, unsigned path, int64_t zxid);
 uint64_t ens_digest(const struct db *db);
+
+/* ---- what is on the disk: ens_disk.c ---- */
+
+void ens_disk_begin(struct ens_node *n); /* it has a disk that is new */
+/* Its process is gone. */
+void ens_disk_down(struct ens_node *n);
+/* Before and behind each start. */
+void ens_disk_starts(struct ens_node *n);
+void ens_disk_loaded(struct ens_node *n, const struct recover_report *report);
+/* Its history is about to be changed, and was. */
+void ens_disk_changes(struct ens_node *n);
+void ens_disk_changed(struct ens_node *n);
+/* Records up to durable_zxid were written. */
+void ens_disk_written(struct ens_node *n);
+/* Behind a turn, and behind each write: an I/O error has stopped it. */
+void ens_disk_stops(struct ens_node *n);
+/* The operation with this number is going to fail. */
+void ens_disk_fail_at(struct ens_node *n, uint64_t op, int error);
+/* A snapshot of the database was written. */
+void ens_disk_snapshot(struct ens_node *n);
+/* Old files go. */
+void ens_disk_purge(struct ens_node *n);
+
+/* ---- damage to it, down as it is: ens_damage.c ---- */
+
+/* False: there was nothing to damage. */
+bool ens_damage(struct ens_node *n, struct rng *r);
+/* Leave the beginning of a snapshot behind, as a server of Apache's does that is killed. */
+void ens_damage_torn_snapshot(struct ens_node *n, struct rng *r);
+
+/* ---- fuzzy snapshots: ens_fuzzy.c ---- */
+
+void ens_fuzzy_begin(struct ens_node *n);
+void ens_fuzzy_fini(struct ens_node *n);
 
 /* ---- members that change ---- */
 

@@ -92,8 +92,8 @@ ens_book_insert(struct ens_check *c, int64_t zxid)
 	return &c->made[at];
 }
 
-bool
-ens_is_committed(const struct ens_check *c, int64_t zxid)
+size_t
+ens_committed_below(const struct ens_check *c, int64_t zxid)
 {
 	size_t low = 0, high = c->committed_count;
 
@@ -105,5 +105,23 @@ ens_is_committed(const struct ens_check *c, int64_t zxid)
 		else
 			high = middle;
 	}
-	return low < c->committed_count && c->committed[low] == zxid;
+	return low;
+}
+
+bool
+ens_is_committed(const struct ens_check *c, int64_t zxid)
+{
+	size_t at = ens_committed_below(c, zxid);
+
+	return at < c->committed_count && c->committed[at] == zxid;
+}
+
+int64_t
+ens_book_place(struct ens_check *c, int64_t zxid)
+{
+	const struct ens_txn *t;
+
+	while (zxid != 0 && (uint32_t)zxid == 0 && (t = ens_book_find(c, zxid)) != NULL)
+		zxid = t->prev;
+	return zxid;
 }

@@ -35,6 +35,8 @@ ens_check_made(struct ens_node *n, int64_t zxid, const uint8_t *bytes, size_t si
 		t = ens_book_insert(c, zxid);
 	if (t->bytes != NULL)
 		return;
+	if (counter == 1)
+		ens_zab_first(n, zxid);
 	ens_check_expiry(n, bytes, size);
 	tell_of_reconfig(n, bytes, size);
 	t->hash = hash;
@@ -72,9 +74,10 @@ commit_members(struct ens_node *n, int64_t zxid, const uint8_t *bytes, size_t si
 	}
 	if (!ens_is_durable_at_quorum(n->e, &next, zxid))
 		ENS_VIOLATION(n,
-		    "Z9: server %lld takes reconfig 0x%llx for committed, no quorum of the new "
+		    "%s: server %lld takes reconfig 0x%llx for committed, no quorum of the new "
 		    "members has it",
-		    (long long)n->sid, (unsigned long long)zxid);
+		    ens_zab_no_quorum(n->e, &next, zxid), (long long)n->sid,
+		    (unsigned long long)zxid);
 	c->in_force = next;
 	c->reconfigs++;
 	if (n->server.role == SERVER_LEADER && members_weight(&next, n->sid) == 0)
@@ -87,8 +90,9 @@ commit(struct ens_node *n, int64_t zxid, const uint8_t *bytes, size_t size)
 	struct ens_check *c = &n->e->check;
 
 	if (!ens_is_durable_at_quorum(n->e, &c->in_force, zxid))
-		ENS_VIOLATION(n, "Z9: server %lld takes 0x%llx for committed, no quorum has it",
-		    (long long)n->sid, (unsigned long long)zxid);
+		ENS_VIOLATION(n, "%s: server %lld takes 0x%llx for committed, no quorum has it",
+		    ens_zab_no_quorum(n->e, &c->in_force, zxid), (long long)n->sid,
+		    (unsigned long long)zxid);
 	commit_members(n, zxid, bytes, size);
 	c->committed = ens_book_grow(
 	    c->committed, &c->committed_cap, c->committed_count, sizeof *c->committed);
@@ -99,14 +103,14 @@ commit(struct ens_node *n, int64_t zxid, const uint8_t *bytes, size_t size)
 
 /* Z15, and that the same zxid means the same history: whoever is there has the same tree. */
 static void
-compare_digest(struct ens_node *n, struct ens_txn *t)
+compare_digest(struct ens_node *n, struct ens_txn *t, const char *name)
 {
 	uint64_t digest = ens_digest(&n->db);
 
 	if (t->digest == 0)
 		t->digest = digest;
 	else if (t->digest != digest)
-		ENS_VIOLATION(n, "Z15: server %lld differs at zxid 0x%llx", (long long)n->sid,
+		ENS_VIOLATION(n, "%s: server %lld differs at zxid 0x%llx", name, (long long)n->sid,
 		    (unsigned long long)t->zxid);
 }
 
@@ -117,18 +121,19 @@ ens_check_applied(struct ens_node *n, int64_t zxid, const uint8_t *bytes, size_t
 	struct ens_txn *t = ens_book_find(c, zxid);
 
 	if (t == NULL || (t->hash != 0 && t->hash != hash_bytes(&ens_check_key, bytes, size))) {
-		ENS_VIOLATION(n, "Z3: server %lld applies 0x%llx, which no leader has made",
-		    (long long)n->sid, (unsigned long long)zxid);
+		ENS_VIOLATION(n, "%s: server %lld applies 0x%llx, which no leader has made",
+		    ens_zab_name(n, "Z3"), (long long)n->sid, (unsigned long long)zxid);
 		return;
 	}
-	compare_digest(n, t);
+	ens_zab_applied(n, t);
+	compare_digest(n, t, "Z15");
 	if (!server_serves(&n->server))
 		return; /* what it has, or is to have when its leader is established */
 	if (zxid <= ens_check_last(c)) {
 		if (!ens_is_committed(c, zxid))
 			ENS_VIOLATION(n,
-			    "Z5: server %lld delivers 0x%llx, which others passed over",
-			    (long long)n->sid, (unsigned long long)zxid);
+			    "%s: server %lld delivers 0x%llx, which others passed over",
+			    ens_zab_name(n, "Z5"), (long long)n->sid, (unsigned long long)zxid);
 	} else
 		commit(n, zxid, bytes, size);
 }
@@ -140,14 +145,17 @@ ens_check_loaded(struct ens_node *n)
 	struct ens_txn *t = ens_book_find(c, n->db.last_zxid);
 
 	n->durable_zxid = n->db.last_zxid;
+	ens_zab_loaded(n);
 	if (n->db.last_zxid == 0)
 		return;
 	if (t == NULL && (uint32_t)n->db.last_zxid != 0) {
-		ENS_VIOLATION(n, "Z3: server %lld has 0x%llx, which no leader has made",
-		    (long long)n->sid, (unsigned long long)n->db.last_zxid);
+		ENS_VIOLATION(n, "%s: server %lld has 0x%llx, which no leader has made",
+		    ens_zab_name(n, "Z3"), (long long)n->sid, (unsigned long long)n->db.last_zxid);
 		return;
 	}
-	compare_digest(n, t != NULL ? t : ens_book_insert(c, n->db.last_zxid));
+	/* What was replayed is a prefix of what was made: P1, over a fuzzy snapshot P5. */
+	compare_digest(
+	    n, t != NULL ? t : ens_book_insert(c, n->db.last_zxid), n->fuzzies > 0 ? "P5" : "P1");
 }
 
 /* What stands behind zxid and nobody has delivered yet, the oldest first: a quorum must have it. */
@@ -186,8 +194,9 @@ check_members_of_leader(struct ens_node *n)
 		    (unsigned long long)c->in_force.version);
 	if (!ens_is_durable_at_quorum(n->e, &c->in_force, n->durable_zxid) ||
 	    !ens_is_durable_at_quorum(n->e, m, n->durable_zxid))
-		ENS_VIOLATION(n, "Z9: server %lld leads from 0x%llx, no quorum has it",
-		    (long long)n->sid, (unsigned long long)n->durable_zxid);
+		ENS_VIOLATION(n, "%s: server %lld leads from 0x%llx, no quorum has it",
+		    ens_zab_no_quorum(n->e, &c->in_force, n->durable_zxid), (long long)n->sid,
+		    (unsigned long long)n->durable_zxid);
 	c->in_force = *m;
 }
 
@@ -256,7 +265,7 @@ ens_check_leads(struct ens_node *n)
 	if ((t = ens_book_find(c, n->db.last_zxid)) == NULL)
 		t = ens_book_insert(c, n->db.last_zxid);
 	t->prev = n->durable_zxid;
-	compare_digest(n, t);
+	compare_digest(n, t, "Z15");
 }
 
 /* Whoever follows has nothing that is not committed. */

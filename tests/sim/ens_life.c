@@ -20,7 +20,7 @@
 const char *const fault_names[FAULT_KINDS] = {"kill", "power loss", "power loss in a write",
     "disk error", "power loss of all", "pause", "isolation", "one-way cut", "cut of a pair",
     "split", "reset", "heal", "clock step", "full disk", "stuck disk", "slow server",
-    "empty directory", "bit rot", "leader ahead", "power loss in an adoption",
+    "empty directory", "damaged file", "torn snapshot", "leader ahead", "power loss in an adoption",
     "power loss in a configuration's write", "fault behind a reconfig"};
 
 static struct ens_node *
@@ -60,44 +60,12 @@ on_space(void *arg, uint64_t token)
 	simdisk_set_capacity(n->disk, UINT64_MAX);
 }
 
-struct pick {
-	struct rng *rng;
-	unsigned seen;
-	char name[STORE_NAME_MAX + 1];
-};
-
-/* One of the files, but none with an epoch: those have no checksum, in Apache's form. */
-static int
-pick_file(void *arg, const char *name)
-{
-	struct pick *p = arg;
-
-	if (strncmp(name, "log.", 4) == 0 || strncmp(name, "snapshot.", 9) == 0)
-		if (rng_below(p->rng, ++p->seen) == 0)
-			snprintf(p->name, sizeof p->name, "%s", name);
-	return 0;
-}
-
 static void
 rot(struct life *l, struct ens_node *n)
 {
-	struct pick p = {.rng = &l->rng};
-	struct store_file *file;
-	uint64_t size = 0, at;
-
 	ens_node_crash(n, false, "its disk rots");
-	if (store_list(n->store, pick_file, &p) != 0 || p.seen == 0 ||
-	    store_open(n->store, p.name, STORE_OPEN_READ, &file) != 0)
-		return;
-	store_size(file, &size);
-	store_close(file);
-	if (size == 0)
-		return;
-	at = rng_below(&l->rng, rng_below(&l->rng, 2) == 0 && size > 4096 ? 4096 : size);
-	world_trace(&l->e.world, "%lld: a bit of %s flips at %llu of %llu", (long long)n->sid,
-	    p.name, (unsigned long long)at, (unsigned long long)size);
-	simdisk_flip_bit(n->disk, p.name, at, (unsigned)rng_below(&l->rng, 8));
-	n->rotten = true;
+	if (!ens_damage(n, &l->rng))
+		l->faults[FAULT_ROT]--;
 }
 
 /* Damage of which an ensemble must recover: all others have what this one has. */
@@ -157,7 +125,10 @@ inject_disk(struct life *l, struct ens_node *n, enum fault_kind kind)
 		n->stuck_until_ms = l->e.world.now_ms + time_ms;
 	else if (kind == FAULT_SLOW)
 		n->slow_ms = 1 + (uint32_t)rng_below(&l->rng, 40);
-	else if (!may_be_lost(l, n))
+	else if (kind == FAULT_TORN) {
+		ens_node_crash(n, false, "killed while it writes a snapshot");
+		ens_damage_torn_snapshot(n, &l->rng);
+	} else if (!may_be_lost(l, n))
 		l->faults[kind]--;
 	else if (kind == FAULT_ROT)
 		rot(l, n);
@@ -186,7 +157,7 @@ inject(struct life *l, enum fault_kind kind)
 		simdisk_stop_at(n->disk, simdisk_ops(n->disk) + 1 + rng_below(&l->rng, 25));
 		break;
 	case FAULT_ERROR_AT:
-		simdisk_fail_at(n->disk, simdisk_ops(n->disk) + 1 + rng_below(&l->rng, 25),
+		ens_disk_fail_at(n, simdisk_ops(n->disk) + 1 + rng_below(&l->rng, 25),
 		    rng_below(&l->rng, 2) == 0 ? -EIO : -ENOSPC);
 		break;
 	case FAULT_ALL_POWER:
@@ -415,7 +386,7 @@ calm_down(struct life *l)
 		struct ens_node *n = &l->e.nodes[i];
 
 		simdisk_stop_at(n->disk, 0);
-		simdisk_fail_at(n->disk, 0, 0);
+		ens_disk_fail_at(n, 0, 0);
 		simdisk_set_capacity(n->disk, UINT64_MAX);
 		n->slow_ms = 0;
 		n->stuck_until_ms = 0;
@@ -432,8 +403,10 @@ calm_down(struct life *l)
 		explain_not_whole(l, "liveness: not whole two minutes after the last fault");
 	else if (l->e.world.violation[0] == '\0')
 		end_sessions(l);
-	if (l->e.world.violation[0] == '\0')
-		compare_all(l);
+	if (l->e.world.violation[0] != '\0')
+		return;
+	compare_all(l);
+	ens_check_quiet(&l->e);
 }
 
 /* Now and then quorums are of groups, and voters weigh unequally. */
@@ -460,7 +433,7 @@ draw_groups(struct life *l, char *text, size_t room)
 static void
 draw(struct life *l)
 {
-	static const unsigned sizes[] = {1, 2, 3, 3, 3, 3, 4, 5, 5, 5, 7};
+	static const unsigned sizes[] = {1, 2, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7};
 	struct ens *e = &l->e;
 	char text[1024];
 	int len = 0;
@@ -469,8 +442,6 @@ draw(struct life *l)
 	e->voters = sizes[rng_below(&l->rng, sizeof sizes / sizeof sizes[0])];
 	e->count =
 	    e->voters + (rng_below(&l->rng, 3) == 0 ? 1 + (unsigned)rng_below(&l->rng, 2) : 0);
-	if (e->count == 1)
-		e->count = e->voters = 2;
 	e->members_count = e->count;
 	e->reconfig = rng_below(&l->rng, 5) < 3;
 	if (e->reconfig)

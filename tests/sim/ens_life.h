@@ -23,7 +23,8 @@ enum fault_kind {
 	FAULT_STUCK,	/* its syncs take seconds */
 	FAULT_SLOW,	/* each of a server's turns takes milliseconds, until it is started again */
 	FAULT_EMPTY,	/* a server is started again with an empty directory */
-	FAULT_ROT,	/* a bit of a file has flipped when a server is started again */
+	FAULT_ROT,	/* a file is damaged, or gone, when a server is started again */
+	FAULT_TORN,	/* a snapshot without its end lies there then */
 	FAULT_AHEAD,	/* a leader logs what nobody else hears of, and is killed */
 	FAULT_ADOPT,	/* power loss when a server next changes its history at a leader's word */
 	FAULT_CONF,	/* power loss when a server next writes a configuration */

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "tests/sim/ens.h"
-#include "zkserver/core/purge.h"
 #include "zkserver/core/snapshot.h"
 
 #define WALL_START_MS INT64_C(1700000000000)
@@ -22,24 +21,31 @@ of_peer_arg(void *arg)
 }
 
 static void
-trace_disk(void *arg, const char *what, const char *name, uint64_t offset, uint64_t size)
-{
-	struct ens_node *n = arg;
-
-	world_trace(&n->e->world, "%lld: disk: %s %s %llu %llu", (long long)n->sid, what, name,
-	    (unsigned long long)offset, (unsigned long long)size);
-}
-
-static void
 new_disk(struct ens_node *n)
 {
 	if ((n->disk = simdisk_new(rng_u64(&n->rng), UINT64_MAX)) == NULL)
 		exit(71);
 	n->store = simdisk_store(n->disk);
-	if (n->e->world.print)
-		simdisk_set_trace(n->disk, trace_disk, n);
+	ens_disk_begin(n);
 	simdisk_ignore_sync(
 	    n->disk, n->e->plant == ENS_PLANT_NO_SYNC, n->e->plant == ENS_PLANT_NO_DIR_SYNC);
+}
+
+/* 2 is the least that a server takes: a snapshot behind each transaction. */
+static uint32_t
+draw_snap_count(struct rng *r)
+{
+	return rng_below(r, 10) == 0 ? 2
+				     : 2 + (uint32_t)rng_below(r, rng_below(r, 2) == 0 ? 20 : 400);
+}
+
+/* As many transactions as a leader remembers: 1 is the least. */
+static size_t
+draw_history(struct rng *r)
+{
+	if (rng_below(r, 6) == 0)
+		return 1;
+	return rng_below(r, 2) == 0 ? 1 + (size_t)rng_below(r, 20) : 500;
 }
 
 bool
@@ -66,13 +72,14 @@ ens_node_init(struct ens_node *n, struct ens *e, unsigned index)
 	    .min_timeout_ms = 2 * (int32_t)e->tick_ms,
 	    .max_timeout_ms = 20 * (int32_t)e->tick_ms,
 	    .frame_bytes_max = 1 << 20,
-	    .snap_count = 2 + (uint32_t)rng_below(&rng, rng_below(&rng, 2) == 0 ? 20 : 400),
+	    .snap_count = draw_snap_count(&rng),
 	    .outstanding_max = 1 + (uint32_t)rng_below(&rng, rng_below(&rng, 2) == 0 ? 10 : 1000),
 	    .sid = (uint8_t)n->sid,
 	    .reconfig_enabled = e->reconfig,
 	};
 	n->preallocate_bytes = preallocations[rng_below(&n->rng, 3)];
 	n->snapshot_at_start = rng_below(&rng, 2) == 0;
+	n->writes_fuzzy = rng_below(&n->rng, 3) == 0;
 	n->rate = rng_below(&rng, 2) == 0 ? 1000 : 900 + (uint32_t)rng_below(&n->rng, 201);
 	return true;
 }
@@ -152,8 +159,10 @@ write_snapshot(struct ens_node *n)
 	struct fault fault = {{0}};
 
 	n->snapshots++;
-	if (snapshot_write(n->store, &n->db, &fault) == 0)
-		purge(n->store, n->store, PURGE_RETAIN_MIN, &fault);
+	if (snapshot_write(n->store, &n->db, &fault) == 0) {
+		ens_disk_snapshot(n);
+		ens_disk_purge(n);
+	}
 	return !simdisk_stopped(n->disk);
 }
 
@@ -181,7 +190,7 @@ configure(struct ens_node *n)
 		    rng_below(&rng, 3) == 0
 			? -1
 			: 33 + (int32_t)rng_below(&rng, rng_below(&rng, 2) == 0 ? 500 : 1000000),
-		.history_count = rng_below(&rng, 2) == 0 ? 1 + rng_below(&rng, 20) : 500,
+		.history_count = draw_history(&rng),
 		.history_bytes = 1 << 20,
 		.recover = {.now_ms = ens_node_now_ms(n)}},
 	    .election = {.sid = n->sid,
@@ -280,19 +289,19 @@ static void
 start_failed(struct ens_node *n, int err, const struct fault *f)
 {
 	if (err == DATADIR_CORRUPT && n->rotten) {
-		world_trace(
-		    &n->e->world, "%lld: does not start: %s", (long long)n->sid, f->text);
+		world_trace(&n->e->world, "%lld: does not start: %s", (long long)n->sid, f->text);
 		if (f->text[0] == '\0')
 			world_violation(&n->e->world,
 			    "P2: server %lld does not say what is damaged", (long long)n->sid);
 		n->refusals++;
+		n->epochs_refused += n->checked.epoch_damaged;
 		n->life++;
 		world_at(&n->e->world, 100 + rng_below(&n->rng, 500), on_repair, n, n->life);
 		return;
 	}
 	if (err == DATADIR_CORRUPT || err == -ENOMEM) {
-		world_violation(
-		    &n->e->world, "server %lld does not start: %s", (long long)n->sid, f->text);
+		world_violation(&n->e->world, "%s: server %lld does not start: %s",
+		    n->fuzzies > 0 ? "P5" : "P1", (long long)n->sid, f->text);
 		return;
 	}
 	world_trace(&n->e->world, "%lld: start: %s", (long long)n->sid, f->text);
@@ -300,6 +309,7 @@ start_failed(struct ens_node *n, int err, const struct fault *f)
 		simdisk_power_loss(n->disk);
 	else
 		simdisk_crash(n->disk);
+	ens_disk_down(n);
 	n->life++;
 	start_later(n);
 }
@@ -316,11 +326,13 @@ ens_node_start(struct ens_node *n)
 	if (!db_init(&n->db, &KEY, n->settings.tick_ms))
 		exit(71);
 	n->db.tree.acls.policy.skip = n->e->reconfig; /* anybody may change it */
+	ens_disk_starts(n);
 	if ((err = peer_init(&n->peer, &config, &n->db, &report, &note, &f)) != 0) {
 		db_fini(&n->db);
 		start_failed(n, err, &f);
 		return;
 	}
+	ens_disk_loaded(n, &report);
 	if (n->snapshot_at_start && !write_snapshot(n)) {
 		peer_fini(&n->peer);
 		db_fini(&n->db);
@@ -370,6 +382,8 @@ ens_node_fini(struct ens_node *n)
 	if (n->up)
 		forget(n);
 	simdisk_free(n->disk);
+	ens_fuzzy_fini(n);
+	free(n->delivered.zxids);
 	free(n->heard);
 }
 
@@ -385,6 +399,7 @@ ens_node_crash(struct ens_node *n, bool power, const char *why)
 		simdisk_power_loss(n->disk);
 	else
 		simdisk_crash(n->disk);
+	ens_disk_down(n);
 	start_later(n);
 }
 
@@ -423,6 +438,7 @@ op_log_release(void *arg)
 		world_violation(&n->e->world,
 		    "server %lld: the log is let go of while it is written", (long long)n->sid);
 	close_log(n);
+	ens_disk_changes(n);
 	if (!n->frail)
 		return;
 	n->frail = false;
@@ -436,7 +452,8 @@ op_log_reopen(void *arg)
 
 	open_log(n);
 	n->reloads++;
-	ens_check_reloaded(n);
+	if (n->up && !n->fatal) /* else its links are closed because it dies */
+		ens_check_reloaded(n);
 }
 
 static bool
@@ -533,6 +550,8 @@ on_flush(void *arg, uint64_t token)
 		return;
 	}
 	n->durable_zxid = (int64_t)b->last_zxid;
+	ens_disk_written(n);
+	ens_disk_stops(n);
 	world_at(&n->e->world,
 	    disk_delay_ms(n) + (n->stuck_until_ms > n->e->world.now_ms
 				       ? n->stuck_until_ms - n->e->world.now_ms
@@ -587,7 +606,9 @@ static bool
 take_snapshot(struct ens_node *n)
 {
 	txnlog_roll(&n->log);
-	if (write_snapshot(n))
+	if (n->writes_fuzzy)
+		ens_fuzzy_begin(n);
+	if (n->writes_fuzzy || write_snapshot(n))
 		return true;
 	ens_node_crash(n, true, "power loss");
 	return false;

@@ -36,7 +36,8 @@ is_same_place(struct ens_check *c, int64_t on_disk, int64_t zxid)
 }
 
 /*
- * Z13: what is on the disk, loaded as at a start, is what is in memory. Of a disk with a flipped
+ * Z13: what is on the disk, loaded as at a start, is what is in memory; with fuzzy snapshots P5, as
+ * that is what replaying over them must come to. Of a disk with a flipped
  * bit that cannot be asked: it has less, or is refused; then it is emptied, and only if it can be
  * spared.
  */
@@ -53,6 +54,7 @@ compare_with_disk(struct ens_node *n)
 	    .ops = &nothing};
 	struct recover_report report;
 	struct fault note = {{0}}, f = {{0}};
+	const char *name = n->fuzzies > 0 ? "P5" : "Z13";
 	struct db db;
 	int err;
 
@@ -61,12 +63,12 @@ compare_with_disk(struct ens_node *n)
 	config.snapshots = config.logs = simdisk_store(copy);
 	if ((err = peer_init(p, &config, &db, &report, &note, &f)) != 0) {
 		if (!n->rotten || err != DATADIR_CORRUPT)
-			ENS_VIOLATION(n, "Z13: what server %lld has cannot be loaded: %s",
+			ENS_VIOLATION(n, "%s: what server %lld has cannot be loaded: %s", name,
 			    (long long)n->sid, f.text);
 	} else if (!n->rotten && (!is_same_place(&n->e->check, zab_last_zxid(&p->zab),
 				      zab_last_zxid(&n->peer.zab)) ||
 				     ens_digest(&db) != ens_digest(&n->db)))
-		ENS_VIOLATION(n, "Z13: server %lld is at 0x%llx, its disk has 0x%llx%s",
+		ENS_VIOLATION(n, "%s: server %lld is at 0x%llx, its disk has 0x%llx%s", name,
 		    (long long)n->sid, (unsigned long long)zab_last_zxid(&n->peer.zab),
 		    (unsigned long long)zab_last_zxid(&p->zab),
 		    ens_digest(&db) != ens_digest(&n->db) ? " and another tree" : "");
@@ -82,7 +84,8 @@ void
 ens_check_reloaded(struct ens_node *n)
 {
 	ens_check_loaded(n);
-	if (n->up && !n->fatal && !simdisk_stopped(n->disk))
+	ens_disk_changed(n);
+	if (!simdisk_stopped(n->disk))
 		compare_with_disk(n);
 }
 
@@ -220,9 +223,11 @@ ens_check_turn(struct ens_node *n)
 		    (long long)n->sid, (unsigned long long)synced,
 		    (unsigned long long)n->durable_zxid);
 	check_acknowledged(n);
+	ens_disk_stops(n);
 	if (n->peer.phase == n->phase)
 		return;
 	n->phase = n->peer.phase;
+	ens_zab_role(n);
 	if (n->phase == PEER_ELECTING)
 		check_vote(n);
 	else if (n->phase == PEER_LEADS && n->peer.leader.phase == LEADER_DISCOVERY)

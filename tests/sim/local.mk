@@ -30,12 +30,16 @@ TESTS += tests/sim/zabsim.sh
 EXTRA_DIST += tests/sim/zabsim.sh
 tests_sim_zabsim_SOURCES = \
 	tests/sim/ens.h tests/sim/ens_book.c tests/sim/ens_check.c tests/sim/ens_check.h tests/sim/ens_client.c \
-	tests/sim/ens_effect.c tests/sim/ens_net.c tests/sim/ens_node.c \
-	tests/sim/ens_life.c tests/sim/ens_life.h tests/sim/ens_reconf.c tests/sim/ens_turn.c \
+	tests/sim/ens_damage.c tests/sim/ens_disk.c tests/sim/ens_effect.c tests/sim/ens_fuzzy.c \
+	tests/sim/ens_net.c tests/sim/ens_node.c tests/sim/ens_life.c tests/sim/ens_life.h tests/sim/ens_reconf.c \
+	tests/sim/ens_turn.c tests/sim/ens_zab.c \
 	tests/sim/seeds.c tests/sim/seeds.h \
 	tests/sim/world.c tests/sim/world.h tests/sim/zabsim.c \
 	tests/lib/peer_feed.h tests/lib/simdisk.c tests/lib/simdisk.h \
-	zkserver/core/adopt.c zkserver/core/election.c zkserver/core/leader.c zkserver/core/leader_learners.c \
-	zkserver/core/leader_sync.c zkserver/core/learner.c zkserver/core/peer.c zkserver/core/zab_members.c
+	zkserver/core/adopt.c zkserver/core/db.c zkserver/core/election.c zkserver/core/epochs.c \
+	zkserver/core/leader.c zkserver/core/leader_learners.c zkserver/core/leader_sync.c zkserver/core/learner.c \
+	zkserver/core/peer.c zkserver/core/purge.c zkserver/core/recover.c zkserver/core/snapshot.c \
+	zkserver/core/snapshot_load.c \
+	zkserver/core/txnlog.c zkserver/core/txnlog_reader.c zkserver/core/zab_members.c
 tests_sim_zabsim_CPPFLAGS = $(AM_CPPFLAGS) -DZAB_PLANTS -DCORE_MARKS
 tests_sim_zabsim_LDADD = libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS) $(DEFLATE_LIBS)

@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "config.h"
+#include "libcommon/base/hash.h"
 #include "libcommon/base/str.h"
 
 #define ROUNDS_MAX 101
@@ -28,6 +30,36 @@ time_is_left(const struct options *o, time_t end)
 	return o->seconds == 0 || time(NULL) < end;
 }
 
+/* A number that is the same only for the same program; 0: it cannot be read. */
+static uint64_t
+hash_program(void)
+{
+	static const struct hash_key key = {0, 0};
+	FILE *f = fopen("/proc/self/exe", "rb");
+	uint8_t chunk[4096];
+	uint64_t hash = 0;
+	size_t n;
+
+	while (f != NULL && (n = fread(chunk, 1, sizeof chunk, f)) > 0)
+		hash = hash_u64(hash ^ hash_bytes(&key, chunk, n));
+	if (f != NULL)
+		fclose(f);
+	return hash;
+}
+
+/* What must be the same for the same life, and how to have it again. */
+static void
+print_origin(const struct seeds_sim *sim, const struct seeds_life *life)
+{
+	const char *plant = life->plant >= 0 ? sim->plants[life->plant] : NULL;
+
+	printf("build: corral %s, compiler %s, program %016llx\n"
+	       "replay: %s --trace %s%s%s%llu\n",
+	    PACKAGE_VERSION, __VERSION__, (unsigned long long)hash_program(), sim->name,
+	    plant != NULL ? "--plant " : "", plant != NULL ? plant : "", plant != NULL ? " " : "",
+	    (unsigned long long)life->seed);
+}
+
 static int
 run_many(const struct seeds_sim *sim, const struct options *o)
 {
@@ -38,8 +70,10 @@ run_many(const struct seeds_sim *sim, const struct options *o)
 				  again = life;
 		uint64_t hash, hash_again;
 
-		if (!sim->live(&life, &hash))
+		if (!sim->live(&life, &hash)) {
+			print_origin(sim, &life);
 			return 1;
+		}
 		again.trace = again.counts = false;
 		if (o->twice && (!sim->live(&again, &hash_again) || hash_again != hash)) {
 			printf("seed %llu is not the same life twice\n",
@@ -115,12 +149,22 @@ static int
 usage(const struct seeds_sim *sim, FILE *to)
 {
 	fprintf(to,
-	    "usage: %s [--trace] [--twice] SEED\n"
+	    "usage: %s [--trace] [--twice] [--plant BUG] SEED\n"
 	    "       %s [--twice] [--time SECONDS] --seeds N [--from SEED]\n"
 	    "       %s --plant BUG [--rounds N] --seeds N [--from SEED]\n"
-	    "Without --from the first seed is random, and is printed. --plant puts a bug in, and "
-	    "succeeds when it is found within so many seeds (in the median of the rounds):",
-	    sim->name, sim->name, sim->name);
+	    "%s\n"
+	    "A seed alone is replayed, step by step as it was; --trace prints all that happens. "
+	    "When "
+	    "something that must hold does not, the last events, the build, the seed and the "
+	    "predicate are printed, and the exit status is 1.\n"
+	    "--seeds lives through so many; without --from the first one is random, and is "
+	    "printed; "
+	    "--time begins none after so long. --twice lives each twice, and holds them against "
+	    "each "
+	    "other. --plant puts a bug in, and with --seeds succeeds when it is found within so "
+	    "many "
+	    "(in the median of the rounds):",
+	    sim->name, sim->name, sim->name, sim->about);
 	for (size_t i = 0; i < sim->plant_count; i++)
 		fprintf(to, " %s", sim->plants[i]);
 	fputs(".\n", to);

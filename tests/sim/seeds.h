@@ -20,6 +20,7 @@ struct seeds_life {
 
 struct seeds_sim {
 	const char *name;
+	const char *about; /* what is simulated, and which program has what is not */
 	const char *const *plants;
 	size_t plant_count;
 	/* One life. True: nothing was violated; *hash is its trace's. */

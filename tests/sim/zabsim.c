@@ -21,7 +21,8 @@ extern struct core_mark __start_core_marks[], __stop_core_marks[];
 struct totals {
 	uint64_t lives, counted, steps, writes, reads, syncs, sessions, expired, leads, starts,
 	    reconfigs, refused_reconfigs, removed_leaders, rescues, reloads, snapshots, fatals,
-	    refusals, repairs, compared, simulated_ms, faults[FAULT_KINDS];
+	    refusals, epochs_refused, repairs, compared, purged, fuzzies, simulated_ms, sizes[8],
+	    observers, faults[FAULT_KINDS];
 };
 
 static struct totals totals;
@@ -41,6 +42,8 @@ add_totals(struct totals *t, const struct life *l)
 	t->refused_reconfigs += l->e.check.refused_reconfigs;
 	t->removed_leaders += l->e.check.removed_leaders;
 	t->rescues += l->e.rescues;
+	t->sizes[l->e.voters]++;
+	t->observers += l->e.members_count > l->e.voters;
 	for (unsigned i = 0; i < ENS_CLIENTS; i++) {
 		t->sessions += l->e.clients[i].sessions;
 		t->expired += l->e.clients[i].expired;
@@ -54,6 +57,9 @@ add_totals(struct totals *t, const struct life *l)
 		t->refusals += l->e.nodes[i].refusals;
 		t->repairs += l->e.nodes[i].repairs;
 		t->compared += l->e.nodes[i].compared;
+		t->purged += l->e.nodes[i].purged;
+		t->fuzzies += l->e.nodes[i].fuzzies;
+		t->epochs_refused += l->e.nodes[i].epochs_refused;
 	}
 	for (int i = 0; i < FAULT_KINDS; i++) {
 		t->faults[i] += l->faults[i];
@@ -62,40 +68,53 @@ add_totals(struct totals *t, const struct life *l)
 	t->counted += faults >= FAULTS_MIN && l->e.check.acked_writes >= WRITES_MIN;
 }
 
-enum { BUGS = 12 };
-
-static const char *const plant_names[BUGS] = {"early-ack", "no-sync", "no-dir-sync",
-    "early-agreement", "epoch-first", "always-diff", "snapshot-stays", "no-drain",
-    "learner-early-ack", "adopt-in-place", "one-quorum", "forgets-proposed"};
-
-/* Where each of them is planted. */
-static const struct {
+/* A bug, and where it is planted. */
+struct bug {
+	const char *name;
 	enum ens_plant world; /* in the simulation's disk and shell */
 	enum zab_plant core;
-} plants[BUGS] = {
-    {ENS_PLANT_EARLY_ACK, PLANT_NOTHING},
-    {ENS_PLANT_NO_SYNC, PLANT_NOTHING},
-    {ENS_PLANT_NO_DIR_SYNC, PLANT_NOTHING},
-    {ENS_PLANT_NONE, PLANT_EARLY_AGREEMENT},
-    {ENS_PLANT_NONE, PLANT_EPOCH_FIRST},
-    {ENS_PLANT_NONE, PLANT_ALWAYS_DIFF},
-    {ENS_PLANT_NONE, PLANT_SNAPSHOT_STAYS},
-    {ENS_PLANT_NONE, PLANT_NO_DRAIN},
-    {ENS_PLANT_NONE, PLANT_EARLY_ACK},
-    {ENS_PLANT_NONE, PLANT_ADOPT_IN_PLACE},
-    {ENS_PLANT_NONE, PLANT_ONE_QUORUM},
-    {ENS_PLANT_FORGETS, PLANT_NOTHING},
 };
+
+static const struct bug bugs[] = {
+    {"early-ack", ENS_PLANT_EARLY_ACK, PLANT_NOTHING},
+    {"no-sync", ENS_PLANT_NO_SYNC, PLANT_NOTHING},
+    {"no-dir-sync", ENS_PLANT_NO_DIR_SYNC, PLANT_NOTHING},
+    {"early-agreement", ENS_PLANT_NONE, PLANT_EARLY_AGREEMENT},
+    {"epoch-first", ENS_PLANT_NONE, PLANT_EPOCH_FIRST},
+    {"always-diff", ENS_PLANT_NONE, PLANT_ALWAYS_DIFF},
+    {"snapshot-stays", ENS_PLANT_NONE, PLANT_SNAPSHOT_STAYS},
+    {"no-drain", ENS_PLANT_NONE, PLANT_NO_DRAIN},
+    {"learner-early-ack", ENS_PLANT_NONE, PLANT_EARLY_ACK},
+    {"adopt-in-place", ENS_PLANT_NONE, PLANT_ADOPT_IN_PLACE},
+    {"one-quorum", ENS_PLANT_NONE, PLANT_ONE_QUORUM},
+    {"forgets-proposed", ENS_PLANT_FORGETS, PLANT_NOTHING},
+    {"observers-count", ENS_PLANT_NONE, PLANT_OBSERVERS_COUNT},
+    {"tail-forgotten", ENS_PLANT_NONE, PLANT_TAIL_FORGOTTEN},
+    {"cut-unsynced", ENS_PLANT_NONE, PLANT_CUT_UNSYNCED},
+    {"lost-write", ENS_PLANT_NONE, PLANT_LOST_WRITE},
+    {"zeros-end", ENS_PLANT_NONE, PLANT_ZEROS_END},
+    {"damage-ends", ENS_PLANT_NONE, PLANT_DAMAGE_ENDS},
+    {"gap-ends", ENS_PLANT_NONE, PLANT_GAP_ENDS},
+    {"replay-strict", ENS_PLANT_NONE, PLANT_REPLAY_STRICT},
+    {"half-multi", ENS_PLANT_NONE, PLANT_HALF_MULTI},
+    {"named-ahead", ENS_PLANT_NONE, PLANT_NAMED_AHEAD},
+    {"endless-snapshot", ENS_PLANT_NONE, PLANT_ENDLESS_SNAPSHOT},
+    {"purge-counts-all", ENS_PLANT_NONE, PLANT_PURGE_COUNTS_ALL},
+    {"epoch-zero", ENS_PLANT_NONE, PLANT_EPOCH_ZERO},
+};
+
+enum { BUGS = sizeof bugs / sizeof bugs[0] };
 
 static bool
 live(const struct seeds_life *life, uint64_t *hash)
 {
-	enum ens_plant world = life->plant >= 0 ? plants[life->plant].world : ENS_PLANT_NONE;
+	static const struct bug none = {.world = ENS_PLANT_NONE, .core = PLANT_NOTHING};
+	const struct bug *bug = life->plant >= 0 ? &bugs[life->plant] : &none;
 	struct life *l;
 	bool good;
 
-	zab_plant = (int)(life->plant >= 0 ? plants[life->plant].core : PLANT_NOTHING);
-	l = life_new(life->seed, world, life->trace);
+	zab_plant = (int)bug->core;
+	l = life_new(life->seed, bug->world, life->trace);
 	life_live(l);
 	good = l->e.world.violation[0] == '\0';
 	if (!good && life->explain)
@@ -131,21 +150,27 @@ print_totals(void)
 	    (unsigned long long)t->simulated_ms / 1000, (unsigned long long)t->steps);
 	printf(
 	    "%llu writes, %llu reads, %llu syncs, %llu sessions, %llu refused; %llu leaderships, "
-	    "%llu starts, %llu reloads, %llu snapshots, %llu stops at a failure, %llu refused to "
-	    "start with damage, %llu emptied; memory held against the disk %llu times\n",
+	    "%llu starts, %llu reloads, %llu snapshots (%llu fuzzy), %llu files purged, %llu stops "
+	    "at a "
+	    "failure, %llu refused to start with damage (%llu of them for an epoch), %llu emptied; "
+	    "memory held against the disk %llu times\n",
 	    (unsigned long long)t->writes, (unsigned long long)t->reads,
 	    (unsigned long long)t->syncs, (unsigned long long)t->sessions,
 	    (unsigned long long)t->expired, (unsigned long long)t->leads,
 	    (unsigned long long)t->starts, (unsigned long long)t->reloads,
-	    (unsigned long long)t->snapshots, (unsigned long long)t->fatals,
-	    (unsigned long long)t->refusals, (unsigned long long)t->repairs,
-	    (unsigned long long)t->compared);
+	    (unsigned long long)t->snapshots, (unsigned long long)t->fuzzies,
+	    (unsigned long long)t->purged, (unsigned long long)t->fatals,
+	    (unsigned long long)t->refusals, (unsigned long long)t->epochs_refused,
+	    (unsigned long long)t->repairs, (unsigned long long)t->compared);
 	printf("%llu reconfigs, %llu of which remove the leader, %llu refused; %llu members were "
 	       "told of one "
 	       "by hand\n",
 	    (unsigned long long)t->reconfigs, (unsigned long long)t->removed_leaders,
 	    (unsigned long long)t->refused_reconfigs, (unsigned long long)t->rescues);
-	printf("faults:");
+	printf("voters:");
+	for (int i = 1; i <= 7; i++)
+		printf(" %d in %llu lives,", i, (unsigned long long)t->sizes[i]);
+	printf(" with observers %llu\nfaults:", (unsigned long long)t->observers);
 	for (int i = 0; i < FAULT_KINDS; i++)
 		printf(" %s %llu%s", fault_names[i], (unsigned long long)t->faults[i],
 		    i + 1 < FAULT_KINDS ? "," : "\n");
@@ -155,7 +180,13 @@ print_totals(void)
 int
 main(int argc, char **argv)
 {
-	static const struct seeds_sim sim = {"zabsim", plant_names, BUGS, live, print_totals};
+	static const char *names[BUGS];
+	static const struct seeds_sim sim = {"zabsim",
+	    "zabsim simulates an ensemble: one to seven voters, observers, clients, a network, and "
+	    "disks. zksim simulates a server alone, and its disk.",
+	    names, BUGS, live, print_totals};
 
+	for (int i = 0; i < BUGS; i++)
+		names[i] = bugs[i].name;
 	return seeds_main(argc, argv, &sim);
 }

@@ -334,8 +334,9 @@ print_totals(void)
 int
 main(int argc, char **argv)
 {
-	static const struct seeds_sim sim = {
-	    "zksim", plant_names, sizeof plant_names / sizeof plant_names[0], live, print_totals};
+	static const struct seeds_sim sim = {"zksim",
+	    "zksim simulates a server alone, its disk, and clients. zabsim simulates an ensemble.",
+	    plant_names, sizeof plant_names / sizeof plant_names[0], live, print_totals};
 
 	return seeds_main(argc, argv, &sim);
 }

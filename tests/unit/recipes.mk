@@ -27,6 +27,7 @@ libplanted_a_SOURCES = tests/lib/plants.c \
 	zkserver/core/server_watch.c \
 	zkserver/core/session.c \
 	zkserver/core/snapshot.c \
+	zkserver/core/snapshot_load.c \
 	zkserver/core/snapstream.c \
 	zkserver/core/tree.c \
 	zkserver/core/txnlog.c \

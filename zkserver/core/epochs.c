@@ -32,7 +32,9 @@ parse(const char *name, char *text, int32_t *epoch, struct fault *f)
 
 	if (len > 0 && text[len - 1] == '\n')
 		text[--len] = '\0';
-	if (!str_to_u64(text, 0, INT32_MAX, &n))
+	if (ZAB_PLANTED(PLANT_EPOCH_ZERO) && len == 0)
+		n = 0;
+	else if (!str_to_u64(text, 0, INT32_MAX, &n))
 		return fault_set(f, DATADIR_CORRUPT,
 		    "%s: \"%.*s\" is not a number from 0 to 2147483647: the member's promises are "
 		    "unknown; restore the file, or empty the data directory so that the member "

@@ -130,7 +130,8 @@ leader_take(struct leader *l, struct peer_link *link)
 bool
 leader_is_voter(const struct leader *l, const struct peer_link *link)
 {
-	return !link->observer && zab_is_voter(l->z, link->sid);
+	return (!link->observer && zab_is_voter(l->z, link->sid)) ||
+	       ZAB_PLANTED(PLANT_OBSERVERS_COUNT);
 }
 
 /* Do those voters whose link fulfils this, and ourselves, make a quorum? */

@@ -11,6 +11,8 @@
 bool
 zab_quorum(const struct zab *z, const struct sid_set *set)
 {
+	if (ZAB_PLANTED(PLANT_OBSERVERS_COUNT))
+		return sid_set_count(set) > members_voter_count(z->members) / 2;
 	return members_quorum(z->members, set) &&
 	       (z->seen == NULL || members_quorum(z->seen, set) || ZAB_PLANTED(PLANT_ONE_QUORUM));
 }
