@@ -405,8 +405,8 @@ calm_down(struct life *l)
 		end_sessions(l);
 	if (l->e.world.violation[0] != '\0')
 		return;
-	compare_all(l);
 	ens_check_quiet(&l->e);
+	compare_all(l);
 }
 
 /* Now and then quorums are of groups, and voters weigh unequally. */
