@@ -100,6 +100,26 @@ checkpoint_read(
 	return rc;
 }
 
+/* The bytes of the file under another name, while its own stays what it is. 0 or -errno. */
+static int
+keep_damaged(struct checkpoint *c)
+{
+	struct store_file *f = NULL;
+	struct buf b;
+	int rc;
+
+	buf_init(&b, CHECKPOINT_FILE_BYTES_MAX);
+	if ((rc = read_file(c, &b)) == 0)
+		rc = store_open(c->store, NAME_DAMAGED, STORE_OPEN_REPLACE, &f);
+	if (rc == 0 && b.len > 0)
+		rc = store_pwrite(f, b.data, b.len, 0);
+	if (rc == 0)
+		rc = store_sync(f);
+	store_close(f);
+	buf_fini(&b);
+	return rc;
+}
+
 int
 checkpoint_rewrite(
     struct checkpoint *c, void (*fill)(void *arg, struct checkpoint *c), void *arg, bool keep_old)
@@ -116,7 +136,8 @@ checkpoint_rewrite(
 	c->pending_sync = true;
 	if ((rc = checkpoint_flush(c)) != 0)
 		return rc;
-	if (keep_old && (rc = store_rename(c->store, CHECKPOINT_NAME, NAME_DAMAGED)) != 0)
+	/* Not by a rename: between it and the next one there would be no checkpoint at all. */
+	if (keep_old && (rc = keep_damaged(c)) != 0)
 		return rc;
 	if ((rc = store_rename(c->store, NAME_NEW, CHECKPOINT_NAME)) != 0)
 		return rc;

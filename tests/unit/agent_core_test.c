@@ -604,11 +604,47 @@ START_TEST(a_lease_that_ends_drops_the_master)
 }
 END_TEST
 
+/* What comes out of the core says Register, with this agent id. */
+static bool
+registers_as(struct world *w, const char *id)
+{
+	struct agent_out out;
+	bool found = false;
+
+	while (agent_core_next(w->core, &out)) {
+		Corral__AgentToMaster *m =
+		    out.kind == AGENT_OUT_MASTER
+			? corral__agent_to_master__unpack(NULL, out.size, out.bytes)
+			: NULL;
+
+		if (m != NULL && m->body_case == CORRAL__AGENT_TO_MASTER__BODY_REGISTER)
+			found = strcmp(m->register_->agent_id, id) == 0;
+		if (m != NULL)
+			corral__agent_to_master__free_unpacked(m, NULL);
+		agent_out_fini(&out);
+	}
+	return found;
+}
+
+static int
+open_again(struct world *w, struct checkpoint_faults *faults)
+{
+	struct agent_core_conf conf = {.identity = &w->identity,
+	    .boot_id = w->boot_id,
+	    .state_dir = "/state",
+	    .executor_address = "",
+	    .random = make_random,
+	    .wall_ms = make_wall_ms,
+	    .arg = w};
+
+	w->core = agent_core_new(&conf, simdisk_store(w->disk));
+	return agent_core_open(w->core, w->now_ms, faults);
+}
+
 START_TEST(rot_in_the_checkpoint_is_named_and_the_file_is_kept)
 {
 	struct world w;
 	struct checkpoint_faults faults;
-	struct agent_core_conf conf = {.identity = NULL};
 	struct store_file *f;
 
 	world_init(&w);
@@ -617,21 +653,57 @@ START_TEST(rot_in_the_checkpoint_is_named_and_the_file_is_kept)
 	simdisk_settle(w.disk);
 	simdisk_crash(w.disk);
 	ck_assert(simdisk_flip_bit(w.disk, CHECKPOINT_NAME, 60, 3));
-	conf = (struct agent_core_conf){.identity = &w.identity,
-	    .boot_id = w.boot_id,
-	    .state_dir = "/state",
-	    .executor_address = "",
-	    .random = make_random,
-	    .wall_ms = make_wall_ms,
-	    .arg = &w};
-	w.core = agent_core_new(&conf, simdisk_store(w.disk));
-	ck_assert_int_eq(agent_core_open(w.core, w.now_ms, &faults), 0);
+	ck_assert_int_eq(open_again(&w, &faults), 0);
 	ck_assert(faults.damaged);
 	ck_assert_uint_gt(faults.cut_bytes, 0);
 	ck_assert_int_eq(
 	    store_open(simdisk_store(w.disk), "checkpoint.damaged", STORE_OPEN_READ, &f), 0);
 	store_close(f);
 	world_fini(&w);
+}
+END_TEST
+
+static void
+damage_last_record(struct world *w)
+{
+	struct store_file *f;
+	uint64_t size;
+
+	ck_assert_int_eq(store_open(simdisk_store(w->disk), CHECKPOINT_NAME, STORE_OPEN_READ, &f), 0);
+	ck_assert_int_eq(store_size(f, &size), 0);
+	store_close(f);
+	ck_assert(simdisk_flip_bit(w->disk, CHECKPOINT_NAME, size - 1, 3));
+}
+
+/* Who the node is stands before the damage, and is known whenever it was stopped. */
+START_TEST(a_stop_while_damage_is_put_aside_leaves_a_checkpoint)
+{
+	struct checkpoint_faults faults;
+	bool reached = true;
+	struct world w;
+	uint64_t at = 1;
+
+	for (; reached; at++) {
+		world_init(&w);
+		run(&w, false);
+		crash(&w);
+		simdisk_settle(w.disk);
+		simdisk_crash(w.disk);
+		damage_last_record(&w);
+		simdisk_stop_at(w.disk, simdisk_ops(w.disk) + at);
+		reached = open_again(&w, &faults) != 0;
+		crash(&w);
+		if (_i == 0)
+			simdisk_crash(w.disk);
+		else
+			simdisk_power_loss(w.disk);
+		ck_assert_int_eq(open_again(&w, &faults), 0);
+		agent_core_master_up(w.core, w.now_ms);
+		ck_assert_int_eq(agent_core_commit(w.core), 0);
+		ck_assert(registers_as(&w, agent_id));
+		world_fini(&w);
+	}
+	ck_assert_uint_gt(at, 5);
 }
 END_TEST
 
@@ -650,6 +722,7 @@ unit_suite(void)
 	tcase_add_test(t, a_term_that_is_lower_than_one_seen_is_refused_after_a_restart_as_well);
 	tcase_add_test(t, a_lease_that_ends_drops_the_master);
 	tcase_add_test(t, rot_in_the_checkpoint_is_named_and_the_file_is_kept);
+	tcase_add_loop_test(t, a_stop_while_damage_is_put_aside_leaves_a_checkpoint, 0, 2);
 	suite_add_tcase(s, t);
 	return s;
 }
