@@ -282,6 +282,7 @@ adopt(
 
 	if (t == NULL)
 		return false;
+	t->told_over = over;
 	t->booked = !over && books_lease(&c->books, a->node, &j->need);
 	if (!over && !t->booked) {
 		attempt_free(c, t);
@@ -310,11 +311,37 @@ back_with(struct cluster *c, struct agent *a, struct attempt *t, const Corral__T
 	attempt_stuck(c, t, r->stuck);
 }
 
+static bool
+term_is_newer(struct term t, const Corral__Term *than)
+{
+	return t.era > than->era || (t.era == than->era && t.czxid > than->czxid);
+}
+
+/*
+ * An index may have had several attempts whose outcomes nobody has acknowledged yet. Of those the
+ * newest counts, and its agent may be a later one to register: an older one that is over gives way.
+ */
+static void
+give_way(struct cluster *c, struct job *j, const Corral__TaskReport *r)
+{
+	struct attempt *t = cluster_live_attempt(c, j, r->key->index);
+
+	if (t == NULL || !t->told_over || term_is_newer(t->term, r->key->term) ||
+	    (term_equal(t->term, (struct term){r->key->term->era, r->key->term->czxid}) &&
+		t->attempt >= r->key->attempt))
+		return;
+	cell_enter(c, j, t->index, CELL_UNKNOWN);
+	attempt_free(c, t);
+}
+
 static void
 settle_one(struct cluster *c, uint64_t now_ms, struct agent *a, const Corral__TaskReport *r)
 {
 	struct attempt *t = attempt_find(c, r->key);
 	struct job *j = job_of(c, r->key);
+
+	if (j != NULL && t == NULL)
+		give_way(c, j, r);
 
 	if (t != NULL && t->agent == a) {
 		back_with(c, a, t, r);

@@ -218,6 +218,7 @@ struct attempt {
 	uint32_t sequence; /* of the last update that was taken; 0: none */
 	Corral__TaskState state;
 	bool booked;
+	bool told_over; /* was over when an agent first named it: its outcome is to come */
 	bool unsent;	       /* in_placing: nobody but us knows of it */
 	bool stuck;	       /* what is left of it was killed and does not die */
 	bool orphan;	       /* a singleton of which its agent has lost all knowledge: */

@@ -173,6 +173,24 @@ retry(struct cluster *c, uint64_t now_ms, struct job *j, uint32_t index)
 }
 
 /*
+ * An earlier leader's attempt has ended: that leader may have made the next one, on an agent that
+ * has not registered yet. (Of singletons the store names the last one.)
+ */
+static bool
+is_maybe_replaced(const struct cluster *c, const struct attempt *t)
+{
+	return c->awaited > 0 && !t->job->policy.singleton && !term_equal(t->term, c->term);
+}
+
+/* To be tried again when all agents have said what they run. */
+static void
+try_unknown(struct cluster *c, struct job *j, uint32_t index)
+{
+	j->retries++;
+	cell_enter(c, j, index, CELL_UNKNOWN);
+}
+
+/*
  * A lost attempt, and a singleton's that ended with its node's lease, is not the task's failure and
  * is always tried again. A failure counts against the limit, unless it is a service's that had run
  * steadily. An agent that refuses may do so because its picture of what runs there is a moment
@@ -218,7 +236,9 @@ cell_outcome(struct cluster *c, uint64_t now_ms, struct job *j, const struct att
 		    finished				     ? CELL_FINISHED
 		    : t->state == CORRAL__TASK_STATE__FAILED ? CELL_FAILED
 							     : CELL_STOPPED);
-	else if ((again = wants_retry(j, cell, t, now_ms, reason)))
+	else if ((again = wants_retry(j, cell, t, now_ms, reason)) && is_maybe_replaced(c, t))
+		try_unknown(c, j, t->index);
+	else if (again)
 		retry(c, now_ms, j, t->index);
 	else
 		cell_enter(c, j, t->index, finished ? CELL_FINISHED : CELL_FAILED);

@@ -254,6 +254,44 @@ START_TEST(an_end_that_nobody_acknowledged_before_the_failover_counts_once)
 }
 END_TEST
 
+/* The older attempt's end is known to its agent only; the newer one runs there, or elsewhere. */
+START_TEST(after_a_failover_the_newest_attempt_at_an_index_counts)
+{
+	struct job_policy at_once = retrying;
+	struct fake_agent *a, *b;
+	struct job *j;
+
+	a = ready_agent(1000);
+	b = ready_agent(1000);
+	at_once.restart_ms = 0;
+	fake_submit(f, "hello", 1, &at_once);
+	fake_settle(f);
+	fake_read_all(f, a);
+	fake_exit(f, a, &a->tasks[0], 3);
+	if (_i == 1)
+		fake_cut(f, a);
+	fake_turn(f);
+	fake_read_all(f, _i == 0 ? a : b);
+	ck_assert_uint_eq(f->launches, 2);
+	fake_elect(f);
+	j = cluster_job(&f->cluster, "hello");
+	fake_connect(f, a);
+	fake_settle(f);
+	fake_read_all(f, a);
+	fake_settle(f);
+	fake_connect(f, b);
+	fake_settle(f);
+	fake_read_all(f, a);
+	fake_read_all(f, b);
+	fake_settle(f);
+	ck_assert_uint_eq(f->launches, 2);
+	ck_assert_uint_eq(f->kills, 0);
+	ck_assert_uint_eq(j->in_state[CELL_LIVE], 1);
+	ck_assert_uint_eq(cluster_live_attempt(&f->cluster, j, 0)->attempt, 2);
+	ck_assert(cluster_check(&f->cluster));
+}
+END_TEST
+
 START_TEST(an_agent_that_stays_away_is_given_up_and_its_tasks_go_elsewhere)
 {
 	struct fake_agent *a = ready_agent(1000), *b;
@@ -506,6 +544,7 @@ unit_suite(void)
 	tcase_add_test(t, a_new_leader_adopts_what_agents_report_and_launches_nothing_twice);
 	tcase_add_loop_test(
 	    t, an_end_that_nobody_acknowledged_before_the_failover_counts_once, 0, 2);
+	tcase_add_loop_test(t, after_a_failover_the_newest_attempt_at_an_index_counts, 0, 2);
 	tcase_add_test(t, an_agent_that_stays_away_is_given_up_and_its_tasks_go_elsewhere);
 	tcase_add_test(t, an_attempt_that_comes_back_before_it_was_replaced_goes_on);
 	tcase_add_test(t, a_launch_that_never_arrived_is_lost_at_registration_and_made_again);
