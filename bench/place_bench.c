@@ -3,7 +3,8 @@
  * What first-fit placement costs: ns and tree nodes looked at per placement, for three workloads
  * and three sizes of cluster. Each workload is run three times from one seed: for the mean, for the
  * percentiles (with a clock read around each call), and against a linear first-fit, which has a
- * time limit of its own; the last column says how many placements it compared.
+ * time limit of its own; the last column says how many placements it compared. And the same with
+ * roles: whose turn it is, for each placement, and the books by role.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -12,7 +13,7 @@
 
 #include "libcommon/base/rng.h"
 #include "libcommon/base/str.h"
-#include "master/core/place.h"
+#include "master/core/books.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define LINEAR_LIMIT_NS (UINT64_C(2) * 1000000000)
@@ -310,9 +311,114 @@ measure_goal(void)
 	world_init(&w, MIXED, 6100, PASS_MEAN);
 	ns = run(&w, 2000000);
 	printf("6,100 nodes, 2,000,000 placements of 40 shapes and as many releases: %.2f s on one "
-	       "core\n\n",
+	       "core\n",
 	    (double)ns / 1e9);
 	world_fini(&w);
+}
+
+/* --- the same through the books, each task to the role whose turn it is --- */
+
+enum { ROLES = 20, TURN = 4096 };
+
+struct lease {
+	struct resources need;
+	struct role *role;
+	uint32_t node;
+};
+
+struct shared {
+	struct world world; /* what comes next */
+	struct books books;
+	struct role *roles[ROLES];
+	struct lease *leases;
+	size_t count, capacity;
+};
+
+static void
+shared_init(struct shared *x, uint32_t nodes, size_t capacity)
+{
+	char name[16];
+
+	*x = (struct shared){.world = {.workload = MIXED}, .capacity = capacity};
+	rng_init(&x->world.rng, SEED);
+	books_init(&x->books);
+	x->leases = allocate(capacity, sizeof *x->leases);
+	for (uint32_t i = 0; i < nodes; i++) {
+		struct resources a = node_amount(&x->world, i);
+		uint32_t node = books_node_add(&x->books, &a);
+
+		if (node != i)
+			die("no memory for the nodes");
+		place_node_open(&x->books.place, node, true);
+	}
+	for (int i = 0; i < ROLES; i++) {
+		snprintf(name, sizeof name, "r%d/s%d", i / 4, i % 4);
+		if ((x->roles[i] = share_take(&x->books.share, name)) == NULL)
+			die("no memory for the roles");
+	}
+}
+
+static void
+shared_turn(struct shared *x)
+{
+	struct resources available = books_available(&x->books);
+
+	share_begin(&x->books.share, &available);
+	for (int i = 0; i < ROLES; i++)
+		share_contend(&x->books.share, x->roles[i]);
+	share_ready(&x->books.share);
+}
+
+static bool
+shared_place(struct shared *x)
+{
+	struct share *s = &x->books.share;
+	struct lease l = {task_amount(&x->world), share_pick(s), 0};
+	struct share_barred why;
+	uint32_t cursor = 0;
+
+	if (share_room(s, l.role, &l.need, 1, &why) == 0 || x->count == x->capacity ||
+	    books_fill(&x->books, l.role, &l.need, 1, &cursor, &l.node) == 0)
+		return false;
+	share_granted(s, l.role, &l.need);
+	x->leases[x->count++] = l;
+	return true;
+}
+
+static void
+shared_release(struct shared *x)
+{
+	size_t i = rng_below(&x->world.rng, x->count);
+	struct lease *l = &x->leases[i];
+
+	books_release(&x->books, l->role, l->node, &l->need);
+	*l = x->leases[--x->count];
+}
+
+static void
+measure_goal_with_roles(void)
+{
+	struct shared x;
+	uint64_t began;
+	size_t full;
+
+	shared_init(&x, 6100, 4000000);
+	shared_turn(&x);
+	for (int failed = 0; failed < 50;)
+		failed += !shared_place(&x);
+	for (full = x.count; x.count > full / 2;)
+		shared_release(&x);
+	began = now_ns();
+	for (uint32_t op = 0; op < 2000000; op++) {
+		if (op % TURN == 0)
+			shared_turn(&x);
+		shared_place(&x);
+		shared_release(&x);
+	}
+	printf("the same with %d roles below %d: %.2f s\n\n", ROLES, ROLES / 4,
+	    (double)(now_ns() - began) / 1e9);
+	books_fini(&x.books);
+	free(x.leases);
 }
 
 int
@@ -324,6 +430,7 @@ main(int argc, char **argv)
 	if (argc > 2 || (argc == 2 && !str_to_u64(argv[1], 1, CALLS, &calls)))
 		die("usage: place_bench [CALLS], at most 200000 a row");
 	measure_goal();
+	measure_goal_with_roles();
 	printf("ns: a placement (mean: with its release; p50, p99: alone, with two clock reads).\n"
 	       "visits: tree nodes looked at by a placement; never more than 2 x nodes.\n\n");
 	printf("%-19s %7s %8s %8s %7s %6s %6s %8s %6s %6s %9s\n", "workload", "nodes", "calls",

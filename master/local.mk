@@ -15,6 +15,7 @@ libmastercore_a_SOURCES = \
 	master/core/place.c master/core/place.h \
 	master/core/records.c \
 	master/core/resources.h \
+	master/core/share.c master/core/share.h \
 	master/core/singles.c \
 	master/core/tokens.c master/core/tokens.h
 

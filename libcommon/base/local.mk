@@ -8,6 +8,7 @@ libbase_a_SOURCES = \
 	libcommon/base/plants.h \
 	libcommon/base/metrics.c libcommon/base/metrics.h \
 	libcommon/base/rng.c libcommon/base/rng.h \
+	libcommon/base/role.c libcommon/base/role.h \
 	libcommon/base/sketch.c libcommon/base/sketch.h \
 	libcommon/base/store.h \
 	libcommon/base/str.c libcommon/base/str.h \

@@ -120,7 +120,7 @@ attempt_over(struct cluster *c, uint64_t now_ms, struct attempt *t, Corral__Task
 	bool settled;
 
 	if (t->booked) {
-		books_release(&c->books, t->agent->node, &j->need);
+		books_release(&c->books, j->role, t->agent->node, &j->need);
 		t->booked = false;
 		c->unplaced = true;
 	}
@@ -198,14 +198,16 @@ doom(struct cluster *c, struct agent *a, const Corral__TaskReport *r)
 {
 	struct doomed *d = calloc(1, sizeof *d);
 	struct resources need = report_need(c, r);
+	struct job *j = job_of(c, r->key);
 
 	cluster_emit_key(c, OUT_KILL, a, r->key);
-	if (d == NULL || !books_lease(&c->books, a->node, &need)) {
+	if (d == NULL || !books_lease(&c->books, j == NULL ? NULL : j->role, a->node, &need)) {
 		c->failed = c->failed || d == NULL;
 		free(d);
 		return;
 	}
 	d->need = need;
+	d->role = j == NULL ? NULL : share_hold(j->role);
 	d->incarnation = r->key->incarnation;
 	d->index = r->key->index;
 	d->attempt = r->key->attempt;
@@ -216,7 +218,9 @@ doom(struct cluster *c, struct agent *a, const Corral__TaskReport *r)
 static void
 doomed_release(struct cluster *c, struct agent *a, struct doomed *d)
 {
-	books_release(&c->books, a->node, &d->need);
+	books_release(&c->books, d->role, a->node, &d->need);
+	if (d->role != NULL)
+		share_drop(&c->books.share, d->role);
 	c->unplaced = true;
 	list_remove(&d->in_agent);
 	free(d);
@@ -283,7 +287,7 @@ adopt(
 	if (t == NULL)
 		return false;
 	t->told_over = over;
-	t->booked = !over && books_lease(&c->books, a->node, &j->need);
+	t->booked = !over && books_lease(&c->books, j->role, a->node, &j->need);
 	if (!over && !t->booked) {
 		attempt_free(c, t);
 		return false;
@@ -307,7 +311,7 @@ back_with(struct cluster *c, struct agent *a, struct attempt *t, const Corral__T
 	if (task_state_terminal(t->state) || task_state_terminal(r->state))
 		return;
 	if (!t->booked)
-		t->booked = books_lease(&c->books, a->node, &t->job->need);
+		t->booked = books_lease(&c->books, t->job->role, a->node, &t->job->need);
 	attempt_stuck(c, t, r->stuck);
 }
 

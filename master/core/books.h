@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The books: what each node has in all, and what of it is leased to tasks. The only module that
- * books and frees; at every instant total = free + leased for every node (books_check()). What is
- * free lies in the placement tree, so that booking and placing are one act.
+ * The books: what each node has in all, what of it is leased to tasks, of which role, and what is
+ * held back for reservations. The only module that books and frees; at every instant total = free +
+ * held + leased for every node (books_check()). What is free lies in the placement tree, so that
+ * booking and placing are one act.
  */
 #ifndef CORRAL_MASTER_BOOKS_H
 #define CORRAL_MASTER_BOOKS_H
@@ -12,15 +13,19 @@
 
 #include "master/core/resources.h"
 #include "master/core/place.h"
+#include "master/core/share.h"
 
 struct account {
 	struct resources total;
 	struct resources leased;
+	struct resources to_hold; /* unused parts of reservations */
+	struct resources held;	  /* of these, as much as is not leased */
 	uint32_t leases;
 };
 
 struct books {
 	struct place place;
+	struct share share;
 	struct account *accounts;	/* by node number */
 	uint32_t capacity;		/* accounts allocated */
 	struct resources total, leased; /* over all nodes that are in the books */
@@ -38,18 +43,26 @@ uint32_t books_node_add(struct books *b, const struct resources *total);
 /* Another total; false, with nothing changed, if it is less than what is leased. */
 bool books_node_resize(struct books *b, uint32_t node, const struct resources *total);
 
-/* First-fit for up to `count` equal tasks, as place_fill(). */
-uint32_t books_fill(struct books *b, const struct resources *need, uint32_t count, uint32_t *cursor,
-    uint32_t *node);
+/* First-fit for up to `count` equal tasks of a role, as place_fill(). */
+uint32_t books_fill(struct books *b, struct role *role, const struct resources *need,
+    uint32_t count, uint32_t *cursor, uint32_t *node);
 
-/* Book a task that a node runs already; false if it would exceed the node's total. */
-bool books_lease(struct books *b, uint32_t node, const struct resources *need);
-void books_release(struct books *b, uint32_t node, const struct resources *need);
+/*
+ * Book a task on this node, on what is held back too; false if it would exceed the node's total.
+ * role NULL: nobody's that we know.
+ */
+bool books_lease(struct books *b, struct role *role, uint32_t node, const struct resources *need);
+void books_release(struct books *b, struct role *role, uint32_t node, const struct resources *need);
+
+/* Hold so much back on a node, as far as it is not leased. */
+void books_hold(struct books *b, uint32_t node, const struct resources *amount);
 
 struct resources books_free(const struct books *b, uint32_t node);
+/* What is free on all nodes that take tasks. */
+struct resources books_available(const struct books *b);
 enum books_lack books_lacking(const struct books *b, uint32_t node, const struct resources *need);
 
-/* total = free + leased for every node and in sum, and the tree agrees. */
+/* total = free + held + leased for every node and in sum, tree and roles agree. */
 bool books_check(const struct books *b);
 
 #endif

@@ -130,6 +130,8 @@ struct job_policy {
 	bool once;	       /* a lost attempt is not made again */
 	bool singleton;	       /* never two of one index at once */
 	uint64_t stop_ms;      /* of a singleton: its grace, TimeoutStopSec= */
+	uint32_t priority;     /* 0 to 100, higher first */
+	const char *role;      /* NULL: the default; read by whoever makes the job, not kept */
 };
 
 /* UNKNOWN: after an election, may run on an agent that has not registered yet. */
@@ -177,6 +179,8 @@ struct job {
 	struct list in_dirty; /* has something to store */
 	struct list attempts; /* struct attempt.in_job */
 	struct list delayed;  /* struct delay, by time */
+	struct list in_role;  /* while it is live: struct role.jobs of its priority */
+	struct role *role;
 	char name[CLUSTER_NAME_MAX + 1];
 	int64_t incarnation; /* czxid of its node */
 	enum job_state state;
@@ -231,6 +235,7 @@ struct attempt {
 /* An attempt that an agent came back with and nobody wants: killed, and booked until it is over. */
 struct doomed {
 	struct list in_agent;
+	struct role *role; /* NULL: its job is not ours */
 	struct resources need;
 	int64_t incarnation;
 	uint32_t index, attempt;

@@ -24,6 +24,12 @@ cluster_job(const struct cluster *c, const char *name)
 }
 
 static bool
+has_ended(const struct job *j)
+{
+	return j->state == JOB_STOPPED || j->state == JOB_FINISHED || j->state == JOB_FAILED;
+}
+
+static bool
 job_allocate(struct job *j, const char *text, size_t text_size)
 {
 	j->cells = calloc(j->count, sizeof *j->cells);
@@ -51,6 +57,7 @@ job_new(struct cluster *c, const char *name, uint32_t count, const struct job_po
 	list_init(&j->in_dirty);
 	list_init(&j->attempts);
 	list_init(&j->delayed);
+	list_init(&j->in_role);
 	j->definition = definition;
 	j->count = count;
 	j->policy = *policy;
@@ -59,7 +66,10 @@ job_new(struct cluster *c, const char *name, uint32_t count, const struct job_po
 	j->state = JOB_CREATING;
 	c->in_job_state[j->state]++;
 	c->index_count += count;
-	if (!str_copy(j->name, sizeof j->name, name) || !job_allocate(j, text, text_size) ||
+	j->role = share_take(&c->books.share, policy->role == NULL ? ROLE_DEFAULT : policy->role);
+	j->policy.role = NULL;
+	if (j->role == NULL || !str_copy(j->name, sizeof j->name, name) ||
+	    !job_allocate(j, text, text_size) ||
 	    !hmap_insert(&c->jobs, &j->by_name, cluster_hash_text(c, name))) {
 		j->hidden = true;
 		job_free(c, j);
@@ -70,7 +80,10 @@ job_new(struct cluster *c, const char *name, uint32_t count, const struct job_po
 		j->cells[i].agent = CLUSTER_NO_AGENT;
 	}
 	j->in_state[first] = count;
+	if (first == CELL_UNKNOWN)
+		share_unsettled(j->role, &j->need, count);
 	list_append(&c->live, &j->in_order);
+	list_append(&j->role->jobs[policy->priority], &j->in_role);
 	return j;
 }
 
@@ -85,6 +98,12 @@ job_free(struct cluster *c, struct job *j)
 		hmap_remove(&c->jobs, &j->by_name);
 	list_remove(&j->in_order);
 	list_remove(&j->in_dirty);
+	list_remove(&j->in_role);
+	if (j->role != NULL) {
+		if (!has_ended(j))
+			share_unsettled(j->role, &j->need, -(int64_t)j->in_state[CELL_UNKNOWN]);
+		share_drop(&c->books.share, j->role);
+	}
 	c->in_job_state[j->state]--;
 	c->index_count -= j->count;
 	c->ops.release(j->definition);
@@ -110,12 +129,6 @@ results_dirty(struct cluster *c, struct job *j, uint32_t index)
 	job_dirty(c, j);
 }
 
-static bool
-has_ended(const struct job *j)
-{
-	return j->state == JOB_STOPPED || j->state == JOB_FINISHED || j->state == JOB_FAILED;
-}
-
 /* A job that is not to be found any more; its nodes go with the next commit. */
 static void
 remove_ended(struct cluster *c, struct job *j)
@@ -135,6 +148,8 @@ job_enter(struct cluster *c, struct job *j, enum job_state state)
 	c->in_job_state[state]++;
 	if (!has_ended(j))
 		return;
+	list_remove(&j->in_role);
+	share_unsettled(j->role, &j->need, -(int64_t)j->in_state[CELL_UNKNOWN]);
 	list_remove(&j->in_order);
 	list_append(&c->ended, &j->in_order);
 	c->ended_count++;
@@ -145,6 +160,9 @@ cell_enter(struct cluster *c, struct job *j, uint32_t index, enum cell_state sta
 {
 	struct cell *cell = &j->cells[index];
 
+	/* What may run for all we know counts against the limit of its role. */
+	if ((cell->state == CELL_UNKNOWN) != (state == CELL_UNKNOWN) && !has_ended(j))
+		share_unsettled(j->role, &j->need, state == CELL_UNKNOWN ? 1 : -1);
 	j->in_state[cell->state]--;
 	j->in_state[state]++;
 	cell->state = state & 15;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Placement of what waits: jobs in order of age, the equal tasks of a job in one descent. */
+/*
+ * Placement of what waits: the role whose turn it is (share.h), its jobs in order of priority and
+ * then of age, the equal tasks of a job in one descent as long as nobody else contends.
+ */
 #include "master/core/inside.h"
 
 static void
@@ -43,81 +46,145 @@ agent_on(const struct cluster *c, uint32_t node)
 	return c->by_node[node];
 }
 
-/* Place up to `room` tasks of a job; gives how many. */
-static uint32_t
-launch_job(struct cluster *c, uint64_t now_ms, struct job *j, uint32_t room)
-{
-	uint32_t cursor = 0, node, placed = 0, want, n;
-
-	while (placed < room && j->in_state[CELL_PENDING] > 0) {
-		want = j->in_state[CELL_PENDING] < room - placed ? j->in_state[CELL_PENDING]
-								 : room - placed;
-		n = books_fill(&c->books, &j->need, want, &cursor, &node);
-		if (n == 0)
-			break;
-		if (j->policy.constrained && !c->ops.allows(j->definition, agent_on(c, node))) {
-			while (n-- > 0)
-				books_release(&c->books, node, &j->need);
-			cursor = node + 1;
-			continue;
-		}
-		placed += n;
-		while (n-- > 0)
-			launch_one(c, now_ms, j, agent_on(c, node), next_pending(j));
-	}
-	return placed;
-}
-
-/* Room for one task on a node that can end singletons; false: there is none. */
 static bool
-book_for_singleton(struct cluster *c, struct job *j, uint32_t *node)
+waits(const struct job *j)
 {
-	uint32_t cursor = 0;
-
-	while (books_fill(&c->books, &j->need, 1, &cursor, node) > 0) {
-		struct agent *a = agent_on(c, *node);
-
-		if (cluster_lacks_for_singletons(a) == NULL &&
-		    (!j->policy.constrained || c->ops.allows(j->definition, a)))
-			return true;
-		books_release(&c->books, *node, &j->need);
-		cursor = *node + 1;
-	}
-	return false;
+	return j->state == JOB_RUNNING && j->in_state[CELL_PENDING] > 0;
 }
 
-static uint32_t
-launch_singletons(struct cluster *c, uint64_t now_ms, struct job *j, uint32_t room)
-{
-	uint32_t placed = 0, node;
+/* --- the job of a role that is next --- */
 
-	for (uint32_t i = next_pending(j); i < j->count && placed < room; i++) {
-		if (j->cells[i].state != CELL_PENDING || !single_is_free(j, i))
-			continue;
-		if (!book_for_singleton(c, j, &node))
-			break;
-		launch_one(c, now_ms, j, agent_on(c, node), i);
-		placed++;
+static struct job *
+job_at(struct role *r)
+{
+	for (;; r->at = r->at->next) {
+		while (r->at == &r->jobs[r->priority]) {
+			if (r->priority == 0)
+				return NULL;
+			r->at = r->jobs[--r->priority].next;
+		}
+		if (waits(CONTAINER_OF(r->at, struct job, in_role)))
+			return CONTAINER_OF(r->at, struct job, in_role);
 	}
-	return placed;
+}
+
+/* No more of the job at hand in this turn. */
+static void
+job_done(struct role *r)
+{
+	r->at = r->at->next;
+	r->cursor = r->index = 0;
+}
+
+static void
+contend(struct share *s, struct role *r)
+{
+	r->priority = SHARE_PRIORITIES - 1;
+	r->at = r->jobs[r->priority].next;
+	r->cursor = r->index = 0;
+	if (job_at(r) != NULL)
+		share_contend(s, r);
+}
+
+static void
+turn_begin(struct cluster *c)
+{
+	struct share *s = &c->books.share;
+	struct resources available = books_available(&c->books);
+
+	share_begin(s, &available);
+	for (uint32_t i = 0; i < s->count; i++)
+		contend(s, s->roles[i]);
+	share_ready(s);
+}
+
+/* --- placement --- */
+
+/*
+ * The next index that may be launched; count: there is none. A singleton's waits until the attempt
+ * before it is given up.
+ */
+static uint32_t
+next_index(struct job *j)
+{
+	uint32_t i = next_pending(j);
+
+	if (j->singles == NULL)
+		return i;
+	for (i = j->role->index > i ? j->role->index : i; i < j->count; i++)
+		if (j->cells[i].state == CELL_PENDING && single_is_free(j, i))
+			break;
+	j->role->index = i;
+	return i;
+}
+
+static bool
+suits(const struct cluster *c, const struct job *j, const struct agent *a)
+{
+	return (j->singles == NULL || cluster_lacks_for_singletons(a) == NULL) &&
+	       (!j->policy.constrained || c->ops.allows(j->definition, a));
+}
+
+/* Up to `most` tasks of a job on the next node that has room and that suits it; how many. */
+static uint32_t
+place_next(struct cluster *c, struct job *j, uint32_t most, uint32_t *node)
+{
+	struct role *r = j->role;
+	uint32_t n;
+
+	for (;;) {
+		n = books_fill(&c->books, r, &j->need, most, &r->cursor, node);
+		if (n == 0 || suits(c, j, agent_on(c, *node)))
+			return n;
+		while (n-- > 0)
+			books_release(&c->books, r, *node, &j->need);
+		r->cursor = *node + 1;
+	}
+}
+
+/* Some tasks of a job that is next in its role; at most `most`, 0 if it can have none. */
+static uint32_t
+launch_next(struct cluster *c, uint64_t now_ms, struct job *j, uint32_t most)
+{
+	struct share *s = &c->books.share;
+	struct role *r = j->role;
+	struct resources amount = {0};
+	struct share_barred why;
+	uint32_t node, n = 0;
+
+	if (j->in_state[CELL_PENDING] < most)
+		most = j->in_state[CELL_PENDING];
+	if (j->singles != NULL || !share_alone(s))
+		most = 1;
+	if (next_index(j) < j->count)
+		most = share_room(s, r, &j->need, most, &why);
+	else
+		most = 0;
+	if (most > 0)
+		n = place_next(c, j, most, &node);
+	for (uint32_t i = 0; i < n; i++)
+		launch_one(c, now_ms, j, agent_on(c, node), next_index(j));
+	resources_add(&amount, &j->need, n);
+	if (n > 0)
+		share_granted(s, r, &amount);
+	if (n == 0 || !waits(j))
+		job_done(r);
+	return n;
 }
 
 void
 cluster_launch(struct cluster *c, uint64_t now_ms)
 {
 	uint32_t room = CLUSTER_PLACED_MAX;
-	struct list *it, *nx;
+	struct job *j;
+	struct role *r;
 
-	LIST_EACH(it, nx, &c->live)
-	{
-		struct job *j = CONTAINER_OF(it, struct job, in_order);
-
-		if (j->state != JOB_RUNNING || j->in_state[CELL_PENDING] == 0)
-			continue;
-		room -= j->singles != NULL ? launch_singletons(c, now_ms, j, room)
-					   : launch_job(c, now_ms, j, room);
-		if (room == 0)
-			return; /* the next turn goes on */
+	turn_begin(c);
+	while (room > 0 && (r = share_pick(&c->books.share)) != NULL) {
+		if ((j = job_at(r)) == NULL)
+			share_withdraw(&c->books.share, r);
+		else
+			room -= launch_next(c, now_ms, j, room);
 	}
-	c->unplaced = false;
+	c->unplaced = room == 0; /* then the next turn goes on */
 }

@@ -12,6 +12,25 @@ struct resources {
 	uint64_t disk_bytes;
 };
 
+/* The amounts of a struct resources one by one, for what is reckoned the same way for each. */
+enum resource { RESOURCE_CPU, RESOURCE_MEMORY, RESOURCE_DISK, RESOURCE_COUNT };
+
+static inline uint64_t
+resources_get(const struct resources *a, int which)
+{
+	return which == RESOURCE_CPU	  ? a->cpu_milli
+	       : which == RESOURCE_MEMORY ? a->memory_bytes
+					  : a->disk_bytes;
+}
+
+static inline void
+resources_set(struct resources *a, int which, uint64_t amount)
+{
+	*(which == RESOURCE_CPU	       ? &a->cpu_milli
+	    : which == RESOURCE_MEMORY ? &a->memory_bytes
+				       : &a->disk_bytes) = amount;
+}
+
 static inline bool
 resources_fits(const struct resources *need, const struct resources *have)
 {
@@ -48,6 +67,27 @@ resources_subtract(struct resources *a, const struct resources *b, uint64_t time
 	a->cpu_milli -= times * b->cpu_milli;
 	a->memory_bytes -= times * b->memory_bytes;
 	a->disk_bytes -= times * b->disk_bytes;
+}
+
+/* What a has more than b, and 0 where it has less. */
+static inline struct resources
+resources_beyond(const struct resources *a, const struct resources *b)
+{
+	return (struct resources){
+	    a->cpu_milli > b->cpu_milli ? a->cpu_milli - b->cpu_milli : 0,
+	    a->memory_bytes > b->memory_bytes ? a->memory_bytes - b->memory_bytes : 0,
+	    a->disk_bytes > b->disk_bytes ? a->disk_bytes - b->disk_bytes : 0,
+	};
+}
+
+static inline struct resources
+resources_min(const struct resources *a, const struct resources *b)
+{
+	return (struct resources){
+	    a->cpu_milli < b->cpu_milli ? a->cpu_milli : b->cpu_milli,
+	    a->memory_bytes < b->memory_bytes ? a->memory_bytes : b->memory_bytes,
+	    a->disk_bytes < b->disk_bytes ? a->disk_bytes : b->disk_bytes,
+	};
 }
 
 /* How often `need` fits into `have`, at most `most`. */

@@ -109,20 +109,26 @@ by_czxid(const void *a, const void *b)
 	return x->czxid < y->czxid ? -1 : x->czxid > y->czxid;
 }
 
-/* A job's text: COUNT SERVICE RESTART RESTART_MS RETRIES CPU MEMORY CONSTRAINED SINGLETON STOP. */
+/*
+ * A job's text: COUNT SERVICE RESTART RESTART_MS RETRIES CPU MEMORY CONSTRAINED SINGLETON STOP
+ * PRIORITY ROLE.
+ */
 static void
 load_job(struct fake *f, const struct fake_node *n)
 {
 	struct job_policy p = {0};
 	unsigned count, service, restart, constrained, retries, singleton;
-	char path[200], error[200];
+	char path[200], error[200], role[ROLE_NAME_MAX + 1];
 	const char *name = strrchr(n->path, '/') + 1;
 	const struct fake_node *state;
 	struct job *j;
 
-	assert(sscanf(n->data, "%u %u %u %" SCNu64 " %u %" SCNu64 " %" SCNu64 " %u %u %" SCNu64,
+	assert(sscanf(n->data,
+		   "%u %u %u %" SCNu64 " %u %" SCNu64 " %" SCNu64 " %u %u %" SCNu64 " %u %63s",
 		   &count, &service, &restart, &p.restart_ms, &retries, &p.need.cpu_milli,
-		   &p.need.memory_bytes, &constrained, &singleton, &p.stop_ms) == 10);
+		   &p.need.memory_bytes, &constrained, &singleton, &p.stop_ms, &p.priority,
+		   role) == 12);
+	p.role = role;
 	p.service = service;
 	p.restart = (enum job_restart)restart;
 	p.retries_max = retries;
@@ -327,9 +333,10 @@ fake_submit(struct fake *f, const char *name, uint32_t count, const struct job_p
 	char text[200];
 	struct job *j;
 	int size = snprintf(text, sizeof text,
-	    "%u %u %u %" PRIu64 " %u %" PRIu64 " %" PRIu64 " %u %u %" PRIu64, count, p->service,
-	    p->restart, p->restart_ms, p->retries_max, p->need.cpu_milli, p->need.memory_bytes,
-	    p->constrained, p->singleton, p->stop_ms);
+	    "%u %u %u %" PRIu64 " %u %" PRIu64 " %" PRIu64 " %u %u %" PRIu64 " %u %s", count,
+	    p->service, p->restart, p->restart_ms, p->retries_max, p->need.cpu_milli,
+	    p->need.memory_bytes, p->constrained, p->singleton, p->stop_ms, p->priority,
+	    p->role == NULL ? ROLE_DEFAULT : p->role);
 
 	if (cluster_submit(&f->cluster, f->now_ms, name, count, p, strdup(text), text, (size_t)size,
 		"operator:test", 1, &j) != SUBMIT_OK)

@@ -197,11 +197,12 @@ START_TEST(total_is_free_and_leased_at_every_step)
 		if (rng_below(&r, 3) == 0 && tasks > 0) {
 			size_t i = rng_below(&r, tasks);
 
-			books_release(&b, on[i], &needs[i]);
+			books_release(&b, NULL, on[i], &needs[i]);
 			on[i] = on[--tasks];
 			needs[i] = needs[tasks];
-		} else if (rng_below(&r, 4) == 0 ? books_lease(&b, node, &need)
-						 : books_fill(&b, &need, 1, &cursor, &node) == 1) {
+		} else if (rng_below(&r, 4) == 0
+			       ? books_lease(&b, NULL, node, &need)
+			       : books_fill(&b, NULL, &need, 1, &cursor, &node) == 1) {
 			needs[tasks] = need;
 			on[tasks++] = node;
 		}
@@ -221,13 +222,13 @@ START_TEST(a_node_cannot_shrink_below_what_is_leased_and_says_what_it_lacks)
 
 	books_init(&b);
 	node = books_node_add(&b, &total);
-	ck_assert(books_lease(&b, node, &need));
-	ck_assert(!books_lease(&b, node, &need));
+	ck_assert(books_lease(&b, NULL, node, &need));
+	ck_assert(!books_lease(&b, NULL, node, &need));
 	ck_assert_int_eq(books_lacking(&b, node, &need), BOOKS_LACK_CPU);
 	ck_assert(!books_node_resize(&b, node, &less));
 	ck_assert(books_node_resize(&b, node, &just));
 	ck_assert(books_check(&b));
-	books_release(&b, node, &need);
+	books_release(&b, NULL, node, &need);
 	ck_assert_int_eq(books_lacking(&b, node, &need), BOOKS_LACK_NOTHING);
 	need.disk_bytes = 1;
 	ck_assert_int_eq(books_lacking(&b, node, &need), BOOKS_LACK_DISK);

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What roles, priorities and quotas make of the master's placement, beside an oracle. */
+#include "master/core/cluster.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "libcommon/base/rng.h"
+#include "tests/lib/fair_oracle.h"
+#include "tests/lib/fake_cluster.h"
+#include "tests/lib/unit.h"
+
+#define MIB (UINT64_C(1) << 20)
+
+static struct fake *f;
+
+static void
+setup(void)
+{
+	f = calloc(1, sizeof *f);
+	ck_assert_ptr_nonnull(f);
+	fake_init(f);
+	fake_elect(f);
+}
+
+static void
+teardown(void)
+{
+	ck_assert(!f->leading || cluster_check(&f->cluster));
+	fake_fini(f);
+	free(f);
+}
+
+static void
+agents_ready(int count, uint64_t cpu_milli)
+{
+	for (int i = 0; i < count; i++)
+		fake_connect(f, fake_add_agent(f, cpu_milli, 65536));
+	fake_settle(f);
+	for (int i = 0; i < count; i++)
+		fake_read_all(f, &f->agents[i]);
+}
+
+static struct job *
+submit(const char *name, const char *role, uint32_t priority, uint32_t count, uint64_t cpu_milli)
+{
+	struct job_policy p = {
+	    .role = role, .priority = priority, .need = {cpu_milli, 62 * MIB, 0}};
+	struct job *j = fake_submit(f, name, count, &p);
+
+	ck_assert_ptr_nonnull(j);
+	fake_settle(f);
+	return j;
+}
+
+START_TEST(a_job_of_higher_priority_goes_first_and_then_the_older_one)
+{
+	struct job *low, *old, *young, *high;
+
+	low = submit("low", "a", 10, 4, 1000);
+	old = submit("old", "a", 50, 4, 1000);
+	young = submit("young", "a", 50, 4, 1000);
+	high = submit("high", "a", 90, 4, 1000);
+	agents_ready(1, 10000);
+	ck_assert_uint_eq(high->in_state[CELL_LIVE], 4);
+	ck_assert_uint_eq(old->in_state[CELL_LIVE], 4);
+	ck_assert_uint_eq(young->in_state[CELL_LIVE], 2);
+	ck_assert_uint_eq(low->in_state[CELL_LIVE], 0);
+}
+END_TEST
+
+START_TEST(roles_share_evenly_whoever_came_first_and_however_many_wait)
+{
+	struct job *first = submit("first", "a", 50, 100, 1000), *second;
+
+	second = submit("second", "b", 50, 100, 1000);
+	agents_ready(2, 10000);
+	ck_assert_uint_eq(first->in_state[CELL_LIVE], 10);
+	ck_assert_uint_eq(second->in_state[CELL_LIVE], 10);
+}
+END_TEST
+
+/* --- the master beside the oracle --- */
+
+struct pair {
+	int seed;
+	struct fair fair;
+	struct rng rng;
+	struct job *jobs[FAIR_JOBS_MAX];
+};
+
+static struct pair p;
+
+/* A tree of some roles, with weights of 1 to 3; a role may have jobs and children. */
+static void
+make_roles(void)
+{
+	static const char *const names[] = {
+	    "*", "a", "a/x", "a/y", "a/y/deep", "b", "b/x", "c", "d"};
+	static const int parents[] = {-1, -1, 1, 1, 3, -1, 5, -1, -1};
+
+	p.fair.role_count = 3 + (int)rng_below(&p.rng, 7);
+	for (int i = 0; i < p.fair.role_count; i++) {
+		struct fair_role *r = &p.fair.roles[i];
+
+		*r = (struct fair_role){names[i], parents[i], 1 + rng_below(&p.rng, 3), {0, 0},
+		    {FAIR_NO_LIMIT, FAIR_NO_LIMIT}};
+	}
+}
+
+/* Guarantees for some of the top, limits for some of all. The oracle reckons in 250 cpu_milli and
+ * 2 MiB. */
+static void
+make_quotas(void)
+{
+	for (int i = 0; i < p.fair.role_count; i++) {
+		struct fair_role *r = &p.fair.roles[i];
+
+		if (r->parent < 0 && rng_below(&p.rng, 3) == 0)
+			r->guarantee[0] = rng_below(&p.rng, 40);
+		if (r->parent < 0 && rng_below(&p.rng, 3) == 0)
+			r->guarantee[1] = rng_below(&p.rng, 4000);
+		for (int kind = 0; kind < FAIR_KINDS; kind++)
+			if (rng_below(&p.rng, 4) == 0)
+				r->limit[kind] =
+				    r->guarantee[kind] + rng_below(&p.rng, kind == 0 ? 60 : 8000);
+	}
+}
+
+static uint64_t
+scaled(uint64_t amount, uint64_t unit)
+{
+	return amount == FAIR_NO_LIMIT ? QUOTA_NO_LIMIT : amount * unit;
+}
+
+static void
+set_roles(void)
+{
+	for (int i = 0; i < p.fair.role_count; i++) {
+		const struct fair_role *r = &p.fair.roles[i];
+		struct role *role = share_take(&f->cluster.books.share, r->name);
+		struct quota q = {{r->guarantee[0] * 250, r->guarantee[1] * 2 * MIB, 0},
+		    {scaled(r->limit[0], 250), scaled(r->limit[1], 2 * MIB), QUOTA_NO_LIMIT}};
+
+		share_set_weight(role, (uint32_t)r->weight * SHARE_WEIGHT_ONE);
+		share_set_quota(role, &q);
+	}
+}
+
+static void
+add_job(void)
+{
+	int number = p.fair.job_count++;
+	struct fair_job *j = &p.fair.jobs[number];
+	struct job_policy policy = {0};
+	char name[16];
+
+	*j = (struct fair_job){.role = (int)rng_below(&p.rng, (uint64_t)p.fair.role_count),
+	    .priority = (uint32_t)rng_below(&p.rng, 3) * 50,
+	    .pending = 1 + (uint32_t)rng_below(&p.rng, 30),
+	    .need = {1 + rng_below(&p.rng, 6), 1 + rng_below(&p.rng, 500)}};
+	policy.role = p.fair.roles[j->role].name;
+	policy.priority = j->priority;
+	policy.need = (struct resources){j->need[0] * 250, (j->need[1] - 1) * 2 * MIB, 0};
+	snprintf(name, sizeof name, "job-%d", number);
+	p.jobs[number] = fake_submit(f, name, j->pending, &policy);
+	ck_assert_ptr_nonnull(p.jobs[number]);
+}
+
+static void
+add_node(void)
+{
+	int node = p.fair.node_count++;
+
+	p.fair.nodes[node][0] = 4 + rng_below(&p.rng, 30);
+	p.fair.nodes[node][1] = 100 + rng_below(&p.rng, 3000);
+	fake_connect(f, fake_add_agent(f, p.fair.nodes[node][0] * 250, p.fair.nodes[node][1] * 2));
+}
+
+static void
+end_some(void)
+{
+	for (int i = 0; i < p.fair.node_count; i++) {
+		struct fake_agent *a = &f->agents[i];
+
+		for (size_t t = 0; t < a->task_count; t++) {
+			unsigned long job = strtoul(a->tasks[t].key.job + strlen("job-"), NULL, 10);
+
+			if (task_state_terminal(a->tasks[t].state) || rng_below(&p.rng, 4) != 0)
+				continue;
+			p.fair.jobs[job].on[i]--;
+			fake_exit(f, a, &a->tasks[t], 0);
+		}
+	}
+}
+
+static void
+compare(void)
+{
+	for (int i = 0; i < p.fair.job_count; i++) {
+		uint32_t live = 0;
+
+		for (int node = 0; node < p.fair.node_count; node++)
+			live += p.fair.jobs[i].on[node];
+		ck_assert_msg(p.jobs[i]->in_state[CELL_LIVE] == live,
+		    "seed %d, %s of role %s: %u tasks, and %u by the oracle", p.seed,
+		    p.jobs[i]->name, p.jobs[i]->role->name, p.jobs[i]->in_state[CELL_LIVE], live);
+	}
+}
+
+/* Whatever happened: the master places, the oracle places, and both say the same. */
+static void
+both_turn(void)
+{
+	fake_settle(f);
+	for (int i = 0; i < p.fair.node_count; i++)
+		fake_read_all(f, &f->agents[i]);
+	fake_settle(f);
+	for (int i = 0; i < p.fair.node_count; i++)
+		fake_read_all(f, &f->agents[i]);
+	fair_turn(&p.fair);
+	compare();
+	ck_assert(cluster_check(&f->cluster));
+	for (int i = 0; i < p.fair.role_count; i++)
+		for (int kind = 0; kind < FAIR_KINDS; kind++)
+			ck_assert_uint_le(fair_used(&p.fair, i, kind), p.fair.roles[i].limit[kind]);
+}
+
+START_TEST(the_master_places_as_progressive_filling_by_definition_does)
+{
+	p = (struct pair){.seed = _i};
+	rng_init(&p.rng, 4000 + (uint64_t)_i);
+	make_roles();
+	if (_i % 2 == 1)
+		make_quotas();
+	set_roles();
+	for (int i = 0; i < 10; i++) {
+		add_job();
+		both_turn();
+	}
+	for (int step = 0; step < 40; step++) {
+		switch (rng_below(&p.rng, 4)) {
+		case 0:
+			if (p.fair.job_count < FAIR_JOBS_MAX)
+				add_job();
+			break;
+		case 1:
+			for (uint64_t n = rng_below(&p.rng, 4);
+			     n > 0 && p.fair.node_count < FAIR_NODES_MAX; n--)
+				add_node();
+			break;
+		default:
+			end_some();
+		}
+		both_turn();
+	}
+}
+END_TEST
+
+Suite *
+unit_suite(void)
+{
+	Suite *s = suite_create("sharing");
+	TCase *t = tcase_create("sharing");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, a_job_of_higher_priority_goes_first_and_then_the_older_one);
+	tcase_add_test(t, roles_share_evenly_whoever_came_first_and_however_many_wait);
+	tcase_add_loop_test(t, the_master_places_as_progressive_filling_by_definition_does, 0, 24);
+	suite_add_tcase(s, t);
+	return s;
+}
