@@ -49,6 +49,10 @@ class Network:
         """The command line that runs `words` on a host."""
         return ["ip", "netns", "exec", self.name(host), *[str(w) for w in words]]
 
+    def enter(self, host, *words):
+        """The same, with this machine's own mounts: `ip netns exec` hides the control groups."""
+        return ["nsenter", f"--net=/run/netns/{self.name(host)}", *[str(w) for w in words]]
+
     def nft(self, *statements):
         run("ip", "netns", "exec", self.switch, "nft", "; ".join(statements))
 
@@ -64,6 +68,12 @@ class Network:
         for other in others or range(1, self.count + 1):
             if other != host:
                 self.cut(host, other)
+
+    def heal_host(self, host):
+        """All that was cut between this host and others."""
+        for line in run("ip", "netns", "exec", self.switch, "nft", "-a", "list", "chain", "bridge", "cuts", "pairs").splitlines():
+            if f'"p{host}"' in line:
+                self.nft(f"delete rule bridge cuts pairs handle {line.rpartition(' ')[2]}")
 
     def heal(self):
         self.nft("flush chain bridge cuts pairs")

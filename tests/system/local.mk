@@ -14,6 +14,7 @@ EXTRA_DIST += \
 	tests/lib/processes.py \
 	tests/lib/recorder.py \
 	tests/lib/shift_clock.c \
+	tests/lib/site_rig.py \
 	tests/system/conftest.py \
 	tests/system/hostile.py \
 	tests/system/kill_loop.py \
@@ -41,6 +42,7 @@ EXTRA_DIST += \
 	tests/system/test_master.py \
 	tests/system/test_observers.py \
 	tests/system/test_run.py \
+	tests/system/test_singletons.py \
 	tests/system/test_status.py \
 	tests/system/test_streams.py \
 	tests/system/test_zk.py \
