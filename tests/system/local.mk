@@ -19,6 +19,7 @@ EXTRA_DIST += \
 	tests/system/hostile.py \
 	tests/system/kill_loop.py \
 	tests/system/test_access.py \
+	tests/system/task_storm.py \
 	tests/system/test_agent.py \
 	tests/system/test_bad_input.py \
 	tests/system/test_bad_input_cluster.py \
@@ -39,6 +40,7 @@ EXTRA_DIST += \
 	tests/system/test_jobs.py \
 	tests/system/test_join.py \
 	tests/system/test_kill_loop.py \
+	tests/system/test_task_storm.py \
 	tests/system/test_master.py \
 	tests/system/test_observers.py \
 	tests/system/test_run.py \
