@@ -98,6 +98,7 @@ cluster_start(struct cluster *c, uint64_t now_ms)
 void
 cluster_turn(struct cluster *c, uint64_t now_ms)
 {
+	c->pausing = now_ms < c->pause_end_ms;
 	jobs_delays(c, now_ms);
 	if (now_ms >= c->scan_ms)
 		agents_scan(c, now_ms);
@@ -111,6 +112,8 @@ cluster_deadline_ms(const struct cluster *c, uint64_t now_ms)
 	uint64_t at = c->unplaced ? now_ms : c->scan_ms;
 	struct list *it, *nx;
 
+	if (c->pausing && c->pause_end_ms < at && commit_wanted(c))
+		at = c->pause_end_ms;
 	LIST_EACH(it, nx, &c->live)
 	{
 		struct job *j = CONTAINER_OF(it, struct job, in_order);

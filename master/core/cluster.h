@@ -41,7 +41,8 @@ enum {
 	REGISTRY_PIECE = 1024,		/* agents to a node of the registry */
 	RESULTS_PIECE = 8192, /* indexes to a node of results: the longest text fits a node */
 	COMMIT_OPS_MAX = 256,
-	COMMIT_BYTES_MAX = 512 * 1024, /* a batch is closed when it has passed this */
+	COMMIT_BYTES_MAX = 512 * 1024,	 /* a batch is closed when it has passed this */
+	COMMIT_BYTES_PER_MS = 64 * 1024, /* how long nothing is written after a batch */
 };
 
 /* How long an ended job of a client's own (job_policy.once) can still be asked about. */
@@ -196,7 +197,8 @@ struct job {
 	uint64_t since_ms;
 	uint32_t count;
 	struct cell *cells;
-	uint8_t *pieces; /* PIECE_*, one for each RESULTS_PIECE indexes */
+	uint8_t *pieces;	/* PIECE_*, one for each RESULTS_PIECE indexes */
+	uint32_t next_piece;	/* where the next batch begins */
 	struct single *singles; /* one for each index; NULL: no singletons */
 	uint32_t in_state[CELL_STATES];
 	uint32_t lost, retries;
@@ -212,7 +214,7 @@ struct job {
 struct attempt {
 	struct hmap_node by_key;
 	struct list in_agent, in_job;
-	struct list in_ending; /* waits for its outcome's commit */
+	struct list in_ending;	/* waits for its outcome's commit */
 	struct list in_placing; /* a singleton that waits for its placement's commit */
 	struct list in_singletons;
 	struct job *job;
@@ -222,7 +224,7 @@ struct attempt {
 	uint32_t sequence; /* of the last update that was taken; 0: none */
 	Corral__TaskState state;
 	bool booked;
-	bool told_over; /* was over when an agent first named it: its outcome is to come */
+	bool told_over;	       /* was over when an agent first named it: its outcome is to come */
 	bool unsent;	       /* in_placing: nobody but us knows of it */
 	bool stuck;	       /* what is left of it was killed and does not die */
 	bool orphan;	       /* a singleton of which its agent has lost all knowledge: */
@@ -290,8 +292,8 @@ enum store_op_kind { STORE_CREATE, STORE_SET, STORE_DELETE };
 struct store_op {
 	enum store_op_kind kind;
 	char path[160];
-	size_t offset, size; /* of the data, in commit.data */
-	struct job *job;     /* a job's node that is created: its czxid is the incarnation */
+	size_t offset, size;   /* of the data, in commit.data */
+	struct job *job;       /* a job's node that is created: its czxid is the incarnation */
 	struct single *single; /* that is written */
 };
 
@@ -340,8 +342,10 @@ struct cluster {
 	struct list ending, committing;
 	struct list placing, placing_in_batch; /* singletons, by struct attempt.in_placing */
 	struct list singletons;		       /* all attempts at them that are not over */
-	bool unplaced;		   /* something changed that may let a task be placed */
-	bool writing;		   /* a batch is out */
+	bool unplaced;			       /* something changed that may let a task be placed */
+	bool writing;			       /* a batch is out */
+	bool pausing; /* one was large: the next one is not before pause_end_ms */
+	uint64_t pause_end_ms;
 	uint64_t placements;	   /* ever */
 	uint32_t in_task_state[8]; /* attempts by Corral__TaskState */
 	uint32_t in_job_state[6];
@@ -441,7 +445,9 @@ struct agent *cluster_last_attempt(
 void cluster_turn(struct cluster *c, uint64_t now_ms);
 uint64_t cluster_deadline_ms(const struct cluster *c, uint64_t now_ms);
 
-/* The next batch to write, or NULL: nothing to store, or a batch is out. Borrowed until committed.
+/*
+ * The next batch to write, or NULL: nothing to store, or a batch is out, or a large one has just
+ * been (cluster_turn() tells the time). Borrowed until committed.
  */
 const struct commit *cluster_commit_begin(struct cluster *c);
 /* The batch is stored; czxids[i] is that of ops[i] where it created a node. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Group commit: one batch of store operations at a time, made of all that is dirty when the one
- * before is done. What waits for the store (welcomes, acceptances, acknowledgements, giving agents
+ * before is done, and has rested: a piece of results is written as a whole, so that many outcomes
+ * should share it. What waits for the store (welcomes, acceptances, acknowledgements, giving agents
  * up) is remembered with the batch and comes out when it is stored.
  */
 #include <inttypes.h>
@@ -213,22 +214,25 @@ add_job_nodes(struct cluster *c, struct job *j)
 	return true;
 }
 
+/* From where the batch before had no room for more: or the first pieces would go out each time. */
 static bool
 add_results(struct cluster *c, struct job *j)
 {
 	struct commit *m = &c->commit;
+	uint32_t pieces = j->count / RESULTS_PIECE + 1;
 
-	for (uint32_t p = 0; j->results_dirty && p <= j->count / RESULTS_PIECE; p++) {
+	for (uint32_t n = 0; j->results_dirty && n < pieces; n++) {
 		struct mark since = mark_here(m);
+		uint32_t p = (j->next_piece + n) % pieces;
 
 		if (!(j->pieces[p] & PIECE_DIRTY))
 			continue;
 		if (op_begin(m, piece_kind(j->pieces[p]), "/corral/jobs/%s/results-%u", j->name,
-			p) == NULL)
+			p) == NULL ||
+		    (results_encode(c, j, p, &m->data), !op_end(m, since))) {
+			j->next_piece = p;
 			return false;
-		results_encode(c, j, p, &m->data);
-		if (!op_end(m, since))
-			return false;
+		}
 		j->pieces[p] = PIECE_STORED;
 	}
 	j->results_dirty = false;
@@ -312,6 +316,13 @@ collect_waiters(struct cluster *c)
 			c->by_number[i]->marking = MARKING_IN_BATCH;
 }
 
+bool
+commit_wanted(const struct cluster *c)
+{
+	return !list_empty(&c->removed) || c->registry_dirty || c->tokens.dirty || c->era_dirty ||
+	       !list_empty(&c->dirty);
+}
+
 const struct commit *
 cluster_commit_begin(struct cluster *c)
 {
@@ -319,11 +330,12 @@ cluster_commit_begin(struct cluster *c)
 
 	if (c->writing)
 		return NULL;
-	if (list_empty(&c->removed) && !c->registry_dirty && !c->tokens.dirty && !c->era_dirty &&
-	    list_empty(&c->dirty)) {
+	if (!commit_wanted(c)) {
 		c->stored_ticket = c->tickets;
 		return NULL;
 	}
+	if (c->pausing)
+		return NULL;
 	m->count = 0;
 	buf_clear(&m->data);
 	if (add_removals(c) && add_registry(c) && add_tokens(c) && add_era(c)) {
@@ -415,6 +427,8 @@ cluster_committed(struct cluster *c, uint64_t now_ms, const int64_t *czxids)
 {
 	c->writing = false;
 	c->stored_ticket = c->batch_ticket;
+	c->pause_end_ms = now_ms + c->commit.data.len / COMMIT_BYTES_PER_MS;
+	c->pausing = c->pause_end_ms > now_ms;
 	acknowledge_committed(c);
 	singles_committed(c, now_ms);
 	jobs_committed(c, now_ms, czxids);

@@ -76,6 +76,9 @@ void singles_committed(struct cluster *c, uint64_t now_ms);
 bool single_goes_on(struct attempt *t, uint64_t now_ms);
 void attempt_stuck(struct cluster *c, struct attempt *t, bool stuck);
 
+/* commit.c: is anything to be stored? */
+bool commit_wanted(const struct cluster *c);
+
 /* launch.c */
 void cluster_launch(struct cluster *c, uint64_t now_ms);
 

@@ -240,7 +240,8 @@ cluster_load_single(struct cluster *c, struct job *j, uint32_t index, const char
 /*
  * --- results: "FIRST[-LAST] STATE ATTEMPTS FAILURES REASON CODE AGENT ERA CZXID" for runs of equal
  * indexes; the last three say where the last attempt was: the agent's number in the registry (or
- * -), and the term under which it was launched ---
+ * -1), and the term under which it was launched. "FIRST[-LAST] = AGENT" is short for what the line
+ * before has, but for the agent: of many tasks that end alike there is little more to say ---
  */
 
 /* What is stored of an index; an attempt that goes on is not counted, it is found on its agent. */
@@ -256,12 +257,18 @@ stored_cell(const struct cell *cell)
 	return s;
 }
 
+/* Equal but for where they were. */
+static bool
+cells_alike(const struct cell *a, const struct cell *b)
+{
+	return a->attempts == b->attempts && a->failures == b->failures && a->state == b->state &&
+	       a->reason == b->reason && a->code == b->code && a->term == b->term;
+}
+
 static bool
 cells_equal(const struct cell *a, const struct cell *b)
 {
-	return a->attempts == b->attempts && a->failures == b->failures && a->state == b->state &&
-	       a->reason == b->reason && a->code == b->code && a->agent == b->agent &&
-	       a->term == b->term;
+	return a->agent == b->agent && cells_alike(a, b);
 }
 
 static const char *
@@ -279,27 +286,72 @@ cell_word(const struct cell *cell)
 	}
 }
 
+/* The digits of a number, to where there is room for them; gives what is behind. */
+static char *
+print_number(char *to, uint32_t number)
+{
+	char digits[10];
+	size_t count = 0;
+
+	do
+		digits[count++] = (char)('0' + number % 10);
+	while ((number /= 10) > 0);
+	while (count > 0)
+		*to++ = digits[--count];
+	return to;
+}
+
+/* "FIRST[-LAST] = AGENT": there are tens of thousands of these a second. */
+static void
+print_alike(uint32_t first, uint32_t last, uint32_t agent, struct buf *out)
+{
+	char line[48], *at = print_number(line, first);
+
+	if (last > first) {
+		*at++ = '-';
+		at = print_number(at, last);
+	}
+	memcpy(at, " = ", 3);
+	at = print_number(at + 3, agent);
+	*at++ = '\n';
+	buf_append(out, line, (size_t)(at - line));
+}
+
+static void
+print_cell(const struct cluster *c, uint32_t first, uint32_t last, const struct cell *cell,
+    struct buf *out)
+{
+	buf_printf(out, "%u", first);
+	if (last > first)
+		buf_printf(out, "-%u", last);
+	buf_printf(out, " %s %u %u %u %u %" PRId64 " %" PRIu64 " %" PRIx64 "\n", cell_word(cell),
+	    cell->attempts, cell->failures, cell->reason, cell->code,
+	    cell->agent == CLUSTER_NO_AGENT ? -1 : (int64_t)cell->agent, c->terms[cell->term].era,
+	    (uint64_t)c->terms[cell->term].czxid);
+}
+
 void
 results_encode(const struct cluster *c, const struct job *j, uint32_t piece, struct buf *out)
 {
 	uint32_t i = piece * RESULTS_PIECE,
 		 end = i + RESULTS_PIECE < j->count ? i + RESULTS_PIECE : j->count;
+	struct cell before = {0};
+	bool any = false;
 
 	while (i < end) {
-		struct cell first = stored_cell(&j->cells[i]), next;
-		uint32_t run = i;
+		struct cell cell = stored_cell(&j->cells[i]), next;
+		uint32_t first = i;
 
-		while (++i < end && (next = stored_cell(&j->cells[i]), cells_equal(&first, &next)))
+		while (++i < end && (next = stored_cell(&j->cells[i]), cells_equal(&cell, &next)))
 			continue;
-		if (first.state == CELL_UNKNOWN && first.attempts == 0)
+		if (cell.state == CELL_UNKNOWN && cell.attempts == 0)
 			continue;
-		buf_printf(out, "%u", run);
-		if (i - run > 1)
-			buf_printf(out, "-%u", i - 1);
-		buf_printf(out, " %s %u %u %u %u %" PRId64 " %" PRIu64 " %" PRIx64 "\n",
-		    cell_word(&first), first.attempts, first.failures, first.reason, first.code,
-		    first.agent == CLUSTER_NO_AGENT ? -1 : (int64_t)first.agent,
-		    c->terms[first.term].era, (uint64_t)c->terms[first.term].czxid);
+		if (any && cell.agent != CLUSTER_NO_AGENT && cells_alike(&before, &cell))
+			print_alike(first, i - 1, cell.agent, out);
+		else
+			print_cell(c, first, i - 1, &cell, out);
+		before = cell;
+		any = true;
 	}
 }
 
@@ -319,42 +371,76 @@ parse_cell_word(const char *word, uint8_t *state)
 	return false;
 }
 
+/* A line of results; the next one may be told by what differs from it. */
+struct result {
+	uint32_t first, last;
+	struct cell cell;
+	bool any;
+};
+
 static bool
-load_result(struct cluster *c, struct job *j, uint32_t piece, const char *line)
+parse_range(const char *text, struct result *r)
 {
-	unsigned first, last, attempts, failures, reason, code;
-	uint8_t state = CELL_UNKNOWN;
+	int count = sscanf(text, "%" SCNu32 "-%" SCNu32, &r->first, &r->last);
+
+	if (count == 1)
+		r->last = r->first;
+	return count >= 1 && r->first <= r->last;
+}
+
+static uint32_t
+known_agent(const struct cluster *c, int64_t number)
+{
+	return number < 0 || number >= c->agent_count ? CLUSTER_NO_AGENT : (uint32_t)number;
+}
+
+static bool
+parse_result(struct cluster *c, const char *line, struct result *r)
+{
+	unsigned attempts, failures, reason, code;
 	char range[24], word[12];
+	uint8_t state = CELL_UNKNOWN;
 	uint64_t czxid;
 	int64_t agent;
 	struct term term;
 
+	if (r->any && sscanf(line, "%23s = %" SCNd64, range, &agent) == 2) {
+		r->cell.agent = known_agent(c, agent);
+		return parse_range(range, r);
+	}
 	if (sscanf(line, "%23s %11s %u %u %u %u %" SCNd64 " %" SCNu64 " %" SCNx64, range, word,
-		&attempts, &failures, &reason, &code, &agent, &term.era, &czxid) != 9)
+		&attempts, &failures, &reason, &code, &agent, &term.era, &czxid) != 9 ||
+	    failures > UINT16_MAX || reason > 15 || code > 255 || !parse_cell_word(word, &state))
 		return false;
 	term.czxid = (int64_t)czxid;
-	if (sscanf(range, "%u-%u", &first, &last) != 2) {
-		if (sscanf(range, "%u", &first) != 1)
-			return false;
-		last = first;
-	}
-	if (first > last || last >= j->count || first / RESULTS_PIECE != piece ||
-	    last / RESULTS_PIECE != piece || failures > UINT16_MAX || reason > 15 || code > 255 ||
-	    !parse_cell_word(word, &state))
-		return false;
-	for (uint32_t i = first; i <= last; i++) {
-		struct cell *cell = &j->cells[i];
+	r->any = true;
+	r->cell = (struct cell){
+	    .attempts = attempts,
+	    .failures = (uint16_t)failures,
+	    .state = state & 15u,
+	    .reason = reason & 15,
+	    .code = (uint8_t)code,
+	    .agent = known_agent(c, agent),
+	    .term = cluster_term_number(c, term),
+	};
+	return parse_range(range, r);
+}
 
-		cell_enter(c, j, i, (enum cell_state)state);
-		cell->attempts = attempts;
+static bool
+load_result(struct cluster *c, struct job *j, uint32_t piece, const char *line, struct result *r)
+{
+	const struct cell *cell = &r->cell;
+
+	if (!parse_result(c, line, r) || r->last >= j->count || r->first / RESULTS_PIECE != piece ||
+	    r->last / RESULTS_PIECE != piece)
+		return false;
+	for (uint32_t i = r->first; i <= r->last; i++) {
+		cell_enter(c, j, i, (enum cell_state)cell->state);
 		/* Each was tried again, but for the last one of an index that is settled. */
-		j->retries += state == CELL_UNKNOWN || attempts == 0 ? attempts : attempts - 1;
-		cell->failures = (uint16_t)failures;
-		cell->reason = reason & 15;
-		cell->code = (uint8_t)code;
-		cell->agent =
-		    agent < 0 || agent >= c->agent_count ? CLUSTER_NO_AGENT : (uint32_t)agent;
-		cell->term = cluster_term_number(c, term);
+		j->retries += cell->state == CELL_UNKNOWN || cell->attempts == 0
+				  ? cell->attempts
+				  : cell->attempts - 1;
+		j->cells[i] = *cell;
 	}
 	return true;
 }
@@ -365,12 +451,13 @@ cluster_load_results(struct cluster *c, struct job *j, uint32_t piece, const cha
 {
 	const char *at = text, *end = text + size;
 	char line[LINE_MAX_BYTES];
+	struct result result = {0};
 	bool bad = false;
 
 	if (piece > j->count / RESULTS_PIECE)
 		return fault(error, error_size, "the job has no such indexes");
 	while (next_line(&at, end, line, &bad))
-		if (!load_result(c, j, piece, line))
+		if (!load_result(c, j, piece, line, &result))
 			return fault(error, error_size, "not a line of results: %.100s", line);
 	if (bad)
 		return fault(error, error_size, "a line is too long");

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-master_units = tests/unit/access_test tests/unit/cluster_test tests/unit/elect_test tests/unit/place_test \
-	tests/unit/share_test tests/unit/sharing_test tests/unit/singles_test tests/unit/tokens_test
+master_units = tests/unit/access_test tests/unit/cluster_test tests/unit/commit_test tests/unit/elect_test \
+	tests/unit/place_test tests/unit/share_test tests/unit/sharing_test tests/unit/singles_test tests/unit/tokens_test
 check_PROGRAMS += $(master_units)
 TESTS += $(master_units)
 MASTER_CORE_LIBS = libmastercore.a libproto.a libbase.a $(PROTOBUF_C_LIBS)
@@ -12,6 +12,10 @@ tests_unit_place_test_LDADD = $(UNIT_LIBS) $(MASTER_CORE_LIBS)
 tests_unit_cluster_test_SOURCES = tests/unit/cluster_test.c tests/lib/fake_cluster.c tests/lib/fake_cluster.h
 tests_unit_cluster_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_cluster_test_LDADD = $(UNIT_LIBS) $(MASTER_CORE_LIBS)
+
+tests_unit_commit_test_SOURCES = tests/unit/commit_test.c tests/lib/fake_cluster.c tests/lib/fake_cluster.h
+tests_unit_commit_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_commit_test_LDADD = $(UNIT_LIBS) $(MASTER_CORE_LIBS)
 
 tests_unit_elect_test_SOURCES = tests/unit/elect_test.c
 tests_unit_elect_test_CFLAGS = $(UNIT_CFLAGS)

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What goes into a batch, in which order and when, and how results are told. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "master/core/inside.h"
+#include "tests/lib/fake_cluster.h"
+#include "tests/lib/unit.h"
+
+#define MIB (UINT64_C(1) << 20)
+#define PIECES 9
+
+/* Too large for any node, so that nothing of it is launched. */
+static const struct job_policy waiting = {.need = {1000000, 64 * MIB, 0}};
+
+static struct fake *f;
+
+static void
+setup(void)
+{
+	f = calloc(1, sizeof *f);
+	ck_assert_ptr_nonnull(f);
+	fake_init(f);
+	fake_elect(f);
+	for (int i = 0; i < 2; i++) {
+		fake_connect(f, fake_add_agent(f, 2000, 4096));
+		fake_settle(f);
+	}
+}
+
+static void
+teardown(void)
+{
+	ck_assert(!f->leading || cluster_check(&f->cluster));
+	fake_fini(f);
+	free(f);
+}
+
+static struct job *
+stored_job(const char *name, uint32_t count)
+{
+	struct job *j = fake_submit(f, name, count, &waiting);
+
+	ck_assert_ptr_nonnull(j);
+	fake_settle(f);
+	return j;
+}
+
+static void
+ended(struct job *j, uint32_t index, enum cell_state state, uint8_t code, uint32_t agent)
+{
+	cell_enter(&f->cluster, j, index, state);
+	j->cells[index].attempts = 1;
+	j->cells[index].reason = CORRAL__TASK_REASON__REASON_EXIT;
+	j->cells[index].code = code;
+	j->cells[index].agent = agent;
+}
+
+START_TEST(outcomes_alike_are_told_in_short_and_read_again)
+{
+	static const char text[] = "0 finished 1 0 1 0 0 1 65\n"
+				   "1 = 1\n"
+				   "2-3 = 0\n"
+				   "4 failed 1 0 1 7 0 1 65\n"
+				   "8190 = 1\n";
+	struct job *j = stored_job("told", RESULTS_PIECE), *k = stored_job("read", RESULTS_PIECE);
+	struct buf out;
+	char error[200];
+
+	for (uint32_t i = 0; i < 4; i++)
+		ended(j, i, CELL_FINISHED, 0, i == 1);
+	ended(j, 4, CELL_FAILED, 7, 0);
+	ended(j, 8190, CELL_FAILED, 7, 1);
+	buf_init(&out, MIB);
+	results_encode(&f->cluster, j, 0, &out);
+	ck_assert_str_eq(buf_text(&out), text);
+	ck_assert(
+	    cluster_load_results(&f->cluster, k, 0, text, sizeof text - 1, error, sizeof error));
+	for (uint32_t i = 0; i < 4; i++)
+		ck_assert_uint_eq(k->cells[i].agent, i == 1);
+	ck_assert_uint_eq(k->in_state[CELL_FINISHED], 4);
+	ck_assert_uint_eq(k->in_state[CELL_FAILED], 2);
+	ck_assert_uint_eq(k->cells[8190].code, 7);
+	ck_assert_uint_eq(k->cells[8190].agent, 1);
+	ck_assert_uint_eq(k->cells[8190].attempts, 1);
+	ck_assert(!cluster_load_results(&f->cluster, k, 0, "5 = 1\n", 6, error, sizeof error));
+	buf_fini(&out);
+}
+END_TEST
+
+/* A job whose pieces are as long as can be, each with a line for each index. */
+static struct job *
+long_job(void)
+{
+	struct job *j = stored_job("long", PIECES * RESULTS_PIECE);
+
+	for (uint32_t i = 0; i < j->count; i++)
+		ended(j, i, CELL_FAILED, i % 2, 1);
+	for (uint32_t p = 0; p < PIECES; p++)
+		results_dirty(&f->cluster, j, p * RESULTS_PIECE);
+	return j;
+}
+
+static bool
+is_stored(uint32_t piece)
+{
+	char path[64];
+
+	snprintf(path, sizeof path, "/corral/jobs/long/results-%u", piece);
+	return fake_find(f, path) != NULL;
+}
+
+START_TEST(a_batch_goes_on_where_the_one_before_was_full)
+{
+	struct job *j = long_job();
+	uint32_t batches = 0;
+
+	while (!is_stored(PIECES - 1)) {
+		ck_assert_uint_lt(batches++, PIECES);
+		fake_turn(f);
+		ck_assert_ptr_nonnull(f->batch);
+		ck_assert_uint_le(f->batch->data.len, COMMIT_BYTES_MAX);
+		fake_commit(f, true);
+		for (uint32_t p = 0; p < PIECES - 1; p++) /* there is always more of these */
+			results_dirty(&f->cluster, j, p * RESULTS_PIECE);
+		f->now_ms += 100;
+	}
+	ck_assert_uint_gt(batches, 1);
+}
+END_TEST
+
+START_TEST(after_a_large_batch_there_is_a_pause_and_after_a_small_one_none)
+{
+	struct job *j = long_job();
+	uint64_t until;
+
+	fake_turn(f);
+	ck_assert_ptr_nonnull(f->batch);
+	fake_commit(f, true);
+	ck_assert_int_eq(j->results_dirty, true);
+	fake_turn(f);
+	ck_assert_ptr_null(f->batch);
+	until = cluster_deadline_ms(&f->cluster, f->now_ms);
+	ck_assert_uint_gt(until, f->now_ms);
+	ck_assert_uint_le(until, f->now_ms + COMMIT_BYTES_MAX / COMMIT_BYTES_PER_MS);
+	for (f->now_ms = until; j->results_dirty; f->now_ms += 100)
+		fake_settle(f);
+	results_dirty(&f->cluster, stored_job("short", 1), 0);
+	fake_turn(f);
+	ck_assert_ptr_nonnull(f->batch);
+	fake_commit(f, true);
+	stored_job("another", 1); /* in the same millisecond */
+	ck_assert_ptr_nonnull(fake_find(f, "/corral/jobs/another"));
+}
+END_TEST
+
+Suite *
+unit_suite(void)
+{
+	Suite *s = suite_create("commit");
+	TCase *t = tcase_create("commit");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, outcomes_alike_are_told_in_short_and_read_again);
+	tcase_add_test(t, a_batch_goes_on_where_the_one_before_was_full);
+	tcase_add_test(t, after_a_large_batch_there_is_a_pause_and_after_a_small_one_none);
+	suite_add_tcase(s, t);
+	return s;
+}
