@@ -32,6 +32,7 @@ struct outgoing {
 
 struct agent_link {
 	struct list in_all;
+	struct list in_flush; /* something is to go out in this turn */
 	struct master *m;
 	struct link *link;
 	struct agent *agent; /* NULL before it is registered */
@@ -56,6 +57,7 @@ static void
 link_forget(struct agent_link *l)
 {
 	list_remove(&l->in_all);
+	list_remove(&l->in_flush);
 	outgoing_clear(&l->out);
 	free(l->out.launches);
 	free(l->out.kills);
@@ -287,6 +289,7 @@ on_accepted(void *arg, struct link *link)
 	}
 	l->m = m;
 	l->link = link;
+	list_init(&l->in_flush);
 	list_append(&m->agent_links, &l->in_all);
 	link_set_arg(link, &ops, l);
 }
@@ -525,6 +528,13 @@ flush(struct agent_link *l)
 	return sent;
 }
 
+static void
+give_up(struct agent_link *l)
+{
+	log_warn("agent %s: its messages do not go out, ending its connection", l->agent->name);
+	link_end(l);
+}
+
 /*
  * What does not go out because the queue is full or memory short ends the connection: at its next
  * registration the agent and the core agree on what came through.
@@ -533,27 +543,26 @@ void
 agents_carry_out(struct master *m)
 {
 	const struct cluster_out *o = &m->cluster.out;
-	struct list *it, *nx;
+	struct list outgoing, *first;
 
+	list_init(&outgoing);
 	for (size_t i = 0; i < o->count; i++) {
 		struct agent_link *l = o->items[i].kind <= OUT_ACK && o->items[i].agent != NULL
 					   ? o->items[i].agent->link
 					   : NULL;
 
-		if (l != NULL && !add(l, &o->items[i])) {
-			log_warn("agent %s: its messages do not go out, ending its connection",
-			    l->agent->name);
-			link_end(l);
-		}
+		if (l == NULL)
+			continue;
+		if (list_empty(&l->in_flush))
+			list_append(&outgoing, &l->in_flush);
+		if (!add(l, &o->items[i]))
+			give_up(l);
 	}
-	LIST_EACH(it, nx, &m->agent_links)
-	{
-		struct agent_link *l = CONTAINER_OF(it, struct agent_link, in_all);
+	while ((first = list_first(&outgoing)) != NULL) {
+		struct agent_link *l = CONTAINER_OF(first, struct agent_link, in_flush);
 
-		if (!flush(l)) {
-			log_warn("agent %s: its messages do not go out, ending its connection",
-			    l->agent->name);
-			link_end(l);
-		}
+		list_remove(first);
+		if (!flush(l))
+			give_up(l);
 	}
 }
