@@ -127,8 +127,8 @@ class Cluster:
 
 
 class Bench:
-    def __init__(self, cluster, options, words):
-        self.cluster, self.options = cluster, options
+    def __init__(self, cluster, words):
+        self.cluster = cluster
         self.leader = cluster.leader()
         pair = f"cert={cluster.tls}/operator-op.pem\nkey={cluster.tls}/operator-op-key.pem\n"
         addresses = ",".join(map(cluster.address, cluster.masters()))
@@ -145,20 +145,23 @@ class Bench:
         return {name: cpu_s(pid) for name, pid in pids.items()}, resident(self.pid)
 
     def run(self):
-        empty = resident(self.pid)
+        """Until the fleet has ended; its lines are printed, and those with figures noted."""
+        self.cpu, self.rss = {}, resident(self.pid)
         with subprocess.Popen(self.words, stdout=subprocess.PIPE, text=True) as self.fleet:
-            self.cpu, self.rss = {}, empty
             for line in self.fleet.stdout:
-                print(line, end="", flush=True)
-                word, _, rest = line.partition(" ")
-                values = {k: float(v) for k, v in re.findall(r"(\w+)=([\d.]+)", rest)}
-                if hasattr(self, "on_" + word):
-                    getattr(self, "on_" + word)(values)
+                self.take(line)
         assert self.fleet.returncode == 0, f"fleet: {self.fleet.returncode}"
         self.note("load of the machine meanwhile", f"{os.getloadavg()[1]:.1f} on {os.cpu_count()} processors")
         print()
         for what, text in self.figures:
-            print(f"{what:<52} {text}")
+            print(f"{what:<56} {text}")
+
+    def take(self, line):
+        print(line, end="", flush=True)
+        word, _, rest = line.partition(" ")
+        note = getattr(self, "on_" + word, None)
+        if note is not None:
+            note({k: float(v) for k, v in re.findall(r"(\w+)=([\d.]+)", rest)})
 
     def on_registered(self, v):
         self.cpu, rss = self.sample()
@@ -210,7 +213,7 @@ def main():
     cluster = None
     try:
         cluster = Cluster(home, options.masters)
-        Bench(cluster, options, words).run()
+        Bench(cluster, words).run()
     finally:
         if cluster is not None:
             cluster.stop()

@@ -20,7 +20,7 @@ bench_fleet_LDADD = libzk.a libio.a libsys.a libcodec.a libproto.a libbase.a \
 	$(EVENT_LIBS) $(OPENSSL_LIBS) $(INIH_LIBS) $(JANSSON_LIBS) $(PROTOBUF_C_LIBS) $(DEFLATE_LIBS)
 
 # What is measured, in a short form; each table is a target that `bench` depends on.
-bench: bench-place bench-write bench-zk bench-ensemble bench-fleet
+bench: bench-place bench-write bench-zk bench-ensemble bench-fleet bench-memory
 bench-place: bench/place_bench
 	@bench/place_bench 20000
 bench-write: bench/write_bench
@@ -39,5 +39,8 @@ EXTRA_DIST += bench/ensemble_bench.py
 # A real master; the aim is make bench-fleet BENCH='--agents 6000 --tasks 2000000 --rate 7000 --hold 60000'.
 bench-fleet: all bench/fleet
 	@CORRAL_BUILD='$(abs_builddir)' /usr/bin/python3 '$(srcdir)/bench/fleet_bench.py' $(BENCH)
-EXTRA_DIST += bench/fleet_bench.py
-.PHONY: bench bench-place bench-write bench-zk bench-ensemble bench-fleet
+# What an executor, an agent and a master keep in memory.
+bench-memory: all bench/fleet
+	@CORRAL_BUILD='$(abs_builddir)' /usr/bin/python3 '$(srcdir)/bench/memory_bench.py'
+EXTRA_DIST += bench/fleet_bench.py bench/memory_bench.py
+.PHONY: bench bench-place bench-write bench-zk bench-ensemble bench-fleet bench-memory
