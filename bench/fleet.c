@@ -93,7 +93,7 @@ seconds_since(uint64_t ms)
 /* --- certificates: one key, one certificate for each agent, kept for the next run --- */
 
 static void
-certify(const struct fleet *f, const char *request_pem, uint64_t number)
+certify(const struct fleet *f, const struct cert_ca *ca, const char *request_pem, uint64_t number)
 {
 	struct cert_request request = {.role = TLS_ROLE_AGENT, .days = CERT_DAYS};
 	char name[FLEET_NAME_MAX], path[512], error[512], *pem;
@@ -102,7 +102,7 @@ certify(const struct fleet *f, const char *request_pem, uint64_t number)
 	snprintf(name, sizeof name, "f%05" PRIu64, number);
 	snprintf(path, sizeof path, "%s/%s.pem", f->o.directory, name);
 	request.name = name;
-	if (!cert_sign(f->o.directory, &request, request_pem, &pem, error, sizeof error))
+	if (!cert_sign(ca, &request, request_pem, &pem, error, sizeof error))
 		fleet_die("%s", error);
 	file = fopen(path, "w");
 	if (file == NULL || fputs(pem, file) < 0 || fclose(file) != 0)
@@ -113,13 +113,16 @@ certify(const struct fleet *f, const char *request_pem, uint64_t number)
 static void
 certify_all(struct fleet *f)
 {
-	char key[512], error[512], *request_pem;
+	char key[512], ca_cert[512], ca_key[512], error[512], *request_pem;
+	struct cert_ca ca = {ca_cert, ca_key};
 
+	snprintf(ca_cert, sizeof ca_cert, "%s/ca.pem", f->o.directory);
+	snprintf(ca_key, sizeof ca_key, "%s/ca-key.pem", f->o.directory);
 	snprintf(key, sizeof key, "%s/key.pem", f->o.directory);
 	if (!cert_key_create(key, &request_pem, error, sizeof error))
 		fleet_die("%s", error);
 	for (uint64_t i = 0; i < f->o.agents; i++)
-		certify(f, request_pem, i);
+		certify(f, &ca, request_pem, i);
 	free(request_pem);
 }
 
