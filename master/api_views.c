@@ -478,8 +478,7 @@ explain_lease(
 	v->summary = w->lease;
 	if (at_ms == UINT64_MAX)
 		snprintf(w->next, sizeof w->next,
-		    "when it has ended; or when %s was powered off and you have said so: "
-		    "corral-recovery(7).",
+		    "when %s has ended it, or was started anew: corral-recovery(7).",
 		    t->agent->name);
 	else
 		snprintf(w->next, sizeof w->next,
