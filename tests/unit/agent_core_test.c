@@ -669,7 +669,8 @@ damage_last_record(struct world *w)
 	struct store_file *f;
 	uint64_t size;
 
-	ck_assert_int_eq(store_open(simdisk_store(w->disk), CHECKPOINT_NAME, STORE_OPEN_READ, &f), 0);
+	ck_assert_int_eq(
+	    store_open(simdisk_store(w->disk), CHECKPOINT_NAME, STORE_OPEN_READ, &f), 0);
 	ck_assert_int_eq(store_size(f, &size), 0);
 	store_close(f);
 	ck_assert(simdisk_flip_bit(w->disk, CHECKPOINT_NAME, size - 1, 3));
