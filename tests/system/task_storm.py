@@ -40,6 +40,14 @@ def kind(what):
     return "executor" if "corral-executor" in what else what.split()[0].split("-")[0]
 
 
+def is_task(pid, what):
+    """Is it what the storm leaves alone: a task's command, or the init that it dies with? Killed, it ends by that signal."""
+    try:
+        return what.startswith(("/", "sh", "sleep")) or Path(f"/proc/{pid}/comm").read_text().strip() == "corral-init"
+    except OSError:
+        return True
+
+
 class Storm:
     def __init__(self, tasks, seconds, seed):
         self.cluster = Cluster("--servers", "3", "--masters", "2", *(["--agent", f"cpus={CPUS},memory=1G,disk=1G"] * 3))
@@ -102,7 +110,7 @@ class Storm:
     def kill_one(self):
         groups = {}
         for pid, what in victims(self.cluster).items():
-            if not what.startswith(("/", "sh", "sleep")):  # a task that is killed has not ended as its command did
+            if not is_task(pid, what):
                 groups.setdefault(kind(what), []).append((pid, what))
         pid, what = self.rng.choice(sorted(groups[self.rng.choice(sorted(groups))]))
         try:
