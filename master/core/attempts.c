@@ -251,12 +251,31 @@ doomed_over(struct cluster *c, struct agent *a, const Corral__TaskKey *key)
 	}
 }
 
+static bool
+term_is_newer(struct term t, const Corral__Term *than)
+{
+	return t.era > than->era || (t.era == than->era && t.czxid > than->czxid);
+}
+
+/* Another attempt at the index was made after this one. */
+static bool
+was_replaced(const struct cluster *c, const struct cell *cell, const Corral__TaskKey *key)
+{
+	struct term last = c->terms[cell->term];
+
+	if (cell->attempts == 0)
+		return false;
+	if (term_equal(last, (struct term){key->term->era, key->term->czxid}))
+		return key->attempt < cell->attempts;
+	return term_is_newer(last, key->term);
+}
+
 /*
  * May a reported attempt that we have no record of become the index's live one? A running one may
- * if nothing else has taken its place; one that ended may if its outcome was not stored before.
+ * if nothing else has taken its place since; one that ended may if its outcome was not stored.
  */
 static bool
-adoptable(const struct job *j, const Corral__TaskReport *r)
+adoptable(const struct cluster *c, const struct job *j, const Corral__TaskReport *r)
 {
 	const struct cell *cell = &j->cells[r->key->index];
 
@@ -268,6 +287,8 @@ adoptable(const struct job *j, const Corral__TaskReport *r)
 		return false;
 	if (cell->state != CELL_UNKNOWN && cell->state != CELL_PENDING &&
 	    cell->state != CELL_DELAYED)
+		return false;
+	if (was_replaced(c, cell, r->key))
 		return false;
 	return !task_state_terminal(r->state) || r->key->attempt > cell->attempts;
 }
@@ -315,12 +336,6 @@ back_with(struct cluster *c, struct agent *a, struct attempt *t, const Corral__T
 	attempt_stuck(c, t, r->stuck);
 }
 
-static bool
-term_is_newer(struct term t, const Corral__Term *than)
-{
-	return t.era > than->era || (t.era == than->era && t.czxid > than->czxid);
-}
-
 /*
  * An index may have had several attempts whose outcomes nobody has acknowledged yet. Of those the
  * newest counts, and its agent may be a later one to register: an older one that is over gives way.
@@ -358,7 +373,7 @@ settle_one(struct cluster *c, uint64_t now_ms, struct agent *a, const Corral__Ta
 			cluster_emit_key(c, OUT_KILL, a, r->key);
 		return;
 	}
-	if (j != NULL && t == NULL && adoptable(j, r) && adopt(c, now_ms, a, j, r))
+	if (j != NULL && t == NULL && adoptable(c, j, r) && adopt(c, now_ms, a, j, r))
 		return;
 	if (!task_state_terminal(r->state))
 		doom(c, a, r);

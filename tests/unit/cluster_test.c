@@ -350,6 +350,34 @@ START_TEST(an_attempt_that_comes_back_before_it_was_replaced_goes_on)
 }
 END_TEST
 
+/* Also when its replacement has ended by then, and the index waits to be tried again. */
+START_TEST(an_attempt_that_comes_back_after_it_was_replaced_is_killed)
+{
+	struct fake_agent *a = ready_agent(1000), *b;
+	struct job *j = fake_submit(f, "hello", 1, &retrying);
+
+	fake_settle(f);
+	fake_read_all(f, a);
+	fake_cut(f, a);
+	b = ready_agent(1000);
+	f->now_ms += 31000;
+	fake_heartbeat(f, b);
+	fake_settle(f);
+	f->now_ms += retrying.restart_ms;
+	fake_settle(f);
+	fake_read_all(f, b);
+	ck_assert_uint_eq(f->launches, 2);
+	fake_exit(f, b, &b->tasks[0], 3);
+	fake_settle(f);
+	ck_assert_uint_eq(j->in_state[CELL_DELAYED], 1);
+	fake_connect(f, a);
+	fake_settle(f);
+	ck_assert_uint_eq(f->kills, 1);
+	ck_assert_uint_eq(j->in_state[CELL_DELAYED], 1);
+	ck_assert_uint_eq(j->cells[0].attempts, 2);
+}
+END_TEST
+
 START_TEST(a_launch_that_never_arrived_is_lost_at_registration_and_made_again)
 {
 	struct fake_agent *a = ready_agent(1000);
@@ -547,6 +575,7 @@ unit_suite(void)
 	tcase_add_loop_test(t, after_a_failover_the_newest_attempt_at_an_index_counts, 0, 2);
 	tcase_add_test(t, an_agent_that_stays_away_is_given_up_and_its_tasks_go_elsewhere);
 	tcase_add_test(t, an_attempt_that_comes_back_before_it_was_replaced_goes_on);
+	tcase_add_test(t, an_attempt_that_comes_back_after_it_was_replaced_is_killed);
 	tcase_add_test(t, a_launch_that_never_arrived_is_lost_at_registration_and_made_again);
 	tcase_add_test(t, with_most_agents_silent_none_is_marked_and_otherwise_one_a_minute);
 	tcase_add_test(t, constraints_are_kept_in_first_fit_order);
