@@ -148,6 +148,14 @@ enter_killing(struct attempt *a, uint64_t now_ms)
 	look_now(a, now_ms);
 }
 
+/* It is not connected: how long it may be silent. */
+static void
+wait_for_executor(const struct agent_core *c, struct attempt *a, uint64_t now_ms)
+{
+	a->give_up_at_ms = now_ms + c->conf.recovery_ms;
+	a->looks = 0;
+}
+
 /* ---- Updates and outcomes. ---- */
 
 void
@@ -362,7 +370,7 @@ agent_core_executor_down(struct agent_core *c, const struct taskkey *key, uint64
 	a->linked = false;
 	if (a->phase == ATTEMPT_LIVE) {
 		a->phase = ATTEMPT_RECOVERING;
-		a->give_up_at_ms = now_ms + c->conf.recovery_ms;
+		wait_for_executor(c, a, now_ms);
 	}
 	if (!a->asked && !a->cleaned)
 		look_now(a, now_ms);
@@ -402,7 +410,7 @@ core_recover(struct agent_core *c, struct attempt *a, bool same_boot, uint64_t n
 	}
 	if (same_boot) {
 		a->phase = ATTEMPT_RECOVERING;
-		a->give_up_at_ms = now_ms + c->conf.recovery_ms;
+		wait_for_executor(c, a, now_ms);
 		look_now(a, now_ms);
 		return;
 	}
@@ -481,6 +489,17 @@ agent_core_status(struct agent_core *c, const struct taskkey *key,
 	core_task_tick(c, a, now_ms);
 }
 
+/*
+ * Its time is over, and we have looked all that time: while the agent itself, or the machine, stood
+ * still the clock went on and the executor had nobody to report to.
+ */
+static bool
+is_given_up(const struct agent_core *c, const struct attempt *a, uint64_t now_ms)
+{
+	return a->give_up_at_ms != 0 && now_ms >= a->give_up_at_ms &&
+	       a->looks >= c->conf.recovery_ms / LOOK_MS_MAX;
+}
+
 static void
 took_probe(
     struct agent_core *c, struct attempt *a, const Corral__HelperReply *reply, uint64_t now_ms)
@@ -494,10 +513,12 @@ took_probe(
 	if (!reply->alive) {
 		a->phase = ATTEMPT_READING;
 		core_push(c, AGENT_OUT_READ_STATUS, &a->key, NULL);
-	} else if (a->give_up_at_ms != 0 && now_ms >= a->give_up_at_ms) {
+	} else if (is_given_up(c, a, now_ms)) {
 		enter_killing(a, now_ms); /* it lives and is silent: it is ended */
-	} else
+	} else {
+		a->looks++;
 		look_later(a, now_ms);
+	}
 }
 
 static void
@@ -519,7 +540,7 @@ took_launch(
 	a->pid = reply->pid;
 	a->start_time = reply->start_time;
 	/* An executor that does not report in is looked for as one that was lost. */
-	a->give_up_at_ms = now_ms + c->conf.recovery_ms;
+	wait_for_executor(c, a, now_ms);
 	a->look_wait_ms = LOOK_MS_MAX;
 	a->look_at_ms = now_ms + LOOK_MS_MAX;
 }
@@ -575,6 +596,9 @@ agent_core_helper_reply(struct agent_core *c, const Corral__HelperReply *reply, 
 			took_remove(c, a, reply, now_ms);
 			break;
 		}
+		/* It ended while something else was asked, which nobody needs any more. */
+		if (a->phase == ATTEMPT_OVER && !a->linked && !a->cleaned && a->look_at_ms == 0)
+			look_now(a, now_ms);
 		core_task_tick(c, a, now_ms);
 	}
 	free(w);

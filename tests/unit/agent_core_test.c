@@ -708,6 +708,127 @@ START_TEST(a_stop_while_damage_is_put_aside_leaves_a_checkpoint)
 }
 END_TEST
 
+/* The last request to the helper that comes out now; 0: there is none. */
+static uint64_t
+take_request(struct world *w, Corral__HelperRequest__BodyCase *kind)
+{
+	struct agent_out out;
+	uint64_t id = 0;
+
+	ck_assert_int_eq(agent_core_commit(w->core), 0);
+	while (agent_core_next(w->core, &out)) {
+		Corral__HelperRequest *r =
+		    out.kind == AGENT_OUT_HELPER
+			? corral__helper_request__unpack(NULL, out.size, out.bytes)
+			: NULL;
+
+		if (r != NULL) {
+			id = r->id;
+			*kind = r->body_case;
+			corral__helper_request__free_unpacked(r, NULL);
+		}
+		agent_out_fini(&out);
+	}
+	return id;
+}
+
+static void
+reply_alive(struct world *w, uint64_t id, bool alive)
+{
+	Corral__HelperReply reply = CORRAL__HELPER_REPLY__INIT;
+
+	reply.id = id;
+	reply.has_alive = true;
+	reply.alive = alive;
+	agent_core_helper_reply(w->core, &reply, w->now_ms);
+}
+
+static void
+executor_says_hello(struct world *w, const Corral__TaskKey *key)
+{
+	Corral__ExecutorHello hello = CORRAL__EXECUTOR_HELLO__INIT;
+
+	hello.key = (Corral__TaskKey *)(uintptr_t)key;
+	hello.pid = 100;
+	hello.start_time = 5;
+	hello.state = CORRAL__TASK_STATE__RUNNING;
+	ck_assert(agent_core_hello(w->core, &hello, w->now_ms));
+}
+
+/* An executor runs its task, and its link is down. */
+static void
+start_and_lose_link(struct world *w, const Corral__TaskKey *key)
+{
+	Corral__HelperRequest__BodyCase kind = CORRAL__HELPER_REQUEST__BODY__NOT_SET;
+	struct taskkey k = taskkey_of(key);
+	uint64_t id;
+
+	ck_assert(boot(w));
+	agent_core_master_up(w->core, w->now_ms);
+	take_request(w, &kind);
+	master_registered(w, NULL);
+	id = take_request(w, &kind);
+	ck_assert_int_eq(kind, CORRAL__HELPER_REQUEST__BODY_LAUNCH);
+	reply_alive(w, id, true);
+	executor_says_hello(w, key);
+	agent_core_executor_down(w->core, &k, w->now_ms);
+}
+
+/* Its time was over at once, and it had nobody to report to. */
+START_TEST(an_executor_is_not_given_up_for_the_time_that_its_agent_stood_still)
+{
+	Corral__HelperRequest__BodyCase kind = CORRAL__HELPER_REQUEST__BODY__NOT_SET;
+	Corral__TaskKey key = make_key();
+	struct world w;
+
+	world_init(&w);
+	start_and_lose_link(&w, &key);
+	w.now_ms += 90000;
+	agent_core_tick(w.core, w.now_ms);
+	for (int look = 0; look < 2; look++) {
+		reply_alive(&w, take_request(&w, &kind), true);
+		ck_assert_int_eq(kind, CORRAL__HELPER_REQUEST__BODY_PROBE);
+		w.now_ms += 2000;
+		agent_core_tick(w.core, w.now_ms);
+	}
+	executor_says_hello(&w, &key);
+	world_fini(&w);
+}
+END_TEST
+
+/* It was silent, and reports its end while the helper is asked to kill it. */
+START_TEST(an_attempt_that_ends_while_it_is_being_killed_is_cleaned_up)
+{
+	Corral__HelperRequest__BodyCase kind = CORRAL__HELPER_REQUEST__BODY__NOT_SET;
+	Corral__TaskKey key = make_key(), message;
+	struct taskkey k = taskkey_of(&key);
+	Corral__StatusUpdate u;
+	struct world w;
+	uint64_t id = 0;
+
+	world_init(&w);
+	start_and_lose_link(&w, &key);
+	while (kind != CORRAL__HELPER_REQUEST__BODY_KILL && w.now_ms < 100000) {
+		if ((id = take_request(&w, &kind)) != 0 &&
+		    kind != CORRAL__HELPER_REQUEST__BODY_KILL)
+			reply_alive(&w, id, true);
+		w.now_ms += kind == CORRAL__HELPER_REQUEST__BODY_KILL ? 0 : 1000;
+		if (kind != CORRAL__HELPER_REQUEST__BODY_KILL)
+			agent_core_tick(w.core, w.now_ms);
+	}
+	ck_assert_int_eq(kind, CORRAL__HELPER_REQUEST__BODY_KILL);
+	executor_says_hello(&w, &key);
+	w.executor.outcome = CORRAL__TASK_STATE__FINISHED;
+	executor_message(&w, 1, &u, &message);
+	agent_core_executor_update(w.core, &k, &u, w.now_ms);
+	agent_core_executor_down(w.core, &k, w.now_ms);
+	reply_alive(&w, id, true);
+	ck_assert_uint_ne(take_request(&w, &kind), 0);
+	ck_assert_int_eq(kind, CORRAL__HELPER_REQUEST__BODY_REMOVE);
+	world_fini(&w);
+}
+END_TEST
+
 Suite *
 unit_suite(void)
 {
@@ -723,6 +844,8 @@ unit_suite(void)
 	tcase_add_test(t, a_term_that_is_lower_than_one_seen_is_refused_after_a_restart_as_well);
 	tcase_add_test(t, a_lease_that_ends_drops_the_master);
 	tcase_add_test(t, rot_in_the_checkpoint_is_named_and_the_file_is_kept);
+	tcase_add_test(t, an_executor_is_not_given_up_for_the_time_that_its_agent_stood_still);
+	tcase_add_test(t, an_attempt_that_ends_while_it_is_being_killed_is_cleaned_up);
 	tcase_add_loop_test(t, a_stop_while_damage_is_put_aside_leaves_a_checkpoint, 0, 2);
 	suite_add_tcase(s, t);
 	return s;
