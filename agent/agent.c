@@ -38,6 +38,7 @@
 
 struct agent {
 	const struct corral_conf *conf;
+	const char *config_path; /* NULL: the system's */
 	struct loop *loop;
 	struct store *store;
 	struct agent_core *core;
@@ -358,6 +359,34 @@ on_stop(void *arg, int signo)
 	stop(arg, EX_OK);
 }
 
+/* What the node offers and its attributes may change; all else is read at a start. */
+static void
+read_configuration_again(struct agent *a)
+{
+	struct corral_conf conf = {0};
+	Corral__Resources in_use;
+	struct faults faults;
+	bool changed = false;
+
+	faults_init(&faults);
+	if (!corral_conf_load(&conf, a->config_path, &faults)) {
+		log_error("the configuration is not read again: %s", faults_text(&faults));
+	} else {
+		agent_core_in_use(a->core, &in_use);
+		if (identity_change(&a->identity, &conf, &in_use, &changed) && changed) {
+			log_info("the node now offers %.3f cpus, %" PRIu64
+				 " MiB of memory, %" PRIu64 " MiB of disk, and %zu attributes",
+			    (double)a->identity.capacity.cpu_milli / 1000,
+			    a->identity.capacity.memory_bytes >> 20,
+			    a->identity.capacity.disk_bytes >> 20,
+			    a->identity.message.n_attributes);
+			master_link_drop(a->master, "the node offers something else");
+		}
+	}
+	corral_conf_fini(&conf);
+	faults_fini(&faults);
+}
+
 static void
 on_reload(void *arg, int signo)
 {
@@ -368,6 +397,7 @@ on_reload(void *arg, int signo)
 	notify_reloading();
 	if (a->tls != NULL && !tls_reload(a->tls, error, sizeof error))
 		log_error("certificates are not read again: %s", error);
+	read_configuration_again(a);
 	notify_ready("reloaded");
 }
 
@@ -580,9 +610,9 @@ finish(struct agent *a)
 }
 
 int
-agent_run(const struct corral_conf *conf, const struct helper_way *way)
+agent_run(const struct corral_conf *conf, const char *config_path, const struct helper_way *way)
 {
-	struct agent a = {.conf = conf, .way = way};
+	struct agent a = {.conf = conf, .config_path = config_path, .way = way};
 	int status = start(&a);
 
 	if (status == EX_OK && a.exit_status == EX_OK) {

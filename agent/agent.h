@@ -9,7 +9,8 @@
 #define AGENT_CHECKPOINT_DIRECTORY "checkpoint" /* below the state directory, mode 0700 */
 
 /* Run until SIGTERM; executors go on. Takes way->fd. The status to exit with. */
-int agent_run(const struct corral_conf *conf, const struct helper_way *way);
+int agent_run(
+    const struct corral_conf *conf, const char *config_path, const struct helper_way *way);
 
 /* Does an agent hold the lock of the checkpoint directory `path`? False with errno. */
 bool agent_is_running(const char *path, bool *running);

@@ -24,6 +24,14 @@ struct identity {
 /* False: said on stderr. Borrows from conf and isolation; *id must not move. */
 bool identity_init(
     struct identity *id, const struct corral_conf *conf, const struct isolation *isolation);
+
+/*
+ * What a new configuration says the node offers and what its attributes are, in place of the old.
+ * False: said on stderr, and nothing has changed, because it cannot be so, or is less than in_use.
+ * *changed: there is something to tell the master.
+ */
+bool identity_change(struct identity *id, const struct corral_conf *conf,
+    const Corral__Resources *in_use, bool *changed);
 void identity_fini(struct identity *id);
 
 #endif

@@ -224,7 +224,7 @@ say_isolation(const struct isolation *isolation, const char *why)
 
 /* As the agent's own account, with a helper that was started by itself. */
 static int
-run_with_helper(const struct corral_conf *conf)
+run_with_helper(const struct corral_conf *conf, const char *config)
 {
 	struct helper_way way;
 
@@ -233,11 +233,11 @@ run_with_helper(const struct corral_conf *conf)
 	if (!helper_connect(conf->agent.helper, conf->agent.state_dir, &way))
 		return EX_TEMPFAIL;
 	say_isolation(&way.isolation, "");
-	return agent_run(conf, &way);
+	return agent_run(conf, config, &way);
 }
 
 static int
-run(const struct corral_conf *conf)
+run(const struct corral_conf *conf, const char *config)
 {
 	struct helper_way way = {.fd = -1};
 	struct privilege p;
@@ -246,7 +246,7 @@ run(const struct corral_conf *conf)
 	if (!privilege_find(conf->agent.user, &p))
 		return EX_CONFIG;
 	if (p.own && conf->agent.helper != NULL)
-		return run_with_helper(conf);
+		return run_with_helper(conf, config);
 	if ((way.local = make_helper(conf, &p, 0)) == NULL)
 		return EX_CANTCREAT;
 	helper_isolation(way.local, &way.isolation);
@@ -255,7 +255,7 @@ run(const struct corral_conf *conf)
 		log_error_errno("starting the helper");
 		return EX_OSERR;
 	}
-	status = p.change && !privilege_drop(&p) ? EX_NOPERM : agent_run(conf, &way);
+	status = p.change && !privilege_drop(&p) ? EX_NOPERM : agent_run(conf, config, &way);
 	helper_free(way.local);
 	return status;
 }
@@ -321,7 +321,7 @@ main_verb(const struct arguments *a, struct corral_conf *conf)
 	if (strcmp(a->verb, "check") == 0)
 		return check_certificate(conf) ? EX_OK : EX_CONFIG;
 	if (strcmp(a->verb, "run") == 0)
-		return run(conf);
+		return run(conf, a->config);
 	if (strcmp(a->verb, "helper") == 0)
 		return run_helper(conf, a->namespaces_of);
 	log_error("%s: not run, helper, check or status; see corral-agent --help", a->verb);

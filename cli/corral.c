@@ -46,6 +46,22 @@ static const struct option_row dev_rows[] = {{"agents", 0, OPTION_U32, AT(dev.ag
 	"zkservers, of which one leads: 1, 3 or 5 (1)"},
     {"masters", 0, OPTION_U32, AT(dev.masters), "N", "masters, of which one leads (1)"},
     {"state", 0, OPTION_TEXT, AT(dev.state), "DIR", "keep the cluster's state here"}};
+static const struct option_row nodes_rows[] = {ROWS_CLIENT, ROWS_TABLE,
+    {"forget", 0, OPTION_TEXT, AT(forget), "NODE", "take a node that is gone from the registry"},
+    {"i-have-powered-it-off", 0, OPTION_FLAG, AT(powered_off), NULL,
+	"forget: make its singletons again at once"},
+    {"mark-unreachable", 0, OPTION_TEXT, AT(mark_unreachable), "NODE",
+	"make the tasks of a silent node again elsewhere"}};
+static const struct option_row drain_rows[] = {
+    {"from", 0, OPTION_TIME, AT(from_ms), "TIME", "begin in so long (at once)"},
+    {"deadline", 0, OPTION_TIME, AT(deadline_ms), "TIME",
+	"stop the tasks so long after that; 0: at once (they are left alone)"},
+    {"for", 0, OPTION_TIME, AT(length_ms), "TIME", "end it so long after that (undrain does)"},
+    ROWS_JSON, ROWS_CLIENT};
+static const struct option_row era_rows[] = {
+    {"old-masters-are-stopped", 0, OPTION_FLAG, AT(old_masters_are_stopped), NULL,
+	"bump: no master of before can still lead"},
+    ROWS_JSON, ROWS_CLIENT};
 static const struct option_row submit_rows[] = {
     {"name", 'n', OPTION_TEXT, AT(name), "NAME", "of the job, instead of the file's name"},
     {"watch", 'w', OPTION_FLAG, AT(watch), NULL, "stay and show its progress"}, ROWS_JSON,
@@ -121,8 +137,13 @@ static const struct verb verbs[] = {
     VERB("logs", "JOB[.INDEX[.ATTEMPT]]", "Print what tasks wrote.", logs_rows, 1, 1, false,
 	verb_logs),
     VERB("stop", "JOB...", "Stop jobs.", json_rows, 1, UINT_MAX, false, verb_stop),
-    VERB("nodes", "", "List the nodes with what they have and what of it is in use.", table_rows, 0,
+    VERB("nodes", "", "List the nodes with what they have and what of it is in use.", nodes_rows, 0,
 	0, false, verb_nodes),
+    VERB("drain", "NODE", "Give a node no more tasks, and stop those that it has.", drain_rows, 1,
+	1, false, verb_drain),
+    VERB("undrain", "NODE", "Give a node tasks again.", json_rows, 1, 1, false, verb_undrain),
+    VERB("era", "[bump]", "Show the era, or raise it after the ensemble was restored.", era_rows, 0,
+	1, false, verb_era),
     VERB("status", "", "Show the cluster in a few lines, and its masters.", table_rows, 0, 0, false,
 	verb_status),
     VERB("token", "create | list | revoke ID",
@@ -280,6 +301,7 @@ run_verb(const struct verb *v, int argc, char **argv)
 	c.options.memory_bytes = JOBFILE_MEMORY_DEFAULT;
 	c.options.days = 365;
 	c.options.uses = 1;
+	c.options.from_ms = c.options.deadline_ms = c.options.length_ms = OPTION_NO_TIME;
 	c.options.tail = UINT32_MAX;
 	switch (options_parse(&v->option, argc, argv, &c.options, &first)) {
 	case OPTIONS_HELP:

@@ -31,6 +31,10 @@ struct corral_options {
 	uint32_t days, uses;
 	uint64_t ttl_ms, within_ms;
 	bool replace;
+	/* nodes, drain, era */
+	const char *forget, *mark_unreachable;
+	bool powered_off, old_masters_are_stopped;
+	uint64_t from_ms, deadline_ms, length_ms;
 	struct dev_options dev;
 };
 
@@ -44,8 +48,15 @@ struct corral {
 
 /* Each gets the operands and returns the exit status. */
 typedef int corral_verb(struct corral *c, int argc, char **argv);
-corral_verb verb_dev, verb_init, verb_jobs, verb_join, verb_logs, verb_nodes, verb_ps, verb_run,
-    verb_status, verb_stop, verb_submit, verb_tls, verb_token, verb_watch, verb_why;
+corral_verb verb_dev, verb_drain, verb_era, verb_init, verb_jobs, verb_join, verb_logs, verb_nodes,
+    verb_ps, verb_run, verb_status, verb_stop, verb_submit, verb_tls, verb_token, verb_undrain,
+    verb_watch, verb_why;
+
+#define OPTION_NO_TIME UINT64_MAX /* of a time that was not given */
+
+/* verb_nodes.c: `nodes --forget` and `--mark-unreachable`. */
+int node_forget(struct corral *c);
+int node_mark_unreachable(struct corral *c);
 
 /* verb_join.c: `tls renew`. */
 int tls_renew(struct corral *c);

@@ -32,7 +32,8 @@ static const struct table_column node_columns[] = {{.name = "NODE"}, {.name = "S
     {.name = "TASKS", .right = true}, {.name = "SEEN", .right = true},
     {.name = "ID", .hidden = true}, {.name = "ADDRESS", .hidden = true},
     {.name = "VERSION", .hidden = true}, {.name = "LOAD", .hidden = true},
-    {.name = "MISSING", .hidden = true}, {.name = "ATTRIBUTES", .hidden = true}};
+    {.name = "MISSING", .hidden = true}, {.name = "ATTRIBUTES", .hidden = true},
+    {.name = "DRAIN", .hidden = true}};
 
 /* How long ago a wall time was; "" if it is unknown. */
 static const char *
@@ -183,6 +184,30 @@ add_share(struct table *t, uint64_t used, uint64_t whole)
 	table_add(t, "%.1f/%s", (double)used * scale, unit != NULL ? text : "0 B");
 }
 
+/* "from in 2h, stops in 3h, until in 5h" */
+static void
+add_moment(struct buf *text, const char *what, bool has, int64_t wall_ms)
+{
+	int64_t left_ms = wall_ms - clock_wall_ms();
+	char time[AMOUNT_TEXT_MAX];
+
+	if (has && left_ms > 0)
+		buf_printf(text, "%s%s in %s", text->len > 0 ? ", " : "", what,
+		    amount_print_age(time, (uint64_t)left_ms));
+}
+
+static void
+add_drain(struct table *t, const Corral__Api__Node *n, struct buf *text)
+{
+	buf_clear(text);
+	add_moment(text, "begins", n->has_drain_from_wall_ms, n->drain_from_wall_ms);
+	add_moment(text, "stops tasks", n->has_drain_stop_wall_ms, n->drain_stop_wall_ms);
+	add_moment(text, "ends", n->has_drain_until_wall_ms, n->drain_until_wall_ms);
+	if (text->len == 0 && n->has_drain_from_wall_ms)
+		buf_printf(text, "until it is undrained");
+	table_add(t, "%s", buf_text(text));
+}
+
 static void
 add_node_details(struct table *t, const Corral__Api__Node *n)
 {
@@ -201,6 +226,7 @@ add_node_details(struct table *t, const Corral__Api__Node *n)
 		buf_printf(&text, "%s%s=%s", i > 0 ? "," : "", n->attributes[i]->name,
 		    n->attributes[i]->value);
 	table_add(t, "%s", buf_text(&text));
+	add_drain(t, n, &text);
 	buf_fini(&text);
 }
 
@@ -223,14 +249,12 @@ add_node(struct table *t, const Corral__Api__Node *n)
 	add_node_details(t, n);
 }
 
-int
-verb_nodes(struct corral *c, int argc, char **argv)
+static int
+list_nodes(struct corral *c)
 {
 	ProtobufCMessage *message = NULL;
 	int status = corral_connect(c);
 
-	(void)argc;
-	(void)argv;
 	if (status == 0)
 		status = corral_get(c, &corral__api__node_list__descriptor, &message, "nodes");
 	if (status == 0 && !corral_print_json(c, message, "nodes")) {
@@ -244,4 +268,24 @@ verb_nodes(struct corral *c, int argc, char **argv)
 	}
 	protobuf_c_message_free_unpacked(message, NULL);
 	return status;
+}
+
+int
+verb_nodes(struct corral *c, int argc, char **argv)
+{
+	const struct corral_options *o = &c->options;
+
+	(void)argc;
+	(void)argv;
+	if (o->forget != NULL && o->mark_unreachable != NULL) {
+		corral_say("--forget or --mark-unreachable, one at a time");
+		return EX_USAGE;
+	}
+	if (o->powered_off && o->forget == NULL) {
+		corral_say("--i-have-powered-it-off goes with --forget NODE");
+		return EX_USAGE;
+	}
+	if (o->forget != NULL)
+		return node_forget(c);
+	return o->mark_unreachable != NULL ? node_mark_unreachable(c) : list_nodes(c);
 }

@@ -130,6 +130,35 @@ view_out_task(const struct master *m, const struct out *o, Corral__Api__Task *v)
 		set_code(v, o->reason, o->code);
 }
 
+/* What people want to know first. */
+static const char *
+node_state(const struct agent *a)
+{
+	enum drain_phase phase = cluster_drain_phase(a);
+
+	if (a->gone)
+		return "gone";
+	if (a->state == AGENT_READY && a->stuck_count > 0)
+		return "stuck";
+	if (a->state == AGENT_READY && phase >= DRAIN_GOING_ON)
+		return phase == DRAIN_DONE ? "drained" : "draining";
+	return agent_state_name(a->state);
+}
+
+static void
+set_drain(const struct master *m, Corral__Api__Node *v, const struct drain *d)
+{
+	int64_t offset = m->cluster.settings.wall_offset_ms;
+
+	if (!d->wanted)
+		return;
+	SET(v, drain_from_wall_ms, (int64_t)d->from_ms + offset);
+	if (d->stop_ms != UINT64_MAX)
+		SET(v, drain_stop_wall_ms, (int64_t)d->stop_ms + offset);
+	if (d->until_ms != UINT64_MAX)
+		SET(v, drain_until_wall_ms, (int64_t)d->until_ms + offset);
+}
+
 void
 view_node(const struct master *m, const struct agent *a, struct node_view *n)
 {
@@ -148,9 +177,8 @@ view_node(const struct master *m, const struct agent *a, struct node_view *n)
 	SET(&n->usage, load_1m_milli, a->load_milli);
 	n->v.name = (char *)a->name;
 	n->v.id = (char *)a->id;
-	n->v.state =
-	    (char *)(a->state == AGENT_READY && a->stuck_count > 0 ? "stuck"
-								   : agent_state_name(a->state));
+	n->v.state = (char *)node_state(a);
+	set_drain(m, &n->v, &a->drain);
 	n->v.capacity = &n->capacity;
 	n->v.used = &n->used;
 	n->v.usage = &n->usage;
@@ -206,11 +234,13 @@ view_status(struct master *m, struct http_request *r)
 	Corral__Resources capacity, used;
 	const struct cluster *c = &m->cluster;
 	struct masters_view masters;
-	uint32_t ready = 0, waiting = 0;
+	uint32_t ready = 0, total = 0, waiting = 0;
 	struct list *it, *nx;
 
-	for (uint32_t i = 0; i < c->agent_count; i++)
+	for (uint32_t i = 0; i < c->agent_count; i++) {
 		ready += c->by_number[i]->state == AGENT_READY;
+		total += !c->by_number[i]->gone;
+	}
 	LIST_EACH(it, nx, (struct list *)&c->live)
 	{
 		const struct job *j = CONTAINER_OF(it, struct job, in_order);
@@ -231,7 +261,7 @@ view_status(struct master *m, struct http_request *r)
 	v.n_masters = masters.count;
 	v.ensemble = m->zk == NULL ? NULL : (char *)zk_server(m->zk);
 	SET(&v, nodes_ready, ready);
-	SET(&v, nodes_total, c->agent_count);
+	SET(&v, nodes_total, total);
 	v.capacity = &capacity;
 	v.used = &used;
 	SET(&v, jobs, c->in_job_state[JOB_RUNNING] + c->in_job_state[JOB_STOPPING]);
@@ -351,12 +381,13 @@ view_nodes(struct master *m, struct http_request *r)
 	if (nodes == NULL || pointers == NULL) {
 		api_error(m, r, 503, "out of memory");
 	} else {
-		for (uint32_t i = 0; i < count; i++) {
-			view_node(m, m->cluster.by_number[i], &nodes[i]);
-			pointers[i] = &nodes[i].v;
-		}
 		list.nodes = pointers;
-		list.n_nodes = count;
+		for (uint32_t i = 0; i < count; i++) {
+			if (m->cluster.by_number[i]->gone)
+				continue;
+			view_node(m, m->cluster.by_number[i], &nodes[i]);
+			pointers[list.n_nodes++] = &nodes[i].v;
+		}
 		api_reply(m, r, 200, &list.base);
 	}
 	free(nodes);
@@ -368,7 +399,7 @@ view_nodes(struct master *m, struct http_request *r)
 struct why {
 	Corral__Api__WhyNode nodes[WHY_NODES_MAX], *pointers[WHY_NODES_MAX];
 	char texts[WHY_NODES_MAX][128];
-	uint32_t shown, fit;
+	uint32_t shown, fit, looked_at;
 	char lease[160], next[200];
 };
 
@@ -407,9 +438,13 @@ why_not(const struct master *m, const struct job *j, const struct agent *a, stru
 	corral__api__why_node__init(n);
 	n->node = (char *)a->name;
 	n->text = text;
-	if (a->state != AGENT_READY) {
+	if (a->gone)
+		return;
+	w->looked_at++;
+	if (a->state != AGENT_READY || a->closed) {
 		n->resource = (char *)"state";
-		snprintf(text, 128, "is %s", agent_state_name(a->state));
+		snprintf(text, 128, "is %s%s", node_state(a),
+		    a->closed ? ", and takes no tasks until it is undrained" : "");
 	} else if (j->policy.singleton && (lacks = cluster_lacks_for_singletons(a)) != NULL) {
 		n->resource = (char *)"singleton";
 		snprintf(text, 128, "takes no singletons: %s", lacks);
@@ -449,7 +484,7 @@ explain_waiting(struct master *m, const struct job *j, const struct cell *cell, 
 		why_not(m, j, m->cluster.by_number[i], w);
 	v->nodes = w->pointers;
 	v->n_nodes = w->shown;
-	SET(v, nodes_total, m->cluster.agent_count);
+	SET(v, nodes_total, w->looked_at);
 	SET(v, nodes_fit, w->fit);
 	v->summary = (char *)(w->fit > 0 ? "it is about to be placed" : "no node fits");
 	v->next = (char *)"when a task ends or a node joins.";

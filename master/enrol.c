@@ -351,13 +351,14 @@ may_join(
     struct master *m, struct http_request *r, const Corral__Api__Join *j, const struct token *t)
 {
 	enum tls_role role = tls_role_parse(j->role);
+	const struct agent *known = cluster_agent(&m->cluster, j->name);
 
 	if ((j->n_dns > 0 || j->n_ips > 0) && role != TLS_ROLE_MASTER && role != TLS_ROLE_ZKSERVER)
 		api_error(m, r, 403, "further names are for masters and zkservers");
 	else if (j->n_dns >= CERT_NAMES_MAX || j->n_ips > CERT_NAMES_MAX)
 		api_error(m, r, 400, "more than %d names or addresses", CERT_NAMES_MAX - 1);
 	else if (role == TLS_ROLE_AGENT && t->name[0] == '\0' &&
-		 cluster_agent(&m->cluster, j->name) != NULL)
+		 known != NULL && !known->gone)
 		api_error(m, r, 409,
 		    "there is a node %s already: forget it first, or make a token for that name: "
 		    "corral token create --name %s",

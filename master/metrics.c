@@ -101,7 +101,7 @@ master_metrics_update(struct master_metrics *x, const struct cluster *c)
 	for (int i = 0; i < 5; i++)
 		x->nodes[i].value = 0;
 	for (uint32_t i = 0; c != NULL && i < c->agent_count; i++)
-		x->nodes[c->by_number[i]->state].value++;
+		x->nodes[c->by_number[i]->state].value += !c->by_number[i]->gone;
 	x->capacity_cpu.value = c == NULL ? 0 : (int64_t)c->books.total.cpu_milli;
 	x->capacity_memory.value = c == NULL ? 0 : (int64_t)c->books.total.memory_bytes;
 	x->leased_cpu.value = c == NULL ? 0 : (int64_t)c->books.leased.cpu_milli;

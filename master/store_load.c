@@ -517,6 +517,7 @@ load_start(struct master *m)
 	    .lease_ms = m->conf.master.lease_ms,
 	    .drift_permille = m->conf.master.clock_drift_permille,
 	    .unreachable_after_ms = m->conf.master.unreachable_after_ms,
+	    .wall_offset_ms = clock_wall_ms() - (int64_t)clock_boot_ms(),
 	    .executor = {.memory_bytes = UINT64_C(2) << 20},
 	};
 	struct cluster_ops ops = {definition_allows, definition_free};

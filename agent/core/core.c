@@ -11,6 +11,8 @@
 #include "agent/core/core_internal.h"
 #include "libcommon/base/str.h"
 
+#define EXECUTOR_MEMORY_BYTES (UINT64_C(2) << 20) /* as the master books it */
+
 /* ---- The queue of what is to be done. ---- */
 
 struct core_output {
@@ -515,6 +517,24 @@ bool
 agent_core_run_directory(const struct agent_core *c, const char *name, char *to, size_t size)
 {
 	return path_below(c, "run", name, to, size);
+}
+
+void
+agent_core_in_use(const struct agent_core *c, Corral__Resources *to)
+{
+	struct list *it, *nx;
+
+	corral__resources__init(to);
+	LIST_EACH(it, nx, (struct list *)&c->active)
+	{
+		const struct attempt *a = CONTAINER_OF(it, struct attempt, link);
+
+		if (a->phase == ATTEMPT_OVER || a->spec == NULL || a->spec->resources == NULL)
+			continue;
+		to->cpu_milli += a->spec->resources->cpu_milli;
+		to->memory_bytes += a->spec->resources->memory_bytes + EXECUTOR_MEMORY_BYTES;
+		to->disk_bytes += a->spec->resources->disk_bytes;
+	}
 }
 
 void

@@ -130,6 +130,9 @@ uint64_t agent_core_registration(const struct agent_core *c);
 bool agent_core_sandbox(const struct agent_core *c, const char *name, char *to, size_t size);
 bool agent_core_run_directory(const struct agent_core *c, const char *name, char *to, size_t size);
 
+/* What the attempts that are not over hold, their executors' own need included. */
+void agent_core_in_use(const struct agent_core *c, Corral__Resources *to);
+
 /* Asserts what always holds; for tests and simulations. */
 void agent_core_check(const struct agent_core *c);
 

@@ -102,7 +102,7 @@ agent_enter(struct cluster *c, struct agent *a, enum agent_state state)
 		return;
 	a->state = state;
 	if (a->node != PLACE_NONE)
-		place_node_open(&c->books.place, a->node, state == AGENT_READY);
+		place_node_open(&c->books.place, a->node, agent_takes_tasks(a));
 	if (state == AGENT_READY)
 		c->unplaced = true;
 	cluster_emit(c, OUT_NODE, a, NULL);
@@ -178,16 +178,16 @@ entry_for(struct cluster *c, const char *name, const Corral__Register *r, const 
 	char made[CLUSTER_ID_MAX + 1];
 	struct agent *a = cluster_agent(c, name);
 
-	if (a != NULL && id[0] != '\0' && strcmp(id, a->id) != 0) {
+	if (a != NULL && !a->gone && id[0] != '\0' && strcmp(id, a->id) != 0) {
 		*why = "the registry has another agent id for this name: two machines with one "
 		       "certificate, or a"
 		       " state directory of another cluster; empty the agent's state directory if "
 		       "its tasks are over";
 		return NULL;
 	}
-	if (a != NULL) {
+	if (a != NULL && (!a->gone || strcmp(id, a->id) == 0)) {
 		a->fresh = false;
-		return a;
+		return a->gone && !agent_revive(c, a, id) ? NULL : a;
 	}
 	if (id[0] != '\0' && (strlen(id) > CLUSTER_ID_MAX || strchr(id, '\n') || strchr(id, ' ') ||
 				 id_taken(c, id))) {
@@ -196,10 +196,12 @@ entry_for(struct cluster *c, const char *name, const Corral__Register *r, const 
 		return NULL;
 	}
 	if (id[0] == '\0') {
-		snprintf(made, sizeof made, "%" PRIx64 "-%" PRIx64 "-%" PRIu32, c->term.era,
-		    (uint64_t)c->term.czxid, c->agent_count);
+		snprintf(made, sizeof made, "%" PRIx64 "-%" PRIx64 "-%" PRIu64, c->term.era,
+		    (uint64_t)c->term.czxid, c->registrations);
 		id = made;
 	}
+	if (a != NULL) /* forgotten, and its state directory is another one */
+		return agent_revive(c, a, id) ? a : NULL;
 	a = agent_new(c, name, id);
 	if (a == NULL)
 		*why = "the master has no memory or place for another agent";
@@ -208,6 +210,14 @@ entry_for(struct cluster *c, const char *name, const Corral__Register *r, const 
 		registry_dirty(c, a);
 	}
 	return a;
+}
+
+/* An agent that has seen a later term than ours obeys us only when the era is raised above it. */
+static void
+note_term(struct cluster *c, const Corral__Term *t)
+{
+	if (term_is_newer(t, c->term) && term_is_newer(t, c->seen))
+		c->seen = (struct term){t->era, t->czxid};
 }
 
 struct agent *
@@ -220,6 +230,7 @@ cluster_register(struct cluster *c, uint64_t now_ms, const char *name, Corral__R
 	const char *why = report_fault(c, report, text, sizeof text);
 	struct agent *a;
 
+	note_term(c, report->highest_term);
 	if (why == NULL && !attempts_report_fits(c, report, &capacity))
 		why = "the node offers less than its running tasks were promised: raise [agent] "
 		      "cpus= and memory="
@@ -284,6 +295,8 @@ agent_admitted(struct cluster *c, uint64_t now_ms, struct agent *a)
 	forget_reported_tasks(a->report);
 	agent_accounted(c, now_ms, a);
 	agent_enter(c, a, AGENT_READY);
+	c->unplaced = true; /* it may offer more, or have other attributes */
+	drain_scan(c, now_ms, a);
 }
 
 void
@@ -367,6 +380,7 @@ agents_scan(struct cluster *c, uint64_t now_ms)
 
 		if (a->state == AGENT_READY && now_ms - a->heard_ms > c->settings.lease_ms)
 			agent_enter(c, a, AGENT_SILENT);
+		drain_scan(c, now_ms, a);
 		present += !a->marked;
 		silent += is_silent(a);
 	}
@@ -395,6 +409,7 @@ ends_with_mark(const struct agent *a, const struct attempt *t)
 void
 agent_given_up(struct cluster *c, uint64_t now_ms, struct agent *a)
 {
+	static const struct resources none;
 	struct list *it, *nx;
 
 	a->marking = MARKING_NOT;
@@ -409,4 +424,6 @@ agent_given_up(struct cluster *c, uint64_t now_ms, struct agent *a)
 	}
 	agent_enter(c, a, AGENT_UNREACHABLE);
 	agent_accounted(c, now_ms, a);
+	if (a->gone && a->node != PLACE_NONE)
+		(void)books_node_resize(&c->books, a->node, &none); /* what it had, nobody has */
 }

@@ -369,7 +369,7 @@ settle_one(struct cluster *c, uint64_t now_ms, struct agent *a, const Corral__Ta
 			attempt_enter(c, t, r->state);
 			emit_task(c, now_ms, t);
 		}
-		if (t->job->state == JOB_STOPPING && !task_state_terminal(r->state))
+		if ((t->job->state == JOB_STOPPING || t->moved) && !task_state_terminal(r->state))
 			cluster_emit_key(c, OUT_KILL, a, r->key);
 		return;
 	}

@@ -78,6 +78,7 @@ struct cluster_settings {
 	uint64_t lease_ms;
 	uint32_t drift_permille;       /* how far any clock's rate may be from true time: d */
 	uint64_t unreachable_after_ms; /* raised to lease_ms x (1 + 3d) */
+	int64_t wall_offset_ms;	       /* the time of the day, less that of our clock */
 	struct resources executor;     /* each executor's own need, booked with its task's */
 };
 
@@ -87,6 +88,15 @@ struct cluster_settings {
  */
 enum agent_marking { MARKING_NOT, MARKING_WANTED, MARKING_IN_BATCH };
 enum agent_state { AGENT_AWAITED, AGENT_ADMITTING, AGENT_READY, AGENT_SILENT, AGENT_UNREACHABLE };
+
+/* When a node takes no more tasks, when those that it has are stopped, when it takes some again. */
+struct drain {
+	bool wanted;
+	uint64_t from_ms, stop_ms, until_ms; /* UINT64_MAX: never */
+};
+
+/* PLANNED: its time has not come. DONE: nothing runs there any more. */
+enum drain_phase { DRAIN_NONE, DRAIN_PLANNED, DRAIN_GOING_ON, DRAIN_DONE };
 
 struct agent {
 	struct hmap_node by_name;
@@ -104,6 +114,10 @@ struct agent {
 	uint64_t registration; /* the newest one's number; 0: none with this master */
 	/* When a registration or heartbeat came last; the election, while none has. */
 	uint64_t heard_ms;
+	struct drain drain;
+	bool closed;	      /* being drained: takes no tasks */
+	bool gone;	      /* forgotten: for who asks there is no such node */
+	bool off;	      /* gone, and was powered off for that: nothing of it runs */
 	bool powered_off;     /* the operator says so: nothing is waited for */
 	bool fresh;	      /* the registry had no such node: nothing of before can run on it */
 	uint32_t stuck_count; /* of its attempts that were killed and do not die */
@@ -225,6 +239,7 @@ struct attempt {
 	Corral__TaskState state;
 	bool booked;
 	bool told_over;	       /* was over when an agent first named it: its outcome is to come */
+	bool moved;	       /* was told to end because its node is drained: is made again */
 	bool unsent;	       /* in_placing: nobody but us knows of it */
 	bool stuck;	       /* what is left of it was killed and does not die */
 	bool orphan;	       /* a singleton of which its agent has lost all knowledge: */
@@ -326,6 +341,7 @@ struct cluster {
 	uint32_t marks_in_window;
 
 	struct tokens tokens;
+	struct term seen;  /* the highest that an agent has refused ours for; era 0: none has */
 	uint64_t era_next; /* with era_dirty: to be the era from the next election on */
 	bool era_dirty;
 	uint64_t tickets, batch_ticket, stored_ticket;
@@ -403,7 +419,20 @@ bool cluster_mark_unreachable(struct cluster *c, struct agent *a);
  * is over, singletons and what does not die too, and nothing is waited for. False: it is connected.
  */
 bool cluster_powered_off(struct cluster *c, uint64_t now_ms, struct agent *a);
+/* As the registry has it: a forgotten one, too (agent->gone). */
 struct agent *cluster_agent(const struct cluster *c, const char *name);
+
+/* Drain a node as `drain` says, in place of what was wanted before; not wanted: no longer. */
+void cluster_drain(struct cluster *c, uint64_t now_ms, struct agent *a, const struct drain *drain);
+enum drain_phase cluster_drain_phase(const struct agent *a);
+/*
+ * By the operator: there is no such node any more, its tasks are given up; with powered_off its
+ * singletons at once. False, with the reason: it is connected, or a singleton may run there.
+ */
+bool cluster_forget(struct cluster *c, uint64_t now_ms, struct agent *a, bool powered_off,
+    char *error, size_t error_size);
+/* From the next election on the era is this: above all that this leader has heard of. */
+uint64_t cluster_era_bump(struct cluster *c);
 
 /* --- jobs --- */
 enum submit_result { SUBMIT_OK, SUBMIT_IN_USE, SUBMIT_FULL, SUBMIT_NO_MEMORY };

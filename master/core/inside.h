@@ -25,6 +25,16 @@ void agent_given_up(struct cluster *c, uint64_t now_ms, struct agent *a);
 void agents_scan(struct cluster *c, uint64_t now_ms);
 void registry_dirty(struct cluster *c, const struct agent *a);
 
+/* drain.c */
+bool agent_takes_tasks(const struct agent *a);
+/* What is due of its drain. */
+void drain_scan(struct cluster *c, uint64_t now_ms, struct agent *a);
+void drain_encode(const struct cluster *c, const struct drain *d, struct buf *out);
+/* What follows the name in a line of the registry; false: it cannot be read. */
+bool drain_decode(const struct cluster *c, const char *text, struct drain *d);
+/* A forgotten node registers, with this id. False: the id is too long. */
+bool agent_revive(struct cluster *c, struct agent *a, const char *id);
+
 /* attempts.c */
 struct attempt *attempt_new(struct cluster *c, uint64_t now_ms, struct job *j, struct agent *a,
     uint32_t index, uint32_t number, struct term term, Corral__TaskState state);

@@ -173,11 +173,11 @@ cell_enter(struct cluster *c, struct job *j, uint32_t index, enum cell_state sta
 	}
 }
 
-/* To be tried again after the job's pause. */
+/* To be tried again after the job's pause; one that had to leave its node, at once. */
 static void
-retry(struct cluster *c, uint64_t now_ms, struct job *j, uint32_t index)
+retry(struct cluster *c, uint64_t now_ms, struct job *j, uint32_t index, bool moved)
 {
-	struct delay *d = j->policy.restart_ms == 0 ? NULL : calloc(1, sizeof *d);
+	struct delay *d = moved || j->policy.restart_ms == 0 ? NULL : calloc(1, sizeof *d);
 
 	j->retries++;
 	if (d == NULL) {
@@ -223,6 +223,7 @@ wants_retry(struct job *j, struct cell *cell, const struct attempt *t, uint64_t 
 	if (j->policy.service && now_ms - t->launched_ms >= CLUSTER_STEADY_MS)
 		cell->failures = 0;
 	if (reason == CORRAL__TASK_REASON__REASON_LEASE_ENDED ||
+	    (t->moved && reason == CORRAL__TASK_REASON__REASON_STOPPED) ||
 	    (t->state == CORRAL__TASK_STATE__LOST && reason != CORRAL__TASK_REASON__REASON_REFUSED))
 		return !j->policy.once;
 	if (t->state == CORRAL__TASK_STATE__FINISHED)
@@ -257,7 +258,7 @@ cell_outcome(struct cluster *c, uint64_t now_ms, struct job *j, const struct att
 	else if ((again = wants_retry(j, cell, t, now_ms, reason)) && is_maybe_replaced(c, t))
 		try_unknown(c, j, t->index);
 	else if (again)
-		retry(c, now_ms, j, t->index);
+		retry(c, now_ms, j, t->index, t->moved);
 	else
 		cell_enter(c, j, t->index, finished ? CELL_FINISHED : CELL_FAILED);
 	results_dirty(c, j, t->index);

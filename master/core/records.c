@@ -45,7 +45,14 @@ fault(char *error, size_t size, const char *fmt, ...)
 	return false;
 }
 
-/* --- the registry: "ID STATE NAME" for each agent, in order of admission --- */
+/* --- the registry: "ID STATE NAME[ DRAIN]" for each agent, in order of admission --- */
+
+/* GONE: forgotten by the operator; OFF: and powered off before. */
+static const char *
+registry_word(const struct agent *a)
+{
+	return a->off ? "off" : a->gone ? "gone" : a->marked ? "unreachable" : "admitted";
+}
 
 void
 registry_encode(const struct cluster *c, uint32_t piece, struct buf *out)
@@ -55,8 +62,9 @@ registry_encode(const struct cluster *c, uint32_t piece, struct buf *out)
 	for (uint32_t i = first; i < c->agent_count && i < first + REGISTRY_PIECE; i++) {
 		const struct agent *a = c->by_number[i];
 
-		buf_printf(
-		    out, "%s %s %s\n", a->id, a->marked ? "unreachable" : "admitted", a->name);
+		buf_printf(out, "%s %s %s", a->id, registry_word(a), a->name);
+		drain_encode(c, &a->drain, out);
+		buf_printf(out, "\n");
 	}
 }
 
@@ -64,16 +72,22 @@ static bool
 load_agent(struct cluster *c, const char *line)
 {
 	char id[CLUSTER_ID_MAX + 1], state[16], name[CLUSTER_NAME_MAX + 1];
+	struct drain drain;
 	struct agent *a;
 	int used = 0;
 
-	if (sscanf(line, "%63s %15s %63s%n", id, state, name, &used) != 3 || line[used] != '\0')
+	if (sscanf(line, "%63s %15s %63s%n", id, state, name, &used) != 3 ||
+	    !drain_decode(c, line + used, &drain))
 		return false;
-	if (strcmp(state, "admitted") != 0 && strcmp(state, "unreachable") != 0)
+	if (strcmp(state, "admitted") != 0 && strcmp(state, "unreachable") != 0 &&
+	    strcmp(state, "gone") != 0 && strcmp(state, "off") != 0)
 		return false;
 	if (cluster_agent(c, name) != NULL || (a = agent_new(c, name, id)) == NULL)
 		return false;
-	a->marked = strcmp(state, "unreachable") == 0;
+	a->drain = drain;
+	a->off = strcmp(state, "off") == 0;
+	a->gone = a->off || strcmp(state, "gone") == 0;
+	a->marked = strcmp(state, "admitted") != 0;
 	a->stored = !a->marked;
 	a->state = a->marked ? AGENT_UNREACHABLE : AGENT_AWAITED;
 	return true;

@@ -183,7 +183,8 @@ recover_one(struct cluster *c, uint64_t now_ms, struct job *j, uint32_t index)
 
 	if (s->attempt <= cell->attempts)
 		return false;
-	if (s->agent >= c->agent_count) { /* the operator has it forgotten: nothing runs there */
+	/* The operator says that it was powered off: nothing runs there. */
+	if (s->agent >= c->agent_count || c->by_number[s->agent]->off) {
 		cell->attempts = s->attempt;
 		return false;
 	}

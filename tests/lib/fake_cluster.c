@@ -24,6 +24,9 @@ fake_init(struct fake *f)
 	f->store.zxid = 100;
 	f->now_ms = 1000000;
 	f->term.era = 1;
+	/* What a master makes before it contends. */
+	f->store.nodes[f->store.count++] = (struct fake_node){
+	    .path = "/corral/era", .data = strdup("1"), .size = 1, .czxid = 1};
 }
 
 void
@@ -215,6 +218,7 @@ fake_elect(struct fake *f)
 	struct cluster_settings settings = {.lease_ms = 15000,
 	    .drift_permille = 10,
 	    .unreachable_after_ms = 30000,
+	    .wall_offset_ms = f->wall_offset_ms,
 	    .executor = {0, 2 * MIB, 0}};
 	struct cluster_ops ops = {allows, free};
 

@@ -59,6 +59,7 @@ struct fake {
 	bool unreadable; /* places of singletons in the store may be so */
 	struct term term;
 	uint64_t now_ms;
+	int64_t wall_offset_ms; /* of the leader to come: the time of the day, less now_ms */
 	const struct commit *batch;			    /* out, not applied yet */
 	uint64_t launches, kills, acks, accepted, welcomes; /* seen in the core's output */
 	uint64_t refusals; /* launches that an agent had no room for: the master over-committed */

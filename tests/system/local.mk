@@ -43,6 +43,7 @@ EXTRA_DIST += \
 	tests/system/test_task_storm.py \
 	tests/system/test_master.py \
 	tests/system/test_observers.py \
+	tests/system/test_operate.py \
 	tests/system/test_run.py \
 	tests/system/test_singletons.py \
 	tests/system/test_status.py \

@@ -147,6 +147,7 @@ def test_a_standby_says_where_the_leader_is(wide_cluster):
     assert run.returncode == 77 and f"the one at {wide_cluster.daemons()[leader][1]} does" in run.stderr, run
 
 
+@pytest.mark.long
 def test_a_socket_that_cannot_be_made_does_not_keep_a_master_from_its_work(guarded):
     path = guarded.state / "master.conf"
     path.write_text(re.sub(r"^socket=.*$", "socket=/nonexistent/client.sock", path.read_text(), flags=re.M))

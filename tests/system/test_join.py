@@ -228,6 +228,7 @@ def test_only_operators_make_tokens(joined):
         assert says in joined.corral("token", *words, status=64).stderr, words
 
 
+@pytest.mark.long
 def test_a_master_without_the_cas_key_says_so(joined):
     for path in joined.state.glob("master-*.conf"):
         path.write_text(re.sub(r"^ca_key=.*$", "", path.read_text(), flags=re.M))
