@@ -7,6 +7,10 @@ EXTRA_PROGRAMS += bench/write_bench
 bench_write_bench_SOURCES = bench/write_bench.c
 bench_write_bench_LDADD = libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS) $(DEFLATE_LIBS)
 
+EXTRA_PROGRAMS += bench/core_bench
+bench_core_bench_SOURCES = bench/core_bench.c
+bench_core_bench_LDADD = libmastercore.a libproto.a libbase.a $(PROTOBUF_C_LIBS)
+
 # A master under the load of a fleet: agents that are played, in one process, with tasks that are timers.
 EXTRA_PROGRAMS += bench/fleet
 bench_fleet_SOURCES = \
@@ -20,9 +24,11 @@ bench_fleet_LDADD = libzk.a libio.a libsys.a libcodec.a libproto.a libbase.a \
 	$(EVENT_LIBS) $(OPENSSL_LIBS) $(INIH_LIBS) $(JANSSON_LIBS) $(PROTOBUF_C_LIBS) $(DEFLATE_LIBS)
 
 # What is measured, in a short form; each table is a target that `bench` depends on.
-bench: bench-place bench-write bench-zk bench-ensemble bench-fleet bench-memory
+bench: bench-place bench-core bench-write bench-zk bench-ensemble bench-fleet bench-memory
 bench-place: bench/place_bench
 	@bench/place_bench 20000
+bench-core: bench/core_bench
+	@bench/core_bench
 bench-write: bench/write_bench
 	@bench/write_bench
 
@@ -43,4 +49,4 @@ bench-fleet: all bench/fleet
 bench-memory: all bench/fleet
 	@CORRAL_BUILD='$(abs_builddir)' /usr/bin/python3 '$(srcdir)/bench/memory_bench.py'
 EXTRA_DIST += bench/fleet_bench.py bench/memory_bench.py
-.PHONY: bench bench-place bench-write bench-zk bench-ensemble bench-fleet bench-memory
+.PHONY: bench bench-place bench-core bench-write bench-zk bench-ensemble bench-fleet bench-memory
