@@ -165,6 +165,7 @@ status_of(const struct http_response *response, bool has_file)
 	case 401:
 	case 403:
 		return EX_NOPERM;
+	case 423:
 	case 503:
 		return EX_TEMPFAIL;
 	default:

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The HTTP API (corral-api(7)): who may ask what, and where each request goes. */
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -199,6 +200,42 @@ may_run_as(struct master *m, struct http_request *r, const char *account)
 	return false;
 }
 
+/* The attempt that a job's stop waits for; NULL: for the store only. */
+static const struct attempt *
+last_one(const struct job *j)
+{
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, (struct list *)(uintptr_t)&j->attempts)
+	{
+		const struct attempt *t = CONTAINER_OF(it, struct attempt, in_job);
+
+		if (!task_state_terminal(t->state))
+			return t;
+	}
+	return NULL;
+}
+
+/* A name is free when the job that had it has ended: say what it still waits for. */
+static void
+refuse_name(struct master *m, struct http_request *r, const char *name)
+{
+	const struct job *j = cluster_job(&m->cluster, name);
+	const struct attempt *t = j != NULL && j->state == JOB_STOPPING ? last_one(j) : NULL;
+
+	if (j == NULL || j->state != JOB_STOPPING)
+		api_error(
+		    m, r, 409, "job %s runs already: corral stop %s, or another name", name, name);
+	else if (t == NULL)
+		api_error(m, r, 423, "job %s is being stopped: try again in a moment", name);
+	else
+		api_error(m, r, 423,
+		    "job %s is being stopped, and attempt %" PRIu32 " of its task %" PRIu32
+		    " is not over yet on %s, which is %s: try again, or see corral why %s.%" PRIu32,
+		    name, t->attempt, t->index, t->agent->name, agent_state_name(t->agent->state),
+		    name, t->index);
+}
+
 static void
 submit(
     struct master *m, struct http_request *r, const Corral__Api__JobSubmit *s, struct definition *d)
@@ -219,9 +256,7 @@ submit(
 		wait_for(m, r, j, false);
 		break;
 	case SUBMIT_IN_USE:
-		api_error(m, r, 409,
-		    "job %s runs already or is being stopped: corral stop %s, or another name",
-		    s->name, s->name);
+		refuse_name(m, r, s->name);
 		break;
 	case SUBMIT_FULL:
 		api_error(m, r, 409, "the master has no room for %u more tasks", count);

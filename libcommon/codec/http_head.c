@@ -253,7 +253,7 @@ http_status_text(int status)
 		{406, "Not Acceptable"}, {408, "Request Timeout"}, {409, "Conflict"}, {410, "Gone"},
 		{411, "Length Required"}, {412, "Precondition Failed"}, {413, "Content Too Large"},
 		{415, "Unsupported Media Type"}, {417, "Expectation Failed"},
-		{422, "Unprocessable Content"}, {426, "Upgrade Required"},
+		{422, "Unprocessable Content"}, {423, "Locked"}, {426, "Upgrade Required"},
 		{429, "Too Many Requests"}, {431, "Request Header Fields Too Large"},
 		{500, "Internal Server Error"}, {501, "Not Implemented"}, {502, "Bad Gateway"},
 		{503, "Service Unavailable"}, {504, "Gateway Timeout"},

@@ -143,7 +143,7 @@ log_fault(const struct http_request *r, int status, const char *body, size_t siz
 	size_t line = 0;
 
 	if (status < 400 || status == 503 ||
-	    (peer->role != TLS_ROLE_NONE && (status == 404 || status == 409)))
+	    (peer->role != TLS_ROLE_NONE && (status == 404 || status == 409 || status == 423)))
 		return;
 	while (line < size && line < LOGGED_BYTES_MAX && body[line] != '\n')
 		line++;

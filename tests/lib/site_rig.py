@@ -22,15 +22,22 @@ SERVER = 1  # the host of masters and zkserver
 
 
 class Daemon:
-    def __init__(self, site, kind, name, host, config):
+    def __init__(self, site, kind, name, host, config, weak):
         self.site, self.kind, self.name, self.host, self.process = site, kind, name, host, None
         self.config, self.log_path = site.home / f"{name}.conf", site.home / f"{name}.log"
         self.config.write_text(config)
+        self.words = [BUILD / PROGRAMS[kind], "run", "--config", self.config]
+        if weak:
+            state = site.home / name
+            state.mkdir()
+            for path in [state, *site.tls.glob(f"{kind}-{name}-key.pem")]:
+                shutil.chown(path, "nobody")
+            self.words = ["setpriv", "--reuid=nobody", "--clear-groups", *self.words]
 
     def start(self):
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                self.site.network.enter(self.host, BUILD / PROGRAMS[self.kind], "run", "--config", self.config),
+                self.site.network.enter(self.host, *self.words),
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.site.home)
 
     def signal(self, signo):
@@ -46,9 +53,10 @@ class Daemon:
 
 
 class Site:
-    """nodes: {name: attributes}, each on a host of its own from 2 on; lease: as corral.conf(5) has it."""
+    """nodes: {name: attributes}, each on a host of its own from 2 on; those in `weak` have agents without root's rights.
+    lease: as corral.conf(5) has it."""
 
-    def __init__(self, nodes, masters=1, lease="2s", more_master=()):
+    def __init__(self, nodes, masters=1, lease="2s", weak=()):
         self.home = Path(tempfile.mkdtemp(prefix="cst.", dir="/tmp"))
         self.home.chmod(0o755)
         self.nodes = list(nodes)
@@ -63,11 +71,12 @@ class Site:
         for n in range(masters):
             self.add("master", f"m{n + 1}", SERVER, self.settings(
                 "master", f"m{n + 1}", f"listen={server}:{5050 + n}", f"agent_listen={server}:{5060 + n}", "socket=",
-                f"lease={lease}", *more_master))
+                f"lease={lease}"))
         for n, (name, attributes) in enumerate(nodes.items()):
             self.add("agent", name, 2 + n, self.settings(
-                "agent", name, "executor_listen=127.0.0.1:0", "cpus=1", "memory=1G", "disk=10G", "user=root",
-                f"executor={BUILD}/corral-executor", f"attributes={attributes}"))
+                "agent", name, "executor_listen=127.0.0.1:0", "cpus=1", "memory=1G", "disk=10G",
+                f"user={'nobody' if name in weak else 'root'}", *(["helper="] if name in weak else []),
+                f"executor={BUILD}/corral-executor", f"attributes={attributes}"), weak=name in weak)
         (self.home / "corral.conf").write_text(
             self.common(self.issue("operator", "tester")) + f"[client]\nmaster={','.join(self.masters)}\n")
         self.network = Network(1 + len(nodes))
@@ -88,8 +97,8 @@ class Site:
         return self.common(self.issue(kind, name)) + "\n".join([
             f"[{kind}]", f"name={name}", f"state_dir={self.home}/{name}", *lines, ""])
 
-    def add(self, kind, name, host, config):
-        self.daemons[name] = Daemon(self, kind, name, host, config)
+    def add(self, kind, name, host, config, weak=False):
+        self.daemons[name] = Daemon(self, kind, name, host, config, weak)
 
     def host(self, node):
         return self.daemons[node].host
@@ -118,6 +127,11 @@ class Site:
                              env={**os.environ, "CORRAL_CONFIG_DIR": str(self.home)}, cwd=self.home, timeout=SECONDS, check=False)
         assert status is None or run.returncode == status, (words, run)
         return run
+
+    def start_corral(self, *words):
+        """The same, and leave it running."""
+        return subprocess.Popen(self.network.enter(0, BUILD / "corral", *words), stdout=subprocess.DEVNULL,
+                                env={**os.environ, "CORRAL_CONFIG_DIR": str(self.home)}, cwd=self.home)
 
     def ask(self, *words):
         """What a command says in JSON; {} while nobody answers."""

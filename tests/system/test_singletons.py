@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import TOP  # noqa: F401: finds tests/lib
 from processes import cgroups
-from site_rig import Site
+from site_rig import SECONDS, Site
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="hosts of their own, in network namespaces, need root")
 
@@ -176,7 +176,7 @@ def nodes(*more):
 
 @pytest.fixture(scope="module")
 def site():
-    s = Site(nodes("alone"))
+    s = Site(nodes("alone", "weak"), weak=["weak"])
     try:
         yield s.start()
         s.stop()
@@ -226,6 +226,34 @@ def test_needs_root_a_frozen_agent_does_not_start_what_lies_in_its_buffer(site):
     alone.running()
     assert min(attempt for _, attempt, _, _ in alone.diary.look()) > 1
     alone.diary.assert_never_two()
+
+
+def test_needs_root_a_node_that_cannot_end_a_singleton_gets_none(site):
+    weak = Pair(site, "weak")
+    weak.submit()
+
+    def why():
+        return site.corral("why", "oneweak.0", status=None).stdout
+    site.until(lambda: "takes no singletons: its agent does not run as root" in why(), why)
+    assert weak.diary.look() == []
+    site.corral("stop", "oneweak")
+
+
+def test_needs_root_a_stop_that_waits_for_a_node_says_so(site):
+    # It ends at once; but it might take a minute, and that long nobody can know.
+    site.submit("slow", "[Task]\nExecStart=sleep 1000\nTimeoutStopSec=1min\n[Resources]\nCPU=0.5\nMemory=64M\n"
+                "[Placement]\nConstraint=attr.pair == alone\nSingleton=yes\n")
+    site.until(lambda: site.task("slow").get("state") == "running", "it runs")
+    attempt = site.task("slow")["attempt"]
+    undo = cut(Pair(site, "alone"), "alone")
+    stop = site.start_corral("stop", "slow")
+    site.until(lambda: site.node_states().get("alone") == "silent" and site.job_state("slow") == "stopping", "it waits")
+    refused = site.corral("submit", "--name", "slow", "-", data="[Task]\nExecStart=true\n", status=75).stderr
+    assert f"attempt {attempt} of its task 0 is not over yet on alone, which is silent" in refused, refused
+    why = site.corral("why", "slow.0").stdout
+    assert f"its attempt {attempt} may still run on alone, which is not heard" in why, why
+    undo()
+    assert stop.wait(SECONDS) == 0
 
 
 @pytest.mark.long
