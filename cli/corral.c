@@ -79,6 +79,17 @@ static const struct option_row run_rows[] = {
     {"user", 'u', OPTION_TEXT, AT(user), "NAME", "run as this account"},
     {"directory", 'd', OPTION_TEXT, AT(directory), "DIR", "working directory (the sandbox)"},
     {"timeout", 't', OPTION_TIME, AT(timeout_ms), "TIME", "give up if there is no place by then"},
+    {"role", 0, OPTION_TEXT, AT(role), "ROLE", "whose share of the cluster it has (*)"},
+    {"priority", 0, OPTION_U32, AT(priority), "N", "0 to 100, higher ones go first (50)"},
+    ROWS_CLIENT};
+static const struct option_row roles_rows[] = {
+    {"weight", 0, OPTION_CPU, AT(weight_milli), "N", "2 has twice the share of 1"}, ROWS_TABLE,
+    ROWS_CLIENT};
+static const struct option_row quota_rows[] = {
+    {"guarantee", 0, OPTION_TEXT, AT(guarantee), "AMOUNTS",
+	"kept free for the role: cpus=2,memory=1G,disk=10G"},
+    {"limit", 0, OPTION_TEXT, AT(limit), "AMOUNTS", "the role never has more"},
+    {"force", 0, OPTION_FLAG, AT(force), NULL, "even if it cannot hold at the moment"}, ROWS_TABLE,
     ROWS_CLIENT};
 static const struct option_row tls_rows[] = {
     {"dir", 0, OPTION_TEXT, AT(dir), "DIR",
@@ -144,6 +155,10 @@ static const struct verb verbs[] = {
     VERB("undrain", "NODE", "Give a node tasks again.", json_rows, 1, 1, false, verb_undrain),
     VERB("era", "[bump]", "Show the era, or raise it after the ensemble was restored.", era_rows, 0,
 	1, false, verb_era),
+    VERB("roles", "[set ROLE]", "List the roles that share the cluster; set a role's weight.",
+	roles_rows, 0, 2, false, verb_roles),
+    VERB("quota", "[set ROLE | remove ROLE]", "List, set or remove guarantees and limits of roles.",
+	quota_rows, 0, 2, false, verb_quota),
     VERB("status", "", "Show the cluster in a few lines, and its masters.", table_rows, 0, 0, false,
 	verb_status),
     VERB("token", "create | list | revoke ID",
@@ -297,6 +312,7 @@ run_verb(const struct verb *v, int argc, char **argv)
 
 	c.options.dev.agents = c.options.dev.masters = c.options.dev.servers = 1;
 	c.options.count = 1;
+	c.options.priority = 50;
 	c.options.cpu_milli = JOBFILE_CPU_DEFAULT_MILLI;
 	c.options.memory_bytes = JOBFILE_MEMORY_DEFAULT;
 	c.options.days = 365;

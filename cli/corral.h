@@ -22,7 +22,7 @@ struct corral_options {
 	const char *name;
 	/* run */
 	uint64_t cpu_milli, memory_bytes, disk_bytes, timeout_ms;
-	uint32_t count;
+	uint32_t count, priority;
 	struct option_texts env;
 	const char *user, *directory;
 	/* tls, token, join */
@@ -35,6 +35,10 @@ struct corral_options {
 	const char *forget, *mark_unreachable;
 	bool powered_off, old_masters_are_stopped;
 	uint64_t from_ms, deadline_ms, length_ms;
+	/* roles, quota */
+	uint64_t weight_milli;
+	const char *guarantee, *limit;
+	bool force;
 	struct dev_options dev;
 };
 
@@ -49,8 +53,8 @@ struct corral {
 /* Each gets the operands and returns the exit status. */
 typedef int corral_verb(struct corral *c, int argc, char **argv);
 corral_verb verb_dev, verb_drain, verb_era, verb_init, verb_jobs, verb_join, verb_logs, verb_nodes,
-    verb_ps, verb_run, verb_status, verb_stop, verb_submit, verb_tls, verb_token, verb_undrain,
-    verb_watch, verb_why;
+    verb_ps, verb_quota, verb_roles, verb_run, verb_status, verb_stop, verb_submit, verb_tls,
+    verb_token, verb_undrain, verb_watch, verb_why;
 
 #define OPTION_NO_TIME UINT64_MAX /* of a time that was not given */
 

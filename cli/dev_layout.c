@@ -91,33 +91,6 @@ port_pick(const struct dev *dev, uint16_t standard)
 
 /* ---- what the agents offer ---- */
 
-/* "cpus=2,memory=1G,disk=10G" into the agent's amounts. */
-static bool
-parse_agent(const char *text, struct dev_daemon *d)
-{
-	char copy[256], *rest = copy, *word;
-
-	if (!str_copy(copy, sizeof copy, text))
-		return false;
-	while ((word = strsep(&rest, ",")) != NULL) {
-		char *value = strchr(word, '=');
-		bool ok = false;
-
-		if (value == NULL)
-			return false;
-		*value++ = '\0';
-		if (strcmp(word, "cpus") == 0)
-			ok = amount_parse_cpu(value, &d->cpu_milli);
-		else if (strcmp(word, "memory") == 0)
-			ok = amount_parse_size(value, &d->memory_bytes);
-		else if (strcmp(word, "disk") == 0)
-			ok = amount_parse_size(value, &d->disk_bytes);
-		if (!ok)
-			return false;
-	}
-	return true;
-}
-
 /*
  * Several agents share one machine, so that what they offer together is there: the first of N gets
  * N parts, the last one part, as real machines are unequal.
@@ -184,7 +157,9 @@ plan_agents(struct dev *dev, const struct dev_options *options)
 			return false;
 		if (dev->agents > 1)
 			share_machine(dev, d, i);
-		if (i < options->agent.count && !parse_agent(options->agent.items[i], d)) {
+		if (i < options->agent.count &&
+		    !amount_parse_resources(
+			options->agent.items[i], &d->cpu_milli, &d->memory_bytes, &d->disk_bytes)) {
 			fprintf(stderr,
 			    "corral: --agent %s: expected cpus=N,memory=SIZE,disk=SIZE or some of "
 			    "them\n",
@@ -537,8 +512,7 @@ write_certificates(const struct dev *dev)
 	for (unsigned i = 0; i < dev->servers; i++)
 		if (!write_key_store(dev, dev->daemons[i].name))
 			return false;
-	return write_session_key(dev) &&
-	       issue(dev, TLS_ROLE_OPERATOR, "operator");
+	return write_session_key(dev) && issue(dev, TLS_ROLE_OPERATOR, "operator");
 }
 
 bool

@@ -19,7 +19,8 @@ static const struct table_column job_columns[] = {{.name = "JOB"}, {.name = "TYP
     {.name = "FAILED", .right = true}, {.name = "LOST", .right = true},
     {.name = "RETRIES", .right = true}, {.name = "AGE", .right = true},
     {.name = "ID", .hidden = true}, {.name = "BY", .hidden = true},
-    {.name = "DESCRIPTION", .hidden = true}};
+    {.name = "DESCRIPTION", .hidden = true}, {.name = "ROLE", .hidden = true},
+    {.name = "PRIORITY", .right = true, .hidden = true}};
 static const struct table_column task_columns[] = {{.name = "JOB"}, {.name = "TASK", .right = true},
     {.name = "STATE"}, {.name = "NODE"}, {.name = "CPU", .right = true},
     {.name = "MEM", .right = true}, {.name = "AGE", .right = true}, {.name = "EXIT"},
@@ -76,6 +77,8 @@ add_job(struct table *t, const Corral__Api__Job *j)
 	table_add(t, "%s", j->name);
 	table_add(t, "%s", j->submitted_by != NULL ? j->submitted_by : "");
 	table_add(t, "%s", j->description != NULL ? j->description : "");
+	table_add(t, "%s", j->role != NULL ? j->role : "");
+	table_add(t, "%u", j->priority);
 }
 
 int

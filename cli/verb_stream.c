@@ -130,6 +130,9 @@ send_run(struct corral *c, const char *name, int argc, char **argv)
 	body.spec = &spec;
 	body.has_count = body.has_input = body.input = true;
 	body.count = c->options.count;
+	body.role = (char *)c->options.role;
+	body.has_priority = true;
+	body.priority = c->options.priority;
 	body.has_timeout_ms = true;
 	body.timeout_ms = c->options.timeout_ms;
 	return stream_run(c, &request, &config);

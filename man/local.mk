@@ -9,6 +9,7 @@ dist_man_MANS += \
 	man/corral-master.8 \
 	man/corral-quickstart.7 \
 	man/corral-recovery.7 \
+	man/corral-sharing.7 \
 	man/corral-job.5 \
 	man/corral.conf.5 \
 	man/zk.1 \

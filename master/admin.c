@@ -318,6 +318,6 @@ admin_route(struct master *m, struct http_request *r, const char *what, bool pos
 	else if (strcmp(what, "era") == 0 || str_starts(what, "era/"))
 		route_era(m, r, what + strlen("era"), post);
 	else
-		return false;
+		return roles_route(m, r, what, post);
 	return true;
 }

@@ -58,6 +58,8 @@ view_job(const struct master *m, const struct job *j, Corral__Api__Job *v)
 	SET(v, retries, j->retries);
 	SET(v, submitted_wall_ms, j->submitted_wall_ms);
 	v->submitted_by = (char *)j->by;
+	v->role = j->role->name;
+	SET(v, priority, j->policy.priority);
 }
 
 static const char *

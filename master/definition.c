@@ -29,6 +29,10 @@ run_fault(const Corral__Api__RunRequest *run)
 		return "no machine has such resources";
 	if (s->singleton)
 		return "a singleton is a job file's: corral run makes none";
+	if (run->role != NULL && !role_name_ok(run->role))
+		return "this is no name of a role";
+	if (run->priority > 100)
+		return "the priority must be from 0 to 100";
 	return NULL;
 }
 
@@ -107,8 +111,10 @@ run_policy(const Corral__Api__RunRequest *run, struct job_policy *policy)
 {
 	const Corral__Resources *r = run->spec->resources;
 
-	*policy = (struct job_policy){
-	    .need = {r->cpu_milli, r->memory_bytes, r->disk_bytes}, .once = true};
+	*policy = (struct job_policy){.need = {r->cpu_milli, r->memory_bytes, r->disk_bytes},
+	    .once = true,
+	    .role = run->role,
+	    .priority = run->priority};
 	return run->count;
 }
 
@@ -128,6 +134,8 @@ definition_policy(const struct definition *d, struct job_policy *policy)
 	    .retries_max = f->retries_max,
 	    .need = {f->cpu_milli, f->memory_bytes, f->disk_bytes},
 	    .constrained = f->constraint_count > 0,
+	    .role = f->role,
+	    .priority = f->priority,
 	    .singleton = f->singleton,
 	    .stop_ms = f->timeout_stop_ms,
 	};

@@ -16,6 +16,7 @@ libmastercore_a_SOURCES = \
 	master/core/place.c master/core/place.h \
 	master/core/records.c \
 	master/core/resources.h \
+	master/core/roles.c \
 	master/core/share.c master/core/share.h \
 	master/core/singles.c \
 	master/core/tokens.c master/core/tokens.h
@@ -39,6 +40,7 @@ corral_master_SOURCES = \
 	master/store.c master/store.h \
 	master/store_access.c \
 	master/store_load.c \
+	master/roles_api.c \
 	master/stream.c master/stream_client.h \
 	master/stream_request.c
 corral_master_LDADD = libmastercore.a libzk.a libio.a libjob.a libsys.a libcodec.a libproto.a libbase.a \

@@ -175,6 +175,9 @@ void admin_drop_all(struct master *m);
 /* False: there is nothing of that name here. */
 bool admin_route(struct master *m, struct http_request *r, const char *what, bool post);
 
+/* roles_api.c; false: there is nothing of that name here */
+bool roles_route(struct master *m, struct http_request *r, const char *what, bool post);
+
 /* enrol.c: join tokens, and certificates for those who have one */
 void enrol_token_create(struct master *m, struct http_request *r);
 void enrol_token_list(struct master *m, struct http_request *r);

@@ -81,6 +81,8 @@ static const struct {
     {"/corral/jobs", "", false},
     {"/corral/services", "", true},
     {"/corral/tokens", "", false},
+    {"/corral/quota", "", false},
+    {"/corral/roles", "", false},
 };
 
 #define PATH_COUNT (sizeof paths / sizeof *paths)

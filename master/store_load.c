@@ -39,7 +39,7 @@ struct loader {
 	uint32_t piece;	  /* of the registry, or of the results of the job at hand */
 	uint32_t *pieces; /* of results that the job at hand has */
 	size_t pieces_count;
-	char path[160]; /* of the node that is being read */
+	char path[160];	 /* of the node that is being read */
 	uint32_t single; /* of the job at hand, that is read next */
 	char (*tokens)[TOKEN_ID_SIZE];
 	size_t token_count, token_at;
@@ -434,8 +434,8 @@ token_read(struct master *m, const struct zk_result *r, void *arg)
 		fail(m, "a token", zk_rc_text(r->rc));
 		return;
 	}
-	if (!tokens_load(&m->cluster.tokens, id, r->data == NULL ? "" : (const char *)r->data,
-		r->size))
+	if (!tokens_load(
+		&m->cluster.tokens, id, r->data == NULL ? "" : (const char *)r->data, r->size))
 		log_error("/corral/tokens/%s is no token that can be read: nobody can use it", id);
 	l->token_at++;
 	token_next(m);
@@ -474,6 +474,38 @@ tokens_listed(struct master *m, const struct zk_result *r, void *arg)
 		if (str_copy(l->tokens[l->token_count], sizeof l->tokens[0], r->children[i]))
 			l->token_count++;
 	token_next(m);
+}
+
+/* --- quotas and weights, before all else: nothing is placed without them --- */
+
+static void
+weights_read(struct master *m, const struct zk_result *r, void *arg)
+{
+	char error[256] = "";
+
+	(void)arg;
+	if (r->rc != ZK_OK)
+		fail(m, "/corral/roles", zk_rc_text(r->rc));
+	else if (!cluster_load_weights(&m->cluster, r->data == NULL ? "" : (const char *)r->data,
+		     r->size, error, sizeof error))
+		fail(m, "/corral/roles", error);
+	else
+		registry_next(m);
+}
+
+static void
+quota_read(struct master *m, const struct zk_result *r, void *arg)
+{
+	char error[256] = "";
+
+	(void)arg;
+	if (r->rc != ZK_OK)
+		fail(m, "/corral/quota", zk_rc_text(r->rc));
+	else if (!cluster_load_quota(&m->cluster, r->data == NULL ? "" : (const char *)r->data,
+		     r->size, error, sizeof error))
+		fail(m, "/corral/quota", error);
+	else
+		get(m, "/corral/roles", weights_read);
 }
 
 /* --- the registry --- */
@@ -532,5 +564,5 @@ load_start(struct master *m)
 		fail(m, "the store", "out of memory");
 		return;
 	}
-	registry_next(m);
+	get(m, "/corral/quota", quota_read);
 }

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "libcommon/base/str.h"
+
 #define FRACTION_DIGITS_MAX 9
 #define BLANKS " \t"
 
@@ -150,6 +152,33 @@ amount_parse_cpu(const char *text, uint64_t *milli)
 	if (scale > 1000 || whole >= AMOUNT_CPU_MAX_MILLI / 1000)
 		return false;
 	*milli = whole * 1000 + fraction * (1000 / scale);
+	return true;
+}
+
+bool
+amount_parse_resources(
+    const char *text, uint64_t *cpu_milli, uint64_t *memory_bytes, uint64_t *disk_bytes)
+{
+	char copy[256], *rest = copy, *word;
+
+	if (!str_copy(copy, sizeof copy, text))
+		return false;
+	while ((word = strsep(&rest, ",")) != NULL) {
+		char *value = strchr(word, '=');
+		bool ok = false;
+
+		if (value == NULL)
+			return false;
+		*value++ = '\0';
+		if (strcmp(word, "cpus") == 0)
+			ok = amount_parse_cpu(value, cpu_milli);
+		else if (strcmp(word, "memory") == 0)
+			ok = amount_parse_size(value, memory_bytes);
+		else if (strcmp(word, "disk") == 0)
+			ok = amount_parse_size(value, disk_bytes);
+		if (!ok)
+			return false;
+	}
 	return true;
 }
 

@@ -28,6 +28,13 @@ bool amount_parse_time(const char *text, uint64_t *ms);
 /* "2", "0.5", "0.125": thousandths of a cpu; a fourth decimal is refused. */
 bool amount_parse_cpu(const char *text, uint64_t *milli);
 
+/*
+ * "cpus=2,memory=1G,disk=10G" or some of them, in any order: thousandths of a cpu and bytes; what
+ * is not named is untouched. False: something may have been read already.
+ */
+bool amount_parse_resources(
+    const char *text, uint64_t *cpu_milli, uint64_t *memory_bytes, uint64_t *disk_bytes);
+
 /* For people: "23.4 GiB", "64 MiB", "512 B". Each of these returns `to`. */
 const char *amount_print_size(char to[AMOUNT_TEXT_MAX], uint64_t bytes);
 

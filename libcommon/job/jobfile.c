@@ -383,5 +383,6 @@ jobfile_free(struct jobfile *job)
 	free(job->documentation);
 	free(job->working_directory);
 	free(job->user);
+	free(job->role);
 	free(job);
 }

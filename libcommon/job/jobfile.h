@@ -57,6 +57,7 @@ struct jobfile {
 	char *documentation;
 	enum jobfile_type type;
 	uint32_t count;
+	char *role;		 /* NULL: the default, "*" */
 	uint32_t priority;	 /* 0 to 100, 50 by default; higher first */
 	uint64_t runtime_max_ms; /* 0: none */
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "libcommon/base/amount.h"
+#include "libcommon/base/role.h"
 #include "libcommon/base/str.h"
 #include "libcommon/job/jobfile_parse.h"
 #include "libcommon/job/words.h"
@@ -66,6 +67,14 @@ set_priority(struct jobfile_reading *r, const struct jobfile_key *key, const cha
 		return "expected a number from 0 to 100";
 	*(uint32_t *)member(r, key) = (uint32_t)priority;
 	return NULL;
+}
+
+static const char *
+set_role(struct jobfile_reading *r, const struct jobfile_key *key, const char *value)
+{
+	if (*value != '\0' && !role_name_ok(value))
+		return "expected the name of a role, as eng or eng/web";
+	return set_text(r, key, value);
 }
 
 static const char *
@@ -157,7 +166,7 @@ take_prefixes(struct jobfile_command *command, const char **value)
 		case '+':
 		case '!':
 			return "the prefixes + and ! are refused: a task has the rights of its "
-			    "user";
+			       "user";
 		default:
 			return NULL;
 		}
@@ -193,7 +202,7 @@ set_start(struct jobfile_reading *r, const struct jobfile_key *key, const char *
 	}
 	if (start->argv.count > 0)
 		return "a second command; exactly one ExecStart= is run (ExecStartPre= for those "
-		    "before it)";
+		       "before it)";
 	if ((wrong = read_command(r, &command, value)) != NULL)
 		return wrong;
 	if (command.ignore_failure) {
@@ -463,6 +472,7 @@ const struct jobfile_key jobfile_keys[] = {
     KEY("Job", "Type", set_type, type),
     KEY("Job", "Count", set_count, count),
     KEY("Job", "RuntimeMaxSec", set_limit, runtime_max_ms),
+    KEY("Job", "Role", set_role, role),
     KEY("Job", "Priority", set_priority, priority),
 
     KEY("Task", "ExecStartPre", add_pre, pre),

@@ -344,6 +344,8 @@ struct cluster {
 	struct term seen;  /* the highest that an agent has refused ours for; era 0: none has */
 	uint64_t era_next; /* with era_dirty: to be the era from the next election on */
 	bool era_dirty;
+	uint8_t quota_piece, weights_piece; /* PIECE_* */
+	bool quota_in_batch;
 	uint64_t tickets, batch_ticket, stored_ticket;
 
 	struct term *terms; /* of attempts, ours first */
@@ -381,6 +383,11 @@ void cluster_fini(struct cluster *c);
  * wrong --- */
 bool cluster_load_agents(struct cluster *c, uint32_t piece, const char *text, size_t size,
     char *error, size_t error_size);
+/* Quotas and weights, before the jobs. */
+bool cluster_load_quota(
+    struct cluster *c, const char *text, size_t size, char *error, size_t error_size);
+bool cluster_load_weights(
+    struct cluster *c, const char *text, size_t size, char *error, size_t error_size);
 /* Jobs in order of their incarnation. Takes definition (also on failure); text is copied. */
 struct job *cluster_load_job(struct cluster *c, const char *name, int64_t incarnation,
     uint32_t count, const struct job_policy *policy, void *definition, const char *text,
@@ -468,6 +475,16 @@ uint64_t cluster_fence(const struct task_key *key);
 /* The last attempt at an index, over or not: its key and its agent. NULL: there was none. */
 struct agent *cluster_last_attempt(
     const struct cluster *c, const struct job *j, uint32_t index, struct task_key *key);
+
+/* --- roles: false, with the reason in error, if that cannot be --- */
+/*
+ * A quota with neither guarantee nor limit takes it away. force: a limit below what the role has,
+ * and guarantees beyond what the cluster has, are taken.
+ */
+bool cluster_set_quota(struct cluster *c, const char *role, const struct quota *q, bool force,
+    char *error, size_t size);
+bool cluster_set_weight(
+    struct cluster *c, const char *role, uint64_t weight_milli, char *error, size_t size);
 
 /* --- turns --- */
 /* Do what is due: delays, marking, placement. Once per loop turn, and at the deadline. */

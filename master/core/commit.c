@@ -183,6 +183,34 @@ add_era(struct cluster *c)
 	return true;
 }
 
+static bool
+add_roles(struct cluster *c)
+{
+	struct commit *m = &c->commit;
+	struct mark since = mark_here(m);
+
+	if (c->quota_piece & PIECE_DIRTY) {
+		if (op_begin(m, piece_kind(c->quota_piece), "/corral/quota") == NULL)
+			return false;
+		quota_encode(c, &m->data);
+		if (!op_end(m, since))
+			return false;
+		c->quota_piece = PIECE_STORED;
+		share_quota_in_batch(&c->books.share);
+		c->quota_in_batch = true;
+		since = mark_here(m);
+	}
+	if (c->weights_piece & PIECE_DIRTY) {
+		if (op_begin(m, piece_kind(c->weights_piece), "/corral/roles") == NULL)
+			return false;
+		weights_encode(c, &m->data);
+		if (!op_end(m, since))
+			return false;
+		c->weights_piece = PIECE_STORED;
+	}
+	return true;
+}
+
 /* A job's own node and its state. A stop may have come before the job was stored: both go at once.
  */
 static bool
@@ -320,7 +348,7 @@ bool
 commit_wanted(const struct cluster *c)
 {
 	return !list_empty(&c->removed) || c->registry_dirty || c->tokens.dirty || c->era_dirty ||
-	       !list_empty(&c->dirty);
+	       ((c->quota_piece | c->weights_piece) & PIECE_DIRTY) || !list_empty(&c->dirty);
 }
 
 const struct commit *
@@ -338,7 +366,7 @@ cluster_commit_begin(struct cluster *c)
 		return NULL;
 	m->count = 0;
 	buf_clear(&m->data);
-	if (add_removals(c) && add_registry(c) && add_tokens(c) && add_era(c)) {
+	if (add_removals(c) && add_registry(c) && add_tokens(c) && add_era(c) && add_roles(c)) {
 		c->batch_ticket = c->tickets;
 		add_jobs(c);
 	}
@@ -429,6 +457,11 @@ cluster_committed(struct cluster *c, uint64_t now_ms, const int64_t *czxids)
 	c->stored_ticket = c->batch_ticket;
 	c->pause_end_ms = now_ms + c->commit.data.len / COMMIT_BYTES_PER_MS;
 	c->pausing = c->pause_end_ms > now_ms;
+	if (c->quota_in_batch) {
+		share_quota_stored(&c->books.share);
+		c->quota_in_batch = false;
+		c->unplaced = true;
+	}
 	acknowledge_committed(c);
 	singles_committed(c, now_ms);
 	jobs_committed(c, now_ms, czxids);

@@ -92,6 +92,10 @@ bool commit_wanted(const struct cluster *c);
 /* launch.c */
 void cluster_launch(struct cluster *c, uint64_t now_ms);
 
+/* roles.c */
+void quota_encode(const struct cluster *c, struct buf *out);
+void weights_encode(const struct cluster *c, struct buf *out);
+
 /* records.c: the texts in the ensemble */
 void registry_encode(const struct cluster *c, uint32_t piece, struct buf *out);
 void job_state_encode(const struct job *j, struct buf *out);

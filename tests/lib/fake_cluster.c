@@ -183,6 +183,10 @@ load_store(struct fake *f)
 	char path[64], error[200];
 	const struct fake_node *n;
 
+	if ((n = find_node(f, "/corral/quota")) != NULL)
+		assert(cluster_load_quota(&f->cluster, n->data, n->size, error, sizeof error));
+	if ((n = find_node(f, "/corral/roles")) != NULL)
+		assert(cluster_load_weights(&f->cluster, n->data, n->size, error, sizeof error));
 	for (uint32_t piece = 0;; piece++) {
 		snprintf(path, sizeof path, "/corral/registry/agents-%u", piece);
 		if ((n = find_node(f, path)) == NULL)

@@ -45,6 +45,7 @@ EXTRA_DIST += \
 	tests/system/test_observers.py \
 	tests/system/test_operate.py \
 	tests/system/test_run.py \
+	tests/system/test_sharing.py \
 	tests/system/test_singletons.py \
 	tests/system/test_status.py \
 	tests/system/test_streams.py \

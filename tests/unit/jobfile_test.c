@@ -104,7 +104,7 @@ START_TEST(every_key_is_read)
 {
 	good(
 	    "[Unit]\nDescription=Nightly thumbnails\nDocumentation=man:thumbs(1)\n"
-	    "[Job]\nType=batch\nCount=8\nRuntimeMaxSec=1h\nPriority=70\n"
+	    "[Job]\nType=batch\nCount=8\nRuntimeMaxSec=1h\nPriority=70\nRole=eng/web\n"
 	    "[Task]\nExecStartPre=-/usr/bin/test -d /srv/in\nExecStart=/usr/bin/thumbs --shard "
 	    "%i\nWorkingDirectory=/srv/%j\n"
 	    "User=thumbs\nEnvironment=LANG=C.UTF-8\nEnvironment=OMP=1 "
@@ -116,6 +116,7 @@ START_TEST(every_key_is_read)
 	ck_assert_uint_eq(job->count, 8);
 	ck_assert_uint_eq(job->runtime_max_ms, 3600000);
 	ck_assert_uint_eq(job->priority, 70);
+	ck_assert_str_eq(job->role, "eng/web");
 	ck_assert_uint_eq(job->pre_count, 1);
 	ck_assert(job->pre[0].ignore_failure);
 	ck_assert_str_eq(job->pre[0].argv.items[0], "/usr/bin/test");

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The verbs about how roles share the cluster: roles, quota. */
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "cli/corral.h"
+#include "libcommon/base/amount.h"
+#include "libcommon/base/role.h"
+#include "proto/api.pb-c.h"
+
+#define COLUMNS(columns) columns, sizeof columns / sizeof *columns
+
+static const struct table_column role_columns[] = {{.name = "ROLE"},
+    {.name = "WEIGHT", .right = true}, {.name = "SHARE", .right = true},
+    {.name = "CPU", .right = true}, {.name = "MEM", .right = true}, {.name = "DISK", .right = true},
+    {.name = "TASKS", .right = true}, {.name = "WAITING", .right = true}};
+static const struct table_column quota_columns[] = {
+    {.name = "ROLE"}, {.name = "GUARANTEE"}, {.name = "LIMIT"}, {.name = "CONSUMED"}};
+
+static int
+call(struct corral *c, const char *target, const ProtobufCMessage *body,
+    const ProtobufCMessageDescriptor *reply, ProtobufCMessage **message)
+{
+	return api_call(c->api,
+	    &(struct api_request){.method = body == NULL ? "GET" : "POST",
+		.target = target,
+		.body = body,
+		.reply = reply},
+	    message);
+}
+
+static int
+print_table(struct corral *c, struct table *t)
+{
+	int status = table_print(t, &c->options.view, "role", "corral", stdout) ? 0 : EX_USAGE;
+
+	table_fini(t);
+	return status;
+}
+
+static bool
+role_ok(const char *name)
+{
+	if (role_name_ok(name))
+		return true;
+	corral_say("'%s' is no name of a role: eng, eng/web, or * for jobs that name none", name);
+	return false;
+}
+
+/* ---- roles ---- */
+
+static void
+add_role(struct table *t, const Corral__Api__Role *r)
+{
+	static const Corral__Resources none = CORRAL__RESOURCES__INIT;
+	const Corral__Resources *used = r->used != NULL ? r->used : &none;
+	char a[AMOUNT_TEXT_MAX];
+
+	table_add(t, "%s", r->name);
+	table_add(t, "%s", amount_print_cpu(a, r->weight_milli));
+	table_add(t, "%.1f%%", (double)r->share_millionths / 10000);
+	table_add(t, "%s", amount_print_cpu(a, used->cpu_milli));
+	table_add(t, "%s", amount_format_size(a, used->memory_bytes));
+	table_add(t, "%s", amount_format_size(a, used->disk_bytes));
+	table_add(t, "%u", r->tasks);
+	table_add(t, "%u", r->waiting);
+}
+
+static int
+list_roles(struct corral *c)
+{
+	ProtobufCMessage *message = NULL;
+	int status = call(c, "roles", NULL, &corral__api__role_list__descriptor, &message);
+
+	if (status == 0 && !corral_print_json(c, message, "roles")) {
+		const Corral__Api__RoleList *list = (const Corral__Api__RoleList *)message;
+		struct table t;
+
+		table_init(&t, COLUMNS(role_columns));
+		for (size_t i = 0; i < list->n_roles; i++)
+			add_role(&t, list->roles[i]);
+		status = print_table(c, &t);
+	}
+	protobuf_c_message_free_unpacked(message, NULL);
+	return status;
+}
+
+static int
+set_weight(struct corral *c, const char *name)
+{
+	Corral__Api__Role body = CORRAL__API__ROLE__INIT;
+	ProtobufCMessage *message = NULL;
+	char a[AMOUNT_TEXT_MAX];
+	int status;
+
+	body.name = (char *)name;
+	body.has_weight_milli = 1;
+	body.weight_milli =
+	    c->options.weight_milli > UINT32_MAX ? UINT32_MAX : (uint32_t)c->options.weight_milli;
+	status = call(c, "roles", &body.base, &corral__api__role__descriptor, &message);
+	if (status == 0 && !corral_print_json(c, message, NULL))
+		printf("%s: weight %s\n", name, amount_print_cpu(a, body.weight_milli));
+	protobuf_c_message_free_unpacked(message, NULL);
+	return status;
+}
+
+int
+verb_roles(struct corral *c, int argc, char **argv)
+{
+	int status;
+
+	if (argc > 0 &&
+	    (argc != 2 || strcmp(argv[0], "set") != 0 || c->options.weight_milli == 0)) {
+		corral_say("expected 'roles', or 'roles set ROLE --weight N'");
+		return EX_USAGE;
+	}
+	if (argc > 0 && !role_ok(argv[1]))
+		return EX_USAGE;
+	if ((status = corral_connect(c)) != 0)
+		return status;
+	return argc == 0 ? list_roles(c) : set_weight(c, argv[1]);
+}
+
+/* ---- quota ---- */
+
+static void
+add_amounts(struct table *t, const Corral__Resources *r, bool zero_too)
+{
+	char a[AMOUNT_TEXT_MAX];
+	struct buf text;
+
+	buf_init(&text, 256);
+	if (r != NULL && r->has_cpu_milli && (zero_too || r->cpu_milli > 0))
+		buf_printf(&text, "cpus=%s", amount_print_cpu(a, r->cpu_milli));
+	if (r != NULL && r->has_memory_bytes && (zero_too || r->memory_bytes > 0))
+		buf_printf(&text, "%smemory=%s", text.len > 0 ? "," : "",
+		    amount_format_size(a, r->memory_bytes));
+	if (r != NULL && r->has_disk_bytes && (zero_too || r->disk_bytes > 0))
+		buf_printf(&text, "%sdisk=%s", text.len > 0 ? "," : "",
+		    amount_format_size(a, r->disk_bytes));
+	table_add(t, "%s", text.len == 0 ? "" : buf_text(&text));
+	buf_fini(&text);
+}
+
+static void
+add_quota(struct table *t, const Corral__Api__Quota *q)
+{
+	table_add(t, "%s", q->role);
+	add_amounts(t, q->guarantee, false);
+	add_amounts(t, q->limit, true);
+	add_amounts(t, q->consumed, true);
+}
+
+static int
+list_quotas(struct corral *c)
+{
+	ProtobufCMessage *message = NULL;
+	int status = call(c, "quota", NULL, &corral__api__quota_list__descriptor, &message);
+
+	if (status == 0 && !corral_print_json(c, message, "quotas")) {
+		const Corral__Api__QuotaList *list = (const Corral__Api__QuotaList *)message;
+		struct table t;
+
+		table_init(&t, COLUMNS(quota_columns));
+		for (size_t i = 0; i < list->n_quotas; i++)
+			add_quota(&t, list->quotas[i]);
+		status = print_table(c, &t);
+	}
+	protobuf_c_message_free_unpacked(message, NULL);
+	return status;
+}
+
+/* "cpus=2,memory=4G" of an option; what it does not name is absent. */
+static bool
+read_amounts(const char *option, const char *text, Corral__Resources *r)
+{
+	uint64_t cpu = UINT64_MAX, memory = UINT64_MAX, disk = UINT64_MAX;
+
+	if (!amount_parse_resources(text, &cpu, &memory, &disk)) {
+		corral_say(
+		    "--%s=%s: expected cpus=N,memory=SIZE,disk=SIZE or some of them", option, text);
+		return false;
+	}
+	r->has_cpu_milli = cpu != UINT64_MAX;
+	r->cpu_milli = r->has_cpu_milli ? cpu : 0;
+	r->has_memory_bytes = memory != UINT64_MAX;
+	r->memory_bytes = r->has_memory_bytes ? memory : 0;
+	r->has_disk_bytes = disk != UINT64_MAX;
+	r->disk_bytes = r->has_disk_bytes ? disk : 0;
+	return true;
+}
+
+static int
+set_quota(struct corral *c, const char *name, const Corral__Resources *guarantee,
+    const Corral__Resources *limit)
+{
+	Corral__Api__Quota body = CORRAL__API__QUOTA__INIT;
+	ProtobufCMessage *message = NULL;
+	int status;
+
+	body.role = (char *)name;
+	body.guarantee = (Corral__Resources *)guarantee;
+	body.limit = (Corral__Resources *)limit;
+	body.has_force = 1;
+	body.force = c->options.force;
+	status = call(c, "quota", &body.base, &corral__api__quota__descriptor, &message);
+	if (status == 0 && !corral_print_json(c, message, NULL)) {
+		struct table t;
+
+		table_init(&t, COLUMNS(quota_columns));
+		add_quota(&t, (const Corral__Api__Quota *)message);
+		status = print_table(c, &t);
+	}
+	protobuf_c_message_free_unpacked(message, NULL);
+	return status;
+}
+
+int
+verb_quota(struct corral *c, int argc, char **argv)
+{
+	const struct corral_options *o = &c->options;
+	Corral__Resources guarantee = CORRAL__RESOURCES__INIT, limit = CORRAL__RESOURCES__INIT;
+	bool set = argc == 2 && strcmp(argv[0], "set") == 0,
+	     amounts = o->guarantee != NULL || o->limit != NULL;
+	int status;
+
+	if (argc > 0 && (set ? !amounts : argc != 2 || strcmp(argv[0], "remove") != 0 || amounts)) {
+		corral_say("expected 'quota', 'quota set ROLE --guarantee AMOUNTS --limit AMOUNTS' "
+			   "or 'quota remove ROLE'");
+		return EX_USAGE;
+	}
+	if ((argc > 0 && !role_ok(argv[1])) ||
+	    (o->guarantee != NULL && !read_amounts("guarantee", o->guarantee, &guarantee)) ||
+	    (o->limit != NULL && !read_amounts("limit", o->limit, &limit)))
+		return EX_USAGE;
+	if ((status = corral_connect(c)) != 0)
+		return status;
+	return argc == 0 ? list_quotas(c) : set_quota(c, argv[1], &guarantee, &limit);
+}

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two roles on real daemons: shares, a limit, a guarantee, all of it over a failover."""
+from conftest import Cluster, until
+
+SLEEPER = """[Job]
+Role={role}
+Count={count}
+[Task]
+ExecStart=/bin/sleep 1000
+TimeoutStopSec=1s
+[Resources]
+CPU=0.5
+Memory=8M
+"""
+
+
+def running(cluster, name):
+    return (cluster.job(name) or {}).get("running")
+
+
+def test_two_roles_share_a_cluster_within_their_quotas_and_over_a_failover():
+    amounts = "cpus=4,memory=1G,disk=1G"
+    c = Cluster("--masters", "2", "--agents", "2", "--agent", amounts, "--agent", amounts)
+    try:
+        c.nodes_ready(2)
+        row = c.corral("quota", "set", "eng", "--limit", "cpus=1.5", "--no-header").stdout.split()
+        assert row == ["eng", "-", "cpus=1.5", "cpus=0.0,memory=0,disk=0"]
+        assert "ops: weight 2.0" in c.corral("roles", "set", "ops", "--weight", "2").stdout
+        for role in ("eng", "ops"):
+            c.submit(role, SLEEPER.format(role=role, count=20))
+        until(lambda: (running(c, "eng"), running(c, "ops")) == (3, 13), lambda: f"3 and 13: {c.json('jobs')}")
+        roles = {r["name"]: r for r in c.json("roles")["roles"]}
+        assert (roles["ops"]["weight_milli"], roles["ops"]["tasks"], roles["eng"]["waiting"]) == (2000, 13, 17)
+
+        c.kill_daemon(c.leader())
+        c.leader()
+        c.nodes_ready(2)
+        until(lambda: (running(c, "eng"), running(c, "ops")) == (3, 13), lambda: f"the same: {c.json('jobs')}")
+        assert c.json("quota")["quotas"][0]["consumed"]["cpu_milli"] == 1500
+        c.submit("late", SLEEPER.format(role="eng", count=1))
+        c.corral("stop", "ops")
+        c.wait_job("ops", "stopped")
+        assert (running(c, "eng"), running(c, "late")) == (3, 0)
+        c.corral("quota", "remove", "eng")
+        until(lambda: (running(c, "eng"), running(c, "late")) == (16, 0), lambda: f"all: {c.json('jobs')}")
+        assert c.corral("quota", "-q").stdout == ""
+    finally:
+        c.stop()
+
+
+def test_what_cannot_be_is_refused_with_the_reason(cluster):
+    for words, status, said in ((("quota", "set", "a/b", "--guarantee", "cpus=1"), 64, "only a top-level role"),
+                                (("quota", "set", "a", "--guarantee", "cpus=100000"), 64, "more than the cluster has"),
+                                (("quota", "set", "a", "--limit", "cpu=1"), 64, "expected cpus=N"),
+                                (("quota", "set", "a b", "--limit", "cpus=1"), 64, "no name of a role"),
+                                (("quota", "remove"), 64, "quota remove ROLE"),
+                                (("roles", "set", "a", "--weight", "5000"), 64, "from 0.001 to 1000"),
+                                (("run", "--role", "-", "--", "true"), 125, "no name of a role")):
+        assert said in cluster.corral(*words, status=status).stderr, words
+    run = cluster.submit("bad", "[Job]\nRole=a//b\n[Task]\nExecStart=/bin/true\n", status=65)
+    assert "bad.job:2: [Job] Role=a//b: expected the name of a role" in run.stderr
