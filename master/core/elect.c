@@ -54,7 +54,8 @@ elect_session(struct elect *e, int64_t session_id, uint64_t timeout_ms)
 void
 elect_drop(struct elect *e, const char *why)
 {
-	if (e->state == ELECT_DROPPED)
+	/* Asked for, and not done yet. (Else it is the next session that is no good, either.) */
+	if (e->state == ELECT_DROPPED && e->out_count > 0)
 		return;
 	e->state = ELECT_DROPPED;
 	e->why = why;

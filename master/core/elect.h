@@ -100,7 +100,7 @@ uint64_t elect_deadline_ms(const struct elect *e);
 /* Asked before anything is read from, decided for, or sent to an agent or a client. */
 bool elect_may_act(const struct elect *e, uint64_t now_ms);
 
-/* Give leadership up for a reason of ours. */
+/* Give leadership up for a reason of ours, or a session that is not contended with yet. */
 void elect_drop(struct elect *e, const char *why);
 
 void elect_out_clear(struct elect *e);

@@ -142,9 +142,21 @@ START_TEST(a_master_whose_node_is_gone_drops_all)
 		elect_out_clear(&e);
 		list("json.info_0000000006", NULL, NULL);
 	}
+	elect_expired(&e);
+	expect(ELECT_DROP, "");
+}
+END_TEST
+
+/* Before it came to contending: else nothing would ever open another one. */
+START_TEST(a_session_that_expires_at_once_is_replaced_too)
+{
+	lead();
+	elect_expired(&e);
 	expect(ELECT_DROP, "");
 	elect_expired(&e);
-	ck_assert_uint_eq(e.out_count, 0);
+	expect(ELECT_DROP, "");
+	elect_session(&e, 78, T);
+	expect(ELECT_LIST, "");
 }
 END_TEST
 
@@ -169,6 +181,7 @@ unit_suite(void)
 	tcase_add_test(t, a_leader_acts_for_half_a_time_out_after_it_sent_what_was_answered);
 	tcase_add_test(t, a_leader_past_its_bound_drops_all_and_contends_with_a_new_session);
 	tcase_add_loop_test(t, a_master_whose_node_is_gone_drops_all, 0, 2);
+	tcase_add_test(t, a_session_that_expires_at_once_is_replaced_too);
 	tcase_add_test(t, a_change_during_the_listing_is_not_missed);
 	suite_add_tcase(s, t);
 	return s;
