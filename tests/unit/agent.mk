@@ -25,7 +25,8 @@ tests_unit_life_test_SOURCES = tests/unit/life_test.c
 tests_unit_life_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_life_test_LDADD = $(UNIT_LIBS) libexecutorcore.a libproto.a libbase.a $(PROTOBUF_C_LIBS)
 
-tests_unit_agent_core_test_SOURCES = tests/unit/agent_core_test.c tests/lib/simdisk.c tests/lib/simdisk.h
+tests_unit_agent_core_test_SOURCES = tests/unit/agent_core_test.c tests/lib/agent_world.c tests/lib/agent_world.h \
+	tests/lib/simdisk.c tests/lib/simdisk.h
 tests_unit_agent_core_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_agent_core_test_LDADD = $(UNIT_LIBS) libagentcore.a libcodec.a libproto.a libbase.a $(PROTOBUF_C_LIBS) \
 	$(DEFLATE_LIBS)

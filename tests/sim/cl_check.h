@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What must hold, watched from outside and in true time. A violation names the predicate: L1 to L5
+ * (leadership), T1 to T8 (tasks), R1 to R3 (resources), A1 to A7 (agents), S1 (singletons).
+ */
+#ifndef CORRAL_TESTS_SIM_CL_CHECK_H
+#define CORRAL_TESTS_SIM_CL_CHECK_H
+
+#include "tests/sim/cl_host.h"
+#include "tests/sim/cl_master.h"
+
+struct cl_totals {
+	uint64_t tasks, starts, ended, acks, kills, elections, marks, over, adopted;
+};
+
+void cl_check_new(struct cl *c);
+void cl_check_free(struct cl *c);
+const struct cl_totals *cl_check_totals(const struct cl *c);
+
+/* ---- The store ---- */
+void cl_check_commit(struct cl *c, int64_t session, int64_t zxid, const uint8_t *ops, size_t size);
+void cl_check_session_over(struct cl *c, int64_t session);
+
+/* ---- Masters ---- */
+enum cl_sent { CL_SENT_OTHER, CL_SENT_LAUNCH, CL_SENT_KILL, CL_SENT_ACK };
+void cl_check_leads(struct cl_master *m);
+/* It is about to hand something to a socket; uuid: of what is acknowledged. */
+void cl_check_acts(
+    struct cl_master *m, enum cl_sent what, const struct task_key *key, const uint8_t *uuid);
+void cl_check_out(struct cl_master *m, const struct out *o);
+void cl_check_master(struct cl_master *m);
+void cl_check_report(struct cl_master *m, const char *name, const Corral__Register *r);
+
+/* ---- Agents ---- */
+void cl_check_before_message(struct cl_host *h, const Corral__MasterToAgent *m);
+void cl_check_after_message(
+    struct cl_host *h, const Corral__MasterToAgent *m, enum agent_verdict verdict);
+void cl_check_agent_out(struct cl_host *h, const struct agent_out *out);
+void cl_check_agent_committed(struct cl_host *h);
+void cl_check_agent(struct cl_host *h);
+void cl_check_recovered(struct cl_host *h, const struct checkpoint_faults *faults);
+
+/* ---- Executors and tasks ---- */
+void cl_check_forked(struct cl_group *g);
+void cl_check_task_starts(struct cl_group *g);
+void cl_check_task_stops(struct cl_group *g);
+void cl_check_task_ended(struct cl_group *g);
+void cl_check_group_killed(struct cl_group *g);
+
+/* ---- The end: all was healed, and time enough has passed ---- */
+bool cl_check_is_quiet(struct cl *c);
+void cl_check_quiet(struct cl *c);
+
+#endif

@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A master's connections from agents, as master/agent_link.c has them. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/sim/cl_check.h"
+#include "tests/sim/cl_host.h"
+#include "tests/sim/cl_master.h"
+
+struct mlink {
+	struct list in_all;
+	struct cl_master *m;
+	struct cl_conn *conn;
+	struct agent *agent; /* NULL before it is registered */
+	uint64_t registration;
+	char name[CLUSTER_NAME_MAX + 1]; /* as its certificate has it */
+	Corral__Register *pending;
+};
+
+/* A message that goes out in this turn. */
+struct message {
+	struct list link;
+	struct mlink *to;
+	enum cl_sent what;
+	bool close; /* then end the connection */
+	struct task_key key;
+	uint8_t uuid[CLUSTER_UUID_BYTES];
+	uint8_t *bytes;
+	size_t size;
+};
+
+static uint64_t
+now(const struct cl_master *m)
+{
+	return cl_now(m->proc.machine);
+}
+
+/* ---- Messages. ---- */
+
+static void
+message_free(struct message *msg)
+{
+	list_remove(&msg->link);
+	free(msg->bytes);
+	free(msg);
+}
+
+static void
+forget_messages(struct cl_master *m, const struct mlink *l)
+{
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, &m->queue)
+	{
+		struct message *msg = CONTAINER_OF(it, struct message, link);
+
+		if (l == NULL || msg->to == l)
+			message_free(msg);
+	}
+}
+
+void
+cl_master_clear_queue(struct cl_master *m)
+{
+	forget_messages(m, NULL);
+}
+
+static struct message *
+queue(struct mlink *l, Corral__MasterToAgent *message, enum cl_sent what)
+{
+	struct message *msg = cl_alloc(sizeof *msg);
+	Corral__Term term = CORRAL__TERM__INIT;
+
+	term.era = l->m->elect.term.era;
+	term.czxid = l->m->elect.term.czxid;
+	message->term = &term;
+	message->has_registration = true;
+	message->registration = l->registration;
+	msg->to = l;
+	msg->what = what;
+	msg->size = corral__master_to_agent__get_packed_size(message);
+	msg->bytes = cl_alloc(msg->size + 1);
+	corral__master_to_agent__pack(message, msg->bytes);
+	list_append(&l->m->queue, &msg->link);
+	return msg;
+}
+
+/* ---- The end of a connection. ---- */
+
+static void
+link_lost(struct mlink *l)
+{
+	struct cl_master *m = l->m;
+
+	if (l->agent != NULL && m->leading && l->agent->link == l)
+		cluster_agent_down(&m->cluster, now(m), l->agent, l->registration);
+	forget_messages(m, l);
+	list_remove(&l->in_all);
+	if (l->pending != NULL)
+		corral__register__free_unpacked(l->pending, NULL);
+	free(l);
+}
+
+static void
+link_end(struct mlink *l)
+{
+	cl_close(l->conn, &l->m->proc);
+	link_lost(l);
+}
+
+void
+cl_master_drop_links(struct cl_master *m)
+{
+	struct list *first;
+
+	while ((first = list_first(&m->links)) != NULL) {
+		CONTAINER_OF(first, struct mlink, in_all)->agent = NULL;
+		link_end(CONTAINER_OF(first, struct mlink, in_all));
+	}
+}
+
+bool
+cl_master_send_queue(struct cl_master *m)
+{
+	struct list *first;
+
+	while ((first = list_first(&m->queue)) != NULL) {
+		struct message *msg = CONTAINER_OF(first, struct message, link);
+		struct mlink *l = msg->to;
+
+		if (cl_output(&m->proc) != CL_GO)
+			return false;
+		/* The last moment before the socket. */
+		if (!elect_may_act(&m->elect, now(m))) {
+			link_end(l);
+			continue;
+		}
+		cl_check_acts(m, msg->what, &msg->key, msg->uuid);
+		cl_send(l->conn, &m->proc, msg->bytes, msg->size);
+		if (msg->close)
+			link_end(l);
+		else
+			message_free(msg);
+	}
+	return true;
+}
+
+/* ---- From an agent. ---- */
+
+static void
+refuse(struct mlink *l, char *why)
+{
+	Corral__Refused refused = CORRAL__REFUSED__INIT;
+	Corral__MasterToAgent message = CORRAL__MASTER_TO_AGENT__INIT;
+
+	cl_trace(l->m->c, "%s: refuses %s: %s", l->m->proc.machine->name, l->name, why);
+	refused.why = why;
+	message.body_case = CORRAL__MASTER_TO_AGENT__BODY_REFUSED;
+	message.refused = &refused;
+	queue(l, &message, CL_SENT_OTHER)->close = true;
+}
+
+static void
+take_registration(struct mlink *l, Corral__Register *r)
+{
+	struct cl_master *m = l->m;
+	struct agent *known = cluster_agent(&m->cluster, l->name);
+	struct mlink *old = known == NULL ? NULL : known->link;
+	char error[400];
+
+	cl_check_report(m, l->name, r);
+	known = cluster_register(&m->cluster, now(m), l->name, r, l, error, sizeof error);
+	if (known == NULL) {
+		refuse(l, error);
+		return;
+	}
+	l->agent = known;
+	l->registration = known->registration;
+	if (old == NULL || old == l)
+		return;
+	old->agent = NULL; /* a new connection discards the old one, unread */
+	link_end(old);
+}
+
+static void
+take_register(struct mlink *l, Corral__AgentToMaster *message)
+{
+	Corral__Register *r = message->register_;
+
+	message->body_case = CORRAL__AGENT_TO_MASTER__BODY__NOT_SET;
+	message->register_ = NULL;
+	if (l->m->leading) {
+		take_registration(l, r);
+		return;
+	}
+	if (l->pending != NULL)
+		corral__register__free_unpacked(l->pending, NULL);
+	l->pending = r;
+}
+
+static void
+take_heartbeat(struct mlink *l, const Corral__Heartbeat *h)
+{
+	Corral__HeartbeatAck ack = CORRAL__HEARTBEAT_ACK__INIT;
+	Corral__MasterToAgent message = CORRAL__MASTER_TO_AGENT__INIT;
+
+	cluster_heartbeat(&l->m->cluster, now(l->m), l->agent, h->usage);
+	cluster_stuck(&l->m->cluster, l->agent, h->stuck, h->n_stuck);
+	ack.sent_boot_ms = h->sent_boot_ms;
+	message.body_case = CORRAL__MASTER_TO_AGENT__BODY_HEARTBEAT_ACK;
+	message.heartbeat_ack = &ack;
+	queue(l, &message, CL_SENT_OTHER);
+}
+
+static void
+take_message(struct mlink *l, Corral__AgentToMaster *message)
+{
+	struct cl_master *m = l->m;
+
+	if (message->body_case == CORRAL__AGENT_TO_MASTER__BODY_REGISTER) {
+		take_register(l, message);
+		return;
+	}
+	if (l->agent == NULL || message->registration != l->registration)
+		return;
+	if (message->body_case == CORRAL__AGENT_TO_MASTER__BODY_HEARTBEAT)
+		take_heartbeat(l, message->heartbeat);
+	else if (message->body_case == CORRAL__AGENT_TO_MASTER__BODY_UPDATES)
+		for (size_t i = 0; i < message->updates->n_updates; i++)
+			cluster_update(&m->cluster, now(m), l->agent, message->updates->updates[i]);
+}
+
+static void
+on_frame(void *owner, struct cl_conn *conn, const uint8_t *bytes, size_t size)
+{
+	struct mlink *l = owner;
+	struct cl_master *m = l->m;
+	Corral__AgentToMaster *message;
+
+	(void)conn;
+	if (m->elect.state != ELECT_LEADING || !elect_may_act(&m->elect, now(m))) {
+		link_end(l); /* we do not lead: the agent goes on to the next master */
+		cl_master_turn(m);
+		return;
+	}
+	message = corral__agent_to_master__unpack(NULL, size, bytes);
+	if (message == NULL) {
+		world_violation(&m->c->world, "an agent's message cannot be read");
+		return;
+	}
+	take_message(l, message);
+	corral__agent_to_master__free_unpacked(message, NULL);
+	cl_master_turn(m);
+}
+
+static void
+on_down(void *owner, struct cl_conn *conn)
+{
+	struct mlink *l = owner;
+	struct cl_master *m = l->m;
+
+	(void)conn;
+	link_lost(l);
+	cl_master_turn(m);
+}
+
+void *
+cl_master_accept(void *owner, struct cl_conn *conn, const struct cl_end_ops **ops)
+{
+	static const struct cl_end_ops link_ops = {on_frame, on_down};
+	struct cl_master *m = owner;
+	struct mlink *l = cl_alloc(sizeof *l);
+
+	l->m = m;
+	l->conn = conn;
+	snprintf(l->name, sizeof l->name, "%s", cl_peer_name(conn));
+	list_append(&m->links, &l->in_all);
+	*ops = &link_ops;
+	return l;
+}
+
+void
+cl_master_take_pending(struct cl_master *m)
+{
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, &m->links)
+	{
+		struct mlink *l = CONTAINER_OF(it, struct mlink, in_all);
+		Corral__Register *r = l->pending;
+
+		l->pending = NULL;
+		if (r != NULL)
+			take_registration(l, r);
+	}
+}
+
+/* ---- To agents. ---- */
+
+static void
+fill_key(const struct task_key *from, Corral__TaskKey *key, Corral__Term *term)
+{
+	corral__task_key__init(key);
+	corral__term__init(term);
+	term->era = from->term.era;
+	term->czxid = from->term.czxid;
+	key->job = (char *)(uintptr_t)from->job;
+	key->incarnation = from->incarnation;
+	key->index = from->index;
+	key->attempt = from->attempt;
+	key->term = term;
+}
+
+static void
+queue_launch(struct mlink *l, const struct out *o)
+{
+	const struct cl_def *d = o->job->definition;
+	Corral__MasterToAgent message = CORRAL__MASTER_TO_AGENT__INIT;
+	Corral__Launch launch = CORRAL__LAUNCH__INIT;
+	Corral__TaskLaunch task = CORRAL__TASK_LAUNCH__INIT, *list = &task;
+	Corral__TaskSpec spec = CORRAL__TASK_SPEC__INIT;
+	Corral__Resources want = CORRAL__RESOURCES__INIT;
+	Corral__TaskKey key;
+	Corral__Term term;
+	char behaviour[128], *argv[] = {behaviour};
+
+	fill_key(&o->key, &key, &term);
+	snprintf(behaviour, sizeof behaviour, "%llu %llu %u %u %u",
+	    (unsigned long long)d->run_min_ms, (unsigned long long)d->run_max_ms, d->fail_percent,
+	    d->stubborn_percent, d->stray_percent);
+	want.has_cpu_milli = want.has_memory_bytes = want.has_disk_bytes = true;
+	want.cpu_milli = d->policy.need.cpu_milli;
+	want.memory_bytes = d->policy.need.memory_bytes;
+	want.disk_bytes = d->policy.need.disk_bytes;
+	spec.argv = argv;
+	spec.n_argv = 1;
+	spec.resources = &want;
+	spec.has_timeout_stop_ms = true;
+	spec.timeout_stop_ms = d->stop_ms;
+	spec.has_runtime_max_ms = true;
+	spec.runtime_max_ms = d->limit_ms;
+	spec.has_singleton = true;
+	spec.singleton = d->singleton;
+	task.key = &key;
+	task.spec = &spec;
+	launch.n_tasks = 1;
+	launch.tasks = &list;
+	message.body_case = CORRAL__MASTER_TO_AGENT__BODY_LAUNCH;
+	message.launch = &launch;
+	queue(l, &message, CL_SENT_LAUNCH)->key = o->key;
+}
+
+static void
+queue_kill(struct mlink *l, const struct out *o)
+{
+	Corral__MasterToAgent message = CORRAL__MASTER_TO_AGENT__INIT;
+	Corral__Kill kill = CORRAL__KILL__INIT;
+	Corral__TaskKey key, *list = &key;
+	Corral__Term term;
+
+	fill_key(&o->key, &key, &term);
+	kill.n_keys = 1;
+	kill.keys = &list;
+	message.body_case = CORRAL__MASTER_TO_AGENT__BODY_KILL;
+	message.kill = &kill;
+	queue(l, &message, CL_SENT_KILL)->key = o->key;
+}
+
+static void
+queue_ack(struct mlink *l, const struct out *o)
+{
+	Corral__MasterToAgent message = CORRAL__MASTER_TO_AGENT__INIT;
+	Corral__UpdateAcks acks = CORRAL__UPDATE_ACKS__INIT;
+	Corral__UpdateAck ack = CORRAL__UPDATE_ACK__INIT, *list = &ack;
+	Corral__TaskKey key;
+	Corral__Term term;
+	struct message *msg;
+
+	fill_key(&o->key, &key, &term);
+	ack.key = &key;
+	ack.uuid.data = (uint8_t *)(uintptr_t)o->uuid;
+	ack.uuid.len = sizeof o->uuid;
+	acks.n_acks = 1;
+	acks.acks = &list;
+	message.body_case = CORRAL__MASTER_TO_AGENT__BODY_UPDATE_ACKS;
+	message.update_acks = &acks;
+	msg = queue(l, &message, CL_SENT_ACK);
+	msg->key = o->key;
+	memcpy(msg->uuid, o->uuid, sizeof msg->uuid);
+}
+
+static void
+queue_welcome(struct mlink *l)
+{
+	Corral__Welcome welcome = CORRAL__WELCOME__INIT;
+	Corral__MasterToAgent message = CORRAL__MASTER_TO_AGENT__INIT;
+
+	welcome.agent_id = l->agent->id;
+	welcome.lease_ms = l->m->c->conf.lease_ms;
+	welcome.heartbeat_ms = l->m->c->conf.heartbeat_ms;
+	welcome.has_fresh = welcome.fresh = l->agent->fresh;
+	message.body_case = CORRAL__MASTER_TO_AGENT__BODY_WELCOME;
+	message.welcome = &welcome;
+	queue(l, &message, CL_SENT_OTHER);
+}
+
+static void
+queue_one(struct mlink *l, const struct out *o, enum out_kind kind)
+{
+	if (o->kind != kind)
+		return;
+	if (kind == OUT_WELCOME)
+		queue_welcome(l);
+	else if (kind == OUT_LAUNCH)
+		queue_launch(l, o);
+	else if (kind == OUT_KILL)
+		queue_kill(l, o);
+	else if (kind == OUT_ACK)
+		queue_ack(l, o);
+}
+
+/* Kind after kind, as the real shell gathers them; and what clients are told. */
+void
+cl_master_queue_outs(struct cl_master *m)
+{
+	static const enum out_kind kinds[] = {OUT_WELCOME, OUT_LAUNCH, OUT_KILL, OUT_ACK};
+	const struct cluster_out *outs = &m->cluster.out;
+
+	for (size_t i = 0; i < outs->count; i++)
+		cl_check_out(m, &outs->items[i]);
+	for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++)
+		for (size_t i = 0; i < outs->count; i++) {
+			const struct out *o = &outs->items[i];
+
+			if (o->agent != NULL && o->agent->link != NULL)
+				queue_one(o->agent->link, o, kinds[k]);
+		}
+}

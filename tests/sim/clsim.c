@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Simulates a cluster: one to four masters, three to twelve agents, their executors and tasks, over
+ * a model of an ensemble, under faults of every kind. One seed is one life; the same seed is the
+ * same life, to the last line of its trace.
+ */
+#include <stdio.h>
+
+#include "libcommon/base/plants.h"
+#include "tests/sim/cl_life.h"
+#include "tests/sim/seeds.h"
+
+/* A life counts if so much happened in it. */
+#define LIFE_MS_MIN 600000
+#define AGENTS_MIN 5
+#define MASTERS_MIN 2
+#define TASKS_MIN 50
+#define FAULTS_MIN 3
+
+struct totals {
+	uint64_t lives, counted, steps, simulated_ms, faults[CLF_KINDS], lates, master_starts,
+	    agent_starts;
+	struct cl_totals seen;
+};
+
+static struct totals totals;
+
+static void
+add_totals(struct totals *t, const struct cl_life *l)
+{
+	const struct cl_totals *seen = cl_check_totals(l->c);
+	uint64_t faults = 0;
+
+	t->lives++;
+	t->steps += l->c->world.steps;
+	t->simulated_ms += l->c->world.now_ms;
+	t->lates += l->c->lates;
+	t->seen.tasks += seen->tasks;
+	t->seen.starts += seen->starts;
+	t->seen.ended += seen->ended;
+	t->seen.acks += seen->acks;
+	t->seen.kills += seen->kills;
+	t->seen.elections += seen->elections;
+	t->seen.marks += seen->marks;
+	for (unsigned i = 0; i < l->c->conf.masters; i++)
+		t->master_starts += l->c->masters[i]->starts;
+	for (unsigned i = 0; i < l->c->conf.agents; i++)
+		t->agent_starts += l->c->hosts[i]->starts;
+	for (int i = 0; i < CLF_KINDS; i++) {
+		t->faults[i] += l->faults[i];
+		faults += l->faults[i];
+	}
+	t->counted += l->c->world.now_ms >= LIFE_MS_MIN && l->c->conf.agents >= AGENTS_MIN &&
+		      l->c->conf.masters >= MASTERS_MIN && seen->tasks >= TASKS_MIN &&
+		      faults >= FAULTS_MIN;
+}
+
+int zab_plant; /* the bug in the cores */
+
+static const char *const plant_names[] = {"output-first", "pings-prove", "term-unchecked",
+    "lease-from-arrival", "lease-duration", "grace-forgotten", "launch-uncommitted"};
+
+/* Where each of them is planted. */
+static const struct {
+	enum cl_plant world;
+	enum zab_plant core;
+} plants[] = {
+    {CL_PLANT_OUTPUT_FIRST, PLANT_NOTHING},
+    {CL_PLANT_PINGS_PROVE, PLANT_NOTHING},
+    {CL_PLANT_NONE, PLANT_TERM_UNCHECKED},
+    {CL_PLANT_NONE, PLANT_LEASE_FROM_ARRIVAL},
+    {CL_PLANT_NONE, PLANT_LEASE_DURATION},
+    {CL_PLANT_NONE, PLANT_GRACE_FORGOTTEN},
+    {CL_PLANT_NONE, PLANT_LAUNCH_UNCOMMITTED},
+};
+
+#define BUGS (sizeof plants / sizeof plants[0])
+
+static bool
+live(const struct seeds_life *life, uint64_t *hash)
+{
+	enum cl_plant world = life->plant >= 0 ? plants[life->plant].world : CL_PLANT_NONE;
+	struct cl_life *l;
+	bool good;
+
+	zab_plant = (int)(life->plant >= 0 ? plants[life->plant].core : PLANT_NOTHING);
+	l = cl_life_new(life->seed, world, life->trace);
+	cl_life_live(l);
+	good = l->c->world.violation[0] == '\0';
+	if (!good && life->explain)
+		world_explain(&l->c->world);
+	if (life->counts)
+		add_totals(&totals, l);
+	*hash = l->c->world.hash;
+	cl_life_free(l);
+	return good;
+}
+
+static void
+print_totals(void)
+{
+	const struct totals *t = &totals;
+
+	printf("%llu lives, %llu of them count (%d minutes, %d agents, %d masters, %d tasks, %d "
+	       "faults at least); %llu simulated seconds, %llu steps\n",
+	    (unsigned long long)t->lives, (unsigned long long)t->counted, LIFE_MS_MIN / 60000,
+	    AGENTS_MIN, MASTERS_MIN, TASKS_MIN, FAULTS_MIN,
+	    (unsigned long long)t->simulated_ms / 1000, (unsigned long long)t->steps);
+	printf("%llu tasks, %llu ended, %llu programs started, %llu acknowledgements, %llu kills; "
+	       "%llu elections, %llu agents marked unreachable, %llu starts of masters, %llu of "
+	       "agents, %llu messages read too late\n",
+	    (unsigned long long)t->seen.tasks, (unsigned long long)t->seen.ended,
+	    (unsigned long long)t->seen.starts, (unsigned long long)t->seen.acks,
+	    (unsigned long long)t->seen.kills, (unsigned long long)t->seen.elections,
+	    (unsigned long long)t->seen.marks, (unsigned long long)t->master_starts,
+	    (unsigned long long)t->agent_starts, (unsigned long long)t->lates);
+	printf("faults:");
+	for (int i = 0; i < CLF_KINDS; i++)
+		printf(" %s %llu%s", cl_fault_names[i], (unsigned long long)t->faults[i],
+		    i + 1 < CLF_KINDS ? "," : "\n");
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct seeds_sim sim = {"clsim",
+	    "Lives of a cluster: masters, agents and executors as they are shipped, over a model "
+	    "of "
+	    "an ensemble (zabsim has the real one).",
+	    plant_names, BUGS, live, print_totals};
+
+	return seeds_main(argc, argv, &sim);
+}
