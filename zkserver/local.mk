@@ -74,7 +74,7 @@ libzkcore_a_SOURCES += \
 	zkserver/core/leader_relay.c \
 	zkserver/core/leader_sync.c \
 	zkserver/core/learner.c zkserver/core/learner.h \
-	zkserver/core/learner_ask.c zkserver/core/learner_dial.c \
+	zkserver/core/learner_ask.c zkserver/core/learner_dial.c zkserver/core/learner_priv.h zkserver/core/learner_sync.c \
 	zkserver/core/peer.c zkserver/core/peer.h \
 	zkserver/core/qpacket.c zkserver/core/qpacket.h \
 	zkserver/core/snapstream.c zkserver/core/snapstream.h \

@@ -38,6 +38,7 @@ tests_sim_zabsim_SOURCES = \
 	tests/lib/peer_feed.h tests/lib/simdisk.c tests/lib/simdisk.h \
 	zkserver/core/adopt.c zkserver/core/db.c zkserver/core/election.c zkserver/core/epochs.c \
 	zkserver/core/leader.c zkserver/core/leader_learners.c zkserver/core/leader_sync.c zkserver/core/learner.c \
+	zkserver/core/learner_sync.c \
 	zkserver/core/peer.c zkserver/core/purge.c zkserver/core/recover.c zkserver/core/snapshot.c \
 	zkserver/core/snapshot_load.c \
 	zkserver/core/txnlog.c zkserver/core/txnlog_reader.c zkserver/core/zab_members.c

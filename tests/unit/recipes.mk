@@ -14,6 +14,7 @@ libplanted_a_SOURCES = tests/lib/plants.c \
 	zkserver/core/leader_learners.c \
 	zkserver/core/leader_sync.c \
 	zkserver/core/learner.c \
+	zkserver/core/learner_sync.c \
 	zkserver/core/notification.c \
 	zkserver/core/peer.c \
 	zkserver/core/prep_node.c \

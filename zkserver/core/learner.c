@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "zkserver/core/learner.h"
+#include "zkserver/core/learner_priv.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "libcommon/base/plants.h"
-#include "zkserver/core/adopt.h"
 #include "zkserver/core/leader.h"
 #include "zkserver/core/qpacket.h"
-#include "zkserver/core/snapshot.h"
 
 void
 learner_init(struct learner *l, struct zab *z)
@@ -56,30 +53,13 @@ learner_start(struct learner *l, int64_t leader, bool observer)
 	learner_dial_first(l);
 }
 
-/* The log was released for what was to change its files: it goes on. */
-static void
-reopen(struct learner *l)
-{
-	if (!l->released)
-		return;
-	l->released = false;
-	l->z->ops->log_reopen(l->z->arg);
-}
-
-static void
-release(struct learner *l)
-{
-	l->released = true;
-	l->z->ops->log_release(l->z->arg);
-}
-
 void
 learner_stop(struct learner *l)
 {
 	if (l->spooling)
 		snapstream_end(&l->snapstream);
 	l->spooling = false;
-	reopen(l);
+	learner_reopen(l);
 	learner_forget_questions(l);
 	if (l->phase == LEARNER_GREETING || l->phase == LEARNER_CHOOSING) {
 		l->turned_away_by = l->leader;
@@ -95,8 +75,8 @@ learner_stop(struct learner *l)
 	l->dial_at_ms = UINT64_MAX;
 }
 
-/* The role is over; the first reason counts. */
-static void __attribute__((format(printf, 2, 3))) leave(struct learner *l, const char *fmt, ...)
+void
+learner_leave(struct learner *l, const char *fmt, ...)
 {
 	char why[PEER_WHY_BYTES];
 	va_list ap;
@@ -142,7 +122,7 @@ void
 learner_dial_failed(struct learner *l)
 {
 	if (l->phase == LEARNER_DIALLING && !learner_dial_again(l))
-		leave(l, "cannot connect to its quorum port");
+		learner_leave(l, "cannot connect to its quorum port");
 }
 
 void
@@ -153,7 +133,7 @@ learner_lost(struct learner *l)
 	if (ZAB_PLANTED(PLANT_HALF_COUNTS) && link->in.len > 0)
 		history_reset(&l->z->history, ++l->z->db->last_zxid);
 	l->link = NULL;
-	leave(l, "%s", link->why);
+	learner_leave(l, "%s", link->why);
 }
 
 /* ---- discovery ---- */
@@ -168,18 +148,19 @@ take_leader_info(struct learner *l, const struct qpacket *p)
 	struct fault f = {0};
 
 	if (p->type != QPACKET_LEADERINFO || !qpacket_leader_info_check(p)) {
-		leave(l, "it did not answer with LEADERINFO of a protocol that is known here");
+		learner_leave(
+		    l, "it did not answer with LEADERINFO of a protocol that is known here");
 		return;
 	}
 	if (epoch < z->epochs.accepted || epoch - z->epochs.accepted > ZAB_EPOCH_JUMP_MAX) {
-		leave(l, "it wants to lead epoch %lld, epoch %d was accepted here",
+		learner_leave(l, "it wants to lead epoch %lld, epoch %d was accepted here",
 		    (long long)epoch, (int)z->epochs.accepted);
 		return;
 	}
 	/* An epoch that was entered here has one leader: a quorum has promised it to that one. */
 	if (epoch == z->epochs.current && l->master == l->leader && z->epoch_leader >= 0 &&
 	    z->epoch_leader != l->leader) {
-		leave(l, "it wants to lead epoch %lld, which server %lld has led",
+		learner_leave(l, "it wants to lead epoch %lld, which server %lld has led",
 		    (long long)epoch, (long long)z->epoch_leader);
 		return;
 	}
@@ -198,160 +179,6 @@ take_leader_info(struct learner *l, const struct qpacket *p)
 	}
 	qpacket_put_ack_epoch(l->link->out, zxid, current);
 	l->phase = LEARNER_CHOOSING;
-}
-
-/* ---- synchronization ---- */
-
-static void
-begin_following_up(struct learner *l)
-{
-	server_sync_begin(l->z->server);
-	l->committed = l->delivered = zab_last_zxid(l->z);
-	l->phase = LEARNER_FOLLOWING_UP;
-}
-
-/* What is in memory is thrown away. False: the disk cannot be read, the process ends. */
-static bool
-load_again(struct learner *l)
-{
-	struct recover_report report;
-	struct fault f = {0};
-
-	if (zab_load(l->z, &report, &f) == 0) {
-		server_reloaded(l->z->server);
-		return true;
-	}
-	zab_fatal(l->z, "%s", f.text);
-	return false;
-}
-
-static void
-take_truncation(struct learner *l, int64_t zxid)
-{
-	struct zab *z = l->z;
-	struct fault f = {0};
-	int err;
-
-	release(l);
-	err = zxid < 0 ? -ENOENT : adopt_truncation(z->snapshots, z->logs, (uint64_t)zxid, &f);
-	if (err == -ENOENT) {
-		l->wants_snapshot = true;
-		leave(l,
-		    "it wants the history here cut at zxid 0x%llx, which cannot be: %s; the "
-		    "next time a snapshot is asked for",
-		    (unsigned long long)zxid, f.text);
-		return;
-	}
-	if (err != 0)
-		zab_fatal(z, "%s", f.text);
-	if (err != 0 || (!ZAB_PLANTED(PLANT_CUT_STAYS_IN_MEMORY) && !load_again(l)))
-		return;
-	reopen(l);
-	zab_say(z, "the history here was cut behind zxid 0x%llx, as server %lld, which leads, says",
-	    (unsigned long long)zxid, (long long)l->leader);
-	begin_following_up(l);
-}
-
-static void
-begin_snapshot(struct learner *l, int64_t zxid)
-{
-	struct fault f = {0};
-
-	if (zxid < 0 || zxid >> 32 > l->epoch) {
-		leave(l, "it sends a snapshot of zxid 0x%llx in epoch %d", (unsigned long long)zxid,
-		    (int)l->epoch);
-		return;
-	}
-	release(l);
-	if (snapstream_begin(&l->snapstream, l->z->snapshots, &f) != 0) {
-		zab_fatal(l->z, "%s", f.text);
-		return;
-	}
-	l->spooling = true;
-	l->snapshot_zxid = zxid;
-	l->phase = LEARNER_RECEIVING;
-}
-
-/* What was received is no snapshot: what is on disk is what there is, as before. */
-static void
-refuse_snapshot(struct learner *l, const char *why)
-{
-	if (load_again(l))
-		leave(l, "%s", why);
-}
-
-/* It is whole, and on disk under a temporary name. */
-static void
-take_snapshot(struct learner *l)
-{
-	struct zab *z = l->z;
-	const struct acl_policy policy = z->db->tree.acls.policy;
-	struct fault f = {0};
-	int err;
-
-	snapstream_end(&l->snapstream);
-	l->spooling = false;
-	z->was_busy = true;
-	err = snapshot_load_new(z->snapshots, (uint64_t)l->snapshot_zxid, z->db, &f);
-	if (err == DATADIR_CORRUPT || (err == 0 && recover_check_ttl(z->db, &f) == -EINVAL)) {
-		refuse_snapshot(l, f.text);
-		return;
-	}
-	if (err == 0 && !ZAB_PLANTED(PLANT_SNAPSHOT_TO_MEMORY))
-		err = !zab_see_tree(z, &f)
-			  ? -EIO
-			  : adopt_snapshot(z->snapshots, z->logs, (uint64_t)l->snapshot_zxid, &f);
-	if (err != 0) {
-		zab_fatal(z, "%s", f.text);
-		return;
-	}
-	z->db->tree.acls.policy = policy;    /* the settings', not the snapshot's */
-	z->db->digest_from_zxid = INT64_MAX; /* Apache's are fuzzy; who knows how far */
-	l->fuzzy = l->unfinished = true;
-	l->wants_snapshot = false;
-	history_reset(&z->history, l->snapshot_zxid);
-	reopen(l);
-	server_reloaded(z->server);
-	zab_say(z, "received a snapshot of zxid 0x%llx from server %lld, which leads",
-	    (unsigned long long)l->snapshot_zxid, (long long)l->leader);
-	begin_following_up(l);
-}
-
-static void
-receive(struct learner *l)
-{
-	struct buf *in = &l->link->in;
-	struct fault f = {0};
-	size_t used;
-	int got = snapstream_feed(&l->snapstream, in->data, in->len, &used, &f);
-
-	buf_consume(in, used);
-	if (got == 1)
-		take_snapshot(l);
-	else if (got == DATADIR_CORRUPT)
-		leave(l, "%s", f.text);
-	else if (got != 0)
-		zab_fatal(l->z, "%s", f.text);
-}
-
-static void
-choose(struct learner *l, const struct qpacket *p)
-{
-	char name[24];
-
-	switch (p->type) {
-	case QPACKET_DIFF:
-		begin_following_up(l);
-		return;
-	case QPACKET_TRUNC:
-		take_truncation(l, p->zxid);
-		return;
-	case QPACKET_SNAP:
-		begin_snapshot(l, p->zxid);
-		return;
-	default:
-		leave(l, "%s came where DIFF, TRUNC or SNAP was due", qpacket_name(p->type, name));
-	}
 }
 
 /* False: it could not be written. */
@@ -385,7 +212,7 @@ take_members(struct learner *l, struct jute_bytes text)
 	if (members_parse(&l->next, text.data, (size_t)text.len, &f) == 0 &&
 	    zab_see(z, &l->next, &f))
 		return true;
-	leave(l, "the configuration that it leads cannot be taken: %s", f.text);
+	learner_leave(l, "the configuration that it leads cannot be taken: %s", f.text);
 	return false;
 }
 
@@ -401,7 +228,7 @@ adopt_members(struct learner *l)
 	stays = members_same(z->members, &l->next) || zab_stays(z->members, &l->next, l->leader);
 	if (!zab_adopt(z, &l->next) && stays)
 		return true;
-	leave(l, "the configuration that it leads is another one");
+	learner_leave(l, "the configuration that it leads is another one");
 	return false;
 }
 
@@ -409,7 +236,7 @@ static void
 take_new_leader(struct learner *l, const struct qpacket *p)
 {
 	if (l->phase != LEARNER_FOLLOWING_UP || p->zxid != (int64_t)l->epoch << 32) {
-		leave(l, "NEWLEADER with zxid 0x%llx out of turn, in epoch %d",
+		learner_leave(l, "NEWLEADER with zxid 0x%llx out of turn, in epoch %d",
 		    (unsigned long long)p->zxid, (int)l->epoch);
 		return;
 	}
@@ -427,39 +254,13 @@ take_new_leader(struct learner *l, const struct qpacket *p)
 }
 
 /*
- * All that a fuzzy snapshot may hold already has come again and is applied: an ephemeral node whose
- * session is still missing now has none. False: there is no memory.
- */
-static bool
-finish_loading(struct learner *l)
-{
-	if (l->unfinished && !db_finish_load(l->z->db))
-		zab_fatal(l->z, "no memory to finish loading a snapshot");
-	l->unfinished = false;
-	return !l->z->failed;
-}
-
-void
-learner_reload(struct learner *l)
-{
-	if (!l->unfinished)
-		return;
-	l->unfinished = false;
-	release(l);
-	if (!load_again(l))
-		return;
-	reopen(l);
-	l->z->db->digest_from_zxid = INT64_MAX;
-}
-
-/*
  * Everything that came before NEWLEADER is durable. Only now the epoch is entered, and only then
  * the leader is told: whoever names an epoch in a vote has the history of its leader.
  */
 static void
 settle(struct learner *l)
 {
-	if (!finish_loading(l) || !enter_epoch(l))
+	if (!learner_finish_loading(l) || !enter_epoch(l))
 		return;
 	qpacket_put(l->link->out, QPACKET_ACK, (int64_t)l->epoch << 32, NULL, 0);
 	l->acked = l->committed;
@@ -471,7 +272,7 @@ static void
 take_up_to_date(struct learner *l)
 {
 	if (l->phase != LEARNER_AGREED) {
-		leave(l, "UPTODATE came out of turn");
+		learner_leave(l, "UPTODATE came out of turn");
 		return;
 	}
 	if (!adopt_members(l))
@@ -497,12 +298,12 @@ propose(struct learner *l, int64_t zxid, const uint8_t *txn, int32_t len)
 	struct fault f = {0};
 
 	if (len > 0 && !zab_see_record(l->z, txn, (size_t)len, &f)) {
-		leave(l, "the configuration that it proposes cannot be taken: %s", f.text);
+		learner_leave(l, "the configuration that it proposes cannot be taken: %s", f.text);
 		return false;
 	}
 	if (len < 0 || zxid >> 32 > l->epoch ||
 	    !server_propose(l->z->server, zxid, txn, (size_t)len)) {
-		leave(l,
+		learner_leave(l,
 		    "its proposal with zxid 0x%llx is no transaction, or does not follow 0x%llx",
 		    (unsigned long long)zxid, (unsigned long long)server_last_zxid(l->z->server));
 		return false;
@@ -527,7 +328,7 @@ commit(struct learner *l, int64_t zxid)
 	int64_t next = server_pending_next(l->z->server, l->committed, &l->cursor);
 
 	if (next != zxid) {
-		leave(l, "it commits zxid 0x%llx where 0x%llx is the oldest that waits",
+		learner_leave(l, "it commits zxid 0x%llx where 0x%llx is the oldest that waits",
 		    (unsigned long long)zxid, (unsigned long long)next);
 		return;
 	}
@@ -552,12 +353,12 @@ activate(struct learner *l, int64_t zxid, struct jute_bytes data)
 	if (l->phase == LEARNER_AWAY || z->seen == NULL || z->seen->version != zxid)
 		return;
 	if (r.bad || !sid_is_valid(leader)) {
-		leave(l, "it activates a configuration without saying who leads");
+		learner_leave(l, "it activates a configuration without saying who leads");
 		return;
 	}
 	if (!zab_adopt(z, z->seen) && leader == l->leader)
 		return;
-	leave(l, "by the new configuration it is server %lld that leads, and this one %s",
+	learner_leave(l, "by the new configuration it is server %lld that leads, and this one %s",
 	    (long long)leader, z->observer ? "observes" : "takes part");
 	l->appointed = leader;
 }
@@ -570,7 +371,7 @@ inform(struct learner *l, const struct qpacket *p)
 	const uint8_t *txn = skip > 0 ? p->data.data + skip : p->data.data;
 
 	if (!l->observer)
-		leave(l, "INFORM came, which is for observers");
+		learner_leave(l, "INFORM came, which is for observers");
 	else if (!propose(l, p->zxid, txn, p->data.len - skip))
 		return;
 	else if (activates)
@@ -603,7 +404,7 @@ take_revalidated(struct learner *l, const struct qpacket *p)
 	bool valid;
 
 	if (!qpacket_revalidated_decode(p, &session, &valid))
-		leave(l, "a REVALIDATE that is none");
+		learner_leave(l, "a REVALIDATE that is none");
 	else
 		learner_revalidated(l, session, valid);
 }
@@ -654,7 +455,7 @@ follow(struct learner *l, const struct qpacket *p)
 	default:
 		break;
 	}
-	leave(l, "%s came out of turn", qpacket_name(p->type, name));
+	learner_leave(l, "%s came out of turn", qpacket_name(p->type, name));
 }
 
 static void
@@ -663,7 +464,7 @@ take_packet(struct learner *l, const struct qpacket *p)
 	if (l->phase == LEARNER_GREETING)
 		take_leader_info(l, p);
 	else if (l->phase == LEARNER_CHOOSING)
-		choose(l, p);
+		learner_choose(l, p);
 	else
 		follow(l, p);
 }
@@ -691,7 +492,7 @@ read_packets(struct learner *l)
 		size_t used;
 
 		if (l->phase == LEARNER_RECEIVING) {
-			receive(l);
+			learner_receive(l);
 			continue;
 		}
 		if (is_behind(l, LEARNER_PENDING_SOFT_BYTES)) {
@@ -700,7 +501,7 @@ read_packets(struct learner *l)
 		}
 		got = qpacket_decode(&p, in->data, in->len, l->z->settings.packet_bytes_max, &used);
 		if (got == QPACKET_BAD)
-			leave(l, "a packet with an impossible length");
+			learner_leave(l, "a packet with an impossible length");
 		if (got != QPACKET_WHOLE)
 			return;
 		take_packet(l, &p);
@@ -755,7 +556,7 @@ learner_turn(struct learner *l)
 	if (l->link != NULL && l->link->out->len > 0)
 		zab_link_touch(l->z, l->link);
 	if (l->link != NULL && l->link->out->failed)
-		leave(l, "it does not take what it is sent: too much waits");
+		learner_leave(l, "it does not take what it is sent: too much waits");
 }
 
 static uint64_t
@@ -785,7 +586,7 @@ learner_tick(struct learner *l)
 	if (l->phase == LEARNER_AWAY)
 		return;
 	if (l->z->now_ms >= limit_at_ms(l))
-		leave(l, "it said nothing for %llu ms",
+		learner_leave(l, "it said nothing for %llu ms",
 		    (unsigned long long)(l->z->now_ms -
 					 (l->link != NULL ? l->link->heard_ms : l->started_ms)));
 	else if (l->z->now_ms >= l->dial_at_ms)
