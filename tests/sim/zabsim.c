@@ -90,7 +90,6 @@ static const struct bug bugs[] = {
     {"forgets-proposed", ENS_PLANT_FORGETS, PLANT_NOTHING},
     {"observers-count", ENS_PLANT_NONE, PLANT_OBSERVERS_COUNT},
     {"tail-forgotten", ENS_PLANT_NONE, PLANT_TAIL_FORGOTTEN},
-    {"cut-unsynced", ENS_PLANT_NONE, PLANT_CUT_UNSYNCED},
     {"lost-write", ENS_PLANT_NONE, PLANT_LOST_WRITE},
     {"zeros-end", ENS_PLANT_NONE, PLANT_ZEROS_END},
     {"damage-ends", ENS_PLANT_NONE, PLANT_DAMAGE_ENDS},
