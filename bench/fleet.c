@@ -391,6 +391,9 @@ read_options(struct fleet_options *o, int argc, char **argv)
 		else
 			exit(EXIT_FAILURE);
 	}
+	if (o->job_tasks > o->agents * o->slots * FILL_PERCENT / 100 ||
+	    o->hold > o->agents * o->slots)
+		fleet_die("there are not enough agents and slots for a job, or for the held tasks");
 	if (o->config == NULL || o->directory == NULL || o->agents == 0 || o->agents > 99999 ||
 	    o->job_tasks == 0 || o->slots == 0 || o->run_max_ms < o->run_min_ms ||
 	    o->tasks > o->job_tasks * JOBS_MAX)

@@ -15,12 +15,14 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
 BUILD = Path(os.environ.get("CORRAL_BUILD", Path(__file__).resolve().parents[1] / "build"))
 WAIT_S = 60
 CLUSTER = "fleet"
+SESSION_S, LIMIT_S = 10, 3600
 FLEET_SESSION_S = 20  # it is one process, and busy while thousands of agents shake hands
 
 
@@ -57,8 +59,8 @@ def private(pid):
 class Cluster:
     """A zkserver and masters in a directory, with certificates for all."""
 
-    def __init__(self, home, masters):
-        self.home, self.tls = home, home / "tls"
+    def __init__(self, home, masters, session_s):
+        self.home, self.tls, self.session_s = home, home / "tls", session_s
         self.processes = {}
         self.run("corral", "tls", "init", "--dir", self.tls, "--cluster", CLUSTER)
         for role, name in [("zkserver", "zk"), ("operator", "op")] + [("master", f"m{n}") for n in range(masters)]:
@@ -93,9 +95,9 @@ class Cluster:
         wait_until(lambda: ports.exists() and "secure" in ports.read_text(), "zkserver is ready\n" + self.log("zkserver"))
         self.ensemble = "127.0.0.1:" + re.search(r"secure\S* (\d+)", ports.read_text())[1]
 
-    def config(self, name, more, session_s=10):
+    def config(self, name, more, session_s=None):
         path = self.home / f"{name}.conf"
-        path.write_text(f"[cluster]\nname={CLUSTER}\nensemble={self.ensemble}\nsession_timeout={session_s}s\n"
+        path.write_text(f"[cluster]\nname={CLUSTER}\nensemble={self.ensemble}\nsession_timeout={session_s or self.session_s}s\n"
                         f"[tls]\nca={self.tls}/ca.pem\n{more}")
         return path
 
@@ -127,8 +129,8 @@ class Cluster:
 
 
 class Bench:
-    def __init__(self, cluster, words):
-        self.cluster = cluster
+    def __init__(self, cluster, words, limit_s=LIMIT_S):
+        self.cluster, self.limit_s = cluster, limit_s
         self.leader = cluster.leader()
         pair = f"cert={cluster.tls}/operator-op.pem\nkey={cluster.tls}/operator-op-key.pem\n"
         addresses = ",".join(map(cluster.address, cluster.masters()))
@@ -148,8 +150,11 @@ class Bench:
         """Until the fleet has ended; its lines are printed, and those with figures noted."""
         self.cpu, self.rss = {}, resident(self.pid)
         with subprocess.Popen(self.words, stdout=subprocess.PIPE, text=True) as self.fleet:
+            limit = threading.Timer(self.limit_s, self.fleet.kill)
+            limit.start()
             for line in self.fleet.stdout:
                 self.take(line)
+            limit.cancel()
         assert self.fleet.returncode == 0, f"fleet: {self.fleet.returncode}"
         self.note("load of the machine meanwhile", f"{os.getloadavg()[1]:.1f} on {os.cpu_count()} processors")
         print()
@@ -207,13 +212,15 @@ class Bench:
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--masters", type=int, default=2)
+    parser.add_argument("--session", type=int, default=SESSION_S, metavar="SECONDS", help="of the masters with the ensemble")
+    parser.add_argument("--limit", type=int, default=LIMIT_S, metavar="SECONDS", help="then the fleet is ended")
     parser.add_argument("--keep", action="store_true", help="leave the logs, and say where")
     options, words = parser.parse_known_args()
     home = Path(tempfile.mkdtemp(prefix="fleet.", dir=os.environ.get("FLEET_DIR", "/var/tmp")))
     cluster = None
     try:
-        cluster = Cluster(home, options.masters)
-        Bench(cluster, words).run()
+        cluster = Cluster(home, options.masters, options.session)
+        Bench(cluster, words, options.limit).run()
     finally:
         if cluster is not None:
             cluster.stop()

@@ -7,12 +7,12 @@ EXTRA_PROGRAMS += bench/write_bench
 bench_write_bench_SOURCES = bench/write_bench.c
 bench_write_bench_LDADD = libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS) $(DEFLATE_LIBS)
 
-EXTRA_PROGRAMS += bench/core_bench
+check_PROGRAMS += bench/core_bench
 bench_core_bench_SOURCES = bench/core_bench.c
 bench_core_bench_LDADD = libmastercore.a libproto.a libbase.a $(PROTOBUF_C_LIBS)
 
 # A master under the load of a fleet: agents that are played, in one process, with tasks that are timers.
-EXTRA_PROGRAMS += bench/fleet
+check_PROGRAMS += bench/fleet
 bench_fleet_SOURCES = \
 	agent/leader.c \
 	bench/fleet.c bench/fleet.h \

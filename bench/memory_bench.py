@@ -76,7 +76,7 @@ def executor_and_agent(home):
 
 
 def master(home):
-    cluster = fleet_bench.Cluster(home, 1)
+    cluster = fleet_bench.Cluster(home, 1, fleet_bench.SESSION_S)
     words = ["--agents", str(AGENTS), "--tasks", "0", "--hold", str(FLEET_TASKS)]
     try:
         bench = fleet_bench.Bench(cluster, words)

@@ -34,6 +34,7 @@ EXTRA_DIST += \
 	tests/system/test_ensemble.py \
 	tests/system/test_ensemble_faults.py \
 	tests/system/test_failures.py \
+	tests/system/test_fleet.py \
 	tests/system/test_full_disk.py \
 	tests/system/test_helper.py \
 	tests/system/test_history.py \
