@@ -46,7 +46,7 @@ static const struct conf_key keys[] = {
     KEY("master", "agent_advertise", CONF_ADDRESS, master.agent_advertise, NULL,
 	"where agents reach this master; empty: agent_listen"),
     KEY("master", "lease", CONF_TIME_MS, master.lease_ms, "15s",
-	"how long a node may hold its tasks without a heartbeat; the same on all masters"),
+	"how long a node may hold its tasks without a heartbeat"),
     KEY("master", "clock_drift_permille", CONF_U32, master.clock_drift_permille, "10",
 	"by how much clocks may run fast or slow; the same on all masters"),
     KEY("master", "unreachable_after", CONF_TIME_MS, master.unreachable_after_ms, "30s",

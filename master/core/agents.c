@@ -252,13 +252,15 @@ cluster_register(struct cluster *c, uint64_t now_ms, const char *name, Corral__R
 		a->marking = MARKING_NOT;
 		registry_dirty(c, a);
 	}
-	if (a->stored) {
+	if (a->stored && !singles_hold(a, false)) {
 		agent_admitted(c, now_ms, a);
 		return a;
 	}
 	agent_enter(c, a, AGENT_ADMITTING);
 	if (list_empty(&a->in_admitting))
-		list_append(&c->admitting, &a->in_admitting);
+		list_append(a->stored && !singles_hold(a, true) ? &c->admitting_in_batch
+								: &c->admitting,
+		    &a->in_admitting);
 	return a;
 }
 

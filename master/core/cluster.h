@@ -185,7 +185,8 @@ struct single {
 	uint16_t term;	   /* cluster.terms[term] */
 	uint8_t flags;	   /* PIECE_* */
 	bool stuck;	   /* it does not die: only people can say that it is over */
-	uint64_t lease_ms; /* of the lease that it was launched under */
+	bool raised;	   /* lease_ms is more than the store has */
+	uint64_t lease_ms; /* the longest that any leader gave its agent while it ran */
 };
 
 struct job {

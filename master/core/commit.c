@@ -333,7 +333,7 @@ collect_waiters(struct cluster *c)
 	{
 		struct agent *a = CONTAINER_OF(it, struct agent, in_admitting);
 
-		if (c->registry[a->number / REGISTRY_PIECE] & PIECE_DIRTY)
+		if (c->registry[a->number / REGISTRY_PIECE] & PIECE_DIRTY || singles_hold(a, true))
 			continue;
 		list_remove(it);
 		list_append(&c->admitting_in_batch, it);

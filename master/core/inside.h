@@ -84,6 +84,12 @@ void singles_collect(struct cluster *c);
 void singles_committed(struct cluster *c, uint64_t now_ms);
 /* The attempt is not in its agent's report; true: it is not lost for that. */
 bool single_goes_on(struct attempt *t, uint64_t now_ms);
+/*
+ * Does the agent run a singleton under a lease that is longer than the store has it? (Its last
+ * leader had a shorter one.) It is welcomed when the store knows; with `dirty`: when it is not even
+ * on its way there.
+ */
+bool singles_hold(const struct agent *a, bool dirty);
 void attempt_stuck(struct cluster *c, struct attempt *t, bool stuck);
 
 /* commit.c: is anything to be stored? */

@@ -111,6 +111,7 @@ single_place(struct cluster *c, struct attempt *t)
 	s->agent = t->agent->number;
 	s->term = cluster_term_number(c, t->term);
 	s->lease_ms = c->settings.lease_ms;
+	s->raised = false;
 	s->stuck = false;
 	single_dirty(c, t->job, t->index);
 	t->unsent = true;
@@ -165,6 +166,7 @@ singles_committed(struct cluster *c, uint64_t now_ms)
 		if (s == NULL)
 			continue;
 		s->flags &= (uint8_t)~PIECE_IN_BATCH;
+		s->raised = s->raised && (s->flags & PIECE_DIRTY);
 		c->unplaced = true; /* its index may be placed again */
 	}
 	while ((first = list_first(&c->placing_in_batch)) != NULL)
@@ -172,6 +174,36 @@ singles_committed(struct cluster *c, uint64_t now_ms)
 }
 
 /* --- after an election --- */
+
+/* Before an agent has a longer lease from us, whoever leads after us must know how long. */
+static void
+raise_lease(struct cluster *c, struct job *j, uint32_t index)
+{
+	struct single *s = &j->singles[index];
+
+	if (s->lease_ms >= c->settings.lease_ms)
+		return;
+	s->lease_ms = c->settings.lease_ms;
+	s->raised = true;
+	single_dirty(c, j, index);
+}
+
+bool
+singles_hold(const struct agent *a, bool dirty)
+{
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, (struct list *)(uintptr_t)&a->attempts)
+	{
+		const struct attempt *t = CONTAINER_OF(it, struct attempt, in_agent);
+		const struct single *s =
+		    t->job->singles == NULL ? NULL : &t->job->singles[t->index];
+
+		if (s != NULL && s->raised && (!dirty || s->flags & PIECE_DIRTY))
+			return true;
+	}
+	return false;
+}
 
 /* What the store names, and no result has as over: it may run until its agent says otherwise. */
 static bool
@@ -200,6 +232,7 @@ recover_one(struct cluster *c, uint64_t now_ms, struct job *j, uint32_t index)
 	cell->term = s->term;
 	cell_enter(c, j, index, CELL_LIVE);
 	attempt_stuck(c, t, s->stuck);
+	raise_lease(c, j, index);
 	return true;
 }
 

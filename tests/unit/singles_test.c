@@ -498,6 +498,45 @@ START_TEST(a_job_of_many_singletons_leaves_nothing_behind_when_it_goes)
 }
 END_TEST
 
+START_TEST(leaders_with_other_leases_wait_for_the_longest)
+{
+	struct fake_agent *a = ready_agent(), *b = ready_agent();
+	uint64_t welcomes, launches;
+
+	running_on(a);
+	f->lease_ms = 60000;
+	fake_elect(f);
+	welcomes = f->welcomes;
+	if (_i == 1)
+		fake_turn(f); /* it is on its way there when the agent comes */
+	fake_connect(f, a);
+	fake_turn(f);
+	/* Not before the store knows that it may have such a lease. */
+	ck_assert_uint_eq(f->welcomes, welcomes);
+	fake_commit(f, true);
+	ck_assert_uint_eq(f->welcomes, welcomes + 1);
+	ck_assert_ptr_nonnull(
+	    strstr(fake_find(f, "/corral/jobs/one/singleton-0")->data, "lease_ms=60000\n"));
+	fake_read_all(f, a);
+	fake_cut(f, a);
+	fake_connect(f, a); /* and from then on at once */
+	ck_assert_uint_eq(f->welcomes, welcomes + 2);
+
+	f->lease_ms = 2000;
+	fake_elect(f);
+	launches = f->launches;
+	fake_connect(f, b);
+	fake_settle(f);
+	fake_read_all(f, b);
+	pass((60000 + STOP_MS + 2000) * 103 / 100, a);
+	ck_assert_uint_eq(f->launches, launches);
+	pass(1000, a);
+	ck_assert_uint_eq(f->launches, launches + 1);
+	ck_assert_ptr_nonnull(
+	    strstr(fake_find(f, "/corral/jobs/one/singleton-0")->data, "lease_ms=2000\n"));
+}
+END_TEST
+
 START_TEST(a_place_in_the_store_that_cannot_be_read_is_never_filled_again)
 {
 	struct fake_agent *a = ready_agent();
@@ -541,6 +580,7 @@ unit_suite(void)
 	tcase_add_test(t, what_does_not_die_is_given_up_by_people_only);
 	tcase_add_test(t, what_died_after_all_is_no_longer_stuck);
 	tcase_add_test(t, a_job_of_many_singletons_leaves_nothing_behind_when_it_goes);
+	tcase_add_loop_test(t, leaders_with_other_leases_wait_for_the_longest, 0, 2);
 	tcase_add_test(t, a_place_in_the_store_that_cannot_be_read_is_never_filled_again);
 	suite_add_tcase(s, t);
 	return s;
