@@ -25,6 +25,7 @@ fake_init(struct fake *f)
 	f->now_ms = 1000000;
 	f->term.era = 1;
 	f->lease_ms = 15000;
+	f->drift_permille = 10;
 	/* What a master makes before it contends. */
 	f->store.nodes[f->store.count++] = (struct fake_node){
 	    .path = "/corral/era", .data = strdup("1"), .size = 1, .czxid = 1};
@@ -221,7 +222,7 @@ fake_elect(struct fake *f)
 {
 	static const struct hash_key key = {1, 2};
 	struct cluster_settings settings = {.lease_ms = f->lease_ms,
-	    .drift_permille = 10,
+	    .drift_permille = f->drift_permille,
 	    .unreachable_after_ms = 30000,
 	    .wall_offset_ms = f->wall_offset_ms,
 	    .executor = {0, 2 * MIB, 0}};

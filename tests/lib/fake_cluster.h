@@ -56,7 +56,8 @@ struct fake {
 	size_t agent_count;
 	struct cluster cluster;
 	bool leading;
-	uint64_t lease_ms; /* of the next leader */
+	uint64_t lease_ms;	 /* of the next leader */
+	uint32_t drift_permille; /* the same */
 	bool unreadable; /* places of singletons in the store may be so */
 	struct term term;
 	uint64_t now_ms;

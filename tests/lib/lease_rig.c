@@ -94,7 +94,9 @@ executor_drain(void)
 			rig->signalled_ms = rig->now_ms; /* which this task ignores */
 			break;
 		case LIFE_ACT_KILL:
-			task_dies(SIGKILL);
+			rig->dies_ms = rig->now_ms + rig->kill_takes_ms;
+			if (rig->kill_takes_ms == 0)
+				task_dies(SIGKILL);
 			break;
 		case LIFE_ACT_SEND:
 			executor_send(act.update);
@@ -457,6 +459,9 @@ rig_pass(uint64_t ms)
 		}
 		if (rig->lives && !rig->frozen) {
 			life_tick(&rig->life, rig->now_ms);
+			if (rig->kill_takes_ms != 0 && rig->dies_ms != 0 &&
+			    rig->now_ms >= rig->dies_ms)
+				task_dies(SIGKILL);
 			executor_drain();
 			if (rig->core != NULL)
 				rig_deliver();

@@ -36,6 +36,7 @@ struct lease_rig {
 	struct life life;
 	Corral__TaskSpec *spec;
 	bool lives, linked, frozen;
+	uint64_t kill_takes_ms, dies_ms; /* how long what is killed lives on, and until when */
 	uint64_t started_ms, signalled_ms, gone_ms;
 	Corral__AgentToExecutor *mail[RIG_MAIL_MAX];
 	size_t mail_count;

@@ -82,6 +82,25 @@ START_TEST(a_singleton_is_gone_a_grace_after_its_lease_whatever_it_does)
 }
 END_TEST
 
+/* The task takes all that it may: it ignores the signal, and what is killed lives on for a while.
+ */
+START_TEST(a_singleton_that_dies_slowly_is_gone_two_seconds_after_its_grace)
+{
+	uint64_t sent_ms;
+
+	rig_run();
+	rig_pass(RIG_LEASE_MS / 5);
+	sent_ms = rig->heartbeat_ms;
+	rig_acknowledge(sent_ms);
+	rig_deliver();
+	rig->kill_takes_ms = 2000;
+	rig->kill_fails = true; /* the agent's doing is no faster */
+	rig_pass(3 * RIG_LEASE_MS);
+	/* On the node's clock, from the heartbeat that it sent: L + G (see singles_test). */
+	ck_assert_uint_eq(rig->gone_ms - sent_ms, RIG_LEASE_MS + RIG_STOP_MS + 2000);
+}
+END_TEST
+
 START_TEST(a_renewal_behind_the_leases_end_revokes_nothing)
 {
 	uint64_t end_ms;
@@ -357,6 +376,7 @@ unit_suite(void)
 	tcase_add_test(t, an_executor_is_told_when_its_lease_ends_however_long_the_word_takes);
 	tcase_add_test(t, a_heartbeat_that_was_never_sent_extends_nothing);
 	tcase_add_test(t, a_singleton_is_gone_a_grace_after_its_lease_whatever_it_does);
+	tcase_add_test(t, a_singleton_that_dies_slowly_is_gone_two_seconds_after_its_grace);
 	tcase_add_test(t, a_renewal_behind_the_leases_end_revokes_nothing);
 	tcase_add_test(t, an_executor_that_does_not_do_its_part_is_killed_with_its_singleton);
 	tcase_add_test(t, a_stop_that_a_frozen_executor_does_not_hear_ends_all_the_same);

@@ -126,6 +126,39 @@ START_TEST(the_next_attempt_waits_for_lease_and_grace_from_the_last_heartbeat)
 }
 END_TEST
 
+/*
+ * In true time the node's clock is as slow as it may be, so that its lease and all that follows
+ * lasts longest (lease_test), and the master's as fast, so that it waits least.
+ */
+START_TEST(clocks_that_run_apart_leave_no_moment_for_two)
+{
+	static const uint32_t drifts[] = {0, 1, 10, 100, CLUSTER_DRIFT_PERMILLE_MAX};
+	uint32_t d = drifts[_i];
+	uint64_t heard_ms, gone_us, given_up_us;
+	struct fake_agent *a;
+
+	f->drift_permille = d;
+	fake_elect(f);
+	a = ready_agent();
+	running_on(a);
+	fake_heartbeat(f, a); /* received as soon as it was sent: nobody has more than that */
+	heard_ms = f->now_ms;
+	fake_cut(f, a);
+	while (cluster_job(&f->cluster, "one")->in_state[CELL_LIVE] > 0) {
+		f->now_ms++;
+		fake_turn(f);
+	}
+	given_up_us = (f->now_ms - heard_ms) * 1000 * 1000 / (1000 + d);
+	gone_us = (uint64_t)(LEASE_MS + STOP_MS + 2000) * 1000 * 1000 / (1000 - d);
+	ck_assert_uint_lt(gone_us, given_up_us);
+	/* And at twice that drift, it would not do. */
+	given_up_us = cluster_singleton_wait_ms(&f->cluster, cluster_job(&f->cluster, "one")) *
+		      1000 * 1000 / (1000 + 2 * d);
+	gone_us = (uint64_t)(LEASE_MS + STOP_MS + 2000) * 1000 * 1000 / (1000 - 2 * d);
+	ck_assert(d == 0 || gone_us > given_up_us);
+}
+END_TEST
+
 START_TEST(an_unreachable_mark_does_not_end_a_singletons_lease)
 {
 	struct fake_agent *a = ready_agent(), *b = ready_agent();
@@ -563,6 +596,7 @@ unit_suite(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, an_attempt_is_sent_when_the_store_names_its_agent_and_not_before);
 	tcase_add_test(t, the_next_attempt_waits_for_lease_and_grace_from_the_last_heartbeat);
+	tcase_add_loop_test(t, clocks_that_run_apart_leave_no_moment_for_two, 0, 5);
 	tcase_add_test(t, an_unreachable_mark_does_not_end_a_singletons_lease);
 	tcase_add_test(t, a_new_leader_waits_for_the_agent_that_the_store_names_and_for_no_other);
 	tcase_add_test(t, a_new_leader_takes_over_what_the_agent_reports);
