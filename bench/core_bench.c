@@ -72,7 +72,7 @@ static struct {
 
 enum spent { REGISTER, HEARTBEAT, UPDATE, TURN, COMMIT, LOAD };
 
-static void
+static void __attribute__((noreturn))
 die(const char *what)
 {
 	fprintf(stderr, "core_bench: %s\n", what);
