@@ -305,7 +305,8 @@ BODIES = {
 
 
 @pytest.mark.parametrize("path, method",
-                         [(b"/corral/v1/jobs", b"POST"), (b"/corral/v1/jobs/x", b"PUT"), (b"/corral/v1/run", b"POST")], ids=str)
+                         [(b"/corral/v1/jobs", b"POST"), (b"/corral/v1/jobs/x", b"PUT"), (b"/corral/v1/run", b"POST"),
+                          (b"/corral/v1/join", b"POST"), (b"/corral/v1/era/bump", b"POST")], ids=str)
 @pytest.mark.parametrize("body", BODIES.values(), ids=list(BODIES))
 def test_a_body_that_is_no_job_is_refused(attacked, body, path, method):
     master = attacked.watch("master")
