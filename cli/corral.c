@@ -164,7 +164,7 @@ static const struct verb verbs[] = {
     VERB("token", "create | list | revoke ID",
 	"Make a token with which others join, list those there are, or take one back.", token_rows,
 	1, 2, false, verb_token),
-    VERB("join", "TOKEN", "Get this host a certificate by a token.", join_rows, 1, 1, false,
+    VERB("join", "[TOKEN | -]", "Get this host a certificate by a token.", join_rows, 0, 1, false,
 	verb_join),
     VERB("tls", "init | issue ROLE NAME | renew",
 	"Make the cluster's CA, or a certificate by it, or renew the one that is shown.", tls_rows,

@@ -25,6 +25,7 @@
 #define SECRET_DIGITS 48 /* id and secret */
 #define PEM_BYTES_MAX (64u << 10)
 #define WHY_BYTES 512
+#define TOKEN_LINE_MAX 1024
 
 /* A token: where the masters are, which CA is theirs, and what lets its holder in. */
 struct token {
@@ -68,6 +69,23 @@ parse_token(const char *text, struct token *t)
 	memcpy(t->address, text + prefix, size);
 	t->address[size] = '\0';
 	return str_copy(t->secret, sizeof t->secret, secret + 1);
+}
+
+/*
+ * The operand, the line on standard input that '-' stands for, or CORRAL_TOKEN; only the first can
+ * be seen by others in a list of processes. NULL: there is none.
+ */
+static const char *
+find_token(int argc, char **argv, char line[TOKEN_LINE_MAX])
+{
+	if (argc == 0)
+		return getenv("CORRAL_TOKEN");
+	if (strcmp(argv[0], "-") != 0)
+		return argv[0];
+	if (fgets(line, TOKEN_LINE_MAX, stdin) == NULL)
+		return NULL;
+	line[strcspn(line, "\r\n")] = '\0';
+	return line;
 }
 
 /* ---- files ---- */
@@ -268,13 +286,13 @@ verb_join(struct corral *c, int argc, char **argv)
 	const struct corral_options *o = &c->options;
 	const char *dir = o->dir != NULL ? o->dir : CORRAL_SYSCONFDIR "/tls",
 		   *role = o->role != NULL ? o->role : "agent", *name = o->name;
-	char host[256] = "";
+	char host[256] = "", line[TOKEN_LINE_MAX] = "";
+	const char *text = find_token(argc, argv, line);
 	struct token token;
 	struct files files;
 	int status;
 
-	(void)argc;
-	if (!parse_token(argv[0], &token)) {
+	if (text == NULL || !parse_token(text, &token)) {
 		corral_say("that is no join token: 'corral token create' prints one, "
 			   "corral1.HOST:PORT.DIGEST.SECRET, which must come whole");
 		return EX_USAGE;
@@ -301,6 +319,7 @@ verb_join(struct corral *c, int argc, char **argv)
 	}
 	status = join(c, &token, &files, role, name);
 	explicit_bzero(&token, sizeof token);
+	explicit_bzero(line, sizeof line);
 	return status;
 }
 

@@ -15,6 +15,7 @@
 enum {
 	CONNECTIONS_MAX = 4096,
 	BODY_BYTES_MAX = 4 << 20,
+	JOIN_BYTES_MAX = 64 << 10, /* from somebody whom nobody knows yet */
 	EVENT_QUEUE_BYTES_MAX = 4 << 20,
 	NAME_BYTES_MAX = 100, /* of a holder of a certificate: stored with its jobs */
 	STOP_WAIT_MS = 15000, /* for a stop's answer: after that it says "stopping" */
@@ -657,13 +658,13 @@ handle_metrics(void *arg, struct http_request *r)
 }
 
 static const struct http_route routes[] = {
-    {"GET", "/health", true, handle_health},
-    {"GET", "/version", true, handle_version},
-    {"GET", "/metrics", true, handle_metrics},
-    {"POST", "/corral/v1/join", true, enrol_join},
-    {"POST", "/corral/v1/renew", false, enrol_renew},
-    {"GET", "/corral/v1", false, handle_api},
-    {"POST", "/corral/v1", false, handle_api},
+    {"GET", "/health", true, handle_health, 0},
+    {"GET", "/version", true, handle_version, 0},
+    {"GET", "/metrics", true, handle_metrics, 0},
+    {"POST", "/corral/v1/join", true, enrol_join, JOIN_BYTES_MAX},
+    {"POST", "/corral/v1/renew", false, enrol_renew, 0},
+    {"GET", "/corral/v1", false, handle_api, 0},
+    {"POST", "/corral/v1", false, handle_api, 0},
 };
 
 /* Those who have no certificate can do without the socket, too: its failure is no reason to end. */

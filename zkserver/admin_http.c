@@ -236,8 +236,8 @@ admin_http_open(
 	h->admin = admin;
 	h->jobs = jobs;
 	h->conf = conf;
-	h->commands = (struct http_route){"GET", conf->admin_url, true, on_command};
-	h->metrics = (struct http_route){"GET", "/metrics", true, on_metrics};
+	h->commands = (struct http_route){"GET", conf->admin_url, true, on_command, 0};
+	h->metrics = (struct http_route){"GET", "/metrics", true, on_metrics, 0};
 	list_init(&h->streams);
 	if (conf->admin_enabled)
 		h->admin_server = listen_on(h, loop, &h->commands, "admin server",

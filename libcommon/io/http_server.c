@@ -263,8 +263,9 @@ request_admit(struct http_request *r)
 		request_refuse(r, 401, "a client certificate of the cluster is needed");
 		return false;
 	}
-	if (r->framing.kind == HTTP_BODY_LENGTH &&
-	    r->framing.left > r->server->config.body_bytes_max) {
+	if (r->route->body_bytes_max != 0)
+		r->body.max_bytes = r->route->body_bytes_max; /* nothing is in it yet */
+	if (r->framing.kind == HTTP_BODY_LENGTH && r->framing.left > r->body.max_bytes) {
 		request_refuse(r, 413, "the body is too large");
 		return false;
 	}

@@ -147,6 +147,16 @@ def test_what_a_token_is_not_for_is_refused_and_costs_no_use(joined, words, ask,
     assert joined.tokens()[id_of(token)]["uses"] == 1
 
 
+@pytest.mark.parametrize("how", ["standard input", "environment"])
+def test_a_token_need_not_be_seen_in_a_list_of_processes(joined, how):
+    directory, token = joined.host(), joined.token("--role", "user")
+    words = ["join", *["-"] * (how == "standard input"), "--role", "user", "--name", "quiet", "--dir", directory]
+    joined.corral(*words, input=token + "\n" if how == "standard input" else None,
+                  env={"CORRAL_TOKEN": token} if how == "environment" else None)
+    assert names(directory / "cert.pem") == "URI:corral://dev/user/quiet, DNS:quiet"
+    assert "is no join token" in joined.corral(*words, status=64, env={"CORRAL_TOKEN": ""}, input="").stderr
+
+
 def test_further_names_are_for_those_who_are_connected_to(joined):
     directory = joined.host()
     joined.join(joined.token("--role", "master"), "--role", "master", "--name", "m9", "--dns", "m9.example", "--ip", "10.0.0.1",

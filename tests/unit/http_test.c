@@ -152,14 +152,15 @@ handle_upgrade(void *arg, struct http_request *r)
 }
 
 static const struct http_route routes[] = {
-    {"GET", "/echo", false, handle_echo},
-    {"POST", "/echo", false, handle_echo},
-    {NULL, "/echo/any", false, handle_echo},
-    {"GET", "/health", true, handle_health},
-    {"GET", "/hold", false, handle_hold},
-    {"GET", "/stream", false, handle_stream},
-    {NULL, "/redirect", false, handle_redirect},
-    {"GET", "/frames", false, handle_upgrade},
+    {"GET", "/echo", false, handle_echo, 0},
+    {"POST", "/echo", false, handle_echo, 0},
+    {NULL, "/echo/any", false, handle_echo, 0},
+    {"GET", "/health", true, handle_health, 0},
+    {"GET", "/hold", false, handle_hold, 0},
+    {"GET", "/stream", false, handle_stream, 0},
+    {NULL, "/redirect", false, handle_redirect, 0},
+    {"GET", "/frames", false, handle_upgrade, 0},
+    {"POST", "/small", true, handle_echo, 10},
 };
 
 static struct http_config config = {
@@ -275,6 +276,17 @@ START_TEST(a_get_and_a_post_are_answered_and_the_caller_is_known)
 	ck_assert_str_eq(reply.type, "text/plain");
 	call("POST", "/echo", "hello");
 	ck_assert_str_eq(reply.body, "POST /echo q=- from=alice body=hello");
+}
+END_TEST
+
+START_TEST(a_route_may_take_smaller_bodies_than_others)
+{
+	call("POST", "/small", "0123456789");
+	ck_assert_int_eq(reply.status, 200);
+	call("POST", "/small", "0123456789a");
+	ck_assert_int_eq(reply.status, 413);
+	call("POST", "/echo", "0123456789a");
+	ck_assert_int_eq(reply.status, 200);
 }
 END_TEST
 
@@ -421,7 +433,7 @@ END_TEST
 START_TEST(a_redirect_is_followed_once_and_takes_the_body_along)
 {
 	static const struct http_route leader_routes[] = {
-	    {"POST", "/redirect", false, handle_echo}};
+	    {"POST", "/redirect", false, handle_echo, 0}};
 
 	config.routes = leader_routes;
 	config.route_count = 1;
@@ -568,6 +580,14 @@ count(const char *text)
 		n++;
 	return n;
 }
+
+START_TEST(a_body_in_chunks_is_held_to_its_routes_bound)
+{
+	raw_talk("POST /small HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+		 "6\r\n012345\r\n6\r\n012345\r\n0\r\n\r\n");
+	ck_assert_msg(strncmp(raw_reply, "HTTP/1.1 413 ", 13) == 0, "%s", raw_reply);
+}
+END_TEST
 
 START_TEST(pipelined_requests_are_answered_in_order_on_one_connection)
 {
@@ -740,6 +760,7 @@ tls_cases(void)
 	tcase_add_checked_fixture(t, setup_tls, teardown);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_get_and_a_post_are_answered_and_the_caller_is_known);
+	tcase_add_test(t, a_route_may_take_smaller_bodies_than_others);
 	tcase_add_test(t, a_server_of_another_role_is_not_asked);
 	tcase_add_test(t, without_a_certificate_only_open_routes_answer);
 	tcase_add_test(t, paths_methods_and_segments_are_told_apart);
@@ -768,6 +789,7 @@ plain_cases(void)
 	tcase_add_test(t, pipelined_requests_are_answered_in_order_on_one_connection);
 	tcase_add_loop_test(t, a_bad_request_is_answered_once_and_costs_its_connection, 0,
 	    sizeof bad / sizeof bad[0]);
+	tcase_add_test(t, a_body_in_chunks_is_held_to_its_routes_bound);
 	tcase_add_test(t, a_head_without_an_end_is_refused_at_its_limit);
 	tcase_add_test(t, a_request_that_does_not_arrive_in_time_is_answered_408);
 	tcase_add_test(t, a_connection_without_a_request_is_closed_without_a_word);
