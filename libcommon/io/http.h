@@ -33,7 +33,7 @@ struct http_route {
 	const char *prefix; /* "/a/b" is itself and "/a/b/..."; "/" is all; the longest one wins */
 	bool open;	    /* answered without a client certificate; otherwise that gets 401 */
 	void (*handle)(void *arg, struct http_request *r);
-	size_t body_bytes_max; /* 0: as in http_config; less for those who need not say who they are */
+	size_t body_bytes_max; /* 0: as in http_config; less where anybody may ask */
 };
 
 struct http_config {
