@@ -25,12 +25,16 @@ enum {
 	CL_DRIFT_PPM = 10000, /* the bound d: 1 % */
 };
 
-/* Bugs in the simulation's own shells, kernel and network; those of the cores: cluster_plants.h. */
+/* Bugs in the simulation's shells, where the real ones could have them; the cores' are in plants.h.
+ */
 enum cl_plant {
 	CL_PLANT_NONE,
 	CL_PLANT_OUTPUT_FIRST, /* an agent does what it decided before its checkpoint is durable */
 	CL_PLANT_PINGS_PROVE,  /* the right to act is counted from answered pings, too */
-	CL_PLANT_NO_FENCE,     /* a leader's writes do not check that its election node exists */
+	CL_PLANT_ACK_FIRST,    /* a master acknowledges an end before the store has it */
+	CL_PLANT_REGISTRATION_IGNORED, /* an agent obeys messages of any registration */
+	CL_PLANT_END_EARLY,	       /* an executor tells the end before the group is empty */
+	CL_PLANT_RECOVERING_UNTOLD,    /* what an agent has not heard again is not in its report */
 };
 
 struct cl;

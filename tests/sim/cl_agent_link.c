@@ -35,12 +35,17 @@ take_message(struct cl_host *h, const uint8_t *bytes, size_t size)
 {
 	Corral__MasterToAgent *m = corral__master_to_agent__unpack(NULL, size, bytes);
 
+	uint64_t registration;
+
 	if (m == NULL) {
 		world_violation(&h->c->world, "a master's message cannot be read");
 		return;
 	}
-	cl_check_before_message(h, m);
-	cl_check_after_message(h, m, agent_core_master_message(h->core, m, now(h)));
+	registration = m->registration;
+	if (h->c->plant == CL_PLANT_REGISTRATION_IGNORED && agent_core_registered(h->core))
+		m->registration = agent_core_registration(h->core);
+	cl_check_before_message(h, m, registration);
+	cl_check_after_message(h, m, registration, agent_core_master_message(h->core, m, now(h)));
 	corral__master_to_agent__free_unpacked(m, NULL);
 	cl_agent_turn(h);
 }
@@ -64,19 +69,32 @@ on_late(void *arg, uint64_t token)
 }
 
 static void
+keep(struct cl_host *h, uint8_t *bytes, size_t size)
+{
+	struct late *l = cl_alloc(sizeof *l);
+	uint64_t most_ms = rng_below(&h->c->rng_host, 2) == 0 ? 3000 : 60000;
+
+	*l = (struct late){.host = h, .size = size, .bytes = bytes};
+	list_append(&h->late, &l->link);
+	world_at(&h->c->world, rng_below(&h->c->rng_host, most_ms), on_late, h, 0);
+}
+
+static bool
+reads_late(const struct cl_host *h)
+{
+	return h->c->conf.reads_late && !h->c->calm;
+}
+
+static void
 keep_unread(struct cl_host *h, struct cl_conn *conn)
 {
-	struct late *l;
 	uint8_t *bytes;
 	size_t size;
 
-	for (int i = 0; i < 4 && h->c->conf.reads_late && !h->c->calm; i++) {
+	for (int i = 0; i < 4 && reads_late(h); i++) {
 		if (!cl_take_unread(conn, &h->proc, &bytes, &size))
 			return;
-		l = cl_alloc(sizeof *l);
-		*l = (struct late){.host = h, .size = size, .bytes = bytes};
-		list_append(&h->late, &l->link);
-		world_at(&h->c->world, rng_below(&h->c->rng_host, 3000), on_late, h, 0);
+		keep(h, bytes, size);
 	}
 }
 
@@ -96,9 +114,20 @@ static void
 master_frame(void *owner, struct cl_conn *conn, const uint8_t *bytes, size_t size)
 {
 	struct cl_host *h = owner;
+	uint8_t *copy;
 
-	if (h->master == conn)
+	if (h->master != conn)
+		return;
+	if (!reads_late(h) || rng_below(&h->c->rng_host, 60) > 0) {
 		take_message(h, bytes, size);
+		return;
+	}
+	/* The connection breaks with this unread. */
+	copy = cl_alloc(size + 1);
+	memcpy(copy, bytes, size);
+	keep(h, copy, size);
+	cl_agent_master_drop(h);
+	cl_agent_turn(h);
 }
 
 static void
@@ -134,10 +163,36 @@ cl_agent_master_drop(struct cl_host *h)
 	dial_later(h);
 }
 
+/* The bug: what it has not heard again is not in the report. */
+static void
+send_known(struct cl_host *h, const struct agent_out *out)
+{
+	Corral__AgentToMaster *m = corral__agent_to_master__unpack(NULL, out->size, out->bytes);
+	Corral__Register *r = m->register_;
+	uint8_t *bytes = cl_alloc(out->size + 1);
+	size_t kept = 0;
+
+	for (size_t i = 0; m->body_case == CORRAL__AGENT_TO_MASTER__BODY_REGISTER && i < r->n_tasks;
+	     i++)
+		if (r->tasks[i]->state == CORRAL__TASK_STATE__RECOVERING)
+			corral__task_report__free_unpacked(r->tasks[i], NULL);
+		else
+			r->tasks[kept++] = r->tasks[i];
+	if (m->body_case == CORRAL__AGENT_TO_MASTER__BODY_REGISTER)
+		r->n_tasks = kept;
+	cl_send(h->master, &h->proc, bytes, corral__agent_to_master__pack(m, bytes));
+	corral__agent_to_master__free_unpacked(m, NULL);
+	free(bytes);
+}
+
 void
 cl_agent_master_send(struct cl_host *h, const struct agent_out *out)
 {
-	if (h->master != NULL)
+	if (h->master == NULL)
+		return;
+	if (h->c->plant == CL_PLANT_RECOVERING_UNTOLD)
+		send_known(h, out);
+	else
 		cl_send(h->master, &h->proc, out->bytes, out->size);
 }
 

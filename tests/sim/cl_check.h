@@ -32,9 +32,11 @@ void cl_check_master(struct cl_master *m);
 void cl_check_report(struct cl_master *m, const char *name, const Corral__Register *r);
 
 /* ---- Agents ---- */
-void cl_check_before_message(struct cl_host *h, const Corral__MasterToAgent *m);
-void cl_check_after_message(
-    struct cl_host *h, const Corral__MasterToAgent *m, enum agent_verdict verdict);
+/* registration: as it came. */
+void cl_check_before_message(
+    struct cl_host *h, const Corral__MasterToAgent *m, uint64_t registration);
+void cl_check_after_message(struct cl_host *h, const Corral__MasterToAgent *m,
+    uint64_t registration, enum agent_verdict verdict);
 void cl_check_agent_out(struct cl_host *h, const struct agent_out *out);
 void cl_check_agent_committed(struct cl_host *h);
 void cl_check_agent(struct cl_host *h);

@@ -22,12 +22,12 @@ term_of(const Corral__MasterToAgent *m)
 }
 
 void
-cl_check_before_message(struct cl_host *h, const Corral__MasterToAgent *m)
+cl_check_before_message(struct cl_host *h, const Corral__MasterToAgent *m, uint64_t registration)
 {
 	struct cl_check *k = h->c->check;
 
 	if (m->body_case != CORRAL__MASTER_TO_AGENT__BODY_KILL || !agent_core_registered(h->core) ||
-	    m->registration != agent_core_registration(h->core))
+	    registration != agent_core_registration(h->core))
 		return;
 	for (size_t i = 0; i < m->kill->n_keys; i++) {
 		struct taskkey key = taskkey_of(m->kill->keys[i]);
@@ -66,8 +66,8 @@ note_acks(struct cl_host *h, const Corral__MasterToAgent *m)
 }
 
 void
-cl_check_after_message(
-    struct cl_host *h, const Corral__MasterToAgent *m, enum agent_verdict verdict)
+cl_check_after_message(struct cl_host *h, const Corral__MasterToAgent *m, uint64_t registration,
+    enum agent_verdict verdict)
 {
 	struct seen_agent *a = &h->c->check->agents[h->number];
 	bool of_registration = m->body_case != CORRAL__MASTER_TO_AGENT__BODY_WELCOME &&
@@ -79,7 +79,7 @@ cl_check_after_message(
 		VIOLATED(h->c, "L1: %s obeys a term that is older than one that it has obeyed",
 		    h->machine->name);
 	if (of_registration && agent_core_registered(h->core) &&
-	    m->registration != agent_core_registration(h->core))
+	    registration != agent_core_registration(h->core))
 		VIOLATED(h->c, "L4: %s obeys a message of another registration than its newest",
 		    h->machine->name);
 	if (term_order(term_of(m), a->pending) > 0)

@@ -160,6 +160,8 @@ carry_out(struct cl_group *g, const struct life_act *a)
 		cl_check_task_stops(g);
 		g->sweeping = true;
 		g->sweep_wait_ms = 1;
+		if (g->host->c->plant == CL_PLANT_END_EARLY)
+			life_swept(&g->life, now(g));
 		sweep(g);
 		break;
 	case LIFE_ACT_SAVE:

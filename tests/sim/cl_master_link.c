@@ -213,6 +213,31 @@ take_heartbeat(struct mlink *l, const Corral__Heartbeat *h)
 	queue(l, &message, CL_SENT_OTHER);
 }
 
+/* The bug: an end is acknowledged when it comes, and not when the store has it. */
+static void
+acknowledge_first(struct mlink *l, const Corral__StatusUpdate *u)
+{
+	Corral__MasterToAgent message = CORRAL__MASTER_TO_AGENT__INIT;
+	Corral__UpdateAcks acks = CORRAL__UPDATE_ACKS__INIT;
+	Corral__UpdateAck ack = CORRAL__UPDATE_ACK__INIT, *list = &ack;
+	struct message *msg;
+
+	if (!task_state_terminal(u->state))
+		return;
+	ack.key = u->key;
+	ack.uuid = u->uuid;
+	acks.n_acks = 1;
+	acks.acks = &list;
+	message.body_case = CORRAL__MASTER_TO_AGENT__BODY_UPDATE_ACKS;
+	message.update_acks = &acks;
+	msg = queue(l, &message, CL_SENT_ACK);
+	msg->key = (struct task_key){.incarnation = u->key->incarnation,
+	    .index = u->key->index,
+	    .attempt = u->key->attempt,
+	    .term = {u->key->term->era, u->key->term->czxid}};
+	memcpy(msg->uuid, u->uuid.data, sizeof msg->uuid);
+}
+
 static void
 take_message(struct mlink *l, Corral__AgentToMaster *message)
 {
@@ -227,8 +252,11 @@ take_message(struct mlink *l, Corral__AgentToMaster *message)
 	if (message->body_case == CORRAL__AGENT_TO_MASTER__BODY_HEARTBEAT)
 		take_heartbeat(l, message->heartbeat);
 	else if (message->body_case == CORRAL__AGENT_TO_MASTER__BODY_UPDATES)
-		for (size_t i = 0; i < message->updates->n_updates; i++)
+		for (size_t i = 0; i < message->updates->n_updates; i++) {
+			if (m->c->plant == CL_PLANT_ACK_FIRST)
+				acknowledge_first(l, message->updates->updates[i]);
 			cluster_update(&m->cluster, now(m), l->agent, message->updates->updates[i]);
+		}
 }
 
 static void

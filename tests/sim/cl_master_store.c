@@ -280,8 +280,7 @@ cl_master_write(struct cl_master *m, const struct commit *batch, bool again)
 		return;
 	snprintf(fence, sizeof fence, CL_ELECTION "/%s", m->elect.own);
 	buf_init(&b, CL_MASTER_OPS_BYTES);
-	if (m->c->plant != CL_PLANT_NO_FENCE)
-		cl_ops_put(&b, &op);
+	cl_ops_put(&b, &op);
 	for (size_t i = 0; i < batch->count; i++) {
 		op = (struct cl_op){kinds[batch->ops[i].kind], false, batch->ops[i].path,
 		    batch->data.data + batch->ops[i].offset, batch->ops[i].size};

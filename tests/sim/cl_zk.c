@@ -30,7 +30,7 @@ struct cl_zk {
 	int64_t session, seen;
 	bool watch;
 	int32_t xid;
-	uint64_t sent_ms, heard_ms, up_ms, again_ms;
+	uint64_t sent_ms, heard_ms, up_ms, again_ms, pinged_ms;
 	struct list sent, unsent;
 	bool dead;
 };
@@ -56,6 +56,15 @@ static uint64_t
 ping_ms(const struct cl_zk *z)
 {
 	return timeout(z) / 3 < PING_MS_MAX ? timeout(z) / 3 : PING_MS_MAX;
+}
+
+/* When nothing was sent for some time. (Pings that are to prove something come in any case.) */
+static uint64_t
+ping_at_ms(const struct cl_zk *z)
+{
+	bool prove = z->p->c->plant == CL_PLANT_PINGS_PROVE;
+
+	return (prove ? z->pinged_ms : z->sent_ms) + ping_ms(z);
 }
 
 static uint64_t
@@ -84,7 +93,7 @@ on_up(void *owner, struct cl_conn *conn, uint64_t token)
 		return;
 	}
 	z->conn = conn;
-	z->up_ms = z->heard_ms = z->sent_ms = now(z);
+	z->up_ms = z->heard_ms = z->sent_ms = z->pinged_ms = now(z);
 	cl_send(conn, z->p, &m, sizeof m);
 	cl_timer(z->p, cl_zk_deadline(z));
 }
@@ -409,8 +418,8 @@ cl_zk_tick(struct cl_zk *z)
 			hang_up(z);
 	} else if (now(z) >= z->heard_ms + timeout(z) * 2 / 3) {
 		hang_up(z);
-	} else if (now(z) >= z->sent_ms + ping_ms(z)) {
-		z->sent_ms = now(z);
+	} else if (now(z) >= ping_at_ms(z)) {
+		z->sent_ms = z->pinged_ms = now(z);
 		cl_send(z->conn, z->p, &ping, sizeof ping);
 	}
 	if (!z->dead)
@@ -429,6 +438,6 @@ cl_zk_deadline(const struct cl_zk *z)
 	if (z->state != CL_ZK_CONNECTED)
 		return z->up_ms + connect_ms(z);
 	silence = z->heard_ms + timeout(z) * 2 / 3;
-	ping = z->sent_ms + ping_ms(z);
+	ping = ping_at_ms(z);
 	return ping < silence ? ping : silence;
 }

@@ -57,24 +57,29 @@ add_totals(struct totals *t, const struct cl_life *l)
 
 int zab_plant; /* the bug in the cores */
 
-static const char *const plant_names[] = {"output-first", "pings-prove", "term-unchecked",
+#define BUGS 11
+
+static const char *const plant_names[BUGS] = {"output-first", "pings-prove", "ack-first",
+    "registration-ignored", "end-early", "recovering-untold", "term-unchecked",
     "lease-from-arrival", "lease-duration", "grace-forgotten", "launch-uncommitted"};
 
 /* Where each of them is planted. */
 static const struct {
 	enum cl_plant world;
 	enum zab_plant core;
-} plants[] = {
+} plants[BUGS] = {
     {CL_PLANT_OUTPUT_FIRST, PLANT_NOTHING},
     {CL_PLANT_PINGS_PROVE, PLANT_NOTHING},
+    {CL_PLANT_ACK_FIRST, PLANT_NOTHING},
+    {CL_PLANT_REGISTRATION_IGNORED, PLANT_NOTHING},
+    {CL_PLANT_END_EARLY, PLANT_NOTHING},
+    {CL_PLANT_RECOVERING_UNTOLD, PLANT_NOTHING},
     {CL_PLANT_NONE, PLANT_TERM_UNCHECKED},
     {CL_PLANT_NONE, PLANT_LEASE_FROM_ARRIVAL},
     {CL_PLANT_NONE, PLANT_LEASE_DURATION},
     {CL_PLANT_NONE, PLANT_GRACE_FORGOTTEN},
     {CL_PLANT_NONE, PLANT_LAUNCH_UNCOMMITTED},
 };
-
-#define BUGS (sizeof plants / sizeof plants[0])
 
 static bool
 live(const struct seeds_life *life, uint64_t *hash)
