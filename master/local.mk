@@ -10,6 +10,7 @@ libmastercore_a_SOURCES = \
 	master/core/commit.c \
 	master/core/drain.c \
 	master/core/elect.c master/core/elect.h \
+	master/core/hold.c \
 	master/core/inside.h \
 	master/core/jobs.c \
 	master/core/launch.c \

@@ -59,6 +59,7 @@ agent_new(struct cluster *c, const char *name, const char *id)
 	list_init(&a->attempts);
 	list_init(&a->doomed);
 	list_init(&a->in_admitting);
+	list_init(&a->in_holding);
 	a->node = PLACE_NONE;
 	if (!str_copy(a->name, sizeof a->name, name) || !str_copy(a->id, sizeof a->id, id) ||
 	    !grow_tables(c) || !hmap_insert(&c->agents, &a->by_name, cluster_hash_text(c, name))) {
@@ -102,7 +103,8 @@ agent_enter(struct cluster *c, struct agent *a, enum agent_state state)
 		return;
 	a->state = state;
 	if (a->node != PLACE_NONE)
-		place_node_open(&c->books.place, a->node, agent_takes_tasks(a));
+		place_node_open(
+		    &c->books.place, a->node, agent_takes_tasks(a) && a->held_for == NULL);
 	if (state == AGENT_READY)
 		c->unplaced = true;
 	cluster_emit(c, OUT_NODE, a, NULL);

@@ -29,6 +29,7 @@ cluster_init(struct cluster *c, const struct cluster_settings *settings,
 	list_init(&c->admitting);
 	list_init(&c->admitting_in_batch);
 	list_init(&c->live);
+	list_init(&c->holding);
 	list_init(&c->ended);
 	list_init(&c->removed);
 	list_init(&c->dirty);
@@ -100,8 +101,10 @@ cluster_turn(struct cluster *c, uint64_t now_ms)
 {
 	c->pausing = now_ms < c->pause_end_ms;
 	jobs_delays(c, now_ms);
-	if (now_ms >= c->scan_ms)
+	if (now_ms >= c->scan_ms) {
 		agents_scan(c, now_ms);
+		holds_scan(c, now_ms);
+	}
 	if (c->unplaced)
 		cluster_launch(c, now_ms);
 }

@@ -56,6 +56,13 @@ enum {
 /* How long a task must have run for its failure not to count against the limit of a service. */
 #define CLUSTER_STEADY_MS 10000
 
+/*
+ * How long the first waiting job of a role fits nowhere before a node is held for it, and how long
+ * that is held at most; after that, none is held for it as long again.
+ */
+#define CLUSTER_HOLD_AFTER_MS 10000
+#define CLUSTER_HOLD_MS 600000
+
 struct term {
 	uint64_t era;
 	int64_t czxid;
@@ -116,6 +123,10 @@ struct agent {
 	uint64_t heard_ms;
 	struct drain drain;
 	bool closed;	      /* being drained: takes no tasks */
+	struct list in_holding;
+	struct job *held_for; /* who alone is placed here; NULL: anybody */
+	uint32_t held_tasks;  /* so many of its tasks */
+	uint64_t held_until_ms;
 	bool gone;	      /* forgotten: for who asks there is no such node */
 	bool off;	      /* gone, and was powered off for that: nothing of it runs */
 	bool powered_off;     /* the operator says so: nothing is waited for */
@@ -197,6 +208,10 @@ struct job {
 	struct list delayed;  /* struct delay, by time */
 	struct list in_role;  /* while it is live: struct role.jobs of its priority */
 	struct role *role;
+	uint64_t stuck_ms;     /* since when nothing more of it can be placed; 0: not so */
+	enum share_bar barred; /* by what; NOT: no node fits */
+	uint64_t hold_pause_ms; /* no node is held for it until then */
+	uint32_t held_tasks;	/* for which nodes are held */
 	char name[CLUSTER_NAME_MAX + 1];
 	int64_t incarnation; /* czxid of its node */
 	enum job_state state;
@@ -361,6 +376,8 @@ struct cluster {
 	struct list ending, committing;
 	struct list placing, placing_in_batch; /* singletons, by struct attempt.in_placing */
 	struct list singletons;		       /* all attempts at them that are not over */
+	struct list holding; /* agents that are held for a job */
+	uint32_t hold_count;
 	bool unplaced;			       /* something changed that may let a task be placed */
 	bool writing;			       /* a batch is out */
 	bool pausing; /* one was large: the next one is not before pause_end_ms */

@@ -48,7 +48,8 @@ drain_scan(struct cluster *c, uint64_t now_ms, struct agent *a)
 	if (closed != a->closed) {
 		a->closed = closed;
 		if (a->node != PLACE_NONE)
-			place_node_open(&c->books.place, a->node, agent_takes_tasks(a));
+			place_node_open(&c->books.place, a->node,
+			    agent_takes_tasks(a) && a->held_for == NULL);
 		c->unplaced = c->unplaced || agent_takes_tasks(a);
 		cluster_emit(c, OUT_NODE, a, NULL);
 	}

@@ -97,6 +97,16 @@ bool commit_wanted(const struct cluster *c);
 
 /* launch.c */
 void cluster_launch(struct cluster *c, uint64_t now_ms);
+bool job_waits(const struct job *j);
+/* May a task of the job run there, but for resources? */
+bool job_suits(const struct cluster *c, const struct job *j, const struct agent *a);
+
+/* hold.c */
+void holds_scan(struct cluster *c, uint64_t now_ms);
+void hold_end(struct cluster *c, struct agent *a);
+void hold_end_all(struct cluster *c, struct job *j);
+/* One of the tasks for which the node is held is placed there. */
+void hold_placed(struct cluster *c, struct agent *a);
 
 /* roles.c */
 void quota_encode(const struct cluster *c, struct buf *out);

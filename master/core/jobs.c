@@ -144,6 +144,8 @@ void
 job_enter(struct cluster *c, struct job *j, enum job_state state)
 {
 	c->in_job_state[j->state]--;
+	if (state != JOB_RUNNING)
+		hold_end_all(c, j);
 	j->state = state;
 	c->in_job_state[state]++;
 	if (!has_ended(j))
@@ -210,7 +212,8 @@ try_unknown(struct cluster *c, struct job *j, uint32_t index)
 
 /*
  * A lost attempt, and a singleton's that ended with its node's lease, is not the task's failure and
- * is always tried again. A failure counts against the limit, unless it is a service's that had run
+ * is always tried again; nor is one that a master had stopped while its job goes on, an earlier
+ * leader perhaps. A failure counts against the limit, unless it is a service's that had run
  * steadily. An agent that refuses may do so because its picture of what runs there is a moment
  * ahead of ours, or for good: that is tried a few times.
  */
@@ -223,7 +226,7 @@ wants_retry(struct job *j, struct cell *cell, const struct attempt *t, uint64_t 
 	if (j->policy.service && now_ms - t->launched_ms >= CLUSTER_STEADY_MS)
 		cell->failures = 0;
 	if (reason == CORRAL__TASK_REASON__REASON_LEASE_ENDED ||
-	    (t->moved && reason == CORRAL__TASK_REASON__REASON_STOPPED) ||
+	    reason == CORRAL__TASK_REASON__REASON_STOPPED ||
 	    (t->state == CORRAL__TASK_STATE__LOST && reason != CORRAL__TASK_REASON__REASON_REFUSED))
 		return !j->policy.once;
 	if (t->state == CORRAL__TASK_STATE__FINISHED)

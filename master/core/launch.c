@@ -46,8 +46,8 @@ agent_on(const struct cluster *c, uint32_t node)
 	return c->by_node[node];
 }
 
-static bool
-waits(const struct job *j)
+bool
+job_waits(const struct job *j)
 {
 	return j->state == JOB_RUNNING && j->in_state[CELL_PENDING] > 0;
 }
@@ -63,7 +63,7 @@ job_at(struct role *r)
 				return NULL;
 			r->at = r->jobs[--r->priority].next;
 		}
-		if (waits(CONTAINER_OF(r->at, struct job, in_role)))
+		if (job_waits(CONTAINER_OF(r->at, struct job, in_role)))
 			return CONTAINER_OF(r->at, struct job, in_role);
 	}
 }
@@ -118,8 +118,8 @@ next_index(struct job *j)
 	return i;
 }
 
-static bool
-suits(const struct cluster *c, const struct job *j, const struct agent *a)
+bool
+job_suits(const struct cluster *c, const struct job *j, const struct agent *a)
 {
 	return (j->singles == NULL || cluster_lacks_for_singletons(a) == NULL) &&
 	       (!j->policy.constrained || c->ops.allows(j->definition, a));
@@ -134,7 +134,7 @@ place_next(struct cluster *c, struct job *j, uint32_t most, uint32_t *node)
 
 	for (;;) {
 		n = books_fill(&c->books, r, &j->need, most, &r->cursor, node);
-		if (n == 0 || suits(c, j, agent_on(c, *node)))
+		if (n == 0 || job_suits(c, j, agent_on(c, *node)))
 			return n;
 		while (n-- > 0)
 			books_release(&c->books, r, *node, &j->need);
@@ -162,14 +162,59 @@ launch_next(struct cluster *c, uint64_t now_ms, struct job *j, uint32_t most)
 		most = 0;
 	if (most > 0)
 		n = place_next(c, j, most, &node);
+	if (n > 0) {
+		j->stuck_ms = 0;
+	} else if (next_index(j) < j->count) {
+		j->stuck_ms = j->stuck_ms == 0 ? now_ms : j->stuck_ms;
+		j->barred = why.bar;
+	}
 	for (uint32_t i = 0; i < n; i++)
 		launch_one(c, now_ms, j, agent_on(c, node), next_index(j));
 	resources_add(&amount, &j->need, n);
 	if (n > 0)
 		share_granted(s, r, &amount);
-	if (n == 0 || !waits(j))
+	if (n == 0 || !job_waits(j))
 		job_done(r);
 	return n;
+}
+
+/* On a node that is held for a job, as soon as that fits. */
+static void
+launch_held(
+    struct cluster *c, uint64_t now_ms, struct agent *a, const struct resources *elsewhere)
+{
+	struct share *s = &c->books.share;
+	struct job *j = a->held_for;
+	struct resources available;
+	struct share_barred why;
+
+	while (a->held_for != NULL && job_waits(j) && agent_takes_tasks(a)) {
+		j->role->index = 0;
+		available = books_free(&c->books, a->node);
+		if (next_index(j) == j->count || !resources_fits(&j->need, &available))
+			return;
+		resources_add(&available, elsewhere, 1);
+		share_begin(s, &available);
+		if (share_room(s, j->role, &j->need, 1, &why) == 0 ||
+		    !books_lease(&c->books, j->role, a->node, &j->need))
+			return;
+		launch_one(c, now_ms, j, a, next_index(j));
+		j->stuck_ms = 0;
+		hold_placed(c, a);
+	}
+}
+
+static void
+launch_all_held(struct cluster *c, uint64_t now_ms)
+{
+	struct resources elsewhere;
+	struct list *it, *nx;
+
+	if (list_empty(&c->holding))
+		return;
+	elsewhere = books_available(&c->books);
+	LIST_EACH(it, nx, &c->holding)
+	launch_held(c, now_ms, CONTAINER_OF(it, struct agent, in_holding), &elsewhere);
 }
 
 void
@@ -179,6 +224,7 @@ cluster_launch(struct cluster *c, uint64_t now_ms)
 	struct job *j;
 	struct role *r;
 
+	launch_all_held(c, now_ms);
 	turn_begin(c);
 	while (room > 0 && (r = share_pick(&c->books.share)) != NULL) {
 		if ((j = job_at(r)) == NULL)

@@ -217,6 +217,198 @@ START_TEST(texts_of_quotas_and_weights_that_are_damaged_are_refused_and_named)
 }
 END_TEST
 
+/* --- preemption, and nodes that are held --- */
+
+static void
+scan(uint64_t later_ms)
+{
+	f->now_ms += later_ms;
+	for (size_t i = 0; i < f->agent_count; i++)
+		fake_heartbeat(f, &f->agents[i]);
+	fake_settle(f);
+}
+
+static void
+read_all(void)
+{
+	for (int round = 0; round < 3; round++) {
+		for (size_t i = 0; i < f->agent_count; i++)
+			fake_read_all(f, &f->agents[i]);
+		fake_settle(f);
+	}
+}
+
+START_TEST(a_job_of_higher_priority_has_lower_ones_of_its_role_stopped_and_made_again)
+{
+	struct job *low, *lower, *other, *high;
+
+	agents_ready(1, 8000);
+	low = submit("low", "a", 20, 3, 1000);
+	lower = submit("lower", "a", 10, 2, 1000);
+	other = submit("other", "b", 0, 3, 1000);
+	read_all();
+	f->now_ms += 1000;
+	high = submit("high", "a", 50, 1, 3000);
+	ck_assert_uint_eq(f->kills, 0);
+	scan(500);
+	ck_assert_uint_eq(f->kills, 3);
+	ck_assert_uint_eq(high->in_state[CELL_LIVE], 0); /* not before they are over */
+	scan(500);
+	ck_assert_uint_eq(f->kills, 3);
+	read_all();
+	ck_assert_uint_eq(high->in_state[CELL_LIVE], 1);
+	ck_assert_uint_eq(lower->in_state[CELL_LIVE], 0);
+	ck_assert_uint_eq(low->in_state[CELL_LIVE], 2);
+	ck_assert_uint_eq(other->in_state[CELL_LIVE], 3);
+	ck_assert_uint_eq(lower->in_state[CELL_PENDING], 2);
+	ck_assert_uint_eq(lower->cells[0].failures, 0);
+	ck_assert_uint_eq(f->cluster.hold_count, 0);
+	fake_exit(f, &f->agents[0], &f->agents[0].tasks[0], 0);
+	scan(500);
+	ck_assert_uint_eq(low->in_state[CELL_LIVE] + other->in_state[CELL_LIVE] +
+			      high->in_state[CELL_LIVE] + lower->in_state[CELL_LIVE],
+	    6);
+}
+END_TEST
+
+START_TEST(what_is_stopped_for_another_is_made_again_after_a_failover_too)
+{
+	struct job *low;
+
+	agents_ready(1, 2000);
+	submit("low", "a", 20, 2, 1000);
+	read_all();
+	submit("high", "a", 50, 1, 1000);
+	scan(500);
+	ck_assert_uint_eq(f->kills, 1);
+	while (f->agents[0].inbox_count > 0)
+		fake_read(f, &f->agents[0]); /* it is killed, and nobody hears of that */
+	fake_elect(f);
+	low = cluster_job(&f->cluster, "low");
+	fake_connect(f, &f->agents[0]);
+	fake_settle(f);
+	read_all();
+	ck_assert_int_eq(low->state, JOB_RUNNING);
+	ck_assert_uint_eq(low->in_state[CELL_LIVE], 1);
+	ck_assert_uint_eq(low->in_state[CELL_PENDING] + low->in_state[CELL_DELAYED], 1);
+	ck_assert_uint_eq(cluster_job(&f->cluster, "high")->in_state[CELL_LIVE], 1);
+}
+END_TEST
+
+START_TEST(neither_other_roles_nor_singletons_nor_runs_are_preempted)
+{
+	struct job_policy single = {.role = "a", .singleton = true, .need = {1000, MIB, 0}},
+			  run = {.role = "a", .once = true, .need = {1000, MIB, 0}};
+
+	agents_ready(1, 4000);
+	submit("other", "b", 0, 1, 1000);
+	submit("child", "a/b", 0, 1, 1000);
+	fake_submit(f, "single", 1, &single);
+	fake_settle(f);
+	fake_submit(f, "run", 1, &run);
+	fake_settle(f);
+	read_all();
+	submit("high", "a", 100, 1, 1000);
+	scan(500);
+	scan(500);
+	ck_assert_uint_eq(f->kills, 0);
+}
+END_TEST
+
+START_TEST(a_job_that_the_limit_bars_has_no_more_stopped_than_it_needs)
+{
+	struct job *low, *high;
+
+	agents_ready(2, 8000);
+	set_quota("a", 0, 4000);
+	low = submit("low", "a", 20, 9, 1000);
+	read_all();
+	ck_assert_uint_eq(low->in_state[CELL_LIVE], 4);
+	high = submit("high", "a", 50, 2, 1000);
+	scan(500);
+	read_all();
+	ck_assert_uint_eq(f->kills, 2);
+	ck_assert_uint_eq(high->in_state[CELL_LIVE], 2);
+	ck_assert_uint_eq(low->in_state[CELL_LIVE], 2);
+}
+END_TEST
+
+static void
+exit_one_of(const char *job)
+{
+	for (size_t i = 0; i < f->agent_count; i++) {
+		struct fake_agent *a = &f->agents[i];
+
+		for (size_t t = 0; t < a->task_count; t++)
+			if (strcmp(a->tasks[t].key.job, job) == 0 &&
+			    !task_state_terminal(a->tasks[t].state)) {
+				fake_exit(f, a, &a->tasks[t], 0);
+				return;
+			}
+	}
+	ck_abort_msg("nothing of %s runs", job);
+}
+
+START_TEST(the_large_task_at_the_head_gets_its_node_and_small_ones_go_round_it)
+{
+	struct job *large, *small;
+	uint32_t steps = 0;
+
+	agents_ready(2, 4000);
+	small = submit("small", "a", 50, 200, 1000);
+	read_all();
+	large = submit("large", "a", 60, 1, 4000);
+	small->policy.priority = 60; /* nothing to preempt */
+	scan(500);
+	exit_one_of("small");
+	scan(500);
+	read_all();
+	ck_assert_uint_eq(small->in_state[CELL_LIVE], 8); /* the place was taken at once */
+	scan(CLUSTER_HOLD_AFTER_MS);
+	ck_assert_uint_eq(f->cluster.hold_count, 1);
+	while (large->in_state[CELL_LIVE] == 0) {
+		ck_assert_uint_lt(steps++, 20);
+		exit_one_of("small");
+		scan(500);
+		read_all();
+		ck_assert(cluster_check(&f->cluster));
+	}
+	ck_assert_uint_eq(small->in_state[CELL_LIVE], 4); /* the other node stayed full */
+	ck_assert_uint_eq(f->cluster.hold_count, 0);
+}
+END_TEST
+
+START_TEST(no_node_is_held_where_services_keep_it_full_nor_longer_than_the_bound)
+{
+	struct job_policy web = {.role = "a",
+	    .priority = 100,
+	    .service = true,
+	    .restart = JOB_RESTART_ALWAYS,
+	    .need = {1000, MIB, 0}};
+	struct job *large, *small;
+
+	agents_ready(2, 4000);
+	fake_submit(f, "web", 1, &web);
+	fake_settle(f);
+	small = submit("small", "a", 100, 7, 1000);
+	read_all();
+	large = submit("large", "a", 100, 1, 4000);
+	scan(500);
+	scan(CLUSTER_HOLD_AFTER_MS);
+	ck_assert_ptr_null(f->cluster.by_node[0]->held_for); /* web runs there */
+	ck_assert_ptr_eq(f->cluster.by_node[1]->held_for, large);
+	scan(CLUSTER_HOLD_MS);
+	ck_assert_uint_eq(f->cluster.hold_count, 0);
+	scan(CLUSTER_HOLD_MS - 1000);
+	ck_assert_uint_eq(f->cluster.hold_count, 0);
+	scan(1000);
+	ck_assert_uint_eq(f->cluster.hold_count, 1);
+	ck_assert(cluster_stop(&f->cluster, f->now_ms, large, "test"));
+	ck_assert_uint_eq(f->cluster.hold_count, 0);
+	ck_assert_uint_eq(small->in_state[CELL_LIVE], 7);
+}
+END_TEST
+
 /* --- the master beside the oracle --- */
 
 struct pair {
@@ -409,6 +601,13 @@ unit_suite(void)
 	tcase_add_test(t, a_limit_that_was_raised_lets_nobody_in_before_it_is_stored);
 	tcase_add_test(t, quotas_that_cannot_be_are_refused_with_the_reason);
 	tcase_add_test(t, texts_of_quotas_and_weights_that_are_damaged_are_refused_and_named);
+	tcase_add_test(
+	    t, a_job_of_higher_priority_has_lower_ones_of_its_role_stopped_and_made_again);
+	tcase_add_test(t, what_is_stopped_for_another_is_made_again_after_a_failover_too);
+	tcase_add_test(t, neither_other_roles_nor_singletons_nor_runs_are_preempted);
+	tcase_add_test(t, a_job_that_the_limit_bars_has_no_more_stopped_than_it_needs);
+	tcase_add_test(t, the_large_task_at_the_head_gets_its_node_and_small_ones_go_round_it);
+	tcase_add_test(t, no_node_is_held_where_services_keep_it_full_nor_longer_than_the_bound);
 	tcase_add_loop_test(t, the_master_places_as_progressive_filling_by_definition_does, 0, 24);
 	suite_add_tcase(s, t);
 	return s;
