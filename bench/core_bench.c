@@ -72,8 +72,7 @@ static struct {
 
 enum spent { REGISTER, HEARTBEAT, UPDATE, TURN, COMMIT, LOAD };
 
-static void __attribute__((noreturn))
-die(const char *what)
+static void __attribute__((noreturn)) die(const char *what)
 {
 	fprintf(stderr, "core_bench: %s\n", what);
 	exit(EXIT_FAILURE);
