@@ -196,9 +196,26 @@ say_delays(struct fleet *f)
 	    samples_ms(&f->accepted, 0.5), samples_ms(&f->accepted, 0.99));
 }
 
+/* A master may be killed in the middle of it: when do all agents have another? */
+static void
+watch_masters(struct fleet *f)
+{
+	if (f->o.mark > 0 && f->counts.acked >= f->o.mark) {
+		say("marked acked=%" PRIu64, f->counts.acked);
+		f->o.mark = 0;
+	}
+	if (run.lost_ms == 0 && f->registered < f->o.agents) {
+		run.lost_ms = clock_boot_ms();
+	} else if (run.lost_ms != 0 && f->registered == f->o.agents) {
+		say("back agents=%u seconds=%.3f", f->registered, seconds_since(run.lost_ms));
+		run.lost_ms = 0;
+	}
+}
+
 static void
 turn_running(struct fleet *f)
 {
+	watch_masters(f);
 	submit_due(f);
 	if (f->counts.acked < f->o.tasks)
 		return;
@@ -267,11 +284,11 @@ turn_verifying(struct fleet *f)
 		say("counted launched=%" PRIu64 " ended=%" PRIu64 " acked=%" PRIu64
 		    " failed=%" PRIu64 " relaunched=%" PRIu64 " repeated=%" PRIu64
 		    " killed=%" PRIu64 " overcommitted=%" PRIu64 " leases_ended=%" PRIu64
-		    " downs=%" PRIu64 " strange=%" PRIu64,
+		    " downs=%" PRIu64 " unheard=%" PRIu64 " strange=%" PRIu64,
 		    f->counts.launched, f->counts.ended, f->counts.acked, f->counts.failed,
 		    f->counts.relaunched, f->counts.repeated, f->counts.killed,
 		    f->counts.overcommitted, f->counts.leases_ended, f->counts.downs,
-		    f->counts.strange);
+		    f->counts.unheard, f->counts.strange);
 		enter(DONE);
 		loop_stop(f->loop, EXIT_SUCCESS);
 	}
@@ -354,6 +371,8 @@ read_options(struct fleet_options *o, int argc, char **argv)
 	    {"run-max-ms", required_argument, NULL, 'M'},
 	    {"seed", required_argument, NULL, 'x'},
 	    {"verify", required_argument, NULL, 'v'},
+	    {"mark", required_argument, NULL, 'k'},
+	    {"deaf", required_argument, NULL, 'e'},
 	    {0},
 	};
 	uint64_t *numbers[128] = {
@@ -367,6 +386,8 @@ read_options(struct fleet_options *o, int argc, char **argv)
 	    ['M'] = &o->run_max_ms,
 	    ['x'] = &o->seed,
 	    ['v'] = &o->verify,
+	    ['k'] = &o->mark,
+	    ['e'] = &o->deaf,
 	};
 	int opt, at = 0;
 
@@ -399,7 +420,7 @@ read_options(struct fleet_options *o, int argc, char **argv)
 	    o->tasks > o->job_tasks * JOBS_MAX)
 		fleet_die("usage: fleet --config FILE --tls DIRECTORY [--agents N] [--slots N] "
 			  "[--tasks N] [--job-tasks N] [--hold N] [--rate N] [--run-min-ms N] "
-			  "[--run-max-ms N] [--seed N] [--verify N]");
+			  "[--run-max-ms N] [--seed N] [--verify N] [--mark N] [--deaf N]");
 }
 
 static void

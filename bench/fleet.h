@@ -84,11 +84,13 @@ struct fleet_agent {
 struct fleet_options {
 	const char *config, *directory;
 	uint64_t agents, slots, tasks, job_tasks, hold, rate, run_min_ms, run_max_ms, seed, verify;
+	uint64_t deaf; /* one acknowledgement in so many is not heard; 0: all are */
+	uint64_t mark; /* say so when so many outcomes are acknowledged; 0: do not */
 };
 
 struct fleet_counts {
 	uint64_t launched, relaunched, running_acked, ended, acked, failed, repeated, killed,
-	    refused, overcommitted, leases_ended, downs, strange;
+	    overcommitted, leases_ended, downs, unheard, strange;
 };
 
 /* Microseconds, for percentiles at the end. */

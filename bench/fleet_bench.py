@@ -3,7 +3,8 @@
 """fleet_bench.py [--agents N] [--tasks N] [--rate N] ...: a real master, or two, under the load of bench/fleet, which plays all
 agents of a cluster in one process over mutual TLS; outcomes go to a real zkserver, which syncs them before they are
 acknowledged. Prints how many tasks a second went through, how long it took until they were placed, what that cost the master,
-what it keeps in memory for each agent and each task, and how soon another master has them all again when it is killed.
+what it keeps in memory for each agent and each task, and how soon another master has them all again when it is killed. With
+--mark N it is killed, besides, when N outcomes are acknowledged; then --masters must be 3.
 
 The load program takes as much of the machine as the master does: rates are those of all three together, the rest is the
 master's alone."""
@@ -11,7 +12,6 @@ import argparse
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -114,9 +114,18 @@ class Cluster:
     def address(self, name):
         return "127.0.0.1:" + (self.home / name / "ports").read_text().split()[1]
 
+    def leaders(self):
+        return [n for n in self.masters() if self.processes[n].poll() is None and "leading: term" in self.log(n)]
+
     def leader(self):
-        wait_until(lambda: any("leading: term" in self.log(n) for n in self.masters()), "one leads")
-        return next(n for n in self.masters() if "leading: term" in self.log(n))
+        """The one of those that live that leads; of those that once did none goes on living here."""
+        wait_until(self.leaders, "one leads")
+        return self.leaders()[0]
+
+    def kill_leader(self):
+        process = self.processes[self.leader()]
+        process.kill()
+        process.wait(30)
 
     def pid(self, name):
         return self.processes[name].pid
@@ -131,13 +140,12 @@ class Cluster:
 class Bench:
     def __init__(self, cluster, words, limit_s=LIMIT_S):
         self.cluster, self.limit_s = cluster, limit_s
-        self.leader = cluster.leader()
         pair = f"cert={cluster.tls}/operator-op.pem\nkey={cluster.tls}/operator-op-key.pem\n"
         addresses = ",".join(map(cluster.address, cluster.masters()))
         config = cluster.config("fleet", f"{pair}[client]\nmaster={addresses}\n{pair}", session_s=FLEET_SESSION_S)
         self.words = [BUILD / "bench/fleet", "--config", config, "--tls", cluster.tls, *words]
         self.figures = []
-        self.pid = cluster.pid(self.leader)
+        self.pid = cluster.pid(cluster.leader())
 
     def note(self, what, text):
         self.figures.append((what, text))
@@ -176,9 +184,17 @@ class Bench:
         self.note("private memory of the master with these", f"{private(self.pid) / 2**20:.1f} MiB")
         self.rss = rss
 
+    def on_marked(self, v):
+        self.cluster.kill_leader()
+        self.pid = self.cluster.pid(self.cluster.leader())
+        self.cpu = {}  # there is no telling what the first one had used
+
+    def on_back(self, v):
+        self.note("leader killed under load, all agents there again", f"{v['seconds']:.1f} s")
+
     def on_ran(self, v):
         cpu, rss = self.sample()
-        used = {name: cpu[name] - self.cpu[name] for name in cpu}
+        used = {name: cpu[name] - self.cpu[name] for name in self.cpu}
         self.note("tasks submitted, started, finished", f"{v['tasks']:.0f} in {v['seconds']:.1f} s")
         self.note("tasks a second", f"{v['tasks'] / v['seconds']:.0f}")
         for name in used:
@@ -198,8 +214,7 @@ class Bench:
         rss = resident(self.pid)
         self.note("memory of the master for a running task", f"{(rss - self.rss) / v['tasks']:.0f} bytes")
         self.note("private memory of the master with agents and tasks", f"{private(self.pid) / 2**20:.1f} MiB")
-        if len(self.cluster.masters()) > 1:
-            self.cluster.processes[self.leader].send_signal(signal.SIGKILL)
+        self.cluster.kill_leader()
 
     def on_again(self, v):
         self.note("leader killed, all agents and their tasks there again", f"{v['seconds']:.1f} s")

@@ -128,10 +128,12 @@ fleet_pump_all(struct fleet_agent *a)
 		struct fleet_task *t = CONTAINER_OF(it, struct fleet_task, in_agent);
 
 		t->wait_ms = 0;
-		if (t->told > t->acked)
+		if (t->told > t->acked) {
+			a->fleet->counts.repeated++;
 			send_update(t);
-		else
+		} else {
 			pump(t);
+		}
 	}
 }
 
@@ -243,6 +245,10 @@ fleet_ack(struct fleet_agent *a, const Corral__UpdateAck *ack)
 	if (t == NULL || t->told == t->acked || ack->uuid.len != sizeof t->uuid ||
 	    memcmp(ack->uuid.data, t->uuid, sizeof t->uuid) != 0) {
 		f->counts.strange++;
+		return;
+	}
+	if (f->o.deaf > 0 && rng_below(&f->rng, f->o.deaf) == 0) {
+		f->counts.unheard++;
 		return;
 	}
 	t->acked++;
