@@ -37,6 +37,14 @@ say_mend(const struct master *m, const char *path, const char *id, bool readable
 	    m->conf.master.key, path, id, readable ? " world:anyone:r" : "");
 }
 
+static void
+left(void *arg)
+{
+	struct master *m = arg;
+
+	loop_stop(m->loop, EX_CONFIG);
+}
+
 bool
 store_acl_is_right(struct master *m, const struct zk_result *r, const char *path, bool readable)
 {
@@ -60,7 +68,7 @@ store_acl_is_right(struct master *m, const struct zk_result *r, const char *path
 	else
 		snprintf(text, sizeof text, "%zu entries of an ACL", r->acl_count);
 	say_mend(m, path, id, readable, text);
-	elect_drop(&m->elect, "a node's ACL is too wide");
-	loop_stop(m->loop, EX_CONFIG);
+	if (!store_leave(m, left))
+		left(m);
 	return false;
 }
