@@ -217,7 +217,7 @@ turn_running(struct fleet *f)
 {
 	watch_masters(f);
 	submit_due(f);
-	if (f->counts.acked < f->o.tasks)
+	if (f->counts.acked < f->o.tasks || run.lost_ms != 0)
 		return;
 	say("ran tasks=%" PRIu64 " seconds=%.3f", f->counts.acked, seconds_since(run.begun_ms));
 	say_delays(f);
