@@ -206,6 +206,15 @@ ask_to_join(struct corral *c, const struct token *t, const char *role, const cha
 }
 
 static void
+print_list(const char *key, char *const *items, size_t count)
+{
+	printf("  %s=", key);
+	for (size_t i = 0; i < count; i++)
+		printf("%s%s", i > 0 ? "," : "", items[i]);
+	printf("\n");
+}
+
+static void
 say_joined(const struct files *f, const char *role, const Corral__Api__Joined *j)
 {
 	struct cert_info info = {0};
@@ -213,13 +222,13 @@ say_joined(const struct files *f, const char *role, const Corral__Api__Joined *j
 
 	(void)cert_read_info(f->cert, &info, why, sizeof why);
 	printf("%s '%s' of cluster '%s': %s, valid %lld days\n"
-	       "Next, in " CORRAL_SYSCONFDIR "/corral.conf:\n  [cluster]\n  name=%s\n  ensemble=",
+	       "Next, in " CORRAL_SYSCONFDIR "/corral.conf:\n  [cluster]\n  name=%s\n",
 	    role, info.holder.name, info.holder.cluster, f->cert,
 	    (long long)((info.not_after_s - time(NULL) + 86399) / 86400), info.holder.cluster);
-	for (size_t i = 0; i < j->n_ensemble; i++)
-		printf("%s%s", i > 0 ? "," : "", j->ensemble[i]);
-	printf(
-	    "\nthen: systemctl enable --now corral-%s; and now and then: corral tls renew\n", role);
+	print_list("ensemble", j->ensemble, j->n_ensemble);
+	printf("  [client]\n");
+	print_list("master", j->masters, j->n_masters);
+	printf("then: systemctl enable --now corral-%s corral-renew.timer\n", role);
 }
 
 /* With the answer at hand: all of it to its place, if it is good. */

@@ -8,9 +8,10 @@ UNITS_BUILT = \
 	etc/systemd/corral-agent.service \
 	etc/systemd/corral-agent-helper.service \
 	etc/systemd/corral-master.service \
+	etc/systemd/corral-renew.service \
 	etc/systemd/corral-zkserver.service
 nodist_systemdsystemunit_DATA = $(UNITS_BUILT)
-dist_systemdsystemunit_DATA = etc/systemd/corral.slice
+dist_systemdsystemunit_DATA = etc/systemd/corral.slice etc/systemd/corral-renew.timer
 EXTRA_DIST += $(UNITS_BUILT:=.in)
 CLEANFILES += $(UNITS_BUILT)
 
@@ -21,6 +22,7 @@ $(UNITS_BUILT): Makefile
 etc/systemd/corral-agent.service: etc/systemd/corral-agent.service.in
 etc/systemd/corral-agent-helper.service: etc/systemd/corral-agent-helper.service.in
 etc/systemd/corral-master.service: etc/systemd/corral-master.service.in
+etc/systemd/corral-renew.service: etc/systemd/corral-renew.service.in
 etc/systemd/corral-zkserver.service: etc/systemd/corral-zkserver.service.in
 
 sysusersdir = $(prefix)/lib/sysusers.d

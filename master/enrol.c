@@ -234,7 +234,16 @@ static void
 reply_joined(struct master *m, struct http_request *r, char *certificate)
 {
 	Corral__Api__Joined v = CORRAL__API__JOINED__INIT;
+	char *masters[MASTERS_MAX + 1];
 
+	v.masters = masters;
+	masters[v.n_masters++] = m->info.api_address;
+	for (size_t i = 0; i < m->masters.count; i++) {
+		struct candidate *c = &m->masters.items[i];
+
+		if (c->known && strcmp(c->node, m->elect.own) != 0)
+			masters[v.n_masters++] = c->info.api_address;
+	}
 	v.certificate = certificate;
 	v.cluster = m->conf.cluster.name;
 	v.ensemble = m->conf.cluster.ensemble.items;

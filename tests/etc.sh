@@ -26,7 +26,7 @@ for unit in "$top"/etc/systemd/*.in; do
 	name=$(basename "$unit" .in)
 	sed -e 's|@sysconfdir@|/etc|' -e 's|@localstatedir@|/var|' -e 's|@bindir@/[a-z-]*|/bin/true|' "$unit" >"$dir/$name"
 done
-cp "$top"/etc/systemd/*.slice "$dir"
+cp "$top"/etc/systemd/*.slice "$top"/etc/systemd/*.timer "$dir"
 
 # EXPOSURE: systemd-analyze security's figure, times ten. The helper does for the agent what needs root.
 for unit in corral-zkserver:13 corral-master:13 corral-agent:13 corral-agent-helper:45; do
@@ -39,6 +39,15 @@ for unit in corral-zkserver:13 corral-master:13 corral-agent:13 corral-agent-hel
 	else
 		result 0 "needs_systemd: $name # SKIP no systemd-analyze on this machine"
 		result 0 "needs_systemd: exposure of $name # SKIP no systemd-analyze on this machine"
+	fi
+done
+
+for name in corral-renew.service corral-renew.timer; do
+	if command -v systemd-analyze >/dev/null; then
+		SYSTEMD_UNIT_PATH="$dir:" systemd-analyze verify --man=no --recursive-errors=no "$dir/$name" >"$dir/out" 2>&1
+		result $? "systemd takes $name without a complaint" "$dir/out"
+	else
+		result 0 "needs_systemd: $name # SKIP no systemd-analyze on this machine"
 	fi
 done
 
