@@ -183,6 +183,18 @@ verb_stop(struct corral *c, int argc, char **argv)
 
 /* ---- why ---- */
 
+#define WHY_NODES_SHOWN 20
+
+static void
+print_reason(const Corral__Api__Why *w, const Corral__Api__WhyReason *r)
+{
+	if (r->nodes > 0)
+		printf(
+		    "%u of %u node%s: ", r->nodes, w->nodes_total, w->nodes_total == 1 ? "" : "s");
+	printf("%s%s%s\n", r->text, r->change != NULL ? "; what would change it: " : "",
+	    r->change != NULL ? r->change : "");
+}
+
 static void
 print_why(const Corral__Api__Why *w)
 {
@@ -190,8 +202,8 @@ print_why(const Corral__Api__Why *w)
 
 	if (w->next == NULL &&
 	    (strcmp(w->state, "running") == 0 || strcmp(w->state, "launching") == 0)) {
-		printf("%s is %s on %s\n", w->task, w->state,
-		    w->summary != NULL ? w->summary : "-");
+		printf(
+		    "%s is %s on %s\n", w->task, w->state, w->summary != NULL ? w->summary : "-");
 		return;
 	}
 	printf("%s %s", w->task, strcmp(w->state, "waiting") == 0 ? "waits" : w->state);
@@ -199,9 +211,12 @@ print_why(const Corral__Api__Why *w)
 		printf(" (%s)",
 		    amount_print_age(age, w->waiting_ms > 0 ? (uint64_t)w->waiting_ms : 0));
 	printf("%s%s\n", w->summary != NULL ? ": " : "", w->summary != NULL ? w->summary : "");
-	for (size_t i = 0; i < w->n_nodes; i++)
+	/* Of a large cluster the counts say more than the nodes; --json has them. */
+	for (size_t i = 0; i < w->n_nodes && w->nodes_total <= WHY_NODES_SHOWN; i++)
 		printf("  %-10s %-8s %s\n", w->nodes[i]->node, w->nodes[i]->resource,
 		    w->nodes[i]->text);
+	for (size_t i = 0; i < w->n_reasons; i++)
+		print_reason(w, w->reasons[i]);
 	if (w->has_nodes_total)
 		printf("%u node%s looked at, %u fit.%s%s\n", w->nodes_total,
 		    w->nodes_total == 1 ? "" : "s", w->nodes_fit,

@@ -9,6 +9,7 @@
 #include "libcommon/base/amount.h"
 #include "libcommon/base/str.h"
 #include "master/master.h"
+#include "master/why_reasons.h"
 
 #define SET(v, field, value) ((v)->has_##field = 1, (v)->field = (value))
 
@@ -401,7 +402,9 @@ view_nodes(struct master *m, struct http_request *r)
 struct why {
 	Corral__Api__WhyNode nodes[WHY_NODES_MAX], *pointers[WHY_NODES_MAX];
 	char texts[WHY_NODES_MAX][128];
-	uint32_t shown, fit, looked_at;
+	uint32_t shown;
+	struct why_sum sum;
+	struct why_reasons reasons;
 	char lease[160], next[200];
 };
 
@@ -430,38 +433,32 @@ print_lack(enum books_lack lack, const struct resources *need, const struct reso
 static void
 why_not(const struct master *m, const struct job *j, const struct agent *a, struct why *w)
 {
-	static const char *const names[] = {"", "cpu", "memory", "disk"};
+	static const char *const names[WHY_KINDS] = {
+	    "", "state", "state", "singleton", "constraint", "held", "cpu", "memory", "disk"};
 	Corral__Api__WhyNode *n = &w->nodes[w->shown];
-	enum books_lack lack = BOOKS_LACK_NOTHING;
+	enum why_kind kind = cluster_why_node(&m->cluster, j, a);
 	struct resources free_now;
-	const char *lacks;
 	char *text = w->texts[w->shown];
 
+	if (a->gone || kind == WHY_FITS)
+		return;
 	corral__api__why_node__init(n);
 	n->node = (char *)a->name;
 	n->text = text;
-	if (a->gone)
-		return;
-	w->looked_at++;
-	if (a->state != AGENT_READY || a->closed) {
-		n->resource = (char *)"state";
+	n->resource = (char *)names[kind];
+	if (kind == WHY_STATE || kind == WHY_DRAINED) {
 		snprintf(text, 128, "is %s%s", node_state(a),
 		    a->closed ? ", and takes no tasks until it is undrained" : "");
-	} else if (j->policy.singleton && (lacks = cluster_lacks_for_singletons(a)) != NULL) {
-		n->resource = (char *)"singleton";
-		snprintf(text, 128, "takes no singletons: %s", lacks);
-	} else if (j->policy.constrained && !m->cluster.ops.allows(j->definition, a)) {
-		n->resource = (char *)"constraint";
+	} else if (kind == WHY_SINGLETON) {
+		snprintf(text, 128, "takes no singletons: %s", cluster_lacks_for_singletons(a));
+	} else if (kind == WHY_CONSTRAINT) {
 		snprintf(text, 128, "a Constraint= of the job does not allow it");
-	} else if ((lack = books_lacking(&m->cluster.books, a->node, &j->need)) !=
-		   BOOKS_LACK_NOTHING) {
-		free_now = books_free(&m->cluster.books, a->node);
-		n->resource = (char *)names[lack];
-		print_lack(
-		    lack, &j->need, &free_now, &m->cluster.books.accounts[a->node].total, text);
+	} else if (kind == WHY_HELD) {
+		snprintf(text, 128, "is held for job %s", a->held_for->name);
 	} else {
-		w->fit++;
-		return;
+		free_now = books_free(&m->cluster.books, a->node);
+		print_lack(books_lacking(&m->cluster.books, a->node, &j->need), &j->need, &free_now,
+		    &m->cluster.books.accounts[a->node].total, text);
 	}
 	w->pointers[w->shown] = n;
 	w->shown++;
@@ -484,12 +481,22 @@ explain_waiting(struct master *m, const struct job *j, const struct cell *cell, 
 	}
 	for (uint32_t i = 0; i < m->cluster.agent_count && w->shown < WHY_NODES_MAX; i++)
 		why_not(m, j, m->cluster.by_number[i], w);
+	cluster_why(&m->cluster, j, &w->sum);
+	why_reasons(&w->sum, j, &w->reasons);
 	v->nodes = w->pointers;
 	v->n_nodes = w->shown;
-	SET(v, nodes_total, w->looked_at);
-	SET(v, nodes_fit, w->fit);
-	v->summary = (char *)(w->fit > 0 ? "it is about to be placed" : "no node fits");
-	v->next = (char *)"when a task ends or a node joins.";
+	v->reasons = w->reasons.pointers;
+	v->n_reasons = w->reasons.count;
+	SET(v, nodes_total, w->sum.looked_at);
+	SET(v, nodes_fit, w->sum.nodes[WHY_FITS]);
+	v->summary = (char *)(w->sum.barred.bar == SHARE_BAR_LIMIT ? "its role is at its limit"
+			      : w->sum.barred.bar == SHARE_BAR_GUARANTEE
+				  ? "what is free is kept for guarantees"
+			      : w->sum.nodes[WHY_FITS] > 0 ? "it is about to be placed"
+							   : "no node fits");
+	v->next = (char *)(w->sum.barred.bar == SHARE_BAR_LIMIT
+			       ? "when a task of its role ends, or the limit is raised."
+			       : "when a task ends or a node joins.");
 }
 
 /*

@@ -20,7 +20,8 @@ libmastercore_a_SOURCES = \
 	master/core/roles.c \
 	master/core/share.c master/core/share.h \
 	master/core/singles.c \
-	master/core/tokens.c master/core/tokens.h
+	master/core/tokens.c master/core/tokens.h \
+	master/core/why.c master/core/why.h
 
 bin_PROGRAMS += corral-master
 corral_master_SOURCES = \
@@ -43,6 +44,7 @@ corral_master_SOURCES = \
 	master/store_load.c \
 	master/roles_api.c \
 	master/stream.c master/stream_client.h \
-	master/stream_request.c
+	master/stream_request.c \
+	master/why_reasons.c master/why_reasons.h
 corral_master_LDADD = libmastercore.a libzk.a libio.a libjob.a libsys.a libcodec.a libproto.a libbase.a \
 	$(EVENT_LIBS) $(OPENSSL_LIBS) $(INIH_LIBS) $(JANSSON_LIBS) $(PROTOBUF_C_LIBS)

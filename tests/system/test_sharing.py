@@ -36,6 +36,12 @@ def test_two_roles_share_a_cluster_within_their_quotas_and_over_a_failover():
         c.leader()
         c.nodes_ready(2)
         until(lambda: (running(c, "eng"), running(c, "ops")) == (3, 13), lambda: f"the same: {c.json('jobs')}")
+        why = c.corral("why", "eng.19").stdout
+        assert "eng.19 waits" in why and "its role is at its limit" in why
+        assert "role eng is at its limit of cpu: has 1.5 of 1.5, needs 0.5 more; what would change it: " in why
+        why = c.json("why", "ops.19")
+        assert [(r["what"], r["nodes"]) for r in why["reasons"]] == [("cpu", 2)], why
+        assert "(largest free 0.0, needs 0.5)" in why["reasons"][0]["text"]
         assert c.json("quota")["quotas"][0]["consumed"]["cpu_milli"] == 1500
         c.submit("late", SLEEPER.format(role="eng", count=1))
         c.corral("stop", "ops")
@@ -46,6 +52,22 @@ def test_two_roles_share_a_cluster_within_their_quotas_and_over_a_failover():
         assert c.corral("quota", "-q").stdout == ""
     finally:
         c.stop()
+
+
+def test_a_job_of_higher_priority_takes_the_place_of_a_lower_one_of_its_role(cluster):
+    cpus = int(cluster.json("nodes")["nodes"][0]["capacity"]["cpu_milli"] / 500)
+    cluster.submit("low", SLEEPER.format(role="p", count=cpus))
+    until(lambda: running(cluster, "low") == cpus, lambda: f"all of low run: {cluster.json('jobs')}")
+    cluster.submit("high", SLEEPER.format(role="p\nPriority=80", count=2))
+    until(lambda: (running(cluster, "high"), running(cluster, "low")) == (2, cpus - 2),
+          lambda: f"two went: {cluster.json('jobs')}")
+    low = cluster.job("low")
+    assert (low["waiting"], low["failed"], low["lost"]) == (2, 0, 0)
+    cluster.corral("stop", "high")
+    cluster.wait_job("high", "stopped")
+    until(lambda: running(cluster, "low") == cpus, lambda: f"low is made again: {cluster.json('jobs')}")
+    cluster.corral("stop", "low")
+    cluster.wait_job("low", "stopped")
 
 
 def test_what_cannot_be_is_refused_with_the_reason(cluster):

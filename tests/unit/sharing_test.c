@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "libcommon/base/rng.h"
+#include "master/core/why.h"
 #include "tests/lib/fair_oracle.h"
 #include "tests/lib/fake_cluster.h"
 #include "tests/lib/unit.h"
@@ -409,6 +410,40 @@ START_TEST(no_node_is_held_where_services_keep_it_full_nor_longer_than_the_bound
 }
 END_TEST
 
+START_TEST(why_counts_what_nodes_lack_and_names_what_bars_a_role)
+{
+	struct why_sum sum;
+	struct job *j, *barred;
+
+	agents_ready(3, 4000);
+	fake_connect(f, fake_add_agent(f, 1000, 64));
+	fake_settle(f);
+	submit("fill", "b", 50, 3, 3000);
+	j = submit("j", "a", 50, 1, 2000);
+	cluster_why(&f->cluster, j, &sum);
+	ck_assert_uint_eq(sum.looked_at, 4);
+	ck_assert_uint_eq(sum.nodes[WHY_CPU], 4);
+	ck_assert_uint_eq(sum.most_free.cpu_milli, 1000);
+	ck_assert_uint_eq(sum.most_total.cpu_milli, 4000);
+	ck_assert_int_eq(sum.barred.bar, SHARE_BAR_NOT);
+	fake_cut(f, &f->agents[2]);
+	set_quota("a", 0, 1500);
+	barred = submit("barred", "a/b", 50, 2, 1000);
+	cluster_why(&f->cluster, barred, &sum);
+	ck_assert_uint_eq(barred->in_state[CELL_LIVE], 1);
+	ck_assert_uint_eq(sum.nodes[WHY_STATE], 1);
+	ck_assert_uint_eq(sum.nodes[WHY_FITS], 2);
+	ck_assert_int_eq(sum.barred.bar, SHARE_BAR_LIMIT);
+	ck_assert_str_eq(sum.barred.at->name, "a");
+	ck_assert_uint_eq(sum.bound, 1500);
+	ck_assert_uint_eq(sum.taken, 1000);
+	set_quota("g", 2000, 9000);
+	cluster_why(&f->cluster, submit("late", "b", 50, 1, 1000), &sum);
+	ck_assert_int_eq(sum.barred.bar, SHARE_BAR_GUARANTEE);
+	ck_assert_uint_eq(sum.taken, 2000);
+}
+END_TEST
+
 /* --- the master beside the oracle --- */
 
 struct pair {
@@ -608,6 +643,7 @@ unit_suite(void)
 	tcase_add_test(t, a_job_that_the_limit_bars_has_no_more_stopped_than_it_needs);
 	tcase_add_test(t, the_large_task_at_the_head_gets_its_node_and_small_ones_go_round_it);
 	tcase_add_test(t, no_node_is_held_where_services_keep_it_full_nor_longer_than_the_bound);
+	tcase_add_test(t, why_counts_what_nodes_lack_and_names_what_bars_a_role);
 	tcase_add_loop_test(t, the_master_places_as_progressive_filling_by_definition_does, 0, 24);
 	suite_add_tcase(s, t);
 	return s;
