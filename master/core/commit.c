@@ -420,7 +420,7 @@ agents_committed(struct cluster *c, uint64_t now_ms)
 		struct agent *a = CONTAINER_OF(first, struct agent, in_admitting);
 
 		list_remove(first);
-		a->stored = true;
+		a->stored = !a->marked; /* by an operator, meanwhile */
 		agent_admitted(c, now_ms, a);
 	}
 	for (uint32_t i = 0; c->marking && i < c->agent_count; i++) {

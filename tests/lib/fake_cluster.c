@@ -293,18 +293,39 @@ fake_turn(struct fake *f)
 	assert(!f->cluster.failed);
 }
 
-/* From now on what runs on these agents may be replaced. */
+static bool
+is_given_up(const char *registry, const char *name)
+{
+	static const char *const words[] = {"unreachable", "gone", "off"};
+	char needle[48];
+
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+		const char *at;
+
+		snprintf(needle, sizeof needle, " %s %s", words[i], name);
+		at = strstr(registry, needle);
+		if (at != NULL && strchr("\n ", at[strlen(needle)]) != NULL)
+			return true;
+	}
+	return false;
+}
+
+/* What runs on this agent may be replaced. */
+static bool
+is_forsaken(const struct fake *f, const struct fake_agent *a)
+{
+	const struct fake_node *n = fake_find(f, "/corral/registry/agents-0");
+
+	return n != NULL && is_given_up(n->data, a->name);
+}
+
 static void
 note_forsaken(struct fake *f)
 {
-	const struct fake_node *n = find_node(f, "/corral/registry/agents-0");
-	char needle[48];
-
-	for (size_t i = 0; n != NULL && i < f->agent_count; i++) {
+	for (size_t i = 0; i < f->agent_count; i++) {
 		struct fake_agent *a = &f->agents[i];
 
-		snprintf(needle, sizeof needle, " unreachable %s\n", a->name);
-		for (size_t t = 0; strstr(n->data, needle) != NULL && t < a->task_count; t++)
+		for (size_t t = 0; is_forsaken(f, a) && t < a->task_count; t++)
 			a->tasks[t].forsaken = true;
 	}
 }
@@ -539,7 +560,7 @@ take_launch(struct fake *f, struct fake_agent *a, const struct out *o)
 	assert(find_task(a, &o->key) == NULL);
 	assert(a->task_count < FAKE_TASKS_MAX);
 	f->refusals += !has_room(a, &need);
-	*t = (struct fake_task){.key = o->key, .need = need};
+	*t = (struct fake_task){.key = o->key, .need = need, .forsaken = is_forsaken(f, a)};
 	a->task_count++;
 	if (f->on_start != NULL)
 		f->on_start(f->arg, &o->key);

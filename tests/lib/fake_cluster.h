@@ -32,7 +32,7 @@ struct fake_task {
 	uint8_t code;
 	Corral__TaskReason reason;
 	uint8_t uuid[CLUSTER_UUID_BYTES];
-	bool forsaken; /* its agent was marked unreachable in the store since it started */
+	bool forsaken; /* its agent is given up in the store, or was since it started */
 };
 
 struct fake_agent {

@@ -2,7 +2,7 @@
 /*
  * The master's core under a seeded scheduler: agents come, go, are cut off and lose their tasks;
  * masters fail before, between and after their writes; messages wait or are lost with their
- * connection. After each step:
+ * connection; operators drain nodes, give them up and forget them. After each step:
  *   - the books balance, the counts are right, no index has two live attempts (cluster_check());
  *   - no agent is sent more than it has;
  *   - no key is started twice, and no index twice at a time unless the first one's agent was marked
@@ -81,6 +81,20 @@ same_attempt(const struct task_key *a, const struct task_key *b)
 	       a->attempt == b->attempt && term_equal(a->term, b->term);
 }
 
+/* On an agent that reads its command late, when the store has it as given up already. */
+static bool
+starts_forsaken(const struct sim *s, const struct task_key *key)
+{
+	for (size_t i = 0; i < s->fake.agent_count; i++) {
+		const struct fake_agent *a = &s->fake.agents[i];
+
+		for (size_t t = 0; t < a->task_count; t++)
+			if (same_attempt(&a->tasks[t].key, key))
+				return a->tasks[t].forsaken;
+	}
+	return false;
+}
+
 static void
 on_start(void *arg, const struct task_key *key)
 {
@@ -92,6 +106,8 @@ on_start(void *arg, const struct task_key *key)
 	if (s->started_count == KEYS_MAX)
 		fail(s, "attempts without end");
 	s->started[s->started_count++] = *key;
+	if (starts_forsaken(s, key))
+		return;
 	for (size_t i = 0; i < s->fake.agent_count; i++) {
 		const struct fake_agent *a = &s->fake.agents[i];
 
@@ -214,6 +230,49 @@ pass_time(struct sim *s)
 		fake_heartbeat(&s->fake, &s->fake.agents[i]);
 }
 
+/* An operator drains a node, no longer does, gives it up, or forgets it. */
+static void
+operate(struct sim *s)
+{
+	struct cluster *c = &s->fake.cluster;
+	uint64_t now_ms = s->fake.now_ms, what = rng_below(&s->rng, 8);
+	struct drain drain = {.wanted = what < 4,
+	    .from_ms = now_ms + rng_below(&s->rng, 3) * 1000,
+	    .stop_ms = UINT64_MAX,
+	    .until_ms = UINT64_MAX};
+	struct agent *a;
+	char error[400];
+
+	a = s->fake.leading ? cluster_agent(c, any_agent(s)->name) : NULL;
+	if (a == NULL || a->gone)
+		return;
+	if (rng_below(&s->rng, 3) > 0)
+		drain.stop_ms = drain.from_ms + rng_below(&s->rng, 3) * 5000;
+	if (rng_below(&s->rng, 3) > 0)
+		drain.until_ms = drain.from_ms + 1 + rng_below(&s->rng, 20000);
+	if (what < 6)
+		cluster_drain(c, now_ms, a, &drain);
+	else if (what == 6)
+		(void)cluster_mark_unreachable(c, a);
+	else
+		(void)cluster_forget(
+		    c, now_ms, a, rng_below(&s->rng, 2) == 0, error, sizeof error);
+}
+
+/* What was drained when all is healed takes tasks again. */
+static void
+undrain_all(struct sim *s)
+{
+	static const struct drain none;
+
+	for (size_t i = 0; i < s->fake.agent_count; i++) {
+		struct agent *a = cluster_agent(&s->fake.cluster, s->fake.agents[i].name);
+
+		if (a != NULL && a->drain.wanted)
+			cluster_drain(&s->fake.cluster, s->fake.now_ms, a, &none);
+	}
+}
+
 static void
 change_connection(struct sim *s)
 {
@@ -238,6 +297,8 @@ step(struct sim *s)
 		fail_over(s);
 	else if (dice < 34)
 		fake_lose_all(&s->fake, any_agent(s));
+	else if (dice < 40)
+		operate(s);
 	else if (dice < 80)
 		change_connection(s);
 	else if (dice < 300)
@@ -278,6 +339,7 @@ heal(struct sim *s)
 	for (int i = 0; i < HEAL_TURNS && !all_over(s); i++) {
 		s->step++;
 		s->fake.now_ms += 200;
+		undrain_all(s);
 		LIST_EACH(it, nx, &s->fake.cluster.live)
 		{
 			struct job *j = CONTAINER_OF(it, struct job, in_order);

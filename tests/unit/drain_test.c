@@ -433,6 +433,28 @@ START_TEST(a_powered_off_node_is_not_waited_for_by_the_next_leader)
 }
 END_TEST
 
+START_TEST(a_node_that_was_given_up_while_it_was_admitted_is_welcomed_when_the_store_has_it_again)
+{
+	struct fake_agent *a = fake_add_agent(f, 2000, 4096);
+
+	fake_connect(f, a);
+	fake_turn(f); /* its admission is on its way to the store */
+	fake_cut(f, a);
+	ck_assert(cluster_mark_unreachable(&f->cluster, node("n0")));
+	fake_commit(f, true);
+	fake_turn(f);
+	fake_commit(f, true);
+	ck_assert_ptr_nonnull(
+	    strstr(fake_find(f, "/corral/registry/agents-0")->data, " unreachable n0"));
+	fake_connect(f, a);
+	ck_assert_uint_eq(f->welcomes, 0);
+	work();
+	ck_assert_uint_eq(f->welcomes, 1);
+	ck_assert_ptr_nonnull(
+	    strstr(fake_find(f, "/corral/registry/agents-0")->data, " admitted n0"));
+}
+END_TEST
+
 /* ---- tickets and the era ---- */
 
 START_TEST(a_ticket_is_good_when_all_that_was_changed_before_it_is_stored)
@@ -507,6 +529,8 @@ unit_suite(void)
 	tcase_add_test(
 	    t, a_singletons_node_is_forgotten_when_its_lease_is_over_or_it_was_powered_off);
 	tcase_add_test(t, a_powered_off_node_is_not_waited_for_by_the_next_leader);
+	tcase_add_test(t,
+	    a_node_that_was_given_up_while_it_was_admitted_is_welcomed_when_the_store_has_it_again);
 	tcase_add_test(t, a_ticket_is_good_when_all_that_was_changed_before_it_is_stored);
 	tcase_add_test(t, the_era_is_raised_above_all_that_agents_have_seen);
 	suite_add_tcase(s, t);
