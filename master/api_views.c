@@ -522,7 +522,8 @@ explain_lease(
 	v->summary = w->lease;
 	if (at_ms == UINT64_MAX)
 		snprintf(w->next, sizeof w->next,
-		    "when %s has ended it, or was started anew: corral-recovery(7).",
+		    "when %s has ended it, was started anew, or was powered off and forgotten: "
+		    "corral-recovery(7).",
 		    t->agent->name);
 	else
 		snprintf(w->next, sizeof w->next,

@@ -36,10 +36,6 @@ attempt_new(struct cluster *c, uint64_t now_ms, struct job *j, struct agent *a, 
 	list_append(&a->attempts, &t->in_agent);
 	list_append(&j->attempts, &t->in_job);
 	list_init(&t->in_ending);
-	list_init(&t->in_placing);
-	list_init(&t->in_singletons);
-	if (j->singles != NULL)
-		list_append(&c->singletons, &t->in_singletons);
 	a->attempt_count++;
 	c->in_task_state[state]++;
 	return t;
@@ -52,8 +48,6 @@ attempt_free(struct cluster *c, struct attempt *t)
 	list_remove(&t->in_agent);
 	list_remove(&t->in_job);
 	list_remove(&t->in_ending);
-	list_remove(&t->in_placing);
-	list_remove(&t->in_singletons);
 	t->agent->attempt_count--;
 	t->agent->stuck_count -= t->stuck;
 	c->in_task_state[t->state]--;
@@ -124,7 +118,6 @@ attempt_over(struct cluster *c, uint64_t now_ms, struct attempt *t, Corral__Task
 		t->booked = false;
 		c->unplaced = true;
 	}
-	list_remove(&t->in_singletons);
 	t->agent->stuck_count -= t->stuck;
 	t->stuck = false;
 	attempt_enter(c, t, state);

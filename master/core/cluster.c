@@ -38,7 +38,6 @@ cluster_init(struct cluster *c, const struct cluster_settings *settings,
 	list_init(&c->committing);
 	list_init(&c->placing);
 	list_init(&c->placing_in_batch);
-	list_init(&c->singletons);
 	buf_init(&c->commit.data, 2 * COMMIT_BYTES_MAX);
 	c->registry = calloc(CLUSTER_AGENTS_MAX / REGISTRY_PIECE + 1, 1);
 	return c->registry != NULL && cluster_term_number(c, term) == 0 && !c->failed;

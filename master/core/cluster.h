@@ -198,6 +198,7 @@ struct single {
 	bool stuck;	   /* it does not die: only people can say that it is over */
 	bool raised;	   /* lease_ms is more than the store has */
 	uint64_t lease_ms; /* the longest that any leader gave its agent while it ran */
+	uint64_t orphan_ms; /* since when its agent knows nothing of it: struct attempt.orphan */
 };
 
 struct job {
@@ -244,9 +245,7 @@ struct job {
 struct attempt {
 	struct hmap_node by_key;
 	struct list in_agent, in_job;
-	struct list in_ending;	/* waits for its outcome's commit */
-	struct list in_placing; /* a singleton that waits for its placement's commit */
-	struct list in_singletons;
+	struct list in_ending; /* waits for the commit of its outcome, or (unsent) of its place */
 	struct job *job;
 	struct agent *agent;
 	struct term term;
@@ -256,10 +255,9 @@ struct attempt {
 	bool booked;
 	bool told_over;	       /* was over when an agent first named it: its outcome is to come */
 	bool moved;	       /* was told to end because its node is drained: is made again */
-	bool unsent;	       /* in_placing: nobody but us knows of it */
+	bool unsent;	       /* waits for its place's commit: nobody but us knows of it */
 	bool stuck;	       /* what is left of it was killed and does not die */
-	bool orphan;	       /* a singleton of which its agent has lost all knowledge: */
-	uint64_t orphan_ms;    /* since then */
+	bool orphan;	       /* a singleton of which its agent has lost all knowledge */
 	uint64_t registration; /* of the agent's last report that named it */
 	uint64_t since_ms, launched_ms;
 	uint8_t uuid[CLUSTER_UUID_BYTES]; /* of the terminal update */
@@ -374,9 +372,8 @@ struct cluster {
 	uint64_t index_count;
 	struct hmap attempts; /* by (incarnation, index) */
 	struct list ending, committing;
-	struct list placing, placing_in_batch; /* singletons, by struct attempt.in_placing */
-	struct list singletons;		       /* all attempts at them that are not over */
-	struct list holding; /* agents that are held for a job */
+	struct list placing, placing_in_batch; /* singletons, by struct attempt.in_ending */
+	struct list holding;		       /* agents that are held for a job */
 	uint32_t hold_count;
 	bool unplaced;			       /* something changed that may let a task be placed */
 	bool writing;			       /* a batch is out */

@@ -43,8 +43,8 @@ cluster_singleton_wait_ms(const struct cluster *c, const struct job *j)
 uint64_t
 cluster_give_up_at_ms(const struct cluster *c, const struct attempt *t)
 {
-	uint64_t from_ms = t->orphan ? t->orphan_ms : t->agent->heard_ms,
-		 lease_ms = t->job->singles[t->index].lease_ms;
+	const struct single *s = &t->job->singles[t->index];
+	uint64_t from_ms = t->orphan ? s->orphan_ms : t->agent->heard_ms, lease_ms = s->lease_ms;
 
 	if (t->stuck)
 		return UINT64_MAX;
@@ -115,7 +115,7 @@ single_place(struct cluster *c, struct attempt *t)
 	s->stuck = false;
 	single_dirty(c, t->job, t->index);
 	t->unsent = true;
-	list_append(&c->placing, &t->in_placing);
+	list_append(&c->placing, &t->in_ending);
 	if (ZAB_PLANTED(PLANT_LAUNCH_UNCOMMITTED))
 		send_launch(c, t);
 }
@@ -127,7 +127,7 @@ singles_collect(struct cluster *c)
 
 	LIST_EACH(it, nx, &c->placing)
 	{
-		const struct attempt *t = CONTAINER_OF(it, struct attempt, in_placing);
+		const struct attempt *t = CONTAINER_OF(it, struct attempt, in_ending);
 
 		if (t->job->singles[t->index].flags & PIECE_DIRTY)
 			continue;
@@ -143,7 +143,7 @@ singles_collect(struct cluster *c)
 static void
 placed(struct cluster *c, uint64_t now_ms, struct attempt *t)
 {
-	list_remove(&t->in_placing);
+	list_remove(&t->in_ending);
 	t->unsent = false;
 	if (t->job->state != JOB_RUNNING)
 		attempt_over(c, now_ms, t, CORRAL__TASK_STATE__KILLED,
@@ -170,7 +170,7 @@ singles_committed(struct cluster *c, uint64_t now_ms)
 		c->unplaced = true; /* its index may be placed again */
 	}
 	while ((first = list_first(&c->placing_in_batch)) != NULL)
-		placed(c, now_ms, CONTAINER_OF(first, struct attempt, in_placing));
+		placed(c, now_ms, CONTAINER_OF(first, struct attempt, in_ending));
 }
 
 /* --- after an election --- */
@@ -275,8 +275,24 @@ single_goes_on(struct attempt *t, uint64_t now_ms)
 	if (t->job->singles == NULL || !t->agent->report->incomplete)
 		return false;
 	t->orphan = true;
-	t->orphan_ms = now_ms;
+	t->job->singles[t->index].orphan_ms = now_ms;
 	return true;
+}
+
+static void
+scan_job(struct cluster *c, uint64_t now_ms, struct job *j)
+{
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, &j->attempts)
+	{
+		struct attempt *t = CONTAINER_OF(it, struct attempt, in_job);
+
+		if (!task_state_terminal(t->state) && !t->unsent &&
+		    now_ms >= cluster_give_up_at_ms(c, t))
+			attempt_over(c, now_ms, t, CORRAL__TASK_STATE__LOST,
+			    CORRAL__TASK_REASON__REASON_AGENT_LOST, 0, NULL);
+	}
 }
 
 void
@@ -284,13 +300,12 @@ singles_scan(struct cluster *c, uint64_t now_ms)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &c->singletons)
+	LIST_EACH(it, nx, &c->live)
 	{
-		struct attempt *t = CONTAINER_OF(it, struct attempt, in_singletons);
+		struct job *j = CONTAINER_OF(it, struct job, in_order);
 
-		if (!t->unsent && now_ms >= cluster_give_up_at_ms(c, t))
-			attempt_over(c, now_ms, t, CORRAL__TASK_STATE__LOST,
-			    CORRAL__TASK_REASON__REASON_AGENT_LOST, 0, NULL);
+		if (j->singles != NULL)
+			scan_job(c, now_ms, j);
 	}
 }
 
