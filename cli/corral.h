@@ -53,8 +53,8 @@ struct corral {
 /* Each gets the operands and returns the exit status. */
 typedef int corral_verb(struct corral *c, int argc, char **argv);
 corral_verb verb_dev, verb_drain, verb_era, verb_init, verb_jobs, verb_join, verb_logs, verb_nodes,
-    verb_ps, verb_quota, verb_roles, verb_run, verb_status, verb_stop, verb_submit, verb_tls,
-    verb_token, verb_undrain, verb_watch, verb_why;
+    verb_ps, verb_quota, verb_reserve, verb_roles, verb_run, verb_status, verb_stop, verb_submit,
+    verb_tls, verb_token, verb_undrain, verb_unreserve, verb_watch, verb_why;
 
 #define OPTION_NO_TIME UINT64_MAX /* of a time that was not given */
 

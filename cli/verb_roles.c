@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The verbs about how roles share the cluster: roles, quota. */
+/* The verbs about how roles share the cluster: roles, quota, reserve, unreserve. */
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -17,6 +17,8 @@ static const struct table_column role_columns[] = {{.name = "ROLE"},
     {.name = "TASKS", .right = true}, {.name = "WAITING", .right = true}};
 static const struct table_column quota_columns[] = {
     {.name = "ROLE"}, {.name = "GUARANTEE"}, {.name = "LIMIT"}, {.name = "CONSUMED"}};
+static const struct table_column reservation_columns[] = {
+    {.name = "NODE"}, {.name = "ROLE"}, {.name = "AMOUNT"}, {.name = "USED"}};
 
 static int
 call(struct corral *c, const char *target, const ProtobufCMessage *body,
@@ -231,10 +233,82 @@ verb_quota(struct corral *c, int argc, char **argv)
 		return EX_USAGE;
 	}
 	if ((argc > 0 && !role_ok(argv[1])) ||
-	    (o->guarantee != NULL && !read_amounts("guarantee", o->guarantee, &guarantee)) ||
-	    (o->limit != NULL && !read_amounts("limit", o->limit, &limit)))
+	    (o->guarantee != NULL && !read_amounts("--guarantee=", o->guarantee, &guarantee)) ||
+	    (o->limit != NULL && !read_amounts("--limit=", o->limit, &limit)))
 		return EX_USAGE;
 	if ((status = corral_connect(c)) != 0)
 		return status;
 	return argc == 0 ? list_quotas(c) : set_quota(c, argv[1], &guarantee, &limit);
+}
+
+/* ---- reservations ---- */
+
+static int
+list_reservations(struct corral *c)
+{
+	ProtobufCMessage *message = NULL;
+	int status =
+	    call(c, "reservations", NULL, &corral__api__reservation_list__descriptor, &message);
+
+	if (status == 0 && !corral_print_json(c, message, "reservations")) {
+		const Corral__Api__ReservationList *list =
+		    (const Corral__Api__ReservationList *)message;
+		struct table t;
+
+		table_init(&t, COLUMNS(reservation_columns));
+		for (size_t i = 0; i < list->n_reservations; i++) {
+			table_add(&t, "%s", list->reservations[i]->node);
+			table_add(&t, "%s", list->reservations[i]->role);
+			add_amounts(&t, list->reservations[i]->amount, false);
+			add_amounts(&t, list->reservations[i]->used, false);
+		}
+		status = print_table(c, &t);
+	}
+	protobuf_c_message_free_unpacked(message, NULL);
+	return status;
+}
+
+static int
+set_reservation(struct corral *c, char **argv, Corral__Resources *amount)
+{
+	Corral__Api__Reservation body = CORRAL__API__RESERVATION__INIT;
+	ProtobufCMessage *message = NULL;
+	int status;
+
+	body.role = argv[0];
+	body.node = argv[1];
+	body.amount = amount;
+	status = corral_connect(c);
+	if (status == 0)
+		status = call(
+		    c, "reservations", &body.base, &corral__api__reservation__descriptor, &message);
+	if (status == 0 && !corral_print_json(c, message, NULL))
+		printf("%s: %s for role %s\n", argv[1],
+		    amount == NULL ? "nothing is reserved any more" : argv[2], argv[0]);
+	protobuf_c_message_free_unpacked(message, NULL);
+	return status;
+}
+
+int
+verb_reserve(struct corral *c, int argc, char **argv)
+{
+	Corral__Resources amount = CORRAL__RESOURCES__INIT;
+	int status;
+
+	if (argc == 0)
+		return (status = corral_connect(c)) != 0 ? status : list_reservations(c);
+	if (argc != 3) {
+		corral_say("expected 'reserve', or 'reserve ROLE NODE AMOUNTS'");
+		return EX_USAGE;
+	}
+	if (!role_ok(argv[0]) || !read_amounts("", argv[2], &amount))
+		return EX_USAGE;
+	return set_reservation(c, argv, &amount);
+}
+
+int
+verb_unreserve(struct corral *c, int argc, char **argv)
+{
+	(void)argc;
+	return role_ok(argv[0]) ? set_reservation(c, argv, NULL) : EX_USAGE;
 }

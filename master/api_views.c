@@ -457,8 +457,8 @@ why_not(const struct master *m, const struct job *j, const struct agent *a, stru
 		snprintf(text, 128, "is held for job %s", a->held_for->name);
 	} else {
 		free_now = books_free(&m->cluster.books, a->node);
-		print_lack(books_lacking(&m->cluster.books, a->node, &j->need), &j->need, &free_now,
-		    &m->cluster.books.accounts[a->node].total, text);
+		print_lack((enum books_lack)(BOOKS_LACK_CPU + (kind - WHY_CPU)), &j->need,
+		    &free_now, &m->cluster.books.accounts[a->node].total, text);
 	}
 	w->pointers[w->shown] = n;
 	w->shown++;

@@ -17,6 +17,7 @@ libmastercore_a_SOURCES = \
 	master/core/place.c master/core/place.h \
 	master/core/records.c \
 	master/core/resources.h \
+	master/core/reserve.c \
 	master/core/roles.c \
 	master/core/share.c master/core/share.h \
 	master/core/singles.c \

@@ -178,19 +178,113 @@ set_weight(struct master *m, struct http_request *r)
 	corral__api__role__free_unpacked(role, NULL);
 }
 
+/* --- reservations --- */
+
+struct reservation_view {
+	Corral__Api__Reservation v;
+	Corral__Resources amount, used;
+};
+
+static void
+list_reservations(struct master *m, struct http_request *r)
+{
+	const struct cluster *c = &m->cluster;
+	Corral__Api__ReservationList list = CORRAL__API__RESERVATION_LIST__INIT;
+	struct reservation_view *views;
+	struct list *it, *nx, *vt, *vx;
+	size_t most = 1;
+
+	LIST_EACH(it, nx, (struct list *)&c->reserving)
+	most += CLUSTER_RESERVATIONS_MAX;
+	views = calloc(most, sizeof *views);
+	list.reservations = calloc(most, sizeof *list.reservations);
+	if (views == NULL || list.reservations == NULL) {
+		api_error(m, r, 503, "out of memory");
+		goto done;
+	}
+	LIST_EACH(it, nx, (struct list *)&c->reserving)
+	{
+		struct agent *a = CONTAINER_OF(it, struct agent, in_reserving);
+
+		LIST_EACH(vt, vx, &a->reservations)
+		{
+			const struct reservation *v =
+			    CONTAINER_OF(vt, struct reservation, in_agent);
+			struct reservation_view *to = &views[list.n_reservations];
+
+			corral__api__reservation__init(&to->v);
+			to->v.role = v->role->name;
+			to->v.node = a->name;
+			set_resources(&to->amount, &v->amount);
+			set_resources(&to->used, &v->used);
+			to->v.amount = &to->amount;
+			to->v.used = &to->used;
+			list.reservations[list.n_reservations++] = &to->v;
+		}
+	}
+	api_reply(m, r, 200, &list.base);
+done:
+	free(views);
+	free(list.reservations);
+}
+
+static void
+reservation_free(void *reservation)
+{
+	corral__api__reservation__free_unpacked(reservation, NULL);
+}
+
+static void
+reservation_stored(struct master *m, struct http_request *r, void *arg)
+{
+	api_reply(m, r, 200, arg);
+}
+
+static void
+set_reservation(struct master *m, struct http_request *r)
+{
+	Corral__Api__Reservation *v =
+	    (Corral__Api__Reservation *)api_body(m, r, &corral__api__reservation__descriptor);
+	struct resources amount = {0};
+	char error[400], who[TLS_NAME_MAX + 16];
+	struct agent *a;
+
+	if (v == NULL)
+		return;
+	if (v->amount != NULL)
+		amount = (struct resources){
+		    v->amount->cpu_milli, v->amount->memory_bytes, v->amount->disk_bytes};
+	a = cluster_agent(&m->cluster, v->node);
+	if (a == NULL) {
+		api_error(m, r, 404, "there is no node '%s'", v->node);
+	} else if (!cluster_reserve(&m->cluster, a, v->role, &amount, error, sizeof error)) {
+		api_error(m, r, 400, "%s", error);
+	} else {
+		log_info("reservation of role %s on %s: set by %s", v->role, v->node,
+		    api_who(r, who, sizeof who));
+		admin_wait(m, r, reservation_stored, v, reservation_free);
+		return;
+	}
+	reservation_free(v);
+}
+
 bool
 roles_route(struct master *m, struct http_request *r, const char *what, bool post)
 {
-	bool quotas = strcmp(what, "quota") == 0;
+	bool quotas = strcmp(what, "quota") == 0, reserved = strcmp(what, "reservations") == 0;
 
-	if (!quotas && strcmp(what, "roles") != 0)
+	if (!quotas && !reserved && strcmp(what, "roles") != 0)
 		return false;
-	if (!post)
+	if (!post && reserved)
+		list_reservations(m, r);
+	else if (!post)
 		list_roles(m, r, quotas);
 	else if (!api_operators_only(m, r))
 		return true;
 	else if (quotas)
 		set_quota(m, r);
+	else if (reserved)
+		set_reservation(m, r);
 	else
 		set_weight(m, r);
 	return true;

@@ -46,6 +46,7 @@ struct loader {
 };
 
 static void registry_next(struct master *m);
+static void reserved_next(struct master *m);
 static void job_next(struct master *m);
 static void token_next(struct master *m);
 static void results_next(struct master *m);
@@ -511,13 +512,47 @@ quota_read(struct master *m, const struct zk_result *r, void *arg)
 /* --- the registry --- */
 
 static void
+reserved_read(struct master *m, const struct zk_result *r, void *arg)
+{
+	char error[256] = "";
+
+	(void)arg;
+	if (r->rc != ZK_OK && r->rc != ZK_NONODE) {
+		fail(m, "the reservations", zk_rc_text(r->rc));
+		return;
+	}
+	if (r->rc == ZK_OK &&
+	    !cluster_load_reserved(&m->cluster, m->loader->piece,
+		r->data == NULL ? "" : (const char *)r->data, r->size, error, sizeof error)) {
+		fail(m, "the reservations", error);
+		return;
+	}
+	m->loader->piece++;
+	reserved_next(m);
+}
+
+static void
+reserved_next(struct master *m)
+{
+	char path[64];
+
+	if (m->loader->piece > m->cluster.agent_count / RESERVED_PIECE) {
+		children(m, "/corral/tokens", tokens_listed);
+		return;
+	}
+	snprintf(path, sizeof path, "/corral/roles/reserved-%" PRIu32, m->loader->piece);
+	get(m, path, reserved_read);
+}
+
+static void
 registry_read(struct master *m, const struct zk_result *r, void *arg)
 {
 	char error[256];
 
 	(void)arg;
 	if (r->rc == ZK_NONODE) { /* the piece behind the last one */
-		children(m, "/corral/tokens", tokens_listed);
+		m->loader->piece = 0;
+		reserved_next(m);
 		return;
 	}
 	if (r->rc != ZK_OK) {

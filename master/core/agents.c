@@ -60,6 +60,8 @@ agent_new(struct cluster *c, const char *name, const char *id)
 	list_init(&a->doomed);
 	list_init(&a->in_admitting);
 	list_init(&a->in_holding);
+	list_init(&a->reservations);
+	list_init(&a->in_reserving);
 	a->node = PLACE_NONE;
 	if (!str_copy(a->name, sizeof a->name, name) || !str_copy(a->id, sizeof a->id, id) ||
 	    !grow_tables(c) || !hmap_insert(&c->agents, &a->by_name, cluster_hash_text(c, name))) {

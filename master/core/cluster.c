@@ -30,6 +30,7 @@ cluster_init(struct cluster *c, const struct cluster_settings *settings,
 	list_init(&c->admitting_in_batch);
 	list_init(&c->live);
 	list_init(&c->holding);
+	list_init(&c->reserving);
 	list_init(&c->ended);
 	list_init(&c->removed);
 	list_init(&c->dirty);
@@ -40,7 +41,9 @@ cluster_init(struct cluster *c, const struct cluster_settings *settings,
 	list_init(&c->placing_in_batch);
 	buf_init(&c->commit.data, 2 * COMMIT_BYTES_MAX);
 	c->registry = calloc(CLUSTER_AGENTS_MAX / REGISTRY_PIECE + 1, 1);
-	return c->registry != NULL && cluster_term_number(c, term) == 0 && !c->failed;
+	c->reserved = calloc(CLUSTER_AGENTS_MAX / RESERVED_PIECE + 1, 1);
+	return c->registry != NULL && c->reserved != NULL && cluster_term_number(c, term) == 0 &&
+	       !c->failed;
 }
 
 static void
@@ -62,11 +65,14 @@ cluster_fini(struct cluster *c)
 	free_jobs(c, &c->live);
 	free_jobs(c, &c->ended);
 	free_jobs(c, &c->removed);
-	for (uint32_t i = 0; i < c->agent_count; i++)
+	for (uint32_t i = 0; i < c->agent_count; i++) {
+		reserve_free_all(c, c->by_number[i]);
 		agent_free(c->by_number[i]);
+	}
 	free(c->by_number);
 	free(c->by_node);
 	free(c->registry);
+	free(c->reserved);
 	free(c->terms);
 	free(c->out.items);
 	buf_fini(&c->commit.data);

@@ -39,6 +39,8 @@ enum {
 	CLUSTER_TERMS_MAX = 65535,	/* whose last attempts are remembered */
 	CLUSTER_PLACED_MAX = 4096,	/* attempts launched in one turn; the next turn goes on */
 	REGISTRY_PIECE = 1024,		/* agents to a node of the registry */
+	RESERVED_PIECE = 256,		/* agents to a node of reservations */
+	CLUSTER_RESERVATIONS_MAX = 4,	/* of a node */
 	RESULTS_PIECE = 8192, /* indexes to a node of results: the longest text fits a node */
 	COMMIT_OPS_MAX = 256,
 	COMMIT_BYTES_MAX = 512 * 1024,	 /* a batch is closed when it has passed this */
@@ -123,6 +125,8 @@ struct agent {
 	uint64_t heard_ms;
 	struct drain drain;
 	bool closed;	      /* being drained: takes no tasks */
+	struct list reservations; /* struct reservation, of the lowest role first */
+	struct list in_reserving;
 	struct list in_holding;
 	struct job *held_for; /* who alone is placed here; NULL: anybody */
 	uint32_t held_tasks;  /* so many of its tasks */
@@ -263,6 +267,13 @@ struct attempt {
 	uint8_t uuid[CLUSTER_UUID_BYTES]; /* of the terminal update */
 };
 
+/* So much of a node is for a role and those below it. */
+struct reservation {
+	struct list in_agent;
+	struct role *role;
+	struct resources amount, used;
+};
+
 /* An attempt that an agent came back with and nobody wants: killed, and booked until it is over. */
 struct doomed {
 	struct list in_agent;
@@ -373,6 +384,9 @@ struct cluster {
 	struct hmap attempts; /* by (incarnation, index) */
 	struct list ending, committing;
 	struct list placing, placing_in_batch; /* singletons, by struct attempt.in_ending */
+	struct list reserving;		       /* agents of which something is reserved */
+	uint8_t *reserved;		       /* PIECE_*, by RESERVED_PIECE agents */
+	bool reserved_dirty;
 	struct list holding;		       /* agents that are held for a job */
 	uint32_t hold_count;
 	bool unplaced;			       /* something changed that may let a task be placed */
@@ -403,6 +417,9 @@ bool cluster_load_quota(
     struct cluster *c, const char *text, size_t size, char *error, size_t error_size);
 bool cluster_load_weights(
     struct cluster *c, const char *text, size_t size, char *error, size_t error_size);
+/* Reservations of these agents, behind the registry. */
+bool cluster_load_reserved(struct cluster *c, uint32_t piece, const char *text, size_t size,
+    char *error, size_t error_size);
 /* Jobs in order of their incarnation. Takes definition (also on failure); text is copied. */
 struct job *cluster_load_job(struct cluster *c, const char *name, int64_t incarnation,
     uint32_t count, const struct job_policy *policy, void *definition, const char *text,
@@ -498,6 +515,9 @@ struct agent *cluster_last_attempt(
  */
 bool cluster_set_quota(struct cluster *c, const char *role, const struct quota *q, bool force,
     char *error, size_t size);
+/* Nothing: the reservation is removed. */
+bool cluster_reserve(struct cluster *c, struct agent *a, const char *role,
+    const struct resources *amount, char *error, size_t size);
 bool cluster_set_weight(
     struct cluster *c, const char *role, uint64_t weight_milli, char *error, size_t size);
 

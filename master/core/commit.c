@@ -208,6 +208,18 @@ add_roles(struct cluster *c)
 			return false;
 		c->weights_piece = PIECE_STORED;
 	}
+	for (uint32_t p = 0; c->reserved_dirty && p <= c->agent_count / RESERVED_PIECE; p++) {
+		if (!(c->reserved[p] & PIECE_DIRTY))
+			continue;
+		since = mark_here(m);
+		if (op_begin(m, piece_kind(c->reserved[p]), "/corral/roles/reserved-%u", p) == NULL)
+			return false;
+		reserved_encode(c, p, &m->data);
+		if (!op_end(m, since))
+			return false;
+		c->reserved[p] = PIECE_STORED;
+	}
+	c->reserved_dirty = false;
 	return true;
 }
 
@@ -348,7 +360,8 @@ bool
 commit_wanted(const struct cluster *c)
 {
 	return !list_empty(&c->removed) || c->registry_dirty || c->tokens.dirty || c->era_dirty ||
-	       ((c->quota_piece | c->weights_piece) & PIECE_DIRTY) || !list_empty(&c->dirty);
+	       c->reserved_dirty || ((c->quota_piece | c->weights_piece) & PIECE_DIRTY) ||
+	       !list_empty(&c->dirty);
 }
 
 const struct commit *

@@ -108,7 +108,22 @@ void hold_end_all(struct cluster *c, struct job *j);
 /* One of the tasks for which the node is held is placed there. */
 void hold_placed(struct cluster *c, struct agent *a);
 
+/* reserve.c */
+void reserve_settle(struct cluster *c, struct agent *a);
+void reserve_settle_all(struct cluster *c);
+void reserve_free_all(struct cluster *c, struct agent *a);
+/* What a role may have of reservations, and of the node in all. */
+struct resources reserve_unused(const struct agent *a, const struct role *role);
+struct resources reserve_usable(
+    const struct cluster *c, const struct agent *a, const struct role *role);
+void reserved_encode(const struct cluster *c, uint32_t piece, struct buf *out);
+bool reserved_load_line(struct cluster *c, char *words[3]);
+
 /* roles.c */
+enum { ROLE_AMOUNTS_MAX = 200 };
+/* "cpus=2.0,memory=4G" without what is `none`; "-" if all is. */
+const char *role_print_amounts(
+    char to[ROLE_AMOUNTS_MAX], const struct resources *a, uint64_t none);
 void quota_encode(const struct cluster *c, struct buf *out);
 void weights_encode(const struct cluster *c, struct buf *out);
 

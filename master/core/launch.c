@@ -142,6 +142,34 @@ place_next(struct cluster *c, struct job *j, uint32_t most, uint32_t *node)
 	}
 }
 
+/* One task on a node of which something is reserved for its role; *amount is the rest. */
+static bool
+place_on_reserved(struct cluster *c, struct job *j, uint32_t *node, struct resources *amount)
+{
+	struct role *r = j->role;
+	struct share_barred why;
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, &c->reserving)
+	{
+		struct agent *a = CONTAINER_OF(it, struct agent, in_reserving);
+		struct resources reserved = reserve_unused(a, r), usable;
+
+		if (resources_is_zero(&reserved) || !agent_takes_tasks(a) || a->held_for != NULL ||
+		    !job_suits(c, j, a))
+			continue;
+		usable = reserve_usable(c, a, r);
+		*amount = resources_beyond(&j->need, &reserved);
+		if (!resources_fits(&j->need, &usable) ||
+		    share_room(&c->books.share, r, amount, 1, &why) == 0 ||
+		    !books_lease(&c->books, r, a->node, &j->need))
+			continue;
+		*node = a->node;
+		return true;
+	}
+	return false;
+}
+
 /* Some tasks of a job that is next in its role; at most `most`, 0 if it can have none. */
 static uint32_t
 launch_next(struct cluster *c, uint64_t now_ms, struct job *j, uint32_t most)
@@ -156,21 +184,27 @@ launch_next(struct cluster *c, uint64_t now_ms, struct job *j, uint32_t most)
 		most = j->in_state[CELL_PENDING];
 	if (j->singles != NULL || !share_alone(s))
 		most = 1;
-	if (next_index(j) < j->count)
-		most = share_room(s, r, &j->need, most, &why);
-	else
-		most = 0;
-	if (most > 0)
-		n = place_next(c, j, most, &node);
+	if (next_index(j) == j->count) {
+		job_done(r);
+		return 0;
+	}
+	if (!list_empty(&c->reserving) && place_on_reserved(c, j, &node, &amount))
+		n = 1;
+	else if ((most = share_room(s, r, &j->need, most, &why)) > 0 &&
+		 (n = place_next(c, j, most, &node)) > 0) {
+		amount = (struct resources){0};
+		resources_add(&amount, &j->need, n);
+	}
 	if (n > 0) {
 		j->stuck_ms = 0;
-	} else if (next_index(j) < j->count) {
+	} else {
 		j->stuck_ms = j->stuck_ms == 0 ? now_ms : j->stuck_ms;
 		j->barred = why.bar;
 	}
 	for (uint32_t i = 0; i < n; i++)
 		launch_one(c, now_ms, j, agent_on(c, node), next_index(j));
-	resources_add(&amount, &j->need, n);
+	if (n > 0 && !list_empty(&agent_on(c, node)->reservations))
+		reserve_settle(c, agent_on(c, node));
 	if (n > 0)
 		share_granted(s, r, &amount);
 	if (n == 0 || !job_waits(j))
@@ -180,8 +214,7 @@ launch_next(struct cluster *c, uint64_t now_ms, struct job *j, uint32_t most)
 
 /* On a node that is held for a job, as soon as that fits. */
 static void
-launch_held(
-    struct cluster *c, uint64_t now_ms, struct agent *a, const struct resources *elsewhere)
+launch_held(struct cluster *c, uint64_t now_ms, struct agent *a, const struct resources *elsewhere)
 {
 	struct share *s = &c->books.share;
 	struct job *j = a->held_for;
@@ -224,6 +257,7 @@ cluster_launch(struct cluster *c, uint64_t now_ms)
 	struct job *j;
 	struct role *r;
 
+	reserve_settle_all(c);
 	launch_all_held(c, now_ms);
 	turn_begin(c);
 	while (room > 0 && (r = share_pick(&c->books.share)) != NULL) {

@@ -6,8 +6,6 @@
 #include "libcommon/base/amount.h"
 #include "master/core/inside.h"
 
-enum { AMOUNTS_MAX = 3 * AMOUNT_TEXT_MAX + 32 };
-
 static const char *const resource_names[] = {"cpus", "memory", "disk"};
 
 static bool
@@ -111,9 +109,8 @@ cluster_set_weight(
 
 /* --- /corral/quota: "ROLE guarantee AMOUNTS limit AMOUNTS", /corral/roles: "ROLE weight N" --- */
 
-/* "cpus=2.0,memory=4G" without what is `none`; "-" if all is. */
-static const char *
-print_amounts(char to[AMOUNTS_MAX], const struct resources *a, uint64_t none)
+const char *
+role_print_amounts(char to[ROLE_AMOUNTS_MAX], const struct resources *a, uint64_t none)
 {
 	char text[AMOUNT_TEXT_MAX];
 	int n = 0;
@@ -123,7 +120,7 @@ print_amounts(char to[AMOUNTS_MAX], const struct resources *a, uint64_t none)
 
 		if (x == none)
 			continue;
-		n += snprintf(to + n, (size_t)(AMOUNTS_MAX - n), "%s%s=%s", n > 0 ? "," : "",
+		n += snprintf(to + n, (size_t)(ROLE_AMOUNTS_MAX - n), "%s%s=%s", n > 0 ? "," : "",
 		    resource_names[d],
 		    d == RESOURCE_CPU ? amount_print_cpu(text, x) : amount_format_size(text, x));
 	}
@@ -133,15 +130,15 @@ print_amounts(char to[AMOUNTS_MAX], const struct resources *a, uint64_t none)
 void
 quota_encode(const struct cluster *c, struct buf *out)
 {
-	char guarantee[AMOUNTS_MAX], limit[AMOUNTS_MAX];
+	char guarantee[ROLE_AMOUNTS_MAX], limit[ROLE_AMOUNTS_MAX];
 
 	for (uint32_t i = 0; i < c->books.share.count; i++) {
 		const struct role *r = c->books.share.roles[i];
 
 		if (!quota_is_none(&r->quota))
 			buf_printf(out, "%s guarantee %s limit %s\n", r->name,
-			    print_amounts(guarantee, &r->quota.guarantee, 0),
-			    print_amounts(limit, &r->quota.limit, QUOTA_NO_LIMIT));
+			    role_print_amounts(guarantee, &r->quota.guarantee, 0),
+			    role_print_amounts(limit, &r->quota.limit, QUOTA_NO_LIMIT));
 	}
 }
 
@@ -227,6 +224,24 @@ load_lines(struct cluster *c, const char *text, size_t size, char *error, size_t
 		at += length + (stop != NULL);
 	}
 	return true;
+}
+
+static bool
+load_reserved_line(struct cluster *c, char *line, char *error, size_t size)
+{
+	char *words[5];
+
+	(void)error;
+	(void)size;
+	return split(line, words, 3) && reserved_load_line(c, words);
+}
+
+bool
+cluster_load_reserved(struct cluster *c, uint32_t piece, const char *text, size_t size, char *error,
+    size_t error_size)
+{
+	c->reserved[piece] = PIECE_STORED;
+	return load_lines(c, text, size, error, error_size, load_reserved_line);
 }
 
 bool

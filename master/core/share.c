@@ -288,9 +288,9 @@ share_unsettled(struct role *r, const struct resources *need, int64_t tasks)
 struct resources
 share_consumed(const struct role *r)
 {
-	struct resources a = r->used;
+	/* What has ended may be counted as on a reservation until that is reckoned anew. */
+	struct resources a = resources_beyond(&r->used, &r->reserved_used);
 
-	resources_subtract(&a, &r->reserved_used, 1);
 	resources_add(&a, &r->reserved, 1);
 	return a;
 }

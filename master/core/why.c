@@ -6,6 +6,8 @@
 enum why_kind
 cluster_why_node(const struct cluster *c, const struct job *j, const struct agent *a)
 {
+	struct resources usable;
+
 	if (a->state != AGENT_READY)
 		return WHY_STATE;
 	if (a->closed)
@@ -16,16 +18,10 @@ cluster_why_node(const struct cluster *c, const struct job *j, const struct agen
 		return WHY_CONSTRAINT;
 	if (a->held_for != NULL && a->held_for != j)
 		return WHY_HELD;
-	switch (books_lacking(&c->books, a->node, &j->need)) {
-	case BOOKS_LACK_CPU:
-		return WHY_CPU;
-	case BOOKS_LACK_MEMORY:
-		return WHY_MEMORY;
-	case BOOKS_LACK_DISK:
-		return WHY_DISK;
-	case BOOKS_LACK_NOTHING:
-		break;
-	}
+	usable = reserve_usable(c, a, j->role);
+	for (int d = 0; d < RESOURCE_COUNT; d++)
+		if (resources_get(&j->need, d) > resources_get(&usable, d))
+			return (enum why_kind)(WHY_CPU + d);
 	return WHY_FITS;
 }
 
@@ -52,7 +48,7 @@ count_node(const struct cluster *c, const struct job *j, const struct agent *a, 
 		return;
 	for (int d = 0; d < RESOURCE_COUNT; d++)
 		raise(&sum->most_total, &c->books.accounts[a->node].total, d);
-	free_now = books_free(&c->books, a->node);
+	free_now = reserve_usable(c, a, j->role);
 	if (kind >= WHY_CPU)
 		raise(&sum->most_free, &free_now, (int)kind - WHY_CPU);
 }

@@ -27,8 +27,8 @@ fake_init(struct fake *f)
 	f->lease_ms = 15000;
 	f->drift_permille = 10;
 	/* What a master makes before it contends. */
-	f->store.nodes[f->store.count++] = (struct fake_node){
-	    .path = "/corral/era", .data = strdup("1"), .size = 1, .czxid = 1};
+	f->store.nodes[f->store.count++] =
+	    (struct fake_node){.path = "/corral/era", .data = strdup("1"), .size = 1, .czxid = 1};
 }
 
 void
@@ -196,6 +196,9 @@ load_store(struct fake *f)
 		assert(
 		    cluster_load_agents(&f->cluster, piece, n->data, n->size, error, sizeof error));
 	}
+	if ((n = find_node(f, "/corral/roles/reserved-0")) != NULL)
+		assert(
+		    cluster_load_reserved(&f->cluster, 0, n->data, n->size, error, sizeof error));
 	for (size_t i = 0; i < f->store.count; i++)
 		if (is_job_node(f->store.nodes[i].path))
 			jobs[count++] = &f->store.nodes[i];

@@ -70,6 +70,25 @@ def test_a_job_of_higher_priority_takes_the_place_of_a_lower_one_of_its_role(clu
     cluster.wait_job("low", "stopped")
 
 
+def test_what_is_reserved_is_kept_for_its_role(cluster):
+    node = cluster.json("nodes")["nodes"][0]
+    cpus = int(node["capacity"]["cpu_milli"] / 500)
+    run = cluster.corral("reserve", "r/web", node["name"], "cpus=0.5,memory=16M")
+    assert run.stdout == f"{node['name']}: cpus=0.5,memory=16M for role r/web\n"
+    cluster.submit("others", SLEEPER.format(role="r", count=cpus))
+    until(lambda: running(cluster, "others") == cpus - 1, lambda: f"one less: {cluster.json('jobs')}")
+    cluster.submit("web", SLEEPER.format(role="r/web", count=1))
+    until(lambda: running(cluster, "web") == 1, lambda: f"web runs: {cluster.json('jobs')}")
+    row = cluster.corral("reserve", "--no-header").stdout.split()
+    assert row == [node["name"], "r/web", "cpus=0.5,memory=16M", "cpus=0.5,memory=10M"]
+    for name in ("web", "others"):
+        cluster.corral("stop", name)
+        cluster.wait_job(name, "stopped")
+    cluster.corral("unreserve", "r/web", node["name"])
+    assert cluster.corral("reserve", "--no-header").stdout == ""
+    assert "it has no reservation there" in cluster.corral("unreserve", "r/web", node["name"], status=64).stderr
+
+
 def test_what_cannot_be_is_refused_with_the_reason(cluster):
     for words, status, said in ((("quota", "set", "a/b", "--guarantee", "cpus=1"), 64, "only a top-level role"),
                                 (("quota", "set", "a", "--guarantee", "cpus=100000"), 64, "more than the cluster has"),

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 master_units = tests/unit/access_test tests/unit/cluster_test tests/unit/commit_test tests/unit/drain_test \
-	tests/unit/elect_test tests/unit/place_test tests/unit/share_test tests/unit/sharing_test tests/unit/singles_test \
+	tests/unit/elect_test tests/unit/place_test tests/unit/reserve_test tests/unit/share_test tests/unit/sharing_test tests/unit/singles_test \
 	tests/unit/tokens_test
 check_PROGRAMS += $(master_units)
 TESTS += $(master_units)
@@ -46,3 +46,7 @@ tests_unit_sharing_test_LDADD = $(UNIT_LIBS) $(MASTER_CORE_LIBS)
 tests_unit_drain_test_SOURCES = tests/unit/drain_test.c tests/lib/fake_cluster.c tests/lib/fake_cluster.h
 tests_unit_drain_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_drain_test_LDADD = $(UNIT_LIBS) $(MASTER_CORE_LIBS)
+
+tests_unit_reserve_test_SOURCES = tests/unit/reserve_test.c tests/lib/fake_cluster.c tests/lib/fake_cluster.h
+tests_unit_reserve_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_reserve_test_LDADD = $(UNIT_LIBS) $(MASTER_CORE_LIBS)
