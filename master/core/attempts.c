@@ -329,19 +329,45 @@ back_with(struct cluster *c, struct agent *a, struct attempt *t, const Corral__T
 	attempt_stuck(c, t, r->stuck);
 }
 
+/* It has been replaced: killed, and booked until it is over. */
+static void
+replaced(struct cluster *c, struct attempt *t)
+{
+	struct doomed *d = calloc(1, sizeof *d);
+	struct out *o = cluster_emit(c, OUT_KILL, t->agent, NULL);
+
+	if (d == NULL || o == NULL) {
+		c->failed = true;
+		free(d);
+		return;
+	}
+	cluster_key(t, &o->key);
+	d->need = t->job->need;
+	d->role = share_hold(t->job->role);
+	d->incarnation = t->job->incarnation;
+	d->index = t->index;
+	d->attempt = t->attempt;
+	d->term = t->term;
+	list_append(&t->agent->doomed, &d->in_agent);
+	t->booked = false;
+}
+
 /*
- * An index may have had several attempts whose outcomes nobody has acknowledged yet. Of those the
- * newest counts, and its agent may be a later one to register: an older one that is over gives way.
+ * Of an index's attempts the newest counts, and its agent may be a later one to register: an older
+ * one gives way, be it that it is over and nobody has acknowledged its outcome, or that it goes on.
  */
 static void
 give_way(struct cluster *c, struct job *j, const Corral__TaskReport *r)
 {
 	struct attempt *t = cluster_live_attempt(c, j, r->key->index);
 
-	if (t == NULL || !t->told_over || term_is_newer(t->term, r->key->term) ||
+	if (t == NULL || j->policy.singleton || (!t->told_over && !t->booked) ||
+	    term_is_newer(t->term, r->key->term) ||
 	    (term_equal(t->term, (struct term){r->key->term->era, r->key->term->czxid}) &&
 		t->attempt >= r->key->attempt))
 		return;
+	if (t->booked)
+		replaced(c, t);
 	cell_enter(c, j, t->index, CELL_UNKNOWN);
 	attempt_free(c, t);
 }

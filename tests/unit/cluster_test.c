@@ -378,6 +378,40 @@ START_TEST(an_attempt_that_comes_back_after_it_was_replaced_is_killed)
 }
 END_TEST
 
+/* A new leader hears of the replaced one first. */
+START_TEST(an_attempt_that_was_replaced_gives_way_after_a_failover_as_well)
+{
+	struct fake_agent *a = ready_agent(1000), *b;
+	struct job *j = fake_submit(f, "hello", 1, &retrying);
+
+	fake_settle(f);
+	fake_read_all(f, a);
+	fake_cut(f, a);
+	b = ready_agent(1000);
+	f->now_ms += 31000;
+	fake_heartbeat(f, b);
+	fake_settle(f);
+	f->now_ms += retrying.restart_ms;
+	fake_settle(f);
+	fake_read_all(f, b);
+	fake_elect(f);
+	j = cluster_job(&f->cluster, "hello");
+	fake_connect(f, a);
+	fake_settle(f);
+	ck_assert_uint_eq(j->in_state[CELL_LIVE], 1);
+	fake_connect(f, b);
+	fake_turn(f);
+	ck_assert_uint_eq(f->kills, 1);
+	ck_assert(cluster_check(&f->cluster));
+	fake_read_all(f, a);
+	fake_settle(f);
+	ck_assert_uint_eq(f->launches, 2);
+	ck_assert_uint_eq(b->task_count, 1);
+	ck_assert_str_eq(cluster_live_attempt(&f->cluster, j, 0)->agent->name, b->name);
+	ck_assert(cluster_check(&f->cluster));
+}
+END_TEST
+
 START_TEST(a_launch_that_never_arrived_is_lost_at_registration_and_made_again)
 {
 	struct fake_agent *a = ready_agent(1000);
@@ -576,6 +610,7 @@ unit_suite(void)
 	tcase_add_test(t, an_agent_that_stays_away_is_given_up_and_its_tasks_go_elsewhere);
 	tcase_add_test(t, an_attempt_that_comes_back_before_it_was_replaced_goes_on);
 	tcase_add_test(t, an_attempt_that_comes_back_after_it_was_replaced_is_killed);
+	tcase_add_test(t, an_attempt_that_was_replaced_gives_way_after_a_failover_as_well);
 	tcase_add_test(t, a_launch_that_never_arrived_is_lost_at_registration_and_made_again);
 	tcase_add_test(t, with_most_agents_silent_none_is_marked_and_otherwise_one_a_minute);
 	tcase_add_test(t, constraints_are_kept_in_first_fit_order);
