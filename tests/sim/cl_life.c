@@ -92,26 +92,13 @@ on_work(void *arg, uint64_t token)
 	world_at(&l->c->world, 1 + rng_below(&l->rng_work, l->work_ms), on_work, l, 0);
 }
 
-/* What would go on for ever is stopped. */
 static void
 stop_services(struct cl_life *l)
 {
 	struct cl_master *m = serving(l->c);
-	struct list *it, *nx;
-	char name[CLUSTER_NAME_MAX + 1];
 
-	if (m == NULL)
-		return;
-	LIST_EACH(it, nx, &m->cluster.live)
-	{
-		struct job *j = CONTAINER_OF(it, struct job, in_order);
-
-		if (!j->policy.service || j->state == JOB_STOPPING)
-			continue;
-		snprintf(name, sizeof name, "%s", j->name);
-		cl_master_stop_job(m, name);
-		return; /* the next one at the next look */
-	}
+	if (m != NULL)
+		cl_master_stop_services(m);
 }
 
 /* ---- Faults. ---- */

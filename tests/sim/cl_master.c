@@ -321,3 +321,21 @@ cl_master_stop_job(struct cl_master *m, const char *name)
 	cl_master_turn(m);
 	return ok;
 }
+
+void
+cl_master_stop_services(struct cl_master *m)
+{
+	char name[CLUSTER_NAME_MAX + 1];
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, &m->cluster.live)
+	{
+		struct job *j = CONTAINER_OF(it, struct job, in_order);
+
+		if (!j->policy.service || j->state == JOB_STOPPING)
+			continue;
+		snprintf(name, sizeof name, "%s", j->name);
+		cl_master_stop_job(m, name);
+		return;
+	}
+}

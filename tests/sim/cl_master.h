@@ -53,6 +53,8 @@ bool cl_master_serves(const struct cl_master *m);
 /* False: refused. */
 bool cl_master_submit(struct cl_master *m, const char *name, const struct cl_def *d);
 bool cl_master_stop_job(struct cl_master *m, const char *name);
+/* What would go on for ever; one job at each call. */
+void cl_master_stop_services(struct cl_master *m);
 
 /* ---- shared by its files ---- */
 

@@ -51,20 +51,24 @@ check_LIBRARIES += tests/sim/libclagent.a
 tests_sim_libclagent_a_SOURCES = $(libagentcore_a_SOURCES)
 tests_sim_libclagent_a_CPPFLAGS = $(AM_CPPFLAGS) -DZAB_PLANTS -DCORE_MARKS \
 	-DCL_AGENT_ALONE -include $(srcdir)/tests/sim/cl_agent_core.h
-check_PROGRAMS += tests/sim/clsim
-TESTS += tests/sim/clsim.sh
-EXTRA_DIST += tests/sim/clsim.sh
-tests_sim_clsim_SOURCES = \
+# Its files, for lives of many seeds and for scenes.
+cl_sources = \
 	tests/sim/cl.c tests/sim/cl.h tests/sim/cl_agent.c tests/sim/cl_agent_core.h \
 	tests/sim/cl_agent_link.c tests/sim/cl_check.c tests/sim/cl_check.h tests/sim/cl_check_in.h \
-	tests/sim/cl_check_task.c tests/sim/cl_clients.c tests/sim/cl_ens.c tests/sim/cl_ens.h tests/sim/cl_ens_book.c \
-	tests/sim/cl_exec.c tests/sim/cl_fault.c tests/sim/cl_helper.c tests/sim/cl_host.h \
-	tests/sim/cl_life.c tests/sim/cl_life.h tests/sim/cl_master.c tests/sim/cl_master.h \
-	tests/sim/cl_master_link.c tests/sim/cl_master_store.c tests/sim/cl_net.c \
-	tests/sim/cl_tree.c tests/sim/cl_zk.c tests/sim/cl_zk.h tests/sim/clsim.c \
-	tests/sim/seeds.c tests/sim/seeds.h tests/sim/world.c tests/sim/world.h \
-	tests/lib/simdisk.c tests/lib/simdisk.h \
+	tests/sim/cl_check_task.c tests/sim/cl_clients.c tests/sim/cl_ens.c tests/sim/cl_ens.h \
+	tests/sim/cl_ens_book.c tests/sim/cl_exec.c tests/sim/cl_helper.c tests/sim/cl_host.h \
+	tests/sim/cl_master.c tests/sim/cl_master.h tests/sim/cl_master_link.c \
+	tests/sim/cl_master_store.c tests/sim/cl_net.c tests/sim/cl_tree.c tests/sim/cl_zk.c \
+	tests/sim/cl_zk.h tests/sim/world.c tests/sim/world.h tests/lib/simdisk.c tests/lib/simdisk.h \
 	$(libmastercore_a_SOURCES) $(libexecutorcore_a_SOURCES)
+CL_LIBS = tests/sim/libclagent.a libcodec.a libproto.a libbase.a $(PROTOBUF_C_LIBS) $(DEFLATE_LIBS)
+check_PROGRAMS += tests/sim/clsim tests/sim/clscene
+TESTS += tests/sim/clsim.sh tests/sim/clscene
+EXTRA_DIST += tests/sim/clsim.sh
+tests_sim_clsim_SOURCES = $(cl_sources) tests/sim/cl_fault.c tests/sim/cl_life.c tests/sim/cl_life.h \
+	tests/sim/clsim.c tests/sim/seeds.c tests/sim/seeds.h
 tests_sim_clsim_CPPFLAGS = $(AM_CPPFLAGS) -DZAB_PLANTS -DCORE_MARKS
-tests_sim_clsim_LDADD = tests/sim/libclagent.a libcodec.a libproto.a libbase.a $(PROTOBUF_C_LIBS) \
-	$(DEFLATE_LIBS)
+tests_sim_clsim_LDADD = $(CL_LIBS)
+tests_sim_clscene_SOURCES = $(cl_sources) tests/sim/clscene.c
+tests_sim_clscene_CPPFLAGS = $(tests_sim_clsim_CPPFLAGS)
+tests_sim_clscene_LDADD = $(CL_LIBS)
