@@ -250,17 +250,17 @@ term_is_newer(struct term t, const Corral__Term *than)
 	return t.era > than->era || (t.era == than->era && t.czxid > than->czxid);
 }
 
-/* Another attempt at the index was made after this one. */
-static bool
-was_replaced(const struct cluster *c, const struct cell *cell, const Corral__TaskKey *key)
+/* Of a reported attempt and the last one of its index that we know: > 0 if it was made later. */
+static int
+attempt_order(const struct cluster *c, const struct cell *cell, const Corral__TaskKey *key)
 {
 	struct term last = c->terms[cell->term];
 
 	if (cell->attempts == 0)
-		return false;
-	if (term_equal(last, (struct term){key->term->era, key->term->czxid}))
-		return key->attempt < cell->attempts;
-	return term_is_newer(last, key->term);
+		return 1;
+	if (!term_equal(last, (struct term){key->term->era, key->term->czxid}))
+		return term_is_newer(last, key->term) ? -1 : 1;
+	return key->attempt < cell->attempts ? -1 : key->attempt > cell->attempts;
 }
 
 /*
@@ -281,9 +281,7 @@ adoptable(const struct cluster *c, const struct job *j, const Corral__TaskReport
 	if (cell->state != CELL_UNKNOWN && cell->state != CELL_PENDING &&
 	    cell->state != CELL_DELAYED)
 		return false;
-	if (was_replaced(c, cell, r->key))
-		return false;
-	return !task_state_terminal(r->state) || r->key->attempt > cell->attempts;
+	return attempt_order(c, cell, r->key) >= (task_state_terminal(r->state) ? 1 : 0);
 }
 
 /* An attempt of an earlier leader's, or one that was given up and came back before it was replaced.

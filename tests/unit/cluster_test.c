@@ -412,6 +412,41 @@ START_TEST(an_attempt_that_was_replaced_gives_way_after_a_failover_as_well)
 }
 END_TEST
 
+/* Each is the first of its leader's: the terms say which of them is newer. */
+START_TEST(the_end_of_a_later_leaders_attempt_counts_before_an_earlier_ones)
+{
+	struct fake_agent *a = ready_agent(1000), *b;
+	struct job *j;
+
+	fake_submit(f, "hello", 1, &retrying);
+	fake_settle(f);
+	fake_read_all(f, a);
+	b = ready_agent(1000);
+	fake_elect(f);
+	fake_connect(f, b);
+	fake_settle(f);
+	fake_read_all(f, b);
+	f->now_ms += 31000;
+	fake_heartbeat(f, b);
+	fake_settle(f);
+	fake_read_all(f, b);
+	ck_assert_uint_eq(b->task_count, 1);
+	ck_assert_uint_eq(b->tasks[0].key.attempt, 1);
+	fake_exit(f, b, &b->tasks[0], 0);
+	fake_elect(f);
+	j = cluster_job(&f->cluster, "hello");
+	fake_connect(f, a);
+	fake_settle(f);
+	fake_connect(f, b);
+	fake_settle(f);
+	fake_read_all(f, b);
+	fake_settle(f);
+	ck_assert_uint_eq(f->kills, 1);
+	ck_assert_int_eq(j->state, JOB_FINISHED);
+	ck_assert_uint_eq(f->launches, 2);
+}
+END_TEST
+
 START_TEST(a_launch_that_never_arrived_is_lost_at_registration_and_made_again)
 {
 	struct fake_agent *a = ready_agent(1000);
@@ -611,6 +646,7 @@ unit_suite(void)
 	tcase_add_test(t, an_attempt_that_comes_back_before_it_was_replaced_goes_on);
 	tcase_add_test(t, an_attempt_that_comes_back_after_it_was_replaced_is_killed);
 	tcase_add_test(t, an_attempt_that_was_replaced_gives_way_after_a_failover_as_well);
+	tcase_add_test(t, the_end_of_a_later_leaders_attempt_counts_before_an_earlier_ones);
 	tcase_add_test(t, a_launch_that_never_arrived_is_lost_at_registration_and_made_again);
 	tcase_add_test(t, with_most_agents_silent_none_is_marked_and_otherwise_one_a_minute);
 	tcase_add_test(t, constraints_are_kept_in_first_fit_order);
