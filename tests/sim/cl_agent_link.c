@@ -31,7 +31,7 @@ struct late {
 };
 
 static void
-take_message(struct cl_host *h, const uint8_t *bytes, size_t size)
+take_message(struct cl_host *h, const uint8_t *bytes, size_t size, bool late)
 {
 	Corral__MasterToAgent *m = corral__master_to_agent__unpack(NULL, size, bytes);
 
@@ -39,6 +39,11 @@ take_message(struct cl_host *h, const uint8_t *bytes, size_t size)
 
 	if (m == NULL) {
 		world_violation(&h->c->world, "a master's message cannot be read");
+		return;
+	}
+	/* Of two registrations with one master, nothing but the connection says which is newer. */
+	if (late && m->body_case == CORRAL__MASTER_TO_AGENT__BODY_WELCOME) {
+		corral__master_to_agent__free_unpacked(m, NULL);
 		return;
 	}
 	registration = m->registration;
@@ -61,7 +66,7 @@ on_late(void *arg, uint64_t token)
 		return;
 	if (cl_agent_runs(h)) {
 		h->c->lates++;
-		take_message(h, l->bytes, l->size);
+		take_message(h, l->bytes, l->size, true);
 	}
 	list_remove(&l->link);
 	free(l->bytes);
@@ -119,7 +124,7 @@ master_frame(void *owner, struct cl_conn *conn, const uint8_t *bytes, size_t siz
 	if (h->master != conn)
 		return;
 	if (!reads_late(h) || rng_below(&h->c->rng_host, 60) > 0) {
-		take_message(h, bytes, size);
+		take_message(h, bytes, size, false);
 		return;
 	}
 	/* The connection breaks with this unread. */

@@ -274,6 +274,11 @@ on_awake(void *arg, uint64_t token)
 
 	if (g->task.number != token || cl_group_empty(g))
 		return;
+	if (now < g->host->machine->woke_ms + WAKE_MS) {
+		world_at(&g->host->c->world, g->host->machine->woke_ms + WAKE_MS - now, on_awake, g,
+		    token);
+		return;
+	}
 	if (now < g->host->machine->asleep_until_ms) {
 		world_at(&g->host->c->world, g->host->machine->asleep_until_ms - now + WAKE_MS,
 		    on_awake, g, token);
@@ -295,8 +300,11 @@ check_other(struct cl_group *g, const struct seen_attempt *a, struct cl_group *o
 	bool later = a->launch_sent_ms > o->launch_sent_ms;
 	unsigned given_up = later ? other->host->number : g->host->number;
 
-	if (g->spec->singleton && cl_is_asleep(other->host->machine)) {
-		/* It does nothing now; it must not go on. */
+	if (g->spec->singleton &&
+	    (cl_is_asleep(other->host->machine) ||
+		(other->host->machine->woke_ms > 0 &&
+		    c->world.now_ms < other->host->machine->woke_ms + WAKE_MS))) {
+		/* It does nothing now, or is being ended after its sleep; it must not go on. */
 		on_awake(other, other->task.number);
 		return;
 	}
