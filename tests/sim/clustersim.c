@@ -4,7 +4,7 @@
  * masters fail before, between and after their writes; messages wait or are lost with their
  * connection; operators drain nodes, give them up and forget them. After each step:
  *   - the books balance, the counts are right, no index has two live attempts (cluster_check());
- *   - no agent is sent more than it has;
+ *   - no agent is sent more than it has, whatever roles, priorities, quotas and reservations say;
  *   - no key is started twice, and no index twice at a time unless the first one's agent was marked
  *     unreachable in the store before.
  * At the end all is healed, and then each task has reached exactly one end, which the store has,
@@ -126,6 +126,14 @@ any_agent(struct sim *s)
 	return &s->fake.agents[rng_below(&s->rng, s->fake.agent_count)];
 }
 
+static const char *
+any_role(struct sim *s)
+{
+	static const char *const roles[] = {"*", "a", "a/b", "c"};
+
+	return roles[rng_below(&s->rng, sizeof roles / sizeof *roles)];
+}
+
 static void
 submit(struct sim *s)
 {
@@ -142,6 +150,8 @@ submit(struct sim *s)
 		return;
 	if (p.service)
 		p.restart = JOB_RESTART_ALWAYS;
+	p.priority = (uint32_t)rng_below(&s->rng, 3) * 50;
+	p.role = any_role(s);
 	snprintf(name, sizeof name, "job-%u", s->submitted);
 	if (fake_submit(&s->fake, name, 1 + (uint32_t)rng_below(&s->rng, INDEXES_MAX), &p) == NULL)
 		fail(s, "a job was refused");
@@ -255,8 +265,60 @@ operate(struct sim *s)
 	else if (what == 6)
 		(void)cluster_mark_unreachable(c, a);
 	else
-		(void)cluster_forget(
-		    c, now_ms, a, rng_below(&s->rng, 2) == 0, error, sizeof error);
+		(void)cluster_forget(c, now_ms, a, rng_below(&s->rng, 2) == 0, error, sizeof error);
+}
+
+/* Another quota, weight or reservation; refused where it cannot be. */
+static void
+share_otherwise(struct sim *s)
+{
+	struct cluster *c = &s->fake.cluster;
+	struct quota q = {
+	    {0, 0, 0}, {rng_below(&s->rng, 2) == 0 ? QUOTA_NO_LIMIT : 500 * rng_below(&s->rng, 12),
+			   QUOTA_NO_LIMIT, QUOTA_NO_LIMIT}};
+	struct resources amount = {500 * rng_below(&s->rng, 4), 0, 0};
+	const char *role = any_role(s);
+	char error[300];
+	struct agent *a;
+
+	if (!s->fake.leading)
+		return;
+	q.guarantee.cpu_milli = rng_below(&s->rng, 3) == 0 ? 1000 * rng_below(&s->rng, 3) : 0;
+	switch (rng_below(&s->rng, 3)) {
+	case 0:
+		cluster_set_quota(c, role, &q, rng_below(&s->rng, 2) == 0, error, sizeof error);
+		break;
+	case 1:
+		cluster_set_weight(c, role, 500 * (1 + rng_below(&s->rng, 4)), error, sizeof error);
+		break;
+	default:
+		a = cluster_agent(c, any_agent(s)->name);
+		if (a != NULL)
+			cluster_reserve(c, a, role, &amount, error, sizeof error);
+	}
+}
+
+/* When all is healed nothing bars any role. */
+static void
+share_no_more(struct sim *s)
+{
+	static const char *const roles[] = {"*", "a", "a/b", "c"};
+	static const struct quota no_quota = {
+	    .limit = {QUOTA_NO_LIMIT, QUOTA_NO_LIMIT, QUOTA_NO_LIMIT}};
+	static const struct resources nothing;
+	struct cluster *c = &s->fake.cluster;
+	char error[300];
+
+	for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) {
+		const struct role *r = share_find(&c->books.share, roles[i]);
+
+		if (r != NULL && !quota_is_none(&r->quota))
+			cluster_set_quota(c, roles[i], &no_quota, true, error, sizeof error);
+		for (uint32_t n = 0; n < c->agent_count; n++)
+			if (!list_empty(&c->by_number[n]->reservations))
+				cluster_reserve(
+				    c, c->by_number[n], roles[i], &nothing, error, sizeof error);
+	}
 }
 
 /* What was drained when all is healed takes tasks again. */
@@ -299,7 +361,9 @@ step(struct sim *s)
 		fake_lose_all(&s->fake, any_agent(s));
 	else if (dice < 40)
 		operate(s);
-	else if (dice < 80)
+	else if (dice < 44)
+		share_otherwise(s);
+	else if (dice < 84)
 		change_connection(s);
 	else if (dice < 300)
 		end_a_task(s);
@@ -340,6 +404,7 @@ heal(struct sim *s)
 		s->step++;
 		s->fake.now_ms += 200;
 		undrain_all(s);
+		share_no_more(s);
 		LIST_EACH(it, nx, &s->fake.cluster.live)
 		{
 			struct job *j = CONTAINER_OF(it, struct job, in_order);

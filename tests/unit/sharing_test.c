@@ -242,6 +242,7 @@ read_all(void)
 START_TEST(a_job_of_higher_priority_has_lower_ones_of_its_role_stopped_and_made_again)
 {
 	struct job *low, *lower, *other, *high;
+	uint32_t said = 0;
 
 	agents_ready(1, 8000);
 	low = submit("low", "a", 20, 3, 1000);
@@ -251,7 +252,14 @@ START_TEST(a_job_of_higher_priority_has_lower_ones_of_its_role_stopped_and_made_
 	f->now_ms += 1000;
 	high = submit("high", "a", 50, 1, 3000);
 	ck_assert_uint_eq(f->kills, 0);
-	scan(500);
+	f->now_ms += 500;
+	cluster_turn(&f->cluster, f->now_ms);
+	for (size_t i = 0; i < f->cluster.out.count; i++)
+		said += f->cluster.out.items[i].kind == OUT_TASK &&
+			strcmp(f->cluster.out.items[i].message,
+			    "is stopped for job high, of priority 50, and will be made again") == 0;
+	ck_assert_uint_eq(said, 3);
+	scan(0);
 	ck_assert_uint_eq(f->kills, 3);
 	ck_assert_uint_eq(high->in_state[CELL_LIVE], 0); /* not before they are over */
 	scan(500);
