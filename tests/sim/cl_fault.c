@@ -136,6 +136,27 @@ on_heal(void *arg, uint64_t token)
 }
 
 static void
+on_cut(void *arg, uint64_t token)
+{
+	struct cl_life *l = arg;
+
+	if (l->c->calm)
+		return;
+	cut_off(l->c, (unsigned)token, true, true);
+	world_at(&l->c->world, 1000 + 4 * l->c->conf.lease_ms, on_heal, l, 0);
+}
+
+/* What was on its way for long comes last: then an agent hears nothing more. */
+static void
+lag_and_cut(struct cl_life *l)
+{
+	unsigned a = any_host(l)->machine->number;
+
+	l->c->lag_ms[a] = 3000 + (uint32_t)rng_below(&l->rng, 6000);
+	world_at(&l->c->world, 5000 + rng_below(&l->rng, 15000), on_cut, l, a);
+}
+
+static void
 inject_network(struct cl_life *l, enum cl_fault kind)
 {
 	struct cl *c = l->c;
@@ -168,7 +189,10 @@ inject_network(struct cl_life *l, enum cl_fault kind)
 		cl_reset_between(c, a, rng_below(&l->rng, 2) == 0 ? b : master_machine(l));
 		return;
 	case CLF_LAG:
-		c->lag_ms[a] = (uint32_t)rng_below(&l->rng, 4000);
+		if (rng_below(&l->rng, 2) == 0)
+			lag_and_cut(l);
+		else
+			c->lag_ms[a] = (uint32_t)rng_below(&l->rng, 4000);
 		return;
 	default:
 		cl_heal(c);

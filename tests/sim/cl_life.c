@@ -42,6 +42,9 @@ draw_job(struct cl_life *l, struct cl_def *d)
 		p->service = true;
 		p->restart = JOB_RESTART_ALWAYS;
 		d->run_min_ms = d->run_max_ms = 0;
+		/* Most use all of their grace, which is not much. */
+		d->stubborn_percent = 70;
+		d->stop_ms = 500 * (1 + rng_below(r, 5));
 	}
 }
 
