@@ -225,6 +225,49 @@ START_TEST(an_upgrade_and_the_sessions_end_race_without_a_trace)
 }
 END_TEST
 
+/* Time goes on while no disk writes, and the learner tells who has shown itself. */
+static void
+pass_stalled(struct client *c)
+{
+	struct buf touched;
+
+	buf_init(&touched, 1000);
+	for (int i = 0; i < NODES; i++) {
+		struct server *s = &nodes[i].server;
+
+		server_set_time(s, s->now_ms + TICK_MS, s->wall_ms + TICK_MS);
+		server_tick(s);
+	}
+	ensemble_ping(c);
+	server_take_touched(&nodes[1].server, &touched);
+	for (struct jute_reader r = jute_reader(touched.data, touched.len); jute_left(&r) > 0;) {
+		int64_t id = jute_get_i64(&r);
+
+		server_remote_touch(&nodes[0].server, id, jute_get_i32(&r));
+	}
+	buf_fini(&touched);
+}
+
+/* Who waits for the commit of an upgrade, and says so, is not silent. */
+START_TEST(a_session_that_is_being_upgraded_lives_as_long_as_it_shows_itself)
+{
+	struct client *c = _i == 0 ? at_leader : at_learner;
+	uint8_t password[SESSION_PASSWORD_BYTES];
+
+	join_with(c, _i, password);
+	ensemble_create(c, 1, "/e", ZK_EPHEMERAL);
+	while (ensemble_to_leader(1))
+		continue;
+	for (int i = 0; i < 30; i++)
+		pass_stalled(c);
+	ensemble_settle();
+	ensemble_expect(c, 1, ZK_OK);
+	ck_assert_int_eq(c->conn.end, SERVER_OPEN);
+	ck_assert(ensemble_has(0, "/e"));
+	expect_global(1);
+}
+END_TEST
+
 /* ZOOKEEPER-2926 and -3471. */
 START_TEST(the_leader_refuses_ephemeral_nodes_of_sessions_that_it_does_not_know)
 {
@@ -298,6 +341,8 @@ unit_suite(void)
 	tcase_add_test(c, an_ephemeral_node_makes_the_leaders_local_session_everybodys);
 	tcase_add_test(c, a_multi_with_an_ephemeral_node_does_so_too);
 	tcase_add_test(c, without_upgrading_an_ephemeral_node_is_refused_in_its_turn);
+	tcase_add_loop_test(
+	    c, a_session_that_is_being_upgraded_lives_as_long_as_it_shows_itself, 0, 2);
 	tcase_add_loop_test(c, an_upgrade_and_the_sessions_end_race_without_a_trace, 0, 16);
 	tcase_add_test(c, the_leader_refuses_ephemeral_nodes_of_sessions_that_it_does_not_know);
 	tcase_add_test(c, a_read_only_server_is_read_by_those_who_want_no_more);

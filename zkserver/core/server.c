@@ -338,8 +338,9 @@ touch(struct server *s, struct server_conn *c)
 	if (c->touched_ms == s->now_ms)
 		return true;
 	c->touched_ms = s->now_ms;
-	return session_touch(c->session->local ? &s->local : &s->db->sessions, c->session,
-	    c->timeout_ms, s->now_ms);
+	return c->session->local
+		   ? local_touch(s, c)
+		   : session_touch(&s->db->sessions, c->session, c->timeout_ms, s->now_ms);
 }
 
 /* A write goes on its way; the place in the queue is the caller's. */

@@ -168,6 +168,7 @@ struct server {
 	/* A learner's, in the order in which the leader was asked. */
 	struct list creating, revalidating;
 	struct session_table local; /* a member's sessions that are its own; server_local.c */
+	bool local_shown;	    /* some of them have something to be told to the leader */
 	size_t forwarded_count, forwarded_bytes; /* writes that the leader was asked for */
 	/* A struct of server_learner.c for each session that was asked about, the oldest first. */
 	struct buf asked;

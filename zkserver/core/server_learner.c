@@ -303,4 +303,5 @@ server_take_touched(struct server *s, struct buf *to)
 		jute_put_i64(to, session->id);
 		jute_put_i32(to, session->timeout_ms);
 	}
+	local_take_touched(s, to);
 }

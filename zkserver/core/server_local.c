@@ -4,6 +4,7 @@
  * which become everybody's with their first ephemeral node, and all that a read-only server has.
  */
 #include "libcommon/base/plants.h"
+#include "zkserver/core/mark.h"
 #include "zkserver/core/server_priv.h"
 
 bool
@@ -50,6 +51,46 @@ local_expire(struct server *s)
 		if (session->conn != NULL)
 			server_end_conn(s, session->conn, SERVER_CLOSE_NOW);
 		end_local(s, session);
+	}
+}
+
+/* One that is being made everybody's is the leader's to expire already. */
+static void
+touch_upgrading(struct server *s, const struct server_conn *c)
+{
+	struct session *coming = session_find_any(&s->db->sessions, c->session->id);
+
+	if (server_is_learner(s))
+		c->session->shown = s->local_shown = true;
+	else if (coming != NULL)
+		session_touch(&s->db->sessions, coming, c->timeout_ms, s->now_ms);
+}
+
+bool
+local_touch(struct server *s, struct server_conn *c)
+{
+	if (c->session->upgrading) {
+		MARK("local session: shows itself while it becomes everybody's");
+		touch_upgrading(s, c);
+	}
+	return session_touch(&s->local, c->session, c->timeout_ms, s->now_ms);
+}
+
+void
+local_take_touched(struct server *s, struct buf *to)
+{
+	struct list *at = NULL;
+	struct session *session;
+
+	if (!s->local_shown)
+		return;
+	s->local_shown = false;
+	while ((session = session_next(&s->local, &at)) != NULL) {
+		if (!session->shown)
+			continue;
+		session->shown = false;
+		jute_put_i64(to, session->id);
+		jute_put_i32(to, session->timeout_ms);
 	}
 }
 
