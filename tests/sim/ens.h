@@ -5,13 +5,17 @@
  * and an oracle that knows what was committed. One seed is one life.
  *
  * ens_net.c has the network, ens_node.c a member, ens_reconf.c how members change, ens_client.c the
- * clients, ens_life.c the faults, ens_damage.c and ens_fuzzy.c what becomes of files, zabsim.c the
- * program. The oracle is ens_book.c, ens_check.c, ens_zab.c, ens_effect.c, ens_turn.c, ens_disk.c.
+ * clients, ens_work.c what they ask for, ens_life.c the faults, ens_damage.c and ens_fuzzy.c what
+ * becomes of files, zabsim.c the program. The oracle is ens_book.c, ens_check.c, ens_zab.c,
+ * ens_effect.c, ens_turn.c and ens_disk.c, and for what clients see ens_answer.c, ens_watch.c and
+ * ens_session.c, with the tree that model.c knows.
  */
 #ifndef CORRAL_TESTS_SIM_ENS_H
 #define CORRAL_TESTS_SIM_ENS_H
 
 #include "tests/lib/simdisk.h"
+#include "tests/sim/ens_client.h"
+#include "tests/sim/model.h"
 #include "tests/sim/world.h"
 #include "zkserver/core/notification.h"
 #include "zkserver/core/peer.h"
@@ -19,8 +23,6 @@
 
 #define ENS_NODES_MAX 9 /* up to 7 voters, observers, and who is to join */
 #define ENS_CLIENTS 6
-#define ENS_PATHS 6
-#define ENS_REQUESTS_MAX 24
 #define ENS_WORDS 8 /* of each voter that are remembered */
 
 /* Bugs planted on purpose, which the simulation must find. */
@@ -226,26 +228,12 @@ struct ens_words {
 	unsigned count;
 };
 
-/* A path from one committed zxid on. */
-struct ens_state {
-	int64_t zxid;
-	bool exists;
-	uint64_t data;
-	int64_t owner; /* the session that it ends with; 0: none */
-};
-
-struct ens_path {
-	struct ens_state *states;
-	size_t count, cap;
-};
-
 struct ens_check {
 	struct ens_txn *made; /* every transaction that a leader made, by zxid */
 	size_t made_count, made_cap;
 	int64_t *committed; /* in order */
 	size_t committed_count, committed_cap;
 	int32_t leader_of_epoch[1 << 12]; /* index + 1 */
-	struct ens_path paths[ENS_PATHS];
 	int64_t *ended; /* sessions, in order of their ends */
 	size_t ended_count, ended_cap;
 	struct members in_force; /* as the last committed reconfig says */
@@ -274,9 +262,6 @@ void ens_check_turn(struct ens_node *n);
 /* At the end, when all are at one place. */
 void ens_check_quiet(struct ens *e);
 int64_t ens_check_last(const struct ens_check *c);
-/* The first change of a path behind zxid; NULL: none yet. */
-const struct ens_state *ens_check_change(const struct ens_check *c, unsigned path, int64_t zxid);
-const struct ens_state *ens_check_state(const struct ens_check *c, unsigned path, int64_t zxid);
 uint64_t ens_digest(const struct db *db);
 
 /* ---- what is on the disk: ens_disk.c ---- */
@@ -337,67 +322,6 @@ bool ens_is_settled(const struct ens *e);
 /* Who is a member, and who thinks so: into the trace. */
 void ens_reconf_explain(struct ens *e);
 
-/* ---- clients ---- */
-
-enum ens_op {
-	ENS_SET,
-	ENS_CREATE,
-	ENS_DELETE,
-	ENS_MULTI,
-	ENS_GET,
-	ENS_SYNC,
-	ENS_EPHEMERAL,
-	ENS_BAD_MULTI, /* its second part fails: nothing of the first one may be seen */
-	ENS_CLOSE,
-	ENS_RECONFIG,
-	ENS_SET_WATCHES, /* of a session that came back */
-};
-
-struct ens_request {
-	int32_t xid;
-	enum ens_op op;
-	unsigned path;
-	bool watch;
-	int64_t must_zxid; /* committed and answered by somebody when it was asked for */
-};
-
-struct ens_client {
-	struct ens *e;
-	unsigned number;
-	struct rng rng;
-	struct ens_node *node; /* NULL: away */
-	uint64_t connection;
-	struct server_conn core;
-	struct buf out, in, wire;
-	bool connected;
-	int64_t session;
-	uint8_t password[SESSION_PASSWORD_BYTES];
-	int32_t timeout_ms, next_xid;
-	int64_t seen_zxid, synced_zxid;
-	struct ens_request requests[ENS_REQUESTS_MAX];
-	size_t request_count;
-	int64_t watched[ENS_PATHS]; /* a watch since the state of this zxid; -1: none */
-	int missed[ENS_PATHS]; /* the event that came while watches are set again; 0: none, -1: not
-				  set */
-	int64_t event_zxid;    /* what it was last told of, on this connection */
-	bool closing;		    /* it has asked for its session's end, and sends nothing more */
-	int64_t asked_end;	    /* the session; what was forwarded may come late */
-	int64_t committed_session;  /* whose last committed request that is: */
-	int32_t committed_cxid;
-	struct ens_node *touched; /* who has heard of the session, as leader, in this life */
-	uint64_t touched_life, touched_ms;
-	uint64_t replies, sessions, expired, values, events;
-};
-
-void ens_clients_init(struct ens *e);
-void ens_clients_fini(struct ens *e);
-void ens_clients_start(struct ens *e);
-bool ens_clients_idle(const struct ens *e);
-/* Deliver what the node's server has for its connections. False: there was nothing. */
-bool ens_clients_serve(struct ens_node *n);
-/* The node's process is gone. */
-void ens_clients_gone(struct ens_node *n);
-
 struct ens {
 	struct world world;
 	enum ens_plant plant;
@@ -413,6 +337,10 @@ struct ens {
 	struct ens_net net;
 	struct ens_node nodes[ENS_NODES_MAX];
 	struct ens_client clients[ENS_CLIENTS];
+	unsigned kinds;	      /* 1 << enum ens_kind: what clients do in this life */
+	uint32_t at_once_max; /* watches that a change tells of at once */
+	struct model model;   /* what is committed */
+	struct ens_sessions sessions;
 	struct ens_check check;
 	uint64_t rest_until_ms; /* clients do nothing */
 	bool calm;		/* no more faults */

@@ -33,8 +33,6 @@ ens_check_fini(struct ens_check *c)
 	free(c->made);
 	free(c->committed);
 	free(c->ended);
-	for (unsigned i = 0; i < ENS_PATHS; i++)
-		free(c->paths[i].states);
 }
 
 uint64_t

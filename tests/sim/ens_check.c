@@ -8,12 +8,14 @@
 #include "zkserver/core/txn.h"
 
 static void
-tell_of_reconfig(struct ens_node *n, const uint8_t *bytes, size_t size)
+tell_of_made(struct ens_node *n, const uint8_t *bytes, size_t size)
 {
 	struct txn_header h;
 
-	if (n->e->reconfig_made != NULL && txn_decode_header(&h, bytes, size) &&
-	    h.type == ZK_OP_RECONFIG)
+	if (!txn_decode_header(&h, bytes, size))
+		return;
+	ens_session_made(n, &h);
+	if (n->e->reconfig_made != NULL && h.type == ZK_OP_RECONFIG)
 		n->e->reconfig_made(n->e);
 }
 
@@ -38,7 +40,7 @@ ens_check_made(struct ens_node *n, int64_t zxid, const uint8_t *bytes, size_t si
 	if (counter == 1)
 		ens_zab_first(n, zxid);
 	ens_check_expiry(n, bytes, size);
-	tell_of_reconfig(n, bytes, size);
+	tell_of_made(n, bytes, size);
 	t->hash = hash;
 	t->prev = counter > 1 ? zxid - 1 : (int64_t)((uint64_t)zxid >> 32 << 32);
 	t->size = size;
@@ -97,8 +99,8 @@ commit(struct ens_node *n, int64_t zxid, const uint8_t *bytes, size_t size)
 	c->committed = ens_book_grow(
 	    c->committed, &c->committed_cap, c->committed_count, sizeof *c->committed);
 	c->committed[c->committed_count++] = zxid;
-	ens_check_replay(c, bytes, size);
 	ens_check_session(n, bytes, size);
+	ens_check_replay(n, bytes, size);
 }
 
 /* Z15, and that the same zxid means the same history: whoever is there has the same tree. */

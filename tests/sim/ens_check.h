@@ -48,8 +48,8 @@ const char *ens_zab_name(const struct ens_node *n, const char *name);
 
 /* A leader has made a transaction: may the session end? */
 void ens_check_expiry(struct ens_node *n, const uint8_t *bytes, size_t size);
-/* A transaction is committed: to paths, and to its session. */
-void ens_check_replay(struct ens_check *c, const uint8_t *bytes, size_t size);
+/* A transaction is committed: to the tree, and to its session. */
+void ens_check_replay(struct ens_node *n, const uint8_t *bytes, size_t size);
 void ens_check_session(struct ens_node *n, const uint8_t *bytes, size_t size);
 
 /* ---- files: ens_disk.c ---- */

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "libcommon/base/hash.h"
 #include "libcommon/codec/jute.h"
 #include "libcommon/codec/zk_err.h"
 #include "libcommon/codec/zk_wire.h"
@@ -12,9 +11,6 @@
 
 #define BUFFER_MAX_BYTES ((size_t)4 << 20)
 #define LENGTH_BYTES 4
-#define REPLY_HEADER_BYTES 16
-
-static const struct hash_key KEY = {1, 2}; /* as ens_check.c's */
 
 static void plan(struct ens_client *c, uint64_t delay_ms);
 
@@ -29,12 +25,9 @@ cut(struct ens_client *c)
 		return;
 	server_conn_close(&c->node->server, &c->core);
 	c->node = NULL;
-	c->connected = false;
+	c->connected = c->read_only = false;
 	c->connection++;
 	c->request_count = 0;
-	for (unsigned i = 0; i < ENS_PATHS; i++)
-		c->missed[i] = 0;
-	c->event_zxid = 0;
 	buf_clear(&c->out);
 	buf_clear(&c->in);
 	buf_clear(&c->wire);
@@ -50,6 +43,22 @@ ens_clients_gone(struct ens_node *n)
 		}
 }
 
+/* What a server's shell does with an auth packet; false: it must wait, or is none. */
+static bool
+authenticate(struct ens_client *c, const struct server_frame *f)
+{
+	struct jute_reader r = jute_reader(f->bytes, f->size);
+
+	if (server_conn_blocked(&c->node->server, &c->core) || !server_frame_is_auth(&c->core, f))
+		return false;
+	jute_get_i32(&r);
+	jute_get_i32(&r);
+	if (!server_conn_identify(&c->core, "digest", ens_work_user((unsigned)jute_get_i32(&r))))
+		exit(71);
+	server_auth(&c->node->server, &c->core, ZK_XID_AUTH, true);
+	return true;
+}
+
 /* Hand over the frames that have arrived, as far as the server takes them. */
 static void
 feed(struct ens_client *c)
@@ -59,7 +68,7 @@ feed(struct ens_client *c)
 		uint32_t size = (uint32_t)jute_get_i32(&r);
 		struct server_frame f = {.bytes = c->in.data + LENGTH_BYTES, .size = size};
 
-		if (server_frames(&c->node->server, &c->core, &f, 1) == 0)
+		if (server_frames(&c->node->server, &c->core, &f, 1) == 0 && !authenticate(c, &f))
 			return;
 		buf_consume(&c->in, LENGTH_BYTES + size);
 		if (c->connected && c->node != NULL && c->node->server.role == SERVER_LEADER) {
@@ -68,6 +77,26 @@ feed(struct ens_client *c)
 			c->touched_ms = c->e->world.now_ms;
 		}
 	}
+}
+
+/* S6: who holds the session keeps it when somebody comes who does not know its password. */
+static void
+feed_stranger(struct ens_client *c)
+{
+	const struct ens_node *n = c->node;
+	const struct ens_client *owner = NULL;
+
+	for (unsigned i = 0; i < ENS_CLIENTS; i++) {
+		const struct ens_client *other = &c->e->clients[i];
+
+		if (other != c && other->node == n && other->connected &&
+		    other->session == c->asked_session && other->core.end == SERVER_OPEN)
+			owner = other;
+	}
+	feed(c);
+	if (owner != NULL && owner->core.end != SERVER_OPEN)
+		VIOLATION(c, "S6: client %u takes session 0x%llx from its owner", c->number,
+		    (unsigned long long)c->asked_session);
 }
 
 static void
@@ -81,7 +110,10 @@ on_arrival(void *arg, uint64_t token)
 	buf_append(&c->in, c->wire.data, c->wire.len);
 	buf_clear(&c->wire);
 	ens_node_set_time(n);
-	feed(c);
+	if (c->stranger && !c->connected)
+		feed_stranger(c);
+	else
+		feed(c);
 	ens_node_turn(n);
 }
 
@@ -101,10 +133,48 @@ end_frame(struct ens_client *c, size_t at)
 	world_at(&c->e->world, rng_below(&c->rng, 5), on_arrival, c, c->connection);
 }
 
+/* Now and then it comes to a session, its own or another's, with a password that is wrong. */
+static void
+draw_stranger(struct ens_client *c)
+{
+	c->stranger = ens_work_does(c->e, ENS_KIND_STRANGERS) && rng_below(&c->rng, 8) == 0;
+	if (c->stranger && rng_below(&c->rng, 2) == 0)
+		c->asked_session = c->e->clients[rng_below(&c->rng, ENS_CLIENTS)].session;
+	c->stranger = c->stranger && c->asked_session != 0;
+}
+
+static int32_t
+draw_timeout(struct ens_client *c)
+{
+	int32_t tick_ms = (int32_t)c->e->tick_ms,
+		odd[] = {0, -1, 1, tick_ms, 40 * tick_ms, INT32_MAX};
+
+	if (ens_work_does(c->e, ENS_KIND_TIMEOUTS) && rng_below(&c->rng, 3) == 0)
+		return odd[rng_below(&c->rng, sizeof odd / sizeof odd[0])];
+	return (int32_t)(4 + rng_below(&c->rng, 12)) * tick_ms;
+}
+
+static void
+put_password(struct ens_client *c)
+{
+	static const int32_t sizes[] = {SESSION_PASSWORD_BYTES, SESSION_PASSWORD_BYTES,
+	    SESSION_PASSWORD_BYTES + 1, SESSION_PASSWORD_BYTES - 1, 0};
+	uint8_t bytes[SESSION_PASSWORD_BYTES + 1] = {0};
+	int32_t size = SESSION_PASSWORD_BYTES;
+
+	if (c->asked_session == c->session && c->session != 0)
+		memcpy(bytes, c->password, sizeof c->password);
+	if (c->stranger) {
+		bytes[rng_below(&c->rng, SESSION_PASSWORD_BYTES)] ^=
+		    (uint8_t)(1 + rng_below(&c->rng, 255));
+		size = sizes[rng_below(&c->rng, sizeof sizes / sizeof sizes[0])];
+	}
+	jute_put_bytes(&c->wire, (struct jute_bytes){bytes, size});
+}
+
 static void
 connect_session(struct ens_client *c)
 {
-	static const uint8_t zeros[SESSION_PASSWORD_BYTES];
 	struct ens_node *n = &c->e->nodes[rng_below(&c->rng, c->e->count)];
 	size_t at;
 
@@ -115,194 +185,30 @@ connect_session(struct ens_client *c)
 	c->node = n;
 	if (c->session != 0 && rng_below(&c->rng, 20) == 0)
 		c->session = 0; /* a client that forgot: the old session must expire */
+	c->asked_session = c->session;
+	draw_stranger(c);
+	c->asked_timeout_ms = draw_timeout(c);
+	/* The leader goes by it from now on, even if the answer never comes. */
+	if (!c->stranger && ens_session_timeout(c) < c->least_timeout_ms)
+		c->least_timeout_ms = ens_session_timeout(c);
 	world_trace(&c->e->world, "client %u: connects to %lld for session 0x%llx, next is %d",
-	    c->number, (long long)n->sid, (unsigned long long)c->session, c->next_xid + 1);
+	    c->number, (long long)n->sid, (unsigned long long)c->asked_session, c->next_xid + 1);
 	at = begin_frame(c);
 	jute_put_i32(&c->wire, 0);
 	jute_put_i64(&c->wire, c->seen_zxid);
-	jute_put_i32(&c->wire, (int32_t)((4 + rng_below(&c->rng, 12)) * c->e->tick_ms));
-	jute_put_i64(&c->wire, c->session);
-	jute_put_bytes(&c->wire,
-	    (struct jute_bytes){c->session != 0 ? c->password : zeros, SESSION_PASSWORD_BYTES});
-	jute_put_bool(&c->wire, false);
-	end_frame(c, at);
-}
-
-/* ---- requests ---- */
-
-static struct jute_bytes
-path_text(char text[8], unsigned path)
-{
-	int len = snprintf(text, 8, "/k%u", path);
-
-	return (struct jute_bytes){(const uint8_t *)text, len};
-}
-
-static void
-put_value(struct ens_client *c)
-{
-	char text[4096];
-	unsigned more = c->e->value_bytes;
-	int len =
-	    snprintf(text, sizeof text, "%u.%llu", c->number, (unsigned long long)++c->values);
-
-	more = more > 0 ? (unsigned)rng_below(&c->rng, more) : 0;
-	memset(text + len, '.', more);
-	text[(unsigned)len + more] = '\0';
-	jute_put_text(&c->wire, text);
-}
-
-static void
-put_create(struct ens_client *c, struct jute_bytes path, int32_t flags)
-{
-	jute_put_bytes(&c->wire, path);
-	put_value(c);
-	jute_put_i32(&c->wire, 1);
-	jute_put_i32(&c->wire, 31);
-	jute_put_text(&c->wire, "world");
-	jute_put_text(&c->wire, "anyone");
-	jute_put_i32(&c->wire, flags);
-}
-
-static void
-put_set(struct ens_client *c, struct jute_bytes path)
-{
-	jute_put_bytes(&c->wire, path);
-	put_value(c);
-	jute_put_i32(&c->wire, -1);
-}
-
-static void
-put_part(struct ens_client *c, int32_t op, bool done)
-{
-	jute_put_i32(&c->wire, op);
-	jute_put_bool(&c->wire, done);
-	jute_put_i32(&c->wire, -1);
-}
-
-/* W5: what changed behind what it has seen it is to be told of at once. */
-static void
-put_watches(struct ens_client *c)
-{
-	char text[8];
-	int32_t count = 0;
-
-	for (unsigned i = 0; i < ENS_PATHS; i++) {
-		c->missed[i] = c->watched[i] < 0 ? -1 : 0;
-		count += c->watched[i] >= 0;
-	}
-	jute_put_i64(&c->wire, c->seen_zxid);
-	jute_put_i32(&c->wire, count);
-	for (unsigned i = 0; i < ENS_PATHS; i++)
-		if (c->watched[i] >= 0)
-			jute_put_bytes(&c->wire, path_text(text, i));
-	jute_put_i32(&c->wire, 0);
-	jute_put_i32(&c->wire, 0);
-}
-
-static void
-put_body(struct ens_client *c, const struct ens_request *q)
-{
-	char text[8], other[8];
-	struct jute_bytes path = path_text(text, q->path);
-
-	switch (q->op) {
-	case ENS_SET:
-		put_set(c, path);
-		break;
-	case ENS_CREATE:
-		put_create(c, path, ZK_PERSISTENT);
-		break;
-	case ENS_EPHEMERAL:
-		put_create(c, path, ZK_EPHEMERAL);
-		break;
-	case ENS_DELETE:
-		jute_put_bytes(&c->wire, path);
-		jute_put_i32(&c->wire, -1);
-		break;
-	case ENS_MULTI:
-		put_part(c, ZK_OP_SET_DATA, false);
-		put_set(c, path);
-		put_part(c, ZK_OP_SET_DATA, false);
-		put_set(c, path_text(other, (q->path + 1) % ENS_PATHS));
-		put_part(c, -1, true);
-		break;
-	case ENS_BAD_MULTI:
-		put_part(c, ZK_OP_SET_DATA, false);
-		put_set(c, path);
-		put_part(c, ZK_OP_DELETE, false);
-		jute_put_text(&c->wire, "/nowhere");
-		jute_put_i32(&c->wire, -1);
-		put_part(c, -1, true);
-		break;
-	case ENS_CLOSE:
-		c->closing = true;
-		c->asked_end = c->session;
-		break;
-	case ENS_GET:
-		jute_put_bytes(&c->wire, path);
-		jute_put_bool(&c->wire, q->watch);
-		break;
-	case ENS_SYNC:
-		jute_put_bytes(&c->wire, path);
-		break;
-	case ENS_SET_WATCHES:
-		put_watches(c);
-		break;
-	case ENS_RECONFIG:
-		ens_reconf_put(c->e, &c->rng, &c->wire);
-		break;
-	}
-}
-
-static const int32_t codes[] = {[ENS_SET] = ZK_OP_SET_DATA,
-    [ENS_CREATE] = ZK_OP_CREATE,
-    [ENS_DELETE] = ZK_OP_DELETE,
-    [ENS_MULTI] = ZK_OP_MULTI,
-    [ENS_GET] = ZK_OP_GET_DATA,
-    [ENS_SYNC] = ZK_OP_SYNC,
-    [ENS_EPHEMERAL] = ZK_OP_CREATE,
-    [ENS_BAD_MULTI] = ZK_OP_MULTI,
-    [ENS_CLOSE] = ZK_OP_CLOSE_SESSION,
-    [ENS_RECONFIG] = ZK_OP_RECONFIG,
-    [ENS_SET_WATCHES] = ZK_OP_SET_WATCHES};
-
-static void
-set_watches(struct ens_client *c)
-{
-	struct ens_request *q = &c->requests[c->request_count++];
-	size_t at = begin_frame(c);
-
-	*q = (struct ens_request){.xid = ZK_XID_SET_WATCHES,
-	    .op = ENS_SET_WATCHES,
-	    .must_zxid = c->e->check.answered_zxid};
-	jute_put_i32(&c->wire, q->xid);
-	jute_put_i32(&c->wire, codes[q->op]);
-	put_body(c, q);
+	jute_put_i32(&c->wire, c->asked_timeout_ms);
+	jute_put_i64(&c->wire, c->asked_session);
+	put_password(c);
+	jute_put_bool(&c->wire, c->asks_read_only);
 	end_frame(c, at);
 }
 
 static void
 send_request(struct ens_client *c)
 {
-	static const enum ens_op ops[] = {ENS_SET, ENS_SET, ENS_SET, ENS_CREATE, ENS_CREATE,
-	    ENS_DELETE, ENS_MULTI, ENS_GET, ENS_GET, ENS_GET, ENS_SYNC, ENS_EPHEMERAL,
-	    ENS_BAD_MULTI};
-	struct ens_request *q = &c->requests[c->request_count++];
 	size_t at = begin_frame(c);
 
-	*q = (struct ens_request){.xid = ++c->next_xid,
-	    .op = ops[rng_below(&c->rng, sizeof ops / sizeof ops[0])],
-	    .path = (unsigned)rng_below(&c->rng, ENS_PATHS),
-	    .watch = rng_below(&c->rng, 2) == 0,
-	    .must_zxid = c->e->check.answered_zxid};
-	if (rng_below(&c->rng, 200) == 0)
-		q->op = ENS_CLOSE;
-	if (c->e->reconfig && c->number == 0 && rng_below(&c->rng, 25) == 0)
-		q->op = ENS_RECONFIG;
-	jute_put_i32(&c->wire, q->xid);
-	jute_put_i32(&c->wire, codes[q->op]);
-	put_body(c, q);
+	ens_work_request(c);
 	end_frame(c, at);
 }
 
@@ -338,109 +244,7 @@ plan(struct ens_client *c, uint64_t delay_ms)
 
 /* ---- answers ---- */
 
-/* C4: what is read is what was there at the answer's zxid. */
-static void
-check_read(struct ens_client *c, const struct ens_request *q, int64_t zxid, int32_t error,
-    struct jute_reader r)
-{
-	const struct ens_state *state = ens_check_state(&c->e->check, q->path, zxid);
-	struct jute_bytes data;
-
-	c->e->check.reads++;
-	if (zxid < c->synced_zxid)
-		VIOLATION(c, "C5: client %u reads at 0x%llx behind a sync that saw 0x%llx",
-		    c->number, (unsigned long long)zxid, (unsigned long long)c->synced_zxid);
-	if (error != (state->exists ? ZK_OK : ZK_NONODE)) {
-		VIOLATION(c, "C4: client %u: reading /k%u at 0x%llx fails with %d, it %s",
-		    c->number, q->path, (unsigned long long)zxid, error,
-		    state->exists ? "exists" : "does not");
-		return;
-	}
-	if (error != ZK_OK)
-		return;
-	data = jute_get_bytes(&r);
-	if (hash_bytes(&KEY, data.data, (size_t)(data.len > 0 ? data.len : 0)) != state->data)
-		VIOLATION(c,
-		    "C4: client %u reads /k%u at 0x%llx: %.*s is not what 0x%llx put there",
-		    c->number, q->path, (unsigned long long)zxid, data.len > 0 ? data.len : 0,
-		    (const char *)data.data, (unsigned long long)state->zxid);
-}
-
-/* W1: whoever sees a change was told of it, if there was a watch. */
-static void
-check_untold(struct ens_client *c, int64_t zxid)
-{
-	for (unsigned i = 0; i < ENS_PATHS; i++) {
-		const struct ens_state *change =
-		    c->watched[i] < 0 ? NULL
-				      : ens_check_change(&c->e->check, i, c->watched[i]);
-
-		if (change != NULL && change->zxid <= zxid)
-			VIOLATION(c, "W1: client %u is answered at 0x%llx, was not told of 0x%llx",
-			    c->number, (unsigned long long)zxid, (unsigned long long)change->zxid);
-	}
-}
-
-/*
- * W5: the watches that were set again are there, or what was missed was told: of what the node is
- * by the answer, not of all that it was meanwhile.
- */
-static void
-check_missed(struct ens_client *c, int64_t zxid)
-{
-	for (unsigned i = 0; i < ENS_PATHS; i++) {
-		const struct ens_state *state = ens_check_state(&c->e->check, i, zxid);
-
-		if (c->missed[i] > 0 && c->missed[i] != (state->exists ? 3 : 2))
-			VIOLATION(c,
-			    "W5: client %u is told of event %d at /k%u, which by 0x%llx %s",
-			    c->number, c->missed[i], i, (unsigned long long)zxid,
-			    state->exists ? "exists" : "does not exist");
-		c->missed[i] = 0;
-	}
-}
-
-static bool
-sets_watches(const struct ens_client *c)
-{
-	return c->request_count > 0 && c->requests[0].op == ENS_SET_WATCHES;
-}
-
-/*
- * W2 to W4: an event is of a watch, once, and of the first change behind it; and they come in the
- * order of the changes. Those that were missed come all at once, in the order of the request.
- */
-static void
-take_event(struct ens_client *c, struct jute_reader r)
-{
-	const struct ens_state *change = NULL;
-	struct jute_bytes path;
-	int32_t type = jute_get_i32(&r);
-	unsigned at;
-
-	jute_get_i32(&r);
-	path = jute_get_bytes(&r);
-	at = path.len == 3 ? (unsigned)(path.data[2] - '0') : ENS_PATHS;
-	c->events++;
-	if (at < ENS_PATHS && c->watched[at] >= 0)
-		change = ens_check_change(&c->e->check, at, c->watched[at]);
-	if (change != NULL && sets_watches(c)) {
-		c->missed[at] = type;
-		c->watched[at] = -1;
-		return;
-	}
-	if (change == NULL || type != (change->exists ? 3 : 2)) {
-		VIOLATION(c, "W3: client %u is told of event %d at %.*s, which it has no watch for",
-		    c->number, type, path.len, (const char *)path.data);
-		return;
-	}
-	c->watched[at] = -1;
-	if (change->zxid < c->event_zxid)
-		VIOLATION(c, "W2: client %u is told of 0x%llx behind 0x%llx", c->number,
-		    (unsigned long long)change->zxid, (unsigned long long)c->event_zxid);
-	c->event_zxid = change->zxid;
-}
-
+/* C2: they come in the order of the requests. */
 static void
 take_reply(struct ens_client *c, struct jute_reader r)
 {
@@ -448,13 +252,13 @@ take_reply(struct ens_client *c, struct jute_reader r)
 	int32_t xid = jute_get_i32(&r);
 	int64_t zxid = jute_get_i64(&r);
 	int32_t error = jute_get_i32(&r);
-	bool write = q.op != ENS_GET && q.op != ENS_SYNC && q.op != ENS_SET_WATCHES;
 
-	if (xid == -1) {
-		take_event(c, r);
+	if (xid == ZK_XID_AUTH)
+		return;
+	if (xid == ZK_XID_EVENT) {
+		ens_watch_event(c, zxid, r);
 		return;
 	}
-
 	if (c->request_count == 0 || xid != q.xid) {
 		VIOLATION(c, "C2: client %u is answered xid %d, waits for %d", c->number, xid,
 		    c->request_count > 0 ? q.xid : 0);
@@ -462,73 +266,63 @@ take_reply(struct ens_client *c, struct jute_reader r)
 	}
 	memmove(c->requests, c->requests + 1, --c->request_count * sizeof q);
 	c->replies++;
-	if (error == ZK_SESSIONMOVED || error == ZK_SESSIONEXPIRED)
-		return; /* it says nothing of the tree, and comes from a server that it leaves */
-	if (zxid < c->seen_zxid)
-		VIOLATION(c, "C3: client %u has seen 0x%llx, is answered at 0x%llx", c->number,
-		    (unsigned long long)c->seen_zxid, (unsigned long long)zxid);
-	c->seen_zxid = zxid > c->seen_zxid ? zxid : c->seen_zxid;
-	if (write) {
-		if (zxid > ens_check_last(&c->e->check))
-			VIOLATION(c, "C9: client %u is told of 0x%llx, which is not committed",
-			    c->number, (unsigned long long)zxid);
-		if (zxid <= q.must_zxid)
-			VIOLATION(c,
-			    "C1: client %u: 0x%llx comes before 0x%llx, which was answered "
-			    "before it was asked for",
-			    c->number, (unsigned long long)zxid, (unsigned long long)q.must_zxid);
-		if (zxid > c->e->check.answered_zxid)
-			c->e->check.answered_zxid = zxid;
-		c->e->check.refused_reconfigs += error != ZK_OK && q.op == ENS_RECONFIG;
-		c->e->check.acked_writes += error == ZK_OK && q.op != ENS_BAD_MULTI;
-	} else if (q.op == ENS_SYNC && error == ZK_OK) {
-		c->e->check.syncs++;
-		c->synced_zxid = q.must_zxid > c->synced_zxid ? q.must_zxid : c->synced_zxid;
-	} else if (q.op == ENS_GET) {
-		check_read(c, &q, zxid, error, r);
-		if (q.watch && error == ZK_OK && c->watched[q.path] < 0)
-			c->watched[q.path] = zxid;
+	ens_answer(c, &q, zxid, error, r);
+}
+
+/* Who it is, and what it watches, before anything else. */
+static void
+introduce(struct ens_client *c)
+{
+	size_t at;
+
+	for (unsigned user = 0; user < ENS_USERS; user++) {
+		if ((c->users >> user & 1) == 0)
+			continue;
+		at = begin_frame(c);
+		ens_work_auth(c, user);
+		end_frame(c, at);
 	}
-	if (zxid < c->event_zxid)
-		VIOLATION(c, "W2: client %u is answered at 0x%llx behind an event of 0x%llx",
-		    c->number, (unsigned long long)zxid, (unsigned long long)c->event_zxid);
-	check_untold(c, zxid);
-	if (q.op == ENS_SET_WATCHES)
-		check_missed(c, zxid);
-	if (q.op == ENS_BAD_MULTI && error == ZK_OK && jute_get_i32(&r) != ZK_OP_ERROR)
-		VIOLATION(c, "C6: client %u: a multi with a part that fails succeeds", c->number);
-	if (q.op == ENS_CLOSE)
-		c->session = 0;
+	if (c->watch_count == 0)
+		return;
+	at = begin_frame(c);
+	ens_work_set_watches(c);
+	end_frame(c, at);
 }
 
 static void
 take_connected(struct ens_client *c, struct jute_reader r)
 {
+	int32_t timeout_ms;
 	int64_t session;
+	struct jute_bytes password;
+	bool read_only;
 
 	jute_get_i32(&r);
-	c->timeout_ms = jute_get_i32(&r);
+	timeout_ms = jute_get_i32(&r);
 	session = jute_get_i64(&r);
+	password = jute_get_bytes(&r);
+	read_only = jute_get_bool(&r);
+	ens_session_answered(c, timeout_ms, session, password, read_only);
 	if (session == 0) {
 		c->expired++;
-		c->session = 0;
+		if (!c->stranger)
+			c->session = 0;
 		return; /* the server closes */
 	}
 	if (session != c->session) {
 		c->sessions++;
-		for (unsigned i = 0; i < ENS_PATHS; i++)
-			c->watched[i] = -1;
+		c->least_timeout_ms = timeout_ms;
+		ens_watch_forget(c);
 	}
 	c->closing = false;
 	c->session = session;
-	memcpy(c->password, jute_get_bytes(&r).data, sizeof c->password);
+	c->timeout_ms = timeout_ms;
+	memcpy(c->password, password.data, sizeof c->password);
 	c->connected = true;
+	c->read_only = read_only;
 	c->synced_zxid = 0;
-	for (unsigned i = 0; i < ENS_PATHS; i++)
-		if (c->watched[i] >= 0) {
-			set_watches(c);
-			return;
-		}
+	ens_watch_connected(c);
+	introduce(c);
 }
 
 static void
@@ -576,9 +370,10 @@ ens_clients_init(struct ens *e)
 	for (unsigned i = 0; i < ENS_CLIENTS; i++) {
 		struct ens_client *c = &e->clients[i];
 
-		*c = (struct ens_client){.e = e, .number = i};
-		for (unsigned k = 0; k < ENS_PATHS; k++)
-			c->watched[k] = -1;
+		*c = (struct ens_client){.e = e,
+		    .number = i,
+		    .users = ens_work_does(e, ENS_KIND_ACLS) ? i % (1u << ENS_USERS) : 0,
+		    .asks_read_only = ens_work_does(e, ENS_KIND_READ_ONLY) && i % 2 == 0};
 		snprintf(name, sizeof name, "client %u", i);
 		world_rng(&e->world, name, &c->rng);
 		buf_init(&c->out, BUFFER_MAX_BYTES);

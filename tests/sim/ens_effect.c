@@ -5,8 +5,8 @@
 #include "zkserver/core/txn.h"
 
 /*
- * S2: no session ends before its timeout is over. That is the shortest one that clients ask for: an
- * election brings back the one with which the session was made, whatever was agreed on since. A
+ * S2: no session ends before its timeout is over. That is the shortest one that was agreed on: an
+ * election brings back the one with which the session was made. A
  * leader's clock may be a tenth too fast; who has asked for the end gets it at once; and what a
  * client sends to a learner counts from when the leader hears of it: looked at is what was sent to
  * this leader.
@@ -14,7 +14,7 @@
 void
 ens_check_expiry(struct ens_node *n, const uint8_t *bytes, size_t size)
 {
-	uint64_t least_ms = 4 * n->e->tick_ms * 9 / 10, now_ms = n->e->world.now_ms;
+	uint64_t now_ms = n->e->world.now_ms;
 	struct txn_header h;
 
 	if (!txn_decode_header(&h, bytes, size) || h.type != ZK_OP_CLOSE_SESSION)
@@ -23,7 +23,8 @@ ens_check_expiry(struct ens_node *n, const uint8_t *bytes, size_t size)
 		struct ens_client *c = &n->e->clients[i];
 
 		if (c->session == h.session && c->asked_end != h.session && c->touched == n &&
-		    c->touched_life == n->life && now_ms - c->touched_ms < least_ms)
+		    c->touched_life == n->life &&
+		    now_ms - c->touched_ms < (uint64_t)c->least_timeout_ms * 9 / 10)
 			ENS_VIOLATION(n,
 			    "S2: session 0x%llx of client %u ends %llu ms after a request",
 			    (unsigned long long)h.session, i,
@@ -31,89 +32,16 @@ ens_check_expiry(struct ens_node *n, const uint8_t *bytes, size_t size)
 	}
 }
 
-static void
-remember(struct ens_path *p, const struct ens_state *state)
-{
-	p->states = ens_book_grow(p->states, &p->cap, p->count, sizeof *p->states);
-	p->states[p->count++] = *state;
-}
-
-/* /k0 to /k5; -1: another. */
-static int
-path_index(struct jute_bytes path)
-{
-	if (path.len != 3 || memcmp(path.data, "/k", 2) != 0)
-		return -1;
-	return path.data[2] - '0';
-}
-
-static void
-replay_part(struct ens_check *c, const struct txn_body *b, int64_t zxid)
-{
-	const struct ens_state *before;
-	int path = path_index(b->path);
-
-	if (path < 0 || path >= ENS_PATHS)
-		return;
-	before = ens_check_state(c, (unsigned)path, zxid);
-	if (b->type == ZK_OP_DELETE)
-		remember(&c->paths[path], &(struct ens_state){.zxid = zxid});
-	else if (b->type == ZK_OP_SET_DATA || b->type == ZK_OP_CREATE || b->type == ZK_OP_CREATE2)
-		remember(&c->paths[path],
-		    &(struct ens_state){.zxid = zxid,
-			.exists = true,
-			.data = hash_bytes(&ens_check_key, b->data.data,
-			    (size_t)(b->data.len > 0 ? b->data.len : 0)),
-			.owner = b->type == ZK_OP_SET_DATA ? before->owner : b->owner});
-}
-
 void
-ens_check_replay(struct ens_check *c, const uint8_t *bytes, size_t size)
+ens_check_replay(struct ens_node *n, const uint8_t *bytes, size_t size)
 {
-	struct txn txn;
-	struct txn_body part;
-
-	if (!txn_decode(&txn, bytes, size))
-		return;
-	if (txn.header.type == ZK_OP_CLOSE_SESSION) {
-		struct jute_reader r = txn.body.rest;
-
-		for (int32_t i = 0; i < txn.body.count; i++) {
-			part = (struct txn_body){.type = ZK_OP_DELETE, .path = jute_get_bytes(&r)};
-			replay_part(c, &part, txn.header.zxid);
-		}
-		return;
-	}
-	if (txn.header.type != ZK_OP_MULTI) {
-		replay_part(c, &txn.body, txn.header.zxid);
-		return;
-	}
-	for (struct jute_reader r = txn.body.rest; txn_next_part(&r, &txn.header, &part);)
-		if (part.type == ZK_OP_ERROR)
-			return;
-	for (struct jute_reader r = txn.body.rest; txn_next_part(&r, &txn.header, &part);)
-		replay_part(c, &part, txn.header.zxid);
-}
-
-/* S4: what belonged to a session is gone with it. */
-static void
-end_session(struct ens_node *n, int64_t session)
-{
-	struct ens_check *c = &n->e->check;
-
-	for (unsigned i = 0; i < ENS_PATHS; i++) {
-		const struct ens_state *s = ens_check_state(c, i, INT64_MAX);
-
-		if (s->exists && s->owner == session)
-			ENS_VIOLATION(n, "S4: /k%u outlives its session 0x%llx", i,
-			    (unsigned long long)session);
-	}
-	c->ended = ens_book_grow(c->ended, &c->ended_cap, c->ended_count, sizeof *c->ended);
-	c->ended[c->ended_count++] = session;
+	model_apply(&n->e->model, bytes, size);
+	if (n->e->model.wrong[0] != '\0')
+		ENS_VIOLATION(n, "%s", n->e->model.wrong);
 }
 
 /*
- * C2, S5: a session's requests take effect in their order, whichever server they went to. Not the
+ * C2: a session's requests take effect in their order, whichever server they went to. Not the
  * end of the session, which is its expiry, too, and then has no place among them; and not what is
  * refused because the session has moved or ended: it is that which keeps the order.
  */
@@ -170,29 +98,9 @@ ens_check_session(struct ens_node *n, const uint8_t *bytes, size_t size)
 			    "S1: 0x%llx, type %d, is of session 0x%llx, which has ended",
 			    (unsigned long long)h.zxid, h.type, (unsigned long long)h.session);
 	check_order(n, &h, error_of(bytes, size));
-	if (h.type == ZK_OP_CLOSE_SESSION)
-		end_session(n, h.session);
-}
-
-const struct ens_state *
-ens_check_state(const struct ens_check *c, unsigned path, int64_t zxid)
-{
-	static const struct ens_state none;
-	const struct ens_path *p = &c->paths[path];
-
-	for (size_t i = p->count; i-- > 0;)
-		if (p->states[i].zxid <= zxid)
-			return &p->states[i];
-	return &none;
-}
-
-const struct ens_state *
-ens_check_change(const struct ens_check *c, unsigned path, int64_t zxid)
-{
-	const struct ens_path *p = &c->paths[path];
-	const struct ens_state *first = NULL;
-
-	for (size_t i = p->count; i-- > 0 && p->states[i].zxid > zxid;)
-		first = &p->states[i];
-	return first;
+	ens_session_committed(n, &h);
+	if (h.type != ZK_OP_CLOSE_SESSION)
+		return;
+	c->ended = ens_book_grow(c->ended, &c->ended_cap, c->ended_count, sizeof *c->ended);
+	c->ended[c->ended_count++] = h.session;
 }

@@ -14,8 +14,8 @@
 /* So many times a timeout it may take, with slow disks, until all sessions have ended. */
 #define TIMES_MAX 20
 
-/* The longest timeout that a client asks for. */
-#define SESSION_TICKS_MAX 15
+/* The longest timeout that a client gets. */
+#define SESSION_TICKS_MAX 20
 
 const char *const fault_names[FAULT_KINDS] = {"kill", "power loss", "power loss in a write",
     "disk error", "power loss of all", "pause", "isolation", "one-way cut", "cut of a pair",
@@ -318,7 +318,8 @@ has_no_sessions(const struct life *l)
 		struct list *at = NULL;
 
 		if (members_find(&l->e.check.in_force, l->e.nodes[i].sid) != NULL &&
-		    session_next(&l->e.nodes[i].db.sessions, &at) != NULL)
+		    (session_next(&l->e.nodes[i].db.sessions, &at) != NULL ||
+			session_count(&l->e.nodes[i].server.local) > 0))
 			return false;
 	}
 	return is_whole(l);
@@ -501,8 +502,10 @@ life_new(uint64_t seed, enum ens_plant plant, bool trace)
 	world_rng(&l->e.world, "faults", &l->rng);
 	l->e.plant = plant;
 	draw(l);
+	ens_work_draw_kinds(&l->e);
 	ens_net_init(&l->e);
 	ens_check_init(&l->e.check, &l->e.members);
+	model_init(&l->e.model);
 	l->e.reconfig_made = on_reconfig_made;
 	ens_clients_init(&l->e);
 	for (unsigned i = 0; i < l->e.count; i++)
@@ -519,6 +522,8 @@ life_free(struct life *l)
 	ens_net_fini(&l->e);
 	ens_clients_fini(&l->e);
 	ens_check_fini(&l->e.check);
+	ens_sessions_fini(&l->e);
+	model_fini(&l->e.model);
 	world_fini(&l->e.world);
 	free(l);
 }

@@ -76,6 +76,10 @@ ens_node_init(struct ens_node *n, struct ens *e, unsigned index)
 	    .outstanding_max = 1 + (uint32_t)rng_below(&rng, rng_below(&rng, 2) == 0 ? 10 : 1000),
 	    .sid = (uint8_t)n->sid,
 	    .reconfig_enabled = e->reconfig,
+	    .reap_interval_ms = 100 + (uint32_t)rng_below(&rng, 3000),
+	    .reap_max_per_minute = 600,
+	    .local_sessions = ens_work_does(e, ENS_KIND_LOCAL),
+	    .local_upgrade = ens_work_does(e, ENS_KIND_UPGRADE),
 	};
 	n->preallocate_bytes = preallocations[rng_below(&n->rng, 3)];
 	n->snapshot_at_start = rng_below(&rng, 2) == 0;
@@ -185,6 +189,7 @@ configure(struct ens_node *n)
 		.hold_ms = 1000 + (uint32_t)rng_below(&rng, 4000),
 		.observer_masters = n->e->net.masters,
 		.reconfig = n->e->reconfig,
+		.read_only = ens_work_does(n->e, ENS_KIND_READ_ONLY),
 		.force_snapshot_sync = rng_below(&rng, 4) == 0,
 		.log_sync_percent =
 		    rng_below(&rng, 3) == 0
@@ -325,6 +330,7 @@ ens_node_start(struct ens_node *n)
 
 	if (!db_init(&n->db, &KEY, n->settings.tick_ms))
 		exit(71);
+	db_set_rules(&n->db, &(struct tree_rules){.extended_types = true});
 	n->db.tree.acls.policy.skip = n->e->reconfig; /* anybody may change it */
 	ens_disk_starts(n);
 	if ((err = peer_init(&n->peer, &config, &n->db, &report, &note, &f)) != 0) {
@@ -354,6 +360,7 @@ ens_node_start(struct ens_node *n)
 	memset(n->heard, 0, ENS_NODES_MAX * sizeof *n->heard);
 	server_init(&n->server, &n->settings, &n->db, n->e->world.seed, now_ms,
 	    WALL_START_MS + n->wall_offset_ms + (int64_t)now_ms);
+	n->server.watches.at_once_max = n->e->at_once_max;
 	open_log(n);
 	ens_check_loaded(n);
 	peer_start(&n->peer, &n->server, now_ms);
@@ -658,6 +665,7 @@ ens_node_turn(struct ens_node *n)
 		world_violation(&n->e->world, "server %lld has no memory", (long long)n->sid);
 	if (!n->fatal)
 		ens_check_turn(n);
+	ens_watch_turn(n);
 	if (n->slow_ms > 0 && n->paused_until_ms <= n->e->world.now_ms)
 		n->paused_until_ms = n->e->world.now_ms + rng_below(&n->rng, n->slow_ms + 1);
 	if (n->fatal) {

@@ -60,6 +60,7 @@ compare_with_disk(struct ens_node *n)
 
 	if (copy == NULL || p == NULL || !db_init(&db, &ens_check_key, n->e->tick_ms))
 		exit(71);
+	db_set_rules(&db, &n->db.rules);
 	config.snapshots = config.logs = simdisk_store(copy);
 	if ((err = peer_init(p, &config, &db, &report, &note, &f)) != 0) {
 		if (!n->rotten || err != DATADIR_CORRUPT)

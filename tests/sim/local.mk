@@ -29,7 +29,9 @@ check_PROGRAMS += tests/sim/zabsim
 TESTS += tests/sim/zabsim.sh
 EXTRA_DIST += tests/sim/zabsim.sh
 tests_sim_zabsim_SOURCES = \
-	tests/sim/ens.h tests/sim/ens_book.c tests/sim/ens_check.c tests/sim/ens_check.h tests/sim/ens_client.c \
+	tests/sim/ens.h tests/sim/ens_answer.c tests/sim/ens_book.c tests/sim/ens_check.c tests/sim/ens_check.h \
+	tests/sim/ens_client.c tests/sim/ens_client.h tests/sim/ens_session.c tests/sim/ens_watch.c tests/sim/ens_work.c \
+	tests/sim/model.c tests/sim/model.h \
 	tests/sim/ens_damage.c tests/sim/ens_disk.c tests/sim/ens_effect.c tests/sim/ens_fuzzy.c \
 	tests/sim/ens_net.c tests/sim/ens_node.c tests/sim/ens_life.c tests/sim/ens_life.h tests/sim/ens_reconf.c \
 	tests/sim/ens_turn.c tests/sim/ens_zab.c \
@@ -38,9 +40,11 @@ tests_sim_zabsim_SOURCES = \
 	tests/lib/peer_feed.h tests/lib/simdisk.c tests/lib/simdisk.h \
 	zkserver/core/adopt.c zkserver/core/db.c zkserver/core/election.c zkserver/core/epochs.c \
 	zkserver/core/leader.c zkserver/core/leader_learners.c zkserver/core/leader_sync.c zkserver/core/learner.c \
-	zkserver/core/learner_sync.c \
-	zkserver/core/peer.c zkserver/core/purge.c zkserver/core/recover.c zkserver/core/snapshot.c \
-	zkserver/core/snapshot_load.c \
+	zkserver/core/learner_sync.c zkserver/core/peer.c zkserver/core/prep_node.c zkserver/core/purge.c zkserver/core/recover.c \
+	zkserver/core/server.c zkserver/core/server_answer.c zkserver/core/server_connect.c \
+	zkserver/core/server_leader.c zkserver/core/server_learner.c zkserver/core/server_local.c \
+	zkserver/core/server_watch.c zkserver/core/session.c zkserver/core/snapshot.c \
+	zkserver/core/snapshot_load.c zkserver/core/watch.c \
 	zkserver/core/txnlog.c zkserver/core/txnlog_reader.c zkserver/core/zab_members.c
 tests_sim_zabsim_CPPFLAGS = $(AM_CPPFLAGS) -DZAB_PLANTS -DCORE_MARKS
 tests_sim_zabsim_LDADD = libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS) $(DEFLATE_LIBS)

@@ -7,6 +7,7 @@
 #include <libdeflate.h>
 
 #include "libcommon/base/buf.h"
+#include "libcommon/base/hash.h"
 #include "libcommon/codec/jute.h"
 #include "libcommon/codec/zk_err.h"
 #include "libcommon/codec/zk_wire.h"
@@ -15,6 +16,9 @@
 #include "zkserver/core/watch.h"
 
 #define STAT_DIGEST_BYTES 60
+#define INDEX_SIZE_MIN 256
+
+static const struct hash_key KEY = {3, 4};
 
 static void *
 must(void *p)
@@ -26,15 +30,59 @@ must(void *p)
 	return p;
 }
 
-static struct model_node *
-find(const struct model *m, const char *path)
+uint32_t
+model_hash(const char *path)
 {
 	if (strcmp(path, "/") == 0)
 		path = "";
-	for (size_t i = 0; i < m->node_count; i++)
-		if (strcmp(m->nodes[i].path, path) == 0)
-			return &m->nodes[i];
+	return (uint32_t)hash_bytes(&KEY, path, strlen(path));
+}
+
+uint64_t
+model_acl(struct jute_bytes list)
+{
+	return list.len > 0 ? hash_bytes(&KEY, list.data, (size_t)list.len) : 0;
+}
+
+static struct model_node *
+find(const struct model *m, const char *path)
+{
+	uint32_t hash = model_hash(path);
+
+	if (strcmp(path, "/") == 0)
+		path = "";
+	for (size_t at = hash; m->index_size > 0; at++) {
+		uint32_t i = m->index[at & (m->index_size - 1)];
+
+		if (i == 0)
+			break;
+		if (m->nodes[i - 1].hash == hash && strcmp(m->nodes[i - 1].path, path) == 0)
+			return &m->nodes[i - 1];
+	}
 	return NULL;
+}
+
+static void
+index_node(struct model *m, uint32_t i)
+{
+	size_t at = m->nodes[i].hash;
+
+	while (m->index[at & (m->index_size - 1)] != 0)
+		at++;
+	m->index[at & (m->index_size - 1)] = i + 1;
+}
+
+/* At most half of it is in use. */
+static void
+grow_index(struct model *m)
+{
+	if (2 * m->node_count < m->index_size)
+		return;
+	free(m->index);
+	m->index_size = m->index_size > 0 ? 2 * m->index_size : INDEX_SIZE_MIN;
+	m->index = must(calloc(m->index_size, sizeof(*m->index)));
+	for (size_t i = 0; i < m->node_count; i++)
+		index_node(m, (uint32_t)i);
 }
 
 static struct model_node *
@@ -48,8 +96,10 @@ find_or_add(struct model *m, const char *path)
 		m->node_cap = m->node_cap > 0 ? 2 * m->node_cap : 64;
 		m->nodes = must(realloc(m->nodes, m->node_cap * sizeof(*m->nodes)));
 	}
+	grow_index(m);
 	n = &m->nodes[m->node_count++];
-	*n = (struct model_node){.path = must(strdup(path))};
+	*n = (struct model_node){.path = must(strdup(path)), .hash = model_hash(path)};
+	index_node(m, (uint32_t)(m->node_count - 1));
 	return n;
 }
 
@@ -100,10 +150,10 @@ latest(const struct model_node *n)
 }
 
 static void
-complain(struct model *m, const char *what, const char *path, int64_t zxid)
+complain(struct model *m, const char *name, const char *what, const char *path, int64_t zxid)
 {
 	if (m->wrong[0] == '\0')
-		snprintf(m->wrong, sizeof(m->wrong), "zxid 0x%llx %s %.64s",
+		snprintf(m->wrong, sizeof(m->wrong), "%s: zxid 0x%llx %s %.64s", name,
 		    (unsigned long long)zxid, what, path);
 }
 
@@ -117,14 +167,46 @@ parent_of(const char *path, char to[1024])
 }
 
 static void
-happen(struct model *m, int64_t zxid, enum watch_event type, const char *path)
+happen(struct model *m, int64_t zxid, enum watch_event type, const struct model_node *n)
 {
 	if (m->event_count == m->event_cap) {
 		m->event_cap = m->event_cap > 0 ? 2 * m->event_cap : 64;
 		m->events = must(realloc(m->events, m->event_cap * sizeof(*m->events)));
 	}
-	m->events[m->event_count++] = (struct model_event){
-	    .zxid = zxid, .type = type, .path = must(strdup(path[0] != '\0' ? path : "/"))};
+	m->events[m->event_count++] = (struct model_event){.zxid = zxid,
+	    .type = type,
+	    .hash = n->hash,
+	    .path = n->path[0] != '\0' ? n->path : "/",
+	    .acl = n->states[n->count - 1].acl};
+}
+
+/*
+ * C7: the number of a name that was made is what its parent has counted, and nobody ever had it:
+ * such names are all below nodes whose own begins with a q.
+ */
+static void
+check_number(
+    struct model *m, const char *path, const struct model_state *parent, int64_t zxid, bool fresh)
+{
+	const char *name = strrchr(path, '/') + 1;
+	char right[16];
+
+	if (path[1] != 'q' || name == path + 1)
+		return;
+	snprintf(right, sizeof(right), "%010d", parent->cversion);
+	if (strlen(name) < 2 || strcmp(name + 1, right) != 0)
+		complain(m, "C7", "has a number that is not its parent's:", path, zxid);
+	else if (!fresh)
+		complain(m, "C7", "has a number that was there before:", path, zxid);
+}
+
+/* The number of a thing has become one more. */
+static void
+check_next(
+    struct model *m, const char *name, int32_t was, int32_t is, const char *path, int64_t zxid)
+{
+	if (is != (int32_t)((uint32_t)was + 1))
+		complain(m, name, "makes a version that is not the next one:", path, zxid);
 }
 
 static void
@@ -133,47 +215,60 @@ apply_create(
 {
 	struct model_node *n = find_or_add(m, path), *parent;
 	struct model_state *s;
+	bool fresh = n->count == 0;
 	char text[1024];
 
 	parent = find(m, parent_of(path, text));
 	if (latest(n) != NULL)
-		complain(m, "creates what exists:", path, h->zxid);
+		complain(m, "C1", "creates what exists:", path, h->zxid);
 	if (latest(parent) == NULL) {
-		complain(m, "creates below nothing:", path, h->zxid);
+		complain(m, "C1", "creates below nothing:", path, h->zxid);
 		return;
 	}
 	if (b->owner > 0 && !model_has_session(m, b->owner))
-		complain(m, "creates for a session that is none:", path, h->zxid);
+		complain(m, "S8", "creates for a session that is none:", path, h->zxid);
+	check_number(m, path, latest(parent), h->zxid, fresh);
 	s = change(n, h->zxid);
 	s->exists = true;
 	s->czxid = s->mzxid = s->pzxid = h->zxid;
 	s->ctime = s->mtime = h->time_ms;
 	s->owner = b->owner;
 	s->version = s->cversion = s->aversion = 0;
+	s->children = s->changes = 0;
+	s->acl = model_acl(b->acl);
 	set_data(s, b->data);
 	s = change(parent, h->zxid);
+	if (b->version >= 0)
+		check_next(m, "C7", s->cversion, b->version, path, h->zxid);
 	s->cversion = b->version >= 0 ? b->version : s->cversion + 1;
 	s->pzxid = h->zxid;
-	happen(m, h->zxid, WATCH_NODE_CREATED, path);
-	happen(m, h->zxid, WATCH_CHILDREN_CHANGED, text);
+	s->children++;
+	s->changes++;
+	happen(m, h->zxid, WATCH_NODE_CREATED, n);
+	happen(m, h->zxid, WATCH_CHILDREN_CHANGED, parent);
 }
 
 static void
 apply_delete(struct model *m, int64_t zxid, const char *path)
 {
-	struct model_node *n = find(m, path);
+	struct model_node *n = find(m, path), *parent;
+	struct model_state *s;
 	char text[1024];
 
 	if (latest(n) == NULL) {
-		complain(m, "deletes what is not there:", path, zxid);
+		complain(m, "C1", "deletes what is not there:", path, zxid);
 		return;
 	}
-	if (model_children(m, path, zxid) > 0)
-		complain(m, "deletes a parent:", path, zxid);
+	if (latest(n)->children > 0)
+		complain(m, "C1", "deletes a parent:", path, zxid);
 	change(n, zxid)->exists = false;
-	change(find(m, parent_of(path, text)), zxid)->pzxid = zxid;
-	happen(m, zxid, WATCH_NODE_DELETED, path);
-	happen(m, zxid, WATCH_CHILDREN_CHANGED, text);
+	parent = find(m, parent_of(path, text));
+	s = change(parent, zxid);
+	s->pzxid = zxid;
+	s->children--;
+	s->changes++;
+	happen(m, zxid, WATCH_NODE_DELETED, n);
+	happen(m, zxid, WATCH_CHILDREN_CHANGED, parent);
 }
 
 /* A container that was used, or a TTL node whose time is over (NULL: neither). */
@@ -205,7 +300,7 @@ apply_body(struct model *m, const struct txn_header *h, const struct txn_body *b
 		return;
 	case ZK_OP_DELETE_CONTAINER:
 		if (!is_due(latest(find(m, path)), h->time_ms))
-			complain(m, "deletes before its time:", path, h->zxid);
+			complain(m, "C1", "deletes before its time:", path, h->zxid);
 		apply_delete(m, h->zxid, path);
 		return;
 	case ZK_OP_DELETE:
@@ -213,24 +308,29 @@ apply_body(struct model *m, const struct txn_header *h, const struct txn_body *b
 		return;
 	case ZK_OP_SET_DATA:
 	case ZK_OP_SET_ACL:
+	case ZK_OP_RECONFIG: /* its version is none, and servers rewrite the node by themselves */
 		break;
 	default:
 		return;
 	}
 	if ((n = find(m, path)) == NULL || latest(n) == NULL) {
-		complain(m, "sets what is not there:", path, h->zxid);
+		complain(m, "C1", "sets what is not there:", path, h->zxid);
 		return;
 	}
 	s = change(n, h->zxid);
 	if (b->type == ZK_OP_SET_ACL) {
+		check_next(m, "C8", s->aversion, b->version, path, h->zxid);
 		s->aversion = b->version;
+		s->acl = model_acl(b->acl);
 		return;
 	}
+	if (b->type != ZK_OP_RECONFIG)
+		check_next(m, "C8", s->version, b->version, path, h->zxid);
 	set_data(s, b->data);
 	s->version = b->version;
 	s->mzxid = h->zxid;
 	s->mtime = h->time_ms;
-	happen(m, h->zxid, WATCH_DATA_CHANGED, path);
+	happen(m, h->zxid, WATCH_DATA_CHANGED, n);
 }
 
 static void
@@ -266,20 +366,22 @@ apply_close(struct model *m, const struct txn *t)
 	for (size_t i = 0; i < m->node_count; i++)
 		if (latest(&m->nodes[i]) != NULL &&
 		    latest(&m->nodes[i])->owner == t->header.session)
-			complain(m, "ends a session but leaves", m->nodes[i].path, t->header.zxid);
+			complain(
+			    m, "S4", "ends a session but leaves", m->nodes[i].path, t->header.zxid);
 }
 
-static void
-apply(struct model *m, const struct model_record *record)
+void
+model_apply(struct model *m, const uint8_t *bytes, size_t size)
 {
 	struct txn t;
 
-	if (!txn_decode(&t, record->bytes, record->size)) {
-		complain(m, "is no transaction", "", m->applied + 1);
+	if (!txn_decode(&t, bytes, size)) {
+		complain(m, "Z3", "is no transaction", "", m->applied + 1);
 		return;
 	}
-	if (t.header.zxid != m->applied + 1)
-		complain(m, "is out of order", "", t.header.zxid);
+	if (t.header.zxid <= m->applied)
+		complain(m, "Z5", "is out of order", "", t.header.zxid);
+	m->applied = t.header.zxid;
 	if (t.body.type == ZK_OP_CREATE_SESSION) {
 		if (!model_has_session(m, t.header.session) &&
 		    m->session_count < MODEL_SESSIONS_MAX)
@@ -304,6 +406,7 @@ add_first_nodes(struct model *m)
 
 		s->exists = true;
 		s->len = 0;
+		s->children = i == 0 ? 1 : i == 1 ? 2 : 0;
 	}
 }
 
@@ -323,8 +426,8 @@ drop_nodes(struct model *m)
 		free(m->nodes[i].states);
 		free(m->nodes[i].path);
 	}
-	for (size_t i = 0; i < m->event_count; i++)
-		free(m->events[i].path);
+	if (m->index_size > 0)
+		memset(m->index, 0, m->index_size * sizeof(*m->index));
 	m->node_count = m->session_count = m->event_count = 0;
 	m->applied = 0;
 }
@@ -337,6 +440,7 @@ model_fini(struct model *m)
 		free(m->records[i].bytes);
 	free(m->records);
 	free(m->nodes);
+	free(m->index);
 	free(m->events);
 	memset(m, 0, sizeof(*m));
 }
@@ -355,8 +459,13 @@ void
 model_advance(struct model *m, int64_t zxid)
 {
 	while (m->applied < zxid && (size_t)m->applied < m->record_count) {
-		apply(m, &m->records[m->applied]);
-		m->applied++;
+		const struct model_record *r = &m->records[m->applied];
+		int64_t next = m->applied + 1;
+
+		model_apply(m, r->bytes, r->size);
+		if (m->applied != next)
+			complain(m, "Z5", "is out of order", "", m->applied);
+		m->applied = next;
 	}
 }
 
@@ -425,17 +534,9 @@ model_exists(const struct model *m, const char *path, int64_t zxid)
 int32_t
 model_children(const struct model *m, const char *path, int64_t zxid)
 {
-	size_t len = strcmp(path, "/") == 0 ? 0 : strlen(path);
-	int32_t count = 0;
+	const struct model_state *s = model_at(m, path, zxid);
 
-	for (size_t i = 0; i < m->node_count; i++) {
-		const char *p = m->nodes[i].path;
-
-		if (strncmp(p, path, len) == 0 && p[len] == '/' &&
-		    strchr(p + len + 1, '/') == NULL && model_exists(m, p, zxid))
-			count++;
-	}
-	return count;
+	return s != NULL && s->exists ? s->children : 0;
 }
 
 void
@@ -485,6 +586,22 @@ model_is_ending(const struct model *m, int64_t session)
 		    h.session == session && h.type == ZK_OP_CLOSE_SESSION)
 			return true;
 	return false;
+}
+
+size_t
+model_events_after(const struct model *m, int64_t zxid)
+{
+	size_t low = 0, high = m->event_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (m->events[middle].zxid <= zxid)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
 }
 
 int64_t

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "libcommon/codec/jute.h"
+
 #define MODEL_SESSIONS_MAX 4096
 
 /* A path from one zxid on. */
@@ -19,12 +21,15 @@ struct model_state {
 	bool exists;
 	int64_t czxid, mzxid, pzxid, ctime, mtime, owner;
 	int32_t version, cversion, aversion;
+	int32_t children, changes; /* there are, and creates and deletes of them */
+	uint64_t acl;		   /* model_acl() of its list */
 	uint8_t *data;
 	int32_t len; /* -1: null */
 };
 
 struct model_node {
 	char *path; /* "" is the root */
+	uint32_t hash;
 	struct model_state *states;
 	size_t count, cap;
 };
@@ -32,8 +37,10 @@ struct model_node {
 /* What watchers are told of, in the order in which it happened. */
 struct model_event {
 	int64_t zxid;
-	int32_t type; /* as on the wire */
-	char *path;
+	int32_t type;	  /* as on the wire */
+	uint32_t hash;	  /* model_hash() of the path */
+	const char *path; /* borrowed */
+	uint64_t acl;	  /* by which it may be told: the node's, as it was last */
 };
 
 struct model_record {
@@ -47,6 +54,8 @@ struct model {
 	int64_t applied; /* records up to here make up the nodes */
 	struct model_node *nodes;
 	size_t node_count, node_cap;
+	uint32_t *index; /* of the nodes, plus one, by their paths' hash; 0: free */
+	size_t index_size;
 	struct model_event *events;
 	size_t event_count, event_cap;
 	int64_t sessions[MODEL_SESSIONS_MAX]; /* those that exist */
@@ -59,6 +68,13 @@ void model_fini(struct model *m);
 
 /* Take the record of the zxid that comes next. */
 void model_record(struct model *m, const uint8_t *bytes, size_t size);
+
+/* Apply one that is committed; of an ensemble, whose zxids are not one behind the other. */
+void model_apply(struct model *m, const uint8_t *bytes, size_t size);
+
+/* What stands for a path, and for an ACL (the bytes of its list, the count included). */
+uint32_t model_hash(const char *path);
+uint64_t model_acl(struct jute_bytes list);
 
 /* Apply records up to zxid. */
 void model_advance(struct model *m, int64_t zxid);
@@ -83,6 +99,9 @@ size_t model_reapable(const struct model *m, int64_t wall_ms);
 
 /* The session's end is on its way to the log. */
 bool model_is_ending(const struct model *m, int64_t session);
+
+/* The first event behind a zxid, as an index of m->events. */
+size_t model_events_after(const struct model *m, int64_t zxid);
 
 /* The first zxid after `after` at which a watch on the path fires: of its data, or of its children;
  * 0: none yet. */
