@@ -371,6 +371,31 @@ START_TEST(who_may_not_read_a_node_is_not_told_of_it)
 }
 END_TEST
 
+/* What its own end does it is told of, and nothing that comes behind the answer. */
+START_TEST(nobody_is_told_of_what_comes_behind_the_end_of_its_session)
+{
+	struct client *c = &clients[0], *other = &clients[1];
+
+	join(c);
+	join(other);
+	do_create(c, "/a", 0);
+	do_create(c, "/a/e", ZK_EPHEMERAL);
+	do_watch(c, ZK_OP_ADD_WATCH, "/a", ZK_ADD_WATCH_RECURSIVE);
+	header(7, ZK_OP_CLOSE_SESSION);
+	send_request(c);
+	header(8, ZK_OP_DELETE);
+	jute_put_text(&request, "/a");
+	jute_put_i32(&request, -1);
+	send_request(other);
+	sync_log();
+	ck_assert_int_eq(next_reply(other).error, ZK_OK);
+	expect_event(c, WATCH_NODE_DELETED, "/a/e");
+	ck_assert_int_eq(next_reply(c).xid, 7);
+	ck_assert(!has_reply(c));
+	ck_assert_int_eq(c->conn.end, SERVER_CLOSE_FLUSHED);
+}
+END_TEST
+
 Suite *
 unit_suite(void)
 {
@@ -394,6 +419,7 @@ unit_suite(void)
 	tcase_add_test(c, etcd15220_a_pings_reply_is_behind_all_events_up_to_its_zxid);
 	tcase_add_test(c, an_acl_that_ended_with_its_node_still_says_who_is_told);
 	tcase_add_test(c, who_may_not_read_a_node_is_not_told_of_it);
+	tcase_add_test(c, nobody_is_told_of_what_comes_behind_the_end_of_its_session);
 	suite_add_tcase(s, c);
 	return s;
 }

@@ -11,6 +11,8 @@ tell(void *arg, struct watcher *who, struct watch_change *change, struct jute_by
 	struct server *s = arg;
 	struct server_conn *c = CONTAINER_OF(who, struct server_conn, watcher);
 
+	if (c->end != SERVER_OPEN)
+		return; /* it has been told of its session's end, and of nothing more */
 	/* Who may not read the node is not told; the watch is used up all the same. */
 	if (!acl_allows(&s->db->tree.acls, change->acl, ACL_READ, &c->ids) &&
 	    !ZAB_PLANTED(PLANT_EVENTS_FOR_ALL))
