@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bugs on purpose, each of which a test must find (tests/unit/recipes says which); they exist in a
- * build of those tests only (ZAB_PLANTS), where `zab_plant` chooses one.
+ * Bugs on purpose, each of which a test must find (tests/unit/recipes and tests/sim/zabsim.sh say
+ * which); they exist in a build of those tests only (ZAB_PLANTS), where `zab_plant` chooses one.
  */
 #ifndef CORRAL_BASE_PLANTS_H
 #define CORRAL_BASE_PLANTS_H
@@ -165,10 +165,36 @@
 	/* a singleton's attempt is sent before the store names its agent */                       \
 	X(LAUNCH_UNCOMMITTED, "launch-uncommitted")
 
+/* Those that the simulated ensembles alone look for. */
+#define ZAB_SIM_PLANT_LIST(S)                                                                      \
+	/* the number in a name is how many children there are */                                  \
+	S(NUMBERS_BY_COUNT, "numbers-by-count")                                                    \
+	/* a Stat tells of creates alone where it has the changes of children */                   \
+	S(STAT_OF_CREATES, "stat-of-creates")                                                      \
+	/* a follower waits for ever for a leader that says nothing */                             \
+	S(SILENCE_IS_FINE, "silence-is-fine")                                                      \
+	/* a persistent watch is one for one time */                                               \
+	S(PERSISTENT_ENDS, "persistent-ends")                                                      \
+	/* watches of a connection that is closed stay */                                          \
+	S(WATCHES_STAY, "watches-stay")                                                            \
+	/* an event has the zxid of what was applied before */                                     \
+	S(EVENTS_EARLY, "events-early")                                                            \
+	/* a watch that is set again tells of nothing that was missed */                           \
+	S(MISSED_UNTOLD, "missed-untold")                                                          \
+	/* what comes from a server that a session has left is carried out */                      \
+	S(MOVED_RUNS, "moved-runs")                                                                \
+	/* any password is right */                                                                \
+	S(ANY_PASSWORD, "any-password")                                                            \
+	/* a session has whatever timeout it asks for */                                           \
+	S(ANY_TIMEOUT, "any-timeout")                                                              \
+	/* ids of sessions begin anew with each start */                                           \
+	S(IDS_BEGIN_ANEW, "ids-begin-anew")
+
 enum zab_plant {
 	PLANT_NOTHING,
 #define ZAB_PLANT_ENUM(name, text) PLANT_##name,
 	ZAB_PLANT_LIST(ZAB_PLANT_ENUM)
+	ZAB_SIM_PLANT_LIST(ZAB_PLANT_ENUM)
 #undef ZAB_PLANT_ENUM
 };
 

@@ -68,10 +68,15 @@ feed(struct ens_client *c)
 		uint32_t size = (uint32_t)jute_get_i32(&r);
 		struct server_frame f = {.bytes = c->in.data + LENGTH_BYTES, .size = size};
 
-		if (server_frames(&c->node->server, &c->core, &f, 1) == 0 && !authenticate(c, &f))
+		bool served = server_frames(&c->node->server, &c->core, &f, 1) > 0;
+
+		if (!served && !authenticate(c, &f))
 			return;
 		buf_consume(&c->in, LENGTH_BYTES + size);
-		if (c->connected && c->node != NULL && c->node->server.role == SERVER_LEADER) {
+		/* An auth packet is no request: as at Apache's, the session does not show itself.
+		 */
+		if (served && c->connected && c->node != NULL &&
+		    c->node->server.role == SERVER_LEADER) {
 			c->touched = c->node;
 			c->touched_life = c->node->life;
 			c->touched_ms = c->e->world.now_ms;

@@ -82,6 +82,8 @@ ends_nothing(const uint8_t *bytes, size_t size)
 /*
  * S1, S4: an ended session does nothing more. An error changes nothing, it is the answer to what
  * came too late; and a session may be ended twice, asked for and expired at once, but for nothing.
+ * Where sessions are local at first a leader takes one that it does not know for one of those, of
+ * another server: it may write, but for ephemeral nodes.
  */
 void
 ens_check_session(struct ens_node *n, const uint8_t *bytes, size_t size)
@@ -93,6 +95,7 @@ ens_check_session(struct ens_node *n, const uint8_t *bytes, size_t size)
 		return;
 	for (size_t i = 0; i < c->ended_count; i++)
 		if (c->ended[i] == h.session && h.type != ZK_OP_ERROR &&
+		    (h.type == ZK_OP_CLOSE_SESSION || !ens_work_does(n->e, ENS_KIND_LOCAL)) &&
 		    (h.type != ZK_OP_CLOSE_SESSION || !ends_nothing(bytes, size)))
 			ENS_VIOLATION(n,
 			    "S1: 0x%llx, type %d, is of session 0x%llx, which has ended",

@@ -64,8 +64,7 @@ check_moved(struct ens_node *n, const struct txn_header *h)
 		const struct ens_client *c = &n->e->clients[i];
 
 		if (c->connected && c->session == h->session && h->cxid > 0 &&
-		    h->cxid <= c->floor_xid && h->zxid >> 32 == c->floor_epoch &&
-		    !ens_session_is_local(n->e, h->session))
+		    h->cxid <= c->floor_xid && h->zxid >> 32 == c->floor_epoch)
 			ENS_VIOLATION(n,
 			    "S5: request %d of client %u is carried out, which has moved since %d",
 			    h->cxid, i, c->floor_xid);
@@ -191,7 +190,8 @@ ens_session_answered(struct ens_client *c, int32_t timeout_ms, int64_t session,
 	check_timeout(c, timeout_ms);
 	if (c->asked_session == 0)
 		check_new(c, session);
-	c->floor_xid = c->next_xid;
+	/* A local one has not moved: what its server has passed on comes to the leader in order. */
+	c->floor_xid = ens_session_is_local(c->e, session) ? 0 : c->next_xid;
 	c->floor_epoch = c->node->peer.zab.epochs.current;
 }
 

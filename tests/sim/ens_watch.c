@@ -210,6 +210,12 @@ ens_watch_event(struct ens_client *c, int64_t zxid, struct jute_reader r)
 		ENS_VIOLATION(c, "W4: client %u is told of what is no event", c->number);
 		return;
 	}
+	if (c->session == 0) {
+		ENS_VIOLATION(c,
+		    "W8: client %u is told of event %d at %.*s behind its session's end", c->number,
+		    type, path.len, (const char *)path.data);
+		return;
+	}
 	if (sets_watches(c) && zxid == -1) {
 		note_missed(c, type, path);
 		return;

@@ -35,7 +35,7 @@ ens_work_draw_kinds(struct ens *e)
 
 	world_rng(&e->world, "kinds", &rng);
 	for (unsigned k = 0; k < ENS_KINDS; k++)
-		e->kinds |= (rng_below(&rng, 3) == 0 ? 1u : 0u) << k;
+		e->kinds |= (rng_below(&rng, 2) == 0 ? 1u : 0u) << k;
 	if (e->reconfig)
 		e->kinds &= ~(1u << ENS_KIND_ACLS); /* nothing is asked then */
 	e->at_once_max = rng_below(&rng, 2) == 0 ? WATCH_AT_ONCE_MAX : (uint32_t)rng_below(&rng, 3);

@@ -181,8 +181,8 @@ happen(struct model *m, int64_t zxid, enum watch_event type, const struct model_
 }
 
 /*
- * C7: the number of a name that was made is what its parent has counted, and nobody ever had it:
- * such names are all below nodes whose own begins with a q.
+ * C7: the number of a name that was made is what its parent has counted, and nobody below it ever
+ * had it: such names are all below nodes whose own begins with a q.
  */
 static void
 check_number(
@@ -215,7 +215,7 @@ apply_create(
 {
 	struct model_node *n = find_or_add(m, path), *parent;
 	struct model_state *s;
-	bool fresh = n->count == 0;
+	bool fresh;
 	char text[1024];
 
 	parent = find(m, parent_of(path, text));
@@ -227,6 +227,7 @@ apply_create(
 	}
 	if (b->owner > 0 && !model_has_session(m, b->owner))
 		complain(m, "S8", "creates for a session that is none:", path, h->zxid);
+	fresh = n->count == 0 || n->states[n->count - 1].zxid < latest(parent)->czxid;
 	check_number(m, path, latest(parent), h->zxid, fresh);
 	s = change(n, h->zxid);
 	s->exists = true;

@@ -100,6 +100,13 @@ static const struct bug bugs[] = {
     {"endless-snapshot", ENS_PLANT_NONE, PLANT_ENDLESS_SNAPSHOT},
     {"purge-counts-all", ENS_PLANT_NONE, PLANT_PURGE_COUNTS_ALL},
     {"epoch-zero", ENS_PLANT_NONE, PLANT_EPOCH_ZERO},
+    {"strangers-own", ENS_PLANT_NONE, PLANT_STRANGERS_OWN},
+    {"read-only-writes", ENS_PLANT_NONE, PLANT_READ_ONLY_WRITES},
+    {"events-for-all", ENS_PLANT_NONE, PLANT_EVENTS_FOR_ALL},
+    {"reply-first", ENS_PLANT_NONE, PLANT_REPLY_FIRST},
+#define SIM_PLANT(name, text) {text, ENS_PLANT_NONE, PLANT_##name},
+    ZAB_SIM_PLANT_LIST(SIM_PLANT)
+#undef SIM_PLANT
 };
 
 enum { BUGS = sizeof bugs / sizeof bugs[0] };

@@ -152,7 +152,8 @@ put_stat(const struct db *db, const struct tree_node *n, uint32_t data_len, uint
 	p = put64(p, n->ctime);
 	p = put64(p, n->mtime);
 	p = put32(p, (uint32_t)n->version);
-	p = put32(p, (uint32_t)n->cversion * 2 - kids);
+	p = put32(p, (uint32_t)n->cversion * 2 -
+			 (ZAB_PLANTED(PLANT_STAT_OF_CREATES) ? (uint32_t)n->cversion : kids));
 	p = put32(p, (uint32_t)n->aversion);
 	p = put64(p, tree_owner_kind(&db->tree, owner) == TREE_OWNER_SESSION ? owner : 0);
 	p = put32(p, data_len);

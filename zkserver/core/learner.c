@@ -566,7 +566,8 @@ limit_at_ms(const struct learner *l)
 
 	if (l->link == NULL)
 		return l->started_ms + ticks(l, s->init_limit);
-	if (l->link->paused || l->phase == LEARNER_SETTLING)
+	if (l->link->paused || l->phase == LEARNER_SETTLING ||
+	    (ZAB_PLANTED(PLANT_SILENCE_IS_FINE) && l->phase == LEARNER_SERVES))
 		return UINT64_MAX; /* it is us who are slow */
 	return l->link->heard_ms +
 	       ticks(l, l->phase == LEARNER_SERVES ? s->sync_limit : s->init_limit);

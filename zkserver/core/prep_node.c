@@ -7,6 +7,7 @@
 #include "libcommon/base/plants.h"
 #include "libcommon/codec/zk_err.h"
 #include "libcommon/codec/zk_wire.h"
+#include "zkserver/core/mark.h"
 #include "zkserver/core/path.h"
 #include "zkserver/core/prep_priv.h"
 
@@ -204,6 +205,7 @@ prep_create(const struct work *w, const struct op *op, struct txn_body *body)
 	struct tree_place at = {.path = op->path};
 	struct change_node parent, n;
 	struct jute_bytes above;
+	int32_t number;
 	int error;
 
 	if ((error = check_mode(w, op)) != ZK_OK)
@@ -221,7 +223,8 @@ prep_create(const struct work *w, const struct op *op, struct txn_body *body)
 		return ZK_NONODE;
 	if (!allowed(w, &parent, ACL_CREATE))
 		return ZK_NOAUTH;
-	if (sequential && (error = add_suffix(w, parent.stat.cversion, &body->path)) != ZK_OK)
+	number = ZAB_PLANTED(PLANT_NUMBERS_BY_COUNT) ? (int32_t)parent.kids : parent.stat.cversion;
+	if (sequential && (error = add_suffix(w, number, &body->path)) != ZK_OK)
 		return error;
 	if (!path_is_valid(body->path))
 		return ZK_BADARGUMENTS;
@@ -321,6 +324,7 @@ prep_delete_container(const struct work *w, const struct op *op, struct txn_body
 		return ZK_NOTEMPTY;
 	if (tree_owner_kind(&w->p->db->tree, n.stat.ephemeral_owner) == TREE_OWNER_SESSION)
 		return ZK_BADVERSION;
+	MARK("a container or a TTL node is no longer wanted");
 	body->path = op->path;
 	return put_deleted(w, &at, &n);
 }

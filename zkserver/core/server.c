@@ -148,7 +148,8 @@ server_conn_close(struct server *s, struct server_conn *c)
 	server_forget_queue(s, c);
 	if (c->session != NULL)
 		c->session->conn = NULL;
-	watch_remove_all(&s->watches, &c->watcher);
+	if (!ZAB_PLANTED(PLANT_WATCHES_STAY))
+		watch_remove_all(&s->watches, &c->watcher);
 	list_remove(&c->link);
 	server_attended(c);
 	list_remove(&c->waiting);

@@ -7,6 +7,7 @@
 #include <assert.h>
 
 #include "libcommon/base/plants.h"
+#include "zkserver/core/mark.h"
 #include "zkserver/core/server_priv.h"
 
 /* Another server's, which only that one knows. */
@@ -28,18 +29,22 @@ check_remote(struct server *s, int64_t owner, const struct prep_request *q)
 	if (!prep_takes(q->type, q->body) && q->type != ZK_OP_CHECK)
 		return ZK_UNIMPLEMENTED;
 	session = session_find_any(&s->db->sessions, q->session);
-	if (session == NULL && may_be_local(s, q->session))
+	if (session == NULL && may_be_local(s, q->session)) {
+		MARK("leader: a write of a session that it does not know");
 		return prep_makes_ephemeral(q->type, q->body) && !ZAB_PLANTED(PLANT_STRANGERS_OWN)
 			   ? ZK_SESSIONEXPIRED
 			   : ZK_OK;
+	}
 	if (ZAB_PLANTED(PLANT_WRITES_AFTER_CLOSE) && session != NULL)
 		return ZK_OK;
 	if (session == NULL || session->closing)
 		return ZK_SESSIONEXPIRED;
 	if (session->owner == SESSION_OWNER_NONE)
 		session->owner = owner;
-	else if (session->owner != owner)
+	else if (session->owner != owner && !ZAB_PLANTED(PLANT_MOVED_RUNS)) {
+		MARK("leader: a request from where its session has left");
 		return ZK_SESSIONMOVED;
+	}
 	session_touch(&s->db->sessions, session, session->timeout_ms, s->now_ms);
 	return ZK_OK;
 }
@@ -74,6 +79,7 @@ give(struct server *s, struct session *session, int64_t owner)
 	session->owner = owner;
 	if (c == NULL)
 		return;
+	MARK("leader: a session leaves it for a learner");
 	session->conn = c->session = NULL;
 	server_end_conn(s, c, SERVER_CLOSE_NOW);
 }

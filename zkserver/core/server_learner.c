@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "zkserver/core/mark.h"
 #include "zkserver/core/server_priv.h"
 
 struct parked {
@@ -246,6 +247,7 @@ come_back(struct server *s, struct server_conn *c)
 
 	list_remove(&c->awaiting);
 	if (session == NULL) {
+		MARK("learner: a session that comes back has just ended");
 		server_end_conn(s, c, SERVER_CLOSE_NOW);
 		return;
 	}

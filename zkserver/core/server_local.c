@@ -123,10 +123,13 @@ local_upgraded(struct server *s, int64_t id)
 
 	if (local == NULL || global == NULL)
 		return;
+	MARK("local session: becomes everybody's");
 	c = local->conn;
 	end_local(s, local);
-	if (c == NULL)
+	if (c == NULL) {
+		MARK("local session: becomes everybody's, its client has gone");
 		return;
+	}
 	connect_take(s, c, global);
 	session_touch(&s->db->sessions, global, c->timeout_ms, s->now_ms);
 }
@@ -139,6 +142,7 @@ local_takes(struct server *s, struct server_conn *c, struct queued *q, struct ju
 	if (s->role == SERVER_READ_ONLY) {
 		if (!writes && q->op != ZK_OP_SYNC)
 			return false;
+		MARK("read-only: a write or a sync is answered");
 		q->error = closes || ZAB_PLANTED(PLANT_READ_ONLY_WRITES) ? ZK_OK : ZK_NOTREADONLY;
 	} else if (closes && !c->session->upgrading)
 		q->error = ZK_OK;
@@ -148,8 +152,10 @@ local_takes(struct server *s, struct server_conn *c, struct queued *q, struct ju
 		if (!c->session->upgrading)
 			upgrade(s, c->session);
 		return false;
-	} else
+	} else {
+		MARK("local session: an ephemeral node is refused");
 		q->error = ZK_EPHEMERALONLOCALSESSION;
+	}
 	if (closes)
 		c->session->closing = true;
 	q->kind = QUEUED_HERE;

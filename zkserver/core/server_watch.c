@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Watches: set, asked for, taken off; and their events. */
 #include "libcommon/base/plants.h"
+#include "zkserver/core/mark.h"
 #include "zkserver/core/server_priv.h"
 
 #define TEXT_BYTES_MIN 4
@@ -11,12 +12,16 @@ tell(void *arg, struct watcher *who, struct watch_change *change, struct jute_by
 	struct server *s = arg;
 	struct server_conn *c = CONTAINER_OF(who, struct server_conn, watcher);
 
-	if (c->end != SERVER_OPEN)
-		return; /* it has been told of its session's end, and of nothing more */
+	if (c->end != SERVER_OPEN) {
+		MARK("watch: who has been told of its session's end is told nothing more");
+		return;
+	}
 	/* Who may not read the node is not told; the watch is used up all the same. */
 	if (!acl_allows(&s->db->tree.acls, change->acl, ACL_READ, &c->ids) &&
-	    !ZAB_PLANTED(PLANT_EVENTS_FOR_ALL))
+	    !ZAB_PLANTED(PLANT_EVENTS_FOR_ALL)) {
+		MARK("watch: who may not read the node is not told");
 		return;
+	}
 	event_send(s, c, change->zxid, change->event, path);
 	change->told++;
 }
@@ -62,7 +67,8 @@ watches_changed(void *arg, enum watch_event event, struct jute_bytes path, uint3
 	    [WATCH_CHILDREN_CHANGED] = 1 << WATCH_CHILD,
 	};
 	struct server *s = arg;
-	struct watch_change change = {event, s->applying_zxid, acl, 0};
+	struct watch_change change = {
+	    event, ZAB_PLANTED(PLANT_EVENTS_EARLY) ? s->db->last_zxid : s->applying_zxid, acl, 0};
 
 	if (s->audit != NULL && event == WATCH_NODE_DELETED &&
 	    s->applying_type == ZK_OP_CLOSE_SESSION)
@@ -117,9 +123,13 @@ rewatch(struct reading *q, enum rewatch list, struct jute_bytes path, int64_t se
 		event = WATCH_NODE_DELETED;
 	else
 		event = list == REWATCH_DATA ? WATCH_DATA_CHANGED : WATCH_CHILDREN_CHANGED;
+	if (ZAB_PLANTED(PLANT_MISSED_UNTOLD))
+		return watch_set(q, kind, WATCH_ONCE, path);
 	/* Somebody who may not read it learns nothing, not even that it is there. */
 	if (n == NULL || acl_allows(&q->s->db->tree.acls, n->acl, ACL_READ, &q->c->ids))
 		event_send(q->s, q->c, -1, event, path);
+	else
+		MARK("watch set again: who may not read the node is not told");
 	return ZK_OK;
 }
 

@@ -284,6 +284,8 @@ session_first_id(uint8_t sid, int64_t wall_ms)
 
 	if (ZAB_PLANTED(PLANT_SIGNED_IDS))
 		id = (uint64_t)((int64_t)((uint64_t)wall_ms << 24) >> 8) | (uint64_t)sid << 56;
+	if (ZAB_PLANTED(PLANT_IDS_BEGIN_ANEW))
+		id = (uint64_t)sid << 56 | 1;
 	if (id == UINT64_C(1) << 63)
 		id++;
 	return (int64_t)id;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "libcommon/base/plants.h"
 #include "zkserver/core/watch.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "libcommon/base/plants.h"
+#include "zkserver/core/mark.h"
 
 /* All watches at one path. */
 struct watch_path {
@@ -210,6 +212,8 @@ watch_add(struct watch_table *t, enum watch_kind kind, enum watch_mode mode,
 
 	if (path.len < 0)
 		return true; /* nothing ever happens at no path */
+	if (ZAB_PLANTED(PLANT_PERSISTENT_ENDS) && mode == WATCH_PERSISTENT)
+		mode = WATCH_ONCE;
 	hash = hash_bytes(&t->hash_key, path.data, (size_t)path.len);
 	p = path_find_hashed(t, kind, path, hash);
 	if (p != NULL && (w = watch_find(p, who)) != NULL) {
@@ -425,6 +429,7 @@ put_off(const struct trigger *g, struct watch_waiting **later, enum watch_kind k
 		}
 		return false;
 	}
+	MARK("watch: many are left for later");
 	p->waiting = *later;
 	(*later)->paths[kind] = p;
 	return true;
