@@ -125,7 +125,7 @@ check_refused(struct ens_client *c, int32_t timeout_ms, struct jute_bytes passwo
 	if (c->asked_session == 0)
 		ENS_VIOLATION(c, "S1: client %u is refused a new session", c->number);
 	else if (!c->stranger && s != NULL && s->created && !s->ending &&
-		 c->node->server.role != SERVER_READ_ONLY &&
+		 c->asked_end != c->asked_session && c->node->server.role != SERVER_READ_ONLY &&
 		 s->epoch <= c->node->peer.zab.epochs.current)
 		ENS_VIOLATION(c, "S1: client %u is refused session 0x%llx, which lives", c->number,
 		    (unsigned long long)c->asked_session);

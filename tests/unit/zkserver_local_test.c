@@ -268,6 +268,36 @@ START_TEST(a_session_that_is_being_upgraded_lives_as_long_as_it_shows_itself)
 }
 END_TEST
 
+/*
+ * The leader's own: behind the end that its client asked for, before the upgrade is committed,
+ * nothing more is made for it, on this connection or the next, nor behind a sync that waits.
+ */
+START_TEST(a_session_that_ends_while_it_is_upgraded_owns_nothing_afterwards)
+{
+	uint8_t password[SESSION_PASSWORD_BYTES];
+	int64_t id = join_with(at_leader, 0, password);
+
+	ensemble_create(at_leader, 1, "/e", ZK_EPHEMERAL);
+	if (_i == 1)
+		ensemble_ask(at_leader, 2, ZK_OP_SYNC, "/");
+	close_session(at_leader, 3);
+	ensemble_create(at_leader, 4, "/late", ZK_EPHEMERAL);
+	ensemble_connect(elsewhere, 0, 0, id, password);
+	if (_i == 2) {
+		ck_assert_int_eq(answered_session(elsewhere), 0);
+		ck_assert_int_eq(elsewhere->conn.end, SERVER_CLOSE_FLUSHED);
+	} else if (elsewhere->conn.end == SERVER_OPEN)
+		ensemble_create(elsewhere, 1, "/there", ZK_EPHEMERAL);
+	ensemble_settle();
+	for (int i = 0; i < 13; i++)
+		ensemble_pass(TICK_MS);
+	expect_global(0);
+	ck_assert(!ensemble_has_any("/e") && !ensemble_has_any("/late"));
+	ck_assert(!ensemble_has_any("/there"));
+	expect_equal_trees();
+}
+END_TEST
+
 /* ZOOKEEPER-2926 and -3471. */
 START_TEST(the_leader_refuses_ephemeral_nodes_of_sessions_that_it_does_not_know)
 {
@@ -343,6 +373,8 @@ unit_suite(void)
 	tcase_add_test(c, without_upgrading_an_ephemeral_node_is_refused_in_its_turn);
 	tcase_add_loop_test(
 	    c, a_session_that_is_being_upgraded_lives_as_long_as_it_shows_itself, 0, 2);
+	tcase_add_loop_test(
+	    c, a_session_that_ends_while_it_is_upgraded_owns_nothing_afterwards, 0, 3);
 	tcase_add_loop_test(c, an_upgrade_and_the_sessions_end_race_without_a_trace, 0, 16);
 	tcase_add_test(c, the_leader_refuses_ephemeral_nodes_of_sessions_that_it_does_not_know);
 	tcase_add_test(c, a_read_only_server_is_read_by_those_who_want_no_more);

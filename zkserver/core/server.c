@@ -340,7 +340,7 @@ touch(struct server *s, struct server_conn *c)
 		return true;
 	c->touched_ms = s->now_ms;
 	return c->session->local
-		   ? local_touch(s, c)
+		   ? local_touch(s, c->session, c->timeout_ms)
 		   : session_touch(&s->db->sessions, c->session, c->timeout_ms, s->now_ms);
 }
 

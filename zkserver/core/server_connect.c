@@ -162,8 +162,9 @@ connect_again(struct server *s, struct server_conn *c, const struct connect *q)
 		return;
 	}
 	if (!right || session == NULL ||
-	    !session_touch(local != NULL ? &s->local : &s->db->sessions, session, c->timeout_ms,
-		s->now_ms)) {
+	    !(local != NULL
+		    ? local_touch(s, local, c->timeout_ms)
+		    : session_touch(&s->db->sessions, session, c->timeout_ms, s->now_ms))) {
 		connect_answer(s, c, false);
 		return;
 	}

@@ -54,26 +54,26 @@ local_expire(struct server *s)
 	}
 }
 
-/* One that is being made everybody's is the leader's to expire already. */
-static void
-touch_upgrading(struct server *s, const struct server_conn *c)
+/* One that is being made everybody's is the leader's to expire already; false: it has ended. */
+static bool
+touch_upgrading(struct server *s, struct session *session, int32_t timeout_ms)
 {
-	struct session *coming = session_find_any(&s->db->sessions, c->session->id);
+	struct session *coming = session_find_any(&s->db->sessions, session->id);
 
+	MARK("local session: shows itself while it becomes everybody's");
 	if (server_is_learner(s))
-		c->session->shown = s->local_shown = true;
+		session->shown = s->local_shown = true;
 	else if (coming != NULL)
-		session_touch(&s->db->sessions, coming, c->timeout_ms, s->now_ms);
+		return session_touch(&s->db->sessions, coming, timeout_ms, s->now_ms);
+	return true;
 }
 
 bool
-local_touch(struct server *s, struct server_conn *c)
+local_touch(struct server *s, struct session *session, int32_t timeout_ms)
 {
-	if (c->session->upgrading) {
-		MARK("local session: shows itself while it becomes everybody's");
-		touch_upgrading(s, c);
-	}
-	return session_touch(&s->local, c->session, c->timeout_ms, s->now_ms);
+	if (session->upgrading && !touch_upgrading(s, session, timeout_ms))
+		return false;
+	return session_touch(&s->local, session, timeout_ms, s->now_ms);
 }
 
 void
@@ -139,6 +139,9 @@ local_takes(struct server *s, struct server_conn *c, struct queued *q, struct ju
 {
 	bool writes = prep_takes(q->op, body), closes = q->op == ZK_OP_CLOSE_SESSION;
 
+	/* Nothing is taken behind its end, even if that is the ensemble's: it is being upgraded. */
+	if (closes)
+		c->session->closing = true;
 	if (s->role == SERVER_READ_ONLY) {
 		if (!writes && q->op != ZK_OP_SYNC)
 			return false;
@@ -156,8 +159,6 @@ local_takes(struct server *s, struct server_conn *c, struct queued *q, struct ju
 		MARK("local session: an ephemeral node is refused");
 		q->error = ZK_EPHEMERALONLOCALSESSION;
 	}
-	if (closes)
-		c->session->closing = true;
 	q->kind = QUEUED_HERE;
 	return true;
 }

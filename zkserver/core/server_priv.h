@@ -117,7 +117,7 @@ struct session *local_find(const struct server *s, int64_t id);
 void local_expire(struct server *s);
 
 /* It has shown itself; false if it is closing. What the leader is to hear of that (a learner). */
-bool local_touch(struct server *s, struct server_conn *c);
+bool local_touch(struct server *s, struct session *session, int32_t timeout_ms);
 void local_take_touched(struct server *s, struct buf *to);
 
 /* Its createSession was applied. */
