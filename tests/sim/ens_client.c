@@ -192,6 +192,7 @@ connect_session(struct ens_client *c)
 		c->session = 0; /* a client that forgot: the old session must expire */
 	c->asked_session = c->session;
 	draw_stranger(c);
+	c->asked_local = ens_session_is_local(c->e, c->asked_session);
 	c->asked_timeout_ms = draw_timeout(c);
 	/* The leader goes by it from now on, even if the answer never comes. */
 	if (!c->stranger && ens_session_timeout(c) < c->least_timeout_ms)

@@ -84,7 +84,8 @@ struct ens_client {
 	struct buf out, in, wire;
 	bool connected, read_only;     /* read_only: as the server has said */
 	bool asks_read_only, stranger; /* in this connect request: it does not know the password */
-	unsigned users; /* of ENS_USERS, a bit each: who it is, on every connection */
+	unsigned users;	  /* of ENS_USERS, a bit each: who it is, on every connection */
+	bool asked_local; /* nobody else knew the session then */
 	int64_t session, asked_session; /* asked: in this connect request */
 	uint8_t password[SESSION_PASSWORD_BYTES];
 	int32_t asked_timeout_ms, timeout_ms, next_xid;
@@ -174,8 +175,8 @@ struct ens_time {
 /* A session that ever was. */
 struct ens_session {
 	int64_t id;
-	bool given;	/* a client was told of it */
-	bool created;	/* everybody knows it, since this epoch: */
+	bool given;   /* a client was told of it */
+	bool created; /* everybody knows it, since this epoch: */
 	int32_t epoch;
 	bool ending;	/* a leader has decided its end */
 	bool read_only; /* of a server without a leader */

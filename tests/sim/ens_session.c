@@ -124,7 +124,7 @@ check_refused(struct ens_client *c, int32_t timeout_ms, struct jute_bytes passwo
 		    c, "S6: client %u is refused with a timeout or a password", c->number);
 	if (c->asked_session == 0)
 		ENS_VIOLATION(c, "S1: client %u is refused a new session", c->number);
-	else if (!c->stranger && s != NULL && s->created && !s->ending &&
+	else if (!c->stranger && s != NULL && !c->asked_local && !s->ending &&
 		 c->asked_end != c->asked_session && c->node->server.role != SERVER_READ_ONLY &&
 		 s->epoch <= c->node->peer.zab.epochs.current)
 		ENS_VIOLATION(c, "S1: client %u is refused session 0x%llx, which lives", c->number,
