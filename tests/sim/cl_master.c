@@ -152,26 +152,22 @@ go_on(struct cl_master *m)
 {
 	const struct commit *batch;
 
-	switch (m->phase) {
-	case PHASE_SEND:
+	if (m->phase == PHASE_SEND) {
 		if (!cl_master_send_queue(m))
 			return;
 		elect_tick(&m->elect, now(m));
 		m->phase = PHASE_ELECT;
-		/* FALLTHROUGH */
-	case PHASE_ELECT:
+	}
+	if (m->phase == PHASE_ELECT) {
 		if (!elect_acts(m))
 			return;
 		m->phase = PHASE_WRITE;
-		/* FALLTHROUGH */
-	case PHASE_WRITE:
+	}
+	if (m->phase == PHASE_WRITE) {
 		if (m->leading && m->zk != NULL &&
 		    (batch = cluster_commit_begin(&m->cluster)) != NULL)
 			cl_master_write(m, batch, false);
 		m->phase = PHASE_DONE;
-		/* FALLTHROUGH */
-	case PHASE_DONE:
-		break;
 	}
 	set_timers(m);
 }
