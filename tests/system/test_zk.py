@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """zk where a server is not as it should be: of the wrong kind of port, gone, or without a leader."""
+import re
 import signal
 import subprocess
 
 import pytest
-from conftest import BUILD
+from conftest import BUILD, until
 from test_ensemble import SERVERS, Ensemble, free_ports, tls_settings
 from test_zkserver import Server
 
@@ -69,6 +70,8 @@ def test_who_holds_an_ephemeral_node_waits_for_a_server_that_comes_back(start):
     server.stop(signal.SIGKILL)
     server.start()
     assert zk(server.port, "ls").stdout == "e\nzookeeper\n"
+    owner = re.search("ephemeral of session (0x[0-9a-f]+)", zk(server.port, "stat", "/e").stdout)[1]
+    until(lambda: f"sid={owner}," in server.word(b"cons"), "the holder is back: else it could not end its session")
     held.send_signal(signal.SIGTERM)
     held.communicate(timeout=60)
     assert held.returncode == 0
