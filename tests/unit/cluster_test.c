@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "master/core/cluster.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/lib/fake_cluster.h"
-#include "tests/lib/unit.h"
-
-#define MIB (UINT64_C(1) << 20)
+#include "tests/lib/cluster_rig.h"
 
 static const struct job_policy batch = {.need = {1000, 64 * MIB, 0}};
 static const struct job_policy retrying = {.restart = JOB_RESTART_ON_FAILURE,
@@ -18,36 +13,6 @@ static const struct job_policy retrying = {.restart = JOB_RESTART_ON_FAILURE,
 static const struct job_policy service = {
     .service = true, .restart = JOB_RESTART_ALWAYS, .retries_max = 1, .need = {500, 64 * MIB, 0}};
 
-static struct fake *f;
-
-static void
-setup(void)
-{
-	f = calloc(1, sizeof *f);
-	ck_assert_ptr_nonnull(f);
-	fake_init(f);
-	fake_elect(f);
-}
-
-static void
-teardown(void)
-{
-	ck_assert(!f->leading || cluster_check(&f->cluster));
-	fake_fini(f);
-	free(f);
-}
-
-static struct fake_agent *
-ready_agent(uint64_t cpu_milli)
-{
-	struct fake_agent *a = fake_add_agent(f, cpu_milli, 4096);
-
-	fake_connect(f, a);
-	fake_settle(f);
-	fake_read_all(f, a);
-	return a;
-}
-
 START_TEST(an_agent_is_welcomed_when_the_registry_has_it_and_not_before)
 {
 	struct fake_agent *a = fake_add_agent(f, 2000, 1024);
@@ -55,10 +20,10 @@ START_TEST(an_agent_is_welcomed_when_the_registry_has_it_and_not_before)
 	fake_connect(f, a);
 	fake_turn(f);
 	ck_assert_uint_eq(f->welcomes, 0);
-	ck_assert_int_eq(cluster_agent(&f->cluster, "n0")->state, AGENT_ADMITTING);
+	ck_assert_int_eq(node("n0")->state, AGENT_ADMITTING);
 	fake_commit(f, true);
 	ck_assert_uint_eq(f->welcomes, 1);
-	ck_assert_int_eq(cluster_agent(&f->cluster, "n0")->state, AGENT_READY);
+	ck_assert_int_eq(node("n0")->state, AGENT_READY);
 	ck_assert_ptr_nonnull(
 	    strstr(fake_find(f, "/corral/registry/agents-0")->data, " admitted n0\n"));
 	fake_cut(f, a);
@@ -337,7 +302,7 @@ START_TEST(an_attempt_that_comes_back_before_it_was_replaced_goes_on)
 	fake_cut(f, a);
 	f->now_ms += 31000;
 	fake_settle(f);
-	ck_assert_int_eq(cluster_agent(&f->cluster, "n0")->state, AGENT_UNREACHABLE);
+	ck_assert_int_eq(node("n0")->state, AGENT_UNREACHABLE);
 	ck_assert_uint_eq(j->in_state[CELL_LIVE], 0);
 	fake_connect(f, a);
 	fake_settle(f);
@@ -350,8 +315,9 @@ START_TEST(an_attempt_that_comes_back_before_it_was_replaced_goes_on)
 }
 END_TEST
 
-/* Also when its replacement has ended by then, and the index waits to be tried again. */
-START_TEST(an_attempt_that_comes_back_after_it_was_replaced_is_killed)
+/* A job of one task, whose attempt on n0 was replaced by one on n1 while n0 was cut off. */
+static struct job *
+replaced_job(void)
 {
 	struct fake_agent *a = ready_agent(1000), *b;
 	struct job *j = fake_submit(f, "hello", 1, &retrying);
@@ -360,12 +326,19 @@ START_TEST(an_attempt_that_comes_back_after_it_was_replaced_is_killed)
 	fake_read_all(f, a);
 	fake_cut(f, a);
 	b = ready_agent(1000);
-	f->now_ms += 31000;
-	fake_heartbeat(f, b);
-	fake_settle(f);
+	scan(31000);
 	f->now_ms += retrying.restart_ms;
 	fake_settle(f);
 	fake_read_all(f, b);
+	return j;
+}
+
+/* Also when its replacement has ended by then, and the index waits to be tried again. */
+START_TEST(an_attempt_that_comes_back_after_it_was_replaced_is_killed)
+{
+	struct job *j = replaced_job();
+	struct fake_agent *a = &f->agents[0], *b = &f->agents[1];
+
 	ck_assert_uint_eq(f->launches, 2);
 	fake_exit(f, b, &b->tasks[0], 3);
 	fake_settle(f);
@@ -381,19 +354,10 @@ END_TEST
 /* A new leader hears of the replaced one first. */
 START_TEST(an_attempt_that_was_replaced_gives_way_after_a_failover_as_well)
 {
-	struct fake_agent *a = ready_agent(1000), *b;
-	struct job *j = fake_submit(f, "hello", 1, &retrying);
+	struct fake_agent *a = &f->agents[0], *b = &f->agents[1];
+	struct job *j;
 
-	fake_settle(f);
-	fake_read_all(f, a);
-	fake_cut(f, a);
-	b = ready_agent(1000);
-	f->now_ms += 31000;
-	fake_heartbeat(f, b);
-	fake_settle(f);
-	f->now_ms += retrying.restart_ms;
-	fake_settle(f);
-	fake_read_all(f, b);
+	replaced_job();
 	fake_elect(f);
 	j = cluster_job(&f->cluster, "hello");
 	fake_connect(f, a);
@@ -488,7 +452,7 @@ START_TEST(with_most_agents_silent_none_is_marked_and_otherwise_one_a_minute)
 	ck_assert_int_eq(cluster_agent(&f->cluster, "n2")->state, AGENT_UNREACHABLE);
 	ck_assert_int_eq(cluster_agent(&f->cluster, "n3")->state, AGENT_SILENT);
 	ck_assert(cluster_mark_unreachable(&f->cluster, cluster_agent(&f->cluster, "n3")));
-	ck_assert(!cluster_mark_unreachable(&f->cluster, cluster_agent(&f->cluster, "n0")));
+	ck_assert(!cluster_mark_unreachable(&f->cluster, node("n0")));
 	fake_settle(f);
 	ck_assert_int_eq(cluster_agent(&f->cluster, "n3")->state, AGENT_UNREACHABLE);
 }
@@ -631,7 +595,7 @@ unit_suite(void)
 	Suite *s = suite_create("cluster");
 	TCase *t = tcase_create("cluster");
 
-	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_checked_fixture(t, rig_setup, rig_teardown);
 	tcase_add_test(t, an_agent_is_welcomed_when_the_registry_has_it_and_not_before);
 	tcase_add_test(t, a_job_is_accepted_stored_launched_and_finished);
 	tcase_add_test(t, an_end_is_acknowledged_only_when_its_outcome_is_stored);

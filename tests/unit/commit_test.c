@@ -1,40 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What goes into a batch, in which order and when, and how results are told. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "master/core/inside.h"
-#include "tests/lib/fake_cluster.h"
-#include "tests/lib/unit.h"
+#include "tests/lib/cluster_rig.h"
 
-#define MIB (UINT64_C(1) << 20)
 #define PIECES 9
 
 /* Too large for any node, so that nothing of it is launched. */
 static const struct job_policy waiting = {.need = {1000000, 64 * MIB, 0}};
 
-static struct fake *f;
-
 static void
 setup(void)
 {
-	f = calloc(1, sizeof *f);
-	ck_assert_ptr_nonnull(f);
-	fake_init(f);
-	fake_elect(f);
-	for (int i = 0; i < 2; i++) {
-		fake_connect(f, fake_add_agent(f, 2000, 4096));
-		fake_settle(f);
-	}
-}
-
-static void
-teardown(void)
-{
-	ck_assert(!f->leading || cluster_check(&f->cluster));
-	fake_fini(f);
-	free(f);
+	rig_setup();
+	agents_ready(2, 2000);
 }
 
 static struct job *
@@ -161,7 +142,7 @@ unit_suite(void)
 	Suite *s = suite_create("commit");
 	TCase *t = tcase_create("commit");
 
-	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_checked_fixture(t, setup, rig_teardown);
 	tcase_add_test(t, outcomes_alike_are_told_in_short_and_read_again);
 	tcase_add_test(t, a_batch_goes_on_where_the_one_before_was_full);
 	tcase_add_test(t, after_a_large_batch_there_is_a_pause_and_after_a_small_one_none);

@@ -1,16 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What operators do with nodes: drain them, forget them, raise the era. */
-#include "master/core/cluster.h"
-
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/lib/fake_cluster.h"
-#include "tests/lib/unit.h"
+#include "tests/lib/cluster_rig.h"
 
-#define MIB (UINT64_C(1) << 20)
-#define SCAN_MS 500
 #define NEVER UINT64_MAX
 
 static const struct job_policy batch = {.need = {1000, 64 * MIB, 0}};
@@ -26,69 +20,6 @@ static const struct job_policy singleton = {.service = true,
     .need = {1000, 64 * MIB, 0},
     .singleton = true,
     .stop_ms = 1000};
-
-static struct fake *f;
-
-static void
-setup(void)
-{
-	f = calloc(1, sizeof *f);
-	ck_assert_ptr_nonnull(f);
-	fake_init(f);
-	fake_elect(f);
-}
-
-static void
-teardown(void)
-{
-	ck_assert(!f->leading || cluster_check(&f->cluster));
-	fake_fini(f);
-	free(f);
-}
-
-static struct fake_agent *
-ready_agent(void)
-{
-	struct fake_agent *a = fake_add_agent(f, 2000, 4096);
-
-	fake_connect(f, a);
-	fake_settle(f);
-	fake_read_all(f, a);
-	return a;
-}
-
-static struct agent *
-node(const char *name)
-{
-	struct agent *a = cluster_agent(&f->cluster, name);
-
-	ck_assert_ptr_nonnull(a);
-	return a;
-}
-
-/* All that is sent is read, until there is nothing more. */
-static void
-work(void)
-{
-	for (int i = 0; i < 4; i++) {
-		fake_settle(f);
-		for (size_t k = 0; k < f->agent_count; k++)
-			if (f->agents[k].connected)
-				fake_read_all(f, &f->agents[k]);
-	}
-}
-
-static void
-pass(uint64_t ms)
-{
-	for (uint64_t end = f->now_ms + ms; f->now_ms < end;) {
-		f->now_ms += SCAN_MS;
-		for (size_t i = 0; i < f->agent_count; i++)
-			if (f->agents[i].connected)
-				fake_heartbeat(f, &f->agents[i]);
-		work();
-	}
-}
 
 static void
 drain(const char *name, uint64_t from_ms, uint64_t stop_ms, uint64_t until_ms)
@@ -127,8 +58,7 @@ phase(const char *name)
 
 START_TEST(a_drained_node_gets_no_task_and_keeps_those_that_it_has)
 {
-	ready_agent();
-	ready_agent();
+	agents_ready(2, 2000);
 	fake_submit(f, "first", 1, &batch);
 	work();
 	expect_tasks(1, 0);
@@ -151,10 +81,10 @@ START_TEST(at_the_deadline_tasks_are_stopped_and_made_again_elsewhere_at_once)
 {
 	struct job *j;
 
-	ready_agent();
+	ready_agent(2000);
 	j = fake_submit(f, "web", 2, &service);
 	work();
-	ready_agent();
+	ready_agent(2000);
 	expect_tasks(2, 0);
 	drain("n0", 0, 10000, NEVER);
 	pass(9500);
@@ -175,13 +105,13 @@ START_TEST(a_batch_that_is_stopped_by_a_drain_has_not_failed)
 {
 	struct job *j;
 
-	ready_agent();
+	ready_agent(2000);
 	j = fake_submit(f, "work", 1, &batch);
 	work();
 	drain("n0", 0, 0, NEVER);
 	ck_assert_int_eq(j->state, JOB_RUNNING);
 	ck_assert_uint_eq(j->in_state[CELL_PENDING], 1);
-	ready_agent();
+	ready_agent(2000);
 	work();
 	expect_tasks(0, 1);
 	fake_exit(f, &f->agents[1], &f->agents[1].tasks[0], 0);
@@ -194,7 +124,7 @@ START_TEST(what_a_client_runs_is_not_run_again)
 {
 	struct job *j;
 
-	ready_agent();
+	ready_agent(2000);
 	j = fake_submit(f, "run", 1, &once);
 	work();
 	drain("n0", 0, 0, NEVER);
@@ -206,8 +136,7 @@ START_TEST(a_stop_of_the_job_goes_before_the_drain)
 {
 	struct job *j;
 
-	ready_agent();
-	ready_agent();
+	agents_ready(2, 2000);
 	j = fake_submit(f, "web", 1, &service);
 	work();
 	cluster_stop(&f->cluster, f->now_ms, j, "operator:ann");
@@ -219,7 +148,7 @@ END_TEST
 
 START_TEST(a_maintenance_window_opens_and_closes_by_itself)
 {
-	ready_agent();
+	ready_agent(2000);
 	fake_submit(f, "web", 1, &service);
 	work();
 	drain("n0", 10000, 20000, 30000);
@@ -246,7 +175,7 @@ START_TEST(the_next_leader_goes_on_with_it_whatever_its_clock)
 {
 	f->wall_offset_ms = 1700000000000;
 	fake_elect(f);
-	ready_agent();
+	ready_agent(2000);
 	fake_submit(f, "web", 1, &service);
 	work();
 	drain("n0", 0, 20000, 40000);
@@ -273,7 +202,7 @@ END_TEST
 
 START_TEST(a_kill_that_was_lost_with_its_connection_is_sent_again)
 {
-	struct fake_agent *a = ready_agent();
+	struct fake_agent *a = ready_agent(2000);
 
 	fake_submit(f, "web", 1, &service);
 	work();
@@ -333,7 +262,7 @@ forget(const char *name, bool powered_off)
 
 START_TEST(only_a_node_that_is_not_connected_is_forgotten)
 {
-	struct fake_agent *a = ready_agent();
+	struct fake_agent *a = ready_agent(2000);
 
 	fake_submit(f, "web", 1, &service);
 	work();
@@ -345,7 +274,7 @@ START_TEST(only_a_node_that_is_not_connected_is_forgotten)
 	ck_assert(node("n0")->gone);
 	ck_assert_ptr_nonnull(strstr(fake_find(f, "/corral/registry/agents-0")->data, " gone n0"));
 	ck_assert_uint_eq(f->cluster.books.total.cpu_milli, 0);
-	ready_agent();
+	ready_agent(2000);
 	pass(200000);
 	ck_assert_uint_eq(f->agents[1].task_count, 1);
 }
@@ -353,7 +282,7 @@ END_TEST
 
 START_TEST(a_forgotten_node_that_comes_back_is_the_same_one)
 {
-	struct fake_agent *a = ready_agent();
+	struct fake_agent *a = ready_agent(2000);
 	char id[CLUSTER_ID_MAX + 1];
 
 	fake_submit(f, "work", 1, &batch);
@@ -363,7 +292,7 @@ START_TEST(a_forgotten_node_that_comes_back_is_the_same_one)
 	ck_assert(forget("n0", false));
 	fake_elect(f); /* the next leader knows it as forgotten, too */
 	ck_assert(node("n0")->gone);
-	ready_agent();
+	ready_agent(2000);
 	work();
 	ck_assert_uint_eq(f->agents[1].task_count, 1); /* nobody waits for it */
 	fake_connect(f, a);
@@ -378,7 +307,7 @@ END_TEST
 
 START_TEST(a_machine_that_was_installed_anew_takes_the_place_of_the_forgotten_one)
 {
-	struct fake_agent *a = ready_agent();
+	struct fake_agent *a = ready_agent(2000);
 	char id[CLUSTER_ID_MAX + 1];
 
 	memcpy(id, node("n0")->id, sizeof id);
@@ -390,18 +319,18 @@ START_TEST(a_machine_that_was_installed_anew_takes_the_place_of_the_forgotten_on
 	ck_assert_int_eq(node("n0")->state, AGENT_READY);
 	ck_assert(node("n0")->fresh);
 	ck_assert_str_ne(node("n0")->id, id);
-	ready_agent();
+	ready_agent(2000);
 	ck_assert_str_ne(node("n0")->id, node("n1")->id);
 }
 END_TEST
 
 START_TEST(a_singletons_node_is_forgotten_when_its_lease_is_over_or_it_was_powered_off)
 {
-	struct fake_agent *a = ready_agent();
+	struct fake_agent *a = ready_agent(2000);
 
 	fake_submit(f, "one", 1, &singleton);
 	work();
-	ready_agent();
+	ready_agent(2000);
 	ck_assert_uint_eq(a->task_count, 1);
 	fake_cut(f, a);
 	ck_assert(!forget("n0", false));
@@ -416,12 +345,12 @@ END_TEST
 
 START_TEST(a_powered_off_node_is_not_waited_for_by_the_next_leader)
 {
-	struct fake_agent *a = ready_agent();
+	struct fake_agent *a = ready_agent(2000);
 	char error[400];
 
 	fake_submit(f, "one", 1, &singleton);
 	work();
-	ready_agent();
+	ready_agent(2000);
 	fake_cut(f, a);
 	ck_assert(cluster_forget(&f->cluster, f->now_ms, node("n0"), true, error, sizeof error));
 	fake_turn(f);
@@ -459,7 +388,7 @@ END_TEST
 
 START_TEST(a_ticket_is_good_when_all_that_was_changed_before_it_is_stored)
 {
-	struct fake_agent *a = ready_agent();
+	struct fake_agent *a = ready_agent(2000);
 	uint64_t ticket;
 
 	fake_cut(f, a);
@@ -512,7 +441,7 @@ unit_suite(void)
 	Suite *s = suite_create("drain");
 	TCase *t = tcase_create("drain");
 
-	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_checked_fixture(t, rig_setup, rig_teardown);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_drained_node_gets_no_task_and_keeps_those_that_it_has);
 	tcase_add_test(t, at_the_deadline_tasks_are_stopped_and_made_again_elsewhere_at_once);

@@ -5,16 +5,17 @@ master_units = tests/unit/access_test tests/unit/cluster_test tests/unit/commit_
 check_PROGRAMS += $(master_units)
 TESTS += $(master_units)
 MASTER_CORE_LIBS = libmastercore.a libproto.a libbase.a $(PROTOBUF_C_LIBS)
+CLUSTER_RIG_SOURCES = tests/lib/cluster_rig.c tests/lib/cluster_rig.h tests/lib/fake_cluster.c tests/lib/fake_cluster.h
 
 tests_unit_place_test_SOURCES = tests/unit/place_test.c
 tests_unit_place_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_place_test_LDADD = $(UNIT_LIBS) $(MASTER_CORE_LIBS)
 
-tests_unit_cluster_test_SOURCES = tests/unit/cluster_test.c tests/lib/fake_cluster.c tests/lib/fake_cluster.h
+tests_unit_cluster_test_SOURCES = tests/unit/cluster_test.c $(CLUSTER_RIG_SOURCES)
 tests_unit_cluster_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_cluster_test_LDADD = $(UNIT_LIBS) $(MASTER_CORE_LIBS)
 
-tests_unit_commit_test_SOURCES = tests/unit/commit_test.c tests/lib/fake_cluster.c tests/lib/fake_cluster.h
+tests_unit_commit_test_SOURCES = tests/unit/commit_test.c $(CLUSTER_RIG_SOURCES)
 tests_unit_commit_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_commit_test_LDADD = $(UNIT_LIBS) $(MASTER_CORE_LIBS)
 
@@ -26,7 +27,7 @@ tests_unit_access_test_SOURCES = tests/unit/access_test.c
 tests_unit_access_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_access_test_LDADD = $(UNIT_LIBS) $(MASTER_CORE_LIBS)
 
-tests_unit_singles_test_SOURCES = tests/unit/singles_test.c tests/lib/fake_cluster.c tests/lib/fake_cluster.h
+tests_unit_singles_test_SOURCES = tests/unit/singles_test.c $(CLUSTER_RIG_SOURCES)
 tests_unit_singles_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_singles_test_LDADD = $(UNIT_LIBS) $(MASTER_CORE_LIBS)
 
@@ -38,15 +39,14 @@ tests_unit_share_test_SOURCES = tests/unit/share_test.c
 tests_unit_share_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_share_test_LDADD = $(UNIT_LIBS) $(MASTER_CORE_LIBS)
 
-tests_unit_sharing_test_SOURCES = tests/unit/sharing_test.c tests/lib/fair_oracle.c tests/lib/fair_oracle.h \
-	tests/lib/fake_cluster.c tests/lib/fake_cluster.h
+tests_unit_sharing_test_SOURCES = tests/unit/sharing_test.c tests/lib/fair_oracle.c tests/lib/fair_oracle.h $(CLUSTER_RIG_SOURCES)
 tests_unit_sharing_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_sharing_test_LDADD = $(UNIT_LIBS) $(MASTER_CORE_LIBS)
 
-tests_unit_drain_test_SOURCES = tests/unit/drain_test.c tests/lib/fake_cluster.c tests/lib/fake_cluster.h
+tests_unit_drain_test_SOURCES = tests/unit/drain_test.c $(CLUSTER_RIG_SOURCES)
 tests_unit_drain_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_drain_test_LDADD = $(UNIT_LIBS) $(MASTER_CORE_LIBS)
 
-tests_unit_reserve_test_SOURCES = tests/unit/reserve_test.c tests/lib/fake_cluster.c tests/lib/fake_cluster.h
+tests_unit_reserve_test_SOURCES = tests/unit/reserve_test.c $(CLUSTER_RIG_SOURCES)
 tests_unit_reserve_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_reserve_test_LDADD = $(UNIT_LIBS) $(MASTER_CORE_LIBS)

@@ -1,73 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "master/core/cluster.h"
-
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "libcommon/base/rng.h"
 #include "master/core/why.h"
-#include "tests/lib/fake_cluster.h"
-#include "tests/lib/unit.h"
-
-#define MIB (UINT64_C(1) << 20)
-
-static struct fake *f;
-
-static void
-setup(void)
-{
-	f = calloc(1, sizeof *f);
-	ck_assert_ptr_nonnull(f);
-	fake_init(f);
-	fake_elect(f);
-}
-
-static void
-teardown(void)
-{
-	ck_assert(!f->leading || cluster_check(&f->cluster));
-	fake_fini(f);
-	free(f);
-}
-
-static void
-read_all(void)
-{
-	for (int round = 0; round < 3; round++) {
-		for (size_t i = 0; i < f->agent_count; i++)
-			fake_read_all(f, &f->agents[i]);
-		fake_settle(f);
-	}
-}
-
-static void
-agents_ready(int count, uint64_t cpu_milli)
-{
-	for (int i = 0; i < count; i++)
-		fake_connect(f, fake_add_agent(f, cpu_milli, 4096));
-	fake_settle(f);
-	read_all();
-}
-
-static struct job *
-submit(const char *name, const char *role, uint32_t count, uint64_t cpu_milli)
-{
-	struct job_policy p = {.role = role, .need = {cpu_milli, 62 * MIB, 0}};
-	struct job *j = fake_submit(f, name, count, &p);
-
-	ck_assert_ptr_nonnull(j);
-	fake_settle(f);
-	read_all();
-	return j;
-}
+#include "tests/lib/cluster_rig.h"
 
 static bool
-reserve(const char *role, const char *node, uint64_t cpu_milli, char error[300])
+reserve(const char *role, const char *name, uint64_t cpu_milli, char error[300])
 {
 	struct resources amount = {cpu_milli, cpu_milli / 1000 * 64 * MIB, 0};
-	bool good = cluster_reserve(
-	    &f->cluster, cluster_agent(&f->cluster, node), role, &amount, error, 300);
+	bool good = cluster_reserve(&f->cluster, node(name), role, &amount, error, 300);
 
 	fake_settle(f);
 	return good;
@@ -86,17 +29,17 @@ START_TEST(what_is_reserved_is_had_by_the_role_and_those_below_it_only)
 
 	agents_ready(2, 4000);
 	ck_assert_msg(reserve("eng/web", "n1", 3000, error), "%s", error);
-	other = submit("other", "ops", 9, 1000);
-	above = submit("above", "eng", 9, 1000);
+	other = submit("other", "ops", 0, 9, 1000);
+	above = submit("above", "eng", 0, 9, 1000);
 	ck_assert_uint_eq(other->in_state[CELL_LIVE] + above->in_state[CELL_LIVE], 5);
-	web = submit("web", "eng/web/front", 9, 1000);
+	web = submit("web", "eng/web/front", 0, 9, 1000);
 	ck_assert_uint_eq(web->in_state[CELL_LIVE], 3);
 	ck_assert_uint_eq(account(1)->held.cpu_milli, 0);
 	ck_assert_uint_eq(
 	    share_find(&f->cluster.books.share, "eng")->reserved_used.cpu_milli, 3000);
 	while (f->agents[1].task_count > 0) {
 		fake_exit(f, &f->agents[1], &f->agents[1].tasks[0], 0);
-		read_all();
+		work();
 		ck_assert(cluster_check(&f->cluster));
 		if (web->in_state[CELL_FINISHED] + web->in_state[CELL_LIVE] == 9 &&
 		    web->in_state[CELL_LIVE] == 0)
@@ -113,7 +56,7 @@ START_TEST(a_role_uses_what_is_reserved_for_it_first_wherever_that_is)
 
 	agents_ready(3, 4000);
 	ck_assert(reserve("eng", "n2", 2000, error));
-	j = submit("j", "eng", 3, 1000);
+	j = submit("j", "eng", 0, 3, 1000);
 	ck_assert_uint_eq(j->in_state[CELL_LIVE], 3);
 	ck_assert_uint_eq(f->agents[2].task_count, 2);
 	ck_assert_uint_eq(f->agents[0].task_count, 1);
@@ -127,8 +70,8 @@ START_TEST(a_task_may_stand_on_reserved_and_unreserved_amounts)
 
 	agents_ready(1, 4000);
 	ck_assert(reserve("eng", "n0", 2000, error));
-	ck_assert_uint_eq(submit("other", "ops", 1, 1000)->in_state[CELL_LIVE], 1);
-	j = submit("j", "eng", 1, 3000);
+	ck_assert_uint_eq(submit("other", "ops", 0, 1, 1000)->in_state[CELL_LIVE], 1);
+	j = submit("j", "eng", 0, 1, 3000);
 	ck_assert_uint_eq(j->in_state[CELL_LIVE], 1);
 	ck_assert_uint_eq(share_consumed(j->role).cpu_milli, 3000);
 }
@@ -145,9 +88,9 @@ START_TEST(a_limit_counts_what_is_reserved_whether_it_is_used_or_not)
 	ck_assert(!reserve("eng/web", "n1", 4000, error));
 	ck_assert_ptr_nonnull(strstr(error, "above its limit"));
 	ck_assert(reserve("eng/web", "n1", 2000, error));
-	j = submit("j", "eng", 9, 1000);
+	j = submit("j", "eng", 0, 9, 1000);
 	ck_assert_uint_eq(j->in_state[CELL_LIVE], 1);
-	ck_assert_uint_eq(submit("web", "eng/web", 9, 1000)->in_state[CELL_LIVE], 2);
+	ck_assert_uint_eq(submit("web", "eng/web", 0, 9, 1000)->in_state[CELL_LIVE], 2);
 }
 END_TEST
 
@@ -160,19 +103,18 @@ START_TEST(reservations_are_text_in_the_store_and_hold_after_a_failover)
 	ck_assert(reserve("eng/web", "n1", 3000, error));
 	ck_assert_str_eq(
 	    fake_find(f, "/corral/roles/reserved-0")->data, "n1 eng/web cpus=3.0,memory=192M\n");
-	submit("web", "eng/web", 2, 1000);
+	submit("web", "eng/web", 0, 2, 1000);
 	fake_elect(f);
 	web = cluster_job(&f->cluster, "web");
-	submit("other", "ops", 9, 1000);
+	submit("other", "ops", 0, 9, 1000);
 	fake_connect(f, &f->agents[1]);
 	fake_connect(f, &f->agents[0]);
-	fake_settle(f);
-	read_all();
+	work();
 	ck_assert_uint_eq(web->in_state[CELL_LIVE], 2);
 	ck_assert_uint_eq(cluster_job(&f->cluster, "other")->in_state[CELL_LIVE], 5);
 	ck_assert_uint_eq(account(0)->held.cpu_milli + account(1)->held.cpu_milli, 1000);
 	ck_assert(reserve("eng/web", "n1", 0, error));
-	read_all();
+	work();
 	ck_assert_str_eq(fake_find(f, "/corral/roles/reserved-0")->data, "");
 	ck_assert_uint_eq(cluster_job(&f->cluster, "other")->in_state[CELL_LIVE], 6);
 	ck_assert(!reserve("eng/web", "n1", 0, error));
@@ -186,7 +128,7 @@ START_TEST(what_runs_on_a_node_cannot_be_reserved_and_bad_names_are_refused)
 	char error[300];
 
 	agents_ready(1, 4000);
-	submit("fill", "ops", 3, 1000);
+	submit("fill", "ops", 0, 3, 1000);
 	ck_assert(!reserve("eng", "n0", 2000, error));
 	ck_assert_ptr_nonnull(strstr(error, "is not free"));
 	ck_assert(!reserve("*", "n0", 1000, error));
@@ -207,7 +149,7 @@ END_TEST
 START_TEST(random_reservations_balance_and_are_never_had_by_others)
 {
 	static const char *const roles[] = {"a", "a/x", "b", "c"};
-	char name[16], node[16], error[300];
+	char name[16], error[300];
 	struct rng r;
 
 	rng_init(&r, 700 + (uint64_t)_i);
@@ -218,19 +160,18 @@ START_TEST(random_reservations_balance_and_are_never_had_by_others)
 		switch (rng_below(&r, 3)) {
 		case 0:
 			snprintf(name, sizeof name, "j-%d", step);
-			submit(name, roles[rng_below(&r, 4)], 1 + (uint32_t)rng_below(&r, 5),
+			submit(name, roles[rng_below(&r, 4)], 0, 1 + (uint32_t)rng_below(&r, 5),
 			    500 * (1 + rng_below(&r, 4)));
 			break;
 		case 1:
-			snprintf(node, sizeof node, "n%u", (unsigned)rng_below(&r, 4));
-			reserve(roles[rng_below(&r, 4)], node, 1000 * rng_below(&r, 4), error);
+			snprintf(name, sizeof name, "n%u", (unsigned)rng_below(&r, 4));
+			reserve(roles[rng_below(&r, 4)], name, 1000 * rng_below(&r, 4), error);
 			break;
 		default:
 			if (a->task_count > 0)
 				fake_exit(f, a, &a->tasks[rng_below(&r, a->task_count)], 0);
 		}
-		fake_settle(f);
-		read_all();
+		work();
 		ck_assert(cluster_check(&f->cluster));
 		for (uint32_t i = 0; i < 4; i++) /* nothing was pushed out of what is held */
 			ck_assert(resources_equal(&account(i)->held, &account(i)->to_hold));
@@ -245,7 +186,7 @@ unit_suite(void)
 	Suite *s = suite_create("reserve");
 	TCase *t = tcase_create("reserve");
 
-	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_checked_fixture(t, rig_setup, rig_teardown);
 	tcase_add_test(t, what_is_reserved_is_had_by_the_role_and_those_below_it_only);
 	tcase_add_test(t, a_role_uses_what_is_reserved_for_it_first_wherever_that_is);
 	tcase_add_test(t, a_task_may_stand_on_reserved_and_unreserved_amounts);

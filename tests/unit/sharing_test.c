@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What roles, priorities and quotas make of the master's placement, beside an oracle. */
-#include "master/core/cluster.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,51 +7,7 @@
 #include "libcommon/base/rng.h"
 #include "master/core/why.h"
 #include "tests/lib/fair_oracle.h"
-#include "tests/lib/fake_cluster.h"
-#include "tests/lib/unit.h"
-
-#define MIB (UINT64_C(1) << 20)
-
-static struct fake *f;
-
-static void
-setup(void)
-{
-	f = calloc(1, sizeof *f);
-	ck_assert_ptr_nonnull(f);
-	fake_init(f);
-	fake_elect(f);
-}
-
-static void
-teardown(void)
-{
-	ck_assert(!f->leading || cluster_check(&f->cluster));
-	fake_fini(f);
-	free(f);
-}
-
-static void
-agents_ready(int count, uint64_t cpu_milli)
-{
-	for (int i = 0; i < count; i++)
-		fake_connect(f, fake_add_agent(f, cpu_milli, 65536));
-	fake_settle(f);
-	for (int i = 0; i < count; i++)
-		fake_read_all(f, &f->agents[i]);
-}
-
-static struct job *
-submit(const char *name, const char *role, uint32_t priority, uint32_t count, uint64_t cpu_milli)
-{
-	struct job_policy p = {
-	    .role = role, .priority = priority, .need = {cpu_milli, 62 * MIB, 0}};
-	struct job *j = fake_submit(f, name, count, &p);
-
-	ck_assert_ptr_nonnull(j);
-	fake_settle(f);
-	return j;
-}
+#include "tests/lib/cluster_rig.h"
 
 START_TEST(a_job_of_higher_priority_goes_first_and_then_the_older_one)
 {
@@ -127,8 +81,6 @@ START_TEST(a_limit_holds_right_after_a_failover_before_any_agent_is_back)
 	b = &f->agents[1];
 	set_quota("eng", 0, 5000);
 	submit("old", "eng", 50, 5, 1000);
-	fake_read_all(f, a);
-	fake_read_all(f, b);
 	ck_assert_uint_eq(a->task_count + b->task_count, 5);
 	fake_elect(f);
 	fake_connect(f, b); /* with one of the five; what runs on a is not known yet */
@@ -220,25 +172,6 @@ END_TEST
 
 /* --- preemption, and nodes that are held --- */
 
-static void
-scan(uint64_t later_ms)
-{
-	f->now_ms += later_ms;
-	for (size_t i = 0; i < f->agent_count; i++)
-		fake_heartbeat(f, &f->agents[i]);
-	fake_settle(f);
-}
-
-static void
-read_all(void)
-{
-	for (int round = 0; round < 3; round++) {
-		for (size_t i = 0; i < f->agent_count; i++)
-			fake_read_all(f, &f->agents[i]);
-		fake_settle(f);
-	}
-}
-
 START_TEST(a_job_of_higher_priority_has_lower_ones_of_its_role_stopped_and_made_again)
 {
 	struct job *low, *lower, *other, *high;
@@ -248,7 +181,6 @@ START_TEST(a_job_of_higher_priority_has_lower_ones_of_its_role_stopped_and_made_
 	low = submit("low", "a", 20, 3, 1000);
 	lower = submit("lower", "a", 10, 2, 1000);
 	other = submit("other", "b", 0, 3, 1000);
-	read_all();
 	f->now_ms += 1000;
 	high = submit("high", "a", 50, 1, 3000);
 	ck_assert_uint_eq(f->kills, 0);
@@ -264,7 +196,7 @@ START_TEST(a_job_of_higher_priority_has_lower_ones_of_its_role_stopped_and_made_
 	ck_assert_uint_eq(high->in_state[CELL_LIVE], 0); /* not before they are over */
 	scan(500);
 	ck_assert_uint_eq(f->kills, 3);
-	read_all();
+	work();
 	ck_assert_uint_eq(high->in_state[CELL_LIVE], 1);
 	ck_assert_uint_eq(lower->in_state[CELL_LIVE], 0);
 	ck_assert_uint_eq(low->in_state[CELL_LIVE], 2);
@@ -286,7 +218,6 @@ START_TEST(what_is_stopped_for_another_is_made_again_after_a_failover_too)
 
 	agents_ready(1, 2000);
 	submit("low", "a", 20, 2, 1000);
-	read_all();
 	submit("high", "a", 50, 1, 1000);
 	scan(500);
 	ck_assert_uint_eq(f->kills, 1);
@@ -295,8 +226,7 @@ START_TEST(what_is_stopped_for_another_is_made_again_after_a_failover_too)
 	fake_elect(f);
 	low = cluster_job(&f->cluster, "low");
 	fake_connect(f, &f->agents[0]);
-	fake_settle(f);
-	read_all();
+	work();
 	ck_assert_int_eq(low->state, JOB_RUNNING);
 	ck_assert_uint_eq(low->in_state[CELL_LIVE], 1);
 	ck_assert_uint_eq(low->in_state[CELL_PENDING] + low->in_state[CELL_DELAYED], 1);
@@ -315,8 +245,7 @@ START_TEST(neither_other_roles_nor_singletons_nor_runs_are_preempted)
 	fake_submit(f, "single", 1, &single);
 	fake_settle(f);
 	fake_submit(f, "run", 1, &run);
-	fake_settle(f);
-	read_all();
+	work();
 	submit("high", "a", 100, 1, 1000);
 	scan(500);
 	scan(500);
@@ -331,11 +260,10 @@ START_TEST(a_job_that_the_limit_bars_has_no_more_stopped_than_it_needs)
 	agents_ready(2, 8000);
 	set_quota("a", 0, 4000);
 	low = submit("low", "a", 20, 9, 1000);
-	read_all();
 	ck_assert_uint_eq(low->in_state[CELL_LIVE], 4);
 	high = submit("high", "a", 50, 2, 1000);
 	scan(500);
-	read_all();
+	work();
 	ck_assert_uint_eq(f->kills, 2);
 	ck_assert_uint_eq(high->in_state[CELL_LIVE], 2);
 	ck_assert_uint_eq(low->in_state[CELL_LIVE], 2);
@@ -365,13 +293,12 @@ START_TEST(the_large_task_at_the_head_gets_its_node_and_small_ones_go_round_it)
 
 	agents_ready(2, 4000);
 	small = submit("small", "a", 50, 200, 1000);
-	read_all();
 	large = submit("large", "a", 60, 1, 4000);
 	small->policy.priority = 60; /* nothing to preempt */
 	scan(500);
 	exit_one_of("small");
 	scan(500);
-	read_all();
+	work();
 	ck_assert_uint_eq(small->in_state[CELL_LIVE], 8); /* the place was taken at once */
 	scan(CLUSTER_HOLD_AFTER_MS);
 	ck_assert_uint_eq(f->cluster.hold_count, 1);
@@ -379,7 +306,7 @@ START_TEST(the_large_task_at_the_head_gets_its_node_and_small_ones_go_round_it)
 		ck_assert_uint_lt(steps++, 20);
 		exit_one_of("small");
 		scan(500);
-		read_all();
+		work();
 		ck_assert(cluster_check(&f->cluster));
 	}
 	ck_assert_uint_eq(small->in_state[CELL_LIVE], 4); /* the other node stayed full */
@@ -400,7 +327,6 @@ START_TEST(no_node_is_held_where_services_keep_it_full_nor_longer_than_the_bound
 	fake_submit(f, "web", 1, &web);
 	fake_settle(f);
 	small = submit("small", "a", 100, 7, 1000);
-	read_all();
 	large = submit("large", "a", 100, 1, 4000);
 	scan(500);
 	scan(CLUSTER_HOLD_AFTER_MS);
@@ -635,7 +561,7 @@ unit_suite(void)
 	Suite *s = suite_create("sharing");
 	TCase *t = tcase_create("sharing");
 
-	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_checked_fixture(t, rig_setup, rig_teardown);
 	tcase_add_test(t, a_job_of_higher_priority_goes_first_and_then_the_older_one);
 	tcase_add_test(t, roles_share_evenly_whoever_came_first_and_however_many_wait);
 	tcase_add_test(

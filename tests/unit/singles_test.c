@@ -1,20 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Singletons in the master's core: when the next attempt at one may be sent. */
-#include "master/core/cluster.h"
-
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "tests/lib/fake_cluster.h"
-#include "tests/lib/unit.h"
+#include "tests/lib/cluster_rig.h"
 
-#define MIB (UINT64_C(1) << 20)
 #define LEASE_MS 15000
 #define STOP_MS 5000
 /* (L + G)(1 + 3d), d = 1 %, and a millisecond. */
 #define WAIT_MS ((LEASE_MS + STOP_MS + 2000) * 103 / 100 + 1)
-#define SCAN_MS 500
 
 static const struct job_policy singleton = {.service = true,
     .restart = JOB_RESTART_ALWAYS,
@@ -23,36 +17,6 @@ static const struct job_policy singleton = {.service = true,
     .singleton = true,
     .stop_ms = STOP_MS};
 
-static struct fake *f;
-
-static void
-setup(void)
-{
-	f = calloc(1, sizeof *f);
-	ck_assert_ptr_nonnull(f);
-	fake_init(f);
-	fake_elect(f);
-}
-
-static void
-teardown(void)
-{
-	ck_assert(!f->leading || cluster_check(&f->cluster));
-	fake_fini(f);
-	free(f);
-}
-
-static struct fake_agent *
-ready_agent(void)
-{
-	struct fake_agent *a = fake_add_agent(f, 1000, 4096);
-
-	fake_connect(f, a);
-	fake_settle(f);
-	fake_read_all(f, a);
-	return a;
-}
-
 /* A singleton that runs on that agent. */
 static struct job *
 running_on(struct fake_agent *a)
@@ -60,32 +24,14 @@ running_on(struct fake_agent *a)
 	struct job *j = fake_submit(f, "one", 1, &singleton);
 
 	ck_assert_ptr_nonnull(j);
-	fake_settle(f);
-	fake_read_all(f, a);
+	work();
 	ck_assert_uint_eq(a->task_count, 1);
-	fake_settle(f);
-	fake_read_all(f, a);
 	return j;
-}
-
-/* So much time passes, and all agents but one are heard. */
-static void
-pass(uint64_t ms, const struct fake_agent *but)
-{
-	uint64_t end_ms = f->now_ms + ms;
-
-	while (f->now_ms < end_ms) {
-		f->now_ms += end_ms - f->now_ms < SCAN_MS ? end_ms - f->now_ms : SCAN_MS;
-		for (size_t i = 0; i < f->agent_count; i++)
-			if (&f->agents[i] != but)
-				fake_heartbeat(f, &f->agents[i]);
-		fake_settle(f);
-	}
 }
 
 START_TEST(an_attempt_is_sent_when_the_store_names_its_agent_and_not_before)
 {
-	struct fake_agent *a = ready_agent();
+	struct fake_agent *a = ready_agent(1000);
 
 	fake_submit(f, "one", 1, &singleton);
 	fake_turn(f);
@@ -104,19 +50,19 @@ END_TEST
 
 START_TEST(the_next_attempt_waits_for_lease_and_grace_from_the_last_heartbeat)
 {
-	struct fake_agent *a = ready_agent(), *b = ready_agent();
+	struct fake_agent *a = ready_agent(1000), *b = ready_agent(1000);
 	struct job *j = running_on(a);
 	uint64_t heard_ms = f->now_ms;
 
 	ck_assert_uint_eq(cluster_singleton_wait_ms(&f->cluster, j), WAIT_MS);
 	fake_heartbeat(f, a);
 	fake_cut(f, a);
-	pass(WAIT_MS - 1, a);
+	pass(WAIT_MS - 1);
 	ck_assert_uint_eq(f->launches, 1);
 	ck_assert_uint_eq(
 	    cluster_give_up_at_ms(&f->cluster, cluster_live_attempt(&f->cluster, j, 0)),
 	    heard_ms + WAIT_MS);
-	pass(SCAN_MS, a);
+	pass(SCAN_MS);
 	ck_assert_uint_eq(f->launches, 2);
 	fake_read_all(f, b);
 	ck_assert_uint_eq(b->task_count, 1);
@@ -139,7 +85,7 @@ START_TEST(clocks_that_run_apart_leave_no_moment_for_two)
 
 	f->drift_permille = d;
 	fake_elect(f);
-	a = ready_agent();
+	a = ready_agent(1000);
 	running_on(a);
 	fake_heartbeat(f, a); /* received as soon as it was sent: nobody has more than that */
 	heard_ms = f->now_ms;
@@ -161,18 +107,18 @@ END_TEST
 
 START_TEST(an_unreachable_mark_does_not_end_a_singletons_lease)
 {
-	struct fake_agent *a = ready_agent(), *b = ready_agent();
+	struct fake_agent *a = ready_agent(1000), *b = ready_agent(1000);
 	struct agent *known;
 
 	running_on(a);
 	fake_cut(f, a);
-	known = cluster_agent(&f->cluster, "n0");
+	known = node("n0");
 	ck_assert(cluster_mark_unreachable(&f->cluster, known));
-	pass(1000, a);
+	pass(1000);
 	ck_assert_int_eq(known->state, AGENT_UNREACHABLE);
-	pass(WAIT_MS - 1001, a);
+	pass(WAIT_MS - 1001);
 	ck_assert_uint_eq(f->launches, 1);
-	pass(1000, a);
+	pass(1000);
 	ck_assert_uint_eq(f->launches, 2);
 	fake_read_all(f, b);
 	ck_assert_uint_eq(b->task_count, 1);
@@ -181,33 +127,30 @@ END_TEST
 
 START_TEST(a_new_leader_waits_for_the_agent_that_the_store_names_and_for_no_other)
 {
-	struct fake_agent *a = ready_agent(), *b = ready_agent();
+	struct fake_agent *a = ready_agent(1000), *b = ready_agent(1000);
 
 	running_on(a);
 	fake_submit(f, "other", 1, &singleton);
-	fake_settle(f);
-	fake_read_all(f, b);
+	work();
 	fake_exit(f, b, &b->tasks[0], 0); /* over: nobody is to be waited for */
 	fake_turn(f);
 	fake_commit(f, true);
 	fake_elect(f);
 	fake_connect(f, b);
-	fake_settle(f);
-	fake_read_all(f, b);
+	work();
 	ck_assert_uint_eq(b->task_count, 1); /* though the other agent has not come back */
 	ck_assert_str_eq(b->tasks[0].key.job, "other");
 	ck_assert_uint_ge(b->tasks[0].key.attempt, 2);
 	ck_assert_int_eq(
 	    cluster_live_attempt(&f->cluster, cluster_job(&f->cluster, "one"), 0)->state,
 	    CORRAL__TASK_STATE__RECOVERING);
-	pass(WAIT_MS - 1, a); /* from the election */
+	pass(WAIT_MS - 1); /* from the election */
 	ck_assert_int_eq(
 	    cluster_live_attempt(&f->cluster, cluster_job(&f->cluster, "one"), 0)->attempt, 1);
 	fake_exit(f, b, &b->tasks[0], 0); /* room for one */
 	cluster_stop(&f->cluster, f->now_ms, cluster_job(&f->cluster, "other"), "test");
-	fake_settle(f);
-	fake_read_all(f, b);
-	pass(1000, a);
+	work();
+	pass(1000);
 	fake_read_all(f, b);
 	ck_assert_uint_eq(b->task_count, 1);
 	ck_assert_str_eq(b->tasks[0].key.job, "one");
@@ -217,27 +160,26 @@ END_TEST
 
 START_TEST(a_new_leader_takes_over_what_the_agent_reports)
 {
-	struct fake_agent *a = ready_agent();
+	struct fake_agent *a = ready_agent(1000);
 	uint64_t launches;
 
 	running_on(a);
 	fake_elect(f);
 	launches = f->launches;
 	fake_connect(f, a);
-	fake_settle(f);
-	fake_read_all(f, a);
+	work();
 	ck_assert_int_eq(
 	    cluster_live_attempt(&f->cluster, cluster_job(&f->cluster, "one"), 0)->state,
 	    CORRAL__TASK_STATE__RUNNING);
 	ck_assert_uint_eq(f->cluster.books.leased.cpu_milli, 1000);
-	pass(2 * WAIT_MS, NULL);
+	pass(2 * WAIT_MS);
 	ck_assert_uint_eq(f->launches, launches);
 }
 END_TEST
 
 START_TEST(a_new_leader_whose_predecessor_failed_before_the_launch_hears_so_from_the_agent)
 {
-	struct fake_agent *a = ready_agent();
+	struct fake_agent *a = ready_agent(1000);
 
 	fake_submit(f, "one", 1, &singleton);
 	fake_turn(f);
@@ -246,9 +188,8 @@ START_TEST(a_new_leader_whose_predecessor_failed_before_the_launch_hears_so_from
 	fake_commit(f, false); /* stored, and nobody was told */
 	fake_elect(f);
 	fake_connect(f, a);
-	fake_settle(f);
-	fake_read_all(f, a);
-	pass(2000, NULL);
+	work();
+	pass(2000);
 	fake_read_all(f, a);
 	ck_assert_uint_eq(a->task_count, 1);
 	ck_assert_uint_eq(a->tasks[0].key.attempt, 2); /* a number is given once */
@@ -257,20 +198,19 @@ END_TEST
 
 START_TEST(what_was_given_up_and_comes_back_is_killed_and_never_taken_over)
 {
-	struct fake_agent *a = ready_agent();
+	struct fake_agent *a = ready_agent(1000);
 	uint64_t kills;
 
 	running_on(a);
 	fake_cut(f, a);
-	pass(WAIT_MS + SCAN_MS, a); /* given up, and there is no room for another attempt */
+	pass(WAIT_MS + SCAN_MS); /* given up, and there is no room for another attempt */
 	ck_assert_int_eq(cluster_job(&f->cluster, "one")->cells[0].state, CELL_PENDING);
 	kills = f->kills;
 	fake_connect(f, a);
 	ck_assert_uint_eq(f->kills, kills + 1);
 	ck_assert_int_eq(cluster_job(&f->cluster, "one")->cells[0].state, CELL_PENDING);
 	fake_read_all(f, a); /* it is killed, and that frees its room */
-	fake_settle(f);
-	fake_read_all(f, a);
+	work();
 	ck_assert_uint_eq(a->task_count, 1);
 	ck_assert_uint_eq(a->tasks[0].key.attempt, 2);
 }
@@ -278,7 +218,7 @@ END_TEST
 
 START_TEST(an_agent_that_lost_its_memory_ends_no_lease)
 {
-	struct fake_agent *a = ready_agent();
+	struct fake_agent *a = ready_agent(1000);
 
 	running_on(a);
 	fake_cut(f, a);
@@ -286,11 +226,11 @@ START_TEST(an_agent_that_lost_its_memory_ends_no_lease)
 	a->incomplete = true;
 	fake_connect(f, a);
 	fake_settle(f);
-	pass(WAIT_MS - 1, NULL); /* it is heard, and knows nothing of the attempt */
+	pass(WAIT_MS - 1); /* it is heard, and knows nothing of the attempt */
 	ck_assert_uint_eq(f->launches, 1);
 	fake_cut(f, a);
 	fake_connect(f, a);
-	pass(1000, NULL);
+	pass(1000);
 	ck_assert_uint_eq(f->launches, 2);
 	fake_read_all(f, a);
 	ck_assert_uint_eq(a->tasks[0].key.attempt, 2);
@@ -299,7 +239,7 @@ END_TEST
 
 START_TEST(what_a_whole_report_does_not_name_is_over)
 {
-	struct fake_agent *a = ready_agent();
+	struct fake_agent *a = ready_agent(1000);
 
 	running_on(a);
 	fake_cut(f, a);
@@ -324,10 +264,10 @@ START_TEST(a_node_that_cannot_end_a_singleton_gets_none)
 		    cluster_lacks_for_singletons(cluster_agent(&f->cluster, a->name)));
 	}
 	fake_submit(f, "one", 1, &singleton);
-	pass(1000, NULL);
+	pass(1000);
 	ck_assert_uint_eq(f->launches, 0);
-	ready_agent();
-	pass(1000, NULL);
+	ready_agent(1000);
+	pass(1000);
 	ck_assert_uint_eq(f->launches, 1);
 	ck_assert_ptr_nonnull(
 	    strstr(fake_find(f, "/corral/jobs/one/singleton-0")->data, "node=n3\n"));
@@ -336,7 +276,7 @@ END_TEST
 
 START_TEST(a_stop_or_a_cut_while_the_place_is_on_its_way_means_that_it_is_never_sent)
 {
-	struct fake_agent *a = ready_agent();
+	struct fake_agent *a = ready_agent(1000);
 	struct job *j = fake_submit(f, "one", 1, &singleton);
 
 	fake_turn(f);
@@ -365,7 +305,7 @@ END_TEST
 
 START_TEST(an_agent_that_registers_anew_while_the_place_is_on_its_way_gets_it)
 {
-	struct fake_agent *a = ready_agent();
+	struct fake_agent *a = ready_agent(1000);
 
 	fake_submit(f, "one", 1, &singleton);
 	fake_turn(f);
@@ -384,14 +324,13 @@ END_TEST
 START_TEST(a_lease_that_ended_is_not_the_tasks_failure)
 {
 	struct job_policy once = singleton;
-	struct fake_agent *a = ready_agent();
+	struct fake_agent *a = ready_agent(1000);
 	struct job *j;
 
 	once.service = false;
 	once.restart = JOB_RESTART_NO;
 	j = fake_submit(f, "one", 1, &once);
-	fake_settle(f);
-	fake_read_all(f, a);
+	work();
 	a->tasks[0].state = CORRAL__TASK_STATE__KILLED;
 	a->tasks[0].reason = CORRAL__TASK_REASON__REASON_LEASE_ENDED;
 	a->tasks[0].sequence++;
@@ -405,7 +344,7 @@ END_TEST
 
 START_TEST(the_fence_grows_over_attempts_leaders_and_jobs_of_the_name)
 {
-	struct fake_agent *a = ready_agent();
+	struct fake_agent *a = ready_agent(1000);
 	uint64_t last = 0;
 
 	for (int job = 0; job < 3; job++) {
@@ -413,33 +352,27 @@ START_TEST(the_fence_grows_over_attempts_leaders_and_jobs_of_the_name)
 
 		ck_assert_ptr_nonnull(j);
 		for (int attempt = 0; attempt < 4; attempt++) {
-			fake_settle(f);
-			fake_read_all(f, a);
+			work();
 			ck_assert_uint_gt(cluster_fence(&a->tasks[0].key), last);
 			last = cluster_fence(&a->tasks[0].key);
 			fake_exit(f, a, &a->tasks[0], 1);
 			if (attempt == 1) {
 				fake_elect(f);
 				fake_connect(f, a);
-				fake_settle(f);
-				fake_read_all(f, a);
+				work();
 				j = cluster_job(&f->cluster, "one");
 			}
 		}
 		cluster_stop(&f->cluster, f->now_ms, j, "test");
-		fake_settle(f);
-		fake_read_all(f, a);
-		fake_settle(f);
-		fake_read_all(f, a);
+		work();
 	}
 }
 END_TEST
 
-START_TEST(what_does_not_die_is_given_up_by_people_only)
+/* The agent says that it cannot end the job's first attempt, its only task. */
+static void
+heard_stuck(struct agent *known, const struct job *j, const struct fake_agent *a)
 {
-	struct fake_agent *a = ready_agent(), *b = ready_agent();
-	struct job *j = running_on(a);
-	struct agent *known = cluster_agent(&f->cluster, "n0");
 	Corral__Term term = CORRAL__TERM__INIT;
 	Corral__TaskKey key = CORRAL__TASK_KEY__INIT, *keys[] = {&key};
 	char name[] = "one";
@@ -451,48 +384,46 @@ START_TEST(what_does_not_die_is_given_up_by_people_only)
 	key.attempt = 1;
 	key.term = &term;
 	cluster_stuck(&f->cluster, known, keys, 1);
+}
+
+START_TEST(what_does_not_die_is_given_up_by_people_only)
+{
+	struct fake_agent *a = ready_agent(1000), *b = ready_agent(1000);
+	struct job *j = running_on(a);
+	struct agent *known = node("n0");
+
+	heard_stuck(known, j, a);
 	ck_assert_uint_eq(known->stuck_count, 1);
 	fake_settle(f);
 	ck_assert_ptr_nonnull(
 	    strstr(fake_find(f, "/corral/jobs/one/singleton-0")->data, "stuck=yes\n"));
 	fake_cut(f, a);
-	pass(3 * WAIT_MS, a);
+	pass(3 * WAIT_MS);
 	ck_assert_uint_eq(f->launches, 1);
 	fake_elect(f); /* the next leader knows it, too */
 	fake_connect(f, b);
-	fake_settle(f);
-	fake_read_all(f, b);
-	pass(3 * WAIT_MS, a);
-	known = cluster_agent(&f->cluster, "n0");
+	work();
+	pass(3 * WAIT_MS);
+	known = node("n0");
 	ck_assert_int_eq(known->state, AGENT_UNREACHABLE);
 	ck_assert_uint_eq(f->launches, 1);
 	ck_assert(cluster_powered_off(&f->cluster, f->now_ms, known));
-	fake_settle(f);
-	fake_read_all(f, b);
+	work();
 	ck_assert_uint_eq(b->task_count, 1);
-	ck_assert(!cluster_powered_off(&f->cluster, f->now_ms, cluster_agent(&f->cluster, "n1")));
+	ck_assert(!cluster_powered_off(&f->cluster, f->now_ms, node("n1")));
 }
 END_TEST
 
 START_TEST(what_died_after_all_is_no_longer_stuck)
 {
-	struct fake_agent *a = ready_agent();
+	struct fake_agent *a = ready_agent(1000);
 	struct job *j = running_on(a);
-	struct agent *known = cluster_agent(&f->cluster, "n0");
-	Corral__Term term = CORRAL__TERM__INIT;
-	Corral__TaskKey key = CORRAL__TASK_KEY__INIT, *keys[] = {&key};
-	char name[] = "one";
+	struct agent *known = node("n0");
 
-	term.era = a->tasks[0].key.term.era;
-	term.czxid = a->tasks[0].key.term.czxid;
-	key.job = name;
-	key.incarnation = j->incarnation;
-	key.attempt = 1;
-	key.term = &term;
-	cluster_stuck(&f->cluster, known, keys, 1);
+	heard_stuck(known, j, a);
 	cluster_stuck(&f->cluster, known, NULL, 0);
 	ck_assert_uint_eq(known->stuck_count, 0);
-	cluster_stuck(&f->cluster, known, keys, 1);
+	heard_stuck(known, j, a);
 	fake_exit(f, a, &a->tasks[0], 1);
 	ck_assert_uint_eq(known->stuck_count, 0);
 }
@@ -509,16 +440,14 @@ START_TEST(a_job_of_many_singletons_leaves_nothing_behind_when_it_goes)
 	a->capacity.memory_bytes = 1 << 30;
 	many.need = (struct resources){1, MIB, 0};
 	fake_connect(f, a);
-	fake_settle(f);
-	fake_read_all(f, a);
+	work();
 	j = fake_submit(f, "many", 200, &many);
 	fake_settle(f);
 	ck_assert_uint_eq(f->launches, 200);
 	fake_read_all(f, a);
 	cluster_stop(&f->cluster, f->now_ms, j, "test");
 	for (int i = 0; i < 3; i++) {
-		fake_settle(f);
-		fake_read_all(f, a);
+		work();
 	}
 	ck_assert_int_eq(j->state, JOB_STOPPED);
 	ck_assert_ptr_nonnull(fake_find(f, "/corral/jobs/many/singleton-199"));
@@ -533,7 +462,7 @@ END_TEST
 
 START_TEST(leaders_with_other_leases_wait_for_the_longest)
 {
-	struct fake_agent *a = ready_agent(), *b = ready_agent();
+	struct fake_agent *a = ready_agent(1000), *b = ready_agent(1000);
 	uint64_t welcomes, launches;
 
 	running_on(a);
@@ -559,11 +488,10 @@ START_TEST(leaders_with_other_leases_wait_for_the_longest)
 	fake_elect(f);
 	launches = f->launches;
 	fake_connect(f, b);
-	fake_settle(f);
-	fake_read_all(f, b);
-	pass((60000 + STOP_MS + 2000) * 103 / 100, a);
+	work();
+	pass((60000 + STOP_MS + 2000) * 103 / 100);
 	ck_assert_uint_eq(f->launches, launches);
-	pass(1000, a);
+	pass(1000);
 	ck_assert_uint_eq(f->launches, launches + 1);
 	ck_assert_ptr_nonnull(
 	    strstr(fake_find(f, "/corral/jobs/one/singleton-0")->data, "lease_ms=2000\n"));
@@ -572,7 +500,7 @@ END_TEST
 
 START_TEST(a_place_in_the_store_that_cannot_be_read_is_never_filled_again)
 {
-	struct fake_agent *a = ready_agent();
+	struct fake_agent *a = ready_agent(1000);
 	struct fake_node *n;
 
 	running_on(a);
@@ -582,7 +510,7 @@ START_TEST(a_place_in_the_store_that_cannot_be_read_is_never_filled_again)
 	fake_elect(f);
 	a->task_count = 0;
 	fake_connect(f, a);
-	pass(3 * WAIT_MS, NULL);
+	pass(3 * WAIT_MS);
 	ck_assert_uint_eq(f->launches, 1);
 }
 END_TEST
@@ -593,7 +521,7 @@ unit_suite(void)
 	Suite *s = suite_create("singles");
 	TCase *t = tcase_create("singles");
 
-	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_checked_fixture(t, rig_setup, rig_teardown);
 	tcase_add_test(t, an_attempt_is_sent_when_the_store_names_its_agent_and_not_before);
 	tcase_add_test(t, the_next_attempt_waits_for_lease_and_grace_from_the_last_heartbeat);
 	tcase_add_loop_test(t, clocks_that_run_apart_leave_no_moment_for_two, 0, 5);
