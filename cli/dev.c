@@ -548,5 +548,6 @@ verb_dev(struct corral *c, int argc, char **argv)
 	api_close(r->api);
 	if (!dev_sweep(&r->dev) && status == 0)
 		status = EX_OSERR;
+	dev_layout_release(&r->dev);
 	return status;
 }

@@ -21,6 +21,8 @@
 #define DEV_MASTERS_MAX 9
 #define DEV_AGENTS_MAX 50
 #define DEV_DAEMONS_MAX (DEV_SERVERS_MAX + DEV_MASTERS_MAX + DEV_AGENTS_MAX)
+/* Of a server four, of a master two, of an agent one. */
+#define DEV_PORTS_MAX (4 * DEV_SERVERS_MAX + 2 * DEV_MASTERS_MAX + DEV_AGENTS_MAX)
 #define DEV_NAME_MAX 64
 #define DEV_ADDRESS_MAX 32
 #define DEV_STATUS_MAX 128
@@ -43,7 +45,7 @@ struct dev_daemon {
 	char address[DEV_ADDRESS_MAX]; /* what a client of it would use */
 	uint16_t port,
 	    port2; /* zkserver: plain, TLS; master: API, agents; agent: executors, none */
-	uint16_t quorum_port, election_port; /* of one of several zkservers */
+	uint16_t quorum_port, election_port;	      /* of one of several zkservers */
 	uint64_t cpu_milli, memory_bytes, disk_bytes; /* an agent's; 0: what it measures */
 
 	int notify_fd; /* NOTIFY_SOCKET of this daemon; -1: not open */
@@ -69,12 +71,16 @@ struct dev {
 	uint32_t servers, masters, agents;
 	struct dev_daemon daemons[DEV_DAEMONS_MAX];
 	size_t daemon_count;
+	int port_claims[DEV_PORTS_MAX]; /* sockets that keep our ports from other dev clusters */
+	size_t port_claim_count;
 	void (*changed)(struct dev *dev, struct dev_daemon *d, const char *what); /* for dev.c */
 };
 
 /* ---- dev_layout.c: false after having said why on stderr ---- */
 
+/* What is where; the ports stay ours until dev_layout_release(). */
 bool dev_layout_plan(struct dev *dev, const struct dev_options *options);
+void dev_layout_release(struct dev *dev);
 /* The state directory with its CA, certificates and configuration files. */
 bool dev_layout_write(struct dev *dev);
 /* PATH below the state directory. */

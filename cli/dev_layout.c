@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,32 +62,65 @@ port_is_free(uint16_t port)
 	return is_free;
 }
 
-static bool
-port_is_planned(const struct dev *dev, uint16_t port)
+/*
+ * A port is unbound from the plan until its daemon listens, and again while that is started anew;
+ * another corral dev that looks for ports in that time would take it for free. So a cluster holds
+ * a name for each of its ports, which the kernel gives to one process only and takes back when it
+ * dies. Abstract names are the network namespace's, as ports are. -1: another holds it, or we do.
+ */
+static int
+port_claim(uint16_t port)
 {
-	for (size_t i = 0; i < dev->daemon_count; i++)
-		if (dev->daemons[i].port == port || dev->daemons[i].port2 == port ||
-		    dev->daemons[i].quorum_port == port || dev->daemons[i].election_port == port)
-			return true;
-	return false;
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	size_t len = offsetof(struct sockaddr_un, sun_path) + 1;
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	len += (size_t)snprintf(a.sun_path + 1, sizeof a.sun_path - 1, "corral-dev/%u", port);
+	if (fd >= 0 && bind(fd, (struct sockaddr *)&a, (socklen_t)len) != 0) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+static bool
+port_take(struct dev *dev, uint16_t port)
+{
+	int claim = port_claim(port);
+
+	if (claim < 0)
+		return false;
+	if (!port_is_free(port)) {
+		close(claim);
+		return false;
+	}
+	dev->port_claims[dev->port_claim_count++] = claim;
+	return true;
 }
 
 /* The standard port if nobody has it, else any; 0: none of those tried is free. */
 static uint16_t
-port_pick(const struct dev *dev, uint16_t standard)
+port_pick(struct dev *dev, uint16_t standard)
 {
 	uint16_t start, port;
 
-	if (!port_is_planned(dev, standard) && port_is_free(standard))
+	if (port_take(dev, standard))
 		return standard;
 	if (!fsutil_random(&start, sizeof start))
 		return 0;
 	for (unsigned i = 0; i < PORT_COUNT; i++) {
 		port = (uint16_t)(PORT_LOWEST + (start + i) % PORT_COUNT);
-		if (!port_is_planned(dev, port) && port_is_free(port))
+		if (port_take(dev, port))
 			return port;
 	}
 	return 0;
+}
+
+void
+dev_layout_release(struct dev *dev)
+{
+	while (dev->port_claim_count > 0)
+		close(dev->port_claims[--dev->port_claim_count]);
 }
 
 /* ---- what the agents offer ---- */

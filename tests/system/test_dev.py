@@ -115,16 +115,17 @@ def test_a_kept_state_directory_can_be_used_again(home):
     assert "hello" in run.stdout
 
 
-def test_a_port_that_is_taken_is_left_alone():
-    with socket.socket() as taken:
+def test_a_port_that_is_taken_or_that_another_cluster_has_planned_is_left_alone():
+    with socket.socket() as taken, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as planned:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+        with contextlib.suppress(OSError):  # somebody else has it: just as good
             taken.bind(("127.0.0.1", 5050))
             taken.listen()
-        except OSError:
-            pass  # somebody else has it: just as good
+        with contextlib.suppress(OSError):
+            planned.bind("\0corral-dev/2181")
         cluster = Cluster()
         assert cluster.daemons("master")["master"][1] != "127.0.0.1:5050"
+        assert cluster.daemons("zkserver")["zkserver"][1] != "127.0.0.1:2181"
         cluster.stop()
 
 
