@@ -7,8 +7,7 @@
 #ifndef CORRAL_TESTS_AGENT_WORLD_H
 #define CORRAL_TESTS_AGENT_WORLD_H
 
-#include "agent/core/core.h"
-#include "tests/lib/simdisk.h"
+#include "tests/lib/agent_bed.h"
 
 struct fake_executor {
 	unsigned forks; /* how often it was started */
@@ -19,13 +18,7 @@ struct fake_executor {
 };
 
 struct agent_world {
-	struct simdisk *disk;
-	struct agent_core *core;
-	Corral__Register identity;
-	Corral__Resources capacity;
-	const char *boot_id;
-	uint64_t now_ms;
-	uint64_t random;
+	struct agent_bed bed;
 	/* Where it is stopped: before the act of this number; where the executor dies. 0: nowhere.
 	 */
 	uint64_t acts, crash_at_act, executor_dies_at_act;
@@ -33,15 +26,12 @@ struct agent_world {
 	struct fake_executor executor;
 	/* The master. */
 	bool connected, launched;
-	unsigned starts; /* of the task */
-	uint64_t registration;
+	unsigned starts;	   /* of the task */
 	Corral__TaskState outcome; /* 0: none yet */
 	uint32_t last_sequence;
 	unsigned outcomes; /* different terminal updates */
 	uint8_t outcome_uuid[ATTEMPT_UUID_BYTES];
 };
-
-extern char agent_world_agent_id[];
 
 void agent_world_init(struct agent_world *w);
 void agent_world_fini(struct agent_world *w);
@@ -53,12 +43,6 @@ void agent_world_run(struct agent_world *w, bool power);
 /* What must hold in the end, whatever happened. */
 void agent_world_check(const struct agent_world *w, const char *what, uint64_t at);
 
-/* Of struct agent_core_conf. */
-void agent_world_random(void *arg, void *bytes, size_t size);
-int64_t agent_world_wall_ms(void *arg);
-
-/* The one task's; what it points to is static. */
-Corral__TaskKey agent_world_key(void);
 /* The master answers a registration (r may be NULL if nothing was launched), and launches. */
 void agent_world_welcome(struct agent_world *w, const Corral__Register *r);
 /* The executor's n-th update, RUNNING or the final one; it points to *key. */

@@ -6,21 +6,15 @@
 #ifndef CORRAL_TESTS_LEASE_RIG_H
 #define CORRAL_TESTS_LEASE_RIG_H
 
-#include "agent/core/core.h"
 #include "executor/core/life.h"
-#include "tests/lib/simdisk.h"
+#include "tests/lib/agent_bed.h"
 
 #define RIG_LEASE_MS 10000
 #define RIG_STOP_MS 3000
 #define RIG_MAIL_MAX 64
 
 struct lease_rig {
-	struct simdisk *disk;
-	struct agent_core *core;
-	Corral__Register identity;
-	Corral__Resources capacity;
-	const char *boot_id;
-	uint64_t now_ms, random;
+	struct agent_bed bed;
 
 	/* What the agent said to its master, and did. */
 	bool dropped, incomplete, kill_fails;
@@ -29,7 +23,6 @@ struct lease_rig {
 	size_t stuck;	       /* attempts that it named */
 	Corral__TaskState state;
 	Corral__TaskReason reason;
-	uint64_t registration;
 	unsigned forks, kills;
 
 	/* The executor. */
@@ -43,7 +36,6 @@ struct lease_rig {
 };
 
 extern struct lease_rig *rig;
-extern Corral__Term rig_term; /* of the master */
 
 void rig_setup(void);
 void rig_teardown(void);

@@ -25,8 +25,10 @@ tests_unit_life_test_SOURCES = tests/unit/life_test.c
 tests_unit_life_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_life_test_LDADD = $(UNIT_LIBS) libexecutorcore.a libproto.a libbase.a $(PROTOBUF_C_LIBS)
 
+AGENT_BED_SOURCES = tests/lib/agent_bed.c tests/lib/agent_bed.h tests/lib/simdisk.c tests/lib/simdisk.h
+
 tests_unit_agent_core_test_SOURCES = tests/unit/agent_core_test.c tests/lib/agent_world.c tests/lib/agent_world.h \
-	tests/lib/simdisk.c tests/lib/simdisk.h
+	$(AGENT_BED_SOURCES)
 tests_unit_agent_core_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_agent_core_test_LDADD = $(UNIT_LIBS) libagentcore.a libcodec.a libproto.a libbase.a $(PROTOBUF_C_LIBS) \
 	$(DEFLATE_LIBS)
@@ -35,8 +37,7 @@ tests_unit_run_as_test_SOURCES = tests/unit/run_as_test.c
 tests_unit_run_as_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_run_as_test_LDADD = $(UNIT_LIBS) libagentcore.a
 
-tests_unit_lease_test_SOURCES = tests/unit/lease_test.c tests/lib/lease_rig.c tests/lib/lease_rig.h \
-	tests/lib/simdisk.c tests/lib/simdisk.h
+tests_unit_lease_test_SOURCES = tests/unit/lease_test.c tests/lib/lease_rig.c tests/lib/lease_rig.h $(AGENT_BED_SOURCES)
 tests_unit_lease_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_lease_test_LDADD = $(UNIT_LIBS) libagentcore.a libexecutorcore.a libcodec.a libproto.a libbase.a \
 	$(PROTOBUF_C_LIBS) $(DEFLATE_LIBS)

@@ -51,7 +51,7 @@ START_TEST(a_kill_of_the_agent_at_any_disk_operation_leaves_one_outcome)
 
 	for (bool reached = true; reached; at++) {
 		agent_world_init(&w);
-		simdisk_stop_at(w.disk, at);
+		simdisk_stop_at(w.bed.disk, at);
 		agent_world_run(&w, false);
 		reached = w.crashed;
 		agent_world_check(&w, "agent killed at disk operation", at);
@@ -68,7 +68,7 @@ START_TEST(a_power_loss_at_any_disk_operation_leaves_one_outcome)
 
 	for (bool reached = true; reached; at++) {
 		agent_world_init(&w);
-		simdisk_stop_at(w.disk, at);
+		simdisk_stop_at(w.bed.disk, at);
 		agent_world_run(&w, true);
 		reached = w.crashed;
 		agent_world_check(&w, "power lost at disk operation", at);
@@ -106,16 +106,16 @@ START_TEST(a_term_that_is_lower_than_one_seen_is_refused_after_a_restart_as_well
 	agent_world_init(&w);
 	agent_world_run(&w, false);
 	agent_world_crash(&w);
-	simdisk_crash(w.disk);
+	simdisk_crash(w.bed.disk);
 	ck_assert(agent_world_boot(&w));
-	agent_core_master_up(w.core, w.now_ms);
+	agent_core_master_up(w.bed.core, w.bed.now_ms);
 	old.era = 1;
 	old.czxid = 6;
 	m.term = &old;
 	m.body_case = CORRAL__MASTER_TO_AGENT__BODY_KILL;
-	ck_assert_int_eq(agent_core_master_message(w.core, &m, w.now_ms), AGENT_IGNORED);
-	ck_assert_int_eq(agent_core_commit(w.core), 0);
-	while (agent_core_next(w.core, &out)) {
+	ck_assert_int_eq(agent_core_master_message(w.bed.core, &m, w.bed.now_ms), AGENT_IGNORED);
+	ck_assert_int_eq(agent_core_commit(w.bed.core), 0);
+	while (agent_core_next(w.bed.core, &out)) {
 		dropped = dropped || (out.kind == AGENT_OUT_MASTER_DROP &&
 					 strstr(out.text, "is older than") != NULL);
 		agent_out_fini(&out);
@@ -133,11 +133,11 @@ START_TEST(a_lease_that_ends_drops_the_master)
 
 	agent_world_init(&w);
 	agent_world_run(&w, false);
-	ck_assert(agent_core_registered(w.core));
-	agent_core_tick(w.core, w.now_ms + 2000000);
-	ck_assert(!agent_core_registered(w.core));
-	ck_assert_int_eq(agent_core_commit(w.core), 0);
-	while (agent_core_next(w.core, &out)) {
+	ck_assert(agent_core_registered(w.bed.core));
+	agent_core_tick(w.bed.core, w.bed.now_ms + 2000000);
+	ck_assert(!agent_core_registered(w.bed.core));
+	ck_assert_int_eq(agent_core_commit(w.bed.core), 0);
+	while (agent_core_next(w.bed.core, &out)) {
 		dropped = dropped || out.kind == AGENT_OUT_MASTER_DROP;
 		agent_out_fini(&out);
 	}
@@ -153,7 +153,7 @@ registers_as(struct agent_world *w, const char *id)
 	struct agent_out out;
 	bool found = false;
 
-	while (agent_core_next(w->core, &out)) {
+	while (agent_core_next(w->bed.core, &out)) {
 		Corral__AgentToMaster *m =
 		    out.kind == AGENT_OUT_MASTER
 			? corral__agent_to_master__unpack(NULL, out.size, out.bytes)
@@ -168,21 +168,6 @@ registers_as(struct agent_world *w, const char *id)
 	return found;
 }
 
-static int
-open_again(struct agent_world *w, struct checkpoint_faults *faults)
-{
-	struct agent_core_conf conf = {.identity = &w->identity,
-	    .boot_id = w->boot_id,
-	    .state_dir = "/state",
-	    .executor_address = "",
-	    .random = agent_world_random,
-	    .wall_ms = agent_world_wall_ms,
-	    .arg = w};
-
-	w->core = agent_core_new(&conf, simdisk_store(w->disk));
-	return agent_core_open(w->core, w->now_ms, faults);
-}
-
 START_TEST(rot_in_the_checkpoint_is_named_and_the_file_is_kept)
 {
 	struct agent_world w;
@@ -192,14 +177,14 @@ START_TEST(rot_in_the_checkpoint_is_named_and_the_file_is_kept)
 	agent_world_init(&w);
 	agent_world_run(&w, false);
 	agent_world_crash(&w);
-	simdisk_settle(w.disk);
-	simdisk_crash(w.disk);
-	ck_assert(simdisk_flip_bit(w.disk, CHECKPOINT_NAME, 60, 3));
-	ck_assert_int_eq(open_again(&w, &faults), 0);
+	simdisk_settle(w.bed.disk);
+	simdisk_crash(w.bed.disk);
+	ck_assert(simdisk_flip_bit(w.bed.disk, CHECKPOINT_NAME, 60, 3));
+	ck_assert_int_eq(agent_bed_boot(&w.bed, &faults), 0);
 	ck_assert(faults.damaged);
 	ck_assert_uint_gt(faults.cut_bytes, 0);
 	ck_assert_int_eq(
-	    store_open(simdisk_store(w.disk), "checkpoint.damaged", STORE_OPEN_READ, &f), 0);
+	    store_open(simdisk_store(w.bed.disk), "checkpoint.damaged", STORE_OPEN_READ, &f), 0);
 	store_close(f);
 	agent_world_fini(&w);
 }
@@ -212,10 +197,10 @@ damage_last_record(struct agent_world *w)
 	uint64_t size;
 
 	ck_assert_int_eq(
-	    store_open(simdisk_store(w->disk), CHECKPOINT_NAME, STORE_OPEN_READ, &f), 0);
+	    store_open(simdisk_store(w->bed.disk), CHECKPOINT_NAME, STORE_OPEN_READ, &f), 0);
 	ck_assert_int_eq(store_size(f, &size), 0);
 	store_close(f);
-	ck_assert(simdisk_flip_bit(w->disk, CHECKPOINT_NAME, size - 1, 3));
+	ck_assert(simdisk_flip_bit(w->bed.disk, CHECKPOINT_NAME, size - 1, 3));
 }
 
 /* Who the node is stands before the damage, and is known whenever it was stopped. */
@@ -230,20 +215,20 @@ START_TEST(a_stop_while_damage_is_put_aside_leaves_a_checkpoint)
 		agent_world_init(&w);
 		agent_world_run(&w, false);
 		agent_world_crash(&w);
-		simdisk_settle(w.disk);
-		simdisk_crash(w.disk);
+		simdisk_settle(w.bed.disk);
+		simdisk_crash(w.bed.disk);
 		damage_last_record(&w);
-		simdisk_stop_at(w.disk, simdisk_ops(w.disk) + at);
-		reached = open_again(&w, &faults) != 0;
+		simdisk_stop_at(w.bed.disk, simdisk_ops(w.bed.disk) + at);
+		reached = agent_bed_boot(&w.bed, &faults) != 0;
 		agent_world_crash(&w);
 		if (_i == 0)
-			simdisk_crash(w.disk);
+			simdisk_crash(w.bed.disk);
 		else
-			simdisk_power_loss(w.disk);
-		ck_assert_int_eq(open_again(&w, &faults), 0);
-		agent_core_master_up(w.core, w.now_ms);
-		ck_assert_int_eq(agent_core_commit(w.core), 0);
-		ck_assert(registers_as(&w, agent_world_agent_id));
+			simdisk_power_loss(w.bed.disk);
+		ck_assert_int_eq(agent_bed_boot(&w.bed, &faults), 0);
+		agent_core_master_up(w.bed.core, w.bed.now_ms);
+		ck_assert_int_eq(agent_core_commit(w.bed.core), 0);
+		ck_assert(registers_as(&w, AGENT_BED_ID));
 		agent_world_fini(&w);
 	}
 	ck_assert_uint_gt(at, 5);
@@ -257,8 +242,8 @@ take_request(struct agent_world *w, Corral__HelperRequest__BodyCase *kind)
 	struct agent_out out;
 	uint64_t id = 0;
 
-	ck_assert_int_eq(agent_core_commit(w->core), 0);
-	while (agent_core_next(w->core, &out)) {
+	ck_assert_int_eq(agent_core_commit(w->bed.core), 0);
+	while (agent_core_next(w->bed.core, &out)) {
 		Corral__HelperRequest *r =
 		    out.kind == AGENT_OUT_HELPER
 			? corral__helper_request__unpack(NULL, out.size, out.bytes)
@@ -282,58 +267,46 @@ reply_alive(struct agent_world *w, uint64_t id, bool alive)
 	reply.id = id;
 	reply.has_alive = true;
 	reply.alive = alive;
-	agent_core_helper_reply(w->core, &reply, w->now_ms);
-}
-
-static void
-executor_says_hello(struct agent_world *w, const Corral__TaskKey *key)
-{
-	Corral__ExecutorHello hello = CORRAL__EXECUTOR_HELLO__INIT;
-
-	hello.key = (Corral__TaskKey *)(uintptr_t)key;
-	hello.pid = 100;
-	hello.start_time = 5;
-	hello.state = CORRAL__TASK_STATE__RUNNING;
-	ck_assert(agent_core_hello(w->core, &hello, w->now_ms));
+	agent_core_helper_reply(w->bed.core, &reply, w->bed.now_ms);
 }
 
 /* An executor runs its task, and its link is down. */
 static void
-start_and_lose_link(struct agent_world *w, const Corral__TaskKey *key)
+start_and_lose_link(struct agent_world *w)
 {
 	Corral__HelperRequest__BodyCase kind = CORRAL__HELPER_REQUEST__BODY__NOT_SET;
-	struct taskkey k = taskkey_of(key);
+	Corral__TaskKey key = agent_bed_key(&w->bed);
+	struct taskkey k = taskkey_of(&key);
 	uint64_t id;
 
 	ck_assert(agent_world_boot(w));
-	agent_core_master_up(w->core, w->now_ms);
+	agent_core_master_up(w->bed.core, w->bed.now_ms);
 	take_request(w, &kind);
 	agent_world_welcome(w, NULL);
 	id = take_request(w, &kind);
 	ck_assert_int_eq(kind, CORRAL__HELPER_REQUEST__BODY_LAUNCH);
 	reply_alive(w, id, true);
-	executor_says_hello(w, key);
-	agent_core_executor_down(w->core, &k, w->now_ms);
+	ck_assert(agent_bed_hello(&w->bed, CORRAL__TASK_STATE__RUNNING));
+	agent_core_executor_down(w->bed.core, &k, w->bed.now_ms);
 }
 
 /* Its time was over at once, and it had nobody to report to. */
 START_TEST(an_executor_is_not_given_up_for_the_time_that_its_agent_stood_still)
 {
 	Corral__HelperRequest__BodyCase kind = CORRAL__HELPER_REQUEST__BODY__NOT_SET;
-	Corral__TaskKey key = agent_world_key();
 	struct agent_world w;
 
 	agent_world_init(&w);
-	start_and_lose_link(&w, &key);
-	w.now_ms += 90000;
-	agent_core_tick(w.core, w.now_ms);
+	start_and_lose_link(&w);
+	w.bed.now_ms += 90000;
+	agent_core_tick(w.bed.core, w.bed.now_ms);
 	for (int look = 0; look < 2; look++) {
 		reply_alive(&w, take_request(&w, &kind), true);
 		ck_assert_int_eq(kind, CORRAL__HELPER_REQUEST__BODY_PROBE);
-		w.now_ms += 2000;
-		agent_core_tick(w.core, w.now_ms);
+		w.bed.now_ms += 2000;
+		agent_core_tick(w.bed.core, w.bed.now_ms);
 	}
-	executor_says_hello(&w, &key);
+	ck_assert(agent_bed_hello(&w.bed, CORRAL__TASK_STATE__RUNNING));
 	agent_world_fini(&w);
 }
 END_TEST
@@ -342,28 +315,29 @@ END_TEST
 START_TEST(an_attempt_that_ends_while_it_is_being_killed_is_cleaned_up)
 {
 	Corral__HelperRequest__BodyCase kind = CORRAL__HELPER_REQUEST__BODY__NOT_SET;
-	Corral__TaskKey key = agent_world_key(), message;
-	struct taskkey k = taskkey_of(&key);
+	Corral__TaskKey message;
+	struct taskkey k;
 	Corral__StatusUpdate u;
 	struct agent_world w;
 	uint64_t id = 0;
 
 	agent_world_init(&w);
-	start_and_lose_link(&w, &key);
-	while (kind != CORRAL__HELPER_REQUEST__BODY_KILL && w.now_ms < 100000) {
+	start_and_lose_link(&w);
+	while (kind != CORRAL__HELPER_REQUEST__BODY_KILL && w.bed.now_ms < 100000) {
 		if ((id = take_request(&w, &kind)) != 0 &&
 		    kind != CORRAL__HELPER_REQUEST__BODY_KILL)
 			reply_alive(&w, id, true);
-		w.now_ms += kind == CORRAL__HELPER_REQUEST__BODY_KILL ? 0 : 1000;
+		w.bed.now_ms += kind == CORRAL__HELPER_REQUEST__BODY_KILL ? 0 : 1000;
 		if (kind != CORRAL__HELPER_REQUEST__BODY_KILL)
-			agent_core_tick(w.core, w.now_ms);
+			agent_core_tick(w.bed.core, w.bed.now_ms);
 	}
 	ck_assert_int_eq(kind, CORRAL__HELPER_REQUEST__BODY_KILL);
-	executor_says_hello(&w, &key);
+	ck_assert(agent_bed_hello(&w.bed, CORRAL__TASK_STATE__RUNNING));
 	w.executor.outcome = CORRAL__TASK_STATE__FINISHED;
 	agent_world_executor_message(&w, 1, &u, &message);
-	agent_core_executor_update(w.core, &k, &u, w.now_ms);
-	agent_core_executor_down(w.core, &k, w.now_ms);
+	k = taskkey_of(&message);
+	agent_core_executor_update(w.bed.core, &k, &u, w.bed.now_ms);
+	agent_core_executor_down(w.bed.core, &k, w.bed.now_ms);
 	reply_alive(&w, id, true);
 	ck_assert_uint_ne(take_request(&w, &kind), 0);
 	ck_assert_int_eq(kind, CORRAL__HELPER_REQUEST__BODY_REMOVE);

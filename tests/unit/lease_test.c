@@ -15,7 +15,7 @@ START_TEST(a_lease_counts_from_when_the_acknowledged_heartbeat_was_sent)
 	rig_run();
 	rig_pass(RIG_LEASE_MS / 5);
 	sent_ms = rig->heartbeat_ms;
-	ck_assert_uint_eq(sent_ms, rig->now_ms);
+	ck_assert_uint_eq(sent_ms, rig->bed.now_ms);
 	rig_pass(1900); /* before the next heartbeat */
 	rig_acknowledge(sent_ms);
 	rig_deliver();
@@ -25,10 +25,10 @@ END_TEST
 
 START_TEST(a_lease_counts_from_when_the_registration_was_sent)
 {
-	uint64_t sent_ms = rig->now_ms;
+	uint64_t sent_ms = rig->bed.now_ms;
 
 	rig_register();
-	rig->now_ms += 4000;
+	rig->bed.now_ms += 4000;
 	rig_welcome(true);
 	rig_launch();
 	rig_executor_connects();
@@ -45,7 +45,7 @@ START_TEST(an_executor_is_told_when_its_lease_ends_however_long_the_word_takes)
 	rig_pass(RIG_LEASE_MS / 5);
 	sent_ms = rig->heartbeat_ms;
 	rig_acknowledge(sent_ms);
-	rig->now_ms += 3000; /* in the queue */
+	rig->bed.now_ms += 3000; /* in the queue */
 	rig_deliver();
 	ck_assert_uint_eq(rig->life.lease_end_ms, sent_ms + RIG_LEASE_MS);
 }
@@ -57,7 +57,7 @@ START_TEST(a_heartbeat_that_was_never_sent_extends_nothing)
 
 	rig_run();
 	end_ms = rig->life.lease_end_ms;
-	rig_acknowledge(rig->now_ms + 5000);
+	rig_acknowledge(rig->bed.now_ms + 5000);
 	rig_deliver();
 	ck_assert_uint_eq(rig->life.lease_end_ms, end_ms);
 }
@@ -114,7 +114,7 @@ START_TEST(a_renewal_behind_the_leases_end_revokes_nothing)
 	rig->frozen = false;
 	rig_deliver();
 	ck_assert_uint_gt(rig->life.lease_end_ms, end_ms);
-	ck_assert_uint_eq(rig->signalled_ms, rig->now_ms);
+	ck_assert_uint_eq(rig->signalled_ms, rig->bed.now_ms);
 	rig_pass(RIG_STOP_MS);
 	ck_assert_uint_le(rig->gone_ms, end_ms + RIG_STOP_MS);
 }
@@ -157,14 +157,14 @@ START_TEST(a_frozen_agent_wakes_up_and_takes_nothing_from_its_buffer)
 {
 	rig_register();
 	rig_welcome(true);
-	rig->now_ms += RIG_LEASE_MS;
+	rig->bed.now_ms += RIG_LEASE_MS;
 	ck_assert_int_eq(rig_launch(), AGENT_IGNORED);
 	ck_assert(rig->dropped);
 	ck_assert_ptr_nonnull(strstr(rig->why, "the lease has ended"));
 	ck_assert_int_eq(rig_launch(), AGENT_IGNORED); /* the rest of the buffer */
 	ck_assert_uint_eq(rig->forks, 0);
 	rig_acknowledge(rig->heartbeat_ms);
-	ck_assert(!agent_core_registered(rig->core));
+	ck_assert(!agent_core_registered(rig->bed.core));
 }
 END_TEST
 
@@ -172,15 +172,15 @@ START_TEST(a_launch_of_the_old_connection_is_none_of_the_new_one)
 {
 	rig_register();
 	rig_welcome(true);
-	rig->now_ms += RIG_LEASE_MS;
-	agent_core_tick(rig->core, rig->now_ms);
+	rig->bed.now_ms += RIG_LEASE_MS;
+	agent_core_tick(rig->bed.core, rig->bed.now_ms);
 	rig_drain();
 	rig_register();
 	rig_welcome(false);
-	rig->registration--; /* read only now */
+	rig->bed.registration--; /* read only now */
 	ck_assert_int_eq(rig_launch(), AGENT_IGNORED);
 	ck_assert_uint_eq(rig->forks, 0);
-	rig->registration++;
+	rig->bed.registration++;
 	ck_assert_int_eq(rig_launch(), AGENT_DONE);
 	ck_assert_uint_eq(rig->forks, 1);
 }
@@ -190,7 +190,7 @@ START_TEST(a_master_of_an_older_term_launches_nothing)
 {
 	rig_register();
 	rig_welcome(true);
-	rig_term.czxid--;
+	rig->bed.term.czxid--;
 	ck_assert_int_eq(rig_launch(), AGENT_IGNORED);
 	ck_assert(rig->dropped);
 	ck_assert_ptr_nonnull(strstr(rig->why, "is older than"));
@@ -202,7 +202,7 @@ START_TEST(a_singleton_is_not_taken_within_a_second_of_the_leases_end)
 {
 	rig_register();
 	rig_welcome(true);
-	rig->now_ms += RIG_LEASE_MS - AGENT_LEASE_MARGIN_MS;
+	rig->bed.now_ms += RIG_LEASE_MS - AGENT_LEASE_MARGIN_MS;
 	ck_assert_int_eq(rig_launch(), AGENT_DONE);
 	ck_assert_uint_eq(rig->forks, 0);
 	ck_assert_int_eq(rig->state, CORRAL__TASK_STATE__LOST);
@@ -215,7 +215,7 @@ START_TEST(an_executor_that_is_slow_to_report_does_not_start_a_singleton_too_lat
 	rig_register();
 	rig_welcome(true);
 	rig_launch();
-	rig->now_ms += RIG_LEASE_MS - LIFE_LEASE_MARGIN_MS;
+	rig->bed.now_ms += RIG_LEASE_MS - LIFE_LEASE_MARGIN_MS;
 	rig_executor_connects();
 	rig_deliver();
 	ck_assert_uint_eq(rig->started_ms, 0);
@@ -233,7 +233,7 @@ START_TEST(an_agent_that_starts_anew_has_no_lease_to_give_before_its_welcome)
 	rig_pass(1000);
 	rig_boot();
 	rig_register();
-	sent_ms = rig->now_ms;
+	sent_ms = rig->bed.now_ms;
 	rig_executor_connects();
 	rig_deliver();
 	ck_assert_uint_eq(rig->life.lease_end_ms, end_ms);
@@ -280,13 +280,13 @@ START_TEST(a_report_is_whole_unless_the_checkpoint_was_lost_in_this_boot)
 	rig_register();
 	ck_assert(!rig->incomplete);
 	rig_agent_dies();
-	simdisk_free(rig->disk);
-	rig->disk = simdisk_new(2, UINT64_MAX);
+	simdisk_free(rig->bed.disk);
+	rig->bed.disk = simdisk_new(2, UINT64_MAX);
 	rig_boot();
 	rig_register();
 	ck_assert(rig->incomplete);
 	rig_agent_dies();
-	rig->boot_id = "boot-2"; /* nothing runs that ran before */
+	rig->bed.boot_id = "boot-2"; /* nothing runs that ran before */
 	rig_boot();
 	rig_register();
 	ck_assert(!rig->incomplete);
@@ -305,23 +305,23 @@ write_old_checkpoint(void)
 	struct buf b;
 
 	old.agent_id = id;
-	old.boot_id = (char *)(uintptr_t)rig->boot_id;
+	old.boot_id = (char *)(uintptr_t)rig->bed.boot_id;
 	r.body_case = CORRAL__CHECKPOINT_RECORD__BODY_NODE;
 	r.node = &old;
 	buf_init(&b, 4096);
 	record_put(&b, bytes, corral__checkpoint_record__pack(&r, bytes));
 	ck_assert_int_eq(
-	    store_open(simdisk_store(rig->disk), CHECKPOINT_NAME, STORE_OPEN_REPLACE, &f), 0);
+	    store_open(simdisk_store(rig->bed.disk), CHECKPOINT_NAME, STORE_OPEN_REPLACE, &f), 0);
 	ck_assert_int_eq(store_pwrite(f, b.data, b.len, 0), 0);
 	ck_assert_int_eq(store_sync(f), 0);
 	store_close(f);
-	ck_assert_int_eq(store_sync_dir(simdisk_store(rig->disk)), 0);
+	ck_assert_int_eq(store_sync_dir(simdisk_store(rig->bed.disk)), 0);
 	buf_fini(&b);
 }
 
 START_TEST(an_older_agents_checkpoint_is_a_whole_one)
 {
-	agent_core_free(rig->core);
+	agent_core_free(rig->bed.core);
 	write_old_checkpoint();
 	rig_boot();
 	rig_register();
@@ -343,7 +343,7 @@ START_TEST(what_does_not_die_is_named_in_every_heartbeat_until_it_has)
 	}
 	ck_assert_uint_ge(rig->kills, 2);
 	ck_assert_uint_eq(rig->stuck, 1);
-	ck_assert(agent_core_find(rig->core, &key)->stuck);
+	ck_assert(agent_core_find(rig->bed.core, &key)->stuck);
 	rig->kill_fails = false;
 	rig_pass(RIG_LEASE_MS / 5);
 	rig_acknowledge(rig->heartbeat_ms);
@@ -358,7 +358,7 @@ START_TEST(an_executor_that_cannot_kill_says_so)
 	struct taskkey key = rig_key();
 
 	rig_run();
-	agent_core_executor_stuck(rig->core, &key, rig->now_ms);
+	agent_core_executor_stuck(rig->bed.core, &key, rig->bed.now_ms);
 	rig_pass(100);
 	ck_assert_uint_eq(rig->stuck, 1);
 }
