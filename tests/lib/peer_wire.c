@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/lib/peer_wire.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/lib/peer_feed.h"
 #include "tests/lib/unit.h"
+#include "zkserver/core/txn.h"
 
 static void
 begin(struct wire *w, unsigned node)
@@ -35,7 +37,7 @@ wire_follow(struct wire *w, unsigned node, int64_t leader, bool observer)
 
 	begin(w, node);
 	n->peer.phase = observer ? PEER_OBSERVES : PEER_FOLLOWS;
-	n->peer.voted = true; /* there was no election */
+	n->peer.voted = true;		     /* there was no election */
 	n->peer.learner.turned_away_by = -1; /* no pause */
 	learner_start(&n->peer.learner, leader, observer);
 	n->dialling = false;
@@ -85,6 +87,37 @@ wire_say_info(struct wire *w, unsigned node, int32_t type, int64_t sid, int32_t 
 	learner_info_put(&b, type, accepted_epoch, &info);
 	wire_say(w, node, &b);
 	buf_fini(&b);
+}
+
+void
+wire_propose_create(
+    struct wire *w, unsigned node, int64_t zxid, int64_t header_zxid, uint64_t digest)
+{
+	const struct txn_header header = {.zxid = header_zxid, .type = ZK_OP_CREATE};
+	char path[32];
+	struct txn_body body = {
+	    .type = ZK_OP_CREATE, .data = {NULL, -1}, .acl = {NULL, -1}, .version = 1};
+	struct buf b;
+
+	body.path.len = snprintf(path, sizeof path, "/%d", (int)zxid);
+	body.path.data = (const uint8_t *)path;
+	buf_init(&b, 4096);
+	txn_put_header(&b, &header);
+	txn_put_body(&b, &body);
+	if (digest != 0)
+		txn_put_digest(&b, digest);
+	wire_say_packet(w, node, QPACKET_PROPOSAL, zxid, b.data, b.len);
+	buf_fini(&b);
+}
+
+void
+wire_put_node(struct buf *b, const char *path)
+{
+	jute_put_text(b, path);
+	jute_put_i32(b, -1);
+	jute_put_i64(b, -1);
+	for (int i = 0; i < 15; i++)
+		jute_put_i32(b, 0);
 }
 
 void

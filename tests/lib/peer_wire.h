@@ -21,10 +21,15 @@ void wire_follow(struct wire *w, unsigned node, int64_t leader, bool observer);
 void wire_close(struct wire *w, unsigned node);
 
 void wire_say(struct wire *w, unsigned node, const struct buf *b);
-void wire_say_packet(struct wire *w, unsigned node, int32_t type, int64_t zxid, const void *data,
-    size_t size);
+void wire_say_packet(
+    struct wire *w, unsigned node, int32_t type, int64_t zxid, const void *data, size_t size);
 void wire_say_info(
     struct wire *w, unsigned node, int32_t type, int64_t sid, int32_t accepted_epoch);
+/* A proposal of a node /N, N the counter of zxid; digest 0: without one. */
+void wire_propose_create(
+    struct wire *w, unsigned node, int64_t zxid, int64_t header_zxid, uint64_t digest);
+/* A node of a snapshot, without data, owner or access list. */
+void wire_put_node(struct buf *b, const char *path);
 
 /* What the node says next must be this. */
 void wire_expect(struct wire *w, int32_t type, int64_t zxid);

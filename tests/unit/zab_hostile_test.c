@@ -94,16 +94,6 @@ START_TEST(a_deposed_leader_is_not_followed)
 }
 END_TEST
 
-static void
-put_node(struct buf *b, const char *path)
-{
-	jute_put_text(b, path);
-	jute_put_i32(b, -1);
-	jute_put_i64(b, -1);
-	for (int i = 0; i < 15; i++)
-		jute_put_i32(b, 0);
-}
-
 /* 0: its end is another, 1: a node stands in it twice, 2: fewer than no sessions, 3: or access
  * lists, 4: a session without an end, 5: it is of a future epoch. */
 static void
@@ -114,10 +104,10 @@ put_bad_snapshot(struct buf *b, int kind)
 	if (kind == 4)
 		jute_put_i32(b, 1);
 	jute_put_i32(b, kind == 3 ? -2 : 0);
-	put_node(b, "");
-	put_node(b, "/x");
+	wire_put_node(b, "");
+	wire_put_node(b, "/x");
 	if (kind == 1)
-		put_node(b, "/x");
+		wire_put_node(b, "/x");
 	jute_put_text(b, "/");
 	jute_put_text(b, kind == 0 ? "BenWasThere" : "BenWasHere");
 }
@@ -172,21 +162,8 @@ END_TEST
 static void
 propose_with_wrong_digest(int64_t zxid)
 {
-	const struct txn_header header = {.zxid = zxid, .type = ZK_OP_CREATE};
-	char path[16];
-	struct txn_body body = {
-	    .type = ZK_OP_CREATE, .data = {NULL, -1}, .acl = {NULL, -1}, .version = 1};
-	struct buf b;
-
-	body.path.len = snprintf(path, sizeof path, "/%d", (int)zxid);
-	body.path.data = (const uint8_t *)path;
-	buf_init(&b, 4096);
-	txn_put_header(&b, &header);
-	txn_put_body(&b, &body);
-	txn_put_digest(&b, 4711);
-	wire_say_packet(&wire, 0, QPACKET_PROPOSAL, zxid, b.data, b.len);
+	wire_propose_create(&wire, 0, zxid, zxid, 4711);
 	wire_say_packet(&wire, 0, QPACKET_COMMIT, zxid, NULL, 0);
-	buf_fini(&b);
 }
 
 /*

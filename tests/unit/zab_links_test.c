@@ -42,30 +42,11 @@ lead_to_sync(void)
 	wire_say_packet(&wire, 0, QPACKET_DIFF, 0, NULL, 0);
 }
 
-/* A transaction that makes /N, N the counter. */
-static void
-propose_as(int64_t zxid, int64_t header_zxid)
-{
-	const struct txn_header header = {.zxid = header_zxid, .type = ZK_OP_CREATE};
-	char path[32];
-	struct txn_body body = {
-	    .type = ZK_OP_CREATE, .data = {NULL, -1}, .acl = {NULL, -1}, .version = 1};
-	struct buf b;
-
-	body.path.len = snprintf(path, sizeof path, "/%d", (int)zxid);
-	body.path.data = (const uint8_t *)path;
-	buf_init(&b, 4096);
-	txn_put_header(&b, &header);
-	txn_put_body(&b, &body);
-	wire_say_packet(&wire, 0, QPACKET_PROPOSAL, zxid, b.data, b.len);
-	buf_fini(&b);
-}
-
 static void
 act(char what, unsigned txn)
 {
 	if (what == 'P')
-		propose_as(EPOCH + txn, EPOCH + txn);
+		wire_propose_create(&wire, 0, EPOCH + txn, EPOCH + txn, 0);
 	else if (what == 'C')
 		wire_say_packet(&wire, 0, QPACKET_COMMIT, EPOCH + txn, NULL, 0);
 	else if (what == 'N')
@@ -199,14 +180,14 @@ START_TEST(a_proposal_that_does_not_follow_is_refused)
 		rig_setup(3, 0);
 		lead_to_sync();
 		act('P', 1);
-		propose_as(zxids[i], zxids[i]);
+		wire_propose_create(&wire, 0, zxids[i], zxids[i], 0);
 		ck_assert_msg(wire_ended(&wire, "does not follow"), "%s", wire.link.why);
 		wire_close(&wire, 0);
 		rig_teardown();
 	}
 	rig_setup(3, 0);
 	lead_to_sync();
-	propose_as(EPOCH + 1, EPOCH + 2); /* its header says otherwise */
+	wire_propose_create(&wire, 0, EPOCH + 1, EPOCH + 2, 0); /* its header says otherwise */
 	ck_assert(wire_ended(&wire, "no transaction"));
 	wire_close(&wire, 0);
 	rig_teardown();
@@ -327,7 +308,7 @@ START_TEST(a_sync_that_ends_behind_a_snapshot_leaves_what_is_on_disk)
 {
 	send_fuzzy_snapshot();
 	if (_i > 0)
-		propose_as(6, 6);
+		wire_propose_create(&wire, 0, 6, 6, 0);
 	if (_i > 1)
 		wire_say_packet(&wire, 0, QPACKET_COMMIT, 6, NULL, 0);
 	wire_close(&wire, 0);
@@ -337,16 +318,6 @@ START_TEST(a_sync_that_ends_behind_a_snapshot_leaves_what_is_on_disk)
 	rig_check_disk(0);
 }
 END_TEST
-
-static void
-put_plain_node(struct buf *b, const char *path)
-{
-	jute_put_text(b, path);
-	jute_put_i32(b, -1);
-	jute_put_i64(b, -1);
-	for (int i = 0; i < 15; i++)
-		jute_put_i32(b, 0);
-}
 
 /* A leader of the first epoch sends a snapshot with so many nodes, and so many percent of it. */
 static void
@@ -362,10 +333,10 @@ follow_with_snapshot(int64_t zxid, unsigned nodes, size_t percent)
 	qpacket_put(&b, QPACKET_SNAP, zxid, NULL, 0);
 	jute_put_i32(&b, 0); /* sessions */
 	jute_put_i32(&b, 0); /* access lists */
-	put_plain_node(&b, "");
+	wire_put_node(&b, "");
 	for (unsigned i = 0; i < nodes; i++) {
 		snprintf(path, sizeof path, "/s%u", i);
-		put_plain_node(&b, path);
+		wire_put_node(&b, path);
 	}
 	jute_put_text(&b, "/");
 	jute_put_text(&b, "BenWasHere");

@@ -197,6 +197,18 @@ START_TEST(without_upgrading_an_ephemeral_node_is_refused_in_its_turn)
 }
 END_TEST
 
+/* Once everybody's timeouts are over, no ephemeral node of these tests is anywhere. */
+static void
+expect_nothing_left(void)
+{
+	for (int i = 0; i < 13; i++)
+		ensemble_pass(TICK_MS);
+	expect_global(0);
+	ck_assert(!ensemble_has_any("/e") && !ensemble_has_any("/late"));
+	ck_assert(!ensemble_has_any("/there"));
+	expect_equal_trees();
+}
+
 /* Session upgrade and its end in one breath, cut at each point: no ephemeral node outlives it. */
 START_TEST(an_upgrade_and_the_sessions_end_race_without_a_trace)
 {
@@ -216,12 +228,7 @@ START_TEST(an_upgrade_and_the_sessions_end_race_without_a_trace)
 		ensemble_create(elsewhere, 1, "/there", ZK_EPHEMERAL);
 		ensemble_settle();
 	}
-	for (int i = 0; i < 13; i++)
-		ensemble_pass(TICK_MS);
-	expect_global(0);
-	ck_assert(!ensemble_has_any("/e") && !ensemble_has_any("/late"));
-	ck_assert(!ensemble_has_any("/there"));
-	expect_equal_trees();
+	expect_nothing_left();
 }
 END_TEST
 
@@ -289,12 +296,7 @@ START_TEST(a_session_that_ends_while_it_is_upgraded_owns_nothing_afterwards)
 	} else if (elsewhere->conn.end == SERVER_OPEN)
 		ensemble_create(elsewhere, 1, "/there", ZK_EPHEMERAL);
 	ensemble_settle();
-	for (int i = 0; i < 13; i++)
-		ensemble_pass(TICK_MS);
-	expect_global(0);
-	ck_assert(!ensemble_has_any("/e") && !ensemble_has_any("/late"));
-	ck_assert(!ensemble_has_any("/there"));
-	expect_equal_trees();
+	expect_nothing_left();
 }
 END_TEST
 
