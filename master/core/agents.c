@@ -83,10 +83,6 @@ report_free(Corral__Register *report)
 void
 agent_free(struct agent *a)
 {
-	struct list *it, *nx;
-
-	LIST_EACH(it, nx, &a->doomed)
-	free(CONTAINER_OF(it, struct doomed, in_agent));
 	report_free(a->report);
 	free(a);
 }
@@ -261,6 +257,7 @@ cluster_register(struct cluster *c, uint64_t now_ms, const char *name, Corral__R
 		return a;
 	}
 	agent_enter(c, a, AGENT_ADMITTING);
+	doom_admitting(c, a);
 	if (list_empty(&a->in_admitting))
 		list_append(a->stored && !singles_hold(a, true) ? &c->admitting_in_batch
 								: &c->admitting,

@@ -185,65 +185,6 @@ attempts_report_fits(
 	return true;
 }
 
-/* An attempt that is to end because nobody wants it: its resources stay booked until it is over. */
-static void
-doom(struct cluster *c, struct agent *a, const Corral__TaskReport *r)
-{
-	struct doomed *d = calloc(1, sizeof *d);
-	struct resources need = report_need(c, r);
-	struct job *j = job_of(c, r->key);
-
-	cluster_emit_key(c, OUT_KILL, a, r->key);
-	if (d == NULL || !books_lease(&c->books, j == NULL ? NULL : j->role, a->node, &need)) {
-		c->failed = c->failed || d == NULL;
-		free(d);
-		return;
-	}
-	d->need = need;
-	d->role = j == NULL ? NULL : share_hold(j->role);
-	d->incarnation = r->key->incarnation;
-	d->index = r->key->index;
-	d->attempt = r->key->attempt;
-	d->term = (struct term){r->key->term->era, r->key->term->czxid};
-	list_append(&a->doomed, &d->in_agent);
-}
-
-static void
-doomed_release(struct cluster *c, struct agent *a, struct doomed *d)
-{
-	books_release(&c->books, d->role, a->node, &d->need);
-	if (d->role != NULL)
-		share_drop(&c->books.share, d->role);
-	c->unplaced = true;
-	list_remove(&d->in_agent);
-	free(d);
-}
-
-void
-doomed_release_all(struct cluster *c, struct agent *a)
-{
-	struct list *first;
-
-	while ((first = list_first(&a->doomed)) != NULL)
-		doomed_release(c, a, CONTAINER_OF(first, struct doomed, in_agent));
-}
-
-static void
-doomed_over(struct cluster *c, struct agent *a, const Corral__TaskKey *key)
-{
-	struct list *it, *nx;
-
-	LIST_EACH(it, nx, &a->doomed)
-	{
-		struct doomed *d = CONTAINER_OF(it, struct doomed, in_agent);
-
-		if (d->incarnation == key->incarnation && d->index == key->index &&
-		    d->attempt == key->attempt &&
-		    term_equal(d->term, (struct term){key->term->era, key->term->czxid}))
-			doomed_release(c, a, d);
-	}
-}
-
 static bool
 term_is_newer(struct term t, const Corral__Term *than)
 {
@@ -327,29 +268,6 @@ back_with(struct cluster *c, struct agent *a, struct attempt *t, const Corral__T
 	attempt_stuck(c, t, r->stuck);
 }
 
-/* It has been replaced: killed, and booked until it is over. */
-static void
-replaced(struct cluster *c, struct attempt *t)
-{
-	struct doomed *d = calloc(1, sizeof *d);
-	struct out *o = cluster_emit(c, OUT_KILL, t->agent, NULL);
-
-	if (d == NULL || o == NULL) {
-		c->failed = true;
-		free(d);
-		return;
-	}
-	cluster_key(t, &o->key);
-	d->need = t->job->need;
-	d->role = share_hold(t->job->role);
-	d->incarnation = t->job->incarnation;
-	d->index = t->index;
-	d->attempt = t->attempt;
-	d->term = t->term;
-	list_append(&t->agent->doomed, &d->in_agent);
-	t->booked = false;
-}
-
 /*
  * Of an index's attempts the newest counts, and its agent may be a later one to register: an older
  * one gives way, be it that it is over and nobody has acknowledged its outcome, or that it goes on.
@@ -365,7 +283,7 @@ give_way(struct cluster *c, struct job *j, const Corral__TaskReport *r)
 		t->attempt >= r->key->attempt))
 		return;
 	if (t->booked)
-		replaced(c, t);
+		doom_replaced(c, t);
 	cell_enter(c, j, t->index, CELL_UNKNOWN);
 	attempt_free(c, t);
 }
@@ -375,6 +293,8 @@ settle_one(struct cluster *c, uint64_t now_ms, struct agent *a, const Corral__Ta
 {
 	struct attempt *t = attempt_find(c, r->key);
 	struct job *j = job_of(c, r->key);
+	struct resources need;
+	struct task_key key;
 
 	if (j != NULL && t == NULL)
 		give_way(c, j, r);
@@ -392,8 +312,10 @@ settle_one(struct cluster *c, uint64_t now_ms, struct agent *a, const Corral__Ta
 	}
 	if (j != NULL && t == NULL && adoptable(c, j, r) && adopt(c, now_ms, a, j, r))
 		return;
-	if (!task_state_terminal(r->state))
-		doom(c, a, r);
+	if (task_state_terminal(r->state) || !task_key_read(&key, r->key))
+		return;
+	need = report_need(c, r);
+	doom_reported(c, a, &key, j == NULL ? NULL : j->role, &need);
 }
 
 /* The report is the whole checkpoint: what is not in it never started there, or is proven over. */
@@ -497,6 +419,7 @@ take_update(struct cluster *c, uint64_t now_ms, struct attempt *t, const Corral_
 void
 cluster_update(struct cluster *c, uint64_t now_ms, struct agent *a, const Corral__StatusUpdate *u)
 {
+	struct task_key key;
 	struct attempt *t;
 
 	if (!update_is_sound(u))
@@ -504,10 +427,10 @@ cluster_update(struct cluster *c, uint64_t now_ms, struct agent *a, const Corral
 	t = attempt_find(c, u->key);
 	if (t == NULL || t->agent != a) {
 		acknowledge(c, a, u);
-		if (task_state_terminal(u->state))
-			doomed_over(c, a, u->key);
-		else
+		if (!task_state_terminal(u->state))
 			cluster_emit_key(c, OUT_KILL, a, u->key);
+		else if (task_key_read(&key, u->key))
+			doomed_over(c, a, &key);
 		return;
 	}
 	if (task_state_terminal(t->state))

@@ -26,6 +26,7 @@ cluster_init(struct cluster *c, const struct cluster_settings *settings,
 	hmap_init(&c->agents);
 	hmap_init(&c->jobs);
 	hmap_init(&c->attempts);
+	hmap_init(&c->doomed);
 	list_init(&c->admitting);
 	list_init(&c->admitting_in_batch);
 	list_init(&c->live);
@@ -65,6 +66,8 @@ cluster_fini(struct cluster *c)
 	free_jobs(c, &c->live);
 	free_jobs(c, &c->ended);
 	free_jobs(c, &c->removed);
+	HMAP_EACH(it, nx, &c->doomed)
+	free(HMAP_ENTRY(it, struct doomed, by_index));
 	for (uint32_t i = 0; i < c->agent_count; i++) {
 		reserve_free_all(c, c->by_number[i]);
 		agent_free(c->by_number[i]);
@@ -79,6 +82,7 @@ cluster_fini(struct cluster *c)
 	hmap_fini(&c->agents);
 	hmap_fini(&c->jobs);
 	hmap_fini(&c->attempts);
+	hmap_fini(&c->doomed);
 	books_fini(&c->books);
 	tokens_fini(&c->tokens);
 	memset(c, 0, sizeof *c);
@@ -153,17 +157,25 @@ cluster_emit(struct cluster *c, enum out_kind kind, struct agent *a, struct job 
 	return &o->items[o->count++];
 }
 
+bool
+task_key_read(struct task_key *to, const Corral__TaskKey *key)
+{
+	*to = (struct task_key){
+	    .incarnation = key->incarnation,
+	    .index = key->index,
+	    .attempt = key->attempt,
+	    .term = {key->term->era, key->term->czxid},
+	};
+	return str_copy(to->job, sizeof to->job, key->job);
+}
+
 void
 cluster_emit_key(struct cluster *c, enum out_kind kind, struct agent *a, const Corral__TaskKey *key)
 {
 	struct out *o = cluster_emit(c, kind, a, NULL);
 
-	if (o == NULL || !str_copy(o->key.job, sizeof o->key.job, key->job))
-		return;
-	o->key.incarnation = key->incarnation;
-	o->key.index = key->index;
-	o->key.attempt = key->attempt;
-	o->key.term = (struct term){key->term->era, key->term->czxid};
+	if (o != NULL)
+		(void)task_key_read(&o->key, key); /* its name was looked at when it came */
 }
 
 void
@@ -299,7 +311,8 @@ agent_check(const struct cluster *c, const struct agent *a)
 			return false;
 	}
 	LIST_EACH(it, nx, (struct list *)&a->doomed)
-	resources_add(&sum, &CONTAINER_OF(it, struct doomed, in_agent)->need, 1);
+	if (CONTAINER_OF(it, struct doomed, in_agent)->booked)
+		resources_add(&sum, &CONTAINER_OF(it, struct doomed, in_agent)->need, 1);
 	return count == a->attempt_count && stuck == a->stuck_count &&
 	       (a->node == PLACE_NONE ? resources_equal(&sum, &none)
 				      : resources_equal(&sum, &c->books.accounts[a->node].leased));

@@ -274,14 +274,17 @@ struct reservation {
 	struct resources amount, used;
 };
 
-/* An attempt that an agent came back with and nobody wants: killed, and booked until it is over. */
+/*
+ * An attempt that an agent came back with and nobody wants: killed, and booked until it is over. Is
+ * it a singleton's, then its index is not placed again before that.
+ */
 struct doomed {
 	struct list in_agent;
-	struct role *role; /* NULL: its job is not ours */
+	struct hmap_node by_index; /* by its job's name and its index */
+	struct role *role;	   /* NULL: its job is not ours */
 	struct resources need;
-	int64_t incarnation;
-	uint32_t index, attempt;
-	struct term term;
+	bool booked; /* false: its agent is being admitted */
+	struct task_key key;
 };
 
 struct delay {
@@ -382,6 +385,7 @@ struct cluster {
 	uint32_t ended_count;
 	uint64_t index_count;
 	struct hmap attempts; /* by (incarnation, index) */
+	struct hmap doomed;   /* by (job's name, index) */
 	struct list ending, committing;
 	struct list placing, placing_in_batch; /* singletons, by struct attempt.in_ending */
 	struct list reserving;		       /* agents of which something is reserved */

@@ -10,6 +10,9 @@ struct out *cluster_emit(struct cluster *c, enum out_kind kind, struct agent *a,
 void cluster_emit_key(
     struct cluster *c, enum out_kind kind, struct agent *a, const Corral__TaskKey *key);
 
+/* A key as it came; false, with a name cut short, if that is too long. */
+bool task_key_read(struct task_key *to, const Corral__TaskKey *key);
+
 /* The number of a term, of an earlier leader's too. */
 uint16_t cluster_term_number(struct cluster *c, struct term term);
 uint64_t cluster_hash_text(const struct cluster *c, const char *text);
@@ -45,10 +48,25 @@ void attempt_enter(struct cluster *c, struct attempt *t, Corral__TaskState state
 void attempt_over(struct cluster *c, uint64_t now_ms, struct attempt *t, Corral__TaskState state,
     Corral__TaskReason reason, uint8_t code, const uint8_t *uuid);
 void attempts_settle_report(struct cluster *c, uint64_t now_ms, struct agent *a);
-void doomed_release_all(struct cluster *c, struct agent *a);
 /* Does what is reported as running fit into this capacity? */
 bool attempts_report_fits(
     const struct cluster *c, const Corral__Register *report, const struct resources *capacity);
+
+/* doomed.c */
+/* An attempt that was reported is killed, and its resources are booked until it is over. */
+void doom_reported(struct cluster *c, struct agent *a, const struct task_key *key,
+    struct role *role, const struct resources *need);
+/* The same for one that is in our books: they stay booked for it, and are its own no more. */
+void doom_replaced(struct cluster *c, struct attempt *t);
+/*
+ * What an agent reports of singletons, when it has to be admitted before its report is settled:
+ * whatever is not theirs by now holds their indexes back.
+ */
+void doom_admitting(struct cluster *c, struct agent *a);
+void doomed_over(struct cluster *c, struct agent *a, const struct task_key *key);
+void doomed_release_all(struct cluster *c, struct agent *a);
+/* Is there one at this index of a job of this name, of whatever incarnation? */
+bool doomed_has(const struct cluster *c, const struct job *j, uint32_t index);
 
 /* jobs.c */
 struct job *job_new(struct cluster *c, const char *name, uint32_t count,
@@ -77,8 +95,8 @@ void singles_recover(struct cluster *c, uint64_t now_ms);
 void singles_scan(struct cluster *c, uint64_t now_ms);
 /* The attempt's place goes to the store, and only then the attempt to its agent. */
 void single_place(struct cluster *c, struct attempt *t);
-/* May the index be placed, or is its last place still on its way to the store? */
-bool single_is_free(const struct job *j, uint32_t index);
+/* May the index be placed? Its last place is stored, and nothing of it that came back is left. */
+bool single_is_free(const struct cluster *c, const struct job *j, uint32_t index);
 /* The lists of what is on its way to the store: into the batch, and out of it. */
 void singles_collect(struct cluster *c);
 void singles_committed(struct cluster *c, uint64_t now_ms);

@@ -102,17 +102,17 @@ turn_begin(struct cluster *c)
 
 /*
  * The next index that may be launched; count: there is none. A singleton's waits until the attempt
- * before it is given up.
+ * before it is given up, and is no more where it came back.
  */
 static uint32_t
-next_index(struct job *j)
+next_index(const struct cluster *c, struct job *j)
 {
 	uint32_t i = next_pending(j);
 
 	if (j->singles == NULL)
 		return i;
 	for (i = j->role->index > i ? j->role->index : i; i < j->count; i++)
-		if (j->cells[i].state == CELL_PENDING && single_is_free(j, i))
+		if (j->cells[i].state == CELL_PENDING && single_is_free(c, j, i))
 			break;
 	j->role->index = i;
 	return i;
@@ -184,7 +184,7 @@ launch_next(struct cluster *c, uint64_t now_ms, struct job *j, uint32_t most)
 		most = j->in_state[CELL_PENDING];
 	if (j->singles != NULL || !share_alone(s))
 		most = 1;
-	if (next_index(j) == j->count) {
+	if (next_index(c, j) == j->count) {
 		job_done(r);
 		return 0;
 	}
@@ -202,7 +202,7 @@ launch_next(struct cluster *c, uint64_t now_ms, struct job *j, uint32_t most)
 		j->barred = why.bar;
 	}
 	for (uint32_t i = 0; i < n; i++)
-		launch_one(c, now_ms, j, agent_on(c, node), next_index(j));
+		launch_one(c, now_ms, j, agent_on(c, node), next_index(c, j));
 	if (n > 0 && !list_empty(&agent_on(c, node)->reservations))
 		reserve_settle(c, agent_on(c, node));
 	if (n > 0)
@@ -224,14 +224,14 @@ launch_held(struct cluster *c, uint64_t now_ms, struct agent *a, const struct re
 	while (a->held_for != NULL && job_waits(j) && agent_takes_tasks(a)) {
 		j->role->index = 0;
 		available = books_free(&c->books, a->node);
-		if (next_index(j) == j->count || !resources_fits(&j->need, &available))
+		if (next_index(c, j) == j->count || !resources_fits(&j->need, &available))
 			return;
 		resources_add(&available, elsewhere, 1);
 		share_begin(s, &available);
 		if (share_room(s, j->role, &j->need, 1, &why) == 0 ||
 		    !books_lease(&c->books, j->role, a->node, &j->need))
 			return;
-		launch_one(c, now_ms, j, a, next_index(j));
+		launch_one(c, now_ms, j, a, next_index(c, j));
 		j->stuck_ms = 0;
 		hold_placed(c, a);
 	}

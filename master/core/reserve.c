@@ -67,8 +67,12 @@ reserve_settle(struct cluster *c, struct agent *a)
 			cover(a, t->job->role, &t->job->need);
 	}
 	LIST_EACH(it, nx, &a->doomed)
-	cover(a, CONTAINER_OF(it, struct doomed, in_agent)->role,
-	    &CONTAINER_OF(it, struct doomed, in_agent)->need);
+	{
+		struct doomed *d = CONTAINER_OF(it, struct doomed, in_agent);
+
+		if (d->booked)
+			cover(a, d->role, &d->need);
+	}
 	LIST_EACH(it, nx, &a->reservations)
 	{
 		struct reservation *v = CONTAINER_OF(it, struct reservation, in_agent);

@@ -86,9 +86,10 @@ single_dirty(struct cluster *c, struct job *j, uint32_t index)
 }
 
 bool
-single_is_free(const struct job *j, uint32_t index)
+single_is_free(const struct cluster *c, const struct job *j, uint32_t index)
 {
-	return !(j->singles[index].flags & (PIECE_DIRTY | PIECE_IN_BATCH));
+	return !(j->singles[index].flags & (PIECE_DIRTY | PIECE_IN_BATCH)) &&
+	       !doomed_has(c, j, index);
 }
 
 static void
@@ -137,8 +138,8 @@ singles_collect(struct cluster *c)
 }
 
 /*
- * The store names the agent: now the attempt may be sent. If its job was stopped meanwhile, or the
- * agent's connection lost, it never was.
+ * The store names the agent: now the attempt may be sent. If its job was stopped meanwhile, the
+ * agent's connection lost, or an earlier attempt reported that is still being ended, it never was.
  */
 static void
 placed(struct cluster *c, uint64_t now_ms, struct attempt *t)
@@ -148,7 +149,7 @@ placed(struct cluster *c, uint64_t now_ms, struct attempt *t)
 	if (t->job->state != JOB_RUNNING)
 		attempt_over(c, now_ms, t, CORRAL__TASK_STATE__KILLED,
 		    CORRAL__TASK_REASON__REASON_STOPPED, 0, NULL);
-	else if (!t->agent->connected)
+	else if (!t->agent->connected || doomed_has(c, t->job, t->index))
 		attempt_over(c, now_ms, t, CORRAL__TASK_STATE__LOST,
 		    CORRAL__TASK_REASON__REASON_AGENT_LOST, 0, NULL);
 	else if (!ZAB_PLANTED(PLANT_LAUNCH_UNCOMMITTED))

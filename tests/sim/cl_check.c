@@ -156,6 +156,7 @@ check_registry(struct cl_check *k, char *text)
 			if (!k->agents[agent].marked)
 				note_mark(k, (unsigned)agent);
 			k->agents[agent].marked = true;
+			k->agents[agent].report++;
 		} else {
 			k->agents[agent].marked = false;
 		}
@@ -450,6 +451,29 @@ check_ack(struct cl_master *m, const struct taskkey *key, const uint8_t *uuid)
 		    a->name, s->attempts);
 }
 
+/* S2: no attempt at a singleton is sent while the sender knows of another one that is alive. */
+static void
+check_alone(struct cl_master *m, const struct seen_attempt *t)
+{
+	struct cl_check *k = m->c->check;
+	const struct seen_job *j = seen_job(k, t->key.incarnation);
+	struct list *it, *nx;
+
+	if (j == NULL || !j->def.singleton)
+		return;
+	HMAP_EACH(it, nx, &k->attempts)
+	{
+		const struct seen_attempt *a = HMAP_ENTRY(it, struct seen_attempt, node);
+		const struct seen_job *of = seen_job(k, a->key.incarnation);
+
+		if (a != t && a->report != 0 && a->report == k->agents[a->reported_by].report &&
+		    term_equal(a->reported_to, m->elect.term) && a->key.index == t->key.index &&
+		    of != NULL && strcmp(of->name, j->name) == 0)
+			VIOLATED(m->c, "S2: %s is sent, and agent-%d has reported %s as alive",
+			    t->name, a->reported_by, a->name);
+	}
+}
+
 void
 cl_check_acts(
     struct cl_master *m, enum cl_sent what, const struct task_key *key, const uint8_t *uuid)
@@ -463,6 +487,7 @@ cl_check_acts(
 		VIOLATED(m->c, "L2: master-%u acts, and its session is over", m->number);
 	if (what == CL_SENT_LAUNCH) {
 		seen(k, &t)->launch_sent_ms = m->c->world.now_ms;
+		check_alone(m, seen(k, &t));
 		cl_trace(m->c, "%s: launches %s", m->proc.machine->name, seen(k, &t)->name);
 	} else if (what == CL_SENT_KILL) {
 		k->totals.kills++;
@@ -489,6 +514,7 @@ cl_check_out(struct cl_master *m, const struct out *o)
 	    o->reason != CORRAL__TASK_REASON__REASON_AGENT_LOST)
 		return;
 	seen(k, &key)->given_up = true;
+	seen(k, &key)->report = 0; /* S1 says whether that was right; what comes now counts */
 	if (o->agent->connected || o->job->policy.singleton)
 		return;
 	agent = agent_named(m->c, o->agent->name);
@@ -509,11 +535,36 @@ cl_check_master(struct cl_master *m)
 void
 cl_check_report(struct cl_master *m, const char *name, const Corral__Register *r)
 {
+	struct cl_check *k = m->c->check;
+	int agent = agent_named(m->c, name);
+	uint64_t report = agent < 0 ? 0 : ++k->agents[agent].report;
+
 	cl_trace(m->c, "%s: %s registers with %zu tasks", m->proc.machine->name, name, r->n_tasks);
 	for (size_t i = 0; i < r->n_tasks; i++) {
 		struct taskkey key = taskkey_of(r->tasks[i]->key);
+		struct seen_attempt *a = seen(k, &key);
 
-		cl_trace(m->c, "  %s: %s", seen(m->c->check, &key)->name,
-		    task_state_name(r->tasks[i]->state));
+		cl_trace(m->c, "  %s: %s", a->name, task_state_name(r->tasks[i]->state));
+		a->report = task_state_terminal(r->tasks[i]->state) ? 0 : report;
+		a->reported_by = agent;
+		a->reported_to = m->elect.term;
 	}
+}
+
+void
+cl_check_refused(struct cl_master *m, const char *name)
+{
+	int agent = agent_named(m->c, name);
+
+	if (agent >= 0)
+		m->c->check->agents[agent].report++;
+}
+
+void
+cl_check_update(struct cl_master *m, const Corral__StatusUpdate *u)
+{
+	struct taskkey key = taskkey_of(u->key);
+
+	if (task_state_terminal(u->state))
+		seen(m->c->check, &key)->report = 0;
 }

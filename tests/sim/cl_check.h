@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What must hold, watched from outside and in true time. A violation names the predicate: L1 to L5
- * (leadership), T1 to T8 (tasks), R1 to R3 (resources), A1 to A7 (agents), S1 (singletons).
+ * (leadership), T1 to T8 (tasks), R1 to R3 (resources), A1 to A7 (agents), S1 (never two of a
+ * singleton), S2 (no next one while a report has an earlier one alive).
  */
 #ifndef CORRAL_TESTS_SIM_CL_CHECK_H
 #define CORRAL_TESTS_SIM_CL_CHECK_H
@@ -30,6 +31,9 @@ void cl_check_acts(
 void cl_check_out(struct cl_master *m, const struct out *o);
 void cl_check_master(struct cl_master *m);
 void cl_check_report(struct cl_master *m, const char *name, const Corral__Register *r);
+/* That report was refused: nobody knows what was in it. */
+void cl_check_refused(struct cl_master *m, const char *name);
+void cl_check_update(struct cl_master *m, const Corral__StatusUpdate *u);
 
 /* ---- Agents ---- */
 /* registration: as it came. */

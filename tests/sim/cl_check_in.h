@@ -25,6 +25,10 @@ struct seen_attempt {
 	bool kill_seen;
 	bool launch_asked, word_given;
 	bool given_up;
+	/* Its agent's report that had it, alive, and who leads when it came. */
+	uint64_t report;
+	int reported_by;
+	struct term reported_to;
 	bool over;  /* a terminal update has left the agent */
 	bool ended; /* the program has: with wait_status */
 	int wait_status;
@@ -52,6 +56,7 @@ struct seen_agent {
 	bool marked;
 	uint64_t marks_ms[MARKS_MAX]; /* true times of commits that marked it, a ring */
 	unsigned mark_count;
+	uint64_t report; /* the newest one's number; what an older one had counts no more */
 	char id[CLUSTER_ID_MAX + 1];
 };
 

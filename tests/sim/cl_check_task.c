@@ -9,9 +9,6 @@
 #include "tests/sim/cl_check_in.h"
 
 #define EXECUTOR_BYTES (UINT64_C(2) << 20)
-#define WAKE_MS                                                                                    \
-	500 /* so soon after its machine has woken a singleton that must not run is gone           \
-	     */
 
 /* ---- What comes from a master. ---- */
 
@@ -266,27 +263,41 @@ marked_between(const struct seen_agent *a, uint64_t from_ms, uint64_t to_ms)
 	return false;
 }
 
+/*
+ * What remains of a singleton that was given up: its machine slept through lease and grace, and no
+ * instruction of anybody's can run there before it wakes. Then the executor's timer is due, and
+ * until its first instructions (here: none else's in the very millisecond) have killed the task,
+ * that may run. What was killed runs no more, but is in the kernel until that has taken it away.
+ * Neither can be known elsewhere before its agent has reported it; then S2 is the check.
+ */
 static void
 on_awake(void *arg, uint64_t token)
 {
 	struct cl_group *g = arg;
-	uint64_t now = g->host->c->world.now_ms;
+	const struct cl_machine *m = g->host->machine;
+	struct world *w = &g->host->c->world;
 
 	if (g->task.number != token || cl_group_empty(g))
 		return;
-	if (now < g->host->machine->woke_ms + WAKE_MS) {
-		world_at(&g->host->c->world, g->host->machine->woke_ms + WAKE_MS - now, on_awake, g,
-		    token);
-		return;
-	}
-	if (now < g->host->machine->asleep_until_ms) {
-		world_at(&g->host->c->world, g->host->machine->asleep_until_ms - now + WAKE_MS,
-		    on_awake, g, token);
-		return;
-	}
-	VIOLATED(g->host->c,
-	    "S1: %s goes on after its machine has woken, and another attempt has run meanwhile",
-	    g->name);
+	if (cl_is_asleep(m))
+		world_at(w, m->asleep_until_ms - w->now_ms, on_awake, g, token);
+	else if (g->task.dying && w->now_ms < m->woke_ms + CL_DEAD_MS_MAX)
+		world_at(w, m->woke_ms + CL_DEAD_MS_MAX - w->now_ms, on_awake, g, token);
+	else
+		VIOLATED(g->host->c,
+		    "S1: %s goes on after its machine has woken, and another attempt has run "
+		    "meanwhile",
+		    g->name);
+}
+
+/* Does it not run, or no more, though nobody has killed it in time? */
+static bool
+is_remainder(const struct cl_group *g)
+{
+	const struct cl_machine *m = g->host->machine;
+
+	return cl_is_asleep(m) || (g->task.dying && m->woke_ms > 0 &&
+				      m->c->world.now_ms < m->woke_ms + CL_DEAD_MS_MAX);
 }
 
 /* Another attempt at the same index has processes: may that be? */
@@ -300,15 +311,9 @@ check_other(struct cl_group *g, const struct seen_attempt *a, struct cl_group *o
 	bool later = a->launch_sent_ms > o->launch_sent_ms;
 	unsigned given_up = later ? other->host->number : g->host->number;
 
-	if (g->spec->singleton &&
-	    (cl_is_asleep(other->host->machine) ||
-		(other->host->machine->woke_ms > 0 &&
-		    c->world.now_ms < other->host->machine->woke_ms + WAKE_MS))) {
-		/* It does nothing now, or is being ended after its sleep; it must not go on. */
+	if (g->spec->singleton && is_remainder(other))
 		on_awake(other, other->task.number);
-		return;
-	}
-	if (g->spec->singleton)
+	else if (g->spec->singleton)
 		VIOLATED(c, "S1: %s starts on %s while %s runs on %s", a->name,
 		    g->host->machine->name, o->name, other->host->machine->name);
 	else if (other->key.incarnation == g->key.incarnation &&

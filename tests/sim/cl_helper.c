@@ -182,8 +182,8 @@ cl_task_kill(struct cl_group *g)
 	if (g->task.dying || cl_group_empty(g))
 		return;
 	g->task.dying = true;
-	world_at(&g->host->c->world, rng_below(r, rng_below(r, 20) == 0 ? 500 : 6), on_dead, g,
-	    g->task.number);
+	world_at(&g->host->c->world, rng_below(r, rng_below(r, 20) == 0 ? CL_DEAD_MS_MAX : 6),
+	    on_dead, g, g->task.number);
 }
 
 /* The kernel ends the first process, and in a PID namespace all of them. */

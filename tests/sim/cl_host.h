@@ -12,6 +12,9 @@
 #include "tests/lib/simdisk.h"
 #include "tests/sim/cl_zk.h"
 
+/* What was killed runs no more, and is gone so soon. */
+#define CL_DEAD_MS_MAX 500
+
 struct cl_host;
 
 /* One run of a task's program. */

@@ -172,6 +172,7 @@ take_registration(struct mlink *l, Corral__Register *r)
 	cl_check_report(m, l->name, r);
 	known = cluster_register(&m->cluster, now(m), l->name, r, l, error, sizeof error);
 	if (known == NULL) {
+		cl_check_refused(m, l->name);
 		refuse(l, error);
 		return;
 	}
@@ -255,6 +256,7 @@ take_message(struct mlink *l, Corral__AgentToMaster *message)
 		for (size_t i = 0; i < message->updates->n_updates; i++) {
 			if (m->c->plant == CL_PLANT_ACK_FIRST)
 				acknowledge_first(l, message->updates->updates[i]);
+			cl_check_update(m, message->updates->updates[i]);
 			cluster_update(&m->cluster, now(m), l->agent, message->updates->updates[i]);
 		}
 }

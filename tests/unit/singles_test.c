@@ -216,6 +216,73 @@ START_TEST(what_was_given_up_and_comes_back_is_killed_and_never_taken_over)
 }
 END_TEST
 
+/* Its machine slept through lease and grace, and has only now begun to end it. */
+START_TEST(what_was_given_up_and_lives_keeps_its_index_from_the_next)
+{
+	struct fake_agent *a = ready_agent(), *b;
+
+	running_on(a);
+	fake_cut(f, a);
+	pass(_i == 0 ? WAIT_MS + SCAN_MS : 31000, a); /* not marked; and marked */
+	ck_assert_int_eq(cluster_job(&f->cluster, "one")->cells[0].state, CELL_PENDING);
+	ck_assert(cluster_agent(&f->cluster, a->name)->marked == (_i == 1));
+	b = fake_add_agent(f, 1000, 4096);
+	fake_connect(f, b);
+	fake_connect(f, a); /* one that is marked has to be admitted first */
+	fake_settle(f);
+	fake_read_all(f, b);
+	fake_read(f, a); /* the welcome, and not yet the kill */
+	pass(2 * WAIT_MS, NULL);
+	ck_assert_uint_eq(f->launches, 1);
+	fake_read_all(f, a);
+	fake_settle(f);
+	ck_assert_uint_eq(f->launches, 2);
+}
+END_TEST
+
+START_TEST(one_that_is_marked_keeps_its_index_before_it_is_admitted)
+{
+	struct fake_agent *a = ready_agent(), *b = ready_agent();
+
+	running_on(a);
+	fake_cut(f, a);
+	fake_cut(f, b);
+	pass(31000, a);
+	pass(61000, a); /* one a minute */
+	ck_assert(cluster_agent(&f->cluster, a->name)->marked);
+	fake_connect(f, a);
+	fake_turn(f);
+	ck_assert_int_eq(cluster_agent(&f->cluster, a->name)->state, AGENT_ADMITTING);
+	ck_assert_uint_eq(f->cluster.doomed.count, 1);
+	fake_cut(f, a);
+	fake_connect(f, a); /* it counts once, however often it comes */
+	ck_assert_uint_eq(f->cluster.doomed.count, 1);
+	ck_assert(cluster_check(&f->cluster));
+}
+END_TEST
+
+START_TEST(what_comes_back_while_the_next_ones_place_is_on_its_way_calls_that_off)
+{
+	struct fake_agent *a = ready_agent(), *b = ready_agent();
+	struct job *j = running_on(a);
+
+	fake_cut(f, a);
+	while (cluster_live_attempt(&f->cluster, j, 0)->attempt == 1) {
+		f->now_ms += SCAN_MS;
+		fake_heartbeat(f, b);
+		fake_turn(f);
+	}
+	ck_assert(cluster_live_attempt(&f->cluster, j, 0)->unsent);
+	fake_connect(f, a);
+	fake_settle(f);
+	ck_assert_uint_eq(f->launches, 1);
+	fake_read_all(f, a);
+	fake_settle(f);
+	ck_assert_uint_eq(f->launches, 2);
+	ck_assert_uint_eq(cluster_live_attempt(&f->cluster, j, 0)->attempt, 3);
+}
+END_TEST
+
 START_TEST(an_agent_that_lost_its_memory_ends_no_lease)
 {
 	struct fake_agent *a = ready_agent(1000);
@@ -531,6 +598,11 @@ unit_suite(void)
 	tcase_add_test(
 	    t, a_new_leader_whose_predecessor_failed_before_the_launch_hears_so_from_the_agent);
 	tcase_add_test(t, what_was_given_up_and_comes_back_is_killed_and_never_taken_over);
+	tcase_add_loop_test(
+	    t, what_was_given_up_and_lives_keeps_its_index_from_the_next, 0, 2);
+	tcase_add_test(t, one_that_is_marked_keeps_its_index_before_it_is_admitted);
+	tcase_add_test(
+	    t, what_comes_back_while_the_next_ones_place_is_on_its_way_calls_that_off);
 	tcase_add_test(t, an_agent_that_lost_its_memory_ends_no_lease);
 	tcase_add_test(t, what_a_whole_report_does_not_name_is_over);
 	tcase_add_test(t, a_node_that_cannot_end_a_singleton_gets_none);
