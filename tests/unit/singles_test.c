@@ -219,11 +219,11 @@ END_TEST
 /* Its machine slept through lease and grace, and has only now begun to end it. */
 START_TEST(what_was_given_up_and_lives_keeps_its_index_from_the_next)
 {
-	struct fake_agent *a = ready_agent(), *b;
+	struct fake_agent *a = ready_agent(1000), *b;
 
 	running_on(a);
 	fake_cut(f, a);
-	pass(_i == 0 ? WAIT_MS + SCAN_MS : 31000, a); /* not marked; and marked */
+	pass(_i == 0 ? WAIT_MS + SCAN_MS : 31000); /* not marked; and marked */
 	ck_assert_int_eq(cluster_job(&f->cluster, "one")->cells[0].state, CELL_PENDING);
 	ck_assert(cluster_agent(&f->cluster, a->name)->marked == (_i == 1));
 	b = fake_add_agent(f, 1000, 4096);
@@ -232,7 +232,8 @@ START_TEST(what_was_given_up_and_lives_keeps_its_index_from_the_next)
 	fake_settle(f);
 	fake_read_all(f, b);
 	fake_read(f, a); /* the welcome, and not yet the kill */
-	pass(2 * WAIT_MS, NULL);
+	for (int i = 0; i < 20; i++)
+		scan(1000);
 	ck_assert_uint_eq(f->launches, 1);
 	fake_read_all(f, a);
 	fake_settle(f);
@@ -242,13 +243,13 @@ END_TEST
 
 START_TEST(one_that_is_marked_keeps_its_index_before_it_is_admitted)
 {
-	struct fake_agent *a = ready_agent(), *b = ready_agent();
+	struct fake_agent *a = ready_agent(1000), *b = ready_agent(1000);
 
 	running_on(a);
 	fake_cut(f, a);
 	fake_cut(f, b);
-	pass(31000, a);
-	pass(61000, a); /* one a minute */
+	pass(31000);
+	pass(61000); /* one a minute */
 	ck_assert(cluster_agent(&f->cluster, a->name)->marked);
 	fake_connect(f, a);
 	fake_turn(f);
@@ -263,7 +264,7 @@ END_TEST
 
 START_TEST(what_comes_back_while_the_next_ones_place_is_on_its_way_calls_that_off)
 {
-	struct fake_agent *a = ready_agent(), *b = ready_agent();
+	struct fake_agent *a = ready_agent(1000), *b = ready_agent(1000);
 	struct job *j = running_on(a);
 
 	fake_cut(f, a);
