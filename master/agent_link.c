@@ -480,6 +480,8 @@ send_welcome(struct agent_link *l)
 	welcome.lease_ms = l->m->conf.master.lease_ms;
 	welcome.heartbeat_ms = l->m->conf.master.heartbeat_ms;
 	welcome.has_fresh = welcome.fresh = l->agent->fresh;
+	welcome.has_answers = l->agent->report->has_number;
+	welcome.answers = l->agent->report->number;
 	message.body_case = CORRAL__MASTER_TO_AGENT__BODY_WELCOME;
 	message.welcome = &welcome;
 	return send_message(l, &message);

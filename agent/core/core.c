@@ -494,6 +494,12 @@ agent_core_registered(const struct agent_core *c)
 }
 
 uint64_t
+agent_core_register_number(const struct agent_core *c)
+{
+	return c->register_number;
+}
+
+uint64_t
 agent_core_registration(const struct agent_core *c)
 {
 	return c->registration;

@@ -125,6 +125,8 @@ const struct list *agent_core_active(const struct agent_core *c); /* of struct a
 bool agent_core_registered(const struct agent_core *c);
 /* The number that goes with messages to this master. */
 uint64_t agent_core_registration(const struct agent_core *c);
+/* Our own number of the newest Register, which its Welcome gives back. */
+uint64_t agent_core_register_number(const struct agent_core *c);
 
 /* Where an attempt's files are: STATE/sandbox/NAME, STATE/run/NAME. False: does not fit. */
 bool agent_core_sandbox(const struct agent_core *c, const char *name, char *to, size_t size);

@@ -33,6 +33,7 @@ struct agent_core {
 	bool up, registered;
 	uint64_t registration;
 	uint64_t register_ms; /* when Register was sent on this connection */
+	uint64_t register_number;
 	uint64_t lease_ms, heartbeat_ms, heartbeat_at_ms;
 	/* Of the lease that masters have granted, whichever they were; 0: none in this life. */
 	uint64_t lease_end_ms;

@@ -87,6 +87,10 @@ agent_core_master_up(struct agent_core *c, uint64_t now_ms)
 	c->up = true;
 	c->registered = false;
 	c->register_ms = now_ms;
+	/* An agent that was started anew goes on above what the one before it gave. */
+	c->register_number = now_ms > c->register_number ? now_ms : c->register_number + 1;
+	r.has_number = true;
+	r.number = c->register_number;
 	r.has_incomplete = r.incomplete = c->incomplete;
 	r.agent_id = c->agent_id;
 	r.boot_id = (char *)(uintptr_t)c->conf.boot_id;
@@ -417,8 +421,10 @@ agent_core_master_message(struct agent_core *c, const Corral__MasterToAgent *m, 
 	if (!c->up || !take_term(c, m->term))
 		return AGENT_IGNORED;
 	if (m->body_case == CORRAL__MASTER_TO_AGENT__BODY_WELCOME) {
-		if (!c->registered && m->has_registration)
-			take_welcome(c, m, now_ms);
+		if (c->registered || !m->has_registration ||
+		    m->welcome->answers != c->register_number)
+			return AGENT_IGNORED;
+		take_welcome(c, m, now_ms);
 		return AGENT_DONE;
 	}
 	if (m->body_case == CORRAL__MASTER_TO_AGENT__BODY_REFUSED) {

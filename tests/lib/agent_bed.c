@@ -114,6 +114,8 @@ agent_bed_welcome(struct agent_bed *b, uint64_t lease_ms, uint64_t heartbeat_ms,
 	welcome.lease_ms = lease_ms;
 	welcome.heartbeat_ms = heartbeat_ms;
 	welcome.has_fresh = welcome.fresh = fresh;
+	welcome.has_answers = true;
+	welcome.answers = agent_core_register_number(b->core);
 	m.body_case = CORRAL__MASTER_TO_AGENT__BODY_WELCOME;
 	m.welcome = &welcome;
 	return agent_bed_say(b, &m);

@@ -34,16 +34,11 @@ static void
 take_message(struct cl_host *h, const uint8_t *bytes, size_t size, bool late)
 {
 	Corral__MasterToAgent *m = corral__master_to_agent__unpack(NULL, size, bytes);
-
 	uint64_t registration;
+	bool registered = agent_core_registered(h->core);
 
 	if (m == NULL) {
 		world_violation(&h->c->world, "a master's message cannot be read");
-		return;
-	}
-	/* Of two registrations with one master, nothing but the connection says which is newer. */
-	if (late && m->body_case == CORRAL__MASTER_TO_AGENT__BODY_WELCOME) {
-		corral__master_to_agent__free_unpacked(m, NULL);
 		return;
 	}
 	registration = m->registration;
@@ -51,6 +46,10 @@ take_message(struct cl_host *h, const uint8_t *bytes, size_t size, bool late)
 		m->registration = agent_core_registration(h->core);
 	cl_check_before_message(h, m, registration);
 	cl_check_after_message(h, m, registration, agent_core_master_message(h->core, m, now(h)));
+	if (late && !registered && agent_core_registered(h->core))
+		world_violation(&h->c->world,
+		    "L4: %s takes the answer to an earlier registration for its newest one's",
+		    h->machine->name);
 	corral__master_to_agent__free_unpacked(m, NULL);
 	cl_agent_turn(h);
 }

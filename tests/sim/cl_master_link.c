@@ -430,6 +430,8 @@ queue_welcome(struct mlink *l)
 	welcome.lease_ms = l->m->c->conf.lease_ms;
 	welcome.heartbeat_ms = l->m->c->conf.heartbeat_ms;
 	welcome.has_fresh = welcome.fresh = l->agent->fresh;
+	welcome.has_answers = l->agent->report->has_number;
+	welcome.answers = l->agent->report->number;
 	message.body_case = CORRAL__MASTER_TO_AGENT__BODY_WELCOME;
 	message.welcome = &welcome;
 	queue(l, &message, CL_SENT_OTHER);

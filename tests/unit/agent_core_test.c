@@ -311,6 +311,36 @@ START_TEST(an_executor_is_not_given_up_for_the_time_that_its_agent_stood_still)
 }
 END_TEST
 
+/* Its lease would count from when the newest was sent, and its master counts from when it came. */
+START_TEST(the_answer_to_an_earlier_registration_welcomes_nobody)
+{
+	Corral__MasterToAgent m = CORRAL__MASTER_TO_AGENT__INIT;
+	Corral__Welcome late = CORRAL__WELCOME__INIT;
+	struct agent_world w;
+
+	agent_world_init(&w);
+	ck_assert(agent_world_boot(&w));
+	agent_core_master_up(w.bed.core, w.bed.now_ms);
+	late.agent_id = (char *)(uintptr_t)AGENT_BED_ID;
+	late.lease_ms = late.heartbeat_ms = 15000;
+	late.has_answers = true;
+	late.answers = agent_core_register_number(w.bed.core);
+	m.body_case = CORRAL__MASTER_TO_AGENT__BODY_WELCOME;
+	m.welcome = &late;
+	agent_core_master_down(w.bed.core);
+	agent_core_master_up(w.bed.core, w.bed.now_ms); /* in the same millisecond */
+	w.bed.registration = 1;
+	ck_assert_int_eq(agent_bed_say(&w.bed, &m), AGENT_IGNORED);
+	ck_assert(!agent_core_registered(w.bed.core));
+	late.has_answers = false;
+	late.answers = 0; /* of a master that knows of no numbers */
+	ck_assert_int_eq(agent_bed_say(&w.bed, &m), AGENT_IGNORED);
+	agent_world_welcome(&w, NULL);
+	ck_assert(agent_core_registered(w.bed.core));
+	agent_world_fini(&w);
+}
+END_TEST
+
 /* It was silent, and reports its end while the helper is asked to kill it. */
 START_TEST(an_attempt_that_ends_while_it_is_being_killed_is_cleaned_up)
 {
@@ -361,6 +391,7 @@ unit_suite(void)
 	tcase_add_test(t, a_lease_that_ends_drops_the_master);
 	tcase_add_test(t, rot_in_the_checkpoint_is_named_and_the_file_is_kept);
 	tcase_add_test(t, an_executor_is_not_given_up_for_the_time_that_its_agent_stood_still);
+	tcase_add_test(t, the_answer_to_an_earlier_registration_welcomes_nobody);
 	tcase_add_test(t, an_attempt_that_ends_while_it_is_being_killed_is_cleaned_up);
 	tcase_add_loop_test(t, a_stop_while_damage_is_put_aside_leaves_a_checkpoint, 0, 2);
 	suite_add_tcase(s, t);
