@@ -185,6 +185,8 @@
 	S(MOVED_RUNS, "moved-runs")                                                                \
 	/* any password is right */                                                                \
 	S(ANY_PASSWORD, "any-password")                                                            \
+	/* a local session has ephemeral nodes without becoming everybody's */                     \
+	S(NO_UPGRADE, "no-upgrade")                                                                \
 	/* a session has whatever timeout it asks for */                                           \
 	S(ANY_TIMEOUT, "any-timeout")                                                              \
 	/* ids of sessions begin anew with each start */                                           \

@@ -100,7 +100,6 @@ static const struct bug bugs[] = {
     {"endless-snapshot", ENS_PLANT_NONE, PLANT_ENDLESS_SNAPSHOT},
     {"purge-counts-all", ENS_PLANT_NONE, PLANT_PURGE_COUNTS_ALL},
     {"epoch-zero", ENS_PLANT_NONE, PLANT_EPOCH_ZERO},
-    {"strangers-own", ENS_PLANT_NONE, PLANT_STRANGERS_OWN},
     {"read-only-writes", ENS_PLANT_NONE, PLANT_READ_ONLY_WRITES},
     {"events-for-all", ENS_PLANT_NONE, PLANT_EVENTS_FOR_ALL},
     {"reply-first", ENS_PLANT_NONE, PLANT_REPLY_FIRST},

@@ -152,7 +152,7 @@ local_takes(struct server *s, struct server_conn *c, struct queued *q, struct ju
 	else if (!writes || !prep_makes_ephemeral(q->op, body))
 		return false;
 	else if (s->settings.local_upgrade) {
-		if (!c->session->upgrading)
+		if (!c->session->upgrading && !ZAB_PLANTED(PLANT_NO_UPGRADE))
 			upgrade(s, c->session);
 		return false;
 	} else {
