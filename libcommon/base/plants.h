@@ -78,6 +78,8 @@
 	X(HALF_MULTI, "half-multi")                                                                \
 	/* a node that is there already leaves its parent as it is */                              \
 	X(PARENT_STAYS, "parent-stays")                                                            \
+	/* a node that is there already keeps its access list */                                   \
+	X(ACL_STAYS, "acl-stays")                                                                  \
 	/* a replayed create needs its parent */                                                   \
 	X(REPLAY_STRICT, "replay-strict")                                                          \
 	/* logs without a snapshot are an empty database */                                        \

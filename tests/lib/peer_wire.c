@@ -111,11 +111,11 @@ wire_propose_create(
 }
 
 void
-wire_put_node(struct buf *b, const char *path)
+wire_put_node(struct buf *b, const char *path, int64_t acl)
 {
 	jute_put_text(b, path);
 	jute_put_i32(b, -1);
-	jute_put_i64(b, -1);
+	jute_put_i64(b, acl);
 	for (int i = 0; i < 15; i++)
 		jute_put_i32(b, 0);
 }

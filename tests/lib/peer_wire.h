@@ -28,8 +28,8 @@ void wire_say_info(
 /* A proposal of a node /N, N the counter of zxid; digest 0: without one. */
 void wire_propose_create(
     struct wire *w, unsigned node, int64_t zxid, int64_t header_zxid, uint64_t digest);
-/* A node of a snapshot, without data, owner or access list. */
-void wire_put_node(struct buf *b, const char *path);
+/* A node of a snapshot, without data or owner; acl: its list's key, -1: all may all. */
+void wire_put_node(struct buf *b, const char *path, int64_t acl);
 
 /* What the node says next must be this. */
 void wire_expect(struct wire *w, int32_t type, int64_t zxid);

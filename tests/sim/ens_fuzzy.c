@@ -4,7 +4,8 @@
  * others apply transactions. Ours are the state at one moment (a child process writes them); but a
  * server starts with what is there. The walk is made of two: up to a node drawn by lot what was
  * there when it began, behind it what is there at its end, each node with the children that its
- * parent was seen with.
+ * parent was seen with. The access lists are those of the beginning: of a node that came later it
+ * has the key alone.
  *
  * P6: it gets its name when all that may be in it is durable in the log. P5 is asked at the next
  * start, in ens_check_loaded().
@@ -33,8 +34,8 @@ struct seen_node {
 struct seen {
 	struct seen_node nodes[NODES_MAX];
 	size_t count;
-	const uint8_t *head; /* sessions */
-	size_t sessions_size, acls_size;
+	const uint8_t *head; /* sessions and access lists */
+	size_t head_size;
 };
 
 static int
@@ -52,25 +53,17 @@ look(struct ens_node *n, struct buf *to)
 		exit(71);
 }
 
-/* One access list; its key. */
-static int64_t
-skip_acl(struct jute_reader *r)
-{
-	int64_t key = jute_get_i64(r);
-
-	for (int32_t count = jute_get_i32(r); count > 0; count--) {
-		jute_get_i32(r);
-		jute_get_bytes(r);
-		jute_get_bytes(r);
-	}
-	return key;
-}
-
 static void
 skip_acls(struct jute_reader *r)
 {
-	for (int32_t lists = jute_get_i32(r); lists > 0; lists--)
-		skip_acl(r);
+	for (int32_t lists = jute_get_i32(r); lists > 0; lists--) {
+		jute_get_i64(r);
+		for (int32_t count = jute_get_i32(r); count > 0; count--) {
+			jute_get_i32(r);
+			jute_get_bytes(r);
+			jute_get_bytes(r);
+		}
+	}
 }
 
 /* False: there are too many nodes. */
@@ -85,9 +78,8 @@ read_seen(struct seen *s, const struct buf *b)
 		jute_get_i64(&r);
 		jute_get_i32(&r);
 	}
-	s->sessions_size = b->len - jute_left(&r);
 	skip_acls(&r);
-	s->acls_size = b->len - jute_left(&r) - s->sessions_size;
+	s->head_size = b->len - jute_left(&r);
 	for (;;) {
 		struct seen_node *n = &s->nodes[s->count];
 		size_t left = jute_left(&r);
@@ -157,48 +149,6 @@ put_nodes(struct buf *to, const struct seen *was, const struct seen *is, size_t 
 	jute_put_text(to, "/");
 }
 
-static struct jute_reader
-acls_of(const struct seen *s)
-{
-	return jute_reader(s->head + s->sessions_size, s->acls_size);
-}
-
-static bool
-has_acl(const struct seen *s, int64_t key)
-{
-	struct jute_reader r = acls_of(s);
-
-	for (int32_t left = jute_get_i32(&r); left > 0; left--)
-		if (skip_acl(&r) == key)
-			return true;
-	return false;
-}
-
-/*
- * The access lists of the walk's beginning and of its end: whatever node is written has its own.
- * Apache's server writes those of the beginning only. A node that came with a new list meanwhile
- * has one then that the file does not know; the loader calls that damage.
- */
-static void
-put_acls(struct buf *to, const struct seen *was, const struct seen *is)
-{
-	struct jute_reader a = acls_of(was), b = acls_of(is), count = b;
-	int32_t both = jute_get_i32(&a);
-
-	for (int32_t left = jute_get_i32(&count); left > 0; left--)
-		both += !has_acl(was, skip_acl(&count));
-	jute_put_i32(to, both);
-	buf_append(to, was->head + was->sessions_size + 4, was->acls_size - 4);
-	for (int32_t left = jute_get_i32(&b); left > 0; left--) {
-		size_t from = is->acls_size - jute_left(&b);
-		bool known = has_acl(was, skip_acl(&b));
-
-		if (!known)
-			buf_append(to, is->head + is->sessions_size + from,
-			    is->acls_size - jute_left(&b) - from);
-	}
-}
-
 static void
 put_seal(struct buf *to)
 {
@@ -213,8 +163,7 @@ put_file(struct ens_node *n, struct buf *to, const struct seen *was, const struc
 	jute_put_i32(to, SNAPSHOT_MAGIC);
 	jute_put_i32(to, SNAPSHOT_VERSION);
 	jute_put_i64(to, -1);
-	buf_append(to, was->head, was->sessions_size);
-	put_acls(to, was, is);
+	buf_append(to, was->head, was->head_size);
 	put_nodes(to, was, is, 1 + (size_t)rng_below(&n->rng, was->count));
 	put_seal(to);
 	if (rng_below(&n->rng, 3) == 0)

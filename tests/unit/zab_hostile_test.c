@@ -95,7 +95,8 @@ START_TEST(a_deposed_leader_is_not_followed)
 END_TEST
 
 /* 0: its end is another, 1: a node stands in it twice, 2: fewer than no sessions, 3: or access
- * lists, 4: a session without an end, 5: it is of a future epoch. */
+ * lists, 4: a session without an end, 5: it is of a future epoch, 6: it is good, 7: the access list
+ * of /x came later. */
 static void
 put_bad_snapshot(struct buf *b, int kind)
 {
@@ -104,10 +105,10 @@ put_bad_snapshot(struct buf *b, int kind)
 	if (kind == 4)
 		jute_put_i32(b, 1);
 	jute_put_i32(b, kind == 3 ? -2 : 0);
-	wire_put_node(b, "");
-	wire_put_node(b, "/x");
+	wire_put_node(b, "", -1);
+	wire_put_node(b, "/x", kind == 7 ? 9 : -1);
 	if (kind == 1)
-		wire_put_node(b, "/x");
+		wire_put_node(b, "/x", -1);
 	jute_put_text(b, "/");
 	jute_put_text(b, kind == 0 ? "BenWasThere" : "BenWasHere");
 }
@@ -150,11 +151,92 @@ START_TEST(a_snapshot_that_ends_anywhere_leaves_what_there_is)
 
 	follow_with_history(2, EPOCH + 3);
 	buf_init(&b, 4096);
-	put_bad_snapshot(&b, 6); /* a good one */
+	put_bad_snapshot(&b, 6);
 	b.len = b.len * (size_t)_i / 20;
 	wire_say(&wire, 0, &b);
 	buf_fini(&b);
 	keeps_what_it_has();
+}
+END_TEST
+
+static void
+say_snapshot(int kind)
+{
+	struct buf b;
+
+	buf_init(&b, 4096);
+	put_bad_snapshot(&b, kind);
+	wire_say(&wire, 0, &b);
+	buf_fini(&b);
+}
+
+/* A create that is committed. */
+static void
+say_create(int64_t zxid, const char *path)
+{
+	static const uint8_t acl[] = "\0\0\0\1" "\0\0\0\3" "\0\0\0\5world" "\0\0\0\6anyone";
+	const struct txn_header header = {.zxid = zxid, .type = ZK_OP_CREATE};
+	const struct txn_body body = {.type = ZK_OP_CREATE,
+	    .path = {(const uint8_t *)path, (int32_t)strlen(path)},
+	    .data = {NULL, -1},
+	    .acl = {acl, sizeof acl - 1},
+	    .version = 1};
+	struct buf b;
+
+	buf_init(&b, 4096);
+	txn_put_header(&b, &header);
+	txn_put_body(&b, &body);
+	wire_say_packet(&wire, 0, QPACKET_PROPOSAL, zxid, b.data, b.len);
+	wire_say_packet(&wire, 0, QPACKET_COMMIT, zxid, NULL, 0);
+	buf_fini(&b);
+}
+
+/* It has a list that the snapshot has not, and that is proposed again. */
+START_TEST(zk3306_a_list_that_came_while_a_snapshot_was_sent_comes_behind_it)
+{
+	follow_with_history(2, EPOCH + 3);
+	say_snapshot(7);
+	if (_i == 1) { /* the synchronization is interrupted */
+		wire_close(&wire, 0);
+		rig_run(1);
+		rig_crash(0, false);
+		rig_start(0);
+		wire_follow(&wire, 0, 3, false);
+		wire_say_packet(
+		    &wire, 0, QPACKET_LEADERINFO, 3 * EPOCH, PROTOCOL, sizeof PROTOCOL);
+		wire_expect(&wire, QPACKET_ACKEPOCH, EPOCH + 5);
+		wire_say_packet(&wire, 0, QPACKET_DIFF, EPOCH + 6, NULL, 0);
+	}
+	say_create(EPOCH + 6, "/x");
+	wire_say_packet(&wire, 0, QPACKET_NEWLEADER, (2 + _i) * EPOCH, NULL, 0);
+	rig_run(100);
+	wire_expect(&wire, QPACKET_ACK, (2 + _i) * EPOCH);
+	wire_close(&wire, 0);
+	rig_crash(0, false);
+	rig_start(0);
+	ck_assert(rig_has(0, "/x"));
+	rig_check_disk(0);
+}
+END_TEST
+
+START_TEST(a_list_that_does_not_come_either_has_another_snapshot_asked_for)
+{
+	follow_with_history(2, EPOCH + 3);
+	say_snapshot(7);
+	say_create(EPOCH + 6, "/y");
+	wire_say_packet(&wire, 0, QPACKET_NEWLEADER, 2 * EPOCH, NULL, 0);
+	rig_run(100);
+	ck_assert_msg(wire_ended(&wire, "the access list of /x is neither"), "%s", wire.link.why);
+	wire_close(&wire, 0);
+	rig_run(1);
+	wire_follow(&wire, 0, 3, false);
+	wire_say_packet(&wire, 0, QPACKET_LEADERINFO, 2 * EPOCH, PROTOCOL, sizeof PROTOCOL);
+	wire_expect(&wire, QPACKET_ACKEPOCH, 3 * EPOCH);
+	say_snapshot(6);
+	wire_say_packet(&wire, 0, QPACKET_NEWLEADER, 2 * EPOCH, NULL, 0);
+	rig_run(100);
+	wire_expect(&wire, QPACKET_ACK, 2 * EPOCH);
+	wire_close(&wire, 0);
 }
 END_TEST
 
@@ -464,6 +546,9 @@ unit_suite(void)
 	tcase_add_test(t, a_deposed_leader_is_not_followed);
 	tcase_add_loop_test(t, a_snapshot_that_is_none_leaves_what_there_is, 0, 6);
 	tcase_add_test(t, a_snapshot_with_ttl_nodes_is_refused_where_they_are_none);
+	tcase_add_loop_test(
+	    t, zk3306_a_list_that_came_while_a_snapshot_was_sent_comes_behind_it, 0, 2);
+	tcase_add_test(t, a_list_that_does_not_come_either_has_another_snapshot_asked_for);
 	tcase_add_loop_test(t, a_snapshot_that_ends_anywhere_leaves_what_there_is, 0, 20);
 	tcase_add_test(t, a_proposal_of_an_unknown_kind_is_refused);
 	tcase_add_test(t, proposals_whose_digest_is_another_are_taken_counted_and_told);

@@ -333,10 +333,10 @@ follow_with_snapshot(int64_t zxid, unsigned nodes, size_t percent)
 	qpacket_put(&b, QPACKET_SNAP, zxid, NULL, 0);
 	jute_put_i32(&b, 0); /* sessions */
 	jute_put_i32(&b, 0); /* access lists */
-	wire_put_node(&b, "");
+	wire_put_node(&b, "", -1);
 	for (unsigned i = 0; i < nodes; i++) {
 		snprintf(path, sizeof path, "/s%u", i);
-		wire_put_node(&b, path);
+		wire_put_node(&b, path, -1);
 	}
 	jute_put_text(&b, "/");
 	jute_put_text(&b, "BenWasHere");

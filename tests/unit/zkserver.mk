@@ -96,7 +96,8 @@ tests_unit_zkserver_write_test_SOURCES = tests/unit/zkserver_write_test.c $(ZKRI
 tests_unit_zkserver_write_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_zkserver_write_test_LDADD = $(ZKCORE_LIBS)
 
-zkdisk_units = tests/unit/crash_kinds_test tests/unit/txnlog_test tests/unit/recover_test tests/unit/log_writer_test tests/unit/store_test
+zkdisk_units = tests/unit/crash_kinds_test tests/unit/txnlog_test tests/unit/recover_test tests/unit/recover_acl_test \
+	tests/unit/log_writer_test tests/unit/store_test
 check_PROGRAMS += $(zkdisk_units)
 TESTS += $(zkdisk_units)
 SIMDISK_SOURCES = tests/lib/simdisk.c tests/lib/simdisk.h
@@ -112,6 +113,10 @@ tests_unit_txnlog_test_LDADD = $(ZKCORE_LIBS)
 tests_unit_recover_test_SOURCES = tests/unit/recover_test.c $(SIMDISK_SOURCES)
 tests_unit_recover_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_recover_test_LDADD = $(ZKCORE_LIBS)
+
+tests_unit_recover_acl_test_SOURCES = tests/unit/recover_acl_test.c $(SIMDISK_SOURCES)
+tests_unit_recover_acl_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_recover_acl_test_LDADD = $(ZKCORE_LIBS)
 
 tests_unit_log_writer_test_SOURCES = tests/unit/log_writer_test.c
 tests_unit_log_writer_test_CFLAGS = $(UNIT_CFLAGS)

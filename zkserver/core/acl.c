@@ -28,6 +28,7 @@ struct item {
 
 static const uint8_t OPEN_LIST[] = "\0\0\0\1" "\0\0\0\37" "\0\0\0\5world" "\0\0\0\6anyone";
 #define OPEN_LIST_BYTES (sizeof OPEN_LIST - 1)
+static const uint8_t EMPTY_LIST[4];
 
 static struct item
 item_get(struct jute_reader *r)
@@ -172,7 +173,7 @@ acl_intern(struct acl_table *t, struct jute_bytes list)
 		return ACL_KEY_OPEN;
 	hash = hash_bytes(&t->hash_key, list.data, (size_t)list.len);
 	if ((e = entry_match(t, list, hash)) == NULL) {
-		if (!list_is_valid(list) || t->last_key >= ACL_KEY_NONE - 1 ||
+		if (!list_is_valid(list) || t->last_key >= ACL_KEY_UNLISTED - 1 ||
 		    (e = entry_add(t, t->last_key + 1, list, hash)) == NULL)
 			return ACL_KEY_NONE;
 		t->last_key++;
@@ -188,6 +189,10 @@ acl_ref(struct acl_table *t, uint32_t key)
 
 	if (key == ACL_KEY_OPEN)
 		return;
+	if (key == ACL_KEY_UNLISTED) {
+		t->unlisted++;
+		return;
+	}
 	e = entry_find(t, key);
 	assert(e != NULL && e->refs < UINT32_MAX);
 	e->refs++;
@@ -200,6 +205,11 @@ acl_unref(struct acl_table *t, uint32_t key)
 
 	if (key == ACL_KEY_OPEN)
 		return;
+	if (key == ACL_KEY_UNLISTED) {
+		assert(t->unlisted > 0);
+		t->unlisted--;
+		return;
+	}
 	e = entry_find(t, key);
 	assert(e != NULL && e->refs > 0);
 	if (--e->refs == 0)
@@ -209,7 +219,7 @@ acl_unref(struct acl_table *t, uint32_t key)
 bool
 acl_load(struct acl_table *t, uint32_t key, struct jute_bytes list)
 {
-	if (key == ACL_KEY_OPEN || key == ACL_KEY_NONE || entry_find(t, key) != NULL ||
+	if (key == ACL_KEY_OPEN || key >= ACL_KEY_UNLISTED || entry_find(t, key) != NULL ||
 	    list.len < 4 || !list_is_valid(list))
 		return false;
 	if (entry_add(t, key, list, hash_bytes(&t->hash_key, list.data, (size_t)list.len)) == NULL)
@@ -235,7 +245,7 @@ acl_purge(struct acl_table *t)
 bool
 acl_has(const struct acl_table *t, uint32_t key)
 {
-	return key == ACL_KEY_OPEN || entry_find(t, key) != NULL;
+	return key == ACL_KEY_OPEN || key == ACL_KEY_UNLISTED || entry_find(t, key) != NULL;
 }
 
 struct jute_bytes
@@ -245,6 +255,8 @@ acl_bytes(const struct acl_table *t, uint32_t key)
 
 	if (key == ACL_KEY_OPEN)
 		return (struct jute_bytes){OPEN_LIST, OPEN_LIST_BYTES};
+	if (key == ACL_KEY_UNLISTED)
+		return (struct jute_bytes){EMPTY_LIST, sizeof EMPTY_LIST};
 	e = entry_find(t, key);
 	assert(e != NULL);
 	return (struct jute_bytes){e->bytes, e->len};

@@ -28,6 +28,11 @@ enum acl_perm {
 #define ACL_KEY_OPEN 0u
 /* No key: there is no memory, or the bytes are no list. */
 #define ACL_KEY_NONE UINT32_MAX
+/*
+ * The key of a node that a fuzzy snapshot has with a list that it has not: it came while the nodes
+ * were written, and the log that follows has it. Until then nobody may do anything there.
+ */
+#define ACL_KEY_UNLISTED (UINT32_MAX - 1)
 
 #define ACL_IDS_MAX 32 /* identities of one connection; further auth packets are refused */
 
@@ -51,6 +56,7 @@ struct acl_table {
 	struct hash_key hash_key;
 	struct hmap by_bytes, by_key;
 	uint32_t last_key; /* keys are given out in ascending order and never reused */
+	uint32_t unlisted; /* references on ACL_KEY_UNLISTED */
 };
 
 void acl_table_init(struct acl_table *t, const struct hash_key *key);
@@ -72,7 +78,8 @@ bool acl_load(struct acl_table *t, uint32_t key, struct jute_bytes list);
 void acl_purge(struct acl_table *t);
 bool acl_has(const struct acl_table *t, uint32_t key);
 
-/* The list's jute bytes; those of world:anyone:ALL for ACL_KEY_OPEN. Borrowed while referenced. */
+/* The list's jute bytes; those of world:anyone:ALL for ACL_KEY_OPEN, and of the empty list for
+ * ACL_KEY_UNLISTED. Borrowed while referenced. */
 struct jute_bytes acl_bytes(const struct acl_table *t, uint32_t key);
 
 /* Walk the entries, for a snapshot: start with *at NULL; false at the end. */

@@ -83,6 +83,19 @@ db_find_hidden_ttl(const struct db *db, struct buf *path)
 	return false;
 }
 
+bool
+db_find_unlisted(const struct db *db, struct buf *path)
+{
+	const struct tree_node *n =
+	    tree_find(&db->tree, (struct jute_bytes){(const uint8_t *)"", 0});
+
+	if (db->tree.acls.unlisted == 0)
+		return false;
+	while (n != NULL && n->acl != ACL_KEY_UNLISTED)
+		n = tree_next(&db->tree, path);
+	return n != NULL;
+}
+
 /* Delete all nodes of an owner, oldest first. */
 static enum tree_result
 delete_owned(struct db *db, int64_t session, int64_t zxid, const struct apply *a);

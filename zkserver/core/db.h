@@ -60,6 +60,12 @@ bool db_reset_bare(struct db *db);
 bool db_find_hidden_ttl(const struct db *db, struct buf *path);
 
 /*
+ * The path of a node whose access list was neither in its snapshot nor in what was applied since.
+ * False: there is none.
+ */
+bool db_find_unlisted(const struct db *db, struct buf *path);
+
+/*
  * After a snapshot and the log were loaded: remove ephemeral nodes whose session does not exist,
  * create /zookeeper/config if it is missing, drop unused ACLs. False: no memory.
  */

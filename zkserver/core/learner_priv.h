@@ -17,7 +17,8 @@ void learner_receive(struct learner *l);
 
 /*
  * All that a fuzzy snapshot may hold already has come again and is applied: an ephemeral node whose
- * session is still missing now has none. False: there is no memory.
+ * session is still missing now has none. False: there is no memory, or a node has no access list
+ * yet and the role is over.
  */
 bool learner_finish_loading(struct learner *l);
 

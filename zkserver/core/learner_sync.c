@@ -183,6 +183,13 @@ learner_choose(struct learner *l, const struct qpacket *p)
 bool
 learner_finish_loading(struct learner *l)
 {
+	struct fault f = {0};
+
+	if (recover_check_acls(l->z->db, &f) != 0) {
+		l->wants_snapshot = true;
+		learner_leave(l, "%s; the next time a snapshot is asked for", f.text);
+		return false;
+	}
 	if (l->unfinished && !db_finish_load(l->z->db))
 		zab_fatal(l->z, "no memory to finish loading a snapshot");
 	l->unfinished = false;

@@ -280,6 +280,12 @@ take_role(struct peer *p)
 	end_read_only(p);
 	p->elections++;
 	if (p->election.state == PEER_LEADING) {
+		struct fault f = {0};
+
+		if (recover_check_acls(p->zab.db, &f) != 0) {
+			zab_fatal(&p->zab, "%s, and there is no leader to have it from", f.text);
+			return;
+		}
 		p->phase = PEER_LEADS;
 		leader_start(&p->leader);
 		take_held(p);

@@ -7,43 +7,56 @@
 
 #include "libcommon/base/plants.h"
 #include "zkserver/core/adopt.h"
+#include "zkserver/core/mark.h"
 #include "zkserver/core/snapshot.h"
 #include "zkserver/core/txnlog_reader.h"
 
 /* As Apache's server: so many snapshots are tried before it gives up. */
 #define SNAPSHOTS_TRIED_MAX 100
 
-/* Load the newest snapshot that is whole. 0, or a negative errno; none at all is 0. */
+/* The snapshots that are there; the first `left` were not tried yet. */
+struct candidates {
+	struct datadir_list list;
+	size_t left, tried;
+};
+
+static bool
+is_left(const struct candidates *c)
+{
+	return c->left > 0 && c->tried < SNAPSHOTS_TRIED_MAX;
+}
+
+static void
+note_bad(struct recover_report *report, const struct fault *bad)
+{
+	if (report->bad_snapshots++ == 0)
+		report->bad = *bad;
+}
+
+/* Load the newest snapshot left that is whole. 0, or a negative errno; none at all is 0. */
 static int
-load_newest(struct store *s, struct db *db, struct snapshot_info *info,
+load_newest(struct store *s, struct candidates *c, struct db *db, struct snapshot_info *info,
     struct recover_report *report, struct fault *f)
 {
-	struct datadir_list list;
-	size_t tried = 0;
-	int err = datadir_list(s, "snapshot", &list, f);
-
-	if (err != 0)
-		return err;
-	for (size_t i = list.count; i > 0 && tried < SNAPSHOTS_TRIED_MAX && !report->found_snapshot;
-	     i--, tried++) {
+	while (is_left(c)) {
+		struct datadir_entry which = c->list.entries[--c->left];
 		struct fault bad = {0};
+		int err = snapshot_load(s, which, db, info, &bad);
 
-		err = snapshot_load(s, list.entries[i - 1], db, info, &bad);
+		c->tried++;
 		if (err == 0) {
 			report->found_snapshot = true;
-			report->snapshot_zxid = list.entries[i - 1].zxid;
-		} else if (err != DATADIR_CORRUPT) {
-			fault_set(f, err, "%s", bad.text);
-			break;
-		} else if (report->bad_snapshots++ == 0)
-			report->bad = bad;
+			report->snapshot_zxid = which.zxid;
+			return 0;
+		}
+		if (err != DATADIR_CORRUPT)
+			return fault_set(f, err, "%s", bad.text);
+		note_bad(report, &bad);
 	}
-	datadir_list_free(&list);
-	if (!report->found_snapshot && report->bad_snapshots > 0 && err == DATADIR_CORRUPT)
-		fault_set(f, err,
-		    "no snapshot is whole: %s; restore one from a backup",
-		    report->bad.text);
-	return err;
+	if (report->bad_snapshots == 0)
+		return 0;
+	return fault_set(f, DATADIR_CORRUPT,
+	    "no snapshot is whole: %s; restore one from a backup", report->bad.text);
 }
 
 /*
@@ -192,30 +205,104 @@ settle_name(struct store *snapshots, struct fault *f)
 			      strerror(-err));
 }
 
-int
-recover(struct store *snapshots, struct store *logs, const struct recover_options *options,
-    struct db *db, struct recover_report *report, struct fault *f)
+/* One snapshot, and what the log has behind it. */
+static int
+load(struct store *snapshots, struct store *logs, const struct recover_options *options,
+    struct candidates *c, struct db *db, struct recover_report *report, struct fault *f)
 {
 	struct snapshot_info info = {0};
 	int err;
 
-	*report = (struct recover_report){0};
-	if (!options->read_only && (err = clean(snapshots, logs, f)) != 0)
-		return err;
-	if ((err = load_newest(snapshots, db, &info, report, f)) != 0)
+	report->found_snapshot = report->digest_checked = report->digest_wrong = false;
+	report->replayed = 0;
+	if ((err = load_newest(snapshots, c, db, &info, report, f)) != 0)
 		return err;
 	if (!report->found_snapshot)
 		err = begin_empty(logs, options, db, f);
 	else if (!options->read_only)
 		err = settle_name(snapshots, f);
+	return err != 0 ? err : replay(logs, options, db, &info, report, f);
+}
+
+int
+recover_check_acls(const struct db *db, struct fault *f)
+{
+	struct buf path;
+	int err = 0;
+
+	buf_init(&path, SNAPSHOT_FIELD_MAX_BYTES);
+	if (db_find_unlisted(db, &path))
+		err = fault_set(f, DATADIR_CORRUPT,
+		    "the access list of %.*s is neither in the snapshot nor in what follows it",
+		    (int)path.len, (const char *)path.data);
+	buf_fini(&path);
+	return err;
+}
+
+/*
+ * The log does not have what the snapshot lacks. Is there one before it of which all is here? A
+ * member of an ensemble may start with the first: its leader has the rest.
+ */
+static int
+load_earlier(struct store *snapshots, struct store *logs, const struct recover_options *options,
+    struct candidates *c, struct db *db, struct recover_report *report, struct fault *f)
+{
+	struct candidates again = {.list = c->list, .left = c->left + 1};
+	const struct recover_report first = *report;
+	struct fault lacks = {0}, earlier = {0};
+	int err = 0;
+
+	while (err == 0 && recover_check_acls(db, &lacks) != 0) {
+		struct fault bad = {0};
+
+		fault_set(&bad, DATADIR_CORRUPT, "snapshot.%llx: %s",
+		    (unsigned long long)report->snapshot_zxid, lacks.text);
+		note_bad(report, &bad);
+		lacks.text[0] = '\0';
+		err = load(snapshots, logs, options, c, db, report, &earlier);
+	}
+	if (err != 0 && err != DATADIR_CORRUPT)
+		return fault_set(f, err, "%s", earlier.text);
+	if (err != 0 && options->leader_has_more) {
+		MARK("recover: a member starts with a snapshot that lacks access lists");
+		*report = first;
+		return load(snapshots, logs, options, &again, db, report, f);
+	}
+	return err == 0 ? 0
+			: fault_set(f, err, "%s; restore a snapshot from a backup",
+			      report->bad.text);
+}
+
+static int
+finish(struct store *snapshots, const struct recover_options *options, struct db *db,
+    const struct recover_report *report, struct fault *f)
+{
+	int err = recover_check_ttl(db, f);
+
 	if (err != 0)
-		return err;
-	if ((err = replay(logs, options, db, &info, report, f)) != 0)
-		return err;
-	if ((err = recover_check_ttl(db, f)) != 0)
 		return err;
 	if (!db_finish_load(db))
 		return fault_set(f, -ENOMEM, "no memory to finish loading");
 	/* A log without a snapshot before it cannot be told from one whose snapshot was lost. */
 	return report->found_snapshot || options->read_only ? 0 : snapshot_write(snapshots, db, f);
+}
+
+int
+recover(struct store *snapshots, struct store *logs, const struct recover_options *options,
+    struct db *db, struct recover_report *report, struct fault *f)
+{
+	struct candidates c = {0};
+	int err;
+
+	*report = (struct recover_report){0};
+	if (!options->read_only && (err = clean(snapshots, logs, f)) != 0)
+		return err;
+	if ((err = datadir_list(snapshots, "snapshot", &c.list, f)) != 0)
+		return err;
+	c.left = c.list.count;
+	err = load(snapshots, logs, options, &c, db, report, f);
+	if (err == 0 && db->tree.acls.unlisted > 0)
+		err = load_earlier(snapshots, logs, options, &c, db, report, f);
+	datadir_list_free(&c.list);
+	return err != 0 ? err : finish(snapshots, options, db, report, f);
 }

@@ -18,6 +18,9 @@ struct recover_options {
 	bool trust_empty; /* snapshot.trust.empty: replay a log that has no snapshot, once */
 	bool read_only;	  /* change no file, only say what would be done */
 	uint64_t now_ms;  /* monotonic, for the sessions */
+	/* Access lists that the snapshot's nodes have may be missing, for now:
+	 * recover_check_acls() is asked when the leader has sent what follows. */
+	bool leader_has_more;
 	/* Hears of each transaction of the log that was applied. NULL: nobody. */
 	void (*replayed)(void *arg, int64_t zxid, const uint8_t *bytes, size_t size);
 	void *arg;
@@ -49,5 +52,11 @@ int recover(struct store *snapshots, struct store *logs, const struct recover_op
  * nodes without a session do. -EINVAL with *f, which names one: it has such nodes.
  */
 int recover_check_ttl(const struct db *db, struct fault *f);
+
+/*
+ * A snapshot of Apache's server may have nodes whose access list is in the log behind it only.
+ * DATADIR_CORRUPT with *f, which names one that was not there either.
+ */
+int recover_check_acls(const struct db *db, struct fault *f);
 
 #endif

@@ -279,7 +279,7 @@ read_acls(struct in *in, struct db *db)
 		if (in->err != 0)
 			return;
 		list = (struct jute_bytes){in_at(in, from), (int32_t)(in->pos - from)};
-		if (key < 1 || key >= ACL_KEY_NONE)
+		if (key < 1 || key >= ACL_KEY_UNLISTED)
 			in_fail(in, DATADIR_CORRUPT, "an access list's key is impossible");
 		else if (db != NULL && !acl_load(&db->tree.acls, (uint32_t)key, list))
 			in_fail(in, DATADIR_CORRUPT,
@@ -312,14 +312,29 @@ read_stat(struct in *in, int64_t *acl)
 	return stat;
 }
 
+/*
+ * The key that a node gets here; ACL_KEY_NONE if it has none that may be. Apache's server writes
+ * the lists first, and the nodes while it goes on: a key above them all was given out meanwhile.
+ */
+static uint32_t
+node_key(const struct acl_table *acls, int64_t key)
+{
+	if (key == -1)
+		return ACL_KEY_OPEN;
+	if (key < 1 || key >= ACL_KEY_NONE)
+		return ACL_KEY_NONE;
+	if (key > acls->last_key)
+		return ACL_KEY_UNLISTED;
+	return acl_has(acls, (uint32_t)key) ? (uint32_t)key : ACL_KEY_NONE;
+}
+
 static const char *
 load_node(struct in *in, struct db *db, struct span path, struct span data, int64_t acl,
     const struct tree_stat *stat)
 {
-	uint32_t key = acl == -1 ? ACL_KEY_OPEN : (uint32_t)acl;
+	uint32_t key = node_key(&db->tree.acls, acl);
 
-	if (acl < -1 || acl == 0 || acl >= ACL_KEY_NONE ||
-	    (key != ACL_KEY_OPEN && !acl_has(&db->tree.acls, key)))
+	if (key == ACL_KEY_NONE)
 		return "a node's access list does not exist";
 	switch (tree_load(&db->tree, span_bytes(in, path), span_bytes(in, data), key, stat)) {
 	case TREE_OK:

@@ -89,7 +89,10 @@ tree_create(struct tree *t, struct tree_create *c)
 	}
 	cversion = c->parent_cversion == -1 ? next_cversion(parent->cversion) : c->parent_cversion;
 	if ((n = tree_find_hashed(t, c->at.path, c->at.hash)) != NULL) {
-		set_acl(t, n, c->acl);
+		if (ZAB_PLANTED(PLANT_ACL_STAYS))
+			acl_unref(&t->acls, c->acl);
+		else
+			set_acl(t, n, c->acl);
 		if (!ZAB_PLANTED(PLANT_PARENT_STAYS))
 			raise_parent(t, parent, cversion, c->zxid);
 		return TREE_NODE_EXISTS;

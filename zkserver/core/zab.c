@@ -64,23 +64,15 @@ zab_link_end(struct zab *z, struct peer_link *l, const char *fmt, ...)
 struct loading {
 	struct zab *z;
 	const struct recover_report *report;
-	bool begun;
 };
-
-static void
-begin(struct loading *l)
-{
-	if (!l->begun)
-		history_reset(&l->z->history, (int64_t)l->report->snapshot_zxid);
-	l->begun = true;
-}
 
 static void
 on_replayed(void *arg, int64_t zxid, const uint8_t *bytes, size_t size)
 {
 	struct loading *l = arg;
 
-	begin(l);
+	if (l->report->replayed == 1) /* of this snapshot: another may have been tried before */
+		history_reset(&l->z->history, (int64_t)l->report->snapshot_zxid);
 	history_append(&l->z->history, zxid, bytes, size);
 }
 
@@ -95,11 +87,13 @@ zab_load(struct zab *z, struct recover_report *report, struct fault *f)
 	options.replayed = on_replayed;
 	options.arg = &l;
 	options.now_ms = z->now_ms;
+	options.leader_has_more = true;
 	if ((err = recover(z->snapshots, z->logs, &options, z->db, report, f)) != 0)
 		return err;
 	z->db->tree.acls.policy = policy;
 	z->digest_mismatches = z->db->digest_mismatches; /* whoever loads it says so */
-	begin(&l);
+	if (report->replayed == 0)
+		history_reset(&z->history, (int64_t)report->snapshot_zxid);
 	z->was_busy = true;
 	return 0;
 }
