@@ -1,24 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """An ensemble of real servers on the hosts of a Network: zkservers, Apache ZooKeepers, or some of each."""
-import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import history
 from network import Network
+from waiting import BUILD, SLOW, until
 
 LIB = Path(__file__).resolve().parent
-BUILD = Path(os.environ.get("CORRAL_BUILD", LIB.parents[1] / "build"))
 TICK_MS, CLIENT, SECURE, QUORUM, ELECTION = 500, 2181, 2281, 2888, 3888
 INIT_TICKS, SYNC_TICKS = 10, 4
-SLOW = 4 if "asan" in BUILD.name else 1
 START_S, STOP_S = 60 * SLOW, 20 * SLOW
 JARS = ("slf4j-simple", "zookeeper", "netty-codec", "netty-resolver", "netty-transport-native-unix-common")
 JAVA = ["java", "-Xmx128m", "-cp", ":".join(f"/usr/share/java/{jar}.jar" for jar in JARS),
@@ -26,13 +22,7 @@ JAVA = ["java", "-Xmx128m", "-cp", ":".join(f"/usr/share/java/{jar}.jar" for jar
 
 
 def wait_until(condition, what, seconds=START_S):
-    deadline = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what() if callable(what) else what}"
-        time.sleep(0.02)
+    return until(condition, what, seconds)
 
 
 class Member:

@@ -7,16 +7,14 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 from network import Network
 from processes import cgroups, processes_naming
+from waiting import BUILD, SLOW, until
 
-BUILD = Path(os.environ.get("CORRAL_BUILD", Path(__file__).resolve().parents[2] / "build"))
 NAME = "site"
 PROGRAMS = {"zkserver": "zkserver/zkserver", "master": "corral-master", "agent": "corral-agent"}
-SLOW = 4 if "asan" in BUILD.name else 1
 SECONDS = 60 * SLOW
 SERVER = 1  # the host of masters and zkserver
 
@@ -105,15 +103,8 @@ class Site:
 
     def until(self, condition, what, seconds=SECONDS):
         """Its first true value; the daemons' logs are shown when the time is over."""
-        deadline = time.monotonic() + seconds
-        while True:
-            value = condition()
-            if value:
-                return value
-            if time.monotonic() > deadline:
-                logs = "\n".join(f"== {d.name}\n{d.log()[-3000:]}" for d in self.daemons.values())
-                raise AssertionError(f"not within {seconds} s: {what() if callable(what) else what}\n{logs}")
-            time.sleep(0.02)
+        return until(condition, lambda: "\n".join([what() if callable(what) else what] + [
+            f"== {d.name}\n{d.log()[-3000:]}" for d in self.daemons.values()]), seconds)
 
     def start(self):
         for daemon in self.daemons.values():

@@ -2,13 +2,13 @@
 """A cluster of real processes for system tests: `corral dev` in a directory of its own, and a look at what it leaves."""
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -16,21 +16,7 @@ import pytest
 TOP = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "tests/lib"))
 from processes import alive, cgroups, descendants, processes_naming  # noqa: E402,F401
-
-BUILD = Path(os.environ.get("CORRAL_BUILD", TOP / "build"))
-SLOW = 4 if "asan" in BUILD.name else 1
-DEADLINE_S = 30 * SLOW
-
-
-def until(condition, what, seconds=DEADLINE_S):
-    """Wait until condition() is true and return its value; `what` names it when the time is over."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what() if callable(what) else what}"
-        time.sleep(0.02)
+from waiting import BUILD, DEADLINE_S, SLOW, until  # noqa: E402,F401
 
 
 class Cluster:
@@ -58,6 +44,7 @@ class Cluster:
             self.kill()
             raise
         self.state = state or next(self.home.glob("corral-dev.*"))
+        self.tls = self.state / "tls"
         self.nodes = list(self.daemons("agent"))
         self.env["CORRAL_CONFIG_DIR"] = str(self.state)
 
@@ -74,6 +61,19 @@ class Cluster:
                              stdin=subprocess.DEVNULL if input is None else None)
         assert status is None or run.returncode == status, (words, run.returncode, run.stdout[-2000:], run.stderr[-2000:])
         return run
+
+    def issue(self, role, name, *more):
+        """One more certificate of the cluster's CA."""
+        self.corral("tls", "issue", "--dir", self.tls, role, name, *more)
+
+    def certificate(self, who):
+        """The options for a holder's certificate: operator, user-NAME, master-1 ..."""
+        return ["--ca", self.tls / "ca.pem", "--cert", self.tls / f"{who}.pem", "--key", self.tls / f"{who}-key.pem"]
+
+    def zk_as(self, who, *words, status=0):
+        """The ensemble, asked with somebody's certificate."""
+        hosts = re.search(r"^ensemble=(\S+)$", (self.state / "corral.conf").read_text(), re.M)[1]
+        return self.corral(*self.certificate(who), "--hosts", hosts, *words, program="zk", status=status)
 
     def json(self, *words):
         """What a command says; asked again while no master leads, which may be so for a moment on a busy machine."""
@@ -102,10 +102,10 @@ class Cluster:
         address = until(ask, "a leader")
         return next(name for name, (_, a) in self.daemons("master").items() if a == address)
 
-    def kill_daemon(self, name):
-        """kill -9, and wait until it is back."""
+    def kill_daemon(self, name, signo=signal.SIGKILL):
+        """End it, by kill -9 as a rule, and wait until it is back."""
         pid = self.daemons()[name][0]
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, signo)
         until(lambda: self.daemons()[name][0] not in (0, pid), lambda: f"{name} is back\n{self.screen()}")
 
     def nodes_ready(self, count):
@@ -128,6 +128,9 @@ class Cluster:
     def wait_job(self, name, state, seconds=2 * DEADLINE_S):
         until(lambda: (self.job(name) or {}).get("state") == state,
               lambda: f"{name} is {state}: {self.job(name)}\n{self.corral('ps', name, status=None).stdout}", seconds)
+
+    def log_of(self, name):
+        return (self.state / f"{name}.log").read_text(errors="replace")
 
     def logs(self):
         return "\n".join(f"== {p.name}\n{p.read_text(errors='replace')[-3000:]}" for p in self.state.glob("*.log"))

@@ -34,6 +34,29 @@ def victims(cluster):
     return known
 
 
+def whole(cluster):
+    return all(pid and alive(pid) for pid, _ in cluster.daemons().values())
+
+
+def kill_one(cluster, rng, kind_of):
+    """Every kind of process gets its share, however many there are of it; kind_of(pid, what) None: it is left alone. A list of
+    what was killed; empty: it had ended by then."""
+    groups = {}
+    for pid, what in victims(cluster).items():
+        groups.setdefault(kind_of(pid, what), []).append((pid, what))
+    groups.pop(None, None)
+    pid, what = rng.choice(sorted(groups[rng.choice(sorted(groups))]))
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return []
+    return [f"{what} ({pid})"]
+
+
+def kind(what):
+    return "task" if what.startswith(("/", "sh")) else what.split()[0]
+
+
 def descriptors(cluster):
     return {name: len(os.listdir(f"/proc/{pid}/fd")) for name, (pid, _) in cluster.daemons().items()}
 
@@ -69,30 +92,14 @@ class Loop:
         return "\n".join((what, f"killed: {self.done[-20:]}", self.log.read()[-3000:], self.cluster.screen()[-3000:],
                           self.cluster.logs()))
 
-    def kill_one(self):
-        # Every kind of process gets its share, however many tasks there are.
-        groups = {}
-        for pid, what in victims(self.cluster).items():
-            kind = "task" if what.startswith("/") or what.startswith("sh") else what.split()[0]
-            groups.setdefault(kind, []).append((pid, what))
-        pid, what = self.rng.choice(sorted(groups[self.rng.choice(sorted(groups))]))
-        try:
-            os.kill(pid, signal.SIGKILL)
-            self.done.append(f"{what} ({pid})")
-        except ProcessLookupError:
-            pass
-
-    def whole(self):
-        return all(pid and alive(pid) for pid, _ in self.cluster.daemons().values())
-
     def run(self):
         self.start_job()
         next_kill = time.monotonic() + self.rng.uniform(0.1, 1)
         while len(self.done) < self.kills:
             if not self.check_job():
                 self.start_job()
-            if time.monotonic() >= next_kill and self.whole():
-                self.kill_one()
+            if time.monotonic() >= next_kill and whole(self.cluster):
+                self.done += kill_one(self.cluster, self.rng, lambda _, what: kind(what))
                 next_kill = time.monotonic() + self.rng.uniform(0.05, 1.5)
             time.sleep(0.01)
         until(lambda: not self.check_job(), lambda: self.tell("the last run ends"), JOB_S)
@@ -104,7 +111,7 @@ class Loop:
         c.leader()
         c.nodes_ready(3)
         c.corral("run", "--cpus", "0.1", "--", "true")
-        until(lambda: all(alive(pid) for pid, _ in c.daemons().values()), "all daemons run")
+        until(lambda: whole(c), "all daemons run")
         until(lambda: max(descriptors(c).values()) < 120, lambda: f"few descriptors: {descriptors(c)}")
         until(lambda: not [w for w in victims(c).values() if "corral-executor" in w],
               lambda: self.tell(f"no executor is left: {victims(c)}"))

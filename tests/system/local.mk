@@ -15,6 +15,7 @@ EXTRA_DIST += \
 	tests/lib/recorder.py \
 	tests/lib/shift_clock.c \
 	tests/lib/site_rig.py \
+	tests/lib/waiting.py \
 	tests/system/conftest.py \
 	tests/system/hostile.py \
 	tests/system/kill_loop.py \

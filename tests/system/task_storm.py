@@ -6,7 +6,6 @@ and members of the ensemble are killed at random moments, one at a time, for at 
 At the end each task has run at least once, more often only with a retry on record, and has ended as its command did; at no
 sample did a node run more tasks than it has room for, nor say so; and nothing is left."""
 import json
-import os
 import random
 import re
 import sys
@@ -16,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from conftest import Cluster, alive, descendants, until  # noqa: E402
-from kill_loop import victims  # noqa: E402
+from kill_loop import kill_one, victims, whole  # noqa: E402
 
 JOB_TASKS_MAX, JOBS_AT_ONCE = 250, 4
 SLOTS, CPUS, TASK_CPU = 8, "0.8", "0.1"  # on each node
@@ -107,21 +106,6 @@ class Storm:
             for what, amount in (n.get("used") or {}).items():
                 assert int(amount) <= int(n["capacity"][what]), self.tell(f"over-committed: {n}")
 
-    def kill_one(self):
-        groups = {}
-        for pid, what in victims(self.cluster).items():
-            if not is_task(pid, what):
-                groups.setdefault(kind(what), []).append((pid, what))
-        pid, what = self.rng.choice(sorted(groups[self.rng.choice(sorted(groups))]))
-        try:
-            os.kill(pid, 9)
-            self.killed.append(f"{what} ({pid})")
-        except ProcessLookupError:
-            pass
-
-    def whole(self):
-        return all(pid and alive(pid) for pid, _ in self.cluster.daemons().values())
-
     def run(self):
         end, next_kill = time.monotonic() + self.seconds, time.monotonic() + 1
         while time.monotonic() < end or self.submitted < self.tasks:
@@ -129,8 +113,8 @@ class Storm:
             if len(self.live) < JOBS_AT_ONCE:
                 self.submit()
             self.sample()
-            if time.monotonic() >= next_kill and self.whole():
-                self.kill_one()
+            if time.monotonic() >= next_kill and whole(self.cluster):
+                self.killed += kill_one(self.cluster, self.rng, lambda pid, what: None if is_task(pid, what) else kind(what))
                 next_kill = time.monotonic() + self.rng.uniform(0.05, 2)
             time.sleep(0.05)
         while self.live:

@@ -6,6 +6,7 @@ import pwd
 import re
 import shlex
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -21,24 +22,9 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="another account is ne
 class Guarded(Cluster):
     def __init__(self):
         super().__init__()
-        self.tls = self.state / "tls"
         for role, name in ("user", "eve"), ("agent", "ghost"), ("framework", "marathon"):
             self.issue(role, name)
         self.socket = self.state / "master" / "client.sock"
-
-    def issue(self, role, name, *more):
-        subprocess.run([BUILD / "corral", "tls", "issue", "--dir", self.tls, role, name, *more], check=True, capture_output=True)
-
-    def certificate(self, who):
-        return ["--ca", self.tls / "ca.pem", "--cert", self.tls / f"{who}.pem", "--key", self.tls / f"{who}-key.pem"]
-
-    def zk(self, who, *words, status=0):
-        """The ensemble, asked with somebody's certificate."""
-        return self.corral(*self.certificate(who), "--hosts", "127.0.0.1:" + re.search(
-            r"ensemble=127\.0\.0\.1:(\d+)", (self.state / "corral.conf").read_text())[1], *words, program="zk", status=status)
-
-    def log_of(self, name):
-        return (self.state / f"{name}.log").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +40,12 @@ def guarded():
 def test_only_masters_reach_what_is_below_corral(guarded, who):
     for path in ("/corral/jobs", "/corral/registry", "/corral/era"):
         for words in (["get", path], ["set", path, "1"], ["ls", path], ["acl", path, "world:anyone:cdrwa"]):
-            assert guarded.zk(who, *words, status=None).returncode == 77, (path, words)
+            assert guarded.zk_as(who, *words, status=None).returncode == 77, (path, words)
     for path in ("/corral/jobs/x", "/corral/registry/agents-0", "/corral/master/json.info_0", "/corral/x"):
-        assert guarded.zk(who, "create", path, "x", status=None).returncode == 77, path
+        assert guarded.zk_as(who, "create", path, "x", status=None).returncode == 77, path
     for path in ("/corral/master", "/corral/services"):
-        guarded.zk(who, "ls", path)
-    assert guarded.zk(who, "acl", "/corral/master").stdout == "x509:CN=master,O=dev:cdrwa\nworld:anyone:r\n"
+        guarded.zk_as(who, "ls", path)
+    assert guarded.zk_as(who, "acl", "/corral/master").stdout == "x509:CN=master,O=dev:cdrwa\nworld:anyone:r\n"
 
 
 # ---- roles ----
@@ -163,15 +149,15 @@ def test_a_master_that_finds_a_wider_acl_does_not_start_and_says_what_mends_it(g
     wide = {"/corral/master": ("world:anyone:rc", "world:anyone:cr"), "/corral/jobs": ("world:anyone:r", "world:anyone:r"),
             "/corral/jobs/kept": ("x509:CN=agent,O=dev:cw", "x509:CN=agent,O=dev:cw")}
     for path, (grant, _) in wide.items():
-        guarded.zk("master", "acl", path, "x509:CN=master,O=dev:cdrwa", grant)
-    os.kill(guarded.daemons()["master"][0], 9)
+        guarded.zk_as("master", "acl", path, "x509:CN=master,O=dev:cdrwa", grant)
+    os.kill(guarded.daemons()["master"][0], signal.SIGTERM)
     for path, (_, shown) in wide.items():  # in the order in which a master looks
         line = re.compile(rf"{path} in the ensemble is open to {shown}: .*Mend it with: (zk .*)$", re.M)
         until(lambda: line.search(guarded.log_of("master")), lambda: guarded.log_of("master"))
         until(lambda: guarded.said("master exited with 78"), guarded.screen)
         words = shlex.split(line.search(guarded.log_of("master"))[1])
         guarded.corral(*words[1:], program=words[0])
-        assert guarded.zk("master", "acl", path).stdout.startswith("x509:CN=master,O=dev:cdrwa\n")
+        assert guarded.zk_as("master", "acl", path).stdout.startswith("x509:CN=master,O=dev:cdrwa\n")
     guarded.wait_job("kept", "running")
     guarded.nodes_ready(1)
     guarded.corral("stop", "kept")

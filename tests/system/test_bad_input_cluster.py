@@ -5,10 +5,9 @@ import random
 import re
 import ssl
 import struct
-import subprocess
 
 import pytest
-from conftest import BUILD, SLOW, Cluster, until
+from conftest import SLOW, Cluster, until
 from hostile import LENGTHS, Watched, answer_of, connect, frame, make_tls, read_to_end, tls_context
 
 U64 = 2**64 - 1
@@ -44,9 +43,8 @@ def register(node, capacity=(1000, 1 << 30, 1 << 30), tasks=b"", agent_id=b"", m
 class Attacked(Cluster):
     def __init__(self):
         super().__init__()
-        self.tls = self.state / "tls"
         for role, name in ("user", "eve"), ("agent", "ghost"), ("master", "fake"):
-            subprocess.run([BUILD / "corral", "tls", "issue", "--dir", self.tls, role, name], check=True, capture_output=True)
+            self.issue(role, name)
         make_tls(self.home / "other", "dev", ("agent", "ghost"), ("operator", "eve"))
         self.agent_name = next(iter(self.daemons("agent")))
         self.masters, self.agents = self.setting("master", "agent_listen"), self.setting(self.agent_name, "executor_listen")
@@ -76,14 +74,6 @@ def attacked():
     c.stop()
 
 
-@pytest.fixture(params=["master", "agent"])
-def target(request, attacked):
-    """(the daemon, its port for frames, a context that its TLS takes or None)"""
-    if request.param == "master":
-        return attacked.watch("master"), attacked.masters, attacked.context("agent-ghost")
-    return attacked.watch(attacked.agent_name), attacked.agents, None
-
-
 def ask(attacked, head, body=b"", who="operator"):
     """(status, rest) of one HTTP request, sent as these bytes."""
     context = attacked.context(who) if who else tls_context()
@@ -101,13 +91,20 @@ def test_a_frame_of_two_gigabytes_costs_its_connection(attacked, length):
         assert answer_of(attacked.masters, struct.pack(">I", length) + b"x" * 100, attacked.context("agent-ghost")) == b""
 
 
-def test_plain_bytes_on_a_tls_port_cost_their_connection(target, attacked):
-    daemon, port, _ = target
-    rng = random.Random(port)
-    with daemon.unharmed(attacked.serves, r"127\.0\.0\.1:\d+.*TLS"):
-        for bytes_ in [struct.pack(">I", 0x7FFFFFFF), frame(b"x"),
-                       b"GET / HTTP/1.1\r\n\r\n"] + [rng.randbytes(n) for n in (5, 99, 9999)]:
-            read = answer_of(port, bytes_)
+def test_plain_bytes_on_a_tls_port_cost_their_connection(attacked):
+    """Some may begin a handshake, for all that is known, and are waited for: all at once, at both daemons."""
+    master, agent, says = attacked.watch("master"), attacked.watch(attacked.agent_name), r"127\.0\.0\.1:\d+.*TLS"
+    rng = random.Random(1)
+    sent = [struct.pack(">I", 0x7FFFFFFF), frame(b"x"), b"GET / HTTP/1.1\r\n\r\n"] + [rng.randbytes(n) for n in (5, 99, 9999)]
+    with master.unharmed(attacked.serves, says), agent.unharmed(attacked.serves, says), contextlib.ExitStack() as stack:
+        streams = []
+        for port in (attacked.masters, attacked.agents):
+            for bytes_ in sent:
+                streams.append(stack.enter_context(connect(port)))
+                with contextlib.suppress(ConnectionError):
+                    streams[-1].sendall(bytes_)
+        for stream in streams:
+            read = read_to_end(stream)
             assert read[:1] in (b"", b"\x15"), read  # nothing, or a TLS alert
 
 

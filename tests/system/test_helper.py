@@ -2,7 +2,6 @@
 """The agent without any privilege, and its helper as a service of its own."""
 import os
 import pwd
-import signal
 import socket
 import struct
 import subprocess

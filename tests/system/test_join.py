@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import signal
 import socket
 import ssl
 import subprocess
@@ -10,7 +11,7 @@ import threading
 
 import pytest
 
-from conftest import BUILD, Cluster, until
+from conftest import BUILD, Cluster
 
 NO_TOKEN = "there is no such token"
 
@@ -20,7 +21,6 @@ class Joined(Cluster):
 
     def __init__(self):
         super().__init__("--masters", "2")
-        self.tls = self.state / "tls"
         self.hosts = self.home / "hosts"
         self.count = 0
 
@@ -36,6 +36,11 @@ class Joined(Cluster):
 
     def join(self, token, *words, status=0, directory=None):
         return self.corral("join", token, "--dir", directory or self.host(), *words, status=status)
+
+    def restart_masters(self):
+        for name in self.daemons("master"):
+            self.kill_daemon(name, signal.SIGTERM)
+        self.leader()
 
     def files(self, directory):
         return ["--ca", directory / "ca.pem", "--cert", directory / "cert.pem", "--key", directory / "key.pem"]
@@ -86,23 +91,14 @@ def test_a_host_joins_with_a_key_of_its_own_and_its_agent_is_taken(joined):
 def test_a_secret_is_stored_as_its_hash_and_shown_once(joined):
     token = joined.token("--uses", "3", "--ttl", "2h")
     secret = token.rpartition(".")[2][16:]
-    hosts = re.search(r"ensemble=(\S+)", (joined.state / "corral.conf").read_text())[1]
-    master = ["--hosts", hosts, "--ca", joined.tls / "ca.pem", "--cert", joined.tls / "master-1.pem",
-              "--key", joined.tls / "master-1-key.pem"]
-    text = joined.corral("get", f"/corral/tokens/{id_of(token)}", *master, program="zk").stdout
+    node = f"/corral/tokens/{id_of(token)}"
+    text = joined.zk_as("master-1", "get", node).stdout
     assert re.match(r"hash=[0-9a-f]{64}\nrole=agent\nname=\nuses=3\n", text) and secret not in text
     assert secret not in joined.logs() and secret not in joined.corral("token", "list", "--json").stdout
-    assert joined.corral("get", f"/corral/tokens/{id_of(token)}", *joined_as_operator(joined), program="zk",
-                         status=None).returncode == 77
+    joined.zk_as("operator", "get", node, status=77)
     joined.corral("token", "revoke", id_of(token))
-    assert joined.corral("get", f"/corral/tokens/{id_of(token)}", *master, program="zk", status=None).returncode == 1
+    joined.zk_as("master-1", "get", node, status=1)
     assert NO_TOKEN in joined.join(token, "--name", "late", status=77).stderr
-
-
-def joined_as_operator(joined):
-    hosts = re.search(r"ensemble=(\S+)", (joined.state / "corral.conf").read_text())[1]
-    return ["--hosts", hosts, "--ca", joined.tls / "ca.pem", "--cert", joined.tls / "operator.pem",
-            "--key", joined.tls / "operator-key.pem"]
 
 
 def test_of_many_who_join_at_once_with_a_token_of_one_use_one_does(joined):
@@ -121,7 +117,7 @@ def test_the_count_of_uses_outlives_the_master_that_counted(joined):
     joined.join(token, "--name", "before")
     leader = joined.leader()
     joined.kill_daemon(leader)
-    until(joined.leader, "another leader")
+    joined.leader()
     assert joined.tokens()[id_of(token)]["uses"] == 1
     # At whichever master: one that does not lead sends on.
     address = joined.daemons()[leader][1]
@@ -226,8 +222,8 @@ def test_an_imposter_does_not_get_the_secret(joined, whose):
 
 
 def test_only_operators_make_tokens(joined):
-    subprocess.run([BUILD / "corral", "tls", "issue", "--dir", joined.tls, "user", "eve"], check=True, capture_output=True)
-    eve = ["--cert", joined.tls / "user-eve.pem", "--key", joined.tls / "user-eve-key.pem"]
+    joined.issue("user", "eve")
+    eve = joined.certificate("user-eve")
     for words in (["create"], ["list"], ["revoke", "0" * 16]):
         run = joined.corral("token", *words, *eve, status=77)
         assert "user:eve may not do this: it is for operators" in run.stderr
@@ -240,22 +236,21 @@ def test_only_operators_make_tokens(joined):
 
 @pytest.mark.long
 def test_a_master_without_the_cas_key_says_so(joined):
-    for path in joined.state.glob("master-*.conf"):
-        path.write_text(re.sub(r"^ca_key=.*$", "", path.read_text(), flags=re.M))
+    texts = {path: path.read_text() for path in joined.state.glob("master-*.conf")}
     token = joined.token()
-    for name in joined.daemons("master"):
-        joined.kill_daemon(name)
-    until(joined.leader, "a leader")
-    for run in (joined.corral("token", "create", status=1), joined.join(token, "--name", "n8", status=1)):
-        assert "cannot sign certificates: set [tls] ca_key=" in run.stderr, run.stderr
+    try:
+        for path, text in texts.items():
+            path.write_text(re.sub(r"^ca_key=.*$", "", text, flags=re.M))
+        joined.restart_masters()
+        for run in (joined.corral("token", "create", status=1), joined.join(token, "--name", "n8", status=1)):
+            assert "cannot sign certificates: set [tls] ca_key=" in run.stderr, run.stderr
+    finally:
+        for path, text in texts.items():
+            path.write_text(text)
+        joined.restart_masters()
 
 
 def test_a_holder_renews_its_certificate_and_nobody_elses(joined):
-    for path in joined.state.glob("master-*.conf"):
-        path.write_text(path.read_text().replace("[tls]\n", f"[tls]\nca_key={joined.tls}/ca-key.pem\n"))
-    for name in joined.daemons("master"):
-        joined.kill_daemon(name)
-    until(joined.leader, "a leader")
     directory, other = joined.host(), joined.host()
     joined.join(joined.token(), "--name", "old", directory=directory)
     joined.join(joined.token(), "--name", "new", directory=other)

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two roles on real daemons: shares, a limit, a guarantee, all of it over a failover."""
+import signal
+
 from conftest import Cluster, until
 
 SLEEPER = """[Job]
@@ -32,7 +34,7 @@ def test_two_roles_share_a_cluster_within_their_quotas_and_over_a_failover():
         roles = {r["name"]: r for r in c.json("roles")["roles"]}
         assert (roles["ops"]["weight_milli"], roles["ops"]["tasks"], roles["eng"]["waiting"]) == (2000, 13, 17)
 
-        c.kill_daemon(c.leader())
+        c.kill_daemon(c.leader(), signal.SIGTERM)
         c.leader()
         c.nodes_ready(2)
         until(lambda: (running(c, "eng"), running(c, "ops")) == (3, 13), lambda: f"the same: {c.json('jobs')}")
