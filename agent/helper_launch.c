@@ -33,36 +33,23 @@ struct launch {
 	char *error; /* HELPER_ERROR_BYTES */
 };
 
-/* The agent's own account, for tasks that name none. */
-static bool
-take_own_account(struct helper *h, struct launch *l, const char *submitter)
-{
-	if (h->root && run_as_is_user(submitter))
-		return helper_refuse(l->error,
-		    "%.100s: a user's tasks run as the account of its own name only", submitter);
-	l->has_user = h->root && h->conf.agent_uid != 0;
-	l->user = (struct spawn_user){.uid = h->conf.agent_uid,
-	    .gid = h->conf.agent_gid,
-	    .groups = {h->conf.agent_gid},
-	    .group_count = 1};
-	return true;
-}
-
 static bool
 check_user(struct helper *h, struct launch *l)
 {
 	const Corral__TaskSpec *spec = l->request->spec;
-	const char *name = spec->user,
-		   *submitter = spec->submitted_by != NULL ? spec->submitted_by : "", *why;
+	const char *submitter = spec->submitted_by != NULL ? spec->submitted_by : "", *name, *why;
 	const struct run_as rules = {
 	    .accounts = h->conf.run_as == NULL ? NULL
 					       : (const char *const *)h->conf.run_as->items,
 	    .count = h->conf.run_as == NULL ? 0 : h->conf.run_as->count,
+	    .default_user = h->conf.default_user,
 	    .agent_uid = h->conf.agent_uid,
 	};
 
-	if (name == NULL || *name == '\0')
-		return take_own_account(h, l, submitter);
+	if (!h->root && (spec->user == NULL || *spec->user == '\0'))
+		return true; /* there is only one */
+	if ((name = run_as_account(&rules, submitter, spec->user, &why)) == NULL)
+		return helper_refuse(l->error, "%.100s: %s", submitter, why);
 	if (!spawn_user_find(name, &l->user))
 		return helper_refuse(l->error, "account %s: %s", name,
 		    errno == 0 ? "there is none of that name on this node" : strerror(errno));

@@ -207,6 +207,7 @@ make_helper(const struct corral_conf *conf, const struct privilege *p, pid_t nam
 	    .executor = conf->agent.executor,
 	    .executor_listen = conf->agent.executor_listen,
 	    .run_as = &conf->agent.run_as,
+	    .default_user = conf->agent.default_user,
 	    .agent_uid = p->uid,
 	    .agent_gid = p->gid,
 	    .namespaces_of = namespaces_of,

@@ -19,7 +19,7 @@ privilege_find(const char *user, struct privilege *p)
 
 	*p = (struct privilege){.uid = geteuid(), .gid = getegid(), .root = geteuid() == 0};
 	errno = 0;
-	pw = getpwnam(user);
+	pw = user != NULL ? getpwnam(user) : NULL;
 	if (!p->root) {
 		p->own = pw != NULL && pw->pw_uid == p->uid;
 		return true;
@@ -29,6 +29,11 @@ privilege_find(const char *user, struct privilege *p)
 		p->gid = pw->pw_gid;
 		p->change = pw->pw_uid != 0;
 		return true;
+	}
+	if (user == NULL) {
+		log_error("[agent] user= is empty, and the agent is started as root: name an "
+			  "account, or root");
+		return false;
 	}
 	if (strcmp(user, USER_DEFAULT) == 0 && (errno == 0 || errno == ENOENT)) {
 		log_warn("there is no account " USER_DEFAULT

@@ -426,9 +426,10 @@ print_agent(const struct dev_daemon *d, struct buf *to)
 	    to, "\nexecutor_listen=127.0.0.1:%u\nstate_dir=%s/%s\n", d->port, dev->state, d->name);
 	if (is_program(path, "%s/corral-executor", dev->programs))
 		buf_printf(to, "executor=%s\n", path);
-	/* State and keys are ours alone: no other account could read them. */
+	/* State and keys are ours alone: no other account could read them. Tasks run as whoever
+	 * started all this, as they do where that is no root. */
 	if (geteuid() == 0)
-		buf_printf(to, "user=root\n");
+		buf_printf(to, "user=root\ndefault_user=root\n");
 	if (d->cpu_milli != 0)
 		buf_printf(to, "cpus=%s\n", amount_print_cpu(text, d->cpu_milli));
 	if (d->memory_bytes != 0)

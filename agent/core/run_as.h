@@ -10,7 +10,8 @@
 struct run_as {
 	const char *const *accounts; /* [agent] run_as, by name */
 	size_t count;		     /* 0: all accounts of people, from uid 1000 on */
-	uint32_t agent_uid;	     /* the agent's own account, which operators may always use */
+	const char *default_user;    /* [agent] default_user, allowed as well; NULL: none */
+	uint32_t agent_uid;	     /* its tasks could read the agent's key: only if named */
 };
 
 /*
@@ -22,7 +23,12 @@ struct run_as {
 const char *run_as_refusal(
     const struct run_as *rules, const char *submitter, const char *account, uint32_t uid);
 
-/* Is the submitter a user, so that tasks without an account are refused? */
-bool run_as_is_user(const char *submitter);
+/*
+ * The account of a task that asks for `asked` (NULL or "": it names none), which may still be
+ * refused. NULL: no account at all, and *why says the reason. A master names a user's account
+ * itself, so that a user never gets the default one.
+ */
+const char *run_as_account(
+    const struct run_as *rules, const char *submitter, const char *asked, const char **why);
 
 #endif

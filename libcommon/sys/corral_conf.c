@@ -74,6 +74,8 @@ static const struct conf_key keys[] = {
 	"socket of corral-agent helper; empty: an agent that is not root does without"),
     KEY("agent", "run_as", CONF_LIST, agent.run_as, NULL,
 	"accounts that operators may run tasks as; empty: those with a uid of 1000 and up"),
+    KEY("agent", "default_user", CONF_NAME, agent.default_user, "nobody",
+	"account of an operator's tasks that name none; empty: such tasks are refused"),
     KEY("agent", "executor_listen", CONF_ADDRESS, agent.executor_listen, "127.0.0.1:5061",
 	"for executors; loopback"),
     KEY("agent", "executor", CONF_PATH, agent.executor, CORRAL_LIBEXECDIR "/corral-executor",

@@ -46,6 +46,7 @@ struct corral_conf {
 		char *helper; /* socket of a helper that was started by itself; NULL: none */
 		struct conf_list
 		    run_as; /* accounts an operator may run tasks as; empty: uid 1000 and up */
+		char *default_user; /* of an operator's tasks that name none; NULL: refused */
 		char *executor_listen;
 		char *executor;	  /* path of corral-executor */
 		char *cert, *key; /* [tls]'s unless set */

@@ -78,7 +78,7 @@ class Cluster:
                      "unreachable_after=10s")
         for name in ("n1", "n2"):
             self.add("agent", name, "executor_listen=127.0.0.1:0", "cpus=1", "memory=1G", "disk=10G",
-                     f"executor={BUILD}/corral-executor", *(["user=root"] if os.geteuid() == 0 else []))
+                     f"executor={BUILD}/corral-executor", *(["user=root", "default_user=root"] if os.geteuid() == 0 else []))
         operator = self.common(*keys.issue("operator", "tester"))
         (self.home / "corral.conf").write_text(f"{operator}[client]\nmaster={','.join(self.addresses.values())}\n")
         self.env = {**os.environ, "CORRAL_CONFIG_DIR": str(self.home)}

@@ -73,7 +73,7 @@ class Site:
         for n, (name, attributes) in enumerate(nodes.items()):
             self.add("agent", name, 2 + n, self.settings(
                 "agent", name, "executor_listen=127.0.0.1:0", "cpus=1", "memory=1G", "disk=10G",
-                f"user={'nobody' if name in weak else 'root'}", *(["helper="] if name in weak else []),
+                f"user={'nobody' if name in weak else 'root'}", "default_user=root", *(["helper="] if name in weak else []),
                 f"executor={BUILD}/corral-executor", f"attributes={attributes}"), weak=name in weak)
         (self.home / "corral.conf").write_text(
             self.common(self.issue("operator", "tester")) + f"[client]\nmaster={','.join(self.masters)}\n")

@@ -39,7 +39,7 @@ class Agent:
         self.conf.write_text("\n".join([
             "[tls]", f"ca={home}/tls/ca.pem", f"cert={home}/tls/agent-n1.pem", f"key={home}/tls/agent-n1-key.pem",
             "[agent]", "name=n1", f"masters={self.master.address}", f"state_dir={self.state}",
-            "executor_listen=127.0.0.1:0", "cpus=1", "memory=1G", "disk=10G", "user=root",
+            "executor_listen=127.0.0.1:0", "cpus=1", "memory=1G", "disk=10G", "user=root", "default_user=root",
             f"executor={BUILD}/corral-executor", *settings, ""]))
         self.process = None
 

@@ -13,7 +13,8 @@ from conftest import BUILD, alive, until
 from corralpb import Schema
 from test_agent import PROTO, Agent, wait_recovered
 
-ACCOUNT = "nobody"  # on every machine; the agent's own may not be there
+ACCOUNT = "daemon"  # plays the agent's, which may not be there
+PERSON = "nobody"  # on every machine, with a uid above 1000
 
 
 class SplitAgent(Agent):
@@ -26,7 +27,7 @@ class SplitAgent(Agent):
         super().__init__(home, f"helper={self.socket}")
 
     def start(self):
-        text = self.conf.read_text().replace("user=root", f"user={ACCOUNT}")
+        text = self.conf.read_text().replace("default_user=root\n", "").replace("user=root", f"user={ACCOUNT}")
         self.conf.write_text(text)
         for path in (self.home / "tls").iterdir():
             os.chown(path, self.account.pw_uid, self.account.pw_gid)
@@ -133,11 +134,15 @@ def uids(pid):
 def test_an_agent_without_privilege_runs_tasks_by_its_helper_needs_root(agent):
     m, key = agent.master, agent.master.key(0)
     assert uids(agent.process.pid) == {agent.account.pw_uid}
-    m.launch(key, argv=["sh", "-c", "id -u; readlink /proc/self/ns/net; ls -d /sys/fs/cgroup"])
+    secret = agent.home / "tls" / "agent-n1-key.pem"
+    m.launch(key, argv=["sh", "-c", f"id -u; readlink /proc/self/ns/net; ls -d /sys/fs/cgroup; ! cat {secret}"])
     assert m.update()["state"] == "RUNNING"
     assert m.outcome(key)["state"] == "FINISHED"
-    out = m.output(key)[0].decode().split("\n")
-    assert out[0] == str(agent.account.pw_uid)
+    out, err = (x.decode() for x in m.output(key)[:2])
+    out = out.split("\n")
+    assert out[0] == str(pwd.getpwnam(PERSON).pw_uid)
+    # The agent's key is none of a task's business.
+    assert out[3:] == [""] and f"{secret}: Permission denied" in err, (out, err)
     # The helper is confined, what it starts is not.
     assert out[1] == os.readlink("/proc/self/ns/net") != os.readlink(f"/proc/{agent.helper.pid}/ns/net")
 
@@ -181,14 +186,14 @@ def test_an_agent_without_its_helper_says_so_and_tries_again_later_needs_root(ag
 
 
 def test_the_helper_serves_no_other_account_needs_root(agent):
-    daemon = pwd.getpwnam("daemon").pw_uid
+    stranger = pwd.getpwnam("bin").pw_uid
     # Whoever gets past the mode of the socket is still asked by the kernel who he is.
     os.chmod(agent.socket, 0o666)
     script = "import socket,sys; s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); sys.exit(len(s.recv(1)))"
     agent.process.terminate()
     agent.process.wait(30)
-    subprocess.run(["/usr/bin/python3", "-c", script, agent.socket], check=True, timeout=30, user=daemon)
-    assert f"of uid {daemon} connected: only the agent's account" in agent.helper_log()
+    subprocess.run(["/usr/bin/python3", "-c", script, agent.socket], check=True, timeout=30, user=stranger)
+    assert f"of uid {stranger} connected: only the agent's account" in agent.helper_log()
     agent.start()
     agent.master.welcome()
 
@@ -240,7 +245,7 @@ def test_who_calls_himself_an_executor_is_not_killed_needs_root(agent):
     (agent.home / "attempt").write_text("echo; read x")
     imposter = subprocess.Popen(["corral-executor", "attempt", name_of(key)], executable="/bin/sh", cwd=agent.home,
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
-                                user=pwd.getpwnam("daemon").pw_uid)
+                                user=pwd.getpwnam("bin").pw_uid)
     assert imposter.stdout.readline() == b"\n"
     helper = agent.as_the_agent()
     assert helper.ask(probe={"key": key}).get("alive", 0) == 0
@@ -262,14 +267,15 @@ def test_the_helper_refuses_what_is_not_the_attempts_own_needs_root(agent):
                         ({"run_directory": f"{agent.state}/run/../{name}"}, "another directory"),
                         ({"spec": {"argv": ["id"], "user": "root"}}, "run_as"),
                         ({"spec": {"argv": ["id"], "user": "0"}}, "account 0"),
+                        ({"spec": {"argv": ["id"], "user": ACCOUNT}}, "below uid 1000"),
                         # Users: another account, none, their own where that is the system's.
-                        ({"spec": {"argv": ["id"], "user": ACCOUNT, "submitted_by": "user:eve"}}, "of its own name only"),
+                        ({"spec": {"argv": ["id"], "user": PERSON, "submitted_by": "user:eve"}}, "of its own name only"),
                         ({"spec": {"argv": ["id"], "user": "", "submitted_by": "user:eve"}}, "of its own name only"),
                         ({"spec": {"argv": ["id"], "user": "root", "submitted_by": "user:root"}}, "below uid 1000"),
                         ({"spec": {"argv": ["id"], "user": "daemon", "submitted_by": "user:daemon"}}, "below uid 1000"),
-                        ({"spec": {"argv": ["id"], "user": "daemon", "submitted_by": "operator:eve"}}, "run_as")):
+                        ({"spec": {"argv": ["id"], "user": "bin", "submitted_by": "operator:eve"}}, "run_as")):
         assert word in helper.launch(key, **wrong)["error"]
-    assert "error" not in helper.launch(key, spec={"argv": ["id"], "user": ACCOUNT, "submitted_by": f"user:{ACCOUNT}"})
+    assert "error" not in helper.launch(key, spec={"argv": ["id"], "user": PERSON, "submitted_by": f"user:{PERSON}"})
     helper.kill(key)
     helper.ask(remove={"key": key, "sandbox": f"{agent.state}/sandbox/{name}"})
     assert "another directory" in helper.ask(remove={"key": key, "sandbox": "/etc"})["error"]

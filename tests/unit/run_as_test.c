@@ -4,8 +4,9 @@
 #include "tests/lib/unit.h"
 
 static const char *const listed[] = {"build", "www-data"};
-static const struct run_as people = {.agent_uid = 990};
-static const struct run_as named = {.accounts = listed, .count = 2, .agent_uid = 990};
+static const struct run_as people = {.default_user = "nobody", .agent_uid = 990};
+static const struct run_as named = {
+    .accounts = listed, .count = 2, .default_user = "nobody", .agent_uid = 990};
 
 START_TEST(an_operator_has_accounts_of_people_or_those_that_are_named)
 {
@@ -17,10 +18,45 @@ START_TEST(an_operator_has_accounts_of_people_or_those_that_are_named)
 	ck_assert_ptr_nonnull(run_as_refusal(&named, "operator:ann", "buil", 1001));
 	ck_assert_ptr_nonnull(run_as_refusal(&named, "operator:ann", "builds", 1001));
 	ck_assert_ptr_nonnull(run_as_refusal(&named, "operator:ann", "root", 0));
-	ck_assert_ptr_null(run_as_refusal(&named, "operator:ann", "corral-agent", 990));
+	ck_assert_ptr_null(run_as_refusal(&named, "operator:ann", "nobody", 65534));
 	/* A master that does not tell who submitted is one of an earlier version. */
 	ck_assert_ptr_nonnull(run_as_refusal(&people, "", "root", 0));
 	ck_assert_ptr_null(run_as_refusal(&people, "", "bob", 1000));
+}
+END_TEST
+
+/* Whoever has it can read the agent's key, and end its processes. */
+START_TEST(the_agents_own_account_is_there_only_if_named)
+{
+	static const char *const own[] = {"agent"};
+	const struct run_as not_named = {.default_user = "nobody", .agent_uid = 1001},
+			    in_list = {.accounts = own, .count = 1, .agent_uid = 1001},
+			    as_default = {.default_user = "agent", .agent_uid = 1001};
+
+	ck_assert_ptr_nonnull(run_as_refusal(&not_named, "operator:ann", "agent", 1001));
+	ck_assert_ptr_nonnull(run_as_refusal(&not_named, "user:agent", "agent", 1001));
+	ck_assert_ptr_nonnull(run_as_refusal(&people, "operator:ann", "corral-agent", 990));
+	ck_assert_ptr_nonnull(run_as_refusal(&named, "operator:ann", "corral-agent", 990));
+	ck_assert_ptr_null(run_as_refusal(&in_list, "operator:ann", "agent", 1001));
+	ck_assert_ptr_null(run_as_refusal(&as_default, "operator:ann", "agent", 1001));
+	ck_assert_ptr_nonnull(run_as_refusal(&as_default, "user:agent", "agent", 1001));
+}
+END_TEST
+
+START_TEST(a_task_that_names_no_account_has_the_nodes_default)
+{
+	const struct run_as none = {.agent_uid = 990};
+	const char *why = NULL;
+
+	ck_assert_str_eq(run_as_account(&people, "operator:ann", "", &why), "nobody");
+	ck_assert_str_eq(run_as_account(&people, "", NULL, &why), "nobody");
+	ck_assert_str_eq(run_as_account(&none, "operator:ann", "bob", &why), "bob");
+	ck_assert_ptr_null(why);
+	ck_assert_ptr_null(run_as_account(&none, "operator:ann", "", &why));
+	ck_assert(strstr(why, "default_user") != NULL);
+	ck_assert_ptr_null(run_as_account(&people, "user:bob", "", &why));
+	ck_assert(strstr(why, "own name only") != NULL);
+	ck_assert_str_eq(run_as_account(&people, "operator:user:bob", "", &why), "nobody");
 }
 END_TEST
 
@@ -46,8 +82,6 @@ START_TEST(a_user_has_its_own_account_alone)
 	ck_assert_ptr_nonnull(run_as_refusal(&people, "user:", "bob", 1000));
 	ck_assert_ptr_nonnull(run_as_refusal(&people, "user:daemon", "daemon", 1));
 	ck_assert_ptr_nonnull(run_as_refusal(&people, "user:corral-agent", "corral-agent", 990));
-	ck_assert(run_as_is_user("user:bob") && !run_as_is_user("operator:user:bob") &&
-		  !run_as_is_user(""));
 }
 END_TEST
 
@@ -58,6 +92,8 @@ unit_suite(void)
 	TCase *t = tcase_create("run_as");
 
 	tcase_add_test(t, an_operator_has_accounts_of_people_or_those_that_are_named);
+	tcase_add_test(t, the_agents_own_account_is_there_only_if_named);
+	tcase_add_test(t, a_task_that_names_no_account_has_the_nodes_default);
 	tcase_add_test(t, root_is_there_for_those_to_whom_it_is_named);
 	tcase_add_test(t, a_user_has_its_own_account_alone);
 	suite_add_tcase(s, t);
