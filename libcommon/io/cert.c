@@ -133,10 +133,18 @@ cert_load(const char *path, char *error, size_t size)
 static EVP_PKEY *
 key_load(const char *path, char *error, size_t size)
 {
-	BIO *bio = BIO_new_file(path, "r");
-	EVP_PKEY *key =
-	    bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
+	unsigned mode = tls_key_open_mode(path);
+	EVP_PKEY *key;
+	BIO *bio;
 
+	if (mode != 0) {
+		tls_fail(error, size,
+		    "%s: the private key is open to others (mode %04o): chmod 600 %s", path, mode,
+		    path);
+		return NULL;
+	}
+	bio = BIO_new_file(path, "r");
+	key = bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
 	BIO_free(bio);
 	if (key == NULL)
 		cert_fail_reason(error, size, path, "cannot read the private key");

@@ -100,15 +100,21 @@ tls_ctx_new(int version_min)
 	return ctx;
 }
 
-void
-tls_warn_about(const char *cert_path, const char *key_path, const X509 *cert)
+unsigned
+tls_key_open_mode(const char *path)
 {
-	time_t soon = time(NULL) + TLS_EXPIRY_WARN_DAYS * 86400;
 	struct stat st;
 
-	if (stat(key_path, &st) == 0 && (st.st_mode & 077) != 0)
-		log_warn("%s: the private key is open to others (mode %04o): chmod 600 it",
-		    key_path, (unsigned)(st.st_mode & 07777));
+	if (stat(path, &st) != 0 || !S_ISREG(st.st_mode))
+		return 0;
+	return (st.st_mode & (st.st_uid == 0 ? 027 : 077)) != 0 ? st.st_mode & 07777 : 0;
+}
+
+void
+tls_warn_about(const char *cert_path, const X509 *cert)
+{
+	time_t soon = time(NULL) + TLS_EXPIRY_WARN_DAYS * 86400;
+
 	if (X509_cmp_current_time(X509_get0_notAfter(cert)) < 0)
 		log_warn("%s: the certificate has expired: renew it", cert_path);
 	else if (X509_cmp_time(X509_get0_notAfter(cert), &soon) < 0)
@@ -119,8 +125,13 @@ tls_warn_about(const char *cert_path, const char *key_path, const X509 *cert)
 static bool
 tls_load_own(const struct tls *t, SSL_CTX *ctx, char *error, size_t size)
 {
+	unsigned mode = tls_key_open_mode(t->key);
 	char why[256];
 
+	if (mode != 0)
+		return tls_fail(error, size,
+		    "%s: the private key is open to others (mode %04o): chmod 600 %s", t->key, mode,
+		    t->key);
 	if (SSL_CTX_use_certificate_chain_file(ctx, t->cert) != 1) {
 		tls_error_text(why, sizeof why);
 		return tls_fail(error, size, "%s: cannot load the certificate: %s", t->cert, why);
@@ -136,7 +147,7 @@ tls_load_own(const struct tls *t, SSL_CTX *ctx, char *error, size_t size)
 	if (SSL_CTX_check_private_key(ctx) != 1)
 		return tls_fail(error, size, "%s: the key does not belong to the certificate in %s",
 		    t->key, t->cert);
-	tls_warn_about(t->cert, t->key, SSL_CTX_get0_certificate(ctx));
+	tls_warn_about(t->cert, SSL_CTX_get0_certificate(ctx));
 	return true;
 }
 

@@ -38,7 +38,7 @@ struct tls; /* a context: reference-counted, shared by many links */
 struct tls_files {
 	const char *ca;	  /* PEM, one or more certificates */
 	const char *cert; /* PEM, our certificate and what chains it to the CA; NULL: show none */
-	const char *key;  /* PEM, not encrypted, mode 0600 or stricter expected (else a warning) */
+	const char *key;  /* PEM, not encrypted; refused if it is open to others */
 };
 
 /*

@@ -36,8 +36,13 @@ struct tls *tls_new_made(tls_make *make, const void *arg, int verify, char *erro
 SSL_CTX *tls_ctx_new(int version_min);
 /* Put the reason into error[size] and empty OpenSSL's queue; returns false. */
 bool tls_fail(char *error, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-/* Log what an operator should change: a key that others can read, a certificate that ends soon. */
-void tls_warn_about(const char *cert_path, const char *key_path, const X509 *cert);
+/* Log that a certificate has ended or will soon. */
+void tls_warn_about(const char *cert_path, const X509 *cert);
+/*
+ * The mode of a private key that others can read or change; 0: its owner alone can, or it is root's
+ * and a group may read it, or it is no file.
+ */
+unsigned tls_key_open_mode(const char *path);
 
 /*
  * A server's question after tls_reload(): would the client's certificate be taken today? True

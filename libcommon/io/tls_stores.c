@@ -176,6 +176,7 @@ static bool
 use_key(SSL_CTX *ctx, const struct bag *b, const char *path, char *error, size_t size)
 {
 	X509 *own = NULL;
+	unsigned mode;
 	char why[256];
 
 	if (b->key == NULL)
@@ -196,7 +197,11 @@ use_key(SSL_CTX *ctx, const struct bag *b, const char *path, char *error, size_t
 		if (cert != own && SSL_CTX_add1_chain_cert(ctx, cert) != 1)
 			return tls_fail(error, size, "no memory for TLS");
 	}
-	tls_warn_about(path, path, own);
+	/* Apache's server takes them, and its directories are taken over as they stand. */
+	if ((mode = tls_key_open_mode(path)) != 0)
+		log_warn("%s: the private key is open to others (mode %04o): chmod 600 %s", path,
+		    mode, path);
+	tls_warn_about(path, own);
 	return true;
 }
 

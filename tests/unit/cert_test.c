@@ -248,6 +248,29 @@ START_TEST(a_certificate_ends_no_later_than_its_ca)
 }
 END_TEST
 
+START_TEST(a_key_that_others_can_read_is_refused)
+{
+	const struct tls_files files = {ca_pem, cert, key};
+	struct tls *tls;
+
+	ck_assert(cert_issue(ca, &agent, cert, key, error, sizeof error));
+	ck_assert_int_eq(chmod(key, 0644), 0);
+	ck_assert_ptr_null(tls_new(&files, true, error, sizeof error));
+	ck_assert_ptr_nonnull(strstr(error, "open to others (mode 0644): chmod 600 /"));
+	ck_assert_int_eq(chmod(key, 0620), 0);
+	ck_assert_ptr_null(tls_new(&files, true, error, sizeof error));
+	/* A group may read what is root's. */
+	ck_assert_int_eq(chmod(key, 0640), 0);
+	tls = tls_new(&files, true, error, sizeof error);
+	ck_assert_int_eq(tls != NULL, geteuid() == 0);
+	tls_unref(tls);
+	ck_assert_int_eq(chmod(key, 0400), 0);
+	tls = tls_new(&files, true, error, sizeof error);
+	ck_assert_ptr_nonnull(tls);
+	tls_unref(tls);
+}
+END_TEST
+
 START_TEST(files_that_are_missing_or_do_not_belong_together_are_named)
 {
 	char other_cert[PATH_MAX + 8], other_key[PATH_MAX + 8];
@@ -284,6 +307,7 @@ unit_suite(void)
 	tcase_add_test(t, a_renewed_certificate_has_the_names_of_the_old_one_and_another_key);
 	tcase_add_test(t, only_the_holders_own_certificate_of_this_ca_is_renewed);
 	tcase_add_test(t, a_certificate_ends_no_later_than_its_ca);
+	tcase_add_test(t, a_key_that_others_can_read_is_refused);
 	tcase_add_test(t, files_that_are_missing_or_do_not_belong_together_are_named);
 	suite_add_tcase(s, t);
 	return s;
