@@ -230,6 +230,26 @@ corral_get(struct corral *c, const ProtobufCMessageDescriptor *type, ProtobufCMe
 	    &(struct api_request){.method = "GET", .target = target, .reply = type}, message);
 }
 
+int
+corral_post(struct corral *c, const char *target, const ProtobufCMessage *body,
+    const ProtobufCMessageDescriptor *type, ProtobufCMessage **message)
+{
+	return api_call(c->api,
+	    &(struct api_request){.method = "POST", .target = target, .body = body, .reply = type},
+	    message);
+}
+
+ProtobufCMessage *const *
+corral_members(const ProtobufCMessage *message, const char *field, size_t *count)
+{
+	const ProtobufCFieldDescriptor *f =
+	    protobuf_c_message_descriptor_get_field_by_name(message->descriptor, field);
+	const char *base = (const char *)message;
+
+	*count = *(const size_t *)(const void *)(base + f->quantifier_offset);
+	return *(ProtobufCMessage *const *const *)(const void *)(base + f->offset);
+}
+
 static void
 print_message(const ProtobufCMessage *message)
 {
@@ -244,14 +264,10 @@ print_message(const ProtobufCMessage *message)
 }
 
 static void
-print_members(const ProtobufCMessage *message, const char *list)
+print_members(const ProtobufCMessage *message, const char *lines)
 {
-	const ProtobufCFieldDescriptor *field =
-	    protobuf_c_message_descriptor_get_field_by_name(message->descriptor, list);
-	const char *base = (const char *)message;
-	size_t count = *(const size_t *)(const void *)(base + field->quantifier_offset);
-	ProtobufCMessage *const *members =
-	    *(ProtobufCMessage *const *const *)(const void *)(base + field->offset);
+	size_t count;
+	ProtobufCMessage *const *members = corral_members(message, lines, &count);
 
 	for (size_t i = 0; i < count; i++)
 		print_message(members[i]);

@@ -76,10 +76,38 @@ int corral_connect(struct corral *c);
 int corral_get(struct corral *c, const ProtobufCMessageDescriptor *type, ProtobufCMessage **message,
     const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
+/* POST a message, NULL for none; as api_call(). */
+int corral_post(struct corral *c, const char *target, const ProtobufCMessage *body,
+    const ProtobufCMessageDescriptor *type, ProtobufCMessage **message);
+
+/* The messages of a repeated field of this one. */
+ProtobufCMessage *const *corral_members(
+    const ProtobufCMessage *message, const char *field, size_t *count);
+
 /*
  * --json and --json-lines: print the message, or each member of its list `lines`, one a line.
  * False: neither was asked for.
  */
 bool corral_print_json(const struct corral *c, const ProtobufCMessage *message, const char *lines);
+
+/* ---- list.c: what the API lists, printed as a table or as JSON ---- */
+
+struct corral_list {
+	const char *target, *member; /* the field that the rows are in */
+	const ProtobufCMessageDescriptor *reply;
+	const struct table_column *columns;
+	size_t column_count;
+	const char *id; /* the column of -q */
+	void (*add)(struct table *t, const void *row);
+};
+
+#define CORRAL_COLUMNS(list) .columns = list, .column_count = sizeof list / sizeof *list
+
+/* `query` goes behind the target; "": none. Connects unless that was done. Returns the exit
+ * status, as the next one. */
+int corral_print_list(struct corral *c, const struct corral_list *list, const char *query);
+
+/* Print a table as the options have it, and end it. */
+int corral_print_table(struct corral *c, struct table *t, const char *id);
 
 #endif

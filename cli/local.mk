@@ -6,7 +6,7 @@ libcli_a_SOURCES = cli/client_conf.c cli/client_conf.h cli/options.c cli/options
 
 bin_PROGRAMS += corral zk
 corral_SOURCES = cli/api.c cli/api.h cli/corral.c cli/corral.h cli/dev.c cli/dev.h cli/dev_daemon.c \
-	cli/dev_layout.c cli/dev_publish.c cli/dev_sweep.c cli/stream.c cli/stream.h cli/verb_job.c cli/verb_join.c cli/verb_nodes.c \
+	cli/dev_layout.c cli/dev_publish.c cli/dev_sweep.c cli/list.c cli/stream.c cli/stream.h cli/verb_job.c cli/verb_join.c cli/verb_nodes.c \
 	cli/verb_lists.c cli/verb_roles.c cli/verb_status.c cli/verb_stream.c cli/verb_tls.c cli/verb_token.c cli/watch.c cli/watch.h
 corral_LDADD = libcli.a libjob.a libio.a libsys.a libcodec.a libproto.a libbase.a \
 	$(EVENT_LIBS) $(OPENSSL_LIBS) $(INIH_LIBS) $(JANSSON_LIBS) $(PROTOBUF_C_LIBS)

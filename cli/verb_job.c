@@ -90,17 +90,13 @@ static int
 send_job(struct corral *c, const char *name, const char *file, const char *text)
 {
 	Corral__Api__JobSubmit body = CORRAL__API__JOB_SUBMIT__INIT;
-	const struct api_request request = {.method = "POST",
-	    .target = "jobs",
-	    .body = &body.base,
-	    .reply = &corral__api__job__descriptor};
 	ProtobufCMessage *message = NULL;
 	int status;
 
 	body.name = (char *)name;
 	body.text = (char *)text;
 	body.file = (char *)file;
-	status = api_call(c->api, &request, &message);
+	status = corral_post(c, "jobs", &body.base, &corral__api__job__descriptor, &message);
 	if (status == 0 && !corral_print_json(c, message, NULL)) {
 		const Corral__Api__Job *job = (const Corral__Api__Job *)message;
 
@@ -150,12 +146,7 @@ stop_job(struct corral *c, const char *name)
 		return EX_USAGE;
 	}
 	snprintf(target, sizeof target, "jobs/%s/stop", name);
-	status = api_call(c->api,
-	    &(struct api_request){.method = "POST",
-		.target = target,
-		.body = &body.base,
-		.reply = &corral__api__job__descriptor},
-	    &message);
+	status = corral_post(c, target, &body.base, &corral__api__job__descriptor, &message);
 	if (status == 0 && !corral_print_json(c, message, NULL)) {
 		const Corral__Api__Job *job = (const Corral__Api__Job *)message;
 

@@ -349,10 +349,6 @@ static int
 ask_to_renew(struct corral *c, const struct files *f, const struct cert_info *info)
 {
 	Corral__Api__Renew body = CORRAL__API__RENEW__INIT;
-	const struct api_request request = {.method = "POST",
-	    .target = "renew",
-	    .body = &body.base,
-	    .reply = &corral__api__joined__descriptor};
 	const char *role = tls_role_name(info->holder.role);
 	ProtobufCMessage *message = NULL;
 	char why[WHY_BYTES];
@@ -368,7 +364,8 @@ ask_to_renew(struct corral *c, const struct files *f, const struct cert_info *in
 		status = EX_CANTCREAT;
 	} else {
 		body.certificate = (char *)buf_text(&old);
-		status = api_call(c->api, &request, &message);
+		status =
+		    corral_post(c, "renew", &body.base, &corral__api__joined__descriptor, &message);
 	}
 	if (status == 0 &&
 	    !cert_write_file(f->new_cert, ((const Corral__Api__Joined *)message)->certificate, 0644,

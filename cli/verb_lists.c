@@ -11,8 +11,6 @@
 #include "libcommon/job/jobfile.h"
 #include "proto/api.pb-c.h"
 
-#define COLUMNS(columns) columns, sizeof columns / sizeof *columns
-
 static const struct table_column job_columns[] = {{.name = "JOB"}, {.name = "TYPE"},
     {.name = "STATE"}, {.name = "COUNT", .right = true}, {.name = "WAITING", .right = true},
     {.name = "RUNNING", .right = true}, {.name = "FINISHED", .right = true},
@@ -47,20 +45,12 @@ print_since(char to[AMOUNT_TEXT_MAX], int64_t wall_ms)
 	return amount_print_age(to, age > 0 ? (uint64_t)age : 0);
 }
 
-static int
-finish_table(struct corral *c, struct table *t, const char *id)
-{
-	bool printed = table_print(t, &c->options.view, id, "corral", stdout);
-
-	table_fini(t);
-	return printed ? 0 : EX_USAGE;
-}
-
 /* ---- jobs ---- */
 
 static void
-add_job(struct table *t, const Corral__Api__Job *j)
+add_job(struct table *t, const void *row)
 {
+	const Corral__Api__Job *j = row;
 	char age[AMOUNT_TEXT_MAX];
 
 	table_add(t, "%s", j->name);
@@ -81,27 +71,19 @@ add_job(struct table *t, const Corral__Api__Job *j)
 	table_add(t, "%u", j->priority);
 }
 
+static const struct corral_list jobs = {.target = "jobs",
+    .member = "jobs",
+    .reply = &corral__api__job_list__descriptor,
+    CORRAL_COLUMNS(job_columns),
+    .id = "id",
+    .add = add_job};
+
 int
 verb_jobs(struct corral *c, int argc, char **argv)
 {
-	ProtobufCMessage *message = NULL;
-	int status = corral_connect(c);
-
 	(void)argc;
 	(void)argv;
-	if (status == 0)
-		status = corral_get(c, &corral__api__job_list__descriptor, &message, "jobs");
-	if (status == 0 && !corral_print_json(c, message, "jobs")) {
-		const Corral__Api__JobList *list = (const Corral__Api__JobList *)message;
-		struct table t;
-
-		table_init(&t, COLUMNS(job_columns));
-		for (size_t i = 0; i < list->n_jobs; i++)
-			add_job(&t, list->jobs[i]);
-		status = finish_table(c, &t, "id");
-	}
-	protobuf_c_message_free_unpacked(message, NULL);
-	return status;
+	return corral_print_list(c, &jobs, "");
 }
 
 /* ---- ps ---- */
@@ -122,8 +104,9 @@ add_exit(struct table *t, const Corral__Api__Task *k)
 }
 
 static void
-add_task(struct table *t, const Corral__Api__Task *k)
+add_task(struct table *t, const void *row)
 {
+	const Corral__Api__Task *k = row;
 	static const Corral__Resources none = CORRAL__RESOURCES__INIT;
 	const Corral__Resources *r = k->resources != NULL ? k->resources : &none;
 	char text[AMOUNT_TEXT_MAX];
@@ -144,31 +127,25 @@ add_task(struct table *t, const Corral__Api__Task *k)
 	table_add(t, "%s", k->message != NULL ? k->message : "");
 }
 
+static const struct corral_list tasks = {.target = "tasks",
+    .member = "tasks",
+    .reply = &corral__api__task_list__descriptor,
+    CORRAL_COLUMNS(task_columns),
+    .id = "id",
+    .add = add_task};
+
 int
 verb_ps(struct corral *c, int argc, char **argv)
 {
-	ProtobufCMessage *message = NULL;
-	int status;
+	char query[JOBFILE_NAME_MAX + 8] = "";
 
 	if (argc > 0 && !jobfile_name_ok(argv[0])) {
 		corral_say("'%s' is no name of a job", argv[0]);
 		return EX_USAGE;
 	}
-	status = corral_connect(c);
-	if (status == 0)
-		status = corral_get(c, &corral__api__task_list__descriptor, &message, "tasks%s%s",
-		    argc > 0 ? "?job=" : "", argc > 0 ? argv[0] : "");
-	if (status == 0 && !corral_print_json(c, message, "tasks")) {
-		const Corral__Api__TaskList *list = (const Corral__Api__TaskList *)message;
-		struct table t;
-
-		table_init(&t, COLUMNS(task_columns));
-		for (size_t i = 0; i < list->n_tasks; i++)
-			add_task(&t, list->tasks[i]);
-		status = finish_table(c, &t, "id");
-	}
-	protobuf_c_message_free_unpacked(message, NULL);
-	return status;
+	if (argc > 0)
+		snprintf(query, sizeof query, "?job=%s", argv[0]);
+	return corral_print_list(c, &tasks, query);
 }
 
 /* ---- nodes ---- */
@@ -234,8 +211,9 @@ add_node_details(struct table *t, const Corral__Api__Node *n)
 }
 
 static void
-add_node(struct table *t, const Corral__Api__Node *n)
+add_node(struct table *t, const void *row)
 {
+	const Corral__Api__Node *n = row;
 	static const Corral__Resources none = CORRAL__RESOURCES__INIT;
 	const Corral__Resources *whole = n->capacity != NULL ? n->capacity : &none;
 	const Corral__Resources *used = n->used != NULL ? n->used : &none;
@@ -252,26 +230,12 @@ add_node(struct table *t, const Corral__Api__Node *n)
 	add_node_details(t, n);
 }
 
-static int
-list_nodes(struct corral *c)
-{
-	ProtobufCMessage *message = NULL;
-	int status = corral_connect(c);
-
-	if (status == 0)
-		status = corral_get(c, &corral__api__node_list__descriptor, &message, "nodes");
-	if (status == 0 && !corral_print_json(c, message, "nodes")) {
-		const Corral__Api__NodeList *list = (const Corral__Api__NodeList *)message;
-		struct table t;
-
-		table_init(&t, COLUMNS(node_columns));
-		for (size_t i = 0; i < list->n_nodes; i++)
-			add_node(&t, list->nodes[i]);
-		status = finish_table(c, &t, "node");
-	}
-	protobuf_c_message_free_unpacked(message, NULL);
-	return status;
-}
+static const struct corral_list nodes = {.target = "nodes",
+    .member = "nodes",
+    .reply = &corral__api__node_list__descriptor,
+    CORRAL_COLUMNS(node_columns),
+    .id = "node",
+    .add = add_node};
 
 int
 verb_nodes(struct corral *c, int argc, char **argv)
@@ -290,5 +254,6 @@ verb_nodes(struct corral *c, int argc, char **argv)
 	}
 	if (o->forget != NULL)
 		return node_forget(c);
-	return o->mark_unreachable != NULL ? node_mark_unreachable(c) : list_nodes(c);
+	return o->mark_unreachable != NULL ? node_mark_unreachable(c)
+					   : corral_print_list(c, &nodes, "");
 }

@@ -13,10 +13,6 @@ static int
 ask_of_node(struct corral *c, const char *name, const char *verb, const ProtobufCMessage *body)
 {
 	char encoded[256], target[320];
-	const struct api_request request = {.method = "POST",
-	    .target = target,
-	    .body = body,
-	    .reply = &corral__api__node__descriptor};
 	ProtobufCMessage *message = NULL;
 	int status;
 
@@ -27,7 +23,7 @@ ask_of_node(struct corral *c, const char *name, const char *verb, const Protobuf
 	snprintf(target, sizeof target, "nodes/%s/%s", encoded, verb);
 	if ((status = corral_connect(c)) != 0)
 		return status;
-	status = api_call(c->api, &request, &message);
+	status = corral_post(c, target, body, &corral__api__node__descriptor, &message);
 	if (status == 0 && !corral_print_json(c, message, NULL)) {
 		const Corral__Api__Node *n = (const Corral__Api__Node *)message;
 
@@ -91,6 +87,7 @@ int
 verb_era(struct corral *c, int argc, char **argv)
 {
 	bool bump = argc == 1 && strcmp(argv[0], "bump") == 0;
+	const ProtobufCMessageDescriptor *type = &corral__api__era__descriptor;
 	Corral__Api__EraBump body = CORRAL__API__ERA_BUMP__INIT;
 	ProtobufCMessage *message = NULL;
 	int status;
@@ -107,12 +104,8 @@ verb_era(struct corral *c, int argc, char **argv)
 	body.has_old_masters_are_stopped = body.old_masters_are_stopped = true;
 	if ((status = corral_connect(c)) != 0)
 		return status;
-	status = api_call(c->api,
-	    &(struct api_request){.method = bump ? "POST" : "GET",
-		.target = bump ? "era/bump" : "era",
-		.body = bump ? &body.base : NULL,
-		.reply = &corral__api__era__descriptor},
-	    &message);
+	status = bump ? corral_post(c, "era/bump", &body.base, type, &message)
+		      : corral_get(c, type, &message, "era");
 	if (status == 0 && !corral_print_json(c, message, NULL)) {
 		const Corral__Api__Era *e = (const Corral__Api__Era *)message;
 

@@ -9,8 +9,6 @@
 #include "libcommon/base/role.h"
 #include "proto/api.pb-c.h"
 
-#define COLUMNS(columns) columns, sizeof columns / sizeof *columns
-
 static const struct table_column role_columns[] = {{.name = "ROLE"},
     {.name = "WEIGHT", .right = true}, {.name = "SHARE", .right = true},
     {.name = "CPU", .right = true}, {.name = "MEM", .right = true}, {.name = "DISK", .right = true},
@@ -19,27 +17,6 @@ static const struct table_column quota_columns[] = {
     {.name = "ROLE"}, {.name = "GUARANTEE"}, {.name = "LIMIT"}, {.name = "CONSUMED"}};
 static const struct table_column reservation_columns[] = {
     {.name = "NODE"}, {.name = "ROLE"}, {.name = "AMOUNT"}, {.name = "USED"}};
-
-static int
-call(struct corral *c, const char *target, const ProtobufCMessage *body,
-    const ProtobufCMessageDescriptor *reply, ProtobufCMessage **message)
-{
-	return api_call(c->api,
-	    &(struct api_request){.method = body == NULL ? "GET" : "POST",
-		.target = target,
-		.body = body,
-		.reply = reply},
-	    message);
-}
-
-static int
-print_table(struct corral *c, struct table *t)
-{
-	int status = table_print(t, &c->options.view, "role", "corral", stdout) ? 0 : EX_USAGE;
-
-	table_fini(t);
-	return status;
-}
 
 static bool
 role_ok(const char *name)
@@ -53,8 +30,9 @@ role_ok(const char *name)
 /* ---- roles ---- */
 
 static void
-add_role(struct table *t, const Corral__Api__Role *r)
+add_role(struct table *t, const void *row)
 {
+	const Corral__Api__Role *r = row;
 	static const Corral__Resources none = CORRAL__RESOURCES__INIT;
 	const Corral__Resources *used = r->used != NULL ? r->used : &none;
 	char a[AMOUNT_TEXT_MAX];
@@ -69,24 +47,12 @@ add_role(struct table *t, const Corral__Api__Role *r)
 	table_add(t, "%u", r->waiting);
 }
 
-static int
-list_roles(struct corral *c)
-{
-	ProtobufCMessage *message = NULL;
-	int status = call(c, "roles", NULL, &corral__api__role_list__descriptor, &message);
-
-	if (status == 0 && !corral_print_json(c, message, "roles")) {
-		const Corral__Api__RoleList *list = (const Corral__Api__RoleList *)message;
-		struct table t;
-
-		table_init(&t, COLUMNS(role_columns));
-		for (size_t i = 0; i < list->n_roles; i++)
-			add_role(&t, list->roles[i]);
-		status = print_table(c, &t);
-	}
-	protobuf_c_message_free_unpacked(message, NULL);
-	return status;
-}
+static const struct corral_list roles = {.target = "roles",
+    .member = "roles",
+    .reply = &corral__api__role_list__descriptor,
+    CORRAL_COLUMNS(role_columns),
+    .id = "role",
+    .add = add_role};
 
 static int
 set_weight(struct corral *c, const char *name)
@@ -100,7 +66,7 @@ set_weight(struct corral *c, const char *name)
 	body.has_weight_milli = 1;
 	body.weight_milli =
 	    c->options.weight_milli > UINT32_MAX ? UINT32_MAX : (uint32_t)c->options.weight_milli;
-	status = call(c, "roles", &body.base, &corral__api__role__descriptor, &message);
+	status = corral_post(c, "roles", &body.base, &corral__api__role__descriptor, &message);
 	if (status == 0 && !corral_print_json(c, message, NULL))
 		printf("%s: weight %s\n", name, amount_print_cpu(a, body.weight_milli));
 	protobuf_c_message_free_unpacked(message, NULL);
@@ -121,7 +87,7 @@ verb_roles(struct corral *c, int argc, char **argv)
 		return EX_USAGE;
 	if ((status = corral_connect(c)) != 0)
 		return status;
-	return argc == 0 ? list_roles(c) : set_weight(c, argv[1]);
+	return argc == 0 ? corral_print_list(c, &roles, "") : set_weight(c, argv[1]);
 }
 
 /* ---- quota ---- */
@@ -146,34 +112,23 @@ add_amounts(struct table *t, const Corral__Resources *r, bool zero_too)
 }
 
 static void
-add_quota(struct table *t, const Corral__Api__Quota *q)
+add_quota(struct table *t, const void *row)
 {
+	const Corral__Api__Quota *q = row;
 	table_add(t, "%s", q->role);
 	add_amounts(t, q->guarantee, false);
 	add_amounts(t, q->limit, true);
 	add_amounts(t, q->consumed, true);
 }
 
-static int
-list_quotas(struct corral *c)
-{
-	ProtobufCMessage *message = NULL;
-	int status = call(c, "quota", NULL, &corral__api__quota_list__descriptor, &message);
+static const struct corral_list quotas = {.target = "quota",
+    .member = "quotas",
+    .reply = &corral__api__quota_list__descriptor,
+    CORRAL_COLUMNS(quota_columns),
+    .id = "role",
+    .add = add_quota};
 
-	if (status == 0 && !corral_print_json(c, message, "quotas")) {
-		const Corral__Api__QuotaList *list = (const Corral__Api__QuotaList *)message;
-		struct table t;
-
-		table_init(&t, COLUMNS(quota_columns));
-		for (size_t i = 0; i < list->n_quotas; i++)
-			add_quota(&t, list->quotas[i]);
-		status = print_table(c, &t);
-	}
-	protobuf_c_message_free_unpacked(message, NULL);
-	return status;
-}
-
-/* "cpus=2,memory=4G" of an option; what it does not name is absent. */
+/* "cpus=2,memory=4G" of an option, "--limit=", or of none, ""; what it does not name is absent. */
 static bool
 read_amounts(const char *option, const char *text, Corral__Resources *r)
 {
@@ -181,7 +136,7 @@ read_amounts(const char *option, const char *text, Corral__Resources *r)
 
 	if (!amount_parse_resources(text, &cpu, &memory, &disk)) {
 		corral_say(
-		    "--%s=%s: expected cpus=N,memory=SIZE,disk=SIZE or some of them", option, text);
+		    "%s%s: expected cpus=N,memory=SIZE,disk=SIZE or some of them", option, text);
 		return false;
 	}
 	r->has_cpu_milli = cpu != UINT64_MAX;
@@ -206,13 +161,13 @@ set_quota(struct corral *c, const char *name, const Corral__Resources *guarantee
 	body.limit = (Corral__Resources *)limit;
 	body.has_force = 1;
 	body.force = c->options.force;
-	status = call(c, "quota", &body.base, &corral__api__quota__descriptor, &message);
+	status = corral_post(c, "quota", &body.base, &corral__api__quota__descriptor, &message);
 	if (status == 0 && !corral_print_json(c, message, NULL)) {
 		struct table t;
 
-		table_init(&t, COLUMNS(quota_columns));
-		add_quota(&t, (const Corral__Api__Quota *)message);
-		status = print_table(c, &t);
+		table_init(&t, quotas.columns, quotas.column_count);
+		add_quota(&t, message);
+		status = corral_print_table(c, &t, quotas.id);
 	}
 	protobuf_c_message_free_unpacked(message, NULL);
 	return status;
@@ -238,35 +193,29 @@ verb_quota(struct corral *c, int argc, char **argv)
 		return EX_USAGE;
 	if ((status = corral_connect(c)) != 0)
 		return status;
-	return argc == 0 ? list_quotas(c) : set_quota(c, argv[1], &guarantee, &limit);
+	return argc == 0 ? corral_print_list(c, &quotas, "")
+			 : set_quota(c, argv[1], &guarantee, &limit);
 }
 
 /* ---- reservations ---- */
 
-static int
-list_reservations(struct corral *c)
+static void
+add_reservation(struct table *t, const void *row)
 {
-	ProtobufCMessage *message = NULL;
-	int status =
-	    call(c, "reservations", NULL, &corral__api__reservation_list__descriptor, &message);
+	const Corral__Api__Reservation *r = row;
 
-	if (status == 0 && !corral_print_json(c, message, "reservations")) {
-		const Corral__Api__ReservationList *list =
-		    (const Corral__Api__ReservationList *)message;
-		struct table t;
-
-		table_init(&t, COLUMNS(reservation_columns));
-		for (size_t i = 0; i < list->n_reservations; i++) {
-			table_add(&t, "%s", list->reservations[i]->node);
-			table_add(&t, "%s", list->reservations[i]->role);
-			add_amounts(&t, list->reservations[i]->amount, false);
-			add_amounts(&t, list->reservations[i]->used, false);
-		}
-		status = print_table(c, &t);
-	}
-	protobuf_c_message_free_unpacked(message, NULL);
-	return status;
+	table_add(t, "%s", r->node);
+	table_add(t, "%s", r->role);
+	add_amounts(t, r->amount, false);
+	add_amounts(t, r->used, false);
 }
+
+static const struct corral_list reservations = {.target = "reservations",
+    .member = "reservations",
+    .reply = &corral__api__reservation_list__descriptor,
+    CORRAL_COLUMNS(reservation_columns),
+    .id = "role",
+    .add = add_reservation};
 
 static int
 set_reservation(struct corral *c, char **argv, Corral__Resources *amount)
@@ -280,7 +229,7 @@ set_reservation(struct corral *c, char **argv, Corral__Resources *amount)
 	body.amount = amount;
 	status = corral_connect(c);
 	if (status == 0)
-		status = call(
+		status = corral_post(
 		    c, "reservations", &body.base, &corral__api__reservation__descriptor, &message);
 	if (status == 0 && !corral_print_json(c, message, NULL))
 		printf("%s: %s for role %s\n", argv[1],
@@ -293,10 +242,9 @@ int
 verb_reserve(struct corral *c, int argc, char **argv)
 {
 	Corral__Resources amount = CORRAL__RESOURCES__INIT;
-	int status;
 
 	if (argc == 0)
-		return (status = corral_connect(c)) != 0 ? status : list_reservations(c);
+		return corral_print_list(c, &reservations, "");
 	if (argc != 3) {
 		corral_say("expected 'reserve', or 'reserve ROLE NODE AMOUNTS'");
 		return EX_USAGE;

@@ -53,7 +53,6 @@ print_masters(struct corral *c, const Corral__Api__ClusterStatus *s)
 {
 	const struct table_view *view = &c->options.view;
 	struct table t;
-	int status;
 
 	table_init(&t, master_columns, sizeof master_columns / sizeof *master_columns);
 	for (size_t i = 0; i < s->n_masters; i++) {
@@ -68,9 +67,7 @@ print_masters(struct corral *c, const Corral__Api__ClusterStatus *s)
 		print_status(s);
 		putchar('\n');
 	}
-	status = table_print(&t, view, "master", "corral", stdout) ? 0 : EX_USAGE;
-	table_fini(&t);
-	return status;
+	return corral_print_table(c, &t, "master");
 }
 
 int

@@ -16,10 +16,6 @@ token_create(struct corral *c)
 {
 	const struct corral_options *o = &c->options;
 	Corral__Api__TokenCreate body = CORRAL__API__TOKEN_CREATE__INIT;
-	const struct api_request request = {.method = "POST",
-	    .target = "tokens",
-	    .body = &body.base,
-	    .reply = &corral__api__token__descriptor};
 	ProtobufCMessage *message = NULL;
 	int status;
 
@@ -29,7 +25,7 @@ token_create(struct corral *c)
 	body.ttl_ms = o->ttl_ms;
 	body.has_uses = true;
 	body.uses = o->uses;
-	status = api_call(c->api, &request, &message);
+	status = corral_post(c, "tokens", &body.base, &corral__api__token__descriptor, &message);
 	if (status == 0 && !corral_print_json(c, message, NULL)) {
 		const Corral__Api__Token *t = (const Corral__Api__Token *)message;
 
@@ -45,8 +41,9 @@ token_create(struct corral *c)
 }
 
 static void
-add_token(struct table *t, const Corral__Api__Token *k)
+add_token(struct table *t, const void *row)
 {
+	const Corral__Api__Token *k = row;
 	int64_t left_ms = k->expires_wall_ms - clock_wall_ms();
 	char text[AMOUNT_TEXT_MAX];
 
@@ -58,26 +55,12 @@ add_token(struct table *t, const Corral__Api__Token *k)
 	table_add(t, "%s", k->by != NULL ? k->by : "");
 }
 
-static int
-token_list(struct corral *c)
-{
-	ProtobufCMessage *message = NULL;
-	int status = corral_get(c, &corral__api__token_list__descriptor, &message, "tokens");
-
-	if (status == 0 && !corral_print_json(c, message, "tokens")) {
-		const Corral__Api__TokenList *list = (const Corral__Api__TokenList *)message;
-		struct table t;
-
-		table_init(&t, columns, sizeof columns / sizeof *columns);
-		for (size_t i = 0; i < list->n_tokens; i++)
-			add_token(&t, list->tokens[i]);
-		if (!table_print(&t, &c->options.view, "token", "corral", stdout))
-			status = EX_USAGE;
-		table_fini(&t);
-	}
-	protobuf_c_message_free_unpacked(message, NULL);
-	return status;
-}
+static const struct corral_list tokens = {.target = "tokens",
+    .member = "tokens",
+    .reply = &corral__api__token_list__descriptor,
+    CORRAL_COLUMNS(columns),
+    .id = "token",
+    .add = add_token};
 
 static int
 token_revoke(struct corral *c, const char *id)
@@ -91,10 +74,7 @@ token_revoke(struct corral *c, const char *id)
 		return EX_USAGE;
 	}
 	snprintf(target, sizeof target, "tokens/%s/revoke", id);
-	status = api_call(c->api,
-	    &(struct api_request){
-		.method = "POST", .target = target, .reply = &corral__api__token__descriptor},
-	    &message);
+	status = corral_post(c, target, NULL, &corral__api__token__descriptor, &message);
 	if (status == 0 && !corral_print_json(c, message, NULL))
 		printf("%s: revoked\n", id);
 	protobuf_c_message_free_unpacked(message, NULL);
@@ -117,5 +97,7 @@ verb_token(struct corral *c, int argc, char **argv)
 	status = corral_connect(c);
 	if (status != 0)
 		return status;
-	return create ? token_create(c) : list ? token_list(c) : token_revoke(c, argv[1]);
+	return create ? token_create(c)
+	       : list ? corral_print_list(c, &tokens, "")
+		      : token_revoke(c, argv[1]);
 }

@@ -94,7 +94,8 @@ def test_what_is_reserved_is_kept_for_its_role(cluster):
 def test_what_cannot_be_is_refused_with_the_reason(cluster):
     for words, status, said in ((("quota", "set", "a/b", "--guarantee", "cpus=1"), 64, "only a top-level role"),
                                 (("quota", "set", "a", "--guarantee", "cpus=100000"), 64, "more than the cluster has"),
-                                (("quota", "set", "a", "--limit", "cpu=1"), 64, "expected cpus=N"),
+                                (("quota", "set", "a", "--limit", "cpu=1"), 64, " --limit=cpu=1: expected cpus=N"),
+                                (("reserve", "a", "n1", "x"), 64, " x: expected cpus=N"),
                                 (("quota", "set", "a b", "--limit", "cpus=1"), 64, "no name of a role"),
                                 (("quota", "remove"), 64, "quota remove ROLE"),
                                 (("roles", "set", "a", "--weight", "5000"), 64, "from 0.001 to 1000"),
