@@ -171,7 +171,7 @@ void
 ens_session_answered(struct ens_client *c, int32_t timeout_ms, int64_t session,
     struct jute_bytes password, bool read_only)
 {
-	bool is_read_only = c->node->server.role == SERVER_READ_ONLY;
+	bool is_read_only = c->node->server.role == SERVER_READ_ONLY, local;
 
 	if (session == 0) {
 		check_refused(c, timeout_ms, password);
@@ -190,8 +190,11 @@ ens_session_answered(struct ens_client *c, int32_t timeout_ms, int64_t session,
 	check_timeout(c, timeout_ms);
 	if (c->asked_session == 0)
 		check_new(c, session);
-	/* A local one has not moved: what its server has passed on comes to the leader in order. */
-	c->floor_xid = ens_session_is_local(c->e, session) ? 0 : c->next_xid;
+	/* A local one has not moved: what its server has passed on comes to the leader in order. It
+	 * is local until its server has applied that it is not. */
+	local = ens_session_is_local(c->e, session) ||
+		session_find(&c->node->server.local, session) != NULL;
+	c->floor_xid = local ? 0 : c->next_xid;
 	c->floor_epoch = c->node->peer.zab.epochs.current;
 }
 
@@ -217,10 +220,18 @@ find_missed(const struct ens_sessions *all, int64_t zxid, uint64_t *at_ms)
 	return true;
 }
 
+static bool
+was_held_up(const struct ens_node *n, uint64_t since_ms)
+{
+	return n->paused_until_ms > since_ms || n->stuck_until_ms > since_ms;
+}
+
 /*
  * C10: what is read is no older than a follower may be without its leader, whose clock may be slow;
  * an observer may have it from a follower. Of a server that was stopped meanwhile, or whose disk
- * was, that cannot be asked.
+ * was, that cannot be asked: it takes what its leader has sent in order, nothing in it says how old
+ * it is, and while there is some left its leader is not silent, though it be gone. What an observer
+ * has is what its master has taken, and is as old; so then it cannot be asked of this one either.
  */
 void
 ens_session_read(struct ens_client *c, int64_t zxid)
@@ -236,11 +247,15 @@ ens_session_read(struct ens_client *c, int64_t zxid)
 		    c->number, (long long)n->sid);
 		return;
 	}
-	if (!find_missed(&n->e->sessions, zxid, &since_ms) || n->paused_until_ms > since_ms ||
-	    n->stuck_until_ms > since_ms)
+	if (!find_missed(&n->e->sessions, zxid, &since_ms) || was_held_up(n, since_ms))
 		return;
-	if (n->server.role == SERVER_OBSERVER)
+	if (n->server.role == SERVER_OBSERVER) {
+		int64_t master = n->peer.learner.master;
+
+		if (master > 0 && was_held_up(&n->e->nodes[master - 1], since_ms))
+			return;
 		limit_ms *= 2;
+	}
 	if (now_ms - since_ms > limit_ms + LATE_MS)
 		ENS_VIOLATION(c,
 		    "C10: client %u reads at 0x%llx what has not been so for %llu ms, at server "
