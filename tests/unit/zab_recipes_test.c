@@ -409,6 +409,29 @@ START_TEST(zk4837_a_cut_below_the_only_snapshot_asks_for_another)
 }
 END_TEST
 
+/* Its newest snapshot is behind the damage, so that it has started all the same. */
+START_TEST(a_cut_in_a_log_that_is_damaged_below_it_asks_for_a_snapshot)
+{
+	struct rig_node *n = &rig_nodes[2];
+
+	rig_start_three_with("/a");
+	rig_log_alone(2, "/p");
+	rig_snapshot(2);
+	if (_i == 0)
+		ck_assert(simdisk_flip_bit(n->disk, "log.100000001", 200, 3));
+	else
+		ck_assert_int_eq(store_unlink(n->store, "log.100000001"), 0);
+	rig_settle_others(2);
+	rig_isolate(2, false);
+	rig_settle();
+	ck_assert(!n->failed);
+	ck_assert_uint_eq(n->truncations, 0);
+	ck_assert_uint_eq(n->snapshots_taken, 1);
+	rig_check_same();
+	ck_assert(!rig_has(2, "/p"));
+}
+END_TEST
+
 START_TEST(zk2355_a_proposal_that_was_cut_in_the_middle_comes_again)
 {
 	for (size_t bytes = 1; bytes < 300; bytes += 11) {
@@ -571,6 +594,7 @@ unit_suite(void)
 	tcase_add_test(t, zk4541_what_is_queued_for_a_slow_disk_is_logged_before_the_vote);
 	tcase_add_test(t, zk1549_a_snapshot_of_what_is_cut_does_not_bring_it_back);
 	tcase_add_test(t, zk4837_a_cut_below_the_only_snapshot_asks_for_another);
+	tcase_add_loop_test(t, a_cut_in_a_log_that_is_damaged_below_it_asks_for_a_snapshot, 0, 2);
 	tcase_add_test(t, zab_nothing_is_acknowledged_before_it_is_durable);
 	tcase_add_loop_test(
 	    t, a_reconnecting_follower_keeps_what_its_leader_has_not_committed_yet, 0, 2);

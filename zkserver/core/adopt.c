@@ -166,21 +166,28 @@ remove_above(struct store *s, const struct datadir_list *list, uint64_t zxid, st
 	return 0;
 }
 
-/* A snapshot from which zxid can be reached: 1; 0: there is none. */
+/*
+ * A snapshot from which zxid can be reached: 1; 0: there is none. Damage on the way is in *damage
+ * then; it ends nothing, since a newer snapshot stands for what is damaged, and a leader has all.
+ */
 static int
 find_start(struct store *snapshots, struct store *logs, const struct datadir_list *list,
-    uint64_t zxid, struct fault *f)
+    uint64_t zxid, struct fault *damage, struct fault *f)
 {
 	for (size_t i = list->count; i > 0; i--) {
-		struct fault ignored = {0};
+		struct fault ignored = {0}, wrong = {0};
 		int got;
 
 		if (list->entries[i - 1].zxid > zxid ||
 		    snapshot_verify(snapshots, list->entries[i - 1], &ignored) != 0)
 			continue;
-		got = leads_to(logs, list->entries[i - 1].zxid, zxid, f);
-		if (got != 0)
+		got = leads_to(logs, list->entries[i - 1].zxid, zxid, &wrong);
+		if (got > 0)
 			return got;
+		if (got < 0 && got != DATADIR_CORRUPT)
+			return fault_set(f, got, "%s", wrong.text);
+		if (got < 0)
+			*damage = wrong;
 	}
 	return 0;
 }
@@ -188,19 +195,23 @@ find_start(struct store *snapshots, struct store *logs, const struct datadir_lis
 int
 adopt_truncation(struct store *snapshots, struct store *logs, uint64_t zxid, struct fault *f)
 {
+	struct fault damage = {0};
 	struct datadir_list list;
 	int err = datadir_list(snapshots, "snapshot", &list, f);
 	int got;
 
 	if (err != 0)
 		return err;
-	got = ZAB_PLANTED(PLANT_CUT_ANYWAY) ? 1 : find_start(snapshots, logs, &list, zxid, f);
+	got = ZAB_PLANTED(PLANT_CUT_ANYWAY)
+		  ? 1
+		  : find_start(snapshots, logs, &list, zxid, &damage, f);
 	if (got == 0)
 		MARK("truncation: nothing here leads to the cut");
 	if (got == 0)
 		err = fault_set(f, -ENOENT,
-		    "no snapshot and log here lead to zxid 0x%llx, where the history was to be cut",
-		    (unsigned long long)zxid);
+		    "no snapshot and log here lead to zxid 0x%llx, where the history was to be "
+		    "cut%s%s",
+		    (unsigned long long)zxid, damage.text[0] != '\0' ? ": " : "", damage.text);
 	else if (got < 0)
 		err = got;
 	if (err == 0 && !ZAB_PLANTED(PLANT_SNAPSHOT_STAYS))
