@@ -170,26 +170,95 @@ say_snapshot(int kind)
 	buf_fini(&b);
 }
 
-/* A create that is committed. */
+/* What is committed: a txn of a session, in a multi or alone. */
 static void
-say_create(int64_t zxid, const char *path)
+say_txn(int64_t zxid, int64_t session, const struct txn_body *body, bool in_multi)
+{
+	const struct txn_header header = {.session = session,
+	    .zxid = zxid,
+	    .type = in_multi ? ZK_OP_MULTI : body->type};
+	struct buf b, part;
+
+	buf_init(&b, 4096);
+	buf_init(&part, 4096);
+	txn_put_header(&b, &header);
+	txn_put_body(in_multi ? &part : &b, body);
+	if (in_multi) {
+		jute_put_i32(&b, 1);
+		jute_put_i32(&b, body->type);
+		jute_put_bytes(&b, (struct jute_bytes){part.data, (int32_t)part.len});
+	}
+	wire_say_packet(&wire, 0, QPACKET_PROPOSAL, zxid, b.data, b.len);
+	wire_say_packet(&wire, 0, QPACKET_COMMIT, zxid, NULL, 0);
+	buf_fini(&part);
+	buf_fini(&b);
+}
+
+static struct txn_body
+create_body(int32_t type, const char *path)
 {
 	static const uint8_t acl[] = "\0\0\0\1" "\0\0\0\3" "\0\0\0\5world" "\0\0\0\6anyone";
-	const struct txn_header header = {.zxid = zxid, .type = ZK_OP_CREATE};
-	const struct txn_body body = {.type = ZK_OP_CREATE,
+
+	return (struct txn_body){.type = type,
 	    .path = {(const uint8_t *)path, (int32_t)strlen(path)},
 	    .data = {NULL, -1},
 	    .acl = {acl, sizeof acl - 1},
 	    .version = 1};
-	struct buf b;
-
-	buf_init(&b, 4096);
-	txn_put_header(&b, &header);
-	txn_put_body(&b, &body);
-	wire_say_packet(&wire, 0, QPACKET_PROPOSAL, zxid, b.data, b.len);
-	wire_say_packet(&wire, 0, QPACKET_COMMIT, zxid, NULL, 0);
-	buf_fini(&b);
 }
+
+static void
+say_create(int64_t zxid, const char *path)
+{
+	const struct txn_body body = create_body(ZK_OP_CREATE, path);
+
+	say_txn(zxid, 0, &body, false);
+}
+
+/* A leader with extendedTypesEnabled, as Apache's, in one ensemble with this one without. */
+START_TEST(a_ttl_node_is_refused_before_it_is_in_the_log_where_it_is_none)
+{
+	struct txn_body body = create_body(_i < 4 ? ZK_OP_CREATE_TTL : ZK_OP_CREATE, "/t");
+
+	body.owner = tree_ttl_owner(7);
+	body.ephemeral = _i == 4;
+	follow_with_history(2, EPOCH + 3);
+	if ((_i & 1) != 0)
+		say_snapshot(6);
+	else
+		wire_say_packet(&wire, 0, QPACKET_DIFF, EPOCH + 4, NULL, 0);
+	say_txn(EPOCH + ((_i & 1) != 0 ? 6 : 4), tree_ttl_owner(7), &body, (_i & 2) != 0);
+	ck_assert_msg(wire_ended(&wire, "makes /t, a TTL node"), "%s", wire.link.why);
+	wire_close(&wire, 0);
+	rig_run(1);
+	rig_crash(0, false);
+	rig_start(0);
+	ck_assert(!rig_has(0, "/t"));
+	rig_check_disk(0);
+}
+END_TEST
+
+/* Server 255's sessions look like TTL nodes. */
+START_TEST(an_ephemeral_node_whose_session_looks_like_a_time_is_taken)
+{
+	struct txn_body body = create_body(ZK_OP_CREATE, "/e");
+	const struct txn_body session = {.type = ZK_OP_CREATE_SESSION, .timeout_ms = 4000};
+
+	body.ephemeral = true;
+	follow_with_history(2, EPOCH + 3);
+	wire_say_packet(&wire, 0, QPACKET_DIFF, EPOCH + 4, NULL, 0);
+	say_txn(EPOCH + 4, tree_ttl_owner(7), &session, false);
+	say_txn(EPOCH + 5, tree_ttl_owner(7), &body, false);
+	wire_say_packet(&wire, 0, QPACKET_NEWLEADER, 2 * EPOCH, NULL, 0);
+	rig_run(100);
+	wire_expect(&wire, QPACKET_ACK, 2 * EPOCH);
+	wire_close(&wire, 0);
+	rig_run(1);
+	rig_crash(0, false);
+	rig_start(0);
+	ck_assert(rig_has(0, "/e"));
+	rig_check_disk(0);
+}
+END_TEST
 
 /* It has a list that the snapshot has not, and that is proposed again. */
 START_TEST(zk3306_a_list_that_came_while_a_snapshot_was_sent_comes_behind_it)
@@ -549,6 +618,9 @@ unit_suite(void)
 	tcase_add_loop_test(
 	    t, zk3306_a_list_that_came_while_a_snapshot_was_sent_comes_behind_it, 0, 2);
 	tcase_add_test(t, a_list_that_does_not_come_either_has_another_snapshot_asked_for);
+	tcase_add_loop_test(
+	    t, a_ttl_node_is_refused_before_it_is_in_the_log_where_it_is_none, 0, 5);
+	tcase_add_test(t, an_ephemeral_node_whose_session_looks_like_a_time_is_taken);
 	tcase_add_loop_test(t, a_snapshot_that_ends_anywhere_leaves_what_there_is, 0, 20);
 	tcase_add_test(t, a_proposal_of_an_unknown_kind_is_refused);
 	tcase_add_test(t, proposals_whose_digest_is_another_are_taken_counted_and_told);

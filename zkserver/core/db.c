@@ -74,7 +74,7 @@ db_find_hidden_ttl(const struct db *db, struct buf *path)
 		const struct tree_owned *first =
 		    CONTAINER_OF(o->nodes.next, struct tree_owned, of_owner);
 
-		if (tree_ttl_owner(tree_ttl_ms(o->session)) != o->session ||
+		if (!tree_is_ttl_owner(o->session) ||
 		    session_find(&db->sessions, o->session) != NULL)
 			continue;
 		tree_node_path(&db->tree, tree_by_id(&db->tree, first->id), path);

@@ -292,6 +292,23 @@ take_up_to_date(struct learner *l)
 
 /* ---- proposals ---- */
 
+static void
+refuse_proposal(struct learner *l, int64_t zxid, const uint8_t *txn, int32_t len)
+{
+	struct jute_bytes path;
+
+	if (len > 0 && server_finds_hidden_ttl(l->z->server, txn, (size_t)len, &path))
+		learner_leave(l,
+		    "its proposal with zxid 0x%llx makes %.*s, a TTL node, which would be lost "
+		    "here without extendedTypesEnabled=true: put that into zoo.cfg",
+		    (unsigned long long)zxid, path.len > 0 ? (int)path.len : 0,
+		    (const char *)path.data);
+	else
+		learner_leave(l,
+		    "its proposal with zxid 0x%llx is no transaction, or does not follow 0x%llx",
+		    (unsigned long long)zxid, (unsigned long long)server_last_zxid(l->z->server));
+}
+
 static bool
 propose(struct learner *l, int64_t zxid, const uint8_t *txn, int32_t len)
 {
@@ -303,9 +320,7 @@ propose(struct learner *l, int64_t zxid, const uint8_t *txn, int32_t len)
 	}
 	if (len < 0 || zxid >> 32 > l->epoch ||
 	    !server_propose(l->z->server, zxid, txn, (size_t)len)) {
-		learner_leave(l,
-		    "its proposal with zxid 0x%llx is no transaction, or does not follow 0x%llx",
-		    (unsigned long long)zxid, (unsigned long long)server_last_zxid(l->z->server));
+		refuse_proposal(l, zxid, txn, len);
 		return false;
 	}
 	return true;

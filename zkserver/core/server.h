@@ -338,9 +338,16 @@ void server_lead(struct server *s, int32_t epoch);
 
 /*
  * A learner: a record from the leader. False, and nothing is changed: it is not the one that
- * follows the last, or its bytes are none.
+ * follows the last, its bytes are none, or it has what server_finds_hidden_ttl().
  */
 bool server_propose(struct server *s, int64_t zxid, const uint8_t *bytes, size_t size);
+
+/*
+ * Does the record make a TTL node where the setting is missing that makes it one? No start would
+ * open what is on disk then. *path is which, borrowed.
+ */
+bool server_finds_hidden_ttl(
+    const struct server *s, const uint8_t *bytes, size_t size, struct jute_bytes *path);
 
 /* Everything up to zxid is committed: a quorum has it. */
 void server_committed(struct server *s, int64_t zxid);

@@ -198,15 +198,76 @@ is_whole(const struct txn *txn)
 	return true;
 }
 
+/* Is the session open when all that is pending has been applied? */
+static bool
+stays_open(const struct server *s, int64_t session)
+{
+	bool open = session_find(&s->db->sessions, session) != NULL;
+	struct server_record r;
+	struct txn_header h;
+
+	for (size_t off = 0; off < s->pending.len; off += sizeof r + r.size) {
+		memcpy(&r, s->pending.data + off, sizeof r);
+		if (!txn_decode_header(&h, s->pending.data + off + sizeof r, r.size) ||
+		    h.session != session)
+			continue;
+		if (h.type == ZK_OP_CREATE_SESSION)
+			open = true;
+		else if (h.type == ZK_OP_CLOSE_SESSION)
+			open = false;
+	}
+	return open;
+}
+
+/* Does it make a TTL node where these look like ephemeral ones, of a session that is none? */
+static bool
+hides_ttl(const struct server *s, const struct txn_body *b)
+{
+	bool creates = b->type == ZK_OP_CREATE || b->type == ZK_OP_CREATE2;
+
+	if (s->db->rules.extended_types)
+		return false;
+	return b->type == ZK_OP_CREATE_TTL ||
+	       (creates && tree_is_ttl_owner(b->owner) && !stays_open(s, b->owner));
+}
+
+static bool
+find_hidden_ttl(const struct server *s, const struct txn *txn, struct jute_bytes *path)
+{
+	struct jute_reader r = txn->body.rest;
+	struct txn_body part = txn->body;
+	int32_t parts = txn->header.type == ZK_OP_MULTI ? txn->body.count : 1;
+
+	for (int32_t i = 0; i < parts; i++) {
+		if (txn->header.type == ZK_OP_MULTI && !txn_next_part(&r, &txn->header, &part))
+			return false;
+		*path = part.path;
+		if (hides_ttl(s, &part))
+			return true;
+	}
+	return false;
+}
+
+bool
+server_finds_hidden_ttl(
+    const struct server *s, const uint8_t *bytes, size_t size, struct jute_bytes *path)
+{
+	struct txn txn;
+
+	return txn_decode(&txn, bytes, size) && find_hidden_ttl(s, &txn, path);
+}
+
 bool
 server_propose(struct server *s, int64_t zxid, const uint8_t *bytes, size_t size)
 {
 	struct apply_known known;
+	struct jute_bytes path;
 	struct txn txn;
 	uint8_t *to;
 
 	assert(s->role == SERVER_SYNCING || server_is_learner(s));
 	if (!txn_decode(&txn, bytes, size) || txn.header.zxid != zxid || !is_whole(&txn) ||
+	    find_hidden_ttl(s, &txn, &path) ||
 	    (!follows(zxid, server_last_zxid(s)) && !ZAB_PLANTED(PLANT_HOLE_TAKEN)))
 		return false;
 	if ((to = buf_reserve(&s->pending, sizeof(struct server_record) + size)) == NULL) {

@@ -241,6 +241,7 @@ enum tree_owner_kind {
 };
 enum tree_owner_kind tree_owner_kind(const struct tree *t, int64_t owner);
 int64_t tree_ttl_owner(int64_t ttl_ms);
+bool tree_is_ttl_owner(int64_t owner); /* where extended types are enabled */
 int64_t tree_ttl_ms(int64_t owner);
 
 /*

@@ -30,6 +30,12 @@ tree_ttl_owner(int64_t ttl_ms)
 	return (int64_t)(EXTENDED_MASK | ((uint64_t)ttl_ms & (uint64_t)TREE_TTL_MAX_MS));
 }
 
+bool
+tree_is_ttl_owner(int64_t owner)
+{
+	return tree_ttl_owner(tree_ttl_ms(owner)) == owner;
+}
+
 int64_t
 tree_ttl_ms(int64_t owner)
 {
