@@ -150,8 +150,8 @@ static const struct verb verbs[] = {
     VERB("stop", "JOB...", "Stop jobs.", json_rows, 1, UINT_MAX, false, verb_stop),
     VERB("nodes", "", "List the nodes with what they have and what of it is in use.", nodes_rows, 0,
 	0, false, verb_nodes),
-    VERB("drain", "NODE", "Give a node no more tasks, and stop those that it has.", drain_rows, 1,
-	1, false, verb_drain),
+    VERB("drain", "NODE", "Give a node no more tasks; with --deadline, stop those that it has.",
+	drain_rows, 1, 1, false, verb_drain),
     VERB("undrain", "NODE", "Give a node tasks again.", json_rows, 1, 1, false, verb_undrain),
     VERB("era", "[bump]", "Show the era, or raise it after the ensemble was restored.", era_rows, 0,
 	1, false, verb_era),
@@ -251,12 +251,12 @@ corral_members(const ProtobufCMessage *message, const char *field, size_t *count
 }
 
 static void
-print_message(const ProtobufCMessage *message)
+print_message(const ProtobufCMessage *message, bool as_set)
 {
 	struct buf text;
 
 	buf_init(&text, JSON_BYTES_MAX);
-	if (pbjson_encode(message, PBJSON_DEFAULTS, &text))
+	if (pbjson_encode(message, as_set ? 0 : PBJSON_DEFAULTS, &text))
 		printf("%.*s\n", (int)text.len, (const char *)text.data);
 	else
 		corral_say("no memory for the JSON");
@@ -264,24 +264,29 @@ print_message(const ProtobufCMessage *message)
 }
 
 static void
-print_members(const ProtobufCMessage *message, const char *lines)
+print_members(const struct corral *c, const ProtobufCMessage *message, const char *lines)
 {
 	size_t count;
 	ProtobufCMessage *const *members = corral_members(message, lines, &count);
 
 	for (size_t i = 0; i < count; i++)
-		print_message(members[i]);
+		print_message(members[i], c->json_as_set);
 }
 
 bool
 corral_print_json(const struct corral *c, const ProtobufCMessage *message, const char *lines)
 {
-	if (c->options.json_lines && lines != NULL)
-		print_members(message, lines);
-	else if (c->options.json || c->options.json_lines)
-		print_message(message);
-	else
+	size_t rows = 1;
+
+	if (!c->options.json && !c->options.json_lines)
 		return false;
+	if (c->options.json_lines && lines != NULL) {
+		print_members(c, message, lines);
+		return true;
+	}
+	if (lines != NULL)
+		corral_members(message, lines, &rows);
+	print_message(message, c->json_as_set && rows > 0); /* [] where there are none */
 	return true;
 }
 
@@ -290,7 +295,7 @@ print_usage(FILE *to)
 {
 	fprintf(to, "usage: corral VERB [OPTION]... [OPERAND]...\n\n");
 	for (size_t i = 0; i < VERB_COUNT; i++)
-		fprintf(to, "  %-8s %s\n", verbs[i].option.name, verbs[i].option.summary);
+		fprintf(to, "  %-9s %s\n", verbs[i].option.name, verbs[i].option.summary);
 	fprintf(to, "\n'corral VERB --help' has the options of a verb, 'corral --version' the "
 		    "version; corral(1) is the manual.\n");
 }
@@ -338,7 +343,9 @@ run_verb(const struct verb *v, int argc, char **argv)
 	c.options.memory_bytes = JOBFILE_MEMORY_DEFAULT;
 	c.options.days = 365;
 	c.options.uses = 1;
-	c.options.from_ms = c.options.deadline_ms = c.options.length_ms = OPTION_NO_TIME;
+	c.options.from_ms = c.options.deadline_ms = c.options.length_ms = c.options.ttl_ms =
+	    OPTION_NO_TIME;
+	c.options.weight_milli = OPTION_NO_CPU;
 	c.options.tail = UINT32_MAX;
 	switch (options_parse(&v->option, argc, argv, &c.options, &first)) {
 	case OPTIONS_HELP:

@@ -48,6 +48,7 @@ struct corral {
 	struct corral_conf conf;
 	struct loop *loop; /* these two: after corral_connect() */
 	struct api *api;
+	bool json_as_set; /* what a row does not have is left out of its JSON, not 0 */
 };
 
 /* Each gets the operands and returns the exit status. */
@@ -57,6 +58,7 @@ corral_verb verb_dev, verb_drain, verb_era, verb_init, verb_jobs, verb_join, ver
     verb_tls, verb_token, verb_undrain, verb_unreserve, verb_watch, verb_why;
 
 #define OPTION_NO_TIME UINT64_MAX /* of a time that was not given */
+#define OPTION_NO_CPU UINT64_MAX  /* of cpus, or a weight */
 
 /* verb_nodes.c: `nodes --forget` and `--mark-unreachable`. */
 int node_forget(struct corral *c);

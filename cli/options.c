@@ -102,7 +102,7 @@ kind_example(enum option_kind kind)
 	case OPTION_U32:
 		return "a whole number";
 	case OPTION_CPU:
-		return "a number of cpus such as 2 or 0.5";
+		return "a number such as 2 or 0.5";
 	case OPTION_SIZE:
 		return "a size such as 256M or 1.5G";
 	case OPTION_TIME:

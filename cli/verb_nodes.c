@@ -8,6 +8,18 @@
 #include "libcommon/base/amount.h"
 #include "proto/api.pb-c.h"
 
+/* The end of a line about a node that is to be drained later. */
+static void
+print_plan(const Corral__Api__Node *n)
+{
+	int64_t in_ms = n->drain_from_wall_ms - clock_wall_ms();
+	char text[AMOUNT_TEXT_MAX];
+
+	if (n->drain_from_wall_ms != 0 && in_ms > 0)
+		printf("; to be drained in %s", amount_print_age(text, (uint64_t)in_ms));
+	printf("\n");
+}
+
 /* POST nodes/NAME/VERB; prints what became of the node. */
 static int
 ask_of_node(struct corral *c, const char *name, const char *verb, const ProtobufCMessage *body)
@@ -27,8 +39,9 @@ ask_of_node(struct corral *c, const char *name, const char *verb, const Protobuf
 	if (status == 0 && !corral_print_json(c, message, NULL)) {
 		const Corral__Api__Node *n = (const Corral__Api__Node *)message;
 
-		printf("%s: %s, %u task%s\n", n->name, n->state != NULL ? n->state : "-", n->tasks,
+		printf("%s: %s, %u task%s", n->name, n->state != NULL ? n->state : "-", n->tasks,
 		    n->tasks == 1 ? "" : "s");
+		print_plan(n);
 	}
 	protobuf_c_message_free_unpacked(message, NULL);
 	return status;
@@ -92,7 +105,7 @@ verb_era(struct corral *c, int argc, char **argv)
 	ProtobufCMessage *message = NULL;
 	int status;
 
-	if (argc == 1 && !bump) {
+	if ((argc == 1) != bump || (argc == 0 && c->options.old_masters_are_stopped)) {
 		corral_say("'corral era' or 'corral era bump --old-masters-are-stopped'");
 		return EX_USAGE;
 	}

@@ -76,10 +76,10 @@ set_weight(struct corral *c, const char *name)
 int
 verb_roles(struct corral *c, int argc, char **argv)
 {
+	bool weighs = c->options.weight_milli != OPTION_NO_CPU;
 	int status;
 
-	if (argc > 0 &&
-	    (argc != 2 || strcmp(argv[0], "set") != 0 || c->options.weight_milli == 0)) {
+	if (argc == 0 ? weighs : argc != 2 || strcmp(argv[0], "set") != 0 || !weighs) {
 		corral_say("expected 'roles', or 'roles set ROLE --weight N'");
 		return EX_USAGE;
 	}
@@ -128,15 +128,16 @@ static const struct corral_list quotas = {.target = "quota",
     .id = "role",
     .add = add_quota};
 
-/* "cpus=2,memory=4G" of an option, "--limit=", or of none, ""; what it does not name is absent. */
+/* "cpus=2,memory=4G" behind an option, or an operand; what it does not name is absent. */
 static bool
 read_amounts(const char *option, const char *text, Corral__Resources *r)
 {
 	uint64_t cpu = UINT64_MAX, memory = UINT64_MAX, disk = UINT64_MAX;
 
 	if (!amount_parse_resources(text, &cpu, &memory, &disk)) {
-		corral_say(
-		    "%s%s: expected cpus=N,memory=SIZE,disk=SIZE or some of them", option, text);
+		corral_say("%s'%s': expected cpus=N,memory=SIZE,disk=SIZE or some of them, each "
+			   "once",
+		    option, text);
 		return false;
 	}
 	r->has_cpu_milli = cpu != UINT64_MAX;
@@ -182,15 +183,17 @@ verb_quota(struct corral *c, int argc, char **argv)
 	     amounts = o->guarantee != NULL || o->limit != NULL;
 	int status;
 
-	if (argc > 0 && (set ? !amounts : argc != 2 || strcmp(argv[0], "remove") != 0 || amounts)) {
+	if (argc == 0 ? amounts || o->force
+		      : argc != 2 || (set ? !amounts : strcmp(argv[0], "remove") != 0 || amounts)) {
 		corral_say("expected 'quota', 'quota set ROLE --guarantee AMOUNTS --limit AMOUNTS' "
 			   "or 'quota remove ROLE'");
 		return EX_USAGE;
 	}
 	if ((argc > 0 && !role_ok(argv[1])) ||
-	    (o->guarantee != NULL && !read_amounts("--guarantee=", o->guarantee, &guarantee)) ||
-	    (o->limit != NULL && !read_amounts("--limit=", o->limit, &limit)))
+	    (o->guarantee != NULL && !read_amounts("--guarantee ", o->guarantee, &guarantee)) ||
+	    (o->limit != NULL && !read_amounts("--limit ", o->limit, &limit)))
 		return EX_USAGE;
+	c->json_as_set = true; /* a limit of 0 allows nothing, an absent one everything */
 	if ((status = corral_connect(c)) != 0)
 		return status;
 	return argc == 0 ? corral_print_list(c, &quotas, "")

@@ -21,7 +21,7 @@ token_create(struct corral *c)
 
 	body.role = (char *)o->role;
 	body.name = (char *)o->name;
-	body.has_ttl_ms = o->ttl_ms != 0;
+	body.has_ttl_ms = o->ttl_ms != OPTION_NO_TIME;
 	body.ttl_ms = o->ttl_ms;
 	body.has_uses = true;
 	body.uses = o->uses;

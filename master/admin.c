@@ -139,7 +139,7 @@ drain(struct master *m, struct http_request *r, struct agent *a, const Corral__A
 	if (!ok) {
 		api_error(m, r, 400, "a drain begins and ends within ten years");
 	} else if (drain.stop_ms < drain.from_ms || drain.until_ms <= drain.from_ms) {
-		api_error(m, r, 400, "a drain ends after it has begun, and so do the tasks");
+		api_error(m, r, 400, "a drain must end after it begins, and its tasks not before");
 	} else {
 		cluster_drain(&m->cluster, now_ms, a, &drain);
 		node_done(m, r, a, "is drained");

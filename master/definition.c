@@ -30,7 +30,7 @@ run_fault(const Corral__Api__RunRequest *run)
 	if (s->singleton)
 		return "a singleton is a job file's: corral run makes none";
 	if (run->role != NULL && !role_name_ok(run->role))
-		return "this is no name of a role";
+		return "that is no name of a role: expected one such as eng or eng/web, or *";
 	if (run->priority > 100)
 		return "the priority must be from 0 to 100";
 	return NULL;

@@ -109,13 +109,13 @@ static const char *
 creation_fault(const Corral__Api__TokenCreate *t, enum tls_role role)
 {
 	if (role == TLS_ROLE_NONE)
-		return "role: zkserver, master, agent, operator, user or framework";
+		return "a token's role is zkserver, master, agent, operator, user or framework";
 	if (t->has_ttl_ms && (t->ttl_ms < 1000 || t->ttl_ms > TTL_MAX_MS))
-		return "ttl_ms: from a second to 366 days";
+		return "a token's life (ttl) is from a second to 366 days";
 	if (t->has_uses && (t->uses == 0 || t->uses > TOKEN_USES_MAX))
-		return "uses: from 1 to 1000000";
+		return "a token is good for 1 to 1000000 uses";
 	if (t->name != NULL && (strlen(t->name) >= TOKEN_NAME_SIZE || strpbrk(t->name, "\n/ ")))
-		return "name: no name of a holder";
+		return "the holder's name has a blank or a / in it, or is too long";
 	return NULL;
 }
 

@@ -255,10 +255,12 @@ set_reservation(struct master *m, struct http_request *r)
 		amount = (struct resources){
 		    v->amount->cpu_milli, v->amount->memory_bytes, v->amount->disk_bytes};
 	a = cluster_agent(&m->cluster, v->node);
-	if (a == NULL) {
+	if (!role_name_ok(v->role)) {
+		api_error(m, r, 400, "'%s' is no name of a role", v->role);
+	} else if (a == NULL) {
 		api_error(m, r, 404, "there is no node '%s'", v->node);
 	} else if (!cluster_reserve(&m->cluster, a, v->role, &amount, error, sizeof error)) {
-		api_error(m, r, 400, "%s", error);
+		api_error(m, r, 409, "%s", error);
 	} else {
 		log_info("reservation of role %s on %s: set by %s", v->role, v->node,
 		    api_who(r, who, sizeof who));

@@ -160,6 +160,7 @@ amount_parse_resources(
     const char *text, uint64_t *cpu_milli, uint64_t *memory_bytes, uint64_t *disk_bytes)
 {
 	char copy[256], *rest = copy, *word;
+	bool cpus = false, memory = false, disk = false;
 
 	if (!str_copy(copy, sizeof copy, text))
 		return false;
@@ -170,12 +171,12 @@ amount_parse_resources(
 		if (value == NULL)
 			return false;
 		*value++ = '\0';
-		if (strcmp(word, "cpus") == 0)
-			ok = amount_parse_cpu(value, cpu_milli);
-		else if (strcmp(word, "memory") == 0)
-			ok = amount_parse_size(value, memory_bytes);
-		else if (strcmp(word, "disk") == 0)
-			ok = amount_parse_size(value, disk_bytes);
+		if (strcmp(word, "cpus") == 0 && !cpus)
+			ok = cpus = amount_parse_cpu(value, cpu_milli);
+		else if (strcmp(word, "memory") == 0 && !memory)
+			ok = memory = amount_parse_size(value, memory_bytes);
+		else if (strcmp(word, "disk") == 0 && !disk)
+			ok = disk = amount_parse_size(value, disk_bytes);
 		if (!ok)
 			return false;
 	}

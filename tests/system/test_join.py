@@ -228,8 +228,9 @@ def test_only_operators_make_tokens(joined):
         run = joined.corral("token", *words, *eve, status=77)
         assert "user:eve may not do this: it is for operators" in run.stderr
     assert "there is no token" in joined.corral("token", "revoke", "0" * 16, status=1).stderr
-    for words, says in ((["create", "--uses", "0"], "uses: from 1"), (["create", "--ttl", "2000d"], "ttl_ms: from a second"),
-                        (["create", "--role", "king"], "role: zkserver, master"), (["revoke", "x"], "no id of a token"),
+    for words, says in ((["create", "--uses", "0"], "1 to 1000000 uses"), (["create", "--ttl", "2000d"], "from a second"),
+                        (["create", "--ttl", "0"], "from a second"), (["create", "--name", "a b"], "has a blank"),
+                        (["create", "--role", "king"], "role is zkserver, master"), (["revoke", "x"], "no id of a token"),
                         (["make"], "'corral token create'")):
         assert says in joined.corral("token", *words, status=64).stderr, words
 

@@ -188,11 +188,12 @@ def test_a_silent_node_is_given_up_when_the_operator_says_so_and_forgotten(opera
 @pytest.mark.parametrize("words, status, says", [
     (["drain", "nix"], 1, "there is no node 'nix'"), (["undrain", "nix"], 1, "there is no node 'nix'"),
     (["nodes", "--forget", "nix"], 1, "there is no node 'nix'"), (["drain", "a/b"], 64, "no name of a node"),
-    (["drain", "n" * 100], 1, "there is no node"), (["drain", "n1", "--for", "0"], 64, "ends after it has begun"),
+    (["drain", "n" * 100], 1, "there is no node"), (["drain", "n1", "--for", "0"], 64, "must end after it begins"),
     (["drain", "n1", "--from", "100000d"], 64, "within ten years"),
     (["drain", "n1", "--deadline", "soon"], 64, "expected a time"),
     (["nodes", "--forget", "n1", "--mark-unreachable", "n2"], 64, "one at a time"),
     (["nodes", "--i-have-powered-it-off"], 64, "goes with --forget"), (["era", "raise"], 64, "'corral era bump"),
+    (["era", "--old-masters-are-stopped"], 64, "'corral era bump"),
 ], ids=str)
 def test_what_makes_no_sense_is_refused(operated, words, status, says):
     run = operated.corral(*words, status=status)

@@ -88,14 +88,25 @@ def test_what_is_reserved_is_kept_for_its_role(cluster):
         cluster.wait_job(name, "stopped")
     cluster.corral("unreserve", "r/web", node["name"])
     assert cluster.corral("reserve", "--no-header").stdout == ""
-    assert "it has no reservation there" in cluster.corral("unreserve", "r/web", node["name"], status=64).stderr
+    assert "it has no reservation there" in cluster.corral("unreserve", "r/web", node["name"], status=1).stderr
+
+
+def test_an_absent_limit_is_none_in_json(cluster):
+    cluster.corral("quota", "set", "j", "--limit", "cpus=0")
+    [quota] = cluster.json("quota")["quotas"]
+    assert (quota["role"], quota["limit"]) == ("j", {"cpu_milli": 0})
+    cluster.corral("quota", "remove", "j")
+    assert cluster.json("quota") == {"quotas": []}
 
 
 def test_what_cannot_be_is_refused_with_the_reason(cluster):
     for words, status, said in ((("quota", "set", "a/b", "--guarantee", "cpus=1"), 64, "only a top-level role"),
                                 (("quota", "set", "a", "--guarantee", "cpus=100000"), 64, "more than the cluster has"),
-                                (("quota", "set", "a", "--limit", "cpu=1"), 64, " --limit=cpu=1: expected cpus=N"),
-                                (("reserve", "a", "n1", "x"), 64, " x: expected cpus=N"),
+                                (("quota", "set", "a", "--limit", "cpu=1"), 64, " --limit 'cpu=1': expected cpus=N"),
+                                (("reserve", "a", "n1", "x"), 64, " 'x': expected cpus=N"),
+                                (("quota", "set", "a", "--limit", "cpus=1,cpus=2"), 64, "each once"),
+                                (("quota", "--limit", "cpus=1"), 64, "expected 'quota'"),
+                                (("roles", "--weight", "2"), 64, "expected 'roles'"),
                                 (("quota", "set", "a b", "--limit", "cpus=1"), 64, "no name of a role"),
                                 (("quota", "remove"), 64, "quota remove ROLE"),
                                 (("roles", "set", "a", "--weight", "5000"), 64, "from 0.001 to 1000"),
