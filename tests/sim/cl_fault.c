@@ -45,6 +45,36 @@ master_machine(struct cl_life *l)
 	return any_master(l)->proc.machine->number;
 }
 
+static bool
+runs_singleton(const struct cl_host *h)
+{
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, (struct list *)&h->groups)
+	{
+		const struct cl_group *g = CONTAINER_OF(it, struct cl_group, link);
+
+		if (g->spec->singleton && !cl_group_empty(g))
+			return true;
+	}
+	return false;
+}
+
+/* One that runs a singleton, if there is any. */
+static struct cl_host *
+singleton_host(struct cl_life *l)
+{
+	unsigned first = (unsigned)rng_below(&l->rng, l->c->conf.agents);
+
+	for (unsigned i = 0; i < l->c->conf.agents; i++) {
+		struct cl_host *h = l->c->hosts[(first + i) % l->c->conf.agents];
+
+		if (runs_singleton(h))
+			return h;
+	}
+	return l->c->hosts[first];
+}
+
 static struct cl_group *
 any_group(struct cl_life *l)
 {
@@ -142,18 +172,21 @@ on_cut(void *arg, uint64_t token)
 
 	if (l->c->calm)
 		return;
-	cut_off(l->c, (unsigned)token, true, true);
+	cut_off(l->c, (unsigned)token, rng_below(&l->rng, 2) == 0, true);
 	world_at(&l->c->world, 1000 + 4 * l->c->conf.lease_ms, on_heal, l, 0);
 }
 
-/* What was on its way for long comes last: then an agent hears nothing more. */
+/*
+ * An agent is cut off, and what was on its way to it for long may come yet: acknowledgements of
+ * heartbeats that were sent and received long before.
+ */
 static void
 lag_and_cut(struct cl_life *l)
 {
-	unsigned a = any_host(l)->machine->number;
+	unsigned a = singleton_host(l)->machine->number;
 
-	l->c->lag_ms[a] = 3000 + (uint32_t)rng_below(&l->rng, 6000);
-	world_at(&l->c->world, 5000 + rng_below(&l->rng, 15000), on_cut, l, a);
+	l->c->lag_ms[a] = 5000 + (uint32_t)rng_below(&l->rng, 7000);
+	world_at(&l->c->world, 3000 + rng_below(&l->rng, 9000), on_cut, l, a);
 }
 
 static void

@@ -13,9 +13,8 @@ fi
 run "the same life twice" --twice --seeds 5 --from 1
 run "fixed seeds" --seeds "${CLSIM_SEEDS:-60}" --from 1
 run "fresh seeds" --seeds 100000 --time "${CLSIM_SECONDS:-5}"
-# lease-from-arrival takes more lives than that: a unit test has it (tests/unit/recipes).
 for bug in output-first pings-prove ack-first registration-ignored end-early recovering-untold term-unchecked \
-	lease-duration grace-forgotten launch-uncommitted; do
+	lease-from-arrival lease-duration grace-forgotten launch-uncommitted; do
 	run "a planted bug is found: $bug" --plant "$bug" --rounds "${CLSIM_ROUNDS:-1}" --seeds 1000 --from 1
 done
 finish
