@@ -15,6 +15,7 @@ libmastercore_a_SOURCES = \
 	master/core/inside.h \
 	master/core/jobs.c \
 	master/core/launch.c \
+	master/core/load.c master/core/load.h \
 	master/core/place.c master/core/place.h \
 	master/core/records.c \
 	master/core/resources.h \

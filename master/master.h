@@ -20,7 +20,7 @@
 #include "master/metrics.h"
 #include "proto/api.pb-c.h"
 
-struct loader;
+struct load;
 
 enum { MASTERS_MAX = ELECT_CANDIDATES_MAX };
 
@@ -62,7 +62,7 @@ struct master {
 	struct master_info
 	    leader; /* the leader's, when we do not lead; api_address "" if unknown */
 	char leader_node[ELECT_NODE_MAX];
-	struct loader *loader;
+	struct load *load;
 	bool ensemble_up;
 
 	/* from an election to its loss */
@@ -104,7 +104,7 @@ void store_close(struct master *m);
 /* Carry out what the election wants, and write the next batch. */
 void store_turn(struct master *m);
 
-/* store_load.c: read registry and jobs, then master_loaded(). */
+/* store_load.c: read what the ensemble has, then master_loaded(). */
 void load_start(struct master *m);
 void load_cancel(struct master *m);
 void master_loaded(struct master *m);

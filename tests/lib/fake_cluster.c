@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "master/core/load.h"
+
 #define MIB (UINT64_C(1) << 20)
 
 static bool
@@ -29,6 +31,10 @@ fake_init(struct fake *f)
 	/* What a master makes before it contends. */
 	f->store.nodes[f->store.count++] =
 	    (struct fake_node){.path = "/corral/era", .data = strdup("1"), .size = 1, .czxid = 1};
+	f->store.nodes[f->store.count++] =
+	    (struct fake_node){.path = "/corral/quota", .data = strdup(""), .czxid = 2};
+	f->store.nodes[f->store.count++] =
+	    (struct fake_node){.path = "/corral/roles", .data = strdup(""), .czxid = 3};
 }
 
 void
@@ -105,106 +111,95 @@ apply(struct fake *f, const struct commit *m, const struct store_op *op)
 	}
 }
 
-static int
-by_czxid(const void *a, const void *b)
-{
-	const struct fake_node *x = *(struct fake_node *const *)a,
-			       *y = *(struct fake_node *const *)b;
-
-	return x->czxid < y->czxid ? -1 : x->czxid > y->czxid;
-}
-
 /*
  * A job's text: COUNT SERVICE RESTART RESTART_MS RETRIES CPU MEMORY CONSTRAINED SINGLETON STOP
  * PRIORITY ROLE.
  */
-static void
-load_job(struct fake *f, const struct fake_node *n)
+static void *
+parse(const char *name, const char *text, size_t text_size, uint32_t *count,
+    struct job_policy *policy, char *error, size_t size)
 {
+	unsigned service, restart, constrained, singleton;
 	struct job_policy p = {0};
-	unsigned count, service, restart, constrained, retries, singleton;
-	char path[200], error[200], role[ROLE_NAME_MAX + 1];
-	const char *name = strrchr(n->path, '/') + 1;
-	const struct fake_node *state;
-	struct job *j;
+	int role_at = 0;
+	char *copy = strdup(text);
 
-	assert(sscanf(n->data,
-		   "%u %u %u %" SCNu64 " %u %" SCNu64 " %" SCNu64 " %u %u %" SCNu64 " %u %63s",
-		   &count, &service, &restart, &p.restart_ms, &retries, &p.need.cpu_milli,
+	(void)name;
+	(void)text_size;
+	(void)error;
+	(void)size;
+	assert(copy != NULL);
+	assert(sscanf(copy,
+		   "%" SCNu32 " %u %u %" SCNu64 " %" SCNu32 " %" SCNu64 " %" SCNu64
+		   " %u %u %" SCNu64 " %" SCNu32 " %n",
+		   count, &service, &restart, &p.restart_ms, &p.retries_max, &p.need.cpu_milli,
 		   &p.need.memory_bytes, &constrained, &singleton, &p.stop_ms, &p.priority,
-		   role) == 12);
-	p.role = role;
+		   &role_at) == 11 &&
+	       copy[role_at] != '\0');
+	p.role = copy + role_at;
 	p.service = service;
 	p.restart = (enum job_restart)restart;
-	p.retries_max = retries;
 	p.constrained = constrained;
 	p.singleton = singleton;
-	snprintf(path, sizeof path, "%s/state", n->path);
-	state = find_node(f, path);
-	assert(state != NULL);
-	j = cluster_load_job(&f->cluster, name, n->czxid, count, &p, strdup(n->data), n->data,
-	    n->size, state->data, state->size, error, sizeof error);
-	assert(j != NULL);
-	for (uint32_t piece = 0; piece <= count / RESULTS_PIECE; piece++) {
-		const struct fake_node *r;
-
-		snprintf(path, sizeof path, "%s/results-%u", n->path, piece);
-		if ((r = find_node(f, path)) == NULL)
-			continue;
-		if (!cluster_load_results(
-			&f->cluster, j, piece, r->data, r->size, error, sizeof error)) {
-			fprintf(stderr, "%s: %s\n", path, error);
-			abort();
-		}
-	}
-	for (uint32_t i = 0; p.singleton && i < count; i++) {
-		const struct fake_node *s;
-
-		snprintf(path, sizeof path, "%s/singleton-%u", n->path, i);
-		if ((s = find_node(f, path)) != NULL &&
-		    !cluster_load_single(
-			&f->cluster, j, i, s->data, s->size, error, sizeof error) &&
-		    !f->unreadable) {
-			fprintf(stderr, "%s: %s\n", path, error);
-			abort();
-		}
-	}
+	*policy = p;
+	return copy;
 }
 
 static bool
-is_job_node(const char *path)
+name_ok(const char *name)
 {
-	return strncmp(path, "/corral/jobs/", 13) == 0 && strchr(path + 13, '/') == NULL;
+	return name[0] != '\0';
+}
+
+static void
+left_alone(void *arg, const char *path, const char *why)
+{
+	const struct fake *f = arg;
+
+	if (f->unreadable && strstr(path, "/singleton-") != NULL)
+		return;
+	fprintf(stderr, "%s: %s\n", path, why);
+	abort();
+}
+
+static void
+list_children(struct fake *f, struct load *l)
+{
+	static const char *names[FAKE_NODES_MAX];
+	size_t length = strlen(load_path(l)), count = 0;
+
+	for (size_t i = 0; i < f->store.count; i++) {
+		const char *path = f->store.nodes[i].path;
+
+		if (strncmp(path, load_path(l), length) == 0 && path[length] == '/' &&
+		    strchr(path + length + 1, '/') == NULL)
+			names[count++] = path + length + 1;
+	}
+	load_listed(l, names, count);
 }
 
 static void
 load_store(struct fake *f)
 {
-	struct fake_node *jobs[FAKE_NODES_MAX];
-	size_t count = 0;
-	char path[64], error[200];
-	const struct fake_node *n;
+	static const struct load_ops ops = {name_ok, parse, left_alone};
+	struct load *l = load_new(&f->cluster, &ops, f);
+	enum load_step step;
 
-	if ((n = find_node(f, "/corral/quota")) != NULL)
-		assert(cluster_load_quota(&f->cluster, n->data, n->size, error, sizeof error));
-	if ((n = find_node(f, "/corral/roles")) != NULL)
-		assert(cluster_load_weights(&f->cluster, n->data, n->size, error, sizeof error));
-	for (uint32_t piece = 0;; piece++) {
-		snprintf(path, sizeof path, "/corral/registry/agents-%u", piece);
-		if ((n = find_node(f, path)) == NULL)
-			break;
-		assert(
-		    cluster_load_agents(&f->cluster, piece, n->data, n->size, error, sizeof error));
+	assert(l != NULL);
+	while ((step = load_next(l)) == LOAD_NODE || step == LOAD_CHILDREN) {
+		const struct fake_node *n = find_node(f, load_path(l));
+
+		if (step == LOAD_CHILDREN)
+			list_children(f, l);
+		else if (n != NULL)
+			load_node(l, true, n->czxid, n->data, n->size);
+		else
+			load_node(l, false, 0, NULL, 0);
 	}
-	if ((n = find_node(f, "/corral/roles/reserved-0")) != NULL)
-		assert(
-		    cluster_load_reserved(&f->cluster, 0, n->data, n->size, error, sizeof error));
-	for (size_t i = 0; i < f->store.count; i++)
-		if (is_job_node(f->store.nodes[i].path))
-			jobs[count++] = &f->store.nodes[i];
-	qsort(jobs, count, sizeof jobs[0], by_czxid);
-	for (size_t i = 0; i < count; i++)
-		load_job(f, jobs[i]);
+	if (step == LOAD_FAILED)
+		fprintf(stderr, "%s\n", load_error(l));
+	assert(step == LOAD_DONE);
+	load_free(l);
 }
 
 /* --- the master --- */

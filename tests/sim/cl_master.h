@@ -41,7 +41,7 @@ struct cl_master {
 	struct elect_out acts[ELECT_OUT_MAX];
 	size_t act_count, act_next;
 	bool commit_again;
-	struct cl_loader *loader;
+	struct load *load;
 	uint64_t elections, starts;
 };
 

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A master's way to the ensemble, as master/store.c and store_load.c have it. */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "libcommon/base/str.h"
+#include "master/core/load.h"
 #include "tests/sim/cl_check.h"
 #include "tests/sim/cl_master.h"
 
-#define JOBS_LOADED_MAX 256
-#define SINGLES_LOADED_MAX 4
+#define CHILDREN_MAX 512
 
 /* ---- The session. ---- */
 
@@ -22,6 +21,9 @@ static const struct {
     {CL_ELECTION, ""},
     {"/corral/registry", ""},
     {"/corral/jobs", ""},
+    {"/corral/tokens", ""},
+    {"/corral/quota", ""},
+    {"/corral/roles", ""},
 };
 
 #define PATH_COUNT (sizeof paths / sizeof *paths)
@@ -292,282 +294,120 @@ cl_master_write(struct cl_master *m, const struct commit *batch, bool again)
 
 /* ---- Loading. ---- */
 
-struct cl_loader {
-	struct loaded {
-		char name[CLUSTER_NAME_MAX + 1];
-		int64_t czxid;
-		struct buf text, state, results;
-		struct {
-			uint32_t index;
-			struct buf text;
-		} singles[SINGLES_LOADED_MAX];
-		uint32_t single_count, single;
-	} jobs[JOBS_LOADED_MAX];
-	size_t count, at;
-};
-
-static void job_next(struct cl_master *m);
+static void load_on(struct cl_master *m);
 
 void
 cl_master_load_cancel(struct cl_master *m)
 {
-	struct cl_loader *l = m->loader;
-
-	for (size_t i = 0; l != NULL && i < l->count; i++) {
-		buf_fini(&l->jobs[i].text);
-		buf_fini(&l->jobs[i].state);
-		buf_fini(&l->jobs[i].results);
-		for (uint32_t s = 0; s < l->jobs[i].single_count; s++)
-			buf_fini(&l->jobs[i].singles[s].text);
-	}
-	free(l);
-	m->loader = NULL;
+	load_free(m->load);
+	m->load = NULL;
 }
 
 static void
-fail(struct cl_master *m, const char *what, int rc)
+load_refused(struct cl_master *m, int rc)
 {
-	cl_trace(m->c, "%s: cannot read %s: %d", m->proc.machine->name, what, rc);
+	cl_trace(m->c, "%s: cannot read %s: %d", m->proc.machine->name, load_path(m->load), rc);
 	cl_master_load_cancel(m);
 	elect_drop(&m->elect, "the store could not be read");
 	cl_master_turn(m);
 }
 
-static int
-by_czxid(const void *a, const void *b)
+static void
+node_read(void *owner, const struct cl_zk_result *r, uintptr_t arg)
 {
-	const struct loaded *x = a, *y = b;
+	struct cl_master *m = owner;
 
-	return x->czxid < y->czxid ? -1 : x->czxid > y->czxid;
+	(void)arg;
+	if (m->load == NULL)
+		return;
+	if (r->rc != CL_OK && r->rc != CL_NONODE) {
+		load_refused(m, r->rc);
+		return;
+	}
+	load_node(m->load, r->rc == CL_OK, r->czxid, r->data, r->size);
+	load_on(m);
 }
 
 static void
-give_job(struct cl_master *m, struct loaded *l)
+children_read(void *owner, const struct cl_zk_result *r, uintptr_t arg)
 {
-	struct cl_def *d = cl_alloc(sizeof *d);
-	char error[256] = "its text";
-	struct job *j = NULL;
+	const char *names[CHILDREN_MAX], *at = (const char *)r->data;
+	struct cl_master *m = owner;
+	size_t count = 0;
 
-	if (cl_def_decode(d, buf_text(&l->text)))
-		j = cluster_load_job(&m->cluster, l->name, l->czxid, d->count, &d->policy, d,
-		    (const char *)l->text.data, l->text.len, (const char *)l->state.data,
-		    l->state.len, error, sizeof error);
-	else
-		free(d);
-	if (j == NULL || (l->results.len > 0 &&
-			     !cluster_load_results(&m->cluster, j, 0, (const char *)l->results.data,
-				 l->results.len, error, sizeof error)))
-		world_violation(&m->c->world,
-		    "L5: job %s is stored so that it cannot be loaded: %s", l->name, error);
-	for (uint32_t i = 0; j != NULL && i < l->single_count; i++)
-		if (!cluster_load_single(&m->cluster, j, l->singles[i].index,
-			(const char *)l->singles[i].text.data, l->singles[i].text.len, error,
-			sizeof error))
-			world_violation(&m->c->world,
-			    "L5: singleton %u of job %s is stored so that it cannot be loaded: %s",
-			    l->singles[i].index, l->name, error);
+	(void)arg;
+	if (m->load == NULL)
+		return;
+	if (r->rc != CL_OK) {
+		load_refused(m, r->rc);
+		return;
+	}
+	for (; count < r->count && count < CHILDREN_MAX; at += strlen(at) + 1)
+		names[count++] = at;
+	load_listed(m->load, names, count);
+	load_on(m);
 }
 
 static void
-finish(struct cl_master *m)
+load_on(struct cl_master *m)
 {
-	struct cl_loader *l = m->loader;
-
-	qsort(l->jobs, l->count, sizeof l->jobs[0], by_czxid);
-	for (size_t i = 0; i < l->count; i++)
-		give_job(m, &l->jobs[i]);
-	cl_master_load_cancel(m);
-	cl_master_loaded(m);
+	switch (load_next(m->load)) {
+	case LOAD_NODE:
+		cl_zk_get(m->zk, load_path(m->load), node_read, 0);
+		return;
+	case LOAD_CHILDREN:
+		cl_zk_children(m->zk, load_path(m->load), false, children_read, 0);
+		return;
+	case LOAD_DONE:
+		cl_master_load_cancel(m);
+		cl_master_loaded(m);
+		break;
+	case LOAD_FAILED:
+		world_violation(&m->c->world, "L5: the next master cannot load %s",
+		    load_error(m->load));
+		return;
+	}
 	cl_master_turn(m);
 }
 
-static void singles_next(struct cl_master *m);
-
-static void
-single_read(void *owner, const struct cl_zk_result *r, uintptr_t arg)
+static bool
+name_ok(const char *name)
 {
-	struct cl_master *m = owner;
-	struct cl_loader *l = m->loader;
-	struct loaded *j;
+	return str_starts(name, "job-");
+}
 
-	(void)arg;
-	if (l == NULL)
-		return;
-	if (r->rc != CL_OK) {
-		fail(m, "where a singleton runs", r->rc);
-		return;
+static void *
+parse(const char *name, const char *text, size_t text_size, uint32_t *count,
+    struct job_policy *policy, char *error, size_t size)
+{
+	struct cl_def *d = cl_alloc(sizeof *d);
+
+	(void)name;
+	(void)text_size;
+	if (!cl_def_decode(d, text)) {
+		snprintf(error, size, "its text is none");
+		free(d);
+		return NULL;
 	}
-	j = &l->jobs[l->at];
-	buf_append(&j->singles[j->single++].text, r->data, r->size);
-	singles_next(m);
+	*count = d->count;
+	*policy = d->policy;
+	return d;
 }
 
 static void
-singles_next(struct cl_master *m)
+left_alone(void *arg, const char *path, const char *why)
 {
-	struct cl_loader *l = m->loader;
-	struct loaded *j = &l->jobs[l->at];
-	char path[CL_PATH_BYTES];
+	struct cl_master *m = arg;
 
-	if (j->single == j->single_count) {
-		l->at++;
-		job_next(m);
-		return;
-	}
-	snprintf(path, sizeof path, "/corral/jobs/%s/singleton-%" PRIu32, j->name,
-	    j->singles[j->single].index);
-	cl_zk_get(m->zk, path, single_read, 0);
-}
-
-static void
-job_listed(void *owner, const struct cl_zk_result *r, uintptr_t arg)
-{
-	struct cl_master *m = owner;
-	struct cl_loader *l = m->loader;
-	const char *at = (const char *)r->data;
-	struct loaded *j;
-	uint64_t index;
-
-	(void)arg;
-	if (l == NULL)
-		return;
-	if (r->rc != CL_OK) {
-		fail(m, "a job's children", r->rc);
-		return;
-	}
-	j = &l->jobs[l->at];
-	for (unsigned i = 0; i < r->count; i++, at += strlen(at) + 1)
-		if (str_starts(at, "singleton-") && j->single_count < SINGLES_LOADED_MAX &&
-		    str_to_u64(at + strlen("singleton-"), 0, CLUSTER_SINGLETONS_MAX - 1, &index)) {
-			j->singles[j->single_count].index = (uint32_t)index;
-			buf_init(&j->singles[j->single_count++].text, 1 << 16);
-		}
-	singles_next(m);
-}
-
-static void
-results_read(void *owner, const struct cl_zk_result *r, uintptr_t arg)
-{
-	struct cl_master *m = owner;
-	struct cl_loader *l = m->loader;
-	char path[CL_PATH_BYTES];
-
-	(void)arg;
-	if (l == NULL)
-		return;
-	if (r->rc != CL_OK && r->rc != CL_NONODE) {
-		fail(m, "results", r->rc);
-		return;
-	}
-	if (r->rc == CL_OK)
-		buf_append(&l->jobs[l->at].results, r->data, r->size);
-	snprintf(path, sizeof path, "/corral/jobs/%s", l->jobs[l->at].name);
-	cl_zk_children(m->zk, path, false, job_listed, 0);
-}
-
-static void
-state_read(void *owner, const struct cl_zk_result *r, uintptr_t arg)
-{
-	struct cl_master *m = owner;
-	struct cl_loader *l = m->loader;
-	char path[CL_PATH_BYTES];
-
-	(void)arg;
-	if (l == NULL)
-		return;
-	if (r->rc != CL_OK) {
-		fail(m, "a job's state", r->rc);
-		return;
-	}
-	buf_append(&l->jobs[l->at].state, r->data, r->size);
-	snprintf(path, sizeof path, "/corral/jobs/%s/results-0", l->jobs[l->at].name);
-	cl_zk_get(m->zk, path, results_read, 0);
-}
-
-static void
-job_read(void *owner, const struct cl_zk_result *r, uintptr_t arg)
-{
-	struct cl_master *m = owner;
-	struct cl_loader *l = m->loader;
-	char path[CL_PATH_BYTES];
-
-	(void)arg;
-	if (l == NULL)
-		return;
-	if (r->rc != CL_OK) {
-		fail(m, "a job", r->rc);
-		return;
-	}
-	l->jobs[l->at].czxid = r->czxid;
-	buf_append(&l->jobs[l->at].text, r->data, r->size);
-	snprintf(path, sizeof path, "/corral/jobs/%s/state", l->jobs[l->at].name);
-	cl_zk_get(m->zk, path, state_read, 0);
-}
-
-static void
-job_next(struct cl_master *m)
-{
-	struct cl_loader *l = m->loader;
-	char path[CL_PATH_BYTES];
-
-	if (l->at == l->count) {
-		finish(m);
-		return;
-	}
-	snprintf(path, sizeof path, "/corral/jobs/%s", l->jobs[l->at].name);
-	cl_zk_get(m->zk, path, job_read, 0);
-}
-
-static void
-jobs_listed(void *owner, const struct cl_zk_result *r, uintptr_t arg)
-{
-	struct cl_master *m = owner;
-	struct cl_loader *l = m->loader;
-	const char *at = (const char *)r->data;
-
-	(void)arg;
-	if (l == NULL)
-		return;
-	if (r->rc != CL_OK) {
-		fail(m, "the jobs", r->rc);
-		return;
-	}
-	for (unsigned i = 0; i < r->count && l->count < JOBS_LOADED_MAX; i++) {
-		struct loaded *j = &l->jobs[l->count++];
-
-		snprintf(j->name, sizeof j->name, "%s", at);
-		buf_init(&j->text, 1 << 16);
-		buf_init(&j->state, 1 << 16);
-		buf_init(&j->results, 1 << 20);
-		at += strlen(at) + 1;
-	}
-	job_next(m);
-}
-
-static void
-registry_read(void *owner, const struct cl_zk_result *r, uintptr_t arg)
-{
-	struct cl_master *m = owner;
-	char error[256];
-
-	(void)arg;
-	if (m->loader == NULL)
-		return;
-	if (r->rc != CL_OK && r->rc != CL_NONODE) {
-		fail(m, "the registry", r->rc);
-		return;
-	}
-	if (r->rc == CL_OK && !cluster_load_agents(&m->cluster, 0, (const char *)r->data, r->size,
-				  error, sizeof error))
-		world_violation(&m->c->world,
-		    "L5: the registry is stored so that it cannot be loaded: %s", error);
-	cl_zk_children(m->zk, "/corral/jobs", false, jobs_listed, 0);
+	world_violation(
+	    &m->c->world, "L5: %s is stored so that it cannot be loaded: %s", path, why);
 }
 
 void
 cl_master_load(struct cl_master *m)
 {
 	static const struct cluster_ops ops = {NULL, free};
+	static const struct load_ops load_ops = {name_ok, parse, left_alone};
 	static const struct hash_key hash = {5, 6};
 	struct cluster_settings settings = {
 	    .lease_ms = m->c->conf.lease_ms,
@@ -576,7 +416,9 @@ cl_master_load(struct cl_master *m)
 	    .executor = {.memory_bytes = UINT64_C(2) << 20},
 	};
 
-	m->loader = cl_alloc(sizeof *m->loader);
+	m->load = load_new(&m->cluster, &load_ops, m);
 	m->cluster_made = cluster_init(&m->cluster, &settings, &ops, &hash, m->elect.term, now(m));
-	cl_zk_get(m->zk, "/corral/registry/agents-0", registry_read, 0);
+	if (m->load == NULL || !m->cluster_made)
+		exit(71);
+	load_on(m);
 }
