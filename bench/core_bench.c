@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "bench/bench.h"
 #include "libcommon/base/rng.h"
 #include "libcommon/base/str.h"
 #include "master/core/cluster.h"
@@ -72,39 +72,16 @@ static struct {
 
 enum spent { REGISTER, HEARTBEAT, UPDATE, TURN, COMMIT, LOAD };
 
-static void __attribute__((noreturn)) die(const char *what)
-{
-	fprintf(stderr, "core_bench: %s\n", what);
-	exit(EXIT_FAILURE);
-}
-
-static void *
-must(void *p)
-{
-	if (p == NULL)
-		die("no memory");
-	return p;
-}
-
-static uint64_t
-cpu_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
 static void
 begin(void)
 {
-	w.began_ns = cpu_ns();
+	w.began_ns = bench_ns(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 static void
 spend(enum spent on)
 {
-	w.spent_ns[on] += cpu_ns() - w.began_ns;
+	w.spent_ns[on] += bench_ns(CLOCK_PROCESS_CPUTIME_ID) - w.began_ns;
 }
 
 /* --- the store --- */
@@ -127,7 +104,8 @@ apply(const struct commit *b, int64_t czxids[COMMIT_OPS_MAX])
 		struct node *n = find(op->path);
 
 		if ((n == NULL) != (op->kind == STORE_CREATE) || w.node_count == NODES_MAX)
-			die("a batch creates what exists, or changes what does not, or is too "
+			bench_die(
+			    "a batch creates what exists, or changes what does not, or is too "
 			    "many");
 		if (n == NULL) {
 			n = &w.nodes[w.node_count++];
@@ -135,7 +113,7 @@ apply(const struct commit *b, int64_t czxids[COMMIT_OPS_MAX])
 			n->czxid = w.zxid;
 		}
 		free(n->data);
-		n->data = must(malloc(op->size + 1));
+		n->data = bench_must(malloc(op->size + 1));
 		n->size = op->size;
 		if (op->size > 0)
 			memcpy(n->data, b->data.data + op->offset, op->size);
@@ -160,7 +138,7 @@ put(struct task *t, uint64_t steps)
 static void
 launched(const struct out *o)
 {
-	struct task *t = must(calloc(1, sizeof *t));
+	struct task *t = bench_must(calloc(1, sizeof *t));
 
 	t->key = o->key;
 	t->agent = o->agent->number;
@@ -186,7 +164,7 @@ carry_out(void)
 		else if (out->kind == OUT_WELCOME)
 			w.welcomes++;
 		else if (out->kind == OUT_KILL)
-			die("a task is killed that is wanted");
+			bench_die("a task is killed that is wanted");
 	}
 	cluster_out_clear(&w.cluster);
 }
@@ -248,31 +226,31 @@ run_due(void)
 static Corral__Register *
 report_of(const struct agent_side *a)
 {
-	Corral__Register *r = must(malloc(sizeof *r));
+	Corral__Register *r = bench_must(malloc(sizeof *r));
 	size_t count = 0;
 
 	corral__register__init(r);
-	r->agent_id = must(strdup(a->id));
-	r->node = must(strdup(a->name));
-	r->boot_id = must(strdup("boot"));
-	r->capacity = must(malloc(sizeof *r->capacity));
+	r->agent_id = bench_must(strdup(a->id));
+	r->node = bench_must(strdup(a->name));
+	r->boot_id = bench_must(strdup("boot"));
+	r->capacity = bench_must(malloc(sizeof *r->capacity));
 	corral__resources__init(r->capacity);
 	r->capacity->cpu_milli = CPUS * 1000;
 	r->capacity->memory_bytes = CPUS * GIB;
 	r->capacity->disk_bytes = CPUS * GIB;
-	r->tasks = must(calloc(CPUS, sizeof *r->tasks));
+	r->tasks = bench_must(calloc(CPUS, sizeof *r->tasks));
 	for (const struct task *t = a->tasks; t != NULL; t = t->next) {
-		Corral__TaskReport *told = must(malloc(sizeof *told));
+		Corral__TaskReport *told = bench_must(malloc(sizeof *told));
 
 		corral__task_report__init(told);
 		told->state = t->state;
-		told->key = must(malloc(sizeof *told->key));
+		told->key = bench_must(malloc(sizeof *told->key));
 		corral__task_key__init(told->key);
-		told->key->job = must(strdup(t->key.job));
+		told->key->job = bench_must(strdup(t->key.job));
 		told->key->incarnation = t->key.incarnation;
 		told->key->index = t->key.index;
 		told->key->attempt = t->key.attempt;
-		told->key->term = must(malloc(sizeof *told->key->term));
+		told->key->term = bench_must(malloc(sizeof *told->key->term));
 		corral__term__init(told->key->term);
 		told->key->term->era = t->key.term.era;
 		told->key->term->czxid = t->key.term.czxid;
@@ -331,7 +309,7 @@ step(void)
 	commit();
 	carry_out();
 	if (w.cluster.failed)
-		die("the core has no memory");
+		bench_die("the core has no memory");
 }
 
 static void
@@ -347,7 +325,7 @@ elect(void)
 	const struct cluster_ops ops = {NULL, free};
 
 	if (!cluster_init(&w.cluster, &settings, &ops, &key, (struct term){1, ++w.zxid}, w.now_ms))
-		die("no memory for a cluster");
+		bench_die("no memory for a cluster");
 }
 
 static void
@@ -365,7 +343,7 @@ register_all(void)
 		    cluster_register(&w.cluster, w.now_ms, a->name, report, a, error, sizeof error);
 		spend(REGISTER);
 		if (a->agent == NULL)
-			die(error);
+			bench_die(error);
 		str_copy(a->id, sizeof a->id, a->agent->id);
 		if (i % 1000 == 999)
 			step();
@@ -383,9 +361,9 @@ submit(uint32_t count)
 
 	snprintf(name, sizeof name, "job-%u", w.jobs++);
 	snprintf(text, sizeof text, "%u", count);
-	if (cluster_submit(&w.cluster, w.now_ms, name, count, &policy, must(strdup("")), text,
+	if (cluster_submit(&w.cluster, w.now_ms, name, count, &policy, bench_must(strdup("")), text,
 		strlen(text), "bench", 0, &j) != SUBMIT_OK)
-		die("a job is refused");
+		bench_die("a job is refused");
 }
 
 /* So many tasks, as many at a time as there are places for. */
@@ -416,18 +394,19 @@ load_job(const struct node *n)
 	snprintf(path, sizeof path, "%s/state", n->path);
 	state = find(path);
 	if (state == NULL || !str_to_u64(n->data, 1, UINT32_MAX, &count))
-		die("a job was stored that cannot be read");
-	j = cluster_load_job(&w.cluster, name, n->czxid, (uint32_t)count, &policy, must(strdup("")),
-	    n->data, n->size, state->data, state->size, error, sizeof error);
+		bench_die("a job was stored that cannot be read");
+	j = cluster_load_job(&w.cluster, name, n->czxid, (uint32_t)count, &policy,
+	    bench_must(strdup("")), n->data, n->size, state->data, state->size, error,
+	    sizeof error);
 	for (uint32_t p = 0; j != NULL && p <= count / RESULTS_PIECE; p++) {
 		snprintf(path, sizeof path, "%s/results-%u", n->path, p);
 		results = find(path);
 		if (results != NULL && !cluster_load_results(&w.cluster, j, p, results->data,
 					   results->size, error, sizeof error))
-			die(error);
+			bench_die(error);
 	}
 	if (j == NULL)
-		die(error);
+		bench_die(error);
 }
 
 /* Another core, which has only what was stored, and what the agents tell it. */
@@ -446,7 +425,7 @@ fail_over(void)
 			     (n = find(path)) != NULL;
 	     p++)
 		if (!cluster_load_agents(&w.cluster, p, n->data, n->size, error, sizeof error))
-			die(error);
+			bench_die(error);
 	for (size_t i = 0; i < w.node_count; i++)
 		if (str_starts(w.nodes[i].path, "/corral/jobs/") &&
 		    strchr(w.nodes[i].path + strlen("/corral/jobs/"), '/') == NULL)
@@ -475,7 +454,7 @@ static void
 expect(bool good, const char *what)
 {
 	if (!good || w.overcommitted > 0 || !cluster_check(&w.cluster))
-		die(what);
+		bench_die(what);
 }
 
 static void
@@ -531,13 +510,13 @@ main(int argc, char **argv)
 
 	if (argc > 3 || (argc > 1 && !str_to_u64(argv[1], 2000, AGENTS_MAX, &agents)) ||
 	    (argc > 2 && !str_to_u64(argv[2], JOB_TASKS, TASKS_MAX - JOB_TASKS, &tasks)))
-		die("usage: core_bench [AGENTS [TASKS]], at least 2000 and at least 10000");
+		bench_die("usage: core_bench [AGENTS [TASKS]], at least 2000 and at least 10000");
 	tasks -= tasks % JOB_TASKS;
 	held = agents * 4 - agents * 4 % JOB_TASKS;
 	if (held == 0)
 		held = JOB_TASKS;
 	w.agent_count = (uint32_t)agents;
-	w.agents = must(calloc(agents, sizeof *w.agents));
+	w.agents = bench_must(calloc(agents, sizeof *w.agents));
 	w.now_ms = 1000;
 	rng_init(&w.rng, 1);
 	for (uint32_t i = 0; i < agents; i++)

@@ -28,7 +28,8 @@ import wire  # noqa: E402
 from ensemble import Ensemble  # noqa: E402
 from servers import BUILD, KINDS, wait_until  # noqa: E402
 from wire import Connection, Line, acls, i32, text  # noqa: E402
-from zk_bench import JAR, SETTINGS, cpu_s, resident, table  # noqa: E402
+from processes import cpu_s, resident  # noqa: E402
+from zk_bench import JAR, SETTINGS, table  # noqa: E402
 
 TICK_MS = 2000
 AT_LEAST = {"create": 8, "set": 10, "get": 12, "mixed": 12, "delete": 8}  # times Apache's rate

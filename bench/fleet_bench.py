@@ -16,40 +16,16 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from pathlib import Path
 
-BUILD = Path(os.environ.get("CORRAL_BUILD", Path(__file__).resolve().parents[1] / "build"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/lib"))
+from processes import cpu_s, memory_bytes, resident  # noqa: E402
+from waiting import BUILD, program, until  # noqa: E402
+
 WAIT_S = 60
 CLUSTER = "fleet"
 SESSION_S, LIMIT_S = 10, 3600
 FLEET_SESSION_S = 20  # it is one process, and busy while thousands of agents shake hands
-
-
-def program(name):
-    path = BUILD / name
-    return path / name if path.is_dir() else path
-
-
-def wait_until(condition, what):
-    deadline = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {WAIT_S} s: {what}"
-        time.sleep(0.02)
-
-
-def cpu_s(pid):
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def memory_bytes(pid, *keys):
-    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return sum(int(re.search(rf"^{key}:\s+(\d+) kB", text, re.M)[1]) << 10 for key in keys)
-
-
-def resident(pid):
-    return memory_bytes(pid, "Rss")
 
 
 def private(pid):
@@ -92,7 +68,8 @@ class Cluster:
             f"ssl.trustStore.location={self.tls}/ca.pem\n")
         self.start("zkserver", program("zkserver"), "run", "--config", config)
         ports = self.home / "zk/ports"
-        wait_until(lambda: ports.exists() and "secure" in ports.read_text(), "zkserver is ready\n" + self.log("zkserver"))
+        until(lambda: ports.exists() and "secure" in ports.read_text(), lambda: f"zkserver is ready:\n{self.log('zkserver')}",
+              WAIT_S)
         self.ensemble = "127.0.0.1:" + re.search(r"secure\S* (\d+)", ports.read_text())[1]
 
     def config(self, name, more, session_s=None):
@@ -106,7 +83,7 @@ class Cluster:
         path = self.config(name, f"cert={self.tls}/master-{name}.pem\nkey={self.tls}/master-{name}-key.pem\n[master]\n"
                            f"name={name}\nlisten=127.0.0.1:0\nagent_listen=127.0.0.1:0\nstate_dir={state}\n")
         self.start(name, program("corral-master"), "run", "--config", path)
-        wait_until(lambda: (state / "ports").exists() and "session 0x" in self.log(name), f"{name} is ready")
+        until(lambda: (state / "ports").exists() and "session 0x" in self.log(name), f"{name} is ready", WAIT_S)
 
     def masters(self):
         return [n for n in self.processes if n.startswith("m")]
@@ -119,8 +96,7 @@ class Cluster:
 
     def leader(self):
         """The one of those that live that leads; of those that once did none goes on living here."""
-        wait_until(self.leaders, "one leads")
-        return self.leaders()[0]
+        return until(self.leaders, "one leads", WAIT_S)[0]
 
     def kill_leader(self):
         process = self.processes[self.leader()]

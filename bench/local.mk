@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 EXTRA_PROGRAMS += bench/place_bench
-bench_place_bench_SOURCES = bench/place_bench.c
+bench_place_bench_SOURCES = bench/place_bench.c bench/bench.c bench/bench.h
 bench_place_bench_LDADD = libmastercore.a libbase.a
 
 EXTRA_PROGRAMS += bench/write_bench
-bench_write_bench_SOURCES = bench/write_bench.c
+bench_write_bench_SOURCES = bench/write_bench.c bench/bench.c bench/bench.h
 bench_write_bench_LDADD = libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS) $(DEFLATE_LIBS)
 
 check_PROGRAMS += bench/core_bench
-bench_core_bench_SOURCES = bench/core_bench.c
+bench_core_bench_SOURCES = bench/core_bench.c bench/bench.c bench/bench.h
 bench_core_bench_LDADD = libmastercore.a libproto.a libbase.a $(PROTOBUF_C_LIBS)
 
 # A master under the load of a fleet: agents that are played, in one process, with tasks that are timers.

@@ -13,8 +13,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/lib"))
 import fleet_bench  # noqa: E402
-from processes import descendants  # noqa: E402
-from fleet_bench import BUILD, memory_bytes, wait_until  # noqa: E402
+from processes import descendants, memory_bytes  # noqa: E402
+from waiting import BUILD, until  # noqa: E402
 
 TASKS = 100
 MIB = 1 << 20
@@ -36,7 +36,7 @@ class Dev:
         self.log = (home / "screen").open("w+")
         self.process = subprocess.Popen([BUILD / "corral", "dev", "--state", self.state], env=self.env, stdout=self.log,
                                         stderr=subprocess.STDOUT)
-        wait_until(lambda: "Ready in" in (home / "screen").read_text(), "corral dev is ready")
+        until(lambda: "Ready in" in (home / "screen").read_text(), "corral dev is ready")
 
     def corral(self, *words):
         return subprocess.run([BUILD / "corral", *words], env=self.env, capture_output=True, text=True, check=True).stdout
@@ -64,7 +64,7 @@ def executor_and_agent(home):
     dev = Dev(home)
     try:
         dev.corral("submit", job)
-        wait_until(lambda: len(dev.pids("sleep")) == TASKS, f"{TASKS} tasks run")
+        until(lambda: len(dev.pids("sleep")) == TASKS, f"{TASKS} tasks run")
         executors = dev.pids("corral-executor") + dev.pids("corral-init")
         assert len(executors) >= TASKS, executors
         yield "an executor, with the init of its task", sum(map(own, executors)) / TASKS, EXECUTOR_MAX

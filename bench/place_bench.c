@@ -9,8 +9,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "bench/bench.h"
 #include "libcommon/base/rng.h"
 #include "libcommon/base/str.h"
 #include "master/core/books.h"
@@ -40,32 +40,6 @@ struct world {
 	uint32_t *ns, *visits;	  /* per placement, PASS_EACH */
 	uint64_t placed, failed, compared, place_ns;
 };
-
-static uint64_t
-now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
-static void
-die(const char *what)
-{
-	fprintf(stderr, "place_bench: %s\n", what);
-	exit(EXIT_FAILURE);
-}
-
-static void *
-allocate(size_t count, size_t size)
-{
-	void *p = calloc(count, size);
-
-	if (p == NULL)
-		die("no memory");
-	return p;
-}
 
 /* Five kinds of node. The adversarial cluster's nodes are full in cpu or in memory, in turns. */
 static struct resources
@@ -115,13 +89,13 @@ world_init(struct world *w, enum workload workload, uint32_t nodes, enum pass pa
 	*w = (struct world){.workload = workload, .nodes = nodes, .pass = pass};
 	rng_init(&w->rng, SEED);
 	place_init(&w->place);
-	w->linear = allocate(nodes, sizeof *w->linear);
+	w->linear = bench_must(calloc(nodes, sizeof *w->linear));
 	for (uint32_t i = 0; i < nodes; i++) {
 		struct resources a = node_amount(w, i);
 		uint32_t node = place_node_add(&w->place, &a);
 
 		if (node != i)
-			die("no memory for the nodes");
+			bench_die("no memory for the nodes");
 		place_node_open(&w->place, node, true);
 		w->linear[i] = a;
 	}
@@ -142,7 +116,7 @@ add_task(struct world *w, const struct resources *need, uint32_t node)
 		w->tasks_capacity = w->tasks_capacity == 0 ? 1024 : 2 * w->tasks_capacity;
 		w->task = realloc(w->task, w->tasks_capacity * sizeof *w->task);
 		if (w->task == NULL)
-			die("no memory for the tasks");
+			bench_die("no memory for the tasks");
 	}
 	w->task[w->tasks++] = (struct task){*need, node};
 	resources_subtract(&w->linear[node], need, 1);
@@ -166,7 +140,7 @@ compare(struct world *w, const struct resources *need, uint32_t node)
 	while (i < w->nodes && !resources_fits(need, &w->linear[i]))
 		i++;
 	if (node != (i == w->nodes ? PLACE_NONE : i))
-		die("the tree and a linear first-fit differ");
+		bench_die("the tree and a linear first-fit differ");
 	w->compared++;
 }
 
@@ -175,11 +149,12 @@ place_one(struct world *w, uint32_t op)
 {
 	struct resources need = task_amount(w);
 	uint32_t cursor = 0, node = PLACE_NONE;
-	uint64_t visited = w->place.visited, began = w->pass == PASS_EACH ? now_ns() : 0;
+	uint64_t visited = w->place.visited,
+		 began = w->pass == PASS_EACH ? bench_ns(CLOCK_MONOTONIC) : 0;
 	uint32_t times = place_fill(&w->place, &need, 1, &cursor, &node);
 
 	if (w->pass == PASS_EACH) {
-		w->ns[op] = (uint32_t)(now_ns() - began);
+		w->ns[op] = (uint32_t)(bench_ns(CLOCK_MONOTONIC) - began);
 		w->visits[op] = (uint32_t)(w->place.visited - visited);
 		w->place_ns += w->ns[op];
 	}
@@ -218,7 +193,7 @@ run(struct world *w, uint32_t ops)
 	uint64_t began;
 
 	prepare(w);
-	began = now_ns();
+	began = bench_ns(CLOCK_MONOTONIC);
 	for (uint32_t op = 0; op < ops; op++) {
 		place_one(w, op);
 		/* Without anything freed, a shape that failed would be answered from memory. */
@@ -226,10 +201,11 @@ run(struct world *w, uint32_t ops)
 			w->place.failed_count = w->place.failed_next = 0;
 		else if (w->tasks > 0)
 			release_one(w);
-		if (w->pass == PASS_LINEAR && op % 64 == 0 && now_ns() - began > LINEAR_LIMIT_NS)
+		if (w->pass == PASS_LINEAR && op % 64 == 0 &&
+		    bench_ns(CLOCK_MONOTONIC) - began > LINEAR_LIMIT_NS)
 			break;
 	}
-	return now_ns() - began;
+	return bench_ns(CLOCK_MONOTONIC) - began;
 }
 
 static int
@@ -254,7 +230,8 @@ static void
 measure(enum workload workload, uint32_t nodes, uint32_t ops)
 {
 	static const char *const names[] = {"alike", "40 shapes, 5 kinds", "adversarial"};
-	uint32_t *ns = allocate(ops, sizeof *ns), *visits = allocate(ops, sizeof *visits);
+	uint32_t *ns = bench_must(calloc(ops, sizeof *ns)),
+		 *visits = bench_must(calloc(ops, sizeof *visits));
 	struct world w;
 	uint64_t total_ns, fits;
 	double visits_mean;
@@ -293,12 +270,12 @@ measure_one_descent(uint32_t nodes)
 
 	world_init(&w, ALIKE, nodes, PASS_MEAN);
 	need = task_amount(&w);
-	began = now_ns();
+	began = bench_ns(CLOCK_MONOTONIC);
 	while ((n = place_fill(&w.place, &need, UINT32_MAX, &cursor, &node)) > 0)
 		placed += n;
 	printf("%-19s %7u %8llu %8llu %7.1f\n", "alike, one call", nodes,
 	    (unsigned long long)placed, (unsigned long long)placed,
-	    (double)(now_ns() - began) / (double)placed);
+	    (double)(bench_ns(CLOCK_MONOTONIC) - began) / (double)placed);
 	world_fini(&w);
 }
 
@@ -342,19 +319,19 @@ shared_init(struct shared *x, uint32_t nodes, size_t capacity)
 	*x = (struct shared){.world = {.workload = MIXED}, .capacity = capacity};
 	rng_init(&x->world.rng, SEED);
 	books_init(&x->books);
-	x->leases = allocate(capacity, sizeof *x->leases);
+	x->leases = bench_must(calloc(capacity, sizeof *x->leases));
 	for (uint32_t i = 0; i < nodes; i++) {
 		struct resources a = node_amount(&x->world, i);
 		uint32_t node = books_node_add(&x->books, &a);
 
 		if (node != i)
-			die("no memory for the nodes");
+			bench_die("no memory for the nodes");
 		place_node_open(&x->books.place, node, true);
 	}
 	for (int i = 0; i < ROLES; i++) {
 		snprintf(name, sizeof name, "r%d/s%d", i / 4, i % 4);
 		if ((x->roles[i] = share_take(&x->books.share, name)) == NULL)
-			die("no memory for the roles");
+			bench_die("no memory for the roles");
 	}
 }
 
@@ -408,7 +385,7 @@ measure_goal_with_roles(void)
 		failed += !shared_place(&x);
 	for (full = x.count; x.count > full / 2;)
 		shared_release(&x);
-	began = now_ns();
+	began = bench_ns(CLOCK_MONOTONIC);
 	for (uint32_t op = 0; op < 2000000; op++) {
 		if (op % TURN == 0)
 			shared_turn(&x);
@@ -416,7 +393,7 @@ measure_goal_with_roles(void)
 		shared_release(&x);
 	}
 	printf("the same with %d roles below %d: %.2f s\n\n", ROLES, ROLES / 4,
-	    (double)(now_ns() - began) / 1e9);
+	    (double)(bench_ns(CLOCK_MONOTONIC) - began) / 1e9);
 	books_fini(&x.books);
 	free(x.leases);
 }
@@ -428,7 +405,7 @@ main(int argc, char **argv)
 	uint64_t calls = CALLS;
 
 	if (argc > 2 || (argc == 2 && !str_to_u64(argv[1], 1, CALLS, &calls)))
-		die("usage: place_bench [CALLS], at most 200000 a row");
+		bench_die("usage: place_bench [CALLS], at most 200000 a row");
 	measure_goal();
 	measure_goal_with_roles();
 	printf("ns: a placement (mean: with its release; p50, p99: alone, with two clock reads).\n"

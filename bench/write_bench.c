@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "bench/bench.h"
 #include "libcommon/base/rng.h"
 #include "libcommon/base/str.h"
 #include "libcommon/codec/zk_wire.h"
@@ -53,19 +53,8 @@ struct world {
 static void
 need(bool ok, const char *what)
 {
-	if (ok)
-		return;
-	fprintf(stderr, "write_bench: %s\n", what);
-	exit(EXIT_FAILURE);
-}
-
-static double
-cpu_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-	return (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
+	if (!ok)
+		bench_die(what);
 }
 
 /* What waits goes to the log; it is durable at once. */
@@ -288,7 +277,7 @@ static double
 run(struct world *w, enum load load, uint64_t operations)
 {
 	uint64_t end_at = w->requests + operations;
-	double spent = 0, begun;
+	uint64_t spent = 0, begun;
 
 	for (int first = 0; w->requests < end_at; first = CLIENTS_A_BATCH - first) {
 		struct client *c = &w->clients[first];
@@ -299,13 +288,13 @@ run(struct world *w, enum load load, uint64_t operations)
 			for (int j = 0; j < PIPELINE; j++)
 				put_request(w, &c[i], load);
 		}
-		begun = cpu_ns();
+		begun = bench_ns(CLOCK_PROCESS_CPUTIME_ID);
 		for (int i = 0; i < CLIENTS_A_BATCH; i++)
 			submit(w, &c[i]);
 		commit(w);
-		spent += cpu_ns() - begun;
+		spent += bench_ns(CLOCK_PROCESS_CPUTIME_ID) - begun;
 	}
-	return spent / (double)operations;
+	return (double)spent / (double)operations;
 }
 
 int

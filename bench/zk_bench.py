@@ -21,10 +21,11 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent
 os.environ.setdefault("CORRAL_BUILD", os.getcwd())
-sys.path.insert(0, str(TOP / "tests" / "compat"))
+sys.path[:0] = [str(TOP / "tests" / "compat"), str(TOP / "tests" / "lib")]
 sys.dont_write_bytecode = True
 import servers  # noqa: E402
 import wire  # noqa: E402
+from processes import cpu_s, resident  # noqa: E402
 from servers import BUILD, KINDS, free_port  # noqa: E402
 from wire import Connection, acls, i32, i64, text  # noqa: E402
 
@@ -45,18 +46,6 @@ CONNECT = i32(0) + i64(0) + i32(TIMEOUT_MS) + i64(0) + text(bytes(16)) + b"\0"
 
 def frame(body):
     return i32(len(body)) + body
-
-
-def cpu_s(pid):
-    """Processor time that a process has had."""
-    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def resident(pid):
-    """Bytes."""
-    status = Path(f"/proc/{pid}/status").read_text().split()
-    return int(status[status.index("VmRSS:") + 1]) * 1024
 
 
 def sync_ms():

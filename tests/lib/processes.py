@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a cluster's processes leave on a machine: looked up by command line, by descent, by control group."""
+"""What a cluster's processes leave on a machine: looked up by command line, by descent, by control group; and what one uses."""
 import os
+import re
 from pathlib import Path
 
 
@@ -76,3 +77,19 @@ def cgroups(state, nodes):
     """The control groups of these nodes' agents, in any hierarchy."""
     names = [f"corral-{siphash13(f'{state}/{node}'.encode()) & 0xFFFFFFFF:08x}" for node in nodes]
     return [str(p) for name in names for p in Path("/sys/fs/cgroup").glob(f"*/{name}")]
+
+
+def cpu_s(pid):
+    """Processor time that a process has had."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory_bytes(pid, *keys):
+    """Of a process, the sum of these in its smaps_rollup: Rss, Pss_Anon, Private_Dirty ..."""
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return sum(int(re.search(rf"^{key}:\s+(\d+) kB", text, re.M)[1]) << 10 for key in keys)
+
+
+def resident(pid):
+    return memory_bytes(pid, "Rss")

@@ -9,6 +9,12 @@ SLOW = 4 if "asan" in BUILD.name else 1
 DEADLINE_S = 30 * SLOW
 
 
+def program(name):
+    """A program of the build tree; zkserver lies in a folder of its own name."""
+    path = BUILD / name
+    return path / name if path.is_dir() else path
+
+
 def until(condition, what, seconds=DEADLINE_S):
     """Wait until condition() is true and return its value; `what` names it when the time is over."""
     deadline = time.monotonic() + seconds

@@ -21,12 +21,6 @@ ENV = os.environ | {"ASAN_OPTIONS": "quarantine_size_mb=4:" + os.environ.get("AS
                     "UBSAN_OPTIONS": "print_stacktrace=1"}
 
 
-def program(name):
-    """A program of the build tree; zkserver lies in a folder of its own name."""
-    path = BUILD / name
-    return path / name if path.is_dir() else path
-
-
 class Watched:
     """A daemon while it is attacked: its process, its log, what it holds."""
 

@@ -9,7 +9,7 @@ import zlib
 
 import pytest
 from conftest import until
-from hostile import program
+from waiting import program
 from zkraw import CREATE, EXISTS, WORLD, Zkserver, receive, request, session, text
 
 FILES = 10000

@@ -6,7 +6,8 @@ import struct
 import subprocess
 
 from conftest import DEADLINE_S, until
-from hostile import ENV, Watched, connect, frame, make_tls, program, tls_context
+from hostile import ENV, Watched, connect, frame, make_tls, tls_context
+from waiting import program
 
 CREATE, DELETE, EXISTS, GET, SET, PING, MULTI, CREATE2, AUTH, SET_WATCHES, CLOSE = 1, 2, 3, 4, 5, 11, 14, 15, 100, 101, -11
 WORLD = struct.pack(">iii5si6s", 1, 31, 5, b"world", 6, b"anyone")
