@@ -258,7 +258,7 @@ begin(struct world *w, enum who who, bool reconfig)
 static void
 compare(struct world *w)
 {
-	struct recover_options options = {.read_only = true};
+	struct recover_options options = {.read_only = true, .leader_has_more = true};
 	struct recover_report report;
 	struct fault f = {0};
 	struct db db;

@@ -27,7 +27,8 @@ void
 rig_check_disk(unsigned i)
 {
 	struct rig_node *n = &rig_nodes[i];
-	struct recover_options options = {.read_only = true, .now_ms = rig_now_ms};
+	struct recover_options options = {
+	    .read_only = true, .now_ms = rig_now_ms, .leader_has_more = true};
 	struct recover_report report;
 	struct fault f = {0};
 	struct db db;

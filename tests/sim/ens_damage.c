@@ -53,7 +53,7 @@ list_of(struct ens_node *n, const char *prefix)
 static int64_t
 whole_zxid(struct ens_node *n, uint8_t **snapshot, size_t *size)
 {
-	const struct recover_options options = {.read_only = true};
+	const struct recover_options options = {.read_only = true, .leader_has_more = true};
 	struct simdisk *copy = simdisk_copy(n->disk);
 	struct recover_report report;
 	char name[DATADIR_NAME_BYTES];

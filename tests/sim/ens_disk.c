@@ -183,18 +183,35 @@ ens_disk_starts(struct ens_node *n)
 	datadir_list_free(&list);
 }
 
+/*
+ * The newest snapshot; NULL: there is none. What a fault has left without its end is none: it may
+ * be named after what the log has lost since in a power loss.
+ */
+static const struct datadir_entry *
+newest_of(struct ens_node *n, const struct datadir_list *list)
+{
+	size_t i = list->count;
+
+	while (i > 0 && is_torn(&n->checked, list->entries[i - 1].zxid) &&
+	       !is_sealed(n->store, list->entries[i - 1].zxid))
+		i--;
+	return i > 0 ? &list->entries[i - 1] : NULL;
+}
+
 /* P6: the name is the zxid of what is in it. It has nothing that is above that. */
 void
 ens_disk_snapshot(struct ens_node *n)
 {
 	struct datadir_list list = list_of(n, "snapshot");
-	const struct datadir_entry *newest = list.entries + list.count - 1;
+	const struct datadir_entry *newest = newest_of(n, &list);
 	struct snapshot_info info = {0};
 	struct fault f = {{0}};
 	struct db db;
 
-	if (list.count == 0)
+	if (newest == NULL) {
+		datadir_list_free(&list);
 		return;
+	}
 	if (newest->zxid > (uint64_t)n->db.last_zxid)
 		ENS_VIOLATION(n, "P6: server %lld is at 0x%llx, and has snapshot.%llx",
 		    (long long)n->sid, (unsigned long long)n->db.last_zxid,
