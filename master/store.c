@@ -444,64 +444,39 @@ czxid_ask(struct master *m, size_t at)
 	    "look at a job");
 }
 
-/*
- * We are the only writer (the fence says so), so a batch that fails the second time because its own
- * nodes exist, or are gone, was carried out the first time. If it made more than one job it is left
- * to the next leader, who reads everything anew.
- */
-static bool
-commit_was_done(struct master *m, const struct zk_result *r)
+static enum commit_answer
+commit_answer_of(int rc)
 {
-	const struct commit *b = &m->cluster.commit;
-	static const int64_t no_czxids[COMMIT_OPS_MAX];
-	size_t jobs = 0, at = 0;
-
-	if ((r->rc != ZK_NODEEXISTS && r->rc != ZK_NONODE) || r->op_count == 0 ||
-	    r->ops[0].rc == r->rc)
-		return false;
-	for (size_t i = 0; i < b->count; i++)
-		if (b->ops[i].job != NULL) {
-			jobs++;
-			at = i;
-		}
-	if (jobs > 1)
-		return false;
-	if (jobs == 0) {
-		commit_stored(m, no_czxids);
-		return true;
-	}
-	czxid_ask(m, at);
-	return true;
-}
-
-/* A create inside a multi is answered without a Stat; a batch makes one job at most. */
-static void
-commit_done(struct master *m)
-{
-	static const int64_t no_czxids[COMMIT_OPS_MAX];
-
-	for (size_t i = 0; i < m->cluster.commit.count; i++)
-		if (m->cluster.commit.ops[i].job != NULL) {
-			czxid_ask(m, i);
-			return;
-		}
-	commit_stored(m, no_czxids);
+	return rc == ZK_OK				? COMMIT_ANSWER_OK
+	       : rc == ZK_CONNECTIONLOSS		? COMMIT_ANSWER_UNKNOWN
+	       : rc == ZK_NODEEXISTS || rc == ZK_NONODE ? COMMIT_ANSWER_NODES
+							: COMMIT_ANSWER_NO;
 }
 
 static void
 commit_answered(struct master *m, const struct zk_result *r, void *arg)
 {
-	bool again = arg != NULL;
+	static const int64_t no_czxids[COMMIT_OPS_MAX];
+	bool fence = r->op_count == 0 || r->ops[0].rc == r->rc;
+	size_t made = 0;
 
 	if (!m->leading)
 		return;
-	if (r->rc == ZK_OK) {
-		commit_done(m);
-	} else if (r->rc == ZK_CONNECTIONLOSS) {
+	switch (cluster_commit_answered(
+	    &m->cluster, commit_answer_of(r->rc), arg != NULL, fence ? 0 : 1, &made)) {
+	case COMMIT_STORED:
+		commit_stored(m, no_czxids);
+		break;
+	case COMMIT_LEARN:
+		czxid_ask(m, made);
+		break;
+	case COMMIT_AGAIN:
 		commit_send(m, &m->cluster.commit, true);
-	} else if (!again || !commit_was_done(m, r)) {
+		break;
+	case COMMIT_GIVE_UP:
 		log_error("the ensemble refused a write: %s", zk_rc_text(r->rc));
 		elect_drop(&m->elect, "the ensemble refused a write of the leader");
+		break;
 	}
 }
 

@@ -44,8 +44,8 @@ node_read(struct master *m, const struct zk_result *r, void *arg)
 	if (m->load == NULL)
 		return;
 	if (r->rc == ZK_OK || r->rc == ZK_NONODE)
-		load_node(m->load, r->rc == ZK_OK, r->stat.czxid, r->data,
-		    r->data == NULL ? 0 : r->size);
+		load_node(
+		    m->load, r->rc == ZK_OK, r->stat.czxid, r->data, r->data == NULL ? 0 : r->size);
 	else
 		load_fail(m->load, zk_rc_text(r->rc));
 	go_on(m);

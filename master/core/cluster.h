@@ -535,6 +535,21 @@ uint64_t cluster_deadline_ms(const struct cluster *c, uint64_t now_ms);
  * been (cluster_turn() tells the time). Borrowed until committed.
  */
 const struct commit *cluster_commit_begin(struct cluster *c);
+/*
+ * What the ensemble answered to the batch, and what is to be done then. UNKNOWN: the connection
+ * broke. NODES: nodes that operation failed_at needed were gone, or those that it makes were there;
+ * operation 0 of the multi is the fence. `again`: the batch was sent before.
+ */
+enum commit_answer {
+	COMMIT_ANSWER_OK,
+	COMMIT_ANSWER_UNKNOWN,
+	COMMIT_ANSWER_NODES,
+	COMMIT_ANSWER_NO
+};
+/* LEARN: first the czxid of the job that ops[*made] created. GIVE_UP: leadership. */
+enum commit_then { COMMIT_STORED, COMMIT_LEARN, COMMIT_AGAIN, COMMIT_GIVE_UP };
+enum commit_then cluster_commit_answered(const struct cluster *c, enum commit_answer answer,
+    bool again, size_t failed_at, size_t *made);
 /* The batch is stored; czxids[i] is that of ops[i] where it created a node. */
 void cluster_committed(struct cluster *c, uint64_t now_ms, const int64_t *czxids);
 

@@ -112,24 +112,46 @@ add_removals(struct cluster *c)
 	return true;
 }
 
+typedef void encode_fn(const struct cluster *c, uint32_t piece, struct buf *out);
+
+/* A node that is written whole when something in it has changed. */
+static bool
+add_piece(struct cluster *c, const char *path, uint8_t *flags, uint32_t piece, encode_fn *encode)
+{
+	struct commit *m = &c->commit;
+	struct mark since = mark_here(m);
+
+	if (!(*flags & PIECE_DIRTY))
+		return true;
+	if (op_begin(m, piece_kind(*flags), "%s", path) == NULL)
+		return false;
+	encode(c, piece, &m->data);
+	if (!op_end(m, since))
+		return false;
+	*flags = PIECE_STORED;
+	return true;
+}
+
+/* All pieces of this many agents each, which are named by their numbers. */
+static bool
+add_pieces(struct cluster *c, const char *path, uint8_t *flags, uint32_t agents, encode_fn *encode)
+{
+	char name[64];
+
+	for (uint32_t p = 0; p <= c->agent_count / agents; p++) {
+		snprintf(name, sizeof name, "%s-%" PRIu32, path, p);
+		if (!add_piece(c, name, &flags[p], p, encode))
+			return false;
+	}
+	return true;
+}
+
 static bool
 add_registry(struct cluster *c)
 {
-	struct commit *m = &c->commit;
-
-	for (uint32_t p = 0; c->registry_dirty && p <= c->agent_count / REGISTRY_PIECE; p++) {
-		struct mark since = mark_here(m);
-
-		if (!(c->registry[p] & PIECE_DIRTY))
-			continue;
-		if (op_begin(m, piece_kind(c->registry[p]), "/corral/registry/agents-%u", p) ==
-		    NULL)
-			return false;
-		registry_encode(c, p, &m->data);
-		if (!op_end(m, since))
-			return false;
-		c->registry[p] = PIECE_STORED;
-	}
+	if (c->registry_dirty &&
+	    !add_pieces(c, "/corral/registry/agents", c->registry, REGISTRY_PIECE, registry_encode))
+		return false;
 	c->registry_dirty = false;
 	return true;
 }
@@ -186,39 +208,19 @@ add_era(struct cluster *c)
 static bool
 add_roles(struct cluster *c)
 {
-	struct commit *m = &c->commit;
-	struct mark since = mark_here(m);
+	bool quota = c->quota_piece & PIECE_DIRTY;
 
-	if (c->quota_piece & PIECE_DIRTY) {
-		if (op_begin(m, piece_kind(c->quota_piece), "/corral/quota") == NULL)
-			return false;
-		quota_encode(c, &m->data);
-		if (!op_end(m, since))
-			return false;
-		c->quota_piece = PIECE_STORED;
+	if (!add_piece(c, "/corral/quota", &c->quota_piece, 0, quota_encode))
+		return false;
+	if (quota) {
 		share_quota_in_batch(&c->books.share);
 		c->quota_in_batch = true;
-		since = mark_here(m);
 	}
-	if (c->weights_piece & PIECE_DIRTY) {
-		if (op_begin(m, piece_kind(c->weights_piece), "/corral/roles") == NULL)
-			return false;
-		weights_encode(c, &m->data);
-		if (!op_end(m, since))
-			return false;
-		c->weights_piece = PIECE_STORED;
-	}
-	for (uint32_t p = 0; c->reserved_dirty && p <= c->agent_count / RESERVED_PIECE; p++) {
-		if (!(c->reserved[p] & PIECE_DIRTY))
-			continue;
-		since = mark_here(m);
-		if (op_begin(m, piece_kind(c->reserved[p]), "/corral/roles/reserved-%u", p) == NULL)
-			return false;
-		reserved_encode(c, p, &m->data);
-		if (!op_end(m, since))
-			return false;
-		c->reserved[p] = PIECE_STORED;
-	}
+	if (!add_piece(c, "/corral/roles", &c->weights_piece, 0, weights_encode))
+		return false;
+	if (c->reserved_dirty &&
+	    !add_pieces(c, "/corral/roles/reserved", c->reserved, RESERVED_PIECE, reserved_encode))
+		return false;
 	c->reserved_dirty = false;
 	return true;
 }
@@ -389,6 +391,30 @@ cluster_commit_begin(struct cluster *c)
 	singles_collect(c);
 	c->writing = true;
 	return m;
+}
+
+/*
+ * A create inside a multi is answered without its czxid, and a batch makes one job at most. We are
+ * the only writer (the fence says so): a batch that fails the second time because its own nodes
+ * exist, or are gone, was carried out the first time.
+ */
+enum commit_then
+cluster_commit_answered(
+    const struct cluster *c, enum commit_answer answer, bool again, size_t failed_at, size_t *made)
+{
+	const struct commit *m = &c->commit;
+
+	if (answer == COMMIT_ANSWER_UNKNOWN)
+		return COMMIT_AGAIN;
+	if (answer != COMMIT_ANSWER_OK &&
+	    (answer != COMMIT_ANSWER_NODES || !again || failed_at == 0))
+		return COMMIT_GIVE_UP;
+	for (size_t i = 0; i < m->count; i++)
+		if (m->ops[i].job != NULL) {
+			*made = i;
+			return COMMIT_LEARN;
+		}
+	return COMMIT_STORED;
 }
 
 static void

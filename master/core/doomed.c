@@ -22,8 +22,7 @@ doomed_add(struct cluster *c, struct agent *a, const struct task_key *key)
 {
 	struct doomed *d = calloc(1, sizeof *d);
 
-	if (d == NULL ||
-	    !hmap_insert(&c->doomed, &d->by_index, hash_of(c, key->job, key->index))) {
+	if (d == NULL || !hmap_insert(&c->doomed, &d->by_index, hash_of(c, key->job, key->index))) {
 		c->failed = true;
 		free(d);
 		return NULL;

@@ -83,6 +83,8 @@ void cell_enter(struct cluster *c, struct job *j, uint32_t index, enum cell_stat
 /* An attempt at the index ended: what becomes of the index. Returns true if it is settled. */
 bool cell_outcome(struct cluster *c, uint64_t now_ms, struct job *j, const struct attempt *t,
     Corral__TaskReason reason, uint8_t code);
+/* Nothing runs at an index of unknown state: it is free to be placed, or is stopped. */
+void cell_settle(struct cluster *c, struct job *j, uint32_t index);
 /* If nothing is left to do, the job ends. */
 void job_settle(struct cluster *c, uint64_t now_ms, struct job *j);
 void results_dirty(struct cluster *c, struct job *j, uint32_t index);
@@ -142,8 +144,8 @@ enum { ROLE_AMOUNTS_MAX = 200 };
 /* "cpus=2.0,memory=4G" without what is `none`; "-" if all is. */
 const char *role_print_amounts(
     char to[ROLE_AMOUNTS_MAX], const struct resources *a, uint64_t none);
-void quota_encode(const struct cluster *c, struct buf *out);
-void weights_encode(const struct cluster *c, struct buf *out);
+void quota_encode(const struct cluster *c, uint32_t piece, struct buf *out);
+void weights_encode(const struct cluster *c, uint32_t piece, struct buf *out);
 
 /* records.c: the texts in the ensemble */
 void registry_encode(const struct cluster *c, uint32_t piece, struct buf *out);

@@ -408,6 +408,17 @@ job_kill_all(struct cluster *c, struct job *j)
 }
 
 void
+cell_settle(struct cluster *c, struct job *j, uint32_t index)
+{
+	if (j->state != JOB_STOPPING) {
+		cell_enter(c, j, index, CELL_PENDING);
+		return;
+	}
+	cell_enter(c, j, index, CELL_STOPPED);
+	results_dirty(c, j, index);
+}
+
+void
 jobs_recovered(struct cluster *c, uint64_t now_ms)
 {
 	struct list *it, *nx;
@@ -416,13 +427,9 @@ jobs_recovered(struct cluster *c, uint64_t now_ms)
 	{
 		struct job *j = CONTAINER_OF(it, struct job, in_order);
 
-		for (uint32_t i = 0; i < j->count && j->in_state[CELL_UNKNOWN] > 0; i++) {
-			if (j->cells[i].state != CELL_UNKNOWN)
-				continue;
-			cell_enter(c, j, i, j->state == JOB_STOPPING ? CELL_STOPPED : CELL_PENDING);
-			if (j->state == JOB_STOPPING)
-				results_dirty(c, j, i);
-		}
+		for (uint32_t i = 0; i < j->count && j->in_state[CELL_UNKNOWN] > 0; i++)
+			if (j->cells[i].state == CELL_UNKNOWN)
+				cell_settle(c, j, i);
 		job_settle(c, now_ms, j);
 	}
 }

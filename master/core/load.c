@@ -151,8 +151,8 @@ give_parts(struct load *l, struct job *j, const struct loaded_job *from)
 	for (uint32_t i = 0; i < from->singles.count; i++) {
 		const struct numbered *n = &from->singles.items[i];
 
-		snprintf(l->path, sizeof l->path, "/corral/jobs/%s/singleton-%" PRIu32,
-		    from->name, n->number);
+		snprintf(l->path, sizeof l->path, "/corral/jobs/%s/singleton-%" PRIu32, from->name,
+		    n->number);
 		if (!cluster_load_single(l->c, j, n->number, (const char *)n->text.data,
 			n->text.len, error, sizeof error))
 			left_alone(l, error, "it is not run again: see corral-recovery(7)");
@@ -173,8 +173,8 @@ give_job(struct load *l, const struct loaded_job *from)
 	    &count, &policy, error, sizeof error);
 	if (definition != NULL)
 		j = cluster_load_job(l->c, from->name, from->czxid, count, &policy, definition,
-		    (const char *)from->text.data, from->text.len,
-		    (const char *)from->state.data, from->state.len, error, sizeof error);
+		    (const char *)from->text.data, from->text.len, (const char *)from->state.data,
+		    from->state.len, error, sizeof error);
 	if (j == NULL)
 		left_alone(l, error, "it is left alone");
 	else
@@ -285,7 +285,7 @@ load_next(struct load *l)
 		return LOAD_DONE;
 	put_path(l);
 	return l->part == TOKENS || l->part == JOBS || l->part == JOB_PARTS ? LOAD_CHILDREN
-									     : LOAD_NODE;
+									    : LOAD_NODE;
 }
 
 /* --- what was there --- */
@@ -410,8 +410,7 @@ take_jobs(struct load *l, const char *const *names, size_t count)
 			continue;
 		}
 		snprintf(l->path, sizeof l->path, "/corral/jobs/%s", names[i]);
-		l->ops->left_alone(
-		    l->arg, l->path, "that is no name of a job; it is left alone");
+		l->ops->left_alone(l->arg, l->path, "that is no name of a job; it is left alone");
 	}
 	return true;
 }
@@ -438,12 +437,12 @@ take_parts(struct load *l, const char *const *names, size_t count)
 		const char *results = "results-", *single = "singleton-";
 
 		if (str_starts(names[i], results) &&
-		    !take_number(&j->results, count, names[i] + strlen(results),
-			LOAD_PIECES_MAX - 1))
+		    !take_number(
+			&j->results, count, names[i] + strlen(results), LOAD_PIECES_MAX - 1))
 			return false;
 		if (str_starts(names[i], single) &&
-		    !take_number(&j->singles, count, names[i] + strlen(single),
-			CLUSTER_SINGLETONS_MAX - 1))
+		    !take_number(
+			&j->singles, count, names[i] + strlen(single), CLUSTER_SINGLETONS_MAX - 1))
 			return false;
 	}
 	return true;

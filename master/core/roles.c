@@ -128,10 +128,11 @@ role_print_amounts(char to[ROLE_AMOUNTS_MAX], const struct resources *a, uint64_
 }
 
 void
-quota_encode(const struct cluster *c, struct buf *out)
+quota_encode(const struct cluster *c, uint32_t piece, struct buf *out)
 {
 	char guarantee[ROLE_AMOUNTS_MAX], limit[ROLE_AMOUNTS_MAX];
 
+	(void)piece; /* it has one */
 	for (uint32_t i = 0; i < c->books.share.count; i++) {
 		const struct role *r = c->books.share.roles[i];
 
@@ -143,10 +144,11 @@ quota_encode(const struct cluster *c, struct buf *out)
 }
 
 void
-weights_encode(const struct cluster *c, struct buf *out)
+weights_encode(const struct cluster *c, uint32_t piece, struct buf *out)
 {
 	char text[AMOUNT_TEXT_MAX];
 
+	(void)piece; /* it has one */
 	for (uint32_t i = 0; i < c->books.share.count; i++) {
 		const struct role *r = c->books.share.roles[i];
 

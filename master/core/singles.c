@@ -240,13 +240,9 @@ recover_one(struct cluster *c, uint64_t now_ms, struct job *j, uint32_t index)
 static void
 recover_job(struct cluster *c, uint64_t now_ms, struct job *j)
 {
-	for (uint32_t i = 0; i < j->count; i++) {
-		if (j->cells[i].state != CELL_UNKNOWN || recover_one(c, now_ms, j, i))
-			continue;
-		cell_enter(c, j, i, j->state == JOB_STOPPING ? CELL_STOPPED : CELL_PENDING);
-		if (j->state == JOB_STOPPING)
-			results_dirty(c, j, i);
-	}
+	for (uint32_t i = 0; i < j->count; i++)
+		if (j->cells[i].state == CELL_UNKNOWN && !recover_one(c, now_ms, j, i))
+			cell_settle(c, j, i);
 	job_settle(c, now_ms, j);
 }
 

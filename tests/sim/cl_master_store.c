@@ -237,35 +237,39 @@ czxid_read(void *owner, const struct cl_zk_result *r, uintptr_t arg)
 	cl_master_turn(m);
 }
 
-/* The batch is stored; if it made a job, its incarnation is still to be learnt. */
-static void
-batch_done(struct cl_master *m)
+static enum commit_answer
+answer_of(int rc)
 {
-	static const int64_t none[COMMIT_OPS_MAX];
-
-	for (size_t i = 0; i < m->cluster.commit.count; i++)
-		if (m->cluster.commit.ops[i].job != NULL) {
-			cl_zk_get(m->zk, m->cluster.commit.ops[i].path, czxid_read, i);
-			return;
-		}
-	stored(m, none);
+	return rc == CL_OK				? COMMIT_ANSWER_OK
+	       : rc == CL_LOSS				? COMMIT_ANSWER_UNKNOWN
+	       : rc == CL_NODEEXISTS || rc == CL_NONODE ? COMMIT_ANSWER_NODES
+							: COMMIT_ANSWER_NO;
 }
 
 static void
 answered(void *owner, const struct cl_zk_result *r, uintptr_t again)
 {
+	static const int64_t none[COMMIT_OPS_MAX];
 	struct cl_master *m = owner;
+	size_t made = 0;
 
 	if (!m->leading)
 		return;
-	if (r->rc == CL_OK)
-		batch_done(m);
-	else if (r->rc == CL_LOSS)
+	switch (
+	    cluster_commit_answered(&m->cluster, answer_of(r->rc), again, r->failed_at, &made)) {
+	case COMMIT_STORED:
+		stored(m, none);
+		break;
+	case COMMIT_LEARN: /* the incarnation of the job that it made */
+		cl_zk_get(m->zk, m->cluster.commit.ops[made].path, czxid_read, made);
+		break;
+	case COMMIT_AGAIN:
 		cl_master_write(m, &m->cluster.commit, true);
-	else if (again && r->failed_at > 0)
-		batch_done(m);
-	else
+		break;
+	case COMMIT_GIVE_UP:
 		elect_drop(&m->elect, "the ensemble refused a write of the leader");
+		break;
+	}
 	cl_master_turn(m);
 }
 
@@ -363,8 +367,8 @@ load_on(struct cl_master *m)
 		cl_master_loaded(m);
 		break;
 	case LOAD_FAILED:
-		world_violation(&m->c->world, "L5: the next master cannot load %s",
-		    load_error(m->load));
+		world_violation(
+		    &m->c->world, "L5: the next master cannot load %s", load_error(m->load));
 		return;
 	}
 	cl_master_turn(m);

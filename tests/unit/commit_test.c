@@ -111,6 +111,38 @@ START_TEST(a_batch_goes_on_where_the_one_before_was_full)
 }
 END_TEST
 
+START_TEST(a_batch_that_fails_the_second_time_for_its_own_nodes_was_stored_the_first_time)
+{
+	static const struct job_policy policy = {.need = {1000, MIB, 0}};
+	struct cluster *c = &f->cluster;
+	size_t made = COMMIT_OPS_MAX;
+
+	fake_submit(f, "new", 1, &policy);
+	fake_turn(f);
+	ck_assert_ptr_nonnull(f->batch);
+	/* The job that it makes has an incarnation, which is to be learnt. */
+	ck_assert_int_eq(
+	    cluster_commit_answered(c, COMMIT_ANSWER_OK, false, 0, &made), COMMIT_LEARN);
+	ck_assert_ptr_eq(f->batch->ops[made].job, cluster_job(c, "new"));
+	ck_assert_int_eq(
+	    cluster_commit_answered(c, COMMIT_ANSWER_UNKNOWN, false, 0, &made), COMMIT_AGAIN);
+	ck_assert_int_eq(
+	    cluster_commit_answered(c, COMMIT_ANSWER_NODES, true, 1, &made), COMMIT_LEARN);
+	/* The first time it cannot be; nor if it is the fence that is gone. */
+	ck_assert_int_eq(
+	    cluster_commit_answered(c, COMMIT_ANSWER_NODES, false, 1, &made), COMMIT_GIVE_UP);
+	ck_assert_int_eq(
+	    cluster_commit_answered(c, COMMIT_ANSWER_NODES, true, 0, &made), COMMIT_GIVE_UP);
+	ck_assert_int_eq(
+	    cluster_commit_answered(c, COMMIT_ANSWER_NO, true, 1, &made), COMMIT_GIVE_UP);
+	fake_commit(f, true);
+	cluster_stop(c, f->now_ms, cluster_job(c, "new"), "test");
+	fake_turn(f);
+	ck_assert_int_eq(
+	    cluster_commit_answered(c, COMMIT_ANSWER_NODES, true, 1, &made), COMMIT_STORED);
+}
+END_TEST
+
 START_TEST(after_a_large_batch_there_is_a_pause_and_after_a_small_one_none)
 {
 	struct job *j = long_job();
@@ -144,6 +176,8 @@ unit_suite(void)
 
 	tcase_add_checked_fixture(t, setup, rig_teardown);
 	tcase_add_test(t, outcomes_alike_are_told_in_short_and_read_again);
+	tcase_add_test(
+	    t, a_batch_that_fails_the_second_time_for_its_own_nodes_was_stored_the_first_time);
 	tcase_add_test(t, a_batch_goes_on_where_the_one_before_was_full);
 	tcase_add_test(t, after_a_large_batch_there_is_a_pause_and_after_a_small_one_none);
 	suite_add_tcase(s, t);

@@ -599,11 +599,9 @@ unit_suite(void)
 	tcase_add_test(
 	    t, a_new_leader_whose_predecessor_failed_before_the_launch_hears_so_from_the_agent);
 	tcase_add_test(t, what_was_given_up_and_comes_back_is_killed_and_never_taken_over);
-	tcase_add_loop_test(
-	    t, what_was_given_up_and_lives_keeps_its_index_from_the_next, 0, 2);
+	tcase_add_loop_test(t, what_was_given_up_and_lives_keeps_its_index_from_the_next, 0, 2);
 	tcase_add_test(t, one_that_is_marked_keeps_its_index_before_it_is_admitted);
-	tcase_add_test(
-	    t, what_comes_back_while_the_next_ones_place_is_on_its_way_calls_that_off);
+	tcase_add_test(t, what_comes_back_while_the_next_ones_place_is_on_its_way_calls_that_off);
 	tcase_add_test(t, an_agent_that_lost_its_memory_ends_no_lease);
 	tcase_add_test(t, what_a_whole_report_does_not_name_is_over);
 	tcase_add_test(t, a_node_that_cannot_end_a_singleton_gets_none);
