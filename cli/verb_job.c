@@ -41,15 +41,15 @@ read_job_file(const char *file, struct buf *text)
 }
 
 static int
-job_name(const struct corral *c, const char *file, char to[JOBFILE_NAME_MAX + 1])
+job_name(const struct corral *c, const char *file, char to[JOB_NAME_MAX + 1])
 {
 	const char *name = c->options.name;
 
-	if (name != NULL && jobfile_name_ok(name) && str_copy(to, JOBFILE_NAME_MAX + 1, name))
+	if (name != NULL && job_name_ok(name) && str_copy(to, JOB_NAME_MAX + 1, name))
 		return 0;
 	if (name != NULL)
 		corral_say("--name %s: a job's name is a-z, 0-9 and '-', at most %d of them", name,
-		    JOBFILE_NAME_MAX);
+		    JOB_NAME_MAX);
 	else if (strcmp(file, "-") == 0)
 		corral_say("a job file on standard input has no name: give one with --name");
 	else if (jobfile_name_from_path(file, to))
@@ -110,7 +110,7 @@ send_job(struct corral *c, const char *name, const char *file, const char *text)
 int
 verb_submit(struct corral *c, int argc, char **argv)
 {
-	char name[JOBFILE_NAME_MAX + 1];
+	char name[JOB_NAME_MAX + 1];
 	struct buf text;
 	int status;
 
@@ -138,10 +138,10 @@ stop_job(struct corral *c, const char *name)
 {
 	Corral__Api__JobStop body = CORRAL__API__JOB_STOP__INIT;
 	ProtobufCMessage *message = NULL;
-	char target[JOBFILE_NAME_MAX + 16];
+	char target[JOB_NAME_MAX + 16];
 	int status;
 
-	if (!jobfile_name_ok(name)) {
+	if (!job_name_ok(name)) {
 		corral_say("'%s' is no name of a job", name);
 		return EX_USAGE;
 	}

@@ -137,9 +137,9 @@ static const struct corral_list tasks = {.target = "tasks",
 int
 verb_ps(struct corral *c, int argc, char **argv)
 {
-	char query[JOBFILE_NAME_MAX + 8] = "";
+	char query[JOB_NAME_MAX + 8] = "";
 
-	if (argc > 0 && !jobfile_name_ok(argv[0])) {
+	if (argc > 0 && !job_name_ok(argv[0])) {
 		corral_say("'%s' is no name of a job", argv[0]);
 		return EX_USAGE;
 	}

@@ -19,22 +19,22 @@
 
 /* The job of JOB, JOB.INDEX or JOB.INDEX.ATTEMPT; false: it is none of these. */
 static bool
-split_task(const char *text, char job[JOBFILE_NAME_MAX + 1], bool *one)
+split_task(const char *text, char job[JOB_NAME_MAX + 1], bool *one)
 {
 	size_t len = strcspn(text, ".");
 
 	*one = text[len] == '.';
-	if (len > JOBFILE_NAME_MAX || strspn(text + len, ".0123456789") != strlen(text + len))
+	if (len > JOB_NAME_MAX || strspn(text + len, ".0123456789") != strlen(text + len))
 		return false;
 	memcpy(job, text, len);
 	job[len] = '\0';
-	return jobfile_name_ok(job);
+	return job_name_ok(job);
 }
 
 int
 verb_logs(struct corral *c, int argc, char **argv)
 {
-	char target[256], tail[32] = "", job[JOBFILE_NAME_MAX + 1];
+	char target[256], tail[32] = "", job[JOB_NAME_MAX + 1];
 	const struct api_request request = {.method = "GET", .target = target};
 	struct stream_config config = {.job = job, .resume = true, .broken = EX_UNAVAILABLE};
 	bool one;
@@ -56,23 +56,23 @@ verb_logs(struct corral *c, int argc, char **argv)
 /* ---- run ---- */
 
 static bool
-run_name(const struct corral *c, char to[JOBFILE_NAME_MAX + 1])
+run_name(const struct corral *c, char to[JOB_NAME_MAX + 1])
 {
 	uint32_t number;
 
 	if (c->options.name != NULL) {
-		if (jobfile_name_ok(c->options.name) &&
-		    str_copy(to, JOBFILE_NAME_MAX + 1, c->options.name))
+		if (job_name_ok(c->options.name) &&
+		    str_copy(to, JOB_NAME_MAX + 1, c->options.name))
 			return true;
 		corral_say("--name %s: a job's name is a-z, 0-9 and '-', at most %d of them",
-		    c->options.name, JOBFILE_NAME_MAX);
+		    c->options.name, JOB_NAME_MAX);
 		return false;
 	}
 	if (!fsutil_random(&number, sizeof number)) {
 		corral_say("the kernel has no random bytes");
 		return false;
 	}
-	snprintf(to, JOBFILE_NAME_MAX + 1, "run-%08x", number);
+	snprintf(to, JOB_NAME_MAX + 1, "run-%08x", number);
 	return true;
 }
 
@@ -141,7 +141,7 @@ send_run(struct corral *c, const char *name, int argc, char **argv)
 int
 verb_run(struct corral *c, int argc, char **argv)
 {
-	char name[JOBFILE_NAME_MAX + 1];
+	char name[JOB_NAME_MAX + 1];
 
 	if (c->options.count == 0 || c->options.count > JOBFILE_COUNT_MAX) {
 		corral_say("--count=%u: expected 1 to %u", c->options.count, JOBFILE_COUNT_MAX);

@@ -237,7 +237,7 @@ static int
 turn(struct watch *w)
 {
 	ProtobufCMessage *job = NULL, *tasks = NULL;
-	char target[JOBFILE_NAME_MAX + 16];
+	char target[JOB_NAME_MAX + 16];
 	int status;
 
 	snprintf(target, sizeof target, "jobs/%s", w->name);
@@ -257,7 +257,7 @@ turn(struct watch *w)
 }
 
 /* Made before the signal may come: a handler may do little. */
-static char farewell[JOBFILE_NAME_MAX + 80];
+static char farewell[JOB_NAME_MAX + 80];
 
 static void
 interrupted(int signo)
@@ -294,7 +294,7 @@ verb_watch(struct corral *c, int argc, char **argv)
 	int status;
 
 	(void)argc;
-	if (!jobfile_name_ok(argv[0])) {
+	if (!job_name_ok(argv[0])) {
 		corral_say("'%s' is no name of a job", argv[0]);
 		return EX_USAGE;
 	}

@@ -281,10 +281,10 @@ handle_submit(struct master *m, struct http_request *r)
 		return;
 	file = s->file != NULL ? s->file : s->name;
 	faults_init(&faults);
-	if (!jobfile_name_ok(s->name)) {
+	if (!job_name_ok(s->name)) {
 		api_error(m, r, 400,
 		    "'%s' is no name of a job: a-z, 0-9 and '-', at most %d of them", s->name,
-		    JOBFILE_NAME_MAX);
+		    JOB_NAME_MAX);
 	} else if (s->text[0] == '{') {
 		api_error(m, r, 400, "%s: not a job file", file);
 	} else {

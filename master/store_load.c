@@ -143,7 +143,7 @@ load_start(struct master *m)
 	    .executor = {.memory_bytes = UINT64_C(2) << 20},
 	};
 	struct cluster_ops ops = {definition_allows, definition_free};
-	static const struct load_ops load_ops = {jobfile_name_ok, parse, left_alone};
+	static const struct load_ops load_ops = {parse, left_alone};
 
 	log_info("elected: term (%" PRIu64 ", 0x%" PRIx64 "), reading the store", m->elect.term.era,
 	    (uint64_t)m->elect.term.czxid);

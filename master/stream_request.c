@@ -22,7 +22,7 @@ run_job(struct master *m, struct http_request *r, Corral__Api__RunRequest *run)
 	uint32_t count;
 	enum submit_result result;
 
-	if (!jobfile_name_ok(run->name) || !str_copy(name, sizeof name, run->name)) {
+	if (!job_name_ok(run->name) || !str_copy(name, sizeof name, run->name)) {
 		api_error(m, r, 400, "'%s' is no name of a job", run->name);
 		corral__api__run_request__free_unpacked(run, NULL);
 		return NULL;

@@ -4,6 +4,7 @@ libbase_a_SOURCES = \
 	libcommon/base/buf.c libcommon/base/buf.h \
 	libcommon/base/hash.c libcommon/base/hash.h \
 	libcommon/base/hmap.c libcommon/base/hmap.h \
+	libcommon/base/job_name.c libcommon/base/job_name.h \
 	libcommon/base/list.h \
 	libcommon/base/plants.h \
 	libcommon/base/metrics.c libcommon/base/metrics.h \

@@ -36,16 +36,7 @@ const char jobfile_example[] =
     "Memory=64M\n";
 
 bool
-jobfile_name_ok(const char *name)
-{
-	size_t size = strlen(name);
-
-	return size > 0 && size <= JOBFILE_NAME_MAX && name[0] != '-' &&
-	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == size;
-}
-
-bool
-jobfile_name_from_path(const char *path, char to[JOBFILE_NAME_MAX + 1])
+jobfile_name_from_path(const char *path, char to[JOB_NAME_MAX + 1])
 {
 	const char *slash = strrchr(path, '/');
 	const char *name = slash != NULL ? slash + 1 : path;
@@ -54,11 +45,11 @@ jobfile_name_from_path(const char *path, char to[JOBFILE_NAME_MAX + 1])
 	to[0] = '\0';
 	if (size > sizeof SUFFIX - 1 && strcmp(name + size - (sizeof SUFFIX - 1), SUFFIX) == 0)
 		size -= sizeof SUFFIX - 1;
-	if (size > JOBFILE_NAME_MAX)
+	if (size > JOB_NAME_MAX)
 		return false;
 	memcpy(to, name, size);
 	to[size] = '\0';
-	if (jobfile_name_ok(to))
+	if (job_name_ok(to))
 		return true;
 	to[0] = '\0';
 	return false;
@@ -337,11 +328,11 @@ jobfile_parse(
 	struct jobfile_reading r = {.file = file, .faults = faults};
 	size_t before = faults->count;
 
-	if (!jobfile_name_ok(name)) {
+	if (!job_name_ok(name)) {
 		faults_add(faults, file, 0,
 		    "\"%.80s\" is no name for a job: at most %d of a-z, 0-9 and -, not beginning "
 		    "with -",
-		    name, JOBFILE_NAME_MAX);
+		    name, JOB_NAME_MAX);
 		return NULL;
 	}
 	if (size > JOBFILE_TEXT_MAX) {

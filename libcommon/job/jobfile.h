@@ -10,10 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "libcommon/base/job_name.h"
 #include "libcommon/sys/faults.h"
 #include "proto/corral.pb-c.h"
 
-#define JOBFILE_NAME_MAX 63
 #define JOBFILE_TEXT_MAX (512u * 1024) /* bytes of a job file */
 #define JOBFILE_COUNT_MAX 1000000u
 #define JOBFILE_SINGLETONS_MAX 1000u
@@ -52,7 +52,7 @@ struct jobfile_constraint {
 };
 
 struct jobfile {
-	char name[JOBFILE_NAME_MAX + 1];
+	char name[JOB_NAME_MAX + 1];
 	char *description; /* NULL: none */
 	char *documentation;
 	enum jobfile_type type;
@@ -81,14 +81,11 @@ struct jobfile {
 	bool singleton; /* never two attempts at one index at once */
 };
 
-/* [a-z0-9][a-z0-9-]{0,62} */
-bool jobfile_name_ok(const char *name);
-
 /*
  * The job's name that `path` suggests: its last component without ".job". False (to is empty) if
  * that is no name for a job.
  */
-bool jobfile_name_from_path(const char *path, char to[JOBFILE_NAME_MAX + 1]);
+bool jobfile_name_from_path(const char *path, char to[JOB_NAME_MAX + 1]);
 
 /*
  * Read a job file or a script with #CORRAL comments. `file` is its name in messages. NULL if

@@ -235,7 +235,7 @@ static bool
 make_environment(struct jobfile_words *environment, const struct jobfile *job,
     const struct jobfile_launch *launch)
 {
-	char text[JOBFILE_NAME_MAX + 300];
+	char text[JOB_NAME_MAX + 300];
 	const char *own[] = {job->name, NULL, NULL, NULL, launch->node};
 	uint32_t numbers[] = {0, launch->index, job->count, launch->attempt};
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcommon/base/job_name.h"
 #include "libcommon/base/str.h"
 
 enum { LOAD_PIECES_MAX = 4096, LOAD_TEXT_MAX = 1 << 20 };
@@ -405,7 +406,7 @@ take_jobs(struct load *l, const char *const *names, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		struct loaded_job *j = &l->jobs[l->job_count];
 
-		if (l->ops->name_ok(names[i]) && str_copy(j->name, sizeof j->name, names[i])) {
+		if (job_name_ok(names[i]) && str_copy(j->name, sizeof j->name, names[i])) {
 			l->job_count++;
 			continue;
 		}

@@ -14,7 +14,6 @@
 enum { LOAD_PATH_MAX = 160 };
 
 struct load_ops {
-	bool (*name_ok)(const char *job);
 	/* What a job's text says, for cluster_load_job(); NULL with the reason in error[size]. */
 	void *(*parse)(const char *name, const char *text, size_t text_size, uint32_t *count,
 	    struct job_policy *policy, char *error, size_t size);

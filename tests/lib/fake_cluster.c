@@ -145,12 +145,6 @@ parse(const char *name, const char *text, size_t text_size, uint32_t *count,
 	return copy;
 }
 
-static bool
-name_ok(const char *name)
-{
-	return name[0] != '\0';
-}
-
 static void
 left_alone(void *arg, const char *path, const char *why)
 {
@@ -181,7 +175,7 @@ list_children(struct fake *f, struct load *l)
 static void
 load_store(struct fake *f)
 {
-	static const struct load_ops ops = {name_ok, parse, left_alone};
+	static const struct load_ops ops = {parse, left_alone};
 	struct load *l = load_new(&f->cluster, &ops, f);
 	enum load_step step;
 

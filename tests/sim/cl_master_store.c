@@ -374,12 +374,6 @@ load_on(struct cl_master *m)
 	cl_master_turn(m);
 }
 
-static bool
-name_ok(const char *name)
-{
-	return str_starts(name, "job-");
-}
-
 static void *
 parse(const char *name, const char *text, size_t text_size, uint32_t *count,
     struct job_policy *policy, char *error, size_t size)
@@ -411,7 +405,7 @@ void
 cl_master_load(struct cl_master *m)
 {
 	static const struct cluster_ops ops = {NULL, free};
-	static const struct load_ops load_ops = {name_ok, parse, left_alone};
+	static const struct load_ops load_ops = {parse, left_alone};
 	static const struct hash_key hash = {5, 6};
 	struct cluster_settings settings = {
 	    .lease_ms = m->c->conf.lease_ms,

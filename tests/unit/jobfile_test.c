@@ -364,15 +364,15 @@ END_TEST
 
 START_TEST(names_of_jobs_are_strict)
 {
-	char name[JOBFILE_NAME_MAX + 1], longest[JOBFILE_NAME_MAX + 2];
+	char name[JOB_NAME_MAX + 1], longest[JOB_NAME_MAX + 2];
 
 	memset(longest, 'a', sizeof longest - 1);
 	longest[sizeof longest - 1] = '\0';
-	ck_assert(!jobfile_name_ok(longest));
-	ck_assert(jobfile_name_ok(longest + 1));
-	ck_assert(jobfile_name_ok("0-x"));
-	ck_assert(!jobfile_name_ok("") && !jobfile_name_ok("-x") && !jobfile_name_ok("Hello") &&
-		  !jobfile_name_ok("a.b") && !jobfile_name_ok("a_b"));
+	ck_assert(!job_name_ok(longest));
+	ck_assert(job_name_ok(longest + 1));
+	ck_assert(job_name_ok("0-x"));
+	ck_assert(!job_name_ok("") && !job_name_ok("-x") && !job_name_ok("Hello") &&
+		  !job_name_ok("a.b") && !job_name_ok("a_b"));
 	ck_assert(jobfile_name_from_path("/srv/jobs/hello.job", name));
 	ck_assert_str_eq(name, "hello");
 	ck_assert(jobfile_name_from_path("hello", name));
