@@ -83,7 +83,7 @@ class FakeMaster:
         """Take the registration of an agent; what it said."""
         register = self.next("register")
         self.registration += 1
-        self.send(welcome={"agent_id": register.get("agent_id") or "A1", "lease_ms": self.lease_ms,
+        self.send(welcome={"agent_id": register.get("agent_id") or "A1", "answers": register["number"], "lease_ms": self.lease_ms,
                            "heartbeat_ms": self.heartbeat_ms})
         return register
 
