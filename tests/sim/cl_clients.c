@@ -260,6 +260,21 @@ cl_clients_applied(struct cl_server *s, const struct cl_commit *m)
 	}
 }
 
+/* A session that comes again has left the connection that it had here. */
+static void
+drop_before(const struct client *k, int64_t session)
+{
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, &k->server->clients)
+	{
+		struct client *old = CONTAINER_OF(it, struct client, link);
+
+		if (old != k && old->session == session)
+			drop(old);
+	}
+}
+
 static void
 begin(struct client *k, const struct cl_zm *m)
 {
@@ -271,6 +286,7 @@ begin(struct client *k, const struct cl_zm *m)
 	}
 	k->validating = true;
 	if (m->session != 0) {
+		drop_before(k, m->session);
 		k->session = m->session;
 		cl_server_validate(s, m->session);
 		return;
