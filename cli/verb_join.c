@@ -4,7 +4,6 @@
  * joins knows of the cluster only its token: the master proves by the CA's digest in it who it is
  * before the secret is sent.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -36,14 +35,12 @@ struct token {
 static bool
 read_digits(const char *text, size_t count, uint8_t *to)
 {
-	unsigned byte;
-
 	for (size_t i = 0; i < count; i++) {
-		if (!isxdigit((unsigned char)text[2 * i]) ||
-		    !isxdigit((unsigned char)text[2 * i + 1]) ||
-		    sscanf(text + 2 * i, "%2x", &byte) != 1)
+		unsigned high = str_digit(text[2 * i]), low = str_digit(text[2 * i + 1]);
+
+		if (high > 15 || low > 15)
 			return false;
-		to[i] = (uint8_t)byte;
+		to[i] = (uint8_t)(high << 4 | low);
 	}
 	return true;
 }

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "libcommon/base/amount.h"
+#include "libcommon/base/str.h"
 #include "libcommon/base/utf8.h"
 
 #define WORDS_MAX 256
@@ -58,16 +59,6 @@ script_wrong(const struct zk_script *script, const char *fmt, ...)
 	return ZK_SCRIPT_WRONG;
 }
 
-static int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* What stands behind a backslash, to *to; the bytes that it took, 0 if it is no escape. */
 static size_t
 unescape(const char *at, const char *end, char *to)
@@ -79,9 +70,9 @@ unescape(const char *at, const char *end, char *to)
 		*to = bytes[letter - letters];
 		return 1;
 	}
-	if (end - at < 3 || *at != 'x' || hex_value(at[1]) < 0 || hex_value(at[2]) < 0)
+	if (end - at < 3 || *at != 'x' || str_digit(at[1]) > 15 || str_digit(at[2]) > 15)
 		return 0;
-	*to = (char)(hex_value(at[1]) << 4 | hex_value(at[2]));
+	*to = (char)(str_digit(at[1]) << 4 | str_digit(at[2]));
 	return 3;
 }
 

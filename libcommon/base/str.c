@@ -5,9 +5,8 @@
 
 #define DISTANCE_TEXT_MAX 64
 
-/* A digit's value, also of a hex one; 16: it is none. */
-static unsigned
-digit_of(char c)
+unsigned
+str_digit(char c)
 {
 	if (c >= '0' && c <= '9')
 		return (unsigned)(c - '0');
@@ -26,7 +25,7 @@ to_u64(const char *text, unsigned base, uint64_t min, uint64_t max, uint64_t *va
 	if (*text == '\0')
 		return false;
 	for (; *text != '\0'; text++) {
-		unsigned digit = digit_of(*text);
+		unsigned digit = str_digit(*text);
 
 		if (digit >= base || v > (UINT64_MAX - digit) / base)
 			return false;

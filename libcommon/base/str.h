@@ -20,6 +20,9 @@ bool str_to_i64(const char *text, int64_t min, int64_t max, int64_t *value);
  */
 bool str_decode_u64(const char *text, uint64_t min, uint64_t max, uint64_t *value);
 
+/* A digit's value, also of a hex one in either case; 16: it is none. */
+unsigned str_digit(char c);
+
 /* "text" starts with "prefix". */
 bool str_starts(const char *text, const char *prefix);
 

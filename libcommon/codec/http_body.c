@@ -77,13 +77,9 @@ http_body_of_response(struct http_body *b, const struct http_head *h, const char
 static bool
 chunk_size_digit(struct http_body *b, uint8_t c)
 {
-	unsigned digit;
+	unsigned digit = str_digit((char)c);
 
-	if (c >= '0' && c <= '9')
-		digit = c - '0';
-	else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
-		digit = (c | 0x20) - 'a' + 10u;
-	else
+	if (digit > 15)
 		return false;
 	b->left = b->left * 16 + digit;
 	return b->left <= CHUNK_BYTES_MAX;

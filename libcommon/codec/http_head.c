@@ -295,16 +295,6 @@ http_encode(char *to, size_t size, const char *text)
 	return true;
 }
 
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 bool
 http_decode(char *text, bool query)
 {
@@ -312,10 +302,10 @@ http_decode(char *text, bool query)
 
 	for (const char *at = text; *at != '\0'; at++) {
 		if (*at == '%') {
-			int high = hex_digit(at[1]);
-			int low = high < 0 ? -1 : hex_digit(at[2]);
+			unsigned high = str_digit(at[1]);
+			unsigned low = high > 15 ? 16 : str_digit(at[2]);
 
-			if (low < 0 || (high == 0 && low == 0))
+			if (low > 15 || (high == 0 && low == 0))
 				return false;
 			*to++ = (char)(high << 4 | low);
 			at += 2;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "libcommon/base/buf.h"
+#include "libcommon/base/str.h"
 #include "libcommon/base/utf8.h"
 #include "libcommon/sys/ini.h"
 
@@ -37,27 +38,17 @@ words_clear(struct jobfile_words *words)
 	*words = (struct jobfile_words){0};
 }
 
-static int
-digit_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
-		return (c | 0x20) - 'a' + 10;
-	return 16;
-}
-
 /* `digits` digits of this base at *p; false if there are fewer. */
 static bool
-scan_digits(const char **p, int digits, int base, uint32_t *code)
+scan_digits(const char **p, int digits, unsigned base, uint32_t *code)
 {
 	*code = 0;
 	for (int i = 0; i < digits; i++) {
-		int digit = digit_value((*p)[i]);
+		unsigned digit = str_digit((*p)[i]);
 
 		if (digit >= base)
 			return false;
-		*code = *code * (uint32_t)base + (uint32_t)digit;
+		*code = *code * base + digit;
 	}
 	*p += digits;
 	return true;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcommon/base/str.h"
 #include "libcommon/base/utf8.h"
 #include "libcommon/sys/ini.h"
 #include "libcommon/sys/ini_split.h"
@@ -102,14 +103,9 @@ scan_hex4(const char *p, const char *end, uint32_t *code)
 	if (end - p < 4)
 		return false;
 	for (int i = 0; i < 4; i++) {
-		char c = p[i];
-		uint32_t digit;
+		unsigned digit = str_digit(p[i]);
 
-		if (c >= '0' && c <= '9')
-			digit = (uint32_t)(c - '0');
-		else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
-			digit = (uint32_t)((c | 0x20) - 'a') + 10;
-		else
+		if (digit > 15)
 			return false;
 		*code = *code << 4 | digit;
 	}

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "libcommon/base/str.h"
 
+#include <limits.h>
+#include <string.h>
+
 #include "tests/lib/unit.h"
 
 START_TEST(only_whole_decimal_numbers_in_range_are_numbers)
@@ -18,6 +21,21 @@ START_TEST(only_whole_decimal_numbers_in_range_are_numbers)
 	ck_assert(str_to_i64("-9223372036854775808", INT64_MIN, INT64_MAX, &i));
 	ck_assert_int_eq(i, INT64_MIN);
 	ck_assert(!str_to_i64("9223372036854775808", INT64_MIN, INT64_MAX, &i));
+}
+END_TEST
+
+START_TEST(a_digit_is_a_hex_one_in_either_case_or_none)
+{
+	static const char digits[] = "0123456789abcdefABCDEF";
+
+	for (int c = CHAR_MIN; c <= CHAR_MAX; c++) {
+		const char *at = memchr(digits, c, sizeof digits - 1);
+		unsigned value = at == NULL ? 16 : (unsigned)(at - digits);
+
+		if (at != NULL && value >= 16) /* a capital */
+			value -= 6;
+		ck_assert_uint_eq(str_digit((char)c), value);
+	}
 }
 END_TEST
 
@@ -76,6 +94,7 @@ unit_suite(void)
 	TCase *t = tcase_create("str");
 
 	tcase_add_test(t, only_whole_decimal_numbers_in_range_are_numbers);
+	tcase_add_test(t, a_digit_is_a_hex_one_in_either_case_or_none);
 	tcase_add_test(t, javas_forms_of_a_number_are_told_by_what_they_begin_with);
 	tcase_add_test(t, a_text_that_does_not_fit_is_not_cut);
 	tcase_add_test(t, a_slip_of_the_finger_is_near);

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "libcommon/base/str.h"
+
 #define V6_WORDS 8
 
 struct cursor {
@@ -43,13 +45,10 @@ parse_v4(struct ipaddr *a, struct cursor *c)
 	return true;
 }
 
-static int
-hex_digit(uint8_t c)
+static bool
+at_hex_digit(const struct cursor *c)
 {
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+	return c->pos < c->end && str_digit((char)*c->pos) < 16;
 }
 
 static bool
@@ -58,8 +57,8 @@ hex_word(struct cursor *c, unsigned *value)
 	const uint8_t *start = c->pos;
 
 	*value = 0;
-	for (; c->pos < c->end && c->pos - start < 4 && hex_digit(*c->pos) >= 0; c->pos++)
-		*value = *value << 4 | (unsigned)hex_digit(*c->pos);
+	for (; c->pos - start < 4 && at_hex_digit(c); c->pos++)
+		*value = *value << 4 | str_digit((char)*c->pos);
 	return c->pos > start;
 }
 
@@ -82,7 +81,7 @@ parse_v6(struct ipaddr *a, struct cursor *c)
 				return false;
 			c->pos++;
 			gap = count;
-		} else if (c->pos == c->end || hex_digit(*c->pos) < 0)
+		} else if (!at_hex_digit(c))
 			return false;
 	}
 	if (gap < 0 ? count != V6_WORDS : count >= V6_WORDS)
