@@ -220,7 +220,9 @@ def test_a_failure_screen_of_a_dead_cluster_says_what_to_do():
     home.mkdir()
     try:
         for name, data in keep.items():
-            (home / name).write_bytes(data)
+            path = home / name
+            path.touch(0o600)
+            path.write_bytes(data)
         cluster.env = {**env, "CORRAL_CONFIG_DIR": "", "CORRAL_TLS_CA": str(home / "ca.pem"),
                        "CORRAL_TLS_CERT": str(home / "operator.pem"), "CORRAL_TLS_KEY": str(home / "operator-key.pem"),
                        "CORRAL_MASTER": address}
