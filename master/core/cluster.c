@@ -108,12 +108,18 @@ cluster_start(struct cluster *c, uint64_t now_ms)
 void
 cluster_turn(struct cluster *c, uint64_t now_ms)
 {
+	bool scan = now_ms >= c->scan_ms;
+
 	c->pausing = now_ms < c->pause_end_ms;
 	jobs_delays(c, now_ms);
-	if (now_ms >= c->scan_ms) {
+	if (scan)
 		agents_scan(c, now_ms);
-		holds_scan(c, now_ms);
-	}
+	if (c->unplaced)
+		cluster_launch(c, now_ms);
+	if (!scan)
+		return;
+	/* Only now is it known what fits nowhere. */
+	holds_scan(c, now_ms);
 	if (c->unplaced)
 		cluster_launch(c, now_ms);
 }

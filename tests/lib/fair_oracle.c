@@ -71,6 +71,17 @@ free_on(const struct fair *f, int node, int kind)
 	return left;
 }
 
+uint64_t
+fair_at_most_used(const struct fair *f, int role, int kind)
+{
+	uint64_t sum = fair_used(f, role, kind);
+
+	for (int i = 0; i < f->role_count; i++)
+		if (is_below(f, i, role))
+			sum += f->roles[i].unsettled[kind];
+	return sum;
+}
+
 static uint64_t
 missing(const struct fair *f, int role, int kind)
 {
@@ -98,7 +109,7 @@ share(const struct fair *f, int role, bool own)
 
 	for (int kind = 0; kind < FAIR_KINDS; kind++) {
 		struct fraction part = {used_by(f, role, own, kind),
-		    total(f, kind) * (own ? 1 : f->roles[role].weight)};
+		    total(f, kind) * (own ? f->own_weight : f->roles[role].weight)};
 
 		if (compare(part, most) > 0)
 			most = part;
@@ -192,13 +203,13 @@ may_have(const struct fair *f, int role, const uint64_t need[FAIR_KINDS])
 			if (f->roles[i].parent < 0)
 				required += missing(f, i, kind);
 		for (int i = 0; i < f->node_count; i++)
-			available += free_on(f, i, kind);
+			available += f->closed[i] ? 0 : free_on(f, i, kind);
 		spare = available > required ? available - required : 0;
 		if (required > 0 && need[kind] > 0 && need[kind] > missing(f, top, kind) + spare)
 			return false;
 		for (int i = role; i >= 0; i = f->roles[i].parent)
 			if (f->roles[i].limit[kind] != FAIR_NO_LIMIT &&
-			    fair_used(f, i, kind) + need[kind] > f->roles[i].limit[kind])
+			    fair_at_most_used(f, i, kind) + need[kind] > f->roles[i].limit[kind])
 				return false;
 	}
 	return true;
@@ -208,7 +219,7 @@ static bool
 place(struct fair *f, struct fair_job *j)
 {
 	for (int i = 0; i < f->node_count; i++) {
-		bool fits = true;
+		bool fits = !f->closed[i];
 
 		for (int kind = 0; kind < FAIR_KINDS; kind++)
 			fits = fits && j->need[kind] <= free_on(f, i, kind);

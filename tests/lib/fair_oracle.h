@@ -3,7 +3,9 @@
  * Fair sharing by its definition, to compare the master with: one task after the other to the role
  * whose turn it is, every sum reckoned anew for each from what every task has, shares compared as
  * fractions, nodes looked at one by one. Written after master/core/share.h's text, not its code.
- * Amounts are small: products of two of them times two weights fit 64 bits.
+ * Nodes may be closed to more tasks, and tasks that may run for all that is known count against
+ * limits; of reservations and held nodes it knows nothing. Amounts are small: products of two of
+ * them times two weights fit 64 bits.
  */
 #ifndef CORRAL_TESTS_FAIR_ORACLE_H
 #define CORRAL_TESTS_FAIR_ORACLE_H
@@ -19,10 +21,11 @@ struct fair_role {
 	int parent; /* -1: a top-level role */
 	uint64_t weight;
 	uint64_t guarantee[FAIR_KINDS], limit[FAIR_KINDS];
+	uint64_t unsettled[FAIR_KINDS]; /* may be used by its own tasks, besides */
 };
 
 struct fair_job { /* in order of age */
-	int role;
+	int role; /* -1: nobody's that is known */
 	uint32_t priority, pending;
 	uint64_t need[FAIR_KINDS];
 	uint32_t on[FAIR_NODES_MAX]; /* tasks by node */
@@ -31,6 +34,8 @@ struct fair_job { /* in order of age */
 
 struct fair {
 	uint64_t nodes[FAIR_NODES_MAX][FAIR_KINDS]; /* what each has in all */
+	bool closed[FAIR_NODES_MAX];
+	uint64_t own_weight; /* of a role's own jobs beside its children, in the unit of weights */
 	int node_count, role_count, job_count;
 	struct fair_role roles[FAIR_ROLES_MAX];
 	struct fair_job jobs[FAIR_JOBS_MAX];
@@ -40,5 +45,7 @@ struct fair {
 void fair_turn(struct fair *f);
 /* What a role and all below it have of one kind. */
 uint64_t fair_used(const struct fair *f, int role, int kind);
+/* What a limit has to hold for: used, or maybe used. */
+uint64_t fair_at_most_used(const struct fair *f, int role, int kind);
 
 #endif

@@ -270,6 +270,24 @@ START_TEST(a_job_that_the_limit_bars_has_no_more_stopped_than_it_needs)
 }
 END_TEST
 
+START_TEST(nothing_is_stopped_for_a_job_that_a_node_has_room_for_which_has_just_come)
+{
+	struct job *high;
+
+	agents_ready(1, 2000);
+	submit("low", "a", 20, 2, 1000);
+	high = submit("high", "a", 50, 1, 1000);
+	fake_connect(f, fake_add_agent(f, 2000, 4096));
+	fake_turn(f);
+	f->now_ms += SCAN_MS; /* both are looked at in one turn */
+	fake_commit(f, true);
+	fake_turn(f);
+	ck_assert_uint_eq(f->kills, 0);
+	ck_assert_uint_eq(high->in_state[CELL_LIVE], 1);
+	ck_assert_uint_eq(f->cluster.hold_count, 0);
+}
+END_TEST
+
 static void
 exit_one_of(const char *job)
 {
@@ -310,7 +328,7 @@ START_TEST(the_large_task_at_the_head_gets_its_node_and_small_ones_go_round_it)
 		ck_assert(cluster_check(&f->cluster));
 	}
 	ck_assert_uint_eq(small->in_state[CELL_LIVE], 4); /* the other node stayed full */
-	ck_assert_uint_eq(f->cluster.hold_count, 0);
+	ck_assert_uint_eq(large->held_tasks, 0);	  /* (the small ones are the first now) */
 }
 END_TEST
 
@@ -401,8 +419,10 @@ make_roles(void)
 	for (int i = 0; i < p.fair.role_count; i++) {
 		struct fair_role *r = &p.fair.roles[i];
 
-		*r = (struct fair_role){names[i], parents[i], 1 + rng_below(&p.rng, 3), {0, 0},
-		    {FAIR_NO_LIMIT, FAIR_NO_LIMIT}};
+		*r = (struct fair_role){.name = names[i],
+		    .parent = parents[i],
+		    .weight = 1 + rng_below(&p.rng, 3),
+		    .limit = {FAIR_NO_LIMIT, FAIR_NO_LIMIT}};
 	}
 }
 
@@ -526,7 +546,7 @@ both_turn(void)
 
 START_TEST(the_master_places_as_progressive_filling_by_definition_does)
 {
-	p = (struct pair){.seed = _i};
+	p = (struct pair){.seed = _i, .fair.own_weight = 1};
 	rng_init(&p.rng, 4000 + (uint64_t)_i);
 	make_roles();
 	if (_i % 2 == 1)
@@ -573,6 +593,8 @@ unit_suite(void)
 	tcase_add_test(
 	    t, a_job_of_higher_priority_has_lower_ones_of_its_role_stopped_and_made_again);
 	tcase_add_test(t, what_is_stopped_for_another_is_made_again_after_a_failover_too);
+	tcase_add_test(
+	    t, nothing_is_stopped_for_a_job_that_a_node_has_room_for_which_has_just_come);
 	tcase_add_test(t, neither_other_roles_nor_singletons_nor_runs_are_preempted);
 	tcase_add_test(t, a_job_that_the_limit_bars_has_no_more_stopped_than_it_needs);
 	tcase_add_test(t, the_large_task_at_the_head_gets_its_node_and_small_ones_go_round_it);
