@@ -167,7 +167,7 @@
 	/* a singleton's attempt is sent before the store names its agent */                       \
 	X(LAUNCH_UNCOMMITTED, "launch-uncommitted")
 
-/* Those that the simulated ensembles alone look for. */
+/* Those that simulations alone look for. */
 #define ZAB_SIM_PLANT_LIST(S)                                                                      \
 	/* the number in a name is how many children there are */                                  \
 	S(NUMBERS_BY_COUNT, "numbers-by-count")                                                    \
@@ -192,7 +192,17 @@
 	/* a session has whatever timeout it asks for */                                           \
 	S(ANY_TIMEOUT, "any-timeout")                                                              \
 	/* ids of sessions begin anew with each start */                                           \
-	S(IDS_BEGIN_ANEW, "ids-begin-anew")
+	S(IDS_BEGIN_ANEW, "ids-begin-anew")                                                        \
+	/* a limit of a role that was raised holds before the store has it */                      \
+	S(LIMIT_UNSTORED, "limit-unstored")                                                        \
+	/* tasks that may run for all a new leader knows count against no limit */                 \
+	S(LIMIT_FORGETS, "limit-forgets")                                                          \
+	/* weights of roles weigh nothing */                                                       \
+	S(WEIGHTS_IGNORED, "weights-ignored")                                                      \
+	/* a node that is drained takes tasks */                                                   \
+	S(DRAIN_IGNORED, "drain-ignored")                                                          \
+	/* a singleton is over with its node's mark, and not with its lease */                     \
+	S(MARK_ENDS_SINGLES, "mark-ends-singles")
 
 enum zab_plant {
 	PLANT_NOTHING,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcommon/base/plants.h"
 #include "libcommon/base/str.h"
 #include "master/core/inside.h"
 
@@ -406,7 +407,8 @@ static bool
 ends_with_mark(const struct agent *a, const struct attempt *t)
 {
 	return !task_state_terminal(t->state) &&
-	       (t->job->singles == NULL || t->unsent || a->powered_off);
+	       (t->job->singles == NULL || t->unsent || a->powered_off ||
+		   ZAB_PLANTED(PLANT_MARK_ENDS_SINGLES));
 }
 
 void

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcommon/base/plants.h"
+
 static const struct resources no_limit = {QUOTA_NO_LIMIT, QUOTA_NO_LIMIT, QUOTA_NO_LIMIT};
 
 static void
@@ -195,6 +197,8 @@ static void
 limit_follow(struct role *r)
 {
 	r->limit = resources_min(&r->limit_in_batch, &r->limit_stored);
+	if (ZAB_PLANTED(PLANT_LIMIT_UNSTORED))
+		r->limit = r->quota.limit;
 	r->limit = resources_min(&r->limit, &r->quota.limit);
 }
 
@@ -383,7 +387,9 @@ is_short(const struct role *r)
 static void
 set_child_key(const struct share *s, struct role *r)
 {
-	r->as_child = (struct share_key){!is_short(r), dominant(s, &r->used, r->weight), r->tasks};
+	uint32_t weight = ZAB_PLANTED(PLANT_WEIGHTS_IGNORED) ? SHARE_WEIGHT_ONE : r->weight;
+
+	r->as_child = (struct share_key){!is_short(r), dominant(s, &r->used, weight), r->tasks};
 }
 
 static void
@@ -506,7 +512,8 @@ share_withdraw(struct share *s, struct role *r)
 static uint64_t
 left_of_limit(const struct role *r, const struct resources *consumed, int d)
 {
-	share_wide taken = resources_get(consumed, d) + r->unsettled[d];
+	share_wide taken = resources_get(consumed, d) +
+			   (ZAB_PLANTED(PLANT_LIMIT_FORGETS) ? 0 : r->unsettled[d]);
 	uint64_t limit = resources_get(&r->limit, d);
 
 	if (limit == QUOTA_NO_LIMIT)

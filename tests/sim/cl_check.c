@@ -8,6 +8,7 @@
 #include "tests/sim/cl_check_in.h"
 
 #define MARK_WINDOW_MS 60000
+#define SCAN_MS 500 /* how often a master looks whether a drain begins */
 
 int
 term_order(struct term a, struct term b)
@@ -92,8 +93,8 @@ cl_check_totals(const struct cl *c)
 
 /* ---- The registry. ---- */
 
-static int
-agent_named(const struct cl *c, const char *name)
+int
+cl_check_agent_named(const struct cl *c, const char *name)
 {
 	for (unsigned i = 0; i < c->conf.agents; i++)
 		if (strcmp(c->machines[cl_agent_machine(c, i)].name, name) == 0)
@@ -112,12 +113,18 @@ note_mark(struct cl_check *k, unsigned agent)
 	uint64_t now = k->c->world.now_ms;
 	unsigned recent = 0, most = k->c->conf.agents / 10 > 1 ? k->c->conf.agents / 10 : 1;
 
-	a->marks_ms[a->mark_count++ % MARKS_MAX] = now;
+	a->marks_ms[a->mark_count % MARKS_MAX] = now;
+	a->asked_marks[a->mark_count++ % MARKS_MAX] = a->asked;
 	k->totals.marks++;
+	if (a->asked) {
+		a->asked = false;
+		return;
+	}
 	for (unsigned i = 0; i < k->c->conf.agents; i++)
 		for (unsigned m = 0; m < k->agents[i].mark_count && m < MARKS_MAX; m++)
 			recent += now - k->agents[i].marks_ms[m] < MARK_WINDOW_MS * 98 / 100 &&
-				  k->agents[i].marks_ms[m] >= k->last_led_ms;
+				  k->agents[i].marks_ms[m] >= k->last_led_ms &&
+				  !k->agents[i].asked_marks[m];
 	if (recent > 2 * most)
 		VIOLATED(k->c, "A3: %u agents were marked unreachable within a minute", recent);
 }
@@ -127,7 +134,7 @@ check_id(struct cl_check *k, unsigned agent, const char *id)
 {
 	struct seen_agent *a = &k->agents[agent];
 
-	if (a->id[0] == '\0')
+	if (a->id[0] == '\0' || a->forgotten)
 		snprintf(a->id, sizeof a->id, "%s", id);
 	else if (strcmp(a->id, id) != 0)
 		VIOLATED(k->c, "A2: agent-%u was %s and is %s now", agent, a->id, id);
@@ -147,12 +154,12 @@ check_registry(struct cl_check *k, char *text)
 		int agent;
 
 		if (sscanf(line, "%63s %15s %63s", id, state, name) != 3 ||
-		    (agent = agent_named(k->c, name)) < 0) {
+		    (agent = cl_check_agent_named(k->c, name)) < 0) {
 			VIOLATED(k->c, "L5: the registry has a line that is none: %s", line);
 			return;
 		}
 		check_id(k, (unsigned)agent, id);
-		if (strcmp(state, "unreachable") == 0) {
+		if (strcmp(state, "admitted") != 0) {
 			if (!k->agents[agent].marked)
 				note_mark(k, (unsigned)agent);
 			k->agents[agent].marked = true;
@@ -161,6 +168,15 @@ check_registry(struct cl_check *k, char *text)
 			k->agents[agent].marked = false;
 		}
 	}
+}
+
+void
+cl_check_asked(struct cl *c, const char *name, bool forgotten)
+{
+	struct seen_agent *a = &c->check->agents[cl_check_agent_named(c, name)];
+
+	a->asked = true;
+	a->forgotten = a->forgotten || forgotten;
 }
 
 /* ---- Results. ---- */
@@ -496,6 +512,23 @@ cl_check_acts(
 	}
 }
 
+/* D1: where people work on a machine, nothing new is begun. (A singleton's place may be older.) */
+static void
+check_takes_tasks(struct cl_master *m, const struct out *o)
+{
+	const struct drain *d = &o->agent->drain;
+	uint64_t now = cl_now(m->proc.machine);
+
+	if (o->job->policy.singleton)
+		return;
+	if (d->wanted && now >= d->from_ms + SCAN_MS && now < d->until_ms)
+		VIOLATED(m->c, "D1: %s.%u is placed on %s, which is drained", o->job->name,
+		    o->key.index, o->agent->name);
+	if (o->agent->gone || o->agent->state != AGENT_READY)
+		VIOLATED(m->c, "D1: %s.%u is placed on %s, which is %s", o->job->name, o->key.index,
+		    o->agent->name, agent_state_name(o->agent->state));
+}
+
 void
 cl_check_out(struct cl_master *m, const struct out *o)
 {
@@ -505,6 +538,8 @@ cl_check_out(struct cl_master *m, const struct out *o)
 	char path[CL_PATH_BYTES];
 	int agent;
 
+	if (o->kind == OUT_LAUNCH)
+		check_takes_tasks(m, o);
 	if (o->kind == OUT_JOB_ACCEPTED) {
 		snprintf(path, sizeof path, "/corral/jobs/%s", o->job->name);
 		if (cl_tree_get(cl_ens_tree(m->c, &at), path, UINT64_MAX) == NULL)
@@ -517,7 +552,7 @@ cl_check_out(struct cl_master *m, const struct out *o)
 	seen(k, &key)->report = 0; /* S1 says whether that was right; what comes now counts */
 	if (o->agent->connected || o->job->policy.singleton)
 		return;
-	agent = agent_named(m->c, o->agent->name);
+	agent = cl_check_agent_named(m->c, o->agent->name);
 	if (agent >= 0 && !k->agents[agent].marked)
 		VIOLATED(m->c, "A3: a task on %s is given up, and the store does not say why",
 		    o->agent->name);
@@ -536,7 +571,7 @@ void
 cl_check_report(struct cl_master *m, const char *name, const Corral__Register *r)
 {
 	struct cl_check *k = m->c->check;
-	int agent = agent_named(m->c, name);
+	int agent = cl_check_agent_named(m->c, name);
 	uint64_t report = agent < 0 ? 0 : ++k->agents[agent].report;
 
 	cl_trace(m->c, "%s: %s registers with %zu tasks", m->proc.machine->name, name, r->n_tasks);
@@ -554,7 +589,7 @@ cl_check_report(struct cl_master *m, const char *name, const Corral__Register *r
 void
 cl_check_refused(struct cl_master *m, const char *name)
 {
-	int agent = agent_named(m->c, name);
+	int agent = cl_check_agent_named(m->c, name);
 
 	if (agent >= 0)
 		m->c->check->agents[agent].report++;

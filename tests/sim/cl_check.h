@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What must hold, watched from outside and in true time. A violation names the predicate: L1 to L5
- * (leadership), T1 to T8 (tasks), R1 to R3 (resources), A1 to A7 (agents), S1 (never two of a
- * singleton), S2 (no next one while a report has an earlier one alive).
+ * (leadership), T1 to T8 (tasks), R1 to R4 (resources), A1 to A7 (agents), S1 (never two of a
+ * singleton), S2 (no next one while a report has an earlier one alive), D1 (nothing is begun on a
+ * node that operators keep free).
  */
 #ifndef CORRAL_TESTS_SIM_CL_CHECK_H
 #define CORRAL_TESTS_SIM_CL_CHECK_H
@@ -11,7 +12,7 @@
 #include "tests/sim/cl_master.h"
 
 struct cl_totals {
-	uint64_t tasks, starts, ended, acks, kills, elections, marks, over, adopted;
+	uint64_t tasks, starts, ended, acks, kills, elections, marks, compared;
 };
 
 void cl_check_new(struct cl *c);
@@ -30,6 +31,11 @@ void cl_check_acts(
     struct cl_master *m, enum cl_sent what, const struct task_key *key, const uint8_t *uuid);
 void cl_check_out(struct cl_master *m, const struct out *o);
 void cl_check_master(struct cl_master *m);
+/* cl_fair.c: it has placed what it could; held: some nodes were held when it began. */
+void cl_check_fair(struct cl_master *m, bool held);
+int cl_check_agent_named(const struct cl *c, const char *name); /* -1: there is none */
+/* An operator has given it up, or forgotten it. */
+void cl_check_asked(struct cl *c, const char *name, bool forgotten);
 void cl_check_report(struct cl_master *m, const char *name, const Corral__Register *r);
 /* That report was refused: nobody knows what was in it. */
 void cl_check_refused(struct cl_master *m, const char *name);

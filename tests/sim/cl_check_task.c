@@ -159,6 +159,9 @@ note_update(struct cl_host *h, const Corral__StatusUpdate *u)
 		s->state = u->state;
 		memcpy(s->uuid, u->uuid.data, ATTEMPT_UUID_BYTES);
 	}
+	if (u->reason == CORRAL__TASK_REASON__REASON_REFUSED)
+		VIOLATED(h->c, "R1: %s is refused by its agent: %s", a->name,
+		    u->message == NULL ? "" : u->message);
 	if (u->sequence > a->made)
 		a->made = u->sequence;
 	cl_trace(h->c, "%s: update %u of %s: %s, reason %d", h->machine->name, u->sequence, a->name,

@@ -36,6 +36,10 @@ draw_job(struct cl_life *l, struct cl_def *d)
 	d->fail_percent = (unsigned)rng_below(r, 3) * 10;
 	d->stubborn_percent = (unsigned)rng_below(r, 2) * 30;
 	d->stray_percent = (unsigned)rng_below(r, 2) * 40;
+	if (l->shared) {
+		p->priority = (uint32_t)rng_below(r, 3) * 50;
+		snprintf(d->role, sizeof d->role, "%s", cl_any_role(r));
+	}
 	if (l->singletons && rng_below(r, 3) == 0) {
 		d->singleton = true;
 		d->count = 1 + (uint32_t)rng_below(r, 2);
@@ -96,11 +100,31 @@ on_work(void *arg, uint64_t token)
 }
 
 static void
-stop_services(struct cl_life *l)
+on_deed(void *arg, uint64_t token)
+{
+	struct cl_life *l = arg;
+	struct cl_master *m = serving(l->c);
+
+	(void)token;
+	if (l->c->calm)
+		return;
+	if (rng_below(&l->rng_deeds, 12) == 0)
+		cl_retire_node(l);
+	else if (m != NULL)
+		cl_operate(l, m);
+	world_at(&l->c->world, 1 + rng_below(&l->rng_deeds, l->deed_ms), on_deed, l, 0);
+}
+
+/* What would go on for ever, or wait for ever. */
+static void
+end_all(struct cl_life *l)
 {
 	struct cl_master *m = serving(l->c);
 
-	if (m != NULL)
+	if (m == NULL)
+		return;
+	cl_lift_all(m);
+	if (cl_master_serves(m))
 		cl_master_stop_services(m);
 }
 
@@ -147,10 +171,9 @@ draw_conf(struct cl_life *l, struct cl_conf *conf)
 	struct rng *r = &l->rng;
 
 	conf->servers = servers[rng_below(r, 5)];
-	conf->masters = 1 + (unsigned)rng_below(r, CL_MASTERS_MAX);
-	if (conf->masters == 1 && rng_below(r, 2) == 0)
-		conf->masters = 2;
-	conf->agents = 3 + (unsigned)rng_below(r, CL_AGENTS_MAX - 2);
+	conf->masters = rng_below(r, 16) == 0 ? 1 : 2 + (unsigned)rng_below(r, CL_MASTERS_MAX - 1);
+	conf->agents = rng_below(r, 12) == 0 ? 3 + (unsigned)rng_below(r, 2)
+					     : 5 + (unsigned)rng_below(r, CL_AGENTS_MAX - 4);
 	conf->session_ms = 4000 + (uint32_t)rng_below(r, 3) * 3000;
 	conf->tick_ms = conf->session_ms / (4 + (uint32_t)rng_below(r, 7));
 	conf->sync_ticks = 2 + (uint32_t)rng_below(r, 9);
@@ -173,6 +196,7 @@ cl_life_new(uint64_t seed, enum cl_plant plant, bool trace)
 	world_init(&w, seed, false);
 	world_rng(&w, "faults", &l->rng);
 	world_rng(&w, "work", &l->rng_work);
+	world_rng(&w, "operators", &l->rng_deeds);
 	draw_conf(l, &conf);
 	for (int k = 0; k < CLF_KINDS; k++)
 		l->enabled[k] = rng_below(&l->rng, 2) == 0;
@@ -183,6 +207,10 @@ cl_life_new(uint64_t seed, enum cl_plant plant, bool trace)
 	l->wanted = 12 + (unsigned)rng_below(&l->rng, 24);
 	l->life_ms = LIFE_MS;
 	l->singletons = rng_below(&l->rng, 3) > 0;
+	for (int k = 0; k < CLD_KINDS; k++)
+		l->wanted_deeds[k] = rng_below(&l->rng_deeds, 2) == 0;
+	l->deed_ms = 2000 + rng_below(&l->rng_deeds, 20000);
+	l->shared = rng_below(&l->rng_deeds, 3) > 0;
 	l->c = cl_new(seed, &conf, plant, trace);
 	cl_trace(l->c,
 	    "%u servers, %u masters, %u agents; session %u ms, tick %u ms, lease %llu ms",
@@ -190,6 +218,7 @@ cl_life_new(uint64_t seed, enum cl_plant plant, bool trace)
 	    (unsigned long long)conf.lease_ms);
 	world_at(&l->c->world, 1000, on_work, l, 0);
 	world_at(&l->c->world, 5000, on_fault, l, 0);
+	world_at(&l->c->world, 5000, on_deed, l, 0);
 	return l;
 }
 
@@ -206,7 +235,7 @@ cl_life_live(struct cl_life *l)
 		if (c->world.now_ms < look_ms)
 			continue;
 		look_ms = c->world.now_ms + 1000;
-		stop_services(l);
+		end_all(l);
 		if (cl_check_is_quiet(c))
 			return;
 		if (c->world.now_ms > l->life_ms + CALM_MS) {

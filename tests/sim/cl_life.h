@@ -44,15 +44,32 @@ enum cl_fault {
 
 extern const char *const cl_fault_names[CLF_KINDS];
 
+/* What operators do. */
+enum cl_deed {
+	CLD_DRAIN,
+	CLD_UNDRAIN,
+	CLD_MARK,
+	CLD_FORGET,
+	CLD_FORGET_OFF, /* the machine is powered off before */
+	CLD_QUOTA,
+	CLD_WEIGHT,
+	CLD_RESERVE,
+	CLD_KINDS
+};
+
+extern const char *const cl_deed_names[CLD_KINDS];
+
 struct cl_life {
 	struct cl *c;
-	struct rng rng, rng_work;
+	struct rng rng, rng_work, rng_deeds;
 	bool enabled[CLF_KINDS];
 	uint64_t faults[CLF_KINDS];
+	bool wanted_deeds[CLD_KINDS];
+	uint64_t deeds[CLD_KINDS], deed_ms;
 	uint64_t pace_ms, work_ms;
 	uint64_t life_ms;
 	unsigned submitted, wanted; /* jobs */
-	bool singletons;
+	bool singletons, shared; /* by roles and priorities */
 };
 
 struct cl_life *cl_life_new(uint64_t seed, enum cl_plant plant, bool trace);
@@ -61,5 +78,13 @@ void cl_life_free(struct cl_life *l);
 
 /* cl_fault.c */
 void cl_inject(struct cl_life *l, enum cl_fault kind);
+
+/* cl_operate.c */
+const char *cl_any_role(struct rng *r);
+/* Something that is drawn, if it can be now. */
+void cl_operate(struct cl_life *l, struct cl_master *m);
+void cl_retire_node(struct cl_life *l);
+/* Quotas, reservations and drains, all of them. */
+void cl_lift_all(struct cl_master *m);
 
 #endif

@@ -17,10 +17,11 @@ cl_def_encode(const struct cl_def *d, struct buf *text)
 
 	buf_printf(text,
 	    "%" PRIu32 " %d %d %" PRIu64 " %" PRIu32 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64
-	    " %" PRIu64 " %d %" PRIu64 " %" PRIu64 " %u %u %u",
+	    " %" PRIu64 " %d %" PRIu64 " %" PRIu64 " %u %u %u %" PRIu32 " %s",
 	    d->count, p->service, (int)p->restart, p->restart_ms, p->retries_max, p->need.cpu_milli,
 	    p->need.memory_bytes, p->need.disk_bytes, d->stop_ms, d->limit_ms, d->singleton,
-	    d->run_min_ms, d->run_max_ms, d->fail_percent, d->stubborn_percent, d->stray_percent);
+	    d->run_min_ms, d->run_max_ms, d->fail_percent, d->stubborn_percent, d->stray_percent,
+	    p->priority, d->role[0] == '\0' ? ROLE_DEFAULT : d->role);
 }
 
 bool
@@ -32,12 +33,13 @@ cl_def_decode(struct cl_def *d, const char *text)
 	memset(d, 0, sizeof *d);
 	if (sscanf(text,
 		"%" SCNu32 " %d %d %" SCNu64 " %" SCNu32 " %" SCNu64 " %" SCNu64 " %" SCNu64
-		" %" SCNu64 " %" SCNu64 " %d %" SCNu64 " %" SCNu64 " %u %u %u",
+		" %" SCNu64 " %" SCNu64 " %d %" SCNu64 " %" SCNu64 " %u %u %u %" SCNu32 " %31s",
 		&d->count, &service, &restart, &p->restart_ms, &p->retries_max, &p->need.cpu_milli,
 		&p->need.memory_bytes, &p->need.disk_bytes, &d->stop_ms, &d->limit_ms, &singleton,
 		&d->run_min_ms, &d->run_max_ms, &d->fail_percent, &d->stubborn_percent,
-		&d->stray_percent) != 16)
+		&d->stray_percent, &p->priority, d->role) != 18)
 		return false;
+	p->role = d->role;
 	p->service = service;
 	p->restart = (enum job_restart)restart;
 	d->singleton = p->singleton = singleton;
@@ -83,10 +85,14 @@ cl_master_loaded(struct cl_master *m)
 static void
 decide(struct cl_master *m)
 {
+	bool held = m->leading && m->cluster.hold_count > 0;
+
 	if (!m->leading || !elect_may_act(&m->elect, now(m)))
 		return;
+	cl_master_end_idle(m);
 	cluster_turn(&m->cluster, now(m));
 	cl_check_master(m);
+	cl_check_fair(m, held);
 	cl_master_queue_outs(m);
 	cluster_out_clear(&m->cluster);
 	if (m->cluster.failed)

@@ -10,6 +10,7 @@
 /* What a job of the simulation says; its text in the ensemble is these numbers. */
 struct cl_def {
 	struct job_policy policy;
+	char role[32]; /* "": the default */
 	uint32_t count;
 	uint64_t stop_ms;  /* TimeoutStopSec */
 	uint64_t limit_ms; /* RuntimeMaxSec; 0: none */
@@ -67,6 +68,8 @@ void cl_master_loaded(struct cl_master *m);
 void *cl_master_accept(void *owner, struct cl_conn *conn, const struct cl_end_ops **ops);
 void cl_master_drop_links(struct cl_master *m);
 void cl_master_take_pending(struct cl_master *m);
+/* Connections of which nothing was heard for long. */
+void cl_master_end_idle(struct cl_master *m);
 void cl_master_queue_outs(struct cl_master *m);
 /* Send what is queued; false: the turn was cut. */
 bool cl_master_send_queue(struct cl_master *m);

@@ -13,7 +13,7 @@ struct mlink {
 	struct cl_master *m;
 	struct cl_conn *conn;
 	struct agent *agent; /* NULL before it is registered */
-	uint64_t registration;
+	uint64_t registration, heard_ms;
 	char name[CLUSTER_NAME_MAX + 1]; /* as its certificate has it */
 	Corral__Register *pending;
 };
@@ -117,6 +117,20 @@ cl_master_drop_links(struct cl_master *m)
 	while ((first = list_first(&m->links)) != NULL) {
 		CONTAINER_OF(first, struct mlink, in_all)->agent = NULL;
 		link_end(CONTAINER_OF(first, struct mlink, in_all));
+	}
+}
+
+void
+cl_master_end_idle(struct cl_master *m)
+{
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, &m->links)
+	{
+		struct mlink *l = CONTAINER_OF(it, struct mlink, in_all);
+
+		if (now(m) - l->heard_ms > 2 * m->c->conf.lease_ms)
+			link_end(l);
 	}
 }
 
@@ -269,6 +283,7 @@ on_frame(void *owner, struct cl_conn *conn, const uint8_t *bytes, size_t size)
 	Corral__AgentToMaster *message;
 
 	(void)conn;
+	l->heard_ms = now(m);
 	if (m->elect.state != ELECT_LEADING || !elect_may_act(&m->elect, now(m))) {
 		link_end(l); /* we do not lead: the agent goes on to the next master */
 		cl_master_turn(m);
@@ -304,6 +319,7 @@ cl_master_accept(void *owner, struct cl_conn *conn, const struct cl_end_ops **op
 
 	l->m = m;
 	l->conn = conn;
+	l->heard_ms = now(m);
 	snprintf(l->name, sizeof l->name, "%s", cl_peer_name(conn));
 	list_append(&m->links, &l->in_all);
 	*ops = &link_ops;

@@ -411,6 +411,7 @@ cl_master_load(struct cl_master *m)
 	    .lease_ms = m->c->conf.lease_ms,
 	    .drift_permille = CL_DRIFT_PPM / 1000,
 	    .unreachable_after_ms = m->c->conf.unreachable_ms,
+	    .wall_offset_ms = cl_wall_ms(m->proc.machine) - (int64_t)now(m),
 	    .executor = {.memory_bytes = UINT64_C(2) << 20},
 	};
 

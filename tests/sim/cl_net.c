@@ -16,7 +16,7 @@ cl_alloc(size_t size)
 	void *p = calloc(1, size);
 
 	if (p == NULL) {
-		fputs("clustersim: no memory\n", stderr);
+		fputs("clsim: no memory\n", stderr);
 		exit(71);
 	}
 	return p;
@@ -356,7 +356,7 @@ push(struct way *w, const void *bytes, size_t size, bool fin)
 	struct frame *f = malloc(sizeof *f + size);
 
 	if (f == NULL) {
-		fputs("clustersim: no memory\n", stderr);
+		fputs("clsim: no memory\n", stderr);
 		exit(71);
 	}
 	f->next = NULL;

@@ -18,8 +18,8 @@
 #define FAULTS_MIN 3
 
 struct totals {
-	uint64_t lives, counted, steps, simulated_ms, faults[CLF_KINDS], lates, master_starts,
-	    agent_starts;
+	uint64_t lives, counted, steps, simulated_ms, faults[CLF_KINDS], deeds[CLD_KINDS], lates,
+	    master_starts, agent_starts;
 	struct cl_totals seen;
 };
 
@@ -46,6 +46,9 @@ add_totals(struct totals *t, const struct cl_life *l)
 		t->master_starts += l->c->masters[i]->starts;
 	for (unsigned i = 0; i < l->c->conf.agents; i++)
 		t->agent_starts += l->c->hosts[i]->starts;
+	for (int i = 0; i < CLD_KINDS; i++)
+		t->deeds[i] += l->deeds[i];
+	t->seen.compared += seen->compared;
 	for (int i = 0; i < CLF_KINDS; i++) {
 		t->faults[i] += l->faults[i];
 		faults += l->faults[i];
@@ -57,11 +60,12 @@ add_totals(struct totals *t, const struct cl_life *l)
 
 int zab_plant; /* the bug in the cores */
 
-#define BUGS 11
+#define BUGS 16
 
 static const char *const plant_names[BUGS] = {"output-first", "pings-prove", "ack-first",
     "registration-ignored", "end-early", "recovering-untold", "term-unchecked",
-    "lease-from-arrival", "lease-duration", "grace-forgotten", "launch-uncommitted"};
+    "lease-from-arrival", "lease-duration", "grace-forgotten", "launch-uncommitted",
+    "limit-unstored", "limit-forgets", "weights-ignored", "drain-ignored", "mark-ends-singles"};
 
 /* Where each of them is planted. */
 static const struct {
@@ -79,6 +83,11 @@ static const struct {
     {CL_PLANT_NONE, PLANT_LEASE_DURATION},
     {CL_PLANT_NONE, PLANT_GRACE_FORGOTTEN},
     {CL_PLANT_NONE, PLANT_LAUNCH_UNCOMMITTED},
+    {CL_PLANT_NONE, PLANT_LIMIT_UNSTORED},
+    {CL_PLANT_NONE, PLANT_LIMIT_FORGETS},
+    {CL_PLANT_NONE, PLANT_WEIGHTS_IGNORED},
+    {CL_PLANT_NONE, PLANT_DRAIN_IGNORED},
+    {CL_PLANT_NONE, PLANT_MARK_ENDS_SINGLES},
 };
 
 static bool
@@ -119,6 +128,10 @@ print_totals(void)
 	    (unsigned long long)t->seen.kills, (unsigned long long)t->seen.elections,
 	    (unsigned long long)t->seen.marks, (unsigned long long)t->master_starts,
 	    (unsigned long long)t->agent_starts, (unsigned long long)t->lates);
+	printf("operators:");
+	for (int i = 0; i < CLD_KINDS; i++)
+		printf(" %s %llu,", cl_deed_names[i], (unsigned long long)t->deeds[i]);
+	printf(" %llu turns beside the oracle\n", (unsigned long long)t->seen.compared);
 	printf("faults:");
 	for (int i = 0; i < CLF_KINDS; i++)
 		printf(" %s %llu%s", cl_fault_names[i], (unsigned long long)t->faults[i],

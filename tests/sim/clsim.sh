@@ -14,7 +14,8 @@ run "the same life twice" --twice --seeds 5 --from 1
 run "fixed seeds" --seeds "${CLSIM_SEEDS:-60}" --from 1
 run "fresh seeds" --seeds 100000 --time "${CLSIM_SECONDS:-5}"
 for bug in output-first pings-prove ack-first registration-ignored end-early recovering-untold term-unchecked \
-	lease-from-arrival lease-duration grace-forgotten launch-uncommitted; do
+	lease-from-arrival lease-duration grace-forgotten launch-uncommitted limit-unstored limit-forgets \
+	weights-ignored drain-ignored mark-ends-singles; do
 	run "a planted bug is found: $bug" --plant "$bug" --rounds "${CLSIM_ROUNDS:-1}" --seeds 1000 --from 1
 done
 finish

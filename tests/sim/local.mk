@@ -1,11 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 
-# The master's core in a world of fakes, seed after seed.
-check_PROGRAMS += tests/sim/clustersim
-TESTS += tests/sim/clustersim
-tests_sim_clustersim_SOURCES = tests/sim/clustersim.c tests/lib/fake_cluster.c tests/lib/fake_cluster.h
-tests_sim_clustersim_LDADD = libmastercore.a libproto.a libbase.a $(PROTOBUF_C_LIBS)
-
 # A server and its disk, seed after seed.
 check_PROGRAMS += tests/sim/zksim
 TESTS += tests/sim/zksim.sh
@@ -60,17 +54,18 @@ cl_sources = \
 	tests/sim/cl.c tests/sim/cl.h tests/sim/cl_agent.c tests/sim/cl_agent_core.h \
 	tests/sim/cl_agent_link.c tests/sim/cl_check.c tests/sim/cl_check.h tests/sim/cl_check_in.h \
 	tests/sim/cl_check_task.c tests/sim/cl_clients.c tests/sim/cl_ens.c tests/sim/cl_ens.h \
-	tests/sim/cl_ens_book.c tests/sim/cl_exec.c tests/sim/cl_helper.c tests/sim/cl_host.h \
+	tests/sim/cl_ens_book.c tests/sim/cl_exec.c tests/sim/cl_fair.c tests/sim/cl_helper.c tests/sim/cl_host.h \
 	tests/sim/cl_master.c tests/sim/cl_master.h tests/sim/cl_master_link.c \
 	tests/sim/cl_master_store.c tests/sim/cl_net.c tests/sim/cl_tree.c tests/sim/cl_zk.c \
 	tests/sim/cl_zk.h tests/sim/world.c tests/sim/world.h tests/lib/simdisk.c tests/lib/simdisk.h \
+	tests/lib/fair_oracle.c tests/lib/fair_oracle.h \
 	$(libmastercore_a_SOURCES) $(libexecutorcore_a_SOURCES)
 CL_LIBS = tests/sim/libclagent.a libcodec.a libproto.a libbase.a $(PROTOBUF_C_LIBS) $(DEFLATE_LIBS)
 check_PROGRAMS += tests/sim/clsim tests/sim/clscene
 TESTS += tests/sim/clsim.sh tests/sim/clscene
 EXTRA_DIST += tests/sim/clsim.sh
 tests_sim_clsim_SOURCES = $(cl_sources) tests/sim/cl_fault.c tests/sim/cl_life.c tests/sim/cl_life.h \
-	tests/sim/clsim.c tests/sim/seeds.c tests/sim/seeds.h
+	tests/sim/cl_operate.c tests/sim/clsim.c tests/sim/seeds.c tests/sim/seeds.h
 tests_sim_clsim_CPPFLAGS = $(AM_CPPFLAGS) -DZAB_PLANTS -DCORE_MARKS
 tests_sim_clsim_LDADD = $(CL_LIBS)
 tests_sim_clscene_SOURCES = $(cl_sources) tests/sim/clscene.c
