@@ -248,6 +248,22 @@ START_TEST(a_snapshot_that_lacks_a_list_for_good_is_passed_over_for_an_older_one
 }
 END_TEST
 
+/* The older one is not all that was here; what a leader has to add is added to the newer one. */
+START_TEST(an_older_one_from_which_the_log_does_not_lead_to_it_is_not_taken_instead)
+{
+	last_zxid = ZXID - 2;
+	put_snapshot(ZXID - 2, 2);
+	log_txn(ZK_OP_CREATE, "/c", ACL_CREATE);
+	put_snapshot(ZXID, LISTED + 1);
+	ck_assert_int_eq(start(), DATADIR_CORRUPT);
+	ck_assert_ptr_nonnull(strstr(fault.text, "snapshot.5: the access list of /b"));
+	options.leader_has_more = true;
+	ck_assert_msg(start() == 0, "%s", fault.text);
+	ck_assert_uint_eq(report.snapshot_zxid, ZXID);
+	ck_assert_int_eq(db.last_zxid, ZXID);
+}
+END_TEST
+
 /* A synchronization that was interrupted may have left this. */
 START_TEST(a_member_starts_without_a_list_that_its_leader_sends_again)
 {
@@ -300,6 +316,7 @@ unit_suite(void)
 	tcase_add_test(t, a_node_that_goes_needs_no_list);
 	tcase_add_test(t, a_list_that_is_nowhere_is_damage_and_named);
 	tcase_add_test(t, a_snapshot_that_lacks_a_list_for_good_is_passed_over_for_an_older_one);
+	tcase_add_test(t, an_older_one_from_which_the_log_does_not_lead_to_it_is_not_taken_instead);
 	tcase_add_test(t, a_member_starts_without_a_list_that_its_leader_sends_again);
 	tcase_add_loop_test(t, a_list_that_is_missing_among_the_others_is_damage, 0, 5);
 	suite_add_tcase(s, t);

@@ -463,6 +463,79 @@ START_TEST(a_damaged_snapshot_is_passed_over_for_an_older_one)
 }
 END_TEST
 
+/* What leads to it is gone too: an older state is not what was there. */
+START_TEST(a_damaged_snapshot_that_the_log_does_not_lead_to_is_the_end_of_a_history)
+{
+	struct store_file *file;
+	char name[DATADIR_NAME_BYTES], wrong[384];
+	struct db empty;
+
+	snapshot();
+	populate(30);
+	snapshot();
+	snapshot_name(name, (struct datadir_entry){.zxid = (uint64_t)db.last_zxid});
+	ck_assert(simdisk_flip_bit(disk, name, 700, 3));
+	ck_assert_int_eq(store_unlink(store, "log.1"), 0);
+	ck_assert_int_eq(recover_error(wrong), DATADIR_CORRUPT);
+	ck_assert_msg(strstr(wrong, "leads to zxid 0x0 only") != NULL, "%s", wrong);
+	/* One that was never written to its end may have had its name in vain. */
+	ck_assert_int_eq(store_open(store, name, STORE_OPEN_WRITE, &file), 0);
+	ck_assert_int_eq(store_truncate(file, file_size(name) - 1), 0);
+	store_close(file);
+	ck_assert(db_init(&empty, &KEY, 2000));
+	recovered(&empty);
+	db_fini(&empty);
+}
+END_TEST
+
+static void
+begin_epoch(int64_t epoch)
+{
+	txnlog_roll(&txnlog);
+	db.last_zxid = epoch << 32;
+}
+
+START_TEST(a_file_that_is_gone_with_the_end_of_its_epoch_is_missed_by_the_tree)
+{
+	char name[DATADIR_NAME_BYTES], wrong[384];
+
+	snapshot();
+	populate(3);
+	txnlog_roll(&txnlog);
+	datadir_name(name, "log", (uint64_t)db.last_zxid + 1);
+	create("/b", "x", false);
+	begin_epoch(2);
+	create("/c", "x", false);
+	create("/d", "x", false);
+	recovered(&db);
+	ck_assert_int_eq(store_unlink(store, name), 0);
+	ck_assert_int_eq(recover_error(wrong), DATADIR_CORRUPT);
+	ck_assert_msg(strncmp(wrong, "log.200000001: ", 15) == 0, "%s", wrong);
+	ck_assert_msg(strstr(wrong, "the end of the epoch before is missing") != NULL, "%s", wrong);
+}
+END_TEST
+
+/* The trees may have differed before: of that the digests tell, and it is no gap. */
+START_TEST(an_epoch_that_begins_on_a_tree_that_differed_before_is_no_gap)
+{
+	struct recover_report report;
+	struct fault fault = {0};
+	struct db got;
+
+	snapshot();
+	populate(3);
+	db.tree.digest ^= 1;
+	create("/b", "x", false);
+	begin_epoch(2);
+	create("/c", "x", false);
+	ck_assert(db_init(&got, &KEY, 2000));
+	ck_assert_msg(
+	    recover(store, store, &OPTIONS, &got, &report, &fault) == 0, "%s", fault.text);
+	ck_assert_uint_eq(got.digest_mismatches, 2);
+	db_fini(&got);
+}
+END_TEST
+
 START_TEST(any_flipped_bit_and_any_cut_of_a_snapshot_is_found)
 {
 	struct datadir_entry which;
@@ -782,6 +855,9 @@ unit_suite(void)
 	tcase_add_test(t, an_ephemeral_node_goes_with_one_above_it_that_has_no_session);
 	tcase_add_test(t, a_log_without_a_snapshot_is_refused_unless_told);
 	tcase_add_test(t, a_damaged_snapshot_is_passed_over_for_an_older_one);
+	tcase_add_test(t, a_damaged_snapshot_that_the_log_does_not_lead_to_is_the_end_of_a_history);
+	tcase_add_test(t, a_file_that_is_gone_with_the_end_of_its_epoch_is_missed_by_the_tree);
+	tcase_add_test(t, an_epoch_that_begins_on_a_tree_that_differed_before_is_no_gap);
 	tcase_add_test(t, any_flipped_bit_and_any_cut_of_a_snapshot_is_found);
 	tcase_add_test(t, snapshots_of_older_servers_end_earlier);
 	tcase_add_test(t, a_tree_that_is_not_the_snapshots_is_counted);

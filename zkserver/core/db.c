@@ -487,10 +487,11 @@ apply_close(const struct apply *a)
 static void
 compare_digest(struct db *db, const struct txn *txn)
 {
-	if (!txn->has_digest || txn->header.zxid <= db->digest_from_zxid ||
-	    txn->digest == db->tree.digest)
+	if (!txn->has_digest || txn->header.zxid <= db->digest_from_zxid)
 		return;
-	if (db->digest_mismatches++ == 0)
+	if (txn->digest == db->tree.digest)
+		db->digest_match_zxid = txn->header.zxid;
+	else if (db->digest_mismatches++ == 0)
 		db->digest_mismatch_zxid = txn->header.zxid;
 }
 

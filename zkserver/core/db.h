@@ -35,6 +35,7 @@ struct db {
 	    digest_from_zxid; /* digests of txns up to here are not compared: a fuzzy snapshot's */
 	uint64_t digest_mismatches;
 	int64_t digest_mismatch_zxid; /* of the first one; 0: none */
+	int64_t digest_match_zxid;    /* the last one whose digest was the tree's */
 	/* To be compared between servers: the digest after every zxid that DB_DIGEST_EVERY divides,
 	 * the last DB_DIGESTS_MAX of them in a ring. */
 	struct db_digest digests[DB_DIGESTS_MAX];

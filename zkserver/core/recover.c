@@ -9,6 +9,7 @@
 #include "zkserver/core/adopt.h"
 #include "zkserver/core/mark.h"
 #include "zkserver/core/snapshot.h"
+#include "zkserver/core/txnlog.h"
 #include "zkserver/core/txnlog_reader.h"
 
 /* As Apache's server: so many snapshots are tried before it gives up. */
@@ -33,6 +34,14 @@ note_bad(struct recover_report *report, const struct fault *bad)
 		report->bad = *bad;
 }
 
+/* It was whole once: there was a history here that led to it. */
+static void
+note_reached(struct recover_report *report, uint64_t zxid)
+{
+	if (zxid > report->reached_zxid)
+		report->reached_zxid = zxid;
+}
+
 /* Load the newest snapshot left that is whole. 0, or a negative errno; none at all is 0. */
 static int
 load_newest(struct store *s, struct candidates *c, struct db *db, struct snapshot_info *info,
@@ -52,6 +61,8 @@ load_newest(struct store *s, struct candidates *c, struct db *db, struct snapsho
 		if (err != DATADIR_CORRUPT)
 			return fault_set(f, err, "%s", bad.text);
 		note_bad(report, &bad);
+		if (snapshot_has_end(s, which))
+			note_reached(report, which.zxid);
 	}
 	if (report->bad_snapshots == 0)
 		return 0;
@@ -65,12 +76,13 @@ load_newest(struct store *s, struct candidates *c, struct db *db, struct snapsho
  * next one's own digest says then whether the tree is right.
  */
 static void
-check_digest(
-    const struct db *db, const struct snapshot_info *info, struct recover_report *report)
+check_digest(struct db *db, const struct snapshot_info *info, struct recover_report *report)
 {
 	if (snapshot_digest_is_of(info, (uint64_t)db->last_zxid)) {
 		report->digest_checked = true;
 		report->digest_wrong = info->digest != db->tree.digest;
+		if (!report->digest_wrong)
+			db->digest_match_zxid = db->last_zxid;
 	} else if (info->digest_zxid > report->snapshot_zxid)
 		report->digest_wrong = false;
 }
@@ -104,6 +116,26 @@ apply_record(const struct recover_options *options, struct db *db,
 	    (unsigned long long)record->zxid);
 }
 
+/*
+ * A file that is gone together with the end of its epoch leaves no gap in the zxids. But the first
+ * transaction of the next epoch, which then begins a file, has the digest of its tree; `agreed` is
+ * whether the digest of what was before it is right.
+ */
+static int
+check_epoch_end(
+    const struct db *db, const struct txnlog_record *record, bool agreed, struct fault *f)
+{
+	if (!agreed || record->offset != TXNLOG_HEADER_BYTES || (uint32_t)record->zxid > 1 ||
+	    db->digest_mismatch_zxid != (int64_t)record->zxid || ZAB_PLANTED(PLANT_GAP_ENDS))
+		return 0;
+	MARK("recover: the end of an epoch is missing");
+	return fault_set(f, DATADIR_CORRUPT,
+	    "log.%llx: its first transaction, which begins an epoch, was made on another tree than "
+	    "what is here before it: the end of the epoch before is missing; restore the files "
+	    "from a backup",
+	    (unsigned long long)record->file_zxid);
+}
+
 static int
 replay(struct store *logs, const struct recover_options *options, struct db *db,
     const struct snapshot_info *info, struct recover_report *report, struct fault *f)
@@ -118,6 +150,8 @@ replay(struct store *logs, const struct recover_options *options, struct db *db,
 		db->digest_from_zxid = info->has_digest ? (int64_t)info->digest_zxid : INT64_MAX;
 	check_digest(db, info, report);
 	while (got == 0 && (got = txnlog_reader_next(&r, &record, f)) == 1) {
+		bool agreed = db->digest_match_zxid == db->last_zxid;
+
 		if ((got = apply_record(options, db, &record, f)) != 0)
 			break;
 		report->replayed++;
@@ -125,6 +159,7 @@ replay(struct store *logs, const struct recover_options *options, struct db *db,
 			options->replayed(
 			    options->arg, (int64_t)record.zxid, record.txn, record.size);
 		check_digest(db, info, report);
+		got = check_epoch_end(db, &record, agreed, f);
 	}
 	if (got == 0 && r.torn) {
 		report->cut = true;
@@ -205,6 +240,18 @@ settle_name(struct store *snapshots, struct fault *f)
 			      strerror(-err));
 }
 
+static int
+check_reached(const struct db *db, const struct recover_report *report, struct fault *f)
+{
+	if ((uint64_t)db->last_zxid >= report->reached_zxid)
+		return 0;
+	return fault_set(f, DATADIR_CORRUPT,
+	    "%s; and the log leads to zxid 0x%llx only, where it went to 0x%llx at least: restore "
+	    "the files from a backup",
+	    report->bad.text, (unsigned long long)db->last_zxid,
+	    (unsigned long long)report->reached_zxid);
+}
+
 /* One snapshot, and what the log has behind it. */
 static int
 load(struct store *snapshots, struct store *logs, const struct recover_options *options,
@@ -221,7 +268,9 @@ load(struct store *snapshots, struct store *logs, const struct recover_options *
 		err = begin_empty(logs, options, db, f);
 	else if (!options->read_only)
 		err = settle_name(snapshots, f);
-	return err != 0 ? err : replay(logs, options, db, &info, report, f);
+	if (err == 0)
+		err = replay(logs, options, db, &info, report, f);
+	return err != 0 ? err : check_reached(db, report, f);
 }
 
 int
@@ -258,6 +307,7 @@ load_earlier(struct store *snapshots, struct store *logs, const struct recover_o
 		fault_set(&bad, DATADIR_CORRUPT, "snapshot.%llx: %s",
 		    (unsigned long long)report->snapshot_zxid, lacks.text);
 		note_bad(report, &bad);
+		note_reached(report, report->snapshot_zxid);
 		lacks.text[0] = '\0';
 		err = load(snapshots, logs, options, c, db, report, &earlier);
 	}

@@ -32,6 +32,7 @@ struct recover_report {
 	uint64_t
 	    bad_snapshots; /* newer ones that were not whole; the first one's fault is in `bad` */
 	struct fault bad;
+	uint64_t reached_zxid; /* where one of these was that is no torn one: the log leads there */
 	uint64_t replayed; /* transactions */
 	bool cut;	   /* a torn end was cut: */
 	uint64_t cut_file_zxid, cut_offset;
@@ -40,8 +41,8 @@ struct recover_report {
 
 /*
  * Recover into an initialised *db (whatever it holds is dropped). snapshots and logs may be the
- * same store. 0; or a negative errno and *f: DATADIR_CORRUPT for damage, logs without a snapshot,
- * or no snapshot that is whole. An empty directory gives a new, empty database at zxid 0. Where
+ * same store. 0; or a negative errno and *f: DATADIR_CORRUPT for damage, for a history that ends
+ * before it did, for logs without a snapshot, or no snapshot that is whole. An empty directory gives a new, empty database at zxid 0. Where
  * there was no snapshot one is written, so that from then on a log without means that it was lost.
  */
 int recover(struct store *snapshots, struct store *logs, const struct recover_options *options,

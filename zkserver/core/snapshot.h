@@ -66,6 +66,12 @@ int snapshot_load_new(struct store *s, uint64_t zxid, struct db *db, struct faul
 /* The file is complete and its checksums are right; nothing is loaded. 0, or as snapshot_load(). */
 int snapshot_verify(struct store *s, struct datadir_entry which, struct fault *f);
 
+/*
+ * Does it end as one that was written to its end? What is wrong with it is damage then, and not a
+ * write that was torn. False of a packed one, where that does not show.
+ */
+bool snapshot_has_end(struct store *s, struct datadir_entry which);
+
 /* The file's name. */
 void snapshot_name(char to[DATADIR_NAME_BYTES], struct datadir_entry which);
 

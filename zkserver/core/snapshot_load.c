@@ -473,3 +473,23 @@ snapshot_verify(struct store *s, struct datadir_entry which, struct fault *f)
 	snapshot_name(name, which);
 	return read_all(s, name, which.kind, NULL, &info, f);
 }
+
+bool
+snapshot_has_end(struct store *s, struct datadir_entry which)
+{
+	static const uint8_t mark[] = {0, 0, 0, 1, '/'};
+	struct store_file *file = NULL;
+	char name[DATADIR_NAME_BYTES];
+	uint8_t end[sizeof mark];
+	uint64_t size = 0;
+	bool has;
+
+	snapshot_name(name, which);
+	if (which.kind != PACK_NONE || store_open(s, name, STORE_OPEN_READ, &file) != 0)
+		return false;
+	has = store_size(file, &size) == 0 && size >= sizeof mark &&
+	      store_pread(file, end, sizeof end, size - sizeof end) == (ssize_t)sizeof end &&
+	      memcmp(end, mark, sizeof mark) == 0;
+	store_close(file);
+	return has;
+}
