@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "libcommon/base/hash.h"
 
+#include <assert.h>
 #include <string.h>
 
 static inline uint64_t
@@ -9,12 +10,8 @@ rotl(uint64_t x, unsigned bits)
 	return (x << bits) | (x >> (64 - bits));
 }
 
-struct sip {
-	uint64_t v0, v1, v2, v3;
-};
-
 static inline void
-sip_round(struct sip *s)
+sip_round(struct hash_prefixes *s)
 {
 	s->v0 += s->v1;
 	s->v1 = rotl(s->v1, 13) ^ s->v0;
@@ -29,36 +26,74 @@ sip_round(struct sip *s)
 }
 
 static inline void
-sip_word(struct sip *s, uint64_t word)
+sip_word(struct hash_prefixes *s, uint64_t word)
 {
 	s->v3 ^= word;
 	sip_round(s);
 	s->v0 ^= word;
 }
 
-uint64_t
-hash_bytes(const struct hash_key *key, const void *bytes, size_t size)
+static inline void
+begin(struct hash_prefixes *h, const struct hash_key *key, const void *bytes)
 {
-	const uint8_t *p = bytes;
-	struct sip s = {
+	*h = (struct hash_prefixes){
 	    key->k0 ^ UINT64_C(0x736f6d6570736575),
 	    key->k1 ^ UINT64_C(0x646f72616e646f6d),
 	    key->k0 ^ UINT64_C(0x6c7967656e657261),
 	    key->k1 ^ UINT64_C(0x7465646279746573),
+	    bytes,
+	    0,
 	};
-	uint64_t word, last = (uint64_t)size << 56;
-	size_t left = size;
+}
 
-	for (; left >= sizeof word; left -= sizeof word, p += sizeof word) {
-		memcpy(&word, p, sizeof word);
-		sip_word(&s, word);
+/* All words that are whole in the first `size` bytes. */
+static inline void
+take_words(struct hash_prefixes *h, size_t size)
+{
+	uint64_t word;
+
+	for (; size - h->done >= sizeof word; h->done += sizeof word) {
+		memcpy(&word, h->bytes + h->done, sizeof word);
+		sip_word(h, word);
 	}
-	for (size_t i = 0; i < left; i++)
-		last |= (uint64_t)p[i] << (8 * i);
+}
+
+/* What is left of them, and their number, is the last word. */
+static inline uint64_t
+finish(struct hash_prefixes s, size_t size)
+{
+	uint64_t last = (uint64_t)size << 56;
+
+	for (size_t i = 0; i < size - s.done; i++)
+		last |= (uint64_t)s.bytes[s.done + i] << (8 * i);
 	sip_word(&s, last);
 	s.v2 ^= 0xff;
 	sip_round(&s);
 	sip_round(&s);
 	sip_round(&s);
 	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
+}
+
+uint64_t
+hash_bytes(const struct hash_key *key, const void *bytes, size_t size)
+{
+	struct hash_prefixes h;
+
+	begin(&h, key, bytes);
+	take_words(&h, size);
+	return finish(h, size);
+}
+
+void
+hash_prefixes_init(struct hash_prefixes *h, const struct hash_key *key, const void *bytes)
+{
+	begin(h, key, bytes);
+}
+
+uint64_t
+hash_prefixes_next(struct hash_prefixes *h, size_t size)
+{
+	assert(size >= h->done);
+	take_words(h, size);
+	return finish(*h, size);
 }

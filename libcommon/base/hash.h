@@ -16,6 +16,19 @@ struct hash_key {
 
 uint64_t hash_bytes(const struct hash_key *key, const void *bytes, size_t size);
 
+/* The hashes of ever longer beginnings of some bytes, of which each is looked at once. */
+struct hash_prefixes {
+	uint64_t v0, v1, v2, v3;
+	const uint8_t *bytes; /* borrowed */
+	size_t done;
+};
+
+void hash_prefixes_init(
+    struct hash_prefixes *h, const struct hash_key *key, const void *bytes);
+
+/* hash_bytes() of the first `size` bytes; it does not become smaller from call to call. */
+uint64_t hash_prefixes_next(struct hash_prefixes *h, size_t size);
+
 /* Mix an integer that nobody outside chooses (an id of our own making). */
 static inline uint64_t
 hash_u64(uint64_t x)

@@ -24,6 +24,23 @@ find(const struct hmap *m, uint64_t key)
 	return NULL;
 }
 
+START_TEST(ever_longer_beginnings_have_the_hashes_that_they_have_alone)
+{
+	static const struct hash_key key = {7, 11};
+	struct hash_prefixes h;
+	uint8_t bytes[100];
+
+	for (size_t i = 0; i < sizeof bytes; i++)
+		bytes[i] = (uint8_t)(i * 37);
+	for (size_t step = 1; step < 20; step++) {
+		hash_prefixes_init(&h, &key, bytes);
+		for (size_t size = 0; size <= sizeof bytes; size += step)
+			ck_assert_uint_eq(
+			    hash_prefixes_next(&h, size), hash_bytes(&key, bytes, size));
+	}
+}
+END_TEST
+
 START_TEST(a_map_finds_what_is_in_it_and_nothing_else)
 {
 	struct hmap m;
@@ -98,6 +115,7 @@ unit_suite(void)
 	Suite *s = suite_create("hash");
 	TCase *t = tcase_create("hash");
 
+	tcase_add_test(t, ever_longer_beginnings_have_the_hashes_that_they_have_alone);
 	tcase_add_test(t, a_map_finds_what_is_in_it_and_nothing_else);
 	tcase_add_test(t, every_byte_the_length_and_the_key_change_the_hash);
 	tcase_add_test(t, a_generator_with_the_same_seed_gives_the_same_numbers);

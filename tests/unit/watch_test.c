@@ -139,6 +139,19 @@ START_TEST(a_recursive_watch_hears_of_all_below_but_of_no_children)
 }
 END_TEST
 
+/* Would all that is above be looked at from its first byte, this did not come to an end. */
+START_TEST(a_recursive_watch_hears_of_what_is_as_deep_as_a_path_can_be)
+{
+	static char path[400001];
+
+	for (size_t i = 0; i + 1 < sizeof path; i += 2)
+		memcpy(path + i, "/n", 2);
+	add(WATCH_DATA, WATCH_RECURSIVE, "/", &a);
+	add(WATCH_DATA, WATCH_RECURSIVE, "/n/n/n", &b);
+	expect(WATCH_DATA, WATCH_DATA_CHANGED, path, 1, 1);
+}
+END_TEST
+
 START_TEST(who_holds_watches_on_the_way_up_is_told_once)
 {
 	add(WATCH_DATA, WATCH_ONCE, "/x/y", &a);
@@ -330,6 +343,7 @@ unit_suite(void)
 	tcase_add_test(c, a_watch_tells_once_and_twice_the_same_is_one);
 	tcase_add_test(c, a_persistent_watch_tells_each_time_of_its_own_path);
 	tcase_add_test(c, a_recursive_watch_hears_of_all_below_but_of_no_children);
+	tcase_add_test(c, a_recursive_watch_hears_of_what_is_as_deep_as_a_path_can_be);
 	tcase_add_test(c, who_holds_watches_on_the_way_up_is_told_once);
 	tcase_add_test(c, the_mode_asked_for_last_is_the_one_that_counts);
 	tcase_add_test(c, a_watch_is_taken_off_for_its_owner_and_table_only);

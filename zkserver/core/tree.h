@@ -79,7 +79,8 @@ struct tree {
 	struct list reapable;	   /* container and TTL nodes: struct tree_owned.of_owner */
 	uint64_t reapable_count;
 	uint64_t limits_count;	   /* nodes named zookeeper_limits (quota.h) */
-	uint32_t loaded_below;	   /* the parent of the node that was loaded last; 0: none */
+	uint32_t loaded_last;	   /* the node that was loaded last, and its parent; 0: none */
+	uint32_t loaded_below;
 	bool loading;		   /* between tree_load_begin() and its end: */
 	uint32_t *load_hashes;	   /* of each id's path */
 	size_t load_cap;

@@ -41,15 +41,26 @@ find_by_names(const struct tree *t, struct jute_bytes path)
 	return n != NULL && tree_path_is(t, n, path) ? n : NULL; /* "/a/" is none */
 }
 
-/* Siblings come one after the other: most often it is the last node's parent. */
+static bool
+has_path(const struct tree *t, uint32_t id, struct jute_bytes path)
+{
+	const struct tree_node *n = id != 0 ? tree_by_id(t, id) : NULL;
+
+	return n != NULL && !tree_id_is_free(n) && path.len > 0 && tree_path_is(t, n, path);
+}
+
+/* Siblings come one after the other, and children behind their parent. */
 static struct tree_node *
 load_parent(struct tree *t, struct jute_bytes path)
 {
-	struct tree_node *n = t->loaded_below != 0 ? tree_by_id(t, t->loaded_below) : NULL;
+	struct tree_node *n;
 
-	if (n != NULL && !tree_id_is_free(n) && path.len > 0 && tree_path_is(t, n, path))
-		return n;
-	n = t->loading ? find_by_names(t, path) : tree_find(t, path);
+	if (has_path(t, t->loaded_below, path))
+		n = tree_by_id(t, t->loaded_below);
+	else if (has_path(t, t->loaded_last, path))
+		n = tree_by_id(t, t->loaded_last);
+	else
+		n = t->loading ? find_by_names(t, path) : tree_find(t, path);
 	t->loaded_below = n != NULL ? n->id : 0;
 	return n;
 }
@@ -59,7 +70,7 @@ tree_load(struct tree *t, struct jute_bytes path, struct jute_bytes data, uint32
     const struct tree_stat *stat)
 {
 	struct tree_place at = {path, tree_hash(t, path), 0};
-	struct tree_node *parent;
+	struct tree_node *parent, *n;
 	struct jute_bytes above, name;
 
 	if (!acl_has(&t->acls, acl))
@@ -73,8 +84,10 @@ tree_load(struct tree *t, struct jute_bytes path, struct jute_bytes data, uint32
 		return TREE_NO_NODE;
 	if (tree_kids_find(t, parent, name) != NULL)
 		return TREE_NODE_EXISTS;
-	if (tree_node_insert(t, parent, &at, name, data, tree_crc(path, data), acl, stat) == NULL)
+	n = tree_node_insert(t, parent, &at, name, data, tree_crc(path, data), acl, stat);
+	if (n == NULL)
 		return TREE_NO_MEMORY;
+	t->loaded_last = n->id;
 	acl_ref(&t->acls, acl);
 	return TREE_OK;
 }

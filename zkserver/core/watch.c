@@ -455,28 +455,24 @@ tell_at(const struct trigger *g, struct watch_waiting **later, enum watch_kind k
 	path_free_unused(g->t, kind, p);
 }
 
-/* The path of the parent; false for the root. */
-static bool
-go_up(struct jute_bytes *path)
-{
-	int32_t len = path->len;
-
-	if (len <= 1)
-		return false;
-	while (len > 0 && path->data[len - 1] != '/')
-		len--;
-	path->len = len > 1 ? len - 1 : len;
-	return len > 0;
-}
-
+/* From the root down: each byte of the path is hashed once, however deep it is. */
 static void
 tell_above(const struct trigger *g, enum watch_kind kind)
 {
-	struct jute_bytes path = g->path;
+	const uint8_t *path = g->path.data;
+	struct hash_prefixes hashes;
 
-	while (g->t->recursive_count[kind] > 0 && go_up(&path)) {
-		const struct watch_path *p = path_find(g->t, kind, path);
+	if (g->t->recursive_count[kind] == 0)
+		return;
+	hash_prefixes_init(&hashes, &g->t->hash_key, path);
+	for (int32_t len = 1; len < g->path.len; len++) {
+		bool root = len == 1 && path[0] == '/';
+		const struct watch_path *p;
 
+		if (path[len] != '/' && !root)
+			continue;
+		p = path_find_hashed(g->t, kind, (struct jute_bytes){path, len},
+		    hash_prefixes_next(&hashes, (size_t)len));
 		if (p != NULL)
 			tell_staying(g, p, WATCH_RECURSIVE);
 	}
