@@ -124,18 +124,27 @@ number_line(const char *text, const char *begin)
 	return value[0] == '\0' ? UNKNOWN : strtoll(value, NULL, 0);
 }
 
-/* One of ours says all that is asked for. */
+/* One of ours says all that is asked for, and who it is. */
 static bool
 ask_role(struct row *r)
 {
 	char text[ANSWER_BYTES], why[WHY_BYTES];
+	int64_t sid;
 
 	if (!ask(r->address, "role", text, why) || strncmp(text, "role=", 5) != 0)
 		return false;
+	sid = number_line(text, "sid=");
+	if (r->sid != UNKNOWN && sid != UNKNOWN && sid != r->sid) {
+		snprintf(r->why, sizeof r->why,
+		    "server %" PRId64 " answers there: put the client address of this one behind "
+		    "its server.%" PRId64 "=, as ;HOST:PORT",
+		    sid, r->sid);
+		return true;
+	}
 	find_line(text, "role=", r->role, sizeof r->role);
 	find_line(text, "why=", r->why, sizeof r->why);
 	if (r->sid == UNKNOWN)
-		r->sid = number_line(text, "sid=");
+		r->sid = sid;
 	r->epoch = number_line(text, "epoch=");
 	r->zxid = number_line(text, "zxid=");
 	return true;

@@ -65,6 +65,12 @@ def test_a_row_for_each_member_and_an_exit_status_for_the_quorum(ensemble):
     assert table.returncode == 0, table.stderr
     assert [line.split()[0] for line in table.stdout.splitlines()] == ["SID", "1", "2", "3"]
 
+    port = rows[1]["address"].split(":")[-1]  # whoever has none in its line is asked at this one
+    elsewhere.write_text(elsewhere.read_text().replace(";" + rows[2]["address"], "") + f"clientPort={port}\n")
+    confused = status("--json", "--config", elsewhere)
+    told = {m["sid"]: m for m in json.loads(confused.stdout)["members"]}
+    assert "server 1 answers there" in told[2]["why"] and not told[2]["serves"] and told[1]["serves"], told
+
     ensemble.kill(leader, signal.SIGKILL)
     ensemble.settle()
     rows, quorum, code = members(ensemble)
