@@ -52,6 +52,7 @@ check_PROGRAMS += tests/unit/planted_zk_session \
 	tests/unit/planted_reconfig \
 	tests/unit/planted_recover \
 	tests/unit/planted_recover_acl \
+	tests/unit/planted_recover_gap \
 	tests/unit/planted_txnlog \
 	tests/unit/planted_epochs \
 	tests/unit/planted_election \
@@ -117,6 +118,11 @@ tests_unit_planted_recover_acl_SOURCES =
 tests_unit_planted_recover_acl_LDFLAGS = $(WITH_PLANTS)
 tests_unit_planted_recover_acl_LDADD = $(tests_unit_recover_acl_test_OBJECTS) $(ZKCORE_LIBS)
 EXTRA_tests_unit_planted_recover_acl_DEPENDENCIES = libplanted.a $(tests_unit_recover_acl_test_OBJECTS)
+
+tests_unit_planted_recover_gap_SOURCES =
+tests_unit_planted_recover_gap_LDFLAGS = $(WITH_PLANTS)
+tests_unit_planted_recover_gap_LDADD = $(tests_unit_recover_gap_test_OBJECTS) $(ZKCORE_LIBS)
+EXTRA_tests_unit_planted_recover_gap_DEPENDENCIES = libplanted.a $(tests_unit_recover_gap_test_OBJECTS)
 
 tests_unit_planted_txnlog_SOURCES =
 tests_unit_planted_txnlog_LDFLAGS = $(WITH_PLANTS)

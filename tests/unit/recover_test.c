@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "libcommon/base/buf.h"
-#include "tests/lib/simdisk.h"
+#include "tests/lib/recover_rig.h"
 #include "tests/lib/unit.h"
 #include "libcommon/codec/zk_err.h"
 #include "libcommon/codec/zk_wire.h"
@@ -17,195 +17,12 @@
 #include "zkserver/core/txnlog.h"
 #include "zkserver/core/txnlog_reader.h"
 
-#define SESSION 0x100000000000077
-
-static const struct hash_key KEY = {3, 4};
-static const struct recover_options OPTIONS = {.now_ms = 1000};
-static struct simdisk *disk;
-static struct store *store;
-static struct db db;
-static struct txnlog txnlog;
-
-static void
-setup(void)
-{
-	disk = simdisk_new(11, UINT64_MAX);
-	ck_assert_ptr_nonnull(disk);
-	store = simdisk_store(disk);
-	ck_assert(db_init(&db, &KEY, 2000));
-	txnlog_init(&txnlog, store, (uint64_t)1 << 20);
-}
-
-static void
-teardown(void)
-{
-	txnlog_fini(&txnlog);
-	db_fini(&db);
-	simdisk_free(disk);
-}
-
-/* Log one transaction durably, with the tree's digest after it, and apply it. */
-static void
-log_txn(struct buf *txn)
-{
-	struct txnlog_batch batch;
-	struct fault fault = {0};
-
-	ck_assert(!txn->failed);
-	ck_assert_int_eq(db_apply(&db, txn->data, txn->len, 0, NULL, NULL, NULL), APPLY_OK);
-	txn_put_digest(txn, db.tree.digest);
-	ck_assert(!txn->failed);
-	txnlog_batch_init(&batch);
-	ck_assert_int_eq(txnlog_append(&txnlog, &batch, txn->data, txn->len), 0);
-	txnlog_seal(&txnlog, &batch);
-	ck_assert_msg(txnlog_write(&txnlog, &batch, &fault) == 0, "%s", fault.text);
-	txnlog_batch_fini(&batch);
-}
-
-static struct jute_bytes
-text(const char *s)
-{
-	return (struct jute_bytes){(const uint8_t *)s, (int32_t)strlen(s)};
-}
-
-static struct txn_header
-next_header(int32_t type)
-{
-	return (struct txn_header){
-	    .session = SESSION, .zxid = db.last_zxid + 1, .time_ms = 5, .type = type};
-}
-
-static void
-change(const struct txn_body *body)
-{
-	struct txn_header h = next_header(body->type);
-	struct buf txn;
-
-	buf_init(&txn, 1 << 20);
-	txn_put_header(&txn, &h);
-	txn_put_body(&txn, body);
-	log_txn(&txn);
-	buf_fini(&txn);
-}
-
-static struct txn_body
-create_body(const char *path, const char *data, bool ephemeral)
-{
-	struct jute_bytes parent = {(const uint8_t *)path, (int32_t)(strrchr(path, '/') - path)};
-	static const uint8_t acl[] = {0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 5, 'w', 'o', 'r', 'l', 'd',
-	    0, 0, 0, 6, 'a', 'n', 'y', 'o', 'n', 'e'};
-
-	return (struct txn_body){
-	    .type = ZK_OP_CREATE,
-	    .path = text(path),
-	    .data = data != NULL ? text(data) : (struct jute_bytes){NULL, -1},
-	    .acl = {acl, sizeof(acl)},
-	    .ephemeral = ephemeral,
-	    .version = tree_find(&db.tree, parent)->cversion + 1,
-	};
-}
-
-static void
-create(const char *path, const char *data, bool ephemeral)
-{
-	struct txn_body body = create_body(path, data, ephemeral);
-
-	change(&body);
-}
-
-/* A tree with all that a snapshot holds: a session, an ACL, null and empty data, an ephemeral node.
- */
-static void
-populate(int nodes)
-{
-	char path[32];
-
-	change(&(struct txn_body){.type = ZK_OP_CREATE_SESSION, .timeout_ms = 4000});
-	create("/a", NULL, false);
-	create("/a/empty", "", false);
-	create("/a/owned", "mine", true);
-	for (int i = 0; i < nodes; i++) {
-		snprintf(path, sizeof(path), "/a/node-%d", i);
-		create(path, "some data", false);
-	}
-}
-
-static void
-recover_into(struct db *got)
-{
-	struct recover_report report;
-	struct fault fault = {0};
-
-	ck_assert_msg(
-	    recover(store, store, &OPTIONS, got, &report, &fault) == 0, "%s", fault.text);
-}
-
-static struct recover_report
-recovered(const struct db *same)
-{
-	struct recover_report report;
-	struct fault fault = {0};
-	struct db got;
-
-	ck_assert(db_init(&got, &KEY, 2000));
-	ck_assert_msg(
-	    recover(store, store, &OPTIONS, &got, &report, &fault) == 0, "%s", fault.text);
-	tree_check(&got.tree);
-	ck_assert_int_eq(got.last_zxid, same->last_zxid);
-	ck_assert_uint_eq(got.tree.digest, same->tree.digest);
-	ck_assert_uint_eq(got.tree.node_count, same->tree.node_count);
-	ck_assert_uint_eq(got.tree.ephemeral_count, same->tree.ephemeral_count);
-	ck_assert_uint_eq(session_count(&got.sessions), session_count(&same->sessions));
-	ck_assert_uint_eq(acl_count(&got.tree.acls), acl_count(&same->tree.acls));
-	ck_assert(!report.digest_wrong);
-	ck_assert_uint_eq(got.digest_mismatches, 0);
-	db_fini(&got);
-	return report;
-}
-
-static int
-recover_error(char text[384])
-{
-	struct recover_report report;
-	struct fault fault = {0};
-	struct db got;
-	int err;
-
-	ck_assert(db_init(&got, &KEY, 2000));
-	err = recover(store, store, &OPTIONS, &got, &report, &fault);
-	ck_assert_int_eq(err != 0, fault.text[0] != '\0');
-	memcpy(text, fault.text, sizeof(fault.text));
-	db_fini(&got);
-	return err;
-}
-
-static uint64_t
-file_size(const char *name)
-{
-	struct store_file *file;
-	uint64_t size;
-
-	ck_assert_int_eq(store_open(store, name, STORE_OPEN_READ, &file), 0);
-	ck_assert_int_eq(store_size(file, &size), 0);
-	store_close(file);
-	return size;
-}
-
-static void
-snapshot(void)
-{
-	struct fault fault = {0};
-
-	ck_assert_msg(snapshot_write(store, &db, &fault) == 0, "%s", fault.text);
-	txnlog_roll(&txnlog);
-}
-
 START_TEST(an_empty_directory_becomes_an_empty_database_with_its_snapshot)
 {
-	struct recover_report report = recovered(&db);
+	struct recover_report report = rig_recovered(&rig_db);
 
 	ck_assert(!report.found_snapshot);
-	report = recovered(&db);
+	report = rig_recovered(&rig_db);
 	ck_assert(report.found_snapshot);
 	ck_assert_uint_eq(report.snapshot_zxid, 0);
 }
@@ -215,16 +32,16 @@ START_TEST(a_snapshot_and_the_log_after_it_give_the_same_database)
 {
 	struct recover_report report;
 
-	snapshot();
-	populate(500);
-	report = recovered(&db);
-	ck_assert_uint_eq(report.replayed, (uint64_t)db.last_zxid);
-	snapshot();
-	report = recovered(&db);
+	rig_snapshot();
+	rig_populate(500);
+	report = rig_recovered(&rig_db);
+	ck_assert_uint_eq(report.replayed, (uint64_t)rig_db.last_zxid);
+	rig_snapshot();
+	report = rig_recovered(&rig_db);
 	ck_assert_uint_eq(report.replayed, 0);
 	ck_assert(report.digest_checked);
-	create("/late", "x", false);
-	report = recovered(&db);
+	rig_create("/late", "x", false);
+	report = rig_recovered(&rig_db);
 	ck_assert_uint_eq(report.replayed, 1);
 }
 END_TEST
@@ -235,16 +52,18 @@ START_TEST(a_log_over_a_newer_tree_changes_nothing)
 	char name[DATADIR_NAME_BYTES];
 	int64_t now;
 
-	snapshot();
-	populate(20);
-	change(&(struct txn_body){.type = ZK_OP_DELETE, .path = text("/a/node-3")});
-	change(&(struct txn_body){
-	    .type = ZK_OP_SET_DATA, .path = text("/a/node-4"), .data = text("new"), .version = 1});
-	now = db.last_zxid;
-	snapshot();
+	rig_snapshot();
+	rig_populate(20);
+	rig_change(&(struct txn_body){.type = ZK_OP_DELETE, .path = rig_text("/a/node-3")});
+	rig_change(&(struct txn_body){.type = ZK_OP_SET_DATA,
+	    .path = rig_text("/a/node-4"),
+	    .data = rig_text("new"),
+	    .version = 1});
+	now = rig_db.last_zxid;
+	rig_snapshot();
 	snapshot_name(name, (struct datadir_entry){.zxid = (uint64_t)now});
-	ck_assert_int_eq(store_rename(store, name, "snapshot.5"), 0);
-	ck_assert_uint_eq(recovered(&db).replayed, (uint64_t)now - 5);
+	ck_assert_int_eq(store_rename(rig_store, name, "snapshot.5"), 0);
+	ck_assert_uint_eq(rig_recovered(&rig_db).replayed, (uint64_t)now - 5);
 }
 END_TEST
 
@@ -256,13 +75,13 @@ fuzzy_snapshot(const struct db *fuzzy, int64_t zxid)
 	struct store_file *file;
 	struct fault fault = {0};
 
-	ck_assert_int_eq(snapshot_write(store, fuzzy, &fault), 0);
+	ck_assert_int_eq(snapshot_write(rig_store, fuzzy, &fault), 0);
 	snapshot_name(name, (struct datadir_entry){.zxid = (uint64_t)fuzzy->last_zxid});
 	snapshot_name(early, (struct datadir_entry){.zxid = (uint64_t)zxid});
-	ck_assert_int_eq(store_rename(store, name, early), 0);
+	ck_assert_int_eq(store_rename(rig_store, name, early), 0);
 	/* Its digest is of neither; those of servers before 3.6 have none. */
-	ck_assert_int_eq(store_open(store, early, STORE_OPEN_WRITE, &file), 0);
-	ck_assert_int_eq(store_truncate(file, file_size(early) - 54), 0);
+	ck_assert_int_eq(store_open(rig_store, early, STORE_OPEN_WRITE, &file), 0);
+	ck_assert_int_eq(store_truncate(file, rig_file_size(early) - 54), 0);
 	store_close(file);
 }
 
@@ -274,15 +93,17 @@ START_TEST(zk3127_a_multi_of_which_a_snapshot_has_a_half_is_whole_after_it)
 	struct db half;
 	struct buf txn;
 
-	snapshot();
-	populate(3);
-	ck_assert(db_init(&half, &KEY, 2000));
-	recover_into(&half);
-	h = next_header(ZK_OP_MULTI);
-	parts[0] = create_body("/m", "first", false);
-	parts[1] = (struct txn_body){
-	    .type = ZK_OP_SET_DATA, .path = text("/a/node-1"), .data = text("2nd"), .version = 1};
-	parts[2] = (struct txn_body){.type = ZK_OP_DELETE, .path = text("/a/node-2")};
+	rig_snapshot();
+	rig_populate(3);
+	ck_assert(db_init(&half, &RIG_KEY, 2000));
+	rig_recover_into(&half);
+	h = rig_next_header(ZK_OP_MULTI);
+	parts[0] = rig_create_body("/m", "first", false);
+	parts[1] = (struct txn_body){.type = ZK_OP_SET_DATA,
+	    .path = rig_text("/a/node-1"),
+	    .data = rig_text("2nd"),
+	    .version = 1};
+	parts[2] = (struct txn_body){.type = ZK_OP_DELETE, .path = rig_text("/a/node-2")};
 	buf_init(&txn, 1 << 20);
 	txn_put_header(&txn, &h);
 	jute_put_i32(&txn, 3);
@@ -295,14 +116,14 @@ START_TEST(zk3127_a_multi_of_which_a_snapshot_has_a_half_is_whole_after_it)
 		txn_put_body(&txn, &parts[i]);
 		jute_set_i32(&txn, at, (int32_t)(txn.len - at - 4));
 	}
-	log_txn(&txn);
+	rig_log_txn(&txn);
 	buf_clear(&txn);
 	h.type = ZK_OP_CREATE;
 	txn_put_header(&txn, &h);
 	txn_put_body(&txn, &parts[0]);
 	ck_assert_int_eq(db_apply(&half, txn.data, txn.len, 0, NULL, NULL, NULL), APPLY_OK);
 	fuzzy_snapshot(&half, h.zxid - 1);
-	ck_assert_uint_eq(recovered(&db).replayed, 1);
+	ck_assert_uint_eq(rig_recovered(&rig_db).replayed, 1);
 	buf_fini(&txn);
 	db_fini(&half);
 }
@@ -311,31 +132,31 @@ END_TEST
 static void
 close_session(void)
 {
-	struct txn_header h = next_header(ZK_OP_CLOSE_SESSION);
+	struct txn_header h = rig_next_header(ZK_OP_CLOSE_SESSION);
 	struct buf txn;
 
 	buf_init(&txn, 4096);
 	txn_put_header(&txn, &h);
 	jute_put_i32(&txn, 0);
-	log_txn(&txn);
+	rig_log_txn(&txn);
 	buf_fini(&txn);
 }
 
 /* ZOOKEEPER-3144: what a snapshot is named after is in it, sessions too. */
 START_TEST(zk3144_a_snapshot_has_all_of_the_transaction_that_it_is_named_after)
 {
-	snapshot();
-	change(&(struct txn_body){.type = ZK_OP_CREATE_SESSION, .timeout_ms = 4000});
-	snapshot();
-	create("/owned", "mine", true);
-	ck_assert_uint_eq(recovered(&db).replayed, 1);
-	snapshot();
+	rig_snapshot();
+	rig_change(&(struct txn_body){.type = ZK_OP_CREATE_SESSION, .timeout_ms = 4000});
+	rig_snapshot();
+	rig_create("/owned", "mine", true);
+	ck_assert_uint_eq(rig_recovered(&rig_db).replayed, 1);
+	rig_snapshot();
 	close_session();
-	ck_assert_uint_eq(db.tree.ephemeral_count, 0);
-	ck_assert_uint_eq(recovered(&db).replayed, 1);
-	snapshot();
-	create("/after", "x", false);
-	ck_assert_uint_eq(recovered(&db).replayed, 1);
+	ck_assert_uint_eq(rig_db.tree.ephemeral_count, 0);
+	ck_assert_uint_eq(rig_recovered(&rig_db).replayed, 1);
+	rig_snapshot();
+	rig_create("/after", "x", false);
+	ck_assert_uint_eq(rig_recovered(&rig_db).replayed, 1);
 }
 END_TEST
 
@@ -347,23 +168,23 @@ START_TEST(zk3125_a_parent_that_is_older_than_its_child_is_raised)
 	struct tree_create c;
 	struct db fuzzy;
 
-	snapshot();
-	populate(1);
-	ck_assert(db_init(&fuzzy, &KEY, 2000));
-	recover_into(&fuzzy);
-	body = create_body("/a/late", "x", false);
+	rig_snapshot();
+	rig_populate(1);
+	ck_assert(db_init(&fuzzy, &RIG_KEY, 2000));
+	rig_recover_into(&fuzzy);
+	body = rig_create_body("/a/late", "x", false);
 	body.type = types[_i];
-	change(&body);
+	rig_change(&body);
 	c = (struct tree_create){.at = tree_place(&fuzzy.tree, body.path),
 	    .data = body.data,
 	    .crc = tree_crc(body.path, body.data),
 	    .acl = acl_intern(&fuzzy.tree.acls, body.acl),
 	    .parent_cversion = 0,
-	    .zxid = db.last_zxid,
+	    .zxid = rig_db.last_zxid,
 	    .time_ms = 5};
 	ck_assert_int_eq(tree_create(&fuzzy.tree, &c), TREE_OK);
-	fuzzy_snapshot(&fuzzy, db.last_zxid - 1);
-	ck_assert_uint_eq(recovered(&db).replayed, 1);
+	fuzzy_snapshot(&fuzzy, rig_db.last_zxid - 1);
+	ck_assert_uint_eq(rig_recovered(&rig_db).replayed, 1);
 	db_fini(&fuzzy);
 }
 END_TEST
@@ -373,33 +194,35 @@ START_TEST(zk1573_what_came_and_went_while_a_snapshot_was_written_is_replayed)
 {
 	int64_t before;
 
-	snapshot();
-	populate(1);
-	before = db.last_zxid;
-	create("/p", "x", false);
-	create("/p/c", "x", false);
-	change(&(struct txn_body){
-	    .type = ZK_OP_SET_DATA, .path = text("/p/c"), .data = text("new"), .version = 1});
-	change(&(struct txn_body){.type = ZK_OP_DELETE, .path = text("/p/c")});
-	change(&(struct txn_body){.type = ZK_OP_DELETE, .path = text("/p")});
-	fuzzy_snapshot(&db, before);
-	ck_assert_uint_eq(recovered(&db).replayed, 5);
+	rig_snapshot();
+	rig_populate(1);
+	before = rig_db.last_zxid;
+	rig_create("/p", "x", false);
+	rig_create("/p/c", "x", false);
+	rig_change(&(struct txn_body){.type = ZK_OP_SET_DATA,
+	    .path = rig_text("/p/c"),
+	    .data = rig_text("new"),
+	    .version = 1});
+	rig_change(&(struct txn_body){.type = ZK_OP_DELETE, .path = rig_text("/p/c")});
+	rig_change(&(struct txn_body){.type = ZK_OP_DELETE, .path = rig_text("/p")});
+	fuzzy_snapshot(&rig_db, before);
+	ck_assert_uint_eq(rig_recovered(&rig_db).replayed, 5);
 	/* And here when it had come but for what is above it. */
-	fuzzy_snapshot(&db, before + 1);
-	ck_assert_uint_eq(recovered(&db).replayed, 4);
+	fuzzy_snapshot(&rig_db, before + 1);
+	ck_assert_uint_eq(rig_recovered(&rig_db).replayed, 4);
 }
 END_TEST
 
 START_TEST(ephemeral_nodes_without_a_session_go)
 {
-	snapshot();
-	populate(1);
-	session_remove(&db.sessions, SESSION);
-	snapshot();
-	ck_assert_uint_eq(db.tree.ephemeral_count, 1);
-	ck_assert(db_finish_load(&db));
-	ck_assert_uint_eq(db.tree.ephemeral_count, 0);
-	recovered(&db);
+	rig_snapshot();
+	rig_populate(1);
+	session_remove(&rig_db.sessions, RIG_SESSION);
+	rig_snapshot();
+	ck_assert_uint_eq(rig_db.tree.ephemeral_count, 1);
+	ck_assert(db_finish_load(&rig_db));
+	ck_assert_uint_eq(rig_db.tree.ephemeral_count, 0);
+	rig_recovered(&rig_db);
 }
 END_TEST
 
@@ -408,14 +231,14 @@ START_TEST(an_ephemeral_node_goes_with_one_above_it_that_has_no_session)
 {
 	struct tree_create c = {.owner = 98, .parent_cversion = -1};
 
-	c.at = tree_place(&db.tree, text("/e"));
-	ck_assert_int_eq(tree_create(&db.tree, &c), TREE_OK);
+	c.at = tree_place(&rig_db.tree, rig_text("/e"));
+	ck_assert_int_eq(tree_create(&rig_db.tree, &c), TREE_OK);
 	c.owner = 99;
-	c.at = tree_place(&db.tree, text("/e/f"));
-	ck_assert_int_eq(tree_create(&db.tree, &c), TREE_OK);
-	ck_assert(db_finish_load(&db));
-	ck_assert_uint_eq(db.tree.ephemeral_count, 0);
-	ck_assert_ptr_null(tree_find(&db.tree, text("/e")));
+	c.at = tree_place(&rig_db.tree, rig_text("/e/f"));
+	ck_assert_int_eq(tree_create(&rig_db.tree, &c), TREE_OK);
+	ck_assert(db_finish_load(&rig_db));
+	ck_assert_uint_eq(rig_db.tree.ephemeral_count, 0);
+	ck_assert_ptr_null(tree_find(&rig_db.tree, rig_text("/e")));
 }
 END_TEST
 
@@ -428,12 +251,12 @@ START_TEST(a_log_without_a_snapshot_is_refused_unless_told)
 	char wrong[384];
 	struct db got;
 
-	populate(3);
-	ck_assert_int_eq(recover_error(wrong), DATADIR_CORRUPT);
+	rig_populate(3);
+	ck_assert_int_eq(rig_recover_error(wrong), DATADIR_CORRUPT);
 	ck_assert_ptr_nonnull(strstr(wrong, "snapshot.trust.empty"));
-	ck_assert(db_init(&got, &KEY, 2000));
-	ck_assert_int_eq(recover(store, store, &trust, &got, &report, &fault), 0);
-	ck_assert_uint_eq(got.tree.digest, db.tree.digest);
+	ck_assert(db_init(&got, &RIG_KEY, 2000));
+	ck_assert_int_eq(recover(rig_store, rig_store, &trust, &got, &report, &fault), 0);
+	ck_assert_uint_eq(got.tree.digest, rig_db.tree.digest);
 	db_fini(&got);
 }
 END_TEST
@@ -443,96 +266,23 @@ START_TEST(a_damaged_snapshot_is_passed_over_for_an_older_one)
 	struct recover_report report;
 	char name[DATADIR_NAME_BYTES], wrong[384];
 
-	snapshot();
-	populate(30);
-	snapshot();
-	snapshot_name(name, (struct datadir_entry){.zxid = (uint64_t)db.last_zxid});
-	ck_assert(simdisk_flip_bit(disk, name, 700, 3));
-	report = recovered(&db);
+	rig_snapshot();
+	rig_populate(30);
+	rig_snapshot();
+	snapshot_name(name, (struct datadir_entry){.zxid = (uint64_t)rig_db.last_zxid});
+	ck_assert(simdisk_flip_bit(rig_disk, name, 700, 3));
+	report = rig_recovered(&rig_db);
 	ck_assert_uint_eq(report.snapshot_zxid, 0);
 	ck_assert_uint_eq(report.bad_snapshots, 1);
 	ck_assert_ptr_nonnull(strstr(report.bad.text, name));
 	/* The log before it is gone: now nothing can be trusted. */
-	ck_assert_int_eq(store_unlink(store, "log.1"), 0);
-	create("/more", "x", false);
-	ck_assert_int_eq(recover_error(wrong), DATADIR_CORRUPT);
+	ck_assert_int_eq(store_unlink(rig_store, "log.1"), 0);
+	rig_create("/more", "x", false);
+	ck_assert_int_eq(rig_recover_error(wrong), DATADIR_CORRUPT);
 	ck_assert_ptr_nonnull(strstr(wrong, "follows 0x0"));
-	ck_assert_int_eq(store_unlink(store, "snapshot.0"), 0);
-	ck_assert_int_eq(recover_error(wrong), DATADIR_CORRUPT);
+	ck_assert_int_eq(store_unlink(rig_store, "snapshot.0"), 0);
+	ck_assert_int_eq(rig_recover_error(wrong), DATADIR_CORRUPT);
 	ck_assert_ptr_nonnull(strstr(wrong, "no snapshot is whole"));
-}
-END_TEST
-
-/* What leads to it is gone too: an older state is not what was there. */
-START_TEST(a_damaged_snapshot_that_the_log_does_not_lead_to_is_the_end_of_a_history)
-{
-	struct store_file *file;
-	char name[DATADIR_NAME_BYTES], wrong[384];
-	struct db empty;
-
-	snapshot();
-	populate(30);
-	snapshot();
-	snapshot_name(name, (struct datadir_entry){.zxid = (uint64_t)db.last_zxid});
-	ck_assert(simdisk_flip_bit(disk, name, 700, 3));
-	ck_assert_int_eq(store_unlink(store, "log.1"), 0);
-	ck_assert_int_eq(recover_error(wrong), DATADIR_CORRUPT);
-	ck_assert_msg(strstr(wrong, "leads to zxid 0x0 only") != NULL, "%s", wrong);
-	/* One that was never written to its end may have had its name in vain. */
-	ck_assert_int_eq(store_open(store, name, STORE_OPEN_WRITE, &file), 0);
-	ck_assert_int_eq(store_truncate(file, file_size(name) - 1), 0);
-	store_close(file);
-	ck_assert(db_init(&empty, &KEY, 2000));
-	recovered(&empty);
-	db_fini(&empty);
-}
-END_TEST
-
-static void
-begin_epoch(int64_t epoch)
-{
-	txnlog_roll(&txnlog);
-	db.last_zxid = epoch << 32;
-}
-
-START_TEST(a_file_that_is_gone_with_the_end_of_its_epoch_is_missed_by_the_tree)
-{
-	char name[DATADIR_NAME_BYTES], wrong[384];
-
-	snapshot();
-	populate(3);
-	txnlog_roll(&txnlog);
-	datadir_name(name, "log", (uint64_t)db.last_zxid + 1);
-	create("/b", "x", false);
-	begin_epoch(2);
-	create("/c", "x", false);
-	create("/d", "x", false);
-	recovered(&db);
-	ck_assert_int_eq(store_unlink(store, name), 0);
-	ck_assert_int_eq(recover_error(wrong), DATADIR_CORRUPT);
-	ck_assert_msg(strncmp(wrong, "log.200000001: ", 15) == 0, "%s", wrong);
-	ck_assert_msg(strstr(wrong, "the end of the epoch before is missing") != NULL, "%s", wrong);
-}
-END_TEST
-
-/* The trees may have differed before: of that the digests tell, and it is no gap. */
-START_TEST(an_epoch_that_begins_on_a_tree_that_differed_before_is_no_gap)
-{
-	struct recover_report report;
-	struct fault fault = {0};
-	struct db got;
-
-	snapshot();
-	populate(3);
-	db.tree.digest ^= 1;
-	create("/b", "x", false);
-	begin_epoch(2);
-	create("/c", "x", false);
-	ck_assert(db_init(&got, &KEY, 2000));
-	ck_assert_msg(
-	    recover(store, store, &OPTIONS, &got, &report, &fault) == 0, "%s", fault.text);
-	ck_assert_uint_eq(got.digest_mismatches, 2);
-	db_fini(&got);
 }
 END_TEST
 
@@ -545,22 +295,23 @@ START_TEST(any_flipped_bit_and_any_cut_of_a_snapshot_is_found)
 	struct db got;
 	uint64_t size;
 
-	ck_assert(db_init(&got, &KEY, 2000));
-	populate(5);
-	snapshot();
-	which = (struct datadir_entry){.zxid = (uint64_t)db.last_zxid};
+	ck_assert(db_init(&got, &RIG_KEY, 2000));
+	rig_populate(5);
+	rig_snapshot();
+	which = (struct datadir_entry){.zxid = (uint64_t)rig_db.last_zxid};
 	snapshot_name(name, which);
-	size = file_size(name);
+	size = rig_file_size(name);
 	for (uint64_t at = 0; at < size; at++) {
 		struct fault verify = {0}, load = {0};
 
-		ck_assert(simdisk_flip_bit(disk, name, at, (unsigned)at));
-		ck_assert_msg(
-		    snapshot_verify(store, which, &verify) == DATADIR_CORRUPT, "byte %d", (int)at);
-		ck_assert_int_eq(snapshot_load(store, which, &got, &info, &load), DATADIR_CORRUPT);
-		simdisk_flip_bit(disk, name, at, (unsigned)at);
+		ck_assert(simdisk_flip_bit(rig_disk, name, at, (unsigned)at));
+		ck_assert_msg(snapshot_verify(rig_store, which, &verify) == DATADIR_CORRUPT,
+		    "byte %d", (int)at);
+		ck_assert_int_eq(
+		    snapshot_load(rig_store, which, &got, &info, &load), DATADIR_CORRUPT);
+		simdisk_flip_bit(rig_disk, name, at, (unsigned)at);
 	}
-	ck_assert_int_eq(store_open(store, name, STORE_OPEN_WRITE, &file), 0);
+	ck_assert_int_eq(store_open(rig_store, name, STORE_OPEN_WRITE, &file), 0);
 	for (uint64_t at = size - 1; at > 0; at--) {
 		struct fault fault = {0};
 
@@ -568,7 +319,7 @@ START_TEST(any_flipped_bit_and_any_cut_of_a_snapshot_is_found)
 		if (at == size - 21 || at == size - 54)
 			continue;
 		ck_assert_int_eq(store_truncate(file, at), 0);
-		ck_assert_int_eq(snapshot_verify(store, which, &fault), DATADIR_CORRUPT);
+		ck_assert_int_eq(snapshot_verify(rig_store, which, &fault), DATADIR_CORRUPT);
 	}
 	store_close(file);
 	db_fini(&got);
@@ -581,16 +332,16 @@ START_TEST(snapshots_of_older_servers_end_earlier)
 	struct store_file *file;
 	uint64_t size;
 
-	snapshot();
-	populate(5);
-	snapshot();
-	snapshot_name(name, (struct datadir_entry){.zxid = (uint64_t)db.last_zxid});
-	size = file_size(name);
-	ck_assert_int_eq(store_open(store, name, STORE_OPEN_WRITE, &file), 0);
+	rig_snapshot();
+	rig_populate(5);
+	rig_snapshot();
+	snapshot_name(name, (struct datadir_entry){.zxid = (uint64_t)rig_db.last_zxid});
+	size = rig_file_size(name);
+	ck_assert_int_eq(store_open(rig_store, name, STORE_OPEN_WRITE, &file), 0);
 	ck_assert_int_eq(store_truncate(file, size - 21), 0);
-	ck_assert(recovered(&db).digest_checked);
+	ck_assert(rig_recovered(&rig_db).digest_checked);
 	ck_assert_int_eq(store_truncate(file, size - 54), 0);
-	ck_assert(!recovered(&db).digest_checked);
+	ck_assert(!rig_recovered(&rig_db).digest_checked);
 	store_close(file);
 }
 END_TEST
@@ -601,14 +352,14 @@ START_TEST(a_tree_that_is_not_the_snapshots_is_counted)
 	struct fault fault = {0};
 	struct db got;
 
-	populate(5);
-	db.tree.digest ^= 1;
-	snapshot();
-	ck_assert(db_init(&got, &KEY, 2000));
-	ck_assert_int_eq(recover(store, store, &OPTIONS, &got, &report, &fault), 0);
+	rig_populate(5);
+	rig_db.tree.digest ^= 1;
+	rig_snapshot();
+	ck_assert(db_init(&got, &RIG_KEY, 2000));
+	ck_assert_int_eq(recover(rig_store, rig_store, &RIG_OPTIONS, &got, &report, &fault), 0);
 	ck_assert(report.digest_checked && report.digest_wrong);
 	ck_assert_uint_eq(got.digest_mismatches, 1);
-	ck_assert_int_eq(got.digest_mismatch_zxid, db.last_zxid);
+	ck_assert_int_eq(got.digest_mismatch_zxid, rig_db.last_zxid);
 	db_fini(&got);
 }
 END_TEST
@@ -620,20 +371,20 @@ START_TEST(the_digests_below_a_fuzzy_snapshots_own_are_not_compared)
 	char early[DATADIR_NAME_BYTES], late[DATADIR_NAME_BYTES];
 	struct store_file *file;
 
-	populate(2);
-	snapshot_name(early, (struct datadir_entry){.zxid = (uint64_t)db.last_zxid});
-	create("/a/later", "x", false);
-	create("/a/latest", "x", false);
-	snapshot();
-	snapshot_name(late, (struct datadir_entry){.zxid = (uint64_t)db.last_zxid});
-	ck_assert_int_eq(store_rename(store, late, early), 0);
-	create("/a/after", "x", false);
-	ck_assert(recovered(&db).digest_checked);
+	rig_populate(2);
+	snapshot_name(early, (struct datadir_entry){.zxid = (uint64_t)rig_db.last_zxid});
+	rig_create("/a/later", "x", false);
+	rig_create("/a/latest", "x", false);
+	rig_snapshot();
+	snapshot_name(late, (struct datadir_entry){.zxid = (uint64_t)rig_db.last_zxid});
+	ck_assert_int_eq(store_rename(rig_store, late, early), 0);
+	rig_create("/a/after", "x", false);
+	ck_assert(rig_recovered(&rig_db).digest_checked);
 	/* Killed between the tree and the digest. */
-	ck_assert_int_eq(store_open(store, early, STORE_OPEN_WRITE, &file), 0);
-	ck_assert_int_eq(store_truncate(file, file_size(early) - 54), 0);
+	ck_assert_int_eq(store_open(rig_store, early, STORE_OPEN_WRITE, &file), 0);
+	ck_assert_int_eq(store_truncate(file, rig_file_size(early) - 54), 0);
 	store_close(file);
-	ck_assert(!recovered(&db).digest_checked);
+	ck_assert(!rig_recovered(&rig_db).digest_checked);
 }
 END_TEST
 
@@ -645,22 +396,22 @@ START_TEST(a_fuzzy_snapshots_digest_is_judged_by_what_follows)
 	struct fault fault = {0};
 	struct db got;
 
-	populate(2);
-	snapshot_name(early, (struct datadir_entry){.zxid = (uint64_t)db.last_zxid});
-	create("/a/later", "x", false);
-	db.tree.digest ^= 1;
-	snapshot();
-	db.tree.digest ^= 1;
-	snapshot_name(late, (struct datadir_entry){.zxid = (uint64_t)db.last_zxid});
-	ck_assert_int_eq(store_rename(store, late, early), 0);
-	ck_assert(db_init(&got, &KEY, 2000));
-	ck_assert_int_eq(recover(store, store, &OPTIONS, &got, &report, &fault), 0);
+	rig_populate(2);
+	snapshot_name(early, (struct datadir_entry){.zxid = (uint64_t)rig_db.last_zxid});
+	rig_create("/a/later", "x", false);
+	rig_db.tree.digest ^= 1;
+	rig_snapshot();
+	rig_db.tree.digest ^= 1;
+	snapshot_name(late, (struct datadir_entry){.zxid = (uint64_t)rig_db.last_zxid});
+	ck_assert_int_eq(store_rename(rig_store, late, early), 0);
+	ck_assert(db_init(&got, &RIG_KEY, 2000));
+	ck_assert_int_eq(recover(rig_store, rig_store, &RIG_OPTIONS, &got, &report, &fault), 0);
 	ck_assert(report.digest_wrong);
 	ck_assert_uint_eq(got.digest_mismatches, 1);
-	ck_assert_int_eq(got.digest_mismatch_zxid, db.last_zxid);
+	ck_assert_int_eq(got.digest_mismatch_zxid, rig_db.last_zxid);
 	db_fini(&got);
-	create("/a/after", "x", false);
-	ck_assert(recovered(&db).digest_checked);
+	rig_create("/a/after", "x", false);
+	ck_assert(rig_recovered(&rig_db).digest_checked);
 }
 END_TEST
 
@@ -673,24 +424,24 @@ START_TEST(a_packed_snapshot_is_read_and_each_damage_to_it_seen)
 	uint64_t size;
 	int err, seen = 0;
 
-	snapshot();
-	populate(3000);
-	which = (struct datadir_entry){(uint64_t)db.last_zxid, kind};
-	ck_assert_int_eq(snapshot_write_as(store, &db, kind, &fault), 0);
-	ck_assert(recovered(&db).digest_checked);
+	rig_snapshot();
+	rig_populate(3000);
+	which = (struct datadir_entry){(uint64_t)rig_db.last_zxid, kind};
+	ck_assert_int_eq(snapshot_write_as(rig_store, &rig_db, kind, &fault), 0);
+	ck_assert(rig_recovered(&rig_db).digest_checked);
 	snapshot_name(name, which);
-	size = file_size(name);
+	size = rig_file_size(name);
 	for (int i = 0; i < 40; i++) {
-		ck_assert(simdisk_flip_bit(disk, name, size * (unsigned)i / 40, 1));
+		ck_assert(simdisk_flip_bit(rig_disk, name, size * (unsigned)i / 40, 1));
 		fault = (struct fault){0};
 		/* Some bits make no difference: other repetitions that are the same. */
-		err = snapshot_verify(store, which, &fault);
+		err = snapshot_verify(rig_store, which, &fault);
 		ck_assert(err == 0 || err == DATADIR_CORRUPT);
 		seen += err == DATADIR_CORRUPT;
-		ck_assert(simdisk_flip_bit(disk, name, size * (unsigned)i / 40, 1));
+		ck_assert(simdisk_flip_bit(rig_disk, name, size * (unsigned)i / 40, 1));
 	}
 	ck_assert_int_ge(seen, 35);
-	ck_assert_int_eq(snapshot_verify(store, which, &fault), 0);
+	ck_assert_int_eq(snapshot_verify(rig_store, which, &fault), 0);
 }
 END_TEST
 
@@ -700,16 +451,16 @@ START_TEST(a_packed_snapshot_that_ends_early_is_none)
 	char name[DATADIR_NAME_BYTES];
 	struct store_file *file;
 
-	snapshot();
-	populate(1000);
-	which.zxid = (uint64_t)db.last_zxid;
-	ck_assert_int_eq(snapshot_write_as(store, &db, which.kind, &(struct fault){0}), 0);
+	rig_snapshot();
+	rig_populate(1000);
+	which.zxid = (uint64_t)rig_db.last_zxid;
+	ck_assert_int_eq(snapshot_write_as(rig_store, &rig_db, which.kind, &(struct fault){0}), 0);
 	snapshot_name(name, which);
-	ck_assert_int_eq(store_open(store, name, STORE_OPEN_WRITE, &file), 0);
-	for (uint64_t left = file_size(name); left > 0; left -= left > 997 ? 997 : left) {
+	ck_assert_int_eq(store_open(rig_store, name, STORE_OPEN_WRITE, &file), 0);
+	for (uint64_t left = rig_file_size(name); left > 0; left -= left > 997 ? 997 : left) {
 		ck_assert_int_eq(store_truncate(file, left - 1), 0);
 		ck_assert_int_eq(
-		    snapshot_verify(store, which, &(struct fault){0}), DATADIR_CORRUPT);
+		    snapshot_verify(rig_store, which, &(struct fault){0}), DATADIR_CORRUPT);
 	}
 	store_close(file);
 }
@@ -717,19 +468,19 @@ END_TEST
 
 START_TEST(a_snapshot_interrupted_anywhere_leaves_the_older_state)
 {
-	snapshot();
-	populate(30);
-	simdisk_settle(disk);
+	rig_snapshot();
+	rig_populate(30);
+	simdisk_settle(rig_disk);
 	for (int ops = 1; ops < 8; ops++) {
 		struct fault fault = {0};
 
-		simdisk_stop_at(disk, simdisk_ops(disk) + (uint64_t)ops);
-		snapshot_write(store, &db, &fault);
+		simdisk_stop_at(rig_disk, simdisk_ops(rig_disk) + (uint64_t)ops);
+		snapshot_write(rig_store, &rig_db, &fault);
 		/* The log's open file is the process's: it goes with it. */
-		txnlog_fini(&txnlog);
-		simdisk_power_loss(disk);
-		txnlog_init(&txnlog, store, (uint64_t)1 << 20);
-		recovered(&db);
+		txnlog_fini(&rig_txnlog);
+		simdisk_power_loss(rig_disk);
+		txnlog_init(&rig_txnlog, rig_store, (uint64_t)1 << 20);
+		rig_recovered(&rig_db);
 	}
 }
 END_TEST
@@ -741,7 +492,7 @@ count_files(const char *prefix)
 	struct fault fault = {0};
 	unsigned count;
 
-	ck_assert_int_eq(datadir_list(store, prefix, &list, &fault), 0);
+	ck_assert_int_eq(datadir_list(rig_store, prefix, &list, &fault), 0);
 	count = (unsigned)list.count;
 	datadir_list_free(&list);
 	return count;
@@ -754,31 +505,31 @@ START_TEST(purging_keeps_three_whole_snapshots_and_the_logs_they_need)
 	struct fault fault = {0};
 	struct recover_report report;
 
-	snapshot();
-	populate(2);
+	rig_snapshot();
+	rig_populate(2);
 	for (int i = 0; i < 6; i++) {
 		snprintf(path, sizeof(path), "/p%d", i);
-		create(path, "x", false);
-		snapshot();
-		create(path, "again", false);
+		rig_create(path, "x", false);
+		rig_snapshot();
+		rig_create(path, "again", false);
 	}
 	ck_assert_uint_eq(count_files("snapshot"), 7);
 	/* One of the newest three is damaged: it does not count. */
-	snapshot_name(name, (struct datadir_entry){.zxid = (uint64_t)db.last_zxid - 3});
-	ck_assert(simdisk_flip_bit(disk, name, 100, 0));
-	ck_assert_int_gt(purge(store, store, 1, &fault), 0);
+	snapshot_name(name, (struct datadir_entry){.zxid = (uint64_t)rig_db.last_zxid - 3});
+	ck_assert(simdisk_flip_bit(rig_disk, name, 100, 0));
+	ck_assert_int_gt(purge(rig_store, rig_store, 1, &fault), 0);
 	ck_assert_uint_eq(count_files("snapshot"), 4);
 	/* One for each kept snapshot, and the one that holds the oldest one's zxid. */
 	ck_assert_uint_eq(count_files("log"), 5);
-	report = recovered(&db);
+	report = rig_recovered(&rig_db);
 	ck_assert_uint_eq(report.replayed, 1);
 	/* Even if the two newest go bad, the oldest kept one leads to the same state. */
-	snapshot_name(name, (struct datadir_entry){.zxid = (uint64_t)db.last_zxid - 1});
-	ck_assert(simdisk_flip_bit(disk, name, 100, 0));
-	report = recovered(&db);
+	snapshot_name(name, (struct datadir_entry){.zxid = (uint64_t)rig_db.last_zxid - 1});
+	ck_assert(simdisk_flip_bit(rig_disk, name, 100, 0));
+	report = rig_recovered(&rig_db);
 	ck_assert_uint_eq(report.bad_snapshots, 2);
 	fault = (struct fault){0};
-	ck_assert_int_eq(purge(store, store, 3, &fault), 0);
+	ck_assert_int_eq(purge(rig_store, rig_store, 3, &fault), 0);
 }
 END_TEST
 
@@ -790,27 +541,27 @@ START_TEST(etcd17780_no_interrupted_purge_takes_a_transaction_back)
 {
 	char path[16];
 
-	snapshot();
-	populate(2);
+	rig_snapshot();
+	rig_populate(2);
 	for (int i = 0; i < 5; i++) {
 		struct fault fault = {0};
 
 		snprintf(path, sizeof(path), "/p%d", i);
-		create(path, "x", false);
-		ck_assert_int_eq(snapshot_write(store, &db, &fault), 0);
+		rig_create(path, "x", false);
+		ck_assert_int_eq(snapshot_write(rig_store, &rig_db, &fault), 0);
 	}
-	change(&(struct txn_body){.type = ZK_OP_DELETE, .path = text("/p4")});
+	rig_change(&(struct txn_body){.type = ZK_OP_DELETE, .path = rig_text("/p4")});
 	close_session();
-	simdisk_settle(disk);
+	simdisk_settle(rig_disk);
 	for (int ops = 1; ops < 8; ops++) {
 		struct fault fault = {0};
 
-		simdisk_stop_at(disk, simdisk_ops(disk) + (uint64_t)ops);
-		purge(store, store, 1, &fault);
-		txnlog_fini(&txnlog);
-		simdisk_power_loss(disk);
-		txnlog_init(&txnlog, store, (uint64_t)1 << 20);
-		recovered(&db);
+		simdisk_stop_at(rig_disk, simdisk_ops(rig_disk) + (uint64_t)ops);
+		purge(rig_store, rig_store, 1, &fault);
+		txnlog_fini(&rig_txnlog);
+		simdisk_power_loss(rig_disk);
+		txnlog_init(&rig_txnlog, rig_store, (uint64_t)1 << 20);
+		rig_recovered(&rig_db);
 	}
 	ck_assert_uint_eq(count_files("snapshot"), 3);
 }
@@ -842,7 +593,7 @@ unit_suite(void)
 	Suite *s = suite_create("recover");
 	TCase *t = tcase_create("recover");
 
-	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_checked_fixture(t, rig_setup, rig_teardown);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, an_empty_directory_becomes_an_empty_database_with_its_snapshot);
 	tcase_add_test(t, a_snapshot_and_the_log_after_it_give_the_same_database);
@@ -855,9 +606,6 @@ unit_suite(void)
 	tcase_add_test(t, an_ephemeral_node_goes_with_one_above_it_that_has_no_session);
 	tcase_add_test(t, a_log_without_a_snapshot_is_refused_unless_told);
 	tcase_add_test(t, a_damaged_snapshot_is_passed_over_for_an_older_one);
-	tcase_add_test(t, a_damaged_snapshot_that_the_log_does_not_lead_to_is_the_end_of_a_history);
-	tcase_add_test(t, a_file_that_is_gone_with_the_end_of_its_epoch_is_missed_by_the_tree);
-	tcase_add_test(t, an_epoch_that_begins_on_a_tree_that_differed_before_is_no_gap);
 	tcase_add_test(t, any_flipped_bit_and_any_cut_of_a_snapshot_is_found);
 	tcase_add_test(t, snapshots_of_older_servers_end_earlier);
 	tcase_add_test(t, a_tree_that_is_not_the_snapshots_is_counted);
@@ -865,8 +613,7 @@ unit_suite(void)
 	tcase_add_test(t, a_fuzzy_snapshots_digest_is_judged_by_what_follows);
 	tcase_add_loop_test(
 	    t, a_packed_snapshot_is_read_and_each_damage_to_it_seen, PACK_GZ, PACK_SNAPPY + 1);
-	tcase_add_loop_test(
-	    t, a_packed_snapshot_that_ends_early_is_none, PACK_GZ, PACK_SNAPPY + 1);
+	tcase_add_loop_test(t, a_packed_snapshot_that_ends_early_is_none, PACK_GZ, PACK_SNAPPY + 1);
 	tcase_add_test(t, a_snapshot_interrupted_anywhere_leaves_the_older_state);
 	tcase_add_test(t, purging_is_due_at_the_start_and_each_interval);
 	tcase_add_test(t, etcd17780_no_interrupted_purge_takes_a_transaction_back);

@@ -97,6 +97,7 @@ tests_unit_zkserver_write_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_zkserver_write_test_LDADD = $(ZKCORE_LIBS)
 
 zkdisk_units = tests/unit/crash_kinds_test tests/unit/txnlog_test tests/unit/recover_test tests/unit/recover_acl_test \
+	tests/unit/recover_gap_test \
 	tests/unit/log_writer_test tests/unit/store_test
 check_PROGRAMS += $(zkdisk_units)
 TESTS += $(zkdisk_units)
@@ -110,9 +111,15 @@ tests_unit_txnlog_test_SOURCES = tests/unit/txnlog_test.c $(SIMDISK_SOURCES)
 tests_unit_txnlog_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_txnlog_test_LDADD = $(ZKCORE_LIBS)
 
-tests_unit_recover_test_SOURCES = tests/unit/recover_test.c $(SIMDISK_SOURCES)
+RECOVER_RIG_SOURCES = tests/lib/recover_rig.c tests/lib/recover_rig.h $(SIMDISK_SOURCES)
+
+tests_unit_recover_test_SOURCES = tests/unit/recover_test.c $(RECOVER_RIG_SOURCES)
 tests_unit_recover_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_recover_test_LDADD = $(ZKCORE_LIBS)
+
+tests_unit_recover_gap_test_SOURCES = tests/unit/recover_gap_test.c $(RECOVER_RIG_SOURCES)
+tests_unit_recover_gap_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_recover_gap_test_LDADD = $(ZKCORE_LIBS)
 
 tests_unit_recover_acl_test_SOURCES = tests/unit/recover_acl_test.c $(SIMDISK_SOURCES)
 tests_unit_recover_acl_test_CFLAGS = $(UNIT_CFLAGS)

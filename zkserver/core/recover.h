@@ -42,8 +42,9 @@ struct recover_report {
 /*
  * Recover into an initialised *db (whatever it holds is dropped). snapshots and logs may be the
  * same store. 0; or a negative errno and *f: DATADIR_CORRUPT for damage, for a history that ends
- * before it did, for logs without a snapshot, or no snapshot that is whole. An empty directory gives a new, empty database at zxid 0. Where
- * there was no snapshot one is written, so that from then on a log without means that it was lost.
+ * before it did, for logs without a snapshot, or no snapshot that is whole. An empty directory
+ * gives a new, empty database at zxid 0. Where there was no snapshot one is written, so that from
+ * then on a log without means that it was lost.
  */
 int recover(struct store *snapshots, struct store *logs, const struct recover_options *options,
     struct db *db, struct recover_report *report, struct fault *f);
