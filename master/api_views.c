@@ -405,7 +405,7 @@ struct why {
 	uint32_t shown;
 	struct why_sum sum;
 	struct why_reasons reasons;
-	char lease[160], next[200];
+	char held[160], next[200];
 };
 
 static void
@@ -464,14 +464,57 @@ why_not(const struct master *m, const struct job *j, const struct agent *a, stru
 	w->shown++;
 }
 
+/* The first of those that may run tasks which this leader has never heard of. */
+static const char *
+unheard_node(const struct cluster *c)
+{
+	for (uint32_t i = 0; i < c->agent_count; i++)
+		if (c->by_number[i]->unheard)
+			return c->by_number[i]->name;
+	return "a node";
+}
+
+/* When OnDisconnect= lets the next attempt go. */
+static void
+print_replaced(struct why *w, const char *node, uint64_t at_ms, Corral__Api__Why *v)
+{
+	uint64_t now_ms = clock_boot_ms();
+
+	if (at_ms == UINT64_MAX)
+		snprintf(w->next, sizeof w->next,
+		    "when %s is back, or was forgotten (OnDisconnect=wait): corral nodes --forget "
+		    "%s",
+		    node, node);
+	else
+		snprintf(w->next, sizeof w->next,
+		    "when %s is back, or its time is over (OnDisconnect=replace): in %" PRIu64
+		    " s.",
+		    node, at_ms > now_ms ? (at_ms - now_ms + 999) / 1000 : 0);
+	v->next = w->next;
+}
+
+static void
+explain_unknown(struct master *m, const struct job *j, Corral__Api__Why *v, struct why *w)
+{
+	uint64_t until_ms = cluster_unheard_until_ms(&m->cluster, j);
+	const char *node = unheard_node(&m->cluster);
+
+	v->summary = (char *)"it may run on a node that has not come back since the election";
+	v->next = (char *)"when all nodes of the registry are back or given up.";
+	if (m->cluster.awaited > 0 || until_ms == 0)
+		return;
+	snprintf(w->held, sizeof w->held,
+	    "it may run on %s, which was not heard since the election and is unreachable", node);
+	v->summary = w->held;
+	print_replaced(w, node, until_ms, v);
+}
+
 static void
 explain_waiting(struct master *m, const struct job *j, const struct cell *cell, Corral__Api__Why *v,
     struct why *w)
 {
 	if (cell->state == CELL_UNKNOWN) {
-		v->summary =
-		    (char *)"it may run on a node that has not come back since the election";
-		v->next = (char *)"when all nodes of the registry are back or given up.";
+		explain_unknown(m, j, v, w);
 		return;
 	}
 	if (cell->state == CELL_DELAYED) {
@@ -514,12 +557,12 @@ explain_lease(
 	if (t == NULL || (t->agent->state == AGENT_READY && !t->stuck && !t->orphan))
 		return false;
 	at_ms = cluster_give_up_at_ms(&m->cluster, t);
-	snprintf(w->lease, sizeof w->lease, "its attempt %" PRIu32 " may still run on %s, which %s",
+	snprintf(w->held, sizeof w->held, "its attempt %" PRIu32 " may still run on %s, which %s",
 	    t->attempt, t->agent->name,
 	    t->stuck	? "cannot end it"
 	    : t->orphan ? "has lost its records"
 			: "is not heard");
-	v->summary = w->lease;
+	v->summary = w->held;
 	if (at_ms == UINT64_MAX)
 		snprintf(w->next, sizeof w->next,
 		    "when %s has ended it, was started anew, or was powered off and forgotten: "
@@ -530,6 +573,24 @@ explain_lease(
 		    "when %s is heard, or its lease is over for sure: in %" PRIu64 " s.",
 		    t->agent->name, at_ms > now_ms ? (at_ms - now_ms + 999) / 1000 : 0);
 	v->next = w->next;
+	return true;
+}
+
+/* Likewise one whose node is unreachable, which its job waits for. */
+static bool
+explain_kept(
+    const struct master *m, const struct job *j, uint32_t index, Corral__Api__Why *v, struct why *w)
+{
+	const struct attempt *t = cluster_live_attempt(&m->cluster, j, index);
+	uint64_t at_ms = t == NULL ? 0 : cluster_replaced_at_ms(t);
+
+	if (at_ms == 0)
+		return false;
+	snprintf(w->held, sizeof w->held,
+	    "its attempt %" PRIu32 " may still run on %s, which is unreachable", t->attempt,
+	    t->agent->name);
+	v->summary = w->held;
+	print_replaced(w, t->agent->name, at_ms, v);
 	return true;
 }
 
@@ -576,7 +637,8 @@ view_why(struct master *m, struct http_request *r, const char *task)
 	view_task(m, j, (uint32_t)index, &shown, &resources);
 	v.task = (char *)task;
 	v.state = shown.state;
-	if (explain_lease(m, j, (uint32_t)index, &v, w)) {
+	if (explain_lease(m, j, (uint32_t)index, &v, w) ||
+	    explain_kept(m, j, (uint32_t)index, &v, w)) {
 		SET(&v, waiting_ms, (int64_t)(clock_boot_ms() - j->since_ms));
 	} else if (strcmp(shown.state, "waiting") == 0 || strcmp(shown.state, "recovering") == 0) {
 		SET(&v, waiting_ms, (int64_t)(clock_boot_ms() - j->since_ms));

@@ -138,6 +138,7 @@ definition_policy(const struct definition *d, struct job_policy *policy)
 	    .priority = f->priority,
 	    .singleton = f->singleton,
 	    .stop_ms = f->timeout_stop_ms,
+	    .disconnect_ms = f->disconnect_ms,
 	};
 	return f->count;
 }

@@ -8,6 +8,7 @@ libmastercore_a_SOURCES = \
 	master/core/books.c master/core/books.h \
 	master/core/cluster.c master/core/cluster.h \
 	master/core/commit.c \
+	master/core/disconnect.c \
 	master/core/doomed.c \
 	master/core/drain.c \
 	master/core/elect.c master/core/elect.h \

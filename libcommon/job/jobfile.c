@@ -277,7 +277,7 @@ set_defaults(struct jobfile *job, const char *name)
 	job->memory_bytes = JOBFILE_MEMORY_DEFAULT;
 }
 
-/* A singleton's stop must end, and its places must fit the store. */
+/* A singleton's stop must end, its places fit the store, and its lease is what it waits for. */
 static void
 check_singleton(struct jobfile_reading *r)
 {
@@ -292,6 +292,11 @@ check_singleton(struct jobfile_reading *r)
 		faults_add(r->faults, r->file, r->count_line,
 		    "[Job] Count=%u: at most %u with Singleton=yes (line %u) (" JOBFILE_MANUAL ")",
 		    r->job->count, JOBFILE_SINGLETONS_MAX, r->singleton_line);
+	if (r->job->disconnect_ms > 0)
+		faults_add(r->faults, r->file, r->disconnect_line,
+		    "[Placement] OnDisconnect=: only replace with Singleton=yes (line %u), whose "
+		    "next attempt waits for the end of its node's lease (" JOBFILE_MANUAL ")",
+		    r->singleton_line);
 }
 
 /* What only the whole file shows. */

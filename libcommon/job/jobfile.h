@@ -25,6 +25,7 @@
 #define JOBFILE_MEMORY_DEFAULT (UINT64_C(256) << 20)
 #define JOBFILE_TIME_MAX_MS UINT64_C(3155760000000) /* a hundred years, "infinity" */
 #define JOBFILE_RETRIES_UNLIMITED UINT32_MAX
+#define JOBFILE_WAIT_MS UINT64_MAX /* OnDisconnect=wait */
 #define JOBFILE_SCRIPT_MAX (128u * 1024 - 1) /* bytes: Linux' limit for one argument */
 
 enum jobfile_type { JOBFILE_BATCH, JOBFILE_SERVICE };
@@ -79,6 +80,8 @@ struct jobfile {
 	struct jobfile_constraint *constraints;
 	size_t constraint_count;
 	bool singleton; /* never two attempts at one index at once */
+	/* How long a task is waited for whose node is unreachable; 0: it is replaced at once. */
+	uint64_t disconnect_ms;
 };
 
 /*

@@ -363,6 +363,28 @@ set_singleton(struct jobfile_reading *r, const struct jobfile_key *key, const ch
 	return parse_yes(value, member(r, key)) ? NULL : "expected yes or no";
 }
 
+/* "wait", or "replace" with or without a time. */
+static const char *
+set_disconnect(struct jobfile_reading *r, const struct jobfile_key *key, const char *value)
+{
+	static const char replace[] = "replace";
+	const char *delay = value + sizeof replace - 1, *wrong;
+	uint64_t ms = 0;
+
+	r->disconnect_line = r->line;
+	if (strcmp(value, "wait") == 0) {
+		ms = JOBFILE_WAIT_MS;
+	} else if (!str_starts(value, replace) || (*delay != '\0' && *delay != ' ')) {
+		return "expected wait, replace, or replace and a time, as replace 5min";
+	} else if (*delay == ' ') {
+		if ((wrong = parse_time(delay + strspn(delay, " "), &ms)) != NULL)
+			return wrong;
+		ms = ms == AMOUNT_TIME_FOREVER ? JOBFILE_WAIT_MS : ms;
+	}
+	*(uint64_t *)member(r, key) = ms;
+	return NULL;
+}
+
 static const char *
 set_signal(struct jobfile_reading *r, const struct jobfile_key *key, const char *value)
 {
@@ -495,6 +517,7 @@ const struct jobfile_key jobfile_keys[] = {
 
     KEY("Placement", "Constraint", add_constraint, constraints),
     KEY("Placement", "Singleton", set_singleton, singleton),
+    KEY("Placement", "OnDisconnect", set_disconnect, disconnect_ms),
 };
 
 const size_t jobfile_key_count = sizeof jobfile_keys / sizeof *jobfile_keys;

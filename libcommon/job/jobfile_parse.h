@@ -19,8 +19,8 @@ struct jobfile_reading {
 	bool script;   /* the text is a script: the command is given */
 	bool restart_given, retries_given;
 	unsigned memory_max_line;
-	unsigned singleton_line, timeout_stop_line, count_line; /* 0: not given */
-	bool stop_forever;					/* TimeoutStopSec=infinity */
+	unsigned singleton_line, timeout_stop_line, count_line, disconnect_line; /* 0: not given */
+	bool stop_forever; /* TimeoutStopSec=infinity */
 };
 
 /*

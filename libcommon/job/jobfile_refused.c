@@ -112,7 +112,6 @@ static const struct refusal refusals[] = {
     {"Resources", "GPU*", LATER},
 
     {"Placement", "Spread", LATER},
-    {"Placement", "OnDisconnect", LATER},
     {"Placement", "Order", "it is first-fit in this version"},
 };
 

@@ -113,10 +113,12 @@ agent_enter(struct cluster *c, struct agent *a, enum agent_state state)
 static void
 agent_accounted(struct cluster *c, uint64_t now_ms, struct agent *a)
 {
-	if (!a->awaited)
+	if (!a->awaited && !a->unheard)
 		return;
-	a->awaited = false;
-	if (--c->awaited == 0)
+	c->awaited -= a->awaited;
+	c->unheard -= a->unheard;
+	a->awaited = a->unheard = false;
+	if (c->awaited == 0)
 		jobs_recovered(c, now_ms);
 }
 
@@ -249,7 +251,7 @@ cluster_register(struct cluster *c, uint64_t now_ms, const char *name, Corral__R
 	a->link = link;
 	a->powered_off = false;
 	if (a->marked) {
-		a->marked = false;
+		a->marked = a->away = false;
 		a->marking = MARKING_NOT;
 		registry_dirty(c, a);
 	}
@@ -260,8 +262,8 @@ cluster_register(struct cluster *c, uint64_t now_ms, const char *name, Corral__R
 	agent_enter(c, a, AGENT_ADMITTING);
 	doom_admitting(c, a);
 	if (list_empty(&a->in_admitting))
-		list_append(a->stored && !singles_hold(a, true) ? &c->admitting_in_batch
-								: &c->admitting,
+		list_append(
+		    a->stored && !singles_hold(a, true) ? &c->admitting_in_batch : &c->admitting,
 		    &a->in_admitting);
 	return a;
 }
@@ -339,6 +341,7 @@ static void
 mark(struct cluster *c, struct agent *a)
 {
 	a->marked = true;
+	a->away = agent_is_waited_for(c, a);
 	a->stored = false;
 	a->marking = MARKING_WANTED;
 	c->marking = true;
@@ -379,6 +382,7 @@ agents_scan(struct cluster *c, uint64_t now_ms)
 
 	c->scan_ms = now_ms + SCAN_MS;
 	singles_scan(c, now_ms);
+	disconnect_scan(c, now_ms);
 	for (uint32_t i = 0; i < c->agent_count; i++) {
 		struct agent *a = c->by_number[i];
 
@@ -404,31 +408,47 @@ agents_scan(struct cluster *c, uint64_t now_ms)
 
 /* Is an attempt over with its agent's mark? A singleton waits out its lease, whatever the mark. */
 static bool
-ends_with_mark(const struct agent *a, const struct attempt *t)
+ends_with_mark(const struct agent *a, const struct attempt *t, uint64_t now_ms)
 {
-	return !task_state_terminal(t->state) &&
-	       (t->job->singles == NULL || t->unsent || a->powered_off ||
-		   ZAB_PLANTED(PLANT_MARK_ENDS_SINGLES));
+	if (task_state_terminal(t->state))
+		return false;
+	if (t->job->singles != NULL)
+		return t->unsent || a->powered_off || ZAB_PLANTED(PLANT_MARK_ENDS_SINGLES);
+	return !attempt_is_kept(t, now_ms);
+}
+
+void
+agent_end_tasks(struct cluster *c, uint64_t now_ms, struct agent *a)
+{
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, &a->attempts)
+	{
+		struct attempt *t = CONTAINER_OF(it, struct attempt, in_agent);
+
+		if (ends_with_mark(a, t, now_ms))
+			attempt_over(c, now_ms, t, CORRAL__TASK_STATE__LOST,
+			    CORRAL__TASK_REASON__REASON_AGENT_LOST, 0, NULL);
+		else if (!task_state_terminal(t->state) && t->job->singles == NULL)
+			attempt_recovering(c, now_ms, t);
+	}
 }
 
 void
 agent_given_up(struct cluster *c, uint64_t now_ms, struct agent *a)
 {
 	static const struct resources none;
-	struct list *it, *nx;
 
 	a->marking = MARKING_NOT;
 	doomed_release_all(c, a);
-	LIST_EACH(it, nx, &a->attempts)
-	{
-		struct attempt *t = CONTAINER_OF(it, struct attempt, in_agent);
-
-		if (ends_with_mark(a, t))
-			attempt_over(c, now_ms, t, CORRAL__TASK_STATE__LOST,
-			    CORRAL__TASK_REASON__REASON_AGENT_LOST, 0, NULL);
-	}
+	if (a->state != AGENT_UNREACHABLE)
+		a->marked_ms = now_ms;
+	agent_end_tasks(c, now_ms, a);
 	agent_enter(c, a, AGENT_UNREACHABLE);
-	agent_accounted(c, now_ms, a);
+	if ((a->awaited || a->unheard) && a->away && !a->gone && !a->powered_off)
+		agent_unheard(c, now_ms, a);
+	else
+		agent_accounted(c, now_ms, a);
 	if (a->gone && a->node != PLACE_NONE)
 		(void)books_node_resize(&c->books, a->node, &none); /* what it had, nobody has */
 }

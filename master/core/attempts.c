@@ -106,6 +106,15 @@ emit_task(struct cluster *c, uint64_t now_ms, const struct attempt *t)
 }
 
 void
+attempt_recovering(struct cluster *c, uint64_t now_ms, struct attempt *t)
+{
+	if (t->state == CORRAL__TASK_STATE__RECOVERING)
+		return;
+	attempt_enter(c, t, CORRAL__TASK_STATE__RECOVERING);
+	emit_task(c, now_ms, t);
+}
+
+void
 attempt_over(struct cluster *c, uint64_t now_ms, struct attempt *t, Corral__TaskState state,
     Corral__TaskReason reason, uint8_t code, const uint8_t *uuid)
 {

@@ -91,12 +91,15 @@ cluster_fini(struct cluster *c)
 void
 cluster_start(struct cluster *c, uint64_t now_ms)
 {
-	c->elected_ms = now_ms;
+	c->elected_ms = c->unheard_ms = now_ms;
 	for (uint32_t i = 0; i < c->agent_count; i++) {
 		struct agent *a = c->by_number[i];
 
 		a->heard_ms = now_ms;
 		a->awaited = !a->marked;
+		a->marked_ms = now_ms;
+		a->unheard = a->away;
+		c->unheard += a->unheard;
 		c->awaited += a->awaited;
 	}
 	singles_recover(c, now_ms);

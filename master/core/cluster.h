@@ -117,6 +117,9 @@ struct agent {
 	bool stored;  /* the registry has it as admitted and reachable */
 	bool awaited; /* holds up indexes of unknown state */
 	bool marked;  /* the registry says unreachable, or will with the next commit */
+	bool away;    /* of those: tasks may run there that are waited for */
+	bool unheard; /* of those: by this leader not even once, nobody knows which tasks */
+	uint64_t marked_ms; /* when the mark was stored, or the election */
 	enum agent_marking marking; /* its tasks are given up when the mark is stored */
 	uint32_t number;	    /* place in the registry */
 	uint32_t node; /* number in the books; PLACE_NONE before it registered with this master */
@@ -160,6 +163,8 @@ struct job_policy {
 	bool once;	       /* a lost attempt is not made again */
 	bool singleton;	       /* never two of one index at once */
 	uint64_t stop_ms;      /* of a singleton: its grace, TimeoutStopSec= */
+	/* How long a task is waited for whose node is unreachable; UINT64_MAX: always. */
+	uint64_t disconnect_ms;
 	uint32_t priority;     /* 0 to 100, higher first */
 	const char *role;      /* NULL: the default; read by whoever makes the job, not kept */
 };
@@ -363,6 +368,8 @@ struct cluster {
 	uint64_t registrations;
 	struct list admitting, admitting_in_batch;
 	uint32_t awaited; /* agents of the registry that hold up indexes of unknown state */
+	uint32_t unheard; /* agents that do so only for jobs that wait for unreachable nodes */
+	uint64_t unheard_ms; /* when the last of them was marked, or the election */
 	bool alarm;	  /* more than half of the agents are silent: none is marked */
 	uint64_t scan_ms; /* when agents are looked at next */
 	uint64_t mark_window_ms;
@@ -499,6 +506,13 @@ uint64_t cluster_singleton_wait_ms(const struct cluster *c, const struct job *j)
  * before people say that it is over.
  */
 uint64_t cluster_give_up_at_ms(const struct cluster *c, const struct attempt *t);
+/*
+ * When what runs, or may run, on an unreachable node is made again elsewhere, unless that is heard
+ * before: an attempt, or those indexes of a job of which nobody knows where they are. UINT64_MAX:
+ * not before people say that there is no such node. 0: nothing of it is waited for.
+ */
+uint64_t cluster_replaced_at_ms(const struct attempt *t);
+uint64_t cluster_unheard_until_ms(const struct cluster *c, const struct job *j);
 /* Can this node end singletons for sure? NULL, or what it lacks. */
 const char *cluster_lacks_for_singletons(const struct agent *a);
 /*

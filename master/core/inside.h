@@ -25,6 +25,8 @@ void agent_enter(struct cluster *c, struct agent *a, enum agent_state state);
 void agent_admitted(struct cluster *c, uint64_t now_ms, struct agent *a);
 /* The mark is stored: its tasks are given up. */
 void agent_given_up(struct cluster *c, uint64_t now_ms, struct agent *a);
+/* Of what runs on an unreachable agent, that for which nobody waits any more is over. */
+void agent_end_tasks(struct cluster *c, uint64_t now_ms, struct agent *a);
 void agents_scan(struct cluster *c, uint64_t now_ms);
 void registry_dirty(struct cluster *c, const struct agent *a);
 
@@ -44,6 +46,8 @@ struct attempt *attempt_new(struct cluster *c, uint64_t now_ms, struct job *j, s
 void attempt_free(struct cluster *c, struct attempt *t);
 struct attempt *attempt_find(const struct cluster *c, const Corral__TaskKey *key);
 void attempt_enter(struct cluster *c, struct attempt *t, Corral__TaskState state);
+/* Its node is given up, it is not. */
+void attempt_recovering(struct cluster *c, uint64_t now_ms, struct attempt *t);
 /* It ended with an outcome; uuid NULL: nobody waits for an acknowledgement, and *t is gone. */
 void attempt_over(struct cluster *c, uint64_t now_ms, struct attempt *t, Corral__TaskState state,
     Corral__TaskReason reason, uint8_t code, const uint8_t *uuid);
@@ -111,6 +115,19 @@ bool single_goes_on(struct attempt *t, uint64_t now_ms);
  */
 bool singles_hold(const struct agent *a, bool dirty);
 void attempt_stuck(struct cluster *c, struct attempt *t, bool stuck);
+
+/* disconnect.c */
+/* Is the attempt, on an unreachable node, waited for? */
+bool attempt_is_kept(const struct attempt *t, uint64_t now_ms);
+/* Are there tasks to wait for on an agent that is being marked? */
+bool agent_is_waited_for(const struct cluster *c, const struct agent *a);
+/* The mark of an agent is stored that was not heard since the election, but is waited for. */
+void agent_unheard(struct cluster *c, uint64_t now_ms, struct agent *a);
+/* May indexes of unknown state of this job run on nodes for which it waits? */
+bool job_is_held_up(const struct cluster *c, uint64_t now_ms, const struct job *j);
+/* No index of unknown state is left for which anybody would wait. */
+void unheard_settled(struct cluster *c);
+void disconnect_scan(struct cluster *c, uint64_t now_ms);
 
 /* commit.c: is anything to be stored? */
 bool commit_wanted(const struct cluster *c);

@@ -197,9 +197,11 @@ retry(struct cluster *c, uint64_t now_ms, struct job *j, uint32_t index, bool mo
  * has not registered yet. (Of singletons the store names the last one.)
  */
 static bool
-is_maybe_replaced(const struct cluster *c, const struct attempt *t)
+is_maybe_replaced(const struct cluster *c, uint64_t now_ms, const struct attempt *t)
 {
-	return c->awaited > 0 && !t->job->policy.singleton && !term_equal(t->term, c->term);
+	if (t->job->policy.singleton || term_equal(t->term, c->term))
+		return false;
+	return c->awaited > 0 || (t->told_over && job_is_held_up(c, now_ms, t->job));
 }
 
 /* To be tried again when all agents have said what they run. */
@@ -258,7 +260,8 @@ cell_outcome(struct cluster *c, uint64_t now_ms, struct job *j, const struct att
 		    finished				     ? CELL_FINISHED
 		    : t->state == CORRAL__TASK_STATE__FAILED ? CELL_FAILED
 							     : CELL_STOPPED);
-	else if ((again = wants_retry(j, cell, t, now_ms, reason)) && is_maybe_replaced(c, t))
+	else if ((again = wants_retry(j, cell, t, now_ms, reason)) &&
+		 is_maybe_replaced(c, now_ms, t))
 		try_unknown(c, j, t->index);
 	else if (again)
 		retry(c, now_ms, j, t->index, t->moved);
@@ -418,20 +421,40 @@ cell_settle(struct cluster *c, struct job *j, uint32_t index)
 	results_dirty(c, j, index);
 }
 
+/* Is there an index of which nobody knows where its last attempt is, or will be when one has ended?
+ */
+static bool
+has_unknown(const struct job *j)
+{
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, (struct list *)&j->attempts)
+	if (CONTAINER_OF(it, struct attempt, in_job)->told_over)
+		return true;
+	return j->in_state[CELL_UNKNOWN] > 0;
+}
+
 void
 jobs_recovered(struct cluster *c, uint64_t now_ms)
 {
 	struct list *it, *nx;
+	bool held_up = false;
 
 	LIST_EACH(it, nx, &c->live)
 	{
 		struct job *j = CONTAINER_OF(it, struct job, in_order);
 
+		if (job_is_held_up(c, now_ms, j)) {
+			held_up = held_up || has_unknown(j);
+			continue;
+		}
 		for (uint32_t i = 0; i < j->count && j->in_state[CELL_UNKNOWN] > 0; i++)
 			if (j->cells[i].state == CELL_UNKNOWN)
 				cell_settle(c, j, i);
 		job_settle(c, now_ms, j);
 	}
+	if (!held_up)
+		unheard_settled(c);
 }
 
 void

@@ -47,11 +47,18 @@ fault(char *error, size_t size, const char *fmt, ...)
 
 /* --- the registry: "ID STATE NAME[ DRAIN]" for each agent, in order of admission --- */
 
-/* GONE: forgotten by the operator; OFF: and powered off before. */
+/*
+ * AWAY: unreachable, and tasks may run there that are waited for; GONE: forgotten by the operator;
+ * OFF: and powered off before.
+ */
 static const char *
 registry_word(const struct agent *a)
 {
-	return a->off ? "off" : a->gone ? "gone" : a->marked ? "unreachable" : "admitted";
+	return a->off	   ? "off"
+	       : a->gone   ? "gone"
+	       : a->away   ? "away"
+	       : a->marked ? "unreachable"
+			   : "admitted";
 }
 
 void
@@ -80,7 +87,7 @@ load_agent(struct cluster *c, const char *line)
 	    !drain_decode(c, line + used, &drain))
 		return false;
 	if (strcmp(state, "admitted") != 0 && strcmp(state, "unreachable") != 0 &&
-	    strcmp(state, "gone") != 0 && strcmp(state, "off") != 0)
+	    strcmp(state, "away") != 0 && strcmp(state, "gone") != 0 && strcmp(state, "off") != 0)
 		return false;
 	if (cluster_agent(c, name) != NULL || (a = agent_new(c, name, id)) == NULL)
 		return false;
@@ -88,6 +95,7 @@ load_agent(struct cluster *c, const char *line)
 	a->off = strcmp(state, "off") == 0;
 	a->gone = a->off || strcmp(state, "gone") == 0;
 	a->marked = strcmp(state, "admitted") != 0;
+	a->away = strcmp(state, "away") == 0;
 	a->stored = !a->marked;
 	a->state = a->marked ? AGENT_UNREACHABLE : AGENT_AWAITED;
 	return true;

@@ -113,7 +113,7 @@ apply(struct fake *f, const struct commit *m, const struct store_op *op)
 
 /*
  * A job's text: COUNT SERVICE RESTART RESTART_MS RETRIES CPU MEMORY CONSTRAINED SINGLETON STOP
- * PRIORITY ROLE.
+ * PRIORITY DISCONNECT ROLE.
  */
 static void *
 parse(const char *name, const char *text, size_t text_size, uint32_t *count,
@@ -131,10 +131,10 @@ parse(const char *name, const char *text, size_t text_size, uint32_t *count,
 	assert(copy != NULL);
 	assert(sscanf(copy,
 		   "%" SCNu32 " %u %u %" SCNu64 " %" SCNu32 " %" SCNu64 " %" SCNu64
-		   " %u %u %" SCNu64 " %" SCNu32 " %n",
+		   " %u %u %" SCNu64 " %" SCNu32 " %" SCNu64 " %n",
 		   count, &service, &restart, &p.restart_ms, &p.retries_max, &p.need.cpu_milli,
 		   &p.need.memory_bytes, &constrained, &singleton, &p.stop_ms, &p.priority,
-		   &role_at) == 11 &&
+		   &p.disconnect_ms, &role_at) == 12 &&
 	       copy[role_at] != '\0');
 	p.role = copy + role_at;
 	p.service = service;
@@ -285,43 +285,6 @@ fake_turn(struct fake *f)
 	assert(!f->cluster.failed);
 }
 
-static bool
-is_given_up(const char *registry, const char *name)
-{
-	static const char *const words[] = {"unreachable", "gone", "off"};
-	char needle[48];
-
-	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-		const char *at;
-
-		snprintf(needle, sizeof needle, " %s %s", words[i], name);
-		at = strstr(registry, needle);
-		if (at != NULL && strchr("\n ", at[strlen(needle)]) != NULL)
-			return true;
-	}
-	return false;
-}
-
-/* What runs on this agent may be replaced. */
-static bool
-is_forsaken(const struct fake *f, const struct fake_agent *a)
-{
-	const struct fake_node *n = fake_find(f, "/corral/registry/agents-0");
-
-	return n != NULL && is_given_up(n->data, a->name);
-}
-
-static void
-note_forsaken(struct fake *f)
-{
-	for (size_t i = 0; i < f->agent_count; i++) {
-		struct fake_agent *a = &f->agents[i];
-
-		for (size_t t = 0; is_forsaken(f, a) && t < a->task_count; t++)
-			a->tasks[t].forsaken = true;
-	}
-}
-
 void
 fake_commit(struct fake *f, bool told)
 {
@@ -335,7 +298,6 @@ fake_commit(struct fake *f, bool told)
 		apply(f, m, &m->ops[i]);
 		czxids[i] = f->store.zxid;
 	}
-	note_forsaken(f);
 	f->batch = NULL;
 	if (!told)
 		return;
@@ -356,10 +318,10 @@ fake_submit(struct fake *f, const char *name, uint32_t count, const struct job_p
 	char text[200];
 	struct job *j;
 	int size = snprintf(text, sizeof text,
-	    "%u %u %u %" PRIu64 " %u %" PRIu64 " %" PRIu64 " %u %u %" PRIu64 " %u %s", count,
-	    p->service, p->restart, p->restart_ms, p->retries_max, p->need.cpu_milli,
+	    "%u %u %u %" PRIu64 " %u %" PRIu64 " %" PRIu64 " %u %u %" PRIu64 " %u %" PRIu64 " %s",
+	    count, p->service, p->restart, p->restart_ms, p->retries_max, p->need.cpu_milli,
 	    p->need.memory_bytes, p->constrained, p->singleton, p->stop_ms, p->priority,
-	    p->role == NULL ? ROLE_DEFAULT : p->role);
+	    p->disconnect_ms, p->role == NULL ? ROLE_DEFAULT : p->role);
 
 	if (cluster_submit(&f->cluster, f->now_ms, name, count, p, strdup(text), text, (size_t)size,
 		"operator:test", 1, &j) != SUBMIT_OK)
@@ -514,8 +476,6 @@ task_enter(struct fake *f, struct fake_agent *a, struct fake_task *t, Corral__Ta
 void
 fake_exit(struct fake *f, struct fake_agent *a, struct fake_task *t, uint8_t code)
 {
-	if (code == 0 && f->on_success != NULL)
-		f->on_success(f->arg, &t->key);
 	task_enter(f, a, t, code == 0 ? CORRAL__TASK_STATE__FINISHED : CORRAL__TASK_STATE__FAILED,
 	    CORRAL__TASK_REASON__REASON_EXIT, code);
 }
@@ -552,10 +512,8 @@ take_launch(struct fake *f, struct fake_agent *a, const struct out *o)
 	assert(find_task(a, &o->key) == NULL);
 	assert(a->task_count < FAKE_TASKS_MAX);
 	f->refusals += !has_room(a, &need);
-	*t = (struct fake_task){.key = o->key, .need = need, .forsaken = is_forsaken(f, a)};
+	*t = (struct fake_task){.key = o->key, .need = need};
 	a->task_count++;
-	if (f->on_start != NULL)
-		f->on_start(f->arg, &o->key);
 	task_enter(f, a, t, CORRAL__TASK_STATE__RUNNING, CORRAL__TASK_REASON__REASON_NONE, 0);
 }
 

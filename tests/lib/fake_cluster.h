@@ -32,7 +32,6 @@ struct fake_task {
 	uint8_t code;
 	Corral__TaskReason reason;
 	uint8_t uuid[CLUSTER_UUID_BYTES];
-	bool forsaken; /* its agent is given up in the store, or was since it started */
 };
 
 struct fake_agent {
@@ -66,10 +65,6 @@ struct fake {
 	uint64_t launches, kills, acks, accepted, welcomes; /* seen in the core's output */
 	uint64_t refusals; /* launches that an agent had no room for: the master over-committed */
 	uint64_t uuids;
-	/* Called for each task that an agent starts and each that exits 0; may be NULL. */
-	void (*on_start)(void *arg, const struct task_key *key);
-	void (*on_success)(void *arg, const struct task_key *key);
-	void *arg;
 };
 
 void fake_init(struct fake *f);

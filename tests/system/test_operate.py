@@ -185,6 +185,35 @@ def test_a_silent_node_is_given_up_when_the_operator_says_so_and_forgotten(opera
     operated.corral("stop", "web3")
 
 
+def test_of_a_node_that_is_marked_each_job_does_what_it_says_itself(operated):
+    jobs = {"plain": "", "later": "[Placement]\nOnDisconnect=replace 1s\n", "waits": "[Placement]\nOnDisconnect=wait\n"}
+    for job, more in jobs.items():
+        operated.submit(job, WEB.format(count=1, more=more))
+    node, = {operated.runs(job, 1)[0] for job in jobs}
+
+    def why():
+        return operated.corral("why", "waits.0", status=None).stdout
+    operated.hold(node)
+    try:
+        operated.wait_state(node, "silent")
+        until(lambda: operated.corral("nodes", "--mark-unreachable", node, status=None).returncode == 0, "it is marked")
+        operated.runs("plain", 1, but=[node])
+        operated.runs("later", 1, but=[node])
+        task, = operated.json("ps", "waits")["tasks"]
+        assert (task["state"], task["node"]) == ("recovering", node)
+        assert f"may still run on {node}, which is unreachable" in why() and "(OnDisconnect=wait)" in why(), why()
+        operated.another_leader()
+        until(lambda: f"may run on {node}, which was not heard since the election" in why(), why)
+        operated.corral("nodes", "--forget", node)
+        operated.runs("waits", 1, but=[node])
+    finally:
+        operated.release(node)
+    operated.wait_state(node, "ready")
+    until(lambda: operated.node(node)["tasks"] == 0, "what was replaced is gone")
+    for job in jobs:
+        operated.corral("stop", job)
+
+
 @pytest.mark.parametrize("words, status, says", [
     (["drain", "nix"], 1, "there is no node 'nix'"), (["undrain", "nix"], 1, "there is no node 'nix'"),
     (["nodes", "--forget", "nix"], 1, "there is no node 'nix'"), (["drain", "a/b"], 64, "no name of a node"),

@@ -165,6 +165,35 @@ START_TEST(keys_of_systemd_that_are_not_here_are_refused_by_name_with_a_reason)
 }
 END_TEST
 
+START_TEST(what_a_cut_means_is_replace_perhaps_later_or_wait)
+{
+#define CUT(value) "[Task]\nExecStart=true\n[Placement]\nOnDisconnect=" value "\n"
+	good("[Task]\nExecStart=true\n");
+	ck_assert_uint_eq(job->disconnect_ms, 0);
+	good(CUT("replace"));
+	ck_assert_uint_eq(job->disconnect_ms, 0);
+	good(CUT("replace  5min 30s"));
+	ck_assert_uint_eq(job->disconnect_ms, 330000);
+	good(CUT("wait"));
+	ck_assert_uint_eq(job->disconnect_ms, JOBFILE_WAIT_MS);
+	good(CUT("replace infinity"));
+	ck_assert_uint_eq(job->disconnect_ms, JOBFILE_WAIT_MS);
+	bad(CUT("replaced"),
+	    "hello.job:4: [Placement] OnDisconnect=replaced: expected wait, replace, or "
+	    "replace and a time, as replace 5min (corral-job(5))");
+	bad(CUT("replace soon"),
+	    "hello.job:4: [Placement] OnDisconnect=replace soon: expected a time, as "
+	    "30s, 5min, 1h 30s (corral-job(5))");
+	bad(CUT("wait 5min"),
+	    "hello.job:4: [Placement] OnDisconnect=wait 5min: expected wait, replace, "
+	    "or replace and a time, as replace 5min (corral-job(5))");
+	bad(CUT("wait") "Singleton=yes\n",
+	    "hello.job:4: [Placement] OnDisconnect=: only replace with Singleton=yes (line 5), "
+	    "whose next attempt waits for the end of its node's lease (corral-job(5))");
+#undef CUT
+}
+END_TEST
+
 START_TEST(a_singleton_is_one_whose_stop_ends_and_leaves_nothing)
 {
 	static const char all[] = "[Job]\nCount=2\n[Task]\nExecStart=run ${CORRAL_FENCE}\n"
@@ -430,6 +459,7 @@ unit_suite(void)
 	tcase_add_test(t, the_least_job_has_defaults);
 	tcase_add_test(t, every_key_is_read);
 	tcase_add_test(t, an_unknown_key_names_the_nearest_one);
+	tcase_add_test(t, what_a_cut_means_is_replace_perhaps_later_or_wait);
 	tcase_add_test(t, a_singleton_is_one_whose_stop_ends_and_leaves_nothing);
 	tcase_add_test(t, keys_of_systemd_that_are_not_here_are_refused_by_name_with_a_reason);
 	tcase_add_test(t, bad_values_say_what_is_expected_and_all_of_them_are_said);
