@@ -10,10 +10,13 @@ import pytest
 from conftest import TOP  # noqa: F401: finds tests/lib
 from processes import cgroups
 from site_rig import SECONDS, Site
+from waiting import SLOW
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="hosts of their own, in network namespaces, need root")
 
 LEASE_S, STOP_S = 2, 1
+# From a cut on, within this the next one runs: (L + G)(1 + 3d), as corral-job(5) has it, and 5 s for the start.
+NEXT_S = (LEASE_S + STOP_S + 2) * 1.03 + 5
 
 # It writes as long as it may: SIGTERM does not end it. One write(2) to a file opened with O_APPEND: lines are in order.
 WRITER = """import os, signal, time
@@ -153,21 +156,24 @@ KINDS = [cut, deaf, mute, freeze, kill_agent, kill_executor]
 
 
 def one_round(site, pairs, kinds):
-    """All of it at once, a pair each, for three lease lengths; then each singleton runs on, as another attempt."""
-    began = {}
+    """All of it at once, a pair each, for three lease lengths; then each singleton runs on, as another attempt. Gives
+    the seconds from what happened to a pair to the next attempt's first line."""
+    began, times = {}, []
     for pair, kind in zip(pairs, kinds):
         node, attempt = pair.running()
         began[pair] = (kind, node, attempt, time.monotonic(), kind(pair, node))
     time.sleep(3 * LEASE_S)  # this long they last, by design
     for pair, (kind, node, attempt, since, undo) in began.items():
         # What the history shows: the next attempt, on another node, while the first one is still out of reach.
-        site.until(lambda: pair.diary.first(attempt), lambda: f"{kind.__name__} of {node}: another attempt than {attempt}")
+        next_at = site.until(lambda: pair.diary.first(attempt), lambda: f"{kind.__name__} of {node}: another than {attempt}")
+        times.append(next_at - since)
         undo()
         pair.diary.assert_never_two()
     site.nodes_ready()
     for pair in pairs:
         pair.running()
         pair.diary.assert_never_two()
+    return times
 
 
 def nodes(*more):
@@ -277,3 +283,21 @@ def test_needs_root_200_rounds_in_which_leaders_are_killed_too(capsys):
     except BaseException as e:
         site.remove()
         raise AssertionError(f"seed {seed}, after {done} rounds") from e
+
+
+@pytest.mark.long
+def test_needs_root_200_rounds_of_the_cut_alone(capsys):
+    """The promise to the letter: cut off from everything, never two at once, and the next one in time."""
+    site, times = Site(nodes()), []
+    try:
+        pairs = start_all(site.start())
+        while len(times) < 200:
+            times += one_round(site, pairs, [cut for _ in pairs])
+        with capsys.disabled():
+            print(f"\n{len(times)} cuts: the next one ran after {sorted(times)[len(times) // 2]:.2f} s (median), "
+                  f"{max(times):.2f} s (worst) of at most {NEXT_S:.2f} s")
+        assert max(times) <= NEXT_S * SLOW, times
+        site.stop()
+    except BaseException as e:
+        site.remove()
+        raise AssertionError(f"after {len(times)} rounds") from e
