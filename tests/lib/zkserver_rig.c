@@ -49,6 +49,18 @@ rig_setup_at(int64_t wall_ms)
 }
 
 void
+rig_setup_reaping(int64_t wall_ms)
+{
+	static const struct tree_rules extended = {.extended_types = true};
+
+	rig_setup_at(wall_ms);
+	server.settings.reap_interval_ms = REAP_ROUND_MS;
+	server.settings.reap_max_per_minute = 60000;
+	server.reap_round_ms = server.reap_at_ms = server.now_ms + REAP_ROUND_MS;
+	db_set_rules(&db, &extended);
+}
+
+void
 close_client(struct client *c)
 {
 	if (c->conn.out == NULL)
@@ -104,6 +116,18 @@ pass_time(uint64_t ms)
 	server_set_time(&server, now_ms, start_wall_ms + (int64_t)(now_ms - START_MS));
 	server_tick(&server);
 	sync_log();
+}
+
+void
+live_on(struct client *c, uint64_t ms)
+{
+	while (ms > 0) {
+		uint64_t step_ms = ms < TICK_MS / 2 ? ms : TICK_MS / 2;
+
+		exists(c, "/");
+		pass_time(step_ms);
+		ms -= step_ms;
+	}
 }
 
 void
@@ -213,6 +237,43 @@ put_create(const char *path, const char *data, const uint8_t *acl, size_t acl_si
 	jute_put_i32(&request, flags);
 }
 
+void
+put_part(int32_t op)
+{
+	jute_put_i32(&request, op);
+	jute_put_bool(&request, false);
+	jute_put_i32(&request, -1);
+}
+
+void
+put_parts_end(void)
+{
+	jute_put_i32(&request, -1);
+	jute_put_bool(&request, true);
+	jute_put_i32(&request, -1);
+}
+
+struct reply
+do_multi(struct client *c)
+{
+	put_parts_end();
+	send_request(c);
+	sync_log();
+	return next_reply(c);
+}
+
+struct reply
+do_create_op(struct client *c, int32_t op, const char *path, int32_t flags, int64_t ttl_ms)
+{
+	header(1, op);
+	put_create(path, "data", WORLD_ALL, sizeof WORLD_ALL - 1, flags);
+	if (op == ZK_OP_CREATE_TTL)
+		jute_put_i64(&request, ttl_ms);
+	send_request(c);
+	sync_log();
+	return next_reply(c);
+}
+
 struct reply
 do_create_acl(
     struct client *c, const char *path, const uint8_t *acl, size_t acl_size, int32_t flags)
@@ -281,6 +342,12 @@ stat_of(struct client *c, const char *path)
 
 	ck_assert_int_eq(reply.error, ZK_OK);
 	return get_stat(&reply.r);
+}
+
+bool
+exists(struct client *c, const char *path)
+{
+	return do_read(c, ZK_OP_EXISTS, path, false).error == ZK_OK;
 }
 
 void

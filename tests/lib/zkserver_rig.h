@@ -12,6 +12,7 @@
 #define TICK_MS 1000
 #define CLIENTS 4
 #define WALL_MS INT64_C(1700000000000) /* the wall clock at the start */
+#define REAP_ROUND_MS 10000
 
 /* ACL lists as they lie in a create request; the last byte is a string's end and not part of it. */
 extern const uint8_t WORLD_ALL[28], AUTH_ALL[21];
@@ -48,6 +49,9 @@ void rig_setup(void);
 void rig_setup_at(int64_t wall_ms); /* with another wall clock than WALL_MS */
 void rig_teardown(void);
 
+/* With extended types, and a round of reaping every REAP_ROUND_MS. */
+void rig_setup_reaping(int64_t wall_ms);
+
 /* A connection without a session, and one with. join() returns the session's id. */
 void open_client(struct client *c);
 int64_t join(struct client *c);
@@ -67,6 +71,9 @@ void sync_log(void);
 /* Both clocks go on, and the server is told. */
 void pass_time(uint64_t ms);
 
+/* The same in the steps of a timer, and this client keeps its session alive. */
+void live_on(struct client *c, uint64_t ms);
+
 /* Somebody sets the wall clock. */
 void set_wall(int64_t wall_ms);
 
@@ -74,6 +81,10 @@ void set_wall(int64_t wall_ms);
 void header(int32_t xid, int32_t op);
 void put_create(
     const char *path, const char *data, const uint8_t *acl, size_t acl_size, int32_t flags);
+
+/* Of a multi: what a part takes is put behind put_part(); behind the last one stands their end. */
+void put_part(int32_t op);
+void put_parts_end(void);
 
 /* Hand in one frame, what `request` holds. Returns how many were taken: 0 if it has to wait. */
 size_t send_request(struct client *c);
@@ -85,9 +96,14 @@ struct reply next_reply(struct client *c);
 struct reply do_create(struct client *c, const char *path, int32_t flags);
 struct reply do_create_acl(
     struct client *c, const char *path, const uint8_t *acl, size_t acl_size, int32_t flags);
+/* By this operation; only a create with a TTL takes the last. */
+struct reply do_create_op(
+    struct client *c, int32_t op, const char *path, int32_t flags, int64_t ttl_ms);
+struct reply do_multi(struct client *c); /* `request` has all but the end of its parts */
 struct reply do_version(struct client *c, int32_t op, const char *path, int32_t version);
 struct reply do_read(struct client *c, int32_t op, const char *path, bool watch);
 struct stat stat_of(struct client *c, const char *path);
+bool exists(struct client *c, const char *path);
 
 /* What a reply holds next. */
 struct stat get_stat(struct jute_reader *r);

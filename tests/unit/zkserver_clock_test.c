@@ -6,7 +6,6 @@
 #include "tests/lib/zkserver_rig.h"
 
 #define YEAR_2100_MS INT64_C(4102444800000)
-#define ROUND_MS 10000
 #define TTL_MS 5000
 
 /* 1970; behind the seconds of 32 bits with and without a sign; 2100; the end of the year 9999. */
@@ -14,55 +13,24 @@ static const int64_t ERAS[] = {0, 1, INT64_C(2147483648000), INT64_C(42949672960
     INT64_C(253402300799999)};
 #define ERA_COUNT (int)(sizeof(ERAS) / sizeof(ERAS[0]))
 
-static const struct tree_rules EXTENDED = {.extended_types = true};
 static const struct hash_key KEY = {5, 6};
-
-static void
-begin(int64_t wall_ms)
-{
-	rig_setup_at(wall_ms);
-	server.settings.reap_interval_ms = ROUND_MS;
-	server.settings.reap_max_per_minute = 60000;
-	server.reap_round_ms = server.reap_at_ms = server.now_ms + ROUND_MS;
-	db_set_rules(&db, &EXTENDED);
-}
 
 static struct reply
 do_create_ttl(struct client *c, const char *path)
 {
-	header(1, ZK_OP_CREATE_TTL);
-	put_create(path, "data", WORLD_ALL, sizeof WORLD_ALL - 1, ZK_PERSISTENT_TTL);
-	jute_put_i64(&request, TTL_MS);
-	send_request(c);
-	sync_log();
-	return next_reply(c);
-}
-
-static bool
-exists(struct client *c, const char *path)
-{
-	return do_read(c, ZK_OP_EXISTS, path, false).error == ZK_OK;
-}
-
-/* Let a client live for so long. */
-static void
-live_on(struct client *c, uint64_t ms)
-{
-	for (; ms > 0; ms -= 500) {
-		exists(c, "/");
-		pass_time(500);
-	}
+	return do_create_op(c, ZK_OP_CREATE_TTL, path, ZK_PERSISTENT_TTL, TTL_MS);
 }
 
 /* The log, applied to an empty tree. */
 static void
 replays(void)
 {
+	static const struct tree_rules extended = {.extended_types = true};
 	struct jute_reader r = jute_reader(logged.data, logged.len);
 	struct db copy;
 
 	ck_assert(db_init(&copy, &KEY, TICK_MS));
-	db_set_rules(&copy, &EXTENDED);
+	db_set_rules(&copy, &extended);
 	while (jute_left(&r) > 0) {
 		struct jute_bytes txn = jute_get_bytes(&r);
 
@@ -79,7 +47,7 @@ START_TEST(all_that_has_a_time_works_in_every_year)
 {
 	int64_t wall_ms = ERAS[_i], one, two;
 
-	begin(wall_ms);
+	rig_setup_reaping(wall_ms);
 	one = join(&clients[0]);
 	two = join(&clients[1]);
 	ck_assert_int_eq(one >> 56, 1); /* the server's own number */
@@ -88,7 +56,7 @@ START_TEST(all_that_has_a_time_works_in_every_year)
 	ck_assert_int_eq(do_create_ttl(&clients[1], "/ttl").error, ZK_OK);
 	ck_assert_int_eq(stat_of(&clients[1], "/mine").ctime, wall_ms);
 	ck_assert_int_eq(stat_of(&clients[1], "/ttl").mtime, wall_ms);
-	live_on(&clients[1], ROUND_MS);
+	live_on(&clients[1], REAP_ROUND_MS);
 	ck_assert(!exists(&clients[1], "/ttl"));
 	/* The other one has said nothing for its time-out by now. */
 	live_on(&clients[1], 20 * TICK_MS);
@@ -101,14 +69,14 @@ END_TEST
 
 START_TEST(a_clock_that_is_set_does_not_end_sessions)
 {
-	begin(YEAR_2100_MS);
+	rig_setup_reaping(YEAR_2100_MS);
 	join(&clients[0]);
 	do_create(&clients[0], "/mine", ZK_EPHEMERAL);
 	set_wall(0);
-	live_on(&clients[0], ROUND_MS);
+	live_on(&clients[0], REAP_ROUND_MS);
 	ck_assert(exists(&clients[0], "/mine"));
 	set_wall(YEAR_2100_MS * 2);
-	live_on(&clients[0], ROUND_MS);
+	live_on(&clients[0], REAP_ROUND_MS);
 	ck_assert(exists(&clients[0], "/mine"));
 	replays();
 	rig_teardown();
@@ -117,14 +85,14 @@ END_TEST
 
 START_TEST(a_ttl_counts_by_the_wall_clock_as_at_apaches_server)
 {
-	begin(YEAR_2100_MS);
+	rig_setup_reaping(YEAR_2100_MS);
 	join(&clients[0]);
 	ck_assert_int_eq(do_create_ttl(&clients[0], "/ttl").error, ZK_OK);
 	set_wall(0); /* it was made in the future */
-	live_on(&clients[0], 3 * ROUND_MS);
+	live_on(&clients[0], 3 * REAP_ROUND_MS);
 	ck_assert(exists(&clients[0], "/ttl"));
 	set_wall(YEAR_2100_MS + TTL_MS + 1);
-	live_on(&clients[0], ROUND_MS);
+	live_on(&clients[0], REAP_ROUND_MS);
 	ck_assert(!exists(&clients[0], "/ttl"));
 	replays();
 	rig_teardown();
@@ -136,7 +104,7 @@ START_TEST(a_machine_that_always_begins_in_1970_gives_no_session_twice)
 	struct server_settings settings;
 	int64_t first, second;
 
-	begin(0);
+	rig_setup_reaping(0);
 	first = join(&clients[0]);
 	close_client(&clients[0]);
 	settings = server.settings;

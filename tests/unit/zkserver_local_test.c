@@ -165,13 +165,9 @@ START_TEST(a_multi_with_an_ephemeral_node_does_so_too)
 
 	join_with(at_learner, 1, password);
 	header(1, ZK_OP_MULTI);
-	jute_put_i32(&request, ZK_OP_CREATE);
-	jute_put_bool(&request, false);
-	jute_put_i32(&request, -1);
+	put_part(ZK_OP_CREATE);
 	put_create("/m", "", WORLD_ALL, sizeof WORLD_ALL - 1, ZK_EPHEMERAL_SEQUENTIAL);
-	jute_put_i32(&request, -1);
-	jute_put_bool(&request, true);
-	jute_put_i32(&request, -1);
+	put_parts_end();
 	ensemble_send(at_learner);
 	ensemble_settle();
 	ensemble_expect(at_learner, 1, ZK_OK);

@@ -5,34 +5,14 @@
 #include "tests/lib/unit.h"
 #include "tests/lib/zkserver_rig.h"
 
-/* One part of a multi. */
 static void
-part(int32_t op)
+put_version_part(int32_t op, const char *path, int32_t version)
 {
-	jute_put_i32(&request, op);
-	jute_put_bool(&request, false);
-	jute_put_i32(&request, -1);
-}
-
-static void
-part_version(int32_t op, const char *path, int32_t version)
-{
-	part(op);
+	put_part(op);
 	jute_put_text(&request, path);
 	if (op == ZK_OP_SET_DATA)
 		jute_put_text(&request, "multi");
 	jute_put_i32(&request, version);
-}
-
-static struct reply
-do_multi(struct client *c)
-{
-	jute_put_i32(&request, -1);
-	jute_put_bool(&request, true);
-	jute_put_i32(&request, -1);
-	send_request(c);
-	sync_log();
-	return next_reply(c);
 }
 
 static void
@@ -66,13 +46,13 @@ START_TEST(a_multi_has_one_zxid_and_its_parts_see_each_other)
 
 	join(&clients[0]);
 	header(1, ZK_OP_MULTI);
-	part(ZK_OP_CREATE2);
+	put_part(ZK_OP_CREATE2);
 	put_create("/m", "x", WORLD_ALL, sizeof WORLD_ALL - 1, 0);
-	part_version(ZK_OP_SET_DATA, "/m", 0);
-	part_version(ZK_OP_CHECK, "/m", 1);
-	part(ZK_OP_CREATE);
+	put_version_part(ZK_OP_SET_DATA, "/m", 0);
+	put_version_part(ZK_OP_CHECK, "/m", 1);
+	put_part(ZK_OP_CREATE);
 	put_create("/m/s", "x", WORLD_ALL, sizeof WORLD_ALL - 1, ZK_SEQUENTIAL);
-	part_version(ZK_OP_DELETE, "/m/s0000000000", -1);
+	put_version_part(ZK_OP_DELETE, "/m/s0000000000", -1);
 	reply = do_multi(&clients[0]);
 	ck_assert_int_eq(reply.error, ZK_OK);
 	expect_part(&reply.r, ZK_OP_CREATE, 0); /* as Apache's: a create2 in a multi is a create */
@@ -99,11 +79,11 @@ START_TEST(a_multi_that_fails_changes_nothing_and_burns_no_sequence_number)
 	do_create(&clients[0], "/m", 0);
 	digest = db.tree.digest;
 	header(1, ZK_OP_MULTI);
-	part(ZK_OP_CREATE);
+	put_part(ZK_OP_CREATE);
 	put_create("/m/s", "x", WORLD_ALL, sizeof WORLD_ALL - 1, ZK_SEQUENTIAL);
-	part_version(ZK_OP_SET_DATA, "/m", -1);
-	part_version(ZK_OP_CHECK, "/m", 77);
-	part_version(ZK_OP_DELETE, "/m", -1);
+	put_version_part(ZK_OP_SET_DATA, "/m", -1);
+	put_version_part(ZK_OP_CHECK, "/m", 77);
+	put_version_part(ZK_OP_DELETE, "/m", -1);
 	reply = do_multi(&clients[0]);
 	ck_assert_int_eq(reply.error, ZK_OK);
 	expect_failed(&reply.r, ZK_OK);
@@ -130,10 +110,10 @@ START_TEST(an_empty_multi_is_answered_and_a_broken_one_is_a_marshalling_error)
 	ck_assert_int_eq(reply.zxid, 2);
 	expect_end(&reply.r);
 	header(2, ZK_OP_MULTI);
-	part(ZK_OP_GET_DATA);
+	put_part(ZK_OP_GET_DATA);
 	ck_assert_int_eq(do_multi(&clients[0]).error, ZK_MARSHALLINGERROR);
 	header(3, ZK_OP_MULTI);
-	part(ZK_OP_CREATE);
+	put_part(ZK_OP_CREATE);
 	put_create("/x", "x", WORLD_ALL, sizeof WORLD_ALL - 1, 99);
 	reply = do_multi(&clients[0]); /* this could be read, so it fails as a part */
 	ck_assert_int_eq(reply.error, ZK_OK);
@@ -157,7 +137,7 @@ START_TEST(a_multi_that_would_outgrow_the_log_fails)
 	header(1, ZK_OP_MULTI);
 	/* Each "auth" becomes twenty entries of a kilobyte. */
 	while (request.len < 100000) {
-		part(ZK_OP_CREATE);
+		put_part(ZK_OP_CREATE);
 		put_create("/s", "x", AUTH_ALL, sizeof AUTH_ALL - 1, ZK_SEQUENTIAL);
 	}
 	reply = do_multi(&clients[0]);
@@ -172,19 +152,9 @@ END_TEST
 static void
 put_read_part(int32_t op, const char *path)
 {
-	jute_put_i32(&request, op);
-	jute_put_bool(&request, false);
-	jute_put_i32(&request, -1);
+	put_part(op);
 	jute_put_text(&request, path);
 	jute_put_bool(&request, true);
-}
-
-static void
-put_parts_end(void)
-{
-	jute_put_i32(&request, -1);
-	jute_put_bool(&request, true);
-	jute_put_i32(&request, -1);
 }
 
 static void

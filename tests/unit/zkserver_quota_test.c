@@ -157,24 +157,15 @@ START_TEST(zk4219_a_multi_may_set_under_a_quota_what_it_has_made)
 	make("/a", "");
 	set_quota("/a", "countHardLimit=5,byteHardLimit=9");
 	header(1, ZK_OP_MULTI);
-	for (int i = 0; i < 3; i++) {
-		jute_put_i32(&request, i == 0 ? ZK_OP_CREATE : ZK_OP_SET_DATA);
-		jute_put_bool(&request, false);
-		jute_put_i32(&request, -1);
-		if (i == 0) {
-			put_create("/a/b", "1", WORLD_ALL, sizeof WORLD_ALL - 1, 0);
-			continue;
-		}
+	put_part(ZK_OP_CREATE);
+	put_create("/a/b", "1", WORLD_ALL, sizeof WORLD_ALL - 1, 0);
+	for (int i = 0; i < 2; i++) {
+		put_part(ZK_OP_SET_DATA);
 		jute_put_text(&request, "/a/b");
-		jute_put_text(&request, i == 1 ? "123456" : "123");
-		jute_put_i32(&request, i - 1);
+		jute_put_text(&request, i == 0 ? "123456" : "123");
+		jute_put_i32(&request, i);
 	}
-	jute_put_i32(&request, -1);
-	jute_put_bool(&request, true);
-	jute_put_i32(&request, -1);
-	send_request(&clients[0]);
-	sync_log();
-	ck_assert_int_eq(next_reply(&clients[0]).error, ZK_OK);
+	ck_assert_int_eq(do_multi(&clients[0]).error, ZK_OK);
 	ck_assert_int_eq(stat_of(&clients[0], "/a/b").version, 2);
 	expect_stats("/a", "count=2,bytes=3");
 	ck_assert_int_eq(set("/a/b", "1234567890", -1), ZK_QUOTAEXCEEDED);

@@ -6,47 +6,12 @@
 #include "tests/lib/unit.h"
 #include "tests/lib/zkserver_rig.h"
 
-#define ROUND_MS 10000
 #define TTL_MS 5000
-
-static const struct tree_rules EXTENDED = {.extended_types = true};
 
 static void
 setup(void)
 {
-	rig_setup();
-	server.settings.reap_interval_ms = ROUND_MS;
-	server.settings.reap_max_per_minute = 60000;
-	server.reap_round_ms = server.reap_at_ms = server.now_ms + ROUND_MS;
-	db_set_rules(&db, &EXTENDED);
-}
-
-static struct reply
-do_make(struct client *c, int32_t op, const char *path, int32_t flags, int64_t ttl_ms)
-{
-	header(1, op);
-	put_create(path, "data", WORLD_ALL, sizeof WORLD_ALL - 1, flags);
-	if (op == ZK_OP_CREATE_TTL)
-		jute_put_i64(&request, ttl_ms);
-	send_request(c);
-	sync_log();
-	return next_reply(c);
-}
-
-static bool
-exists(struct client *c, const char *path)
-{
-	return do_read(c, ZK_OP_EXISTS, path, false).error == ZK_OK;
-}
-
-/* Let time go by in steps, as timers do it; sessions are kept alive. */
-static void
-live_on(struct client *c, uint64_t ms)
-{
-	for (; ms > 0; ms -= ms < 500 ? ms : 500) {
-		exists(c, "/");
-		pass_time(ms < 500 ? ms : 500);
-	}
+	rig_setup_reaping(WALL_MS);
 }
 
 static int64_t
@@ -62,7 +27,7 @@ START_TEST(a_container_looks_persistent_and_is_stored_with_an_owner_of_its_own)
 	struct reply reply;
 
 	join(&clients[0]);
-	reply = do_make(&clients[0], ZK_OP_CREATE_CONTAINER, "/c", ZK_CONTAINER, 0);
+	reply = do_create_op(&clients[0], ZK_OP_CREATE_CONTAINER, "/c", ZK_CONTAINER, 0);
 	ck_assert_int_eq(reply.error, ZK_OK);
 	expect_text(&reply.r, "/c");
 	ck_assert_int_eq(get_stat(&reply.r).owner, 0);
@@ -74,13 +39,13 @@ END_TEST
 START_TEST(a_container_goes_once_its_last_child_has_gone)
 {
 	join(&clients[0]);
-	do_make(&clients[0], ZK_OP_CREATE_CONTAINER, "/used", ZK_CONTAINER, 0);
-	do_make(&clients[0], ZK_OP_CREATE_CONTAINER, "/new", ZK_CONTAINER, 0);
+	do_create_op(&clients[0], ZK_OP_CREATE_CONTAINER, "/used", ZK_CONTAINER, 0);
+	do_create_op(&clients[0], ZK_OP_CREATE_CONTAINER, "/new", ZK_CONTAINER, 0);
 	do_create(&clients[0], "/used/kid", ZK_PERSISTENT);
-	live_on(&clients[0], 2 * ROUND_MS);
+	live_on(&clients[0], 2 * REAP_ROUND_MS);
 	ck_assert(exists(&clients[0], "/used"));
 	do_version(&clients[0], ZK_OP_DELETE, "/used/kid", -1);
-	live_on(&clients[0], 2 * ROUND_MS);
+	live_on(&clients[0], 2 * REAP_ROUND_MS);
 	ck_assert(!exists(&clients[0], "/used"));
 	ck_assert(exists(&clients[0], "/new"));
 	ck_assert_uint_eq(db.digest_mismatches, 0);
@@ -89,12 +54,12 @@ END_TEST
 
 START_TEST(a_container_that_nobody_used_goes_only_where_a_setting_says_when)
 {
-	server.settings.reap_never_used_ms = 3 * ROUND_MS;
+	server.settings.reap_never_used_ms = 3 * REAP_ROUND_MS;
 	join(&clients[0]);
-	do_make(&clients[0], ZK_OP_CREATE_CONTAINER, "/new", ZK_CONTAINER, 0);
-	live_on(&clients[0], 2 * ROUND_MS);
+	do_create_op(&clients[0], ZK_OP_CREATE_CONTAINER, "/new", ZK_CONTAINER, 0);
+	live_on(&clients[0], 2 * REAP_ROUND_MS);
 	ck_assert(exists(&clients[0], "/new"));
-	live_on(&clients[0], 3 * ROUND_MS);
+	live_on(&clients[0], 3 * REAP_ROUND_MS);
 	ck_assert(!exists(&clients[0], "/new"));
 }
 END_TEST
@@ -104,17 +69,18 @@ START_TEST(a_ttl_node_goes_when_it_was_not_set_for_so_long)
 	struct reply reply;
 
 	join(&clients[0]);
-	reply = do_make(&clients[0], ZK_OP_CREATE_TTL, "/t", ZK_PERSISTENT_TTL, ROUND_MS + TTL_MS);
+	reply = do_create_op(
+	    &clients[0], ZK_OP_CREATE_TTL, "/t", ZK_PERSISTENT_TTL, REAP_ROUND_MS + TTL_MS);
 	ck_assert_int_eq(reply.error, ZK_OK);
 	expect_text(&reply.r, "/t");
 	ck_assert_int_eq(get_stat(&reply.r).owner, 0);
 	ck_assert_uint_eq(
-	    (uint64_t)owner_in_tree("/t"), UINT64_C(0xFF) << 56 | (ROUND_MS + TTL_MS));
-	live_on(&clients[0], ROUND_MS);
+	    (uint64_t)owner_in_tree("/t"), UINT64_C(0xFF) << 56 | (REAP_ROUND_MS + TTL_MS));
+	live_on(&clients[0], REAP_ROUND_MS);
 	do_version(&clients[0], ZK_OP_SET_DATA, "/t", -1);
-	live_on(&clients[0], ROUND_MS);
+	live_on(&clients[0], REAP_ROUND_MS);
 	ck_assert(exists(&clients[0], "/t"));
-	live_on(&clients[0], ROUND_MS);
+	live_on(&clients[0], REAP_ROUND_MS);
 	ck_assert(!exists(&clients[0], "/t"));
 	ck_assert_uint_eq(db.digest_mismatches, 0);
 }
@@ -123,12 +89,12 @@ END_TEST
 START_TEST(a_ttl_node_with_children_stays)
 {
 	join(&clients[0]);
-	do_make(&clients[0], ZK_OP_CREATE_TTL, "/t", ZK_SEQUENTIAL_TTL, TTL_MS);
+	do_create_op(&clients[0], ZK_OP_CREATE_TTL, "/t", ZK_SEQUENTIAL_TTL, TTL_MS);
 	do_create(&clients[0], "/t0000000000/kid", ZK_PERSISTENT);
-	live_on(&clients[0], 3 * ROUND_MS);
+	live_on(&clients[0], 3 * REAP_ROUND_MS);
 	ck_assert(exists(&clients[0], "/t0000000000"));
 	do_version(&clients[0], ZK_OP_DELETE, "/t0000000000/kid", -1);
-	live_on(&clients[0], 2 * ROUND_MS);
+	live_on(&clients[0], 2 * REAP_ROUND_MS);
 	ck_assert(!exists(&clients[0], "/t0000000000"));
 }
 END_TEST
@@ -136,8 +102,8 @@ END_TEST
 START_TEST(a_ttl_node_that_is_being_used_when_its_time_comes_stays)
 {
 	join(&clients[0]);
-	do_make(&clients[0], ZK_OP_CREATE_TTL, "/t", ZK_PERSISTENT_TTL, TTL_MS);
-	live_on(&clients[0], ROUND_MS - 500);
+	do_create_op(&clients[0], ZK_OP_CREATE_TTL, "/t", ZK_PERSISTENT_TTL, TTL_MS);
+	live_on(&clients[0], REAP_ROUND_MS - 500);
 	server_set_time(&server, server.now_ms + 500, server.wall_ms + 500);
 	header(1, ZK_OP_CREATE);
 	put_create("/t/kid", "x", WORLD_ALL, sizeof WORLD_ALL - 1, ZK_PERSISTENT);
@@ -158,9 +124,9 @@ START_TEST(no_more_nodes_than_allowed_go_in_a_minute)
 	join(&clients[0]);
 	for (int i = 0; i < 20; i++) {
 		snprintf(path, sizeof path, "/t%d", i);
-		do_make(&clients[0], ZK_OP_CREATE_TTL, path, ZK_PERSISTENT_TTL, 1);
+		do_create_op(&clients[0], ZK_OP_CREATE_TTL, path, ZK_PERSISTENT_TTL, 1);
 	}
-	live_on(&clients[0], ROUND_MS + 5000);
+	live_on(&clients[0], REAP_ROUND_MS + 5000);
 	ck_assert_uint_ge(db.tree.reapable_count, 14);
 	ck_assert_uint_le(db.tree.reapable_count, 15);
 	live_on(&clients[0], 20000);
@@ -174,21 +140,23 @@ START_TEST(modes_and_ttls_that_do_not_fit_are_refused)
 
 	join(c);
 	ck_assert_int_eq(
-	    do_make(c, ZK_OP_CREATE_TTL, "/t", ZK_PERSISTENT_TTL, 0).error, ZK_BADARGUMENTS);
+	    do_create_op(c, ZK_OP_CREATE_TTL, "/t", ZK_PERSISTENT_TTL, 0).error, ZK_BADARGUMENTS);
 	ck_assert_int_eq(
-	    do_make(c, ZK_OP_CREATE_TTL, "/t", ZK_PERSISTENT_TTL, TREE_TTL_MAX_MS + 1).error,
+	    do_create_op(c, ZK_OP_CREATE_TTL, "/t", ZK_PERSISTENT_TTL, TREE_TTL_MAX_MS + 1).error,
 	    ZK_BADARGUMENTS);
 	ck_assert_int_eq(
-	    do_make(c, ZK_OP_CREATE_TTL, "/t", ZK_PERSISTENT, 5).error, ZK_BADARGUMENTS);
+	    do_create_op(c, ZK_OP_CREATE_TTL, "/t", ZK_PERSISTENT, 5).error, ZK_BADARGUMENTS);
 	ck_assert_int_eq(
-	    do_make(c, ZK_OP_CREATE_TTL, "/t", ZK_PERSISTENT, -1).error, ZK_BADARGUMENTS);
+	    do_create_op(c, ZK_OP_CREATE_TTL, "/t", ZK_PERSISTENT, -1).error, ZK_BADARGUMENTS);
 	ck_assert_int_eq(
-	    do_make(c, ZK_OP_CREATE, "/t", ZK_PERSISTENT_TTL, 0).error, ZK_BADARGUMENTS);
-	ck_assert_int_eq(do_make(c, ZK_OP_CREATE_CONTAINER, "/t", 7, 0).error, ZK_BADARGUMENTS);
-	ck_assert_int_eq(do_make(c, ZK_OP_CREATE, "/p", ZK_CONTAINER, 0).error, ZK_OK);
+	    do_create_op(c, ZK_OP_CREATE, "/t", ZK_PERSISTENT_TTL, 0).error, ZK_BADARGUMENTS);
+	ck_assert_int_eq(
+	    do_create_op(c, ZK_OP_CREATE_CONTAINER, "/t", 7, 0).error, ZK_BADARGUMENTS);
+	ck_assert_int_eq(do_create_op(c, ZK_OP_CREATE, "/p", ZK_CONTAINER, 0).error, ZK_OK);
 	ck_assert_int_eq(owner_in_tree("/p"), 0); /* the operation decides */
 	ck_assert_int_eq(
-	    do_make(c, ZK_OP_CREATE_TTL, "/t", ZK_PERSISTENT_TTL, TREE_TTL_MAX_MS).error, ZK_OK);
+	    do_create_op(c, ZK_OP_CREATE_TTL, "/t", ZK_PERSISTENT_TTL, TREE_TTL_MAX_MS).error,
+	    ZK_OK);
 }
 END_TEST
 
@@ -199,9 +167,10 @@ START_TEST(without_extended_types_there_are_no_ttl_nodes)
 
 	db_set_rules(&db, &plain);
 	join(c);
+	ck_assert_int_eq(do_create_op(c, ZK_OP_CREATE_TTL, "/t", ZK_PERSISTENT_TTL, TTL_MS).error,
+	    ZK_UNIMPLEMENTED);
 	ck_assert_int_eq(
-	    do_make(c, ZK_OP_CREATE_TTL, "/t", ZK_PERSISTENT_TTL, TTL_MS).error, ZK_UNIMPLEMENTED);
-	ck_assert_int_eq(do_make(c, ZK_OP_CREATE_CONTAINER, "/c", ZK_CONTAINER, 0).error, ZK_OK);
+	    do_create_op(c, ZK_OP_CREATE_CONTAINER, "/c", ZK_CONTAINER, 0).error, ZK_OK);
 	ck_assert_int_eq(tree_owner_kind(&db.tree, tree_ttl_owner(TTL_MS)), TREE_OWNER_SESSION);
 }
 END_TEST
@@ -221,25 +190,12 @@ START_TEST(owners_of_3_5_3_are_ttls_where_asked_for)
 END_TEST
 
 static void
-part(int32_t op, const char *path, int32_t flags)
+put_create_part(int32_t op, const char *path, int32_t flags)
 {
-	jute_put_i32(&request, op);
-	jute_put_bool(&request, false);
-	jute_put_i32(&request, -1);
+	put_part(op);
 	put_create(path, "x", WORLD_ALL, sizeof WORLD_ALL - 1, flags);
 	if (op == ZK_OP_CREATE_TTL)
 		jute_put_i64(&request, TTL_MS);
-}
-
-static struct reply
-do_multi(struct client *c)
-{
-	jute_put_i32(&request, -1);
-	jute_put_bool(&request, true);
-	jute_put_i32(&request, -1);
-	send_request(c);
-	sync_log();
-	return next_reply(c);
 }
 
 START_TEST(a_multi_makes_all_kinds_and_answers_them_with_a_stat)
@@ -249,10 +205,10 @@ START_TEST(a_multi_makes_all_kinds_and_answers_them_with_a_stat)
 
 	join(&clients[0]);
 	header(1, ZK_OP_MULTI);
-	part(ZK_OP_CREATE_CONTAINER, "/c1", ZK_CONTAINER);
-	part(ZK_OP_CREATE, "/c2", ZK_CONTAINER); /* in a multi the mode decides */
-	part(ZK_OP_CREATE_TTL, "/t", ZK_PERSISTENT_TTL);
-	part(ZK_OP_CREATE_TTL, "/p", ZK_PERSISTENT);
+	put_create_part(ZK_OP_CREATE_CONTAINER, "/c1", ZK_CONTAINER);
+	put_create_part(ZK_OP_CREATE, "/c2", ZK_CONTAINER); /* in a multi the mode decides */
+	put_create_part(ZK_OP_CREATE_TTL, "/t", ZK_PERSISTENT_TTL);
+	put_create_part(ZK_OP_CREATE_TTL, "/p", ZK_PERSISTENT);
 	reply = do_multi(&clients[0]);
 	ck_assert_int_eq(reply.error, ZK_OK);
 	for (int i = 0; i < 3; i++) {
@@ -275,12 +231,12 @@ START_TEST(a_multi_part_whose_mode_wants_a_ttl_that_it_lacks_fails_the_whole)
 
 	join(&clients[0]);
 	header(1, ZK_OP_MULTI);
-	part(ZK_OP_CREATE, "/a", ZK_PERSISTENT);
-	part(ZK_OP_CREATE, "/t", ZK_PERSISTENT_TTL);
+	put_create_part(ZK_OP_CREATE, "/a", ZK_PERSISTENT);
+	put_create_part(ZK_OP_CREATE, "/t", ZK_PERSISTENT_TTL);
 	reply = do_multi(&clients[0]);
 	ck_assert_int_eq(reply.error, ZK_MARSHALLINGERROR);
 	ck_assert(!exists(&clients[0], "/a"));
-	ck_assert_int_eq(do_make(&clients[0], ZK_OP_CREATE, "/a", 0, 0).error, ZK_OK);
+	ck_assert_int_eq(do_create_op(&clients[0], ZK_OP_CREATE, "/a", 0, 0).error, ZK_OK);
 	ck_assert_uint_eq(db.digest_mismatches, 0);
 }
 END_TEST

@@ -63,14 +63,10 @@ START_TEST(a_multi_of_a_learner_is_answered_whole)
 	ensemble_join(at_learner, 2);
 	header(1, ZK_OP_MULTI);
 	for (int i = 0; i < 2; i++) {
-		jute_put_i32(&request, ZK_OP_CREATE);
-		jute_put_bool(&request, false);
-		jute_put_i32(&request, -1);
+		put_part(ZK_OP_CREATE);
 		put_create(i == 0 ? "/m" : "/m/n", "", WORLD_ALL, sizeof WORLD_ALL - 1, 0);
 	}
-	jute_put_i32(&request, -1);
-	jute_put_bool(&request, true);
-	jute_put_i32(&request, -1);
+	put_parts_end();
 	ensemble_send(at_learner);
 	ensemble_settle();
 	reply = next_reply(at_learner);

@@ -38,6 +38,21 @@ put_stat(struct reading *q, const struct tree_node *n)
 	buf_commit(q->c->out, ZK_STAT_BYTES);
 }
 
+/* The node of a request that names a path and whether to watch it, watched if it is there. */
+static int
+take_node(struct reading *q, enum watch_kind kind, struct tree_node **n)
+{
+	struct jute_bytes path = jute_get_bytes(&q->r);
+	bool watch = jute_get_bool(&q->r);
+	int error;
+
+	if (q->r.bad)
+		return ZK_MARSHALLINGERROR;
+	if ((error = find(q, path, ACL_READ, n)) != ZK_OK)
+		return error;
+	return watch ? add_watch(q, kind, path) : ZK_OK;
+}
+
 static int
 read_exists(struct reading *q)
 {
@@ -62,19 +77,12 @@ read_exists(struct reading *q)
 static int
 read_data(struct reading *q)
 {
-	struct jute_bytes path = jute_get_bytes(&q->r), data;
-	bool watch = jute_get_bool(&q->r);
 	struct tree_node *n;
-	int error;
+	int error = take_node(q, WATCH_DATA, &n);
 
-	if (q->r.bad)
-		return ZK_MARSHALLINGERROR;
-	if ((error = find(q, path, ACL_READ, &n)) != ZK_OK)
+	if (error != ZK_OK)
 		return error;
-	if (watch && add_watch(q, WATCH_DATA, path) != ZK_OK)
-		return ZK_SYSTEMERROR;
-	data = tree_node_data(n);
-	jute_put_bytes(q->c->out, data);
+	jute_put_bytes(q->c->out, tree_node_data(n));
 	put_stat(q, n);
 	return ZK_OK;
 }
@@ -88,17 +96,11 @@ put_name(void *arg, const struct tree_node *child)
 static int
 put_children(struct reading *q, bool stat)
 {
-	struct jute_bytes path = jute_get_bytes(&q->r);
-	bool watch = jute_get_bool(&q->r);
 	struct tree_node *n;
-	int error;
+	int error = take_node(q, WATCH_CHILD, &n);
 
-	if (q->r.bad)
-		return ZK_MARSHALLINGERROR;
-	if ((error = find(q, path, ACL_READ, &n)) != ZK_OK)
+	if (error != ZK_OK)
 		return error;
-	if (watch && add_watch(q, WATCH_CHILD, path) != ZK_OK)
-		return ZK_SYSTEMERROR;
 	jute_put_i32(q->c->out, (int32_t)tree_child_count(n));
 	tree_children(&q->s->db->tree, n, put_name, q->c->out);
 	if (stat)
