@@ -25,6 +25,7 @@ struct leader {
 	uint32_t timeout_ms;
 	struct zk *zk;
 	struct timer retry;
+	struct timer forsake;		 /* while the connection is lost */
 	char node[NAME_BYTES_MAX];	 /* whose data was asked for */
 	char address[ADDRESS_TEXT_SIZE]; /* as said last; "": nobody */
 	void (*changed)(void *arg, const char *address);
@@ -102,13 +103,31 @@ on_watch(void *arg, enum zk_event event, const char *path)
 		look(arg);
 }
 
+/*
+ * Servers that were restored from a copy know less than this session has seen, and refuse it for
+ * ever: it is over by now anyway.
+ */
+static void
+on_forsake(void *arg)
+{
+	struct leader *l = arg;
+
+	log_warn("no server of the ensemble has taken the session back: opening another");
+	zk_free(l->zk);
+	l->zk = NULL;
+	look(l);
+}
+
 static void
 on_state(void *arg, struct zk *z, enum zk_state state)
 {
 	struct leader *l = arg;
 
+	timer_cancel(&l->forsake);
 	if (state == ZK_CONNECTED)
 		look(l);
+	else if (state == ZK_SUSPENDED)
+		timer_set(&l->forsake, loop_now_ms(l->loop) + 2 * (uint64_t)l->timeout_ms);
 	else if (state == ZK_EXPIRED || state == ZK_AUTH_FAILED) {
 		log_warn("the session with the ensemble is over (%s): opening another",
 		    zk_state_name(state));
@@ -179,6 +198,7 @@ leader_new(struct loop *loop, const struct corral_conf *conf, struct tls *tls,
 	l->changed = changed;
 	l->arg = arg;
 	timer_init(&l->retry, loop, on_retry, l);
+	timer_init(&l->forsake, loop, on_forsake, l);
 	if (conf->cluster.ensemble.count == 0)
 		log_error(
 		    "neither [agent] masters= nor [cluster] ensemble= says where the masters are");
@@ -194,6 +214,7 @@ leader_free(struct leader *l)
 	if (l == NULL)
 		return;
 	timer_cancel(&l->retry);
+	timer_cancel(&l->forsake);
 	if (l->zk != NULL)
 		zk_free(l->zk);
 	tls_unref(l->tls);
