@@ -396,6 +396,9 @@ take_term(struct agent_core *c, const Corral__Term *term)
 {
 	int order = c->has_term ? term_compare(term, &c->highest_term) : 1;
 
+	if (c->has_term && ZAB_PLANTED(PLANT_ERA_IGNORED))
+		order =
+		    term->czxid < c->highest_term.czxid ? -1 : term->czxid > c->highest_term.czxid;
 	if (order < 0 && ZAB_PLANTED(PLANT_TERM_UNCHECKED))
 		return true;
 	if (order < 0) {
@@ -410,7 +413,8 @@ take_term(struct agent_core *c, const Corral__Term *term)
 		c->highest_term.era = term->era;
 		c->highest_term.czxid = term->czxid;
 		c->has_term = true;
-		core_record_term(c);
+		if (!ZAB_PLANTED(PLANT_TERM_IN_MEMORY))
+			core_record_term(c);
 	}
 	return true;
 }

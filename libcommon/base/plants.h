@@ -202,7 +202,11 @@
 	/* a node that is drained takes tasks */                                                   \
 	S(DRAIN_IGNORED, "drain-ignored")                                                          \
 	/* a singleton is over with its node's mark, and not with its lease */                     \
-	S(MARK_ENDS_SINGLES, "mark-ends-singles")
+	S(MARK_ENDS_SINGLES, "mark-ends-singles")                                                  \
+	/* an agent knows the latest term until it ends, and no longer */                          \
+	S(TERM_IN_MEMORY, "term-in-memory")                                                        \
+	/* an agent compares what of a term is a transaction's number, and not the era */          \
+	S(ERA_IGNORED, "era-ignored")
 
 enum zab_plant {
 	PLANT_NOTHING,

@@ -176,6 +176,7 @@ struct cl {
 	struct cl_host *hosts[CL_AGENTS_MAX];
 	struct cl_check *check;
 	bool calm;	/* no more faults */
+	uint64_t masters_off_ms; /* operators keep all masters stopped until then */
 	uint64_t lates; /* messages that were read too late */
 };
 

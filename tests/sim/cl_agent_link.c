@@ -315,8 +315,11 @@ on_state(void *owner, enum cl_zk_state state)
 {
 	struct cl_host *h = owner;
 
+	h->forsake_at_ms = 0;
 	if (state == CL_ZK_CONNECTED) {
 		look(h);
+	} else if (state == CL_ZK_SUSPENDED) {
+		h->forsake_at_ms = now(h) + 2 * h->c->conf.session_ms;
 	} else if (state == CL_ZK_EXPIRED) {
 		cl_zk_free(h->zk);
 		h->zk = NULL;
@@ -334,6 +337,16 @@ look(struct cl_host *h)
 		h->zk = cl_zk_new(&h->proc, &ops, h);
 	else
 		cl_zk_children(h->zk, CL_ELECTION, true, on_children, 0);
+}
+
+/* Nobody has taken the session back: it is over anyway, and was perhaps never heard of. */
+static void
+forsake(struct cl_host *h)
+{
+	h->forsake_at_ms = 0;
+	cl_zk_free(h->zk);
+	h->zk = NULL;
+	look(h);
 }
 
 /* ---- Executors. ---- */
@@ -470,7 +483,7 @@ cl_agent_links_start(struct cl_host *h)
 	h->dial++;
 	h->dial_wait_ms = DIAL_MS_MIN;
 	h->dial_at_ms = now(h);
-	h->look_at_ms = 0;
+	h->look_at_ms = h->forsake_at_ms = 0;
 	if (h->c->conf.discover)
 		look(h);
 	cl_timer(&h->proc, h->dial_at_ms);
@@ -500,6 +513,8 @@ cl_agent_links_tick(struct cl_host *h)
 {
 	if (h->zk != NULL)
 		cl_zk_tick(h->zk);
+	if (h->forsake_at_ms != 0 && now(h) >= h->forsake_at_ms)
+		forsake(h);
 	if (h->look_at_ms != 0 && now(h) >= h->look_at_ms)
 		look(h);
 	if (h->master == NULL && !h->dialing && h->dial_at_ms != 0 && now(h) >= h->dial_at_ms)
@@ -513,6 +528,8 @@ cl_agent_links_timer(struct cl_host *h)
 		cl_timer(&h->proc, cl_zk_deadline(h->zk));
 	if (h->look_at_ms != 0)
 		cl_timer(&h->proc, h->look_at_ms);
+	if (h->forsake_at_ms != 0)
+		cl_timer(&h->proc, h->forsake_at_ms);
 	if (h->master == NULL && !h->dialing && h->dial_at_ms != 0)
 		cl_timer(&h->proc, h->dial_at_ms);
 }

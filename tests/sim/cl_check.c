@@ -81,6 +81,7 @@ cl_check_free(struct cl *c)
 	hmap_fini(&k->attempts);
 	for (size_t i = 0; i < k->job_count; i++)
 		free(k->jobs[i].indexes);
+	cl_check_copy_free(k);
 	free(k);
 	c->check = NULL;
 }
@@ -396,13 +397,6 @@ cl_check_commit(struct cl *c, int64_t session, int64_t zxid, const uint8_t *ops,
 		}
 		check_op(c->check, zxid, &op);
 	}
-}
-
-void
-cl_check_session_over(struct cl *c, int64_t session)
-{
-	(void)c;
-	(void)session;
 }
 
 /* ---- Masters. ---- */

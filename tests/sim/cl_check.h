@@ -21,7 +21,9 @@ const struct cl_totals *cl_check_totals(const struct cl *c);
 
 /* ---- The store ---- */
 void cl_check_commit(struct cl *c, int64_t session, int64_t zxid, const uint8_t *ops, size_t size);
-void cl_check_session_over(struct cl *c, int64_t session);
+/* A copy is made of all that is stored; that is what is stored now. */
+void cl_check_copy(struct cl *c);
+void cl_check_restored(struct cl *c);
 
 /* ---- Masters ---- */
 enum cl_sent { CL_SENT_OTHER, CL_SENT_LAUNCH, CL_SENT_KILL, CL_SENT_ACK };

@@ -51,6 +51,12 @@ struct seen_job {
 	struct seen_index *indexes;
 };
 
+/* What of a job is lost when a copy is restored. */
+struct saved_job {
+	bool removed, ended;
+	struct seen_index *indexes;
+};
+
 struct seen_agent {
 	struct term highest, pending; /* obeyed, and durable; obeyed */
 	bool marked;
@@ -68,6 +74,10 @@ struct cl_check {
 	struct hmap attempts;
 	struct seen_job jobs[JOBS_MAX];
 	size_t job_count;
+	struct saved_job saved[JOBS_MAX];
+	size_t saved_count;
+	bool saved_marks[CL_AGENTS_MAX];
+	uint64_t restored_ms; /* true time; 0: never */
 	struct seen_agent agents[CL_AGENTS_MAX];
 	struct term led, written;
 	uint64_t last_led_ms;
@@ -83,6 +93,7 @@ struct cl_check {
 int term_order(struct term a, struct term b);
 struct seen_attempt *seen(struct cl_check *k, const struct taskkey *key);
 struct seen_job *seen_job(struct cl_check *k, int64_t incarnation);
+void cl_check_copy_free(struct cl_check *k);
 #define VIOLATED(c, ...) world_violation(&(c)->world, __VA_ARGS__)
 
 #endif

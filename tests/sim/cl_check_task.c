@@ -231,6 +231,8 @@ cl_check_recovered(struct cl_host *h, const struct checkpoint_faults *faults)
 	struct cl_check *k = h->c->check;
 	struct list *it, *nx;
 
+	/* (What it obeyed last may not have become durable.) */
+	k->agents[h->number].pending = k->agents[h->number].highest;
 	if (faults->damaged || faults->cut_bytes > 0)
 		cl_trace(h->c, "%s: of its checkpoint %llu bytes are left out", h->machine->name,
 		    (unsigned long long)faults->cut_bytes);
@@ -303,6 +305,13 @@ is_remainder(const struct cl_group *g)
 				      m->c->world.now_ms < m->woke_ms + CL_DEAD_MS_MAX);
 }
 
+/* A store that was restored from a copy need not know of it. */
+static bool
+lost_with_store(const struct cl_check *k, const struct seen_attempt *a)
+{
+	return k->restored_ms != 0 && a->launch_sent_ms <= k->restored_ms;
+}
+
 /* Another attempt at the same index has processes: may that be? */
 static void
 check_other(struct cl_group *g, const struct seen_attempt *a, struct cl_group *other)
@@ -320,6 +329,7 @@ check_other(struct cl_group *g, const struct seen_attempt *a, struct cl_group *o
 		VIOLATED(c, "S1: %s starts on %s while %s runs on %s", a->name,
 		    g->host->machine->name, o->name, other->host->machine->name);
 	else if (other->key.incarnation == g->key.incarnation &&
+		 !lost_with_store(k, a) && !lost_with_store(k, o) &&
 		 !marked_between(&k->agents[given_up],
 		     later ? o->launch_sent_ms : a->launch_sent_ms,
 		     later ? a->launch_sent_ms : o->launch_sent_ms))

@@ -470,6 +470,8 @@ elect(struct cl_ens *e, struct cl_server *best)
 	struct cl_reign *r = cl_alloc(sizeof *r);
 
 	r->epoch = ++e->epoch;
+	r->zxid_epoch = ++e->zxid_epoch;
+	r->zxid_from = e->zxid_from;
 	r->leader = best->number;
 	r->base = best->log_reign;
 	r->base_count = best->logged;
@@ -629,6 +631,7 @@ cl_ens_free(struct cl *c)
 	struct cl_ens *e = c->ens;
 	struct list *first;
 
+	cl_ens_copy_free(c);
 	for (unsigned i = 0; i < e->count; i++)
 		cl_clients_drop(&e->servers[i]);
 	while ((first = list_first(&e->reigns)) != NULL) {

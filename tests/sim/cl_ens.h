@@ -22,7 +22,8 @@ struct cl_proposal {
 
 struct cl_reign {
 	struct list link;
-	uint64_t epoch;
+	uint64_t epoch, zxid_epoch;
+	uint32_t zxid_from;
 	unsigned leader;
 	struct cl_reign *base; /* the history that it began with ended there */
 	unsigned base_count;
@@ -81,7 +82,10 @@ struct cl_ens {
 	struct rng rng;
 	struct cl_server servers[CL_SERVERS_MAX];
 	struct list reigns;
-	uint64_t epoch;
+	uint64_t epoch;	     /* of the last reign: never goes back */
+	uint64_t zxid_epoch; /* ... in zxids: does when a copy is restored */
+	uint32_t zxid_from;
+	struct cl_copy *copy;
 	struct cl_tree tree;
 	struct cl_session *sessions;
 	size_t session_count, session_cap;
@@ -119,6 +123,12 @@ int64_t cl_session_new(struct cl_ens *e, uint32_t timeout_ms);
 struct cl_session *cl_session_at(const struct cl_ens *e, int64_t id); /* NULL: there was none */
 /* All that there was when the reign began, and its own up to proposal `count`. */
 void cl_agree_all(struct cl_ens *e, struct cl_reign *r, unsigned count);
+
+/* The last commit is what a copy ends with. */
+void cl_commit_restored(struct cl_ens *e, int64_t zxid);
+
+/* cl_ens_copy.c */
+void cl_ens_copy_free(struct cl *c);
 
 /* cl_ens.c */
 void cl_touch(struct cl_server *s, int64_t session);

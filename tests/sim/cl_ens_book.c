@@ -8,7 +8,7 @@
 static int64_t
 zxid_of(const struct cl_reign *r, unsigned k)
 {
-	return (int64_t)((r->epoch << 32) + k + 1);
+	return (int64_t)((r->zxid_epoch << 32) + r->zxid_from + k + 1);
 }
 
 struct cl_session *
@@ -29,7 +29,24 @@ end_session(struct cl_ens *e, uint64_t at, struct cl_commit *m)
 	s->alive = false;
 	m->outcome.election = cl_tree_end_session(&e->tree, at, m->session);
 	cl_trace(e->c, "ensemble: session %llx is over", (unsigned long long)m->session);
-	cl_check_session_over(e->c, m->session);
+}
+
+static struct cl_commit *
+commit_new(struct cl_ens *e)
+{
+	if (e->commit_count + 1 >= e->commit_cap) {
+		e->commit_cap = e->commit_cap == 0 ? 1024 : 2 * e->commit_cap;
+		e->commits = realloc(e->commits, e->commit_cap * sizeof *e->commits);
+		if (e->commits == NULL)
+			exit(71);
+	}
+	return &e->commits[++e->commit_count];
+}
+
+void
+cl_commit_restored(struct cl_ens *e, int64_t zxid)
+{
+	*commit_new(e) = (struct cl_commit){.zxid = zxid, .origin = -1};
 }
 
 /* Proposal k of the reign takes effect, in the one order that there is. */
@@ -38,16 +55,9 @@ agree(struct cl_ens *e, struct cl_reign *r, unsigned k)
 {
 	struct cl_proposal *p = &r->props[k];
 	struct cl_session *s = cl_session_at(e, p->session);
-	struct cl_commit *m;
+	struct cl_commit *m = commit_new(e);
 
-	if (e->commit_count + 1 >= e->commit_cap) {
-		e->commit_cap = e->commit_cap == 0 ? 1024 : 2 * e->commit_cap;
-		e->commits = realloc(e->commits, e->commit_cap * sizeof *e->commits);
-		if (e->commits == NULL)
-			exit(71);
-	}
-	p->commit = ++e->commit_count;
-	m = &e->commits[p->commit];
+	p->commit = e->commit_count;
 	*m = (struct cl_commit){.zxid = zxid_of(r, k),
 	    .origin = p->origin,
 	    .xid = p->xid,

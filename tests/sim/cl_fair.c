@@ -220,13 +220,16 @@ take_attempts(struct pair *p, const struct agent *a)
 	return true;
 }
 
+/* (A singleton's place was decided on before, and has become stored.) */
 static void
 note_launched(struct pair *p)
 {
 	const struct cluster_out *out = &p->m->cluster.out;
 
 	for (size_t i = 0; i < out->count; i++) {
-		int n = out->items[i].kind == OUT_LAUNCH ? job_number(p, out->items[i].job) : -1;
+		const struct out *o = &out->items[i];
+		bool now = o->kind == OUT_LAUNCH && o->job->singles == NULL;
+		int n = now ? job_number(p, o->job) : -1;
 
 		for (int r = n < 0 ? -1 : p->fair.jobs[n].role; r >= 0; r = p->fair.roles[r].parent)
 			p->launched[r] = true;

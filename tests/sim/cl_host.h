@@ -84,7 +84,7 @@ struct cl_host {
 	unsigned address;
 	int leader; /* as the ensemble has it; -1: nobody */
 	struct cl_zk *zk;
-	uint64_t look_at_ms;
+	uint64_t look_at_ms, forsake_at_ms;
 	uint64_t zk_number;
 	char leader_node[CL_PATH_BYTES];
 	bool in_turn, holds; /* the turn was cut, before this was done */

@@ -110,6 +110,8 @@ on_deed(void *arg, uint64_t token)
 		return;
 	if (rng_below(&l->rng_deeds, 12) == 0)
 		cl_retire_node(l);
+	else if (m != NULL && rng_below(&l->rng_deeds, 3) == 0)
+		cl_mend_era(l, m);
 	else if (m != NULL)
 		cl_operate(l, m);
 	world_at(&l->c->world, 1 + rng_below(&l->rng_deeds, l->deed_ms), on_deed, l, 0);
@@ -123,7 +125,9 @@ end_all(struct cl_life *l)
 
 	if (m == NULL)
 		return;
-	cl_lift_all(m);
+	cl_mend_era(l, m);
+	if (cl_master_serves(m))
+		cl_lift_all(m);
 	if (cl_master_serves(m))
 		cl_master_stop_services(m);
 }
@@ -209,6 +213,7 @@ cl_life_new(uint64_t seed, enum cl_plant plant, bool trace)
 	l->singletons = rng_below(&l->rng, 3) > 0;
 	for (int k = 0; k < CLD_KINDS; k++)
 		l->wanted_deeds[k] = rng_below(&l->rng_deeds, 2) == 0;
+	l->wanted_deeds[CLD_RESTORE] = l->wanted_deeds[CLD_RESTORE] && l->wanted_deeds[CLD_COPY];
 	l->deed_ms = 2000 + rng_below(&l->rng_deeds, 20000);
 	l->shared = rng_below(&l->rng_deeds, 3) > 0;
 	l->c = cl_new(seed, &conf, plant, trace);

@@ -54,6 +54,9 @@ enum cl_deed {
 	CLD_QUOTA,
 	CLD_WEIGHT,
 	CLD_RESERVE,
+	CLD_ERA,
+	CLD_COPY,    /* of the ensemble */
+	CLD_RESTORE, /* the ensemble from it, while all masters are stopped */
 	CLD_KINDS
 };
 
@@ -84,6 +87,8 @@ const char *cl_any_role(struct rng *r);
 /* Something that is drawn, if it can be now. */
 void cl_operate(struct cl_life *l, struct cl_master *m);
 void cl_retire_node(struct cl_life *l);
+/* Agents refuse the leader for its term: the era is raised. */
+void cl_mend_era(struct cl_life *l, struct cl_master *m);
 /* Quotas, reservations and drains, all of them. */
 void cl_lift_all(struct cl_master *m);
 

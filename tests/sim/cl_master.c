@@ -62,6 +62,7 @@ give_up(struct cl_master *m)
 	cl_master_drop_links(m);
 	cl_master_load_cancel(m);
 	m->leading = false;
+	m->bump = 0;
 	if (m->cluster_made)
 		cluster_fini(&m->cluster);
 	m->cluster_made = false;
@@ -181,6 +182,10 @@ go_on(struct cl_master *m)
 void
 cl_master_turn(struct cl_master *m)
 {
+	if (m->bump != 0 && m->leading && cluster_has_stored(&m->cluster, m->bump)) {
+		m->bump = 0;
+		elect_drop(&m->elect, "the era was raised");
+	}
 	if (!m->proc.up || m->phase != PHASE_DONE)
 		return; /* it is in one: what was asked for comes with that */
 	decide(m);
@@ -217,9 +222,12 @@ static void
 on_start(void *arg, uint64_t token)
 {
 	struct cl_master *m = arg;
+	struct world *w = &m->c->world;
 
-	(void)token;
-	cl_master_start(m);
+	if (w->now_ms < m->c->masters_off_ms)
+		world_at(w, m->c->masters_off_ms - w->now_ms, on_start, m, token);
+	else
+		cl_master_start(m);
 }
 
 static void
@@ -322,6 +330,15 @@ cl_master_stop_job(struct cl_master *m, const char *name)
 
 	cl_master_turn(m);
 	return ok;
+}
+
+void
+cl_master_bump_era(struct cl_master *m)
+{
+	cl_trace(m->c, "%s: the era becomes %" PRIu64, m->proc.machine->name,
+	    cluster_era_bump(&m->cluster));
+	m->bump = cluster_ticket(&m->cluster);
+	cl_master_turn(m);
 }
 
 void

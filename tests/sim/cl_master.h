@@ -44,6 +44,7 @@ struct cl_master {
 	bool commit_again;
 	struct load *load;
 	uint64_t elections, starts;
+	uint64_t bump; /* when the store has this, the leader steps down; 0: nothing */
 };
 
 struct cl_master *cl_master_new(struct cl *c, unsigned number);
@@ -54,6 +55,8 @@ bool cl_master_serves(const struct cl_master *m);
 /* False: refused. */
 bool cl_master_submit(struct cl_master *m, const char *name, const struct cl_def *d);
 bool cl_master_stop_job(struct cl_master *m, const char *name);
+/* corral era bump */
+void cl_master_bump_era(struct cl_master *m);
 /* What would go on for ever; one job at each call. */
 void cl_master_stop_services(struct cl_master *m);
 

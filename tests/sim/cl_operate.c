@@ -9,7 +9,8 @@
 #include "tests/sim/cl_life.h"
 
 const char *const cl_deed_names[CLD_KINDS] = {"drain", "undrain", "node marked unreachable",
-    "node forgotten", "node powered off and forgotten", "quota", "weight", "reservation"};
+    "node forgotten", "node powered off and forgotten", "quota", "weight", "reservation",
+    "era raised", "copy of the ensemble", "ensemble restored"};
 
 static const char *const roles[] = {"*", "a", "a/b", "c"};
 
@@ -123,6 +124,57 @@ reserve(struct cl_life *l, struct cl_master *m, struct agent *a)
 	return cluster_reserve(&m->cluster, a, role, &amount, error, sizeof error);
 }
 
+static void
+on_restore(void *arg, uint64_t token)
+{
+	struct cl_life *l = arg;
+
+	(void)token;
+	cl_trace(l->c, "operator: the ensemble has its copy now");
+	cl_ens_restore(l->c);
+}
+
+/*
+ * All masters are stopped first, and for as long as a singleton that the copy does not know may
+ * run. A machine that stands still cannot be seen to.
+ */
+static bool
+restore(struct cl_life *l)
+{
+	struct cl *c = l->c;
+	uint64_t ms = (c->conf.lease_ms + 5000) * 104 / 100;
+
+	if (!cl_ens_has_copy(c) || rng_below(&l->rng_deeds, 4) > 0)
+		return false;
+	for (unsigned i = 0; i < c->conf.masters; i++)
+		if (cl_is_asleep(c->masters[i]->proc.machine))
+			return false;
+	c->masters_off_ms = c->world.now_ms + ms + 1;
+	for (unsigned i = 0; i < c->conf.masters; i++)
+		if (c->masters[i]->proc.up)
+			c->masters[i]->proc.die(&c->masters[i]->proc);
+	world_at(&c->world, ms, on_restore, l, 0);
+	return true;
+}
+
+void
+cl_mend_era(struct cl_life *l, struct cl_master *m)
+{
+	if (m->cluster.seen.era == 0 || m->bump != 0)
+		return;
+	l->deeds[CLD_ERA]++;
+	cl_master_bump_era(m);
+}
+
+static bool
+bump(struct cl_life *l, struct cl_master *m)
+{
+	if (m->bump != 0 || rng_below(&l->rng_deeds, 4) > 0)
+		return false;
+	cl_master_bump_era(m);
+	return true;
+}
+
 static bool
 operate(struct cl_life *l, struct cl_master *m, enum cl_deed deed)
 {
@@ -132,6 +184,14 @@ operate(struct cl_life *l, struct cl_master *m, enum cl_deed deed)
 		return set_quota(l, m);
 	if (deed == CLD_WEIGHT)
 		return set_weight(l, m);
+	if (deed == CLD_ERA)
+		return bump(l, m);
+	if (deed == CLD_RESTORE)
+		return restore(l);
+	if (deed == CLD_COPY) {
+		cl_ens_copy(l->c);
+		return true;
+	}
 	if (a == NULL || a->gone)
 		return false;
 	switch (deed) {
@@ -157,7 +217,8 @@ cl_operate(struct cl_life *l, struct cl_master *m)
 		return;
 	l->deeds[deed]++;
 	cl_trace(l->c, "operator: %s", cl_deed_names[deed]);
-	cl_master_turn(m);
+	if (m->proc.up)
+		cl_master_turn(m);
 }
 
 /* A machine that is taken out of service, and forgotten by and by. */

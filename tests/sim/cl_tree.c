@@ -234,6 +234,25 @@ cl_tree_end_session(struct cl_tree *t, uint64_t at, int64_t session)
 	return some;
 }
 
+void
+cl_tree_set(
+    struct cl_tree *t, const char *path, uint64_t at, const struct cl_version *v, uint32_t sequence)
+{
+	struct cl_node *n = find_or_make(t, path);
+	struct cl_version *to = version_for(n, at);
+	struct cl_op op = {.data = ""};
+
+	to->exists = v != NULL;
+	to->czxid = v == NULL ? 0 : v->czxid;
+	to->owner = v == NULL ? 0 : v->owner;
+	n->sequence = sequence;
+	if (v != NULL) {
+		op.data = v->data;
+		op.size = v->size;
+	}
+	fill(to, &op);
+}
+
 const struct cl_version *
 cl_tree_get(const struct cl_tree *t, const char *path, uint64_t at)
 {

@@ -71,6 +71,9 @@ void cl_tree_apply(struct cl_tree *t, uint64_t at, int64_t zxid, int64_t session
     const uint8_t *ops, size_t size, struct cl_outcome *o);
 /* The session is over: its ephemeral nodes go. True: some did. */
 bool cl_tree_end_session(struct cl_tree *t, uint64_t at, int64_t session);
+/* As commit number `at`, whatever there was: as in v, NULL: nothing. */
+void cl_tree_set(struct cl_tree *t, const char *path, uint64_t at, const struct cl_version *v,
+    uint32_t sequence);
 /* The node as it was after commit `at`; NULL: there was none. */
 const struct cl_version *cl_tree_get(const struct cl_tree *t, const char *path, uint64_t at);
 /* Names of the children, each with its NUL, in no certain order; gives how many. */
@@ -121,6 +124,10 @@ int cl_ens_server_of(const struct cl *c, int64_t session);
 const struct cl_tree *cl_ens_tree(const struct cl *c, uint64_t *at);
 /* Has this session's end not been agreed on? */
 bool cl_ens_session_lives(const struct cl *c, int64_t session);
+/* Make a copy, in place of an earlier one; begin anew from it, when all masters are stopped. */
+void cl_ens_copy(struct cl *c);
+bool cl_ens_has_copy(const struct cl *c);
+void cl_ens_restore(struct cl *c);
 /* End a session as if it had expired. */
 void cl_ens_expire(struct cl *c, int64_t session);
 

@@ -73,6 +73,7 @@ submit(struct scene *s, struct cl_master *m, const char *name, uint32_t count, b
 	d.policy.need = (struct resources){1000, 64 * MIB, 0};
 	d.policy.service = true;
 	d.policy.restart = JOB_RESTART_ALWAYS;
+	d.policy.retries_max = 20; /* some programs cannot be started */
 	must(s, cl_master_submit(m, name, &d), "a job is refused");
 }
 
@@ -357,6 +358,221 @@ reboot(struct scene *s)
 	must(s, running(s) == 7, "not all tasks run again");
 }
 
+/* ---- What operators do. ---- */
+
+static void
+stop_masters(struct scene *s, uint64_t ms)
+{
+	s->c->masters_off_ms = s->c->world.now_ms + ms;
+	for (unsigned k = 0; k < s->c->conf.masters; k++)
+		if (s->c->masters[k]->proc.up)
+			s->c->masters[k]->proc.die(&s->c->masters[k]->proc);
+}
+
+static unsigned
+registered(const struct scene *s)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < s->c->conf.agents; i++)
+		n += s->c->hosts[i]->core != NULL && agent_core_registered(s->c->hosts[i]->core);
+	return n;
+}
+
+/* An older copy of the ensemble: agents obey nobody before the era is raised, and then go on. */
+static void
+restored_ensemble(struct scene *s)
+{
+	struct cl_master *m = begin(s);
+	uint64_t starts, elections;
+
+	submit(s, m, "web", 4, false);
+	pass(s, 5000);
+	cl_ens_copy(s->c);
+	for (int i = 0; i < 3; i++) { /* so that the copy's next transactions are smaller */
+		cl_ens_crash(s->c, (unsigned)cl_ens_leader(s->c), 500);
+		pass(s, 15000);
+	}
+	stop_masters(s, 6000); /* agents get to know another term */
+	pass(s, 15000);
+	m = leader(s);
+	submit(s, m, "late", 2, false);
+	pass(s, 20000);
+	must(s, running(s) == 6, "not all tasks run");
+	stop_masters(s, 15000);
+	pass(s, 14000);
+	cl_ens_restore(s->c);
+	starts = cl_check_totals(s->c)->starts;
+	pass(s, 60000);
+	must(s, registered(s) == 0, "an agent obeys a term that is older than one that it knows");
+	must(s, running(s) == 6, "tasks have ended that nobody asked for");
+	elections = cl_check_totals(s->c)->elections;
+	cl_master_bump_era(leader(s));
+	pass(s, 60000);
+	must(s, cl_check_totals(s->c)->elections > elections, "nobody was elected in the new era");
+	must(s, registered(s) == s->c->conf.agents, "an agent does not know the new era");
+	must(s, running(s) == 4, "not those tasks run that the copy knows");
+	must(s, cl_check_totals(s->c)->starts == starts, "a task was started anew");
+}
+
+static struct agent *
+node(struct scene *s, struct cl_master *m, const struct cl_host *h)
+{
+	struct agent *a = cluster_agent(&m->cluster, h->machine->name);
+
+	must(s, a != NULL, "a node is not known");
+	return a;
+}
+
+static void
+drain(struct cl_master *m, struct agent *a, bool wanted, uint64_t stop_after_ms)
+{
+	uint64_t now_ms = cl_now(m->proc.machine);
+	struct drain d = {wanted, now_ms, now_ms + stop_after_ms, UINT64_MAX};
+
+	cluster_drain(&m->cluster, now_ms, a, &d);
+	cl_master_turn(m);
+}
+
+/* Its tasks move at the deadline, whoever leads then; undrained, it takes tasks again. */
+static void
+drained_by_a_deadline(struct scene *s)
+{
+	struct cl_master *m = begin(s);
+	struct cl_host *h;
+
+	submit(s, m, "web", 4, false);
+	pass(s, 5000);
+	h = busy_host(s);
+	drain(m, node(s, m, h), true, 20000);
+	pass(s, 3000);
+	must(s, running_on(h) > 0, "its tasks were stopped before the deadline");
+	m->proc.die(&m->proc);
+	pass(s, 60000);
+	must(s, running_on(h) == 0, "a drained node still has tasks");
+	must(s, running(s) == 4, "its tasks do not run elsewhere");
+	m = leader(s);
+	drain(m, node(s, m, h), false, 0);
+	submit(s, m, "more", 40, false); /* more than there is room for */
+	pass(s, 10000);
+	must(s, running_on(h) > 0, "an undrained node takes no tasks");
+}
+
+/* Most are silent, and none is given up by itself: people say which of them is. */
+static void
+marked_by_hand(struct scene *s)
+{
+	struct cl_master *m = begin(s);
+	uint64_t marks;
+
+	submit(s, m, "web", 6, false);
+	pass(s, 3000);
+	for (unsigned i = 0; i + 1 < s->c->conf.agents; i++)
+		isolate(s, s->c->hosts[i]->machine);
+	pass(s, 3 * s->c->conf.unreachable_ms);
+	marks = cl_check_totals(s->c)->marks;
+	must(s, marks == 0, "agents were marked unreachable");
+	m = leader(s);
+	cl_check_asked(s->c, s->c->hosts[0]->machine->name, false);
+	must(s, cluster_mark_unreachable(&m->cluster, node(s, m, s->c->hosts[0])),
+	    "a silent node cannot be marked");
+	cl_master_turn(m);
+	pass(s, 5000);
+	must(s, cl_check_totals(s->c)->marks > 0, "it is not marked");
+}
+
+/* The machine of a singleton is off for good: no lease is waited out for it. */
+static void
+powered_off_and_forgotten(struct scene *s)
+{
+	struct cl_master *m = begin(s);
+	struct cl_host *h;
+	struct agent *a;
+	char error[400];
+
+	submit(s, m, "one", 1, true);
+	pass(s, 5000);
+	h = busy_host(s);
+	cl_host_power_loss(h, 120000);
+	pass(s, 2 * s->c->conf.lease_ms + 1000);
+	m = leader(s);
+	a = node(s, m, h);
+	cl_check_asked(s->c, a->name, true);
+	must(s, cluster_forget(&m->cluster, cl_now(m->proc.machine), a, true, error, sizeof error),
+	    "a node that is off cannot be forgotten");
+	cl_master_turn(m);
+	pass(s, 2000);
+	must(s, running(s) == 1, "its singleton does not run elsewhere");
+}
+
+/* ---- A node that was given up, and comes back. ---- */
+
+/* Its task has a replacement by then: it is killed. */
+static void
+replaced_comes_back(struct scene *s)
+{
+	struct cl_master *m = begin(s);
+
+	submit(s, m, "web", 1, false);
+	pass(s, 5000);
+	isolate(s, busy_host(s)->machine);
+	pass(s, 4 * s->c->conf.unreachable_ms);
+	must(s, running(s) == 2, "it has no replacement, or nothing runs where nobody hears it");
+	cl_heal(s->c);
+	pass(s, 30000);
+	must(s, running(s) == 1, "both go on");
+}
+
+/* No replacement could be launched: it goes on as it was. */
+static void
+unreplaced_goes_on(struct scene *s)
+{
+	struct cl_master *m = begin(s);
+	struct cl_host *h;
+	uint64_t starts;
+
+	submit(s, m, "web", 1, false);
+	pass(s, 5000);
+	h = busy_host(s);
+	for (unsigned i = 0; i < s->c->conf.agents; i++)
+		if (s->c->hosts[i] != h)
+			drain(m, node(s, m, s->c->hosts[i]), true, 0);
+	starts = cl_check_totals(s->c)->starts;
+	isolate(s, h->machine);
+	pass(s, 4 * s->c->conf.unreachable_ms);
+	must(s, cl_check_totals(s->c)->marks == 1, "it was not given up");
+	cl_heal(s->c);
+	pass(s, 30000);
+	must(s, running(s) == 1 && cl_check_totals(s->c)->starts == starts,
+	    "it was killed, though nothing took its place");
+	m = leader(s);
+	for (unsigned i = 0; i < s->c->conf.agents; i++)
+		drain(m, node(s, m, s->c->hosts[i]), false, 0);
+}
+
+/* The task ends, and its executor leaves, while there is no agent: the next one reads the status.
+ */
+static void
+status_outlives_the_executor(struct scene *s)
+{
+	struct cl_master *m = begin(s);
+	struct cl_def d = {.count = 4, .stop_ms = 1000, .run_min_ms = 8000, .run_max_ms = 9000};
+
+	d.policy.need = (struct resources){500, 64 * MIB, 0};
+	must(s, cl_master_submit(m, "batch", &d), "a job is refused");
+	pass(s, 5000);
+	for (unsigned i = 0; i < s->c->conf.agents; i++)
+		cl_pause(&s->c->hosts[i]->proc, 15000);
+	pass(s, 10000);
+	for (unsigned i = 0; i < s->c->conf.agents; i++)
+		for (struct list *it = s->c->hosts[i]->groups.next; it != &s->c->hosts[i]->groups;
+		     it = it->next)
+			cl_exec_kill(CONTAINER_OF(it, struct cl_group, link));
+	pass(s, 60000);
+	must(s, cl_check_totals(s->c)->starts == 4, "a task that had ended was made again");
+	must(s, cl_check_totals(s->c)->ended == 4, "not all ends are stored");
+}
+
 static const struct {
 	const char *name;
 	void (*play)(struct scene *s);
@@ -375,6 +591,13 @@ static const struct {
     {"unaccounted-after-failover", unaccounted_after_failover},
     {"most-agents-silent", most_agents_silent},
     {"reboot", reboot},
+    {"restored-ensemble", restored_ensemble},
+    {"drained-by-a-deadline", drained_by_a_deadline},
+    {"marked-by-hand", marked_by_hand},
+    {"powered-off-and-forgotten", powered_off_and_forgotten},
+    {"replaced-comes-back", replaced_comes_back},
+    {"unreplaced-goes-on", unreplaced_goes_on},
+    {"status-outlives-the-executor", status_outlives_the_executor},
 };
 
 #define SCENES (sizeof scenes / sizeof scenes[0])

@@ -60,12 +60,13 @@ add_totals(struct totals *t, const struct cl_life *l)
 
 int zab_plant; /* the bug in the cores */
 
-#define BUGS 16
+#define BUGS 18
 
 static const char *const plant_names[BUGS] = {"output-first", "pings-prove", "ack-first",
     "registration-ignored", "end-early", "recovering-untold", "term-unchecked",
     "lease-from-arrival", "lease-duration", "grace-forgotten", "launch-uncommitted",
-    "limit-unstored", "limit-forgets", "weights-ignored", "drain-ignored", "mark-ends-singles"};
+    "limit-unstored", "limit-forgets", "weights-ignored", "drain-ignored", "mark-ends-singles",
+    "term-in-memory", "era-ignored"};
 
 /* Where each of them is planted. */
 static const struct {
@@ -88,6 +89,8 @@ static const struct {
     {CL_PLANT_NONE, PLANT_WEIGHTS_IGNORED},
     {CL_PLANT_NONE, PLANT_DRAIN_IGNORED},
     {CL_PLANT_NONE, PLANT_MARK_ENDS_SINGLES},
+    {CL_PLANT_NONE, PLANT_TERM_IN_MEMORY},
+    {CL_PLANT_NONE, PLANT_ERA_IGNORED},
 };
 
 static bool

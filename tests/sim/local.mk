@@ -54,7 +54,7 @@ cl_sources = \
 	tests/sim/cl.c tests/sim/cl.h tests/sim/cl_agent.c tests/sim/cl_agent_core.h \
 	tests/sim/cl_agent_link.c tests/sim/cl_check.c tests/sim/cl_check.h tests/sim/cl_check_in.h \
 	tests/sim/cl_check_task.c tests/sim/cl_clients.c tests/sim/cl_ens.c tests/sim/cl_ens.h \
-	tests/sim/cl_ens_book.c tests/sim/cl_exec.c tests/sim/cl_fair.c tests/sim/cl_helper.c tests/sim/cl_host.h \
+	tests/sim/cl_check_copy.c tests/sim/cl_ens_book.c tests/sim/cl_ens_copy.c tests/sim/cl_exec.c tests/sim/cl_fair.c tests/sim/cl_helper.c tests/sim/cl_host.h \
 	tests/sim/cl_master.c tests/sim/cl_master.h tests/sim/cl_master_link.c \
 	tests/sim/cl_master_store.c tests/sim/cl_net.c tests/sim/cl_tree.c tests/sim/cl_zk.c \
 	tests/sim/cl_zk.h tests/sim/world.c tests/sim/world.h tests/lib/simdisk.c tests/lib/simdisk.h \
