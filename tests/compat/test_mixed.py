@@ -20,7 +20,6 @@ from members import BUILD, CLIENT, JAVA, SLOW, Ensemble, wait_until  # noqa: E40
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
 LETTERS = {"a": "apache", "c": "corral"}
-RECORD_S = 10
 ZK_SECONDS = 60 * SLOW
 MOVER = Path(__file__).resolve().parent / "mover.py"
 HISTORY, HISTORY_MB = 500, 17  # a leader has so many transactions in memory if it is Apache's, ours so much of them
@@ -131,7 +130,7 @@ def pytest_generate_tests(metafunc):
 def test_members_are_killed_in_turn(ensemble, order):
     letters, leader = order.split()
     one = ensemble(letters, int(leader))
-    one.record(RECORD_S)
+    one.record()
     for victim in sorted(one.members.values(), key=lambda m: m.sid != int(leader)):
         kill(one, victim)
         bring_back(one, victim)
@@ -142,7 +141,7 @@ def test_a_leader_is_killed_and_then_all(ensemble, seed):
     """The members come back in any order."""
     draw = random.Random(seed)
     one = ensemble("".join(draw.sample("aac" if seed % 2 else "acc", 3)), 3)
-    one.record(RECORD_S)
+    one.record()
     victim = one.wait_leader()
     kill(one, victim)
     bring_back(one, victim)
@@ -157,7 +156,7 @@ def test_a_leader_is_killed_and_then_all(ensemble, seed):
 
 def test_two_of_five_are_apaches_and_there_are_observers_of_each_kind(ensemble):
     one = ensemble("caccaac", 5, observers=(6, 7))
-    one.record(RECORD_S)
+    one.record()
     for victim in (one.members[5], one.members[2]):
         victim.stop(signal.SIGKILL)
     one.wait_leader(other_than=one.members[5])
@@ -242,7 +241,7 @@ def test_each_way_of_synchronization(ensemble, letters):
 def test_an_ensemble_moves_to_zkserver_and_back_under_load(ensemble):
     """Each kind opens the directories of the other."""
     one = ensemble("aaa", 3)
-    one.record(RECORD_S * 2)
+    one.record()
     for kind in ("corral", "apache"):
         for member in one.members.values():
             member.stop(signal.SIGTERM)

@@ -3,6 +3,7 @@
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,7 @@ class Member:
         self.data.mkdir(parents=True)
         self.address = Network.address(sid)
         self.process = None
+        self.paused = False
         self.prefix = []
         (self.data / "myid").write_text(f"{sid}\n")
         self.write_config()
@@ -70,18 +72,33 @@ class Member:
         if self.process is None:
             return
         if self.running():
-            self.process.send_signal(signal.SIGCONT)
+            self.resume()
             self.process.send_signal(signo)
         self.process.wait(STOP_S)
         self.process = None
 
+    def pause(self):
+        self.process.send_signal(signal.SIGSTOP)
+        self.paused = True
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)
+        self.paused = False
+
     def ask(self, word="srvr"):
         """The answer to a four-letter word; "" if there is none. Asked from the host of those who look on."""
-        code = ("import socket,sys; s=socket.create_connection((sys.argv[1],int(sys.argv[2])),2); s.settimeout(5);"
-                "s.sendall(sys.argv[3].encode()); sys.stdout.write(b''.join(iter(lambda: s.recv(65536), b'')).decode())")
-        run = subprocess.run(self.ensemble.network.within(0, sys.executable, "-c", code, self.address, CLIENT, word),
-                             capture_output=True, text=True, timeout=30 * SLOW)
-        return run.stdout
+        if self.paused or not self.running():
+            return ""
+
+        def answer():
+            with socket.create_connection((self.address, CLIENT), 2) as s:
+                s.settimeout(5)
+                s.sendall(word.encode())
+                return b"".join(iter(lambda: s.recv(65536), b"")).decode()
+        try:
+            return self.ensemble.network.look_on(answer)
+        except OSError:
+            return ""
 
     def replaced(self):
         """The zxid of the last snapshot from a leader, after which an Apache ZooKeeper keeps the log it had; 0: none."""
@@ -118,7 +135,7 @@ class Ensemble:
         return "\n".join(f"---- {m.sid} ({m.kind})\n{m.log()[-3000:]}" for m in self.members.values())
 
     def leader(self):
-        return next((m for m in self.members.values() if m.running() and m.mode() == "leader"), None)
+        return next((m for m in self.members.values() if m.mode() == "leader"), None)
 
     def wait_leader(self, other_than=None):
         def found():
@@ -158,18 +175,29 @@ class Ensemble:
         assert not check or run.returncode == 0, (words, run.returncode, run.stderr, self.logs())
         return run.stdout
 
-    def record(self, seconds, clients=8, seed=1, **more):
-        """Clients begin; judge() waits for them."""
+    def record(self, clients=8, seed=1, **more):
+        """Clients begin, and go on until judge()."""
         self.zk("create", "/h", check=False)
         self.history = self.directory / "history"
-        words = [sys.executable, LIB / "recorder.py", "--hosts", self.hosts(), "--seconds", seconds, "--clients", clients,
-                 "--seed", seed, "--out", self.history, *self.identity()]
+        self.history.touch()
+        words = [sys.executable, LIB / "recorder.py", "--hosts", self.hosts(), "--clients", clients, "--seed", seed,
+                 "--out", self.history, *self.identity()]
         for key, value in more.items():
             words += [f"--{key}", value]
-        self.recorder = subprocess.Popen(self.network.within(0, *words), stderr=subprocess.PIPE, text=True)
+        self.recorder = subprocess.Popen(self.network.within(0, *words), stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.work()
+
+    def recorded(self):
+        return self.history.read_bytes().count(b"\n")
+
+    def work(self, entries=500):
+        """The clients go on until they have written down so much more."""
+        enough = self.recorded() + entries
+        wait_until(lambda: self.recorded() >= enough, lambda: "the clients work\n" + self.logs())
 
     def judge(self):
-        """When the clients are done and the ensemble is whole: what they saw was right, and all members have it."""
+        """All is well again, and the clients come to an end: what they saw was right, and all members have it."""
+        self.work()
         _, errors = self.recorder.communicate(timeout=300 * SLOW)
         assert self.recorder.returncode == 0, errors
         self.wait_whole()
@@ -177,12 +205,12 @@ class Ensemble:
         figures, nodes = history.check(self.history, [m.data for m in self.members.values()],
                                        [m.replaced() for m in self.members.values()],
                                        syncs=all(m.kind == "corral" for m in self.members.values()))
-        lasting = {path: node for path, node in nodes.items() if not node.owner}
+        lasting = {path.removeprefix("/h"): node.data.decode() for path, node in nodes.items()
+                   if path.startswith("/h/") and not node.owner}
         for sid in self.members:
-            for path, node in lasting.items():
-                if path.startswith("/h/"):
-                    got = self.zk("get", path, sid=sid) if len(lasting) < 40 else None
-                    assert got in (None, node.data.decode()), f"{path} at member {sid}: {got}, not {node}"
+            exported = self.zk("export", "/h", sid=sid)  # without what ends with its session
+            shown = dict(re.findall(r'^create "(/.+)" "(.*)"$', exported, re.M))
+            assert shown == lasting, f"member {sid}"
         return figures
 
     def remove(self):

@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Several hosts on one machine: network namespaces on a bridge, whose links are cut and healed. Needs root."""
+import ctypes
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+CLONE_NEWNET = 0x40000000
+LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def run(*words, **more):
@@ -18,6 +23,7 @@ class Network:
         self.count = count
         self.prefix = f"c{os.getpid()}x{Network.made}n"
         self.switch = self.prefix + "sw"
+        self.onlooker = None  # a thread that is on host 0
         try:
             self.wire()
         except BaseException:
@@ -53,6 +59,17 @@ class Network:
         """The same, with this machine's own mounts: `ip netns exec` hides the control groups."""
         return ["nsenter", f"--net=/run/netns/{self.name(host)}", *[str(w) for w in words]]
 
+    def look_on(self, function, *arguments):
+        """What a function of this program answers on host 0; the sockets that it makes stay there."""
+        if self.onlooker is None:
+            self.onlooker = ThreadPoolExecutor(1, initializer=self.move_thread)
+        return self.onlooker.submit(function, *arguments).result()
+
+    def move_thread(self):
+        with open(f"/run/netns/{self.name(0)}", "rb") as host:
+            if LIBC.setns(host.fileno(), CLONE_NEWNET) != 0:
+                raise OSError(ctypes.get_errno(), "setns")
+
     def nft(self, *statements):
         run("ip", "netns", "exec", self.switch, "nft", "; ".join(statements))
 
@@ -80,5 +97,7 @@ class Network:
 
     def remove(self):
         """All processes on the hosts must have ended."""
+        if self.onlooker is not None:
+            self.onlooker.shutdown()
         for name in [self.name(host) for host in range(self.count + 1)] + [self.switch]:
             subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)

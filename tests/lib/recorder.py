@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clients that write down what they asked for and what they were told: recorder.py OPTIONS, one JSON line each.
+"""Clients that write down what they asked for and what they were told: recorder.py OPTIONS, one JSON line each, until
+standard input ends.
 
 A program of its own, so that it can run on a host of tests/lib/network.py. tests/lib/history.py judges what it writes.
 Times are CLOCK_MONOTONIC in nanoseconds, which all processes of a machine share."""
@@ -201,8 +202,8 @@ class Client:
         elif op == "multi":
             entry["failed"] = struct.unpack(">i", body[:4])[0] == -1
 
-    def live(self, end):
-        while time.monotonic() < end:
+    def live(self, over):
+        while not over.is_set():
             try:
                 if self.socket is None:
                     self.connect()
@@ -222,28 +223,29 @@ def main():
         ap.add_argument("--" + name, required=True)
     for name in ("ca", "cert", "key"):
         ap.add_argument("--" + name, default="")
-    ap.add_argument("--seconds", type=float, required=True)
     ap.add_argument("--clients", type=int, default=8)
     ap.add_argument("--timeout", type=int, default=6000)
     ap.add_argument("--pause", type=float, default=0.02)
     options = ap.parse_args()
     lock, failed = threading.Lock(), []
-    with open(options.out, "w", encoding="utf-8") as out:
+    over = threading.Event()
+    with open(options.out, "w", buffering=1, encoding="utf-8") as out:
         def write(entry):
             with lock:
                 out.write(json.dumps(entry) + "\n")
 
-        def live(client, end):
+        def live(client):
             try:
-                client.live(end)
+                client.live(over)
             except BaseException as e:  # noqa: B902
                 failed.append(f"client {client.number}: {type(e).__name__}: {e}")
                 raise
 
-        end = time.monotonic() + options.seconds
-        threads = [threading.Thread(target=live, args=(Client(n, options, write), end)) for n in range(options.clients)]
+        threads = [threading.Thread(target=live, args=(Client(n, options, write),)) for n in range(options.clients)]
         for t in threads:
             t.start()
+        sys.stdin.read()
+        over.set()
         for t in threads:
             t.join()
     sys.exit("\n".join(failed) if failed else 0)

@@ -17,7 +17,6 @@ from members import BUILD, SYNC_TICKS, TICK_MS, Ensemble, wait_until
 from network import Network
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="hosts of their own, in network namespaces, need root")
-RECORD_S = 10
 LOST_S = SYNC_TICKS * TICK_MS / 1000  # a leader that hears nothing for so long gives up
 
 
@@ -49,63 +48,61 @@ def ensemble(tls, request):
 
 
 def test_the_leader_is_killed(ensemble):
-    ensemble.record(RECORD_S)
+    ensemble.record()
     for _ in range(3):
-        time.sleep(1)
         leader = ensemble.wait_leader()
         leader.stop(signal.SIGKILL)
         ensemble.wait_leader(other_than=leader)
         leader.start()
         ensemble.wait_whole()
+        ensemble.work()
     assert ensemble.judge()["writes"] > 100
 
 
 def test_all_are_killed_at_once(ensemble):
-    ensemble.record(RECORD_S)
+    ensemble.record()
     for _ in range(2):
-        time.sleep(2)
         for member in ensemble.members.values():
             member.process.send_signal(signal.SIGKILL)
         for member in ensemble.members.values():
             member.stop()
             member.start()
         ensemble.wait_whole()
+        ensemble.work()
     assert ensemble.judge()["writes"] > 100
 
 
 @pytest.mark.long
 def test_members_restart_in_turn(ensemble):
-    ensemble.record(RECORD_S)
+    ensemble.record()
     for member in list(ensemble.members.values()):
-        time.sleep(1)
         member.stop(signal.SIGTERM)
         member.start()
         ensemble.wait_whole()
+        ensemble.work()
     assert ensemble.judge()["writes"] > 100
 
 
 def test_the_leader_is_paused(ensemble):
     """It wakes up as a leader whom nobody follows, with requests in its sockets."""
-    ensemble.record(RECORD_S)
-    time.sleep(2)
+    ensemble.record()
     leader = ensemble.wait_leader()
-    leader.process.send_signal(signal.SIGSTOP)
+    leader.pause()
     ensemble.wait_leader(other_than=leader)
-    time.sleep(1)
-    leader.process.send_signal(signal.SIGCONT)
+    ensemble.work()
+    leader.resume()
     ensemble.wait_whole()
     assert ensemble.judge()["writes"] > 100
 
 
 @pytest.mark.long
 def test_a_follower_is_paused(ensemble):
-    ensemble.record(RECORD_S)
-    time.sleep(2)
+    ensemble.record()
     leader = ensemble.wait_leader()
     follower = next(m for m in ensemble.members.values() if m is not leader)
-    follower.process.send_signal(signal.SIGSTOP)
+    follower.pause()
     time.sleep(2 * LOST_S)
-    follower.process.send_signal(signal.SIGCONT)
+    follower.resume()
     ensemble.wait_whole()
     assert ensemble.judge()["writes"] > 100
 
@@ -126,8 +123,7 @@ SHORT = ("the leader from all", "what the leader hears")
 
 @pytest.mark.parametrize("what", [what if what in SHORT else pytest.param(what, marks=pytest.mark.long) for what in CUTS])
 def test_links_are_cut(ensemble, what):
-    ensemble.record(RECORD_S)
-    time.sleep(2)
+    ensemble.record()
     leader = ensemble.wait_leader().sid
     CUTS[what](ensemble.network, leader, leader % 3 + 1)
     time.sleep(2 * LOST_S)
@@ -140,7 +136,7 @@ def test_links_are_cut(ensemble, what):
 def test_five_under_random_faults(ensemble):
     """Never more than two at a time."""
     draw = random.Random(os.environ.get("CORRAL_SEED", "7"))
-    ensemble.record(2 * RECORD_S)
+    ensemble.record()
     for _ in range(6):
         victims = draw.sample(sorted(ensemble.members), draw.choice((1, 2)))
         how = draw.choice(("kill", "stop", "cut", "pair"))
@@ -149,7 +145,7 @@ def test_five_under_random_faults(ensemble):
             if how == "kill":
                 member.stop(signal.SIGKILL)
             elif how == "stop":
-                member.process.send_signal(signal.SIGSTOP)
+                member.pause()
             elif how == "cut":
                 ensemble.network.isolate(sid)
             else:
@@ -161,7 +157,7 @@ def test_five_under_random_faults(ensemble):
             if how == "kill":
                 member.start()
             elif how == "stop":
-                member.process.send_signal(signal.SIGCONT)
+                member.resume()
         ensemble.wait_whole()
     assert ensemble.judge()["writes"] > 100
 
@@ -188,8 +184,7 @@ def small_disk(ensemble):
 
 def test_a_disk_fills(ensemble, small_disk):
     """The member leaves and says why, the others go on; with room again it comes back."""
-    ensemble.record(RECORD_S)
-    time.sleep(1)
+    ensemble.record()
     block = small_disk.data / "block"
     with open(block, "wb") as f, pytest.raises(OSError):
         while True:
@@ -225,8 +220,7 @@ def test_clocks_differ_by_days(tls, clock):
             ensemble.members[sid].prefix = ["env", f"LD_PRELOAD={clock}", f"SHIFT_CLOCK_S={days * 86400}",
                                             "ASAN_OPTIONS=verify_asan_link_order=0"]
         ensemble.start()
-        ensemble.record(RECORD_S)
-        time.sleep(2)
+        ensemble.record()
         leader = ensemble.wait_leader()
         leader.stop(signal.SIGKILL)
         ensemble.wait_leader(other_than=leader)
