@@ -38,6 +38,23 @@ begin_epoch(int64_t epoch)
 	rig_db.last_zxid = epoch << 32;
 }
 
+START_TEST(a_damaged_snapshot_of_an_epochs_beginning_needs_no_transaction_of_it)
+{
+	char name[DATADIR_NAME_BYTES];
+	int64_t last;
+
+	rig_snapshot();
+	rig_populate(30);
+	last = rig_db.last_zxid;
+	begin_epoch(2);
+	rig_snapshot();
+	snapshot_name(name, (struct datadir_entry){.zxid = (uint64_t)rig_db.last_zxid});
+	ck_assert(simdisk_flip_bit(rig_disk, name, 700, 3));
+	rig_db.last_zxid = last;
+	ck_assert_uint_eq(rig_recovered(&rig_db).bad_snapshots, 1);
+}
+END_TEST
+
 START_TEST(a_file_that_is_gone_with_the_end_of_its_epoch_is_missed_by_the_tree)
 {
 	char name[DATADIR_NAME_BYTES], wrong[384];
@@ -79,6 +96,27 @@ START_TEST(an_epoch_that_begins_on_a_tree_that_differed_before_is_no_gap)
 }
 END_TEST
 
+/* As Apache's servers do it with a node that was made behind the end of its session. */
+START_TEST(what_a_start_has_removed_without_a_transaction_is_no_gap)
+{
+	struct recover_report report;
+	struct fault fault = {0};
+	struct db got;
+
+	rig_snapshot();
+	rig_create("/owned", "x", true);
+	ck_assert(db_has_orphans(&rig_db) && db_finish_load(&rig_db) && !db_has_orphans(&rig_db));
+	begin_epoch(2);
+	rig_create("/c", "x", false);
+	ck_assert(db_init(&got, &RIG_KEY, 2000));
+	ck_assert_msg(recover(rig_store, rig_store, &RIG_OPTIONS, &got, &report, &fault) == 0, "%s",
+	    fault.text);
+	ck_assert_uint_eq(got.digest_mismatches, 1);
+	ck_assert_uint_eq(got.tree.node_count, rig_db.tree.node_count);
+	db_fini(&got);
+}
+END_TEST
+
 Suite *
 unit_suite(void)
 {
@@ -87,8 +125,10 @@ unit_suite(void)
 
 	tcase_add_checked_fixture(t, rig_setup, rig_teardown);
 	tcase_add_test(t, a_damaged_snapshot_that_the_log_does_not_lead_to_is_the_end_of_a_history);
+	tcase_add_test(t, a_damaged_snapshot_of_an_epochs_beginning_needs_no_transaction_of_it);
 	tcase_add_test(t, a_file_that_is_gone_with_the_end_of_its_epoch_is_missed_by_the_tree);
 	tcase_add_test(t, an_epoch_that_begins_on_a_tree_that_differed_before_is_no_gap);
+	tcase_add_test(t, what_a_start_has_removed_without_a_transaction_is_no_gap);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -115,6 +115,20 @@ find_orphans(const struct db *db, struct buf *to)
 }
 
 bool
+db_has_orphans(const struct db *db)
+{
+	struct list *it, *nx;
+
+	HMAP_EACH(it, nx, &db->tree.owners) {
+		const struct tree_owner *o = HMAP_ENTRY(it, struct tree_owner, link);
+
+		if (session_find(&db->sessions, o->session) == NULL)
+			return true;
+	}
+	return false;
+}
+
+bool
 db_finish_load(struct db *db)
 {
 	struct buf orphans;

@@ -66,6 +66,9 @@ bool db_find_hidden_ttl(const struct db *db, struct buf *path);
  */
 bool db_find_unlisted(const struct db *db, struct buf *path);
 
+/* Is there an ephemeral node whose session is none? */
+bool db_has_orphans(const struct db *db);
+
 /*
  * After a snapshot and the log were loaded: remove ephemeral nodes whose session does not exist,
  * create /zookeeper/config if it is missing, drop unused ACLs. False: no memory.

@@ -34,11 +34,14 @@ note_bad(struct recover_report *report, const struct fault *bad)
 		report->bad = *bad;
 }
 
-/* It was whole once: there was a history here that led to it. */
+/*
+ * It was whole once: there was a history here that led to it. Where it has the name of an epoch's
+ * beginning, there is no transaction of that zxid; who knows which was the last one before it.
+ */
 static void
 note_reached(struct recover_report *report, uint64_t zxid)
 {
-	if (zxid > report->reached_zxid)
+	if ((uint32_t)zxid > 0 && zxid > report->reached_zxid)
 		report->reached_zxid = zxid;
 }
 
@@ -119,14 +122,16 @@ apply_record(const struct recover_options *options, struct db *db,
 /*
  * A file that is gone together with the end of its epoch leaves no gap in the zxids. But the first
  * transaction of the next epoch, which then begins a file, has the digest of its tree; `agreed` is
- * whether the digest of what was before it is right.
+ * whether the digest of what was before it is right. Ephemeral nodes without a session, which one
+ * of Apache's servers may have logged, every start has removed: the trees may differ for that.
  */
 static int
 check_epoch_end(
     const struct db *db, const struct txnlog_record *record, bool agreed, struct fault *f)
 {
 	if (!agreed || record->offset != TXNLOG_HEADER_BYTES || (uint32_t)record->zxid > 1 ||
-	    db->digest_mismatch_zxid != (int64_t)record->zxid || ZAB_PLANTED(PLANT_GAP_ENDS))
+	    db->digest_mismatch_zxid != (int64_t)record->zxid || db_has_orphans(db) ||
+	    ZAB_PLANTED(PLANT_GAP_ENDS))
 		return 0;
 	MARK("recover: the end of an epoch is missing");
 	return fault_set(f, DATADIR_CORRUPT,
