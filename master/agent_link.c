@@ -35,9 +35,7 @@ struct agent_link {
 	struct list in_flush; /* something is to go out in this turn */
 	struct master *m;
 	struct link *link;
-	struct agent *agent; /* NULL before it is registered */
-	uint64_t registration;
-	Corral__Register *pending; /* came before the store was read */
+	struct conn conn;
 	struct outgoing out;
 };
 
@@ -62,8 +60,6 @@ link_forget(struct agent_link *l)
 	free(l->out.launches);
 	free(l->out.kills);
 	free(l->out.acks);
-	if (l->pending != NULL)
-		corral__register__free_unpacked(l->pending, NULL);
 	free(l);
 }
 
@@ -73,10 +69,9 @@ link_lost(struct agent_link *l)
 {
 	struct master *m = l->m;
 
-	if (l->agent != NULL && m->leading && l->agent->link == l) {
-		stream_agent_down(m, l->agent);
-		cluster_agent_down(&m->cluster, clock_boot_ms(), l->agent, l->registration);
-	}
+	if (conn_is_newest(&l->conn, m->leading))
+		stream_agent_down(m, l->conn.agent);
+	conn_fini(&l->conn, &m->cluster, m->leading, clock_boot_ms());
 	link_forget(l);
 }
 
@@ -97,7 +92,7 @@ send_message(struct agent_link *l, Corral__MasterToAgent *message)
 	term.czxid = m->elect.term.czxid;
 	message->term = &term;
 	message->has_registration = true;
-	message->registration = l->registration;
+	message->registration = l->conn.registration;
 	/* The last moment before the socket: a leader past its bound says nothing more. */
 	return master_may_act(m) && link_send_message(l->link, &message->base);
 }
@@ -137,88 +132,54 @@ refuse(struct agent_link *l, const char *why)
 }
 
 static void
-take_registration(struct agent_link *l, Corral__Register *r)
+registered(struct agent_link *l, const struct conn_news *news)
 {
-	struct master *m = l->m;
-	const char *name = link_peer(l->link)->name;
-	struct agent *known = cluster_agent(&m->cluster, name);
-	struct agent_link *old = known == NULL ? NULL : known->link;
-	char error[400];
+	struct agent_link *old = news->old;
 
-	known = cluster_register(&m->cluster, clock_boot_ms(), name, r, l, error, sizeof error);
-	if (known == NULL) {
-		refuse(l, error); /* l->agent stays: its earlier registration ends, too */
-		return;
-	}
-	l->agent = known;
-	l->registration = known->registration;
-	log_info("agent %s at %s registered", name, link_peer_address(l->link));
+	log_info("agent %s at %s registered", l->conn.name, link_peer_address(l->link));
+	if (news->again != NULL)
+		stream_agent_down(l->m, news->again);
 	if (old == NULL)
 		return;
-	stream_agent_down(m, known);
-	if (old == l)
-		return;
-	old->agent = NULL; /* a new connection discards the old one, unread */
+	conn_forsake(&old->conn);
 	link_end(old);
 }
 
 static void
-take_register(struct agent_link *l, Corral__AgentToMaster *message)
-{
-	Corral__Register *r = message->register_;
-
-	if (strcmp(r->node, link_peer(l->link)->name) != 0) {
-		refuse(l, "its node name is not that of its certificate: see [agent] name= in "
-			  "corral.conf(5)");
-		return;
-	}
-	message->body_case = CORRAL__AGENT_TO_MASTER__BODY__NOT_SET;
-	message->register_ = NULL;
-	if (l->m->leading) {
-		take_registration(l, r);
-		return;
-	}
-	if (l->pending != NULL)
-		corral__register__free_unpacked(l->pending, NULL);
-	l->pending = r;
-}
-
-static void
-take_heartbeat(struct agent_link *l, const Corral__Heartbeat *h)
+acknowledge(struct agent_link *l, const Corral__Heartbeat *h)
 {
 	Corral__HeartbeatAck ack = CORRAL__HEARTBEAT_ACK__INIT;
 	Corral__MasterToAgent message = CORRAL__MASTER_TO_AGENT__INIT;
 
-	cluster_heartbeat(&l->m->cluster, clock_boot_ms(), l->agent, h->usage);
-	cluster_stuck(&l->m->cluster, l->agent, h->stuck, h->n_stuck);
 	ack.sent_boot_ms = h->sent_boot_ms;
 	message.body_case = CORRAL__MASTER_TO_AGENT__BODY_HEARTBEAT_ACK;
 	message.heartbeat_ack = &ack;
-	agent_send(l->m, l->agent, &message);
+	agent_send(l->m, l->conn.agent, &message);
 }
 
+/* message: NULL when the store was read, and a registration had come before. */
 static void
-take_message(struct agent_link *l, Corral__AgentToMaster *message)
+follow(struct agent_link *l, enum conn_then then, const struct conn_news *news,
+    Corral__AgentToMaster *message)
 {
-	struct master *m = l->m;
-
-	if (message->body_case == CORRAL__AGENT_TO_MASTER__BODY_REGISTER) {
-		take_register(l, message);
-		return;
-	}
-	if (l->agent == NULL || message->registration != l->registration)
-		return;
-	switch (message->body_case) {
-	case CORRAL__AGENT_TO_MASTER__BODY_HEARTBEAT:
-		take_heartbeat(l, message->heartbeat);
+	switch (then) {
+	case CONN_END:
+		link_end(l);
 		break;
-	case CORRAL__AGENT_TO_MASTER__BODY_UPDATES:
-		for (size_t i = 0; i < message->updates->n_updates; i++)
-			cluster_update(
-			    &m->cluster, clock_boot_ms(), l->agent, message->updates->updates[i]);
+	case CONN_REFUSED:
+		refuse(l, news->why);
 		break;
-	default:
-		stream_from_agent(m, l->agent, message);
+	case CONN_REGISTERED:
+		registered(l, news);
+		break;
+	case CONN_HEARD:
+		acknowledge(l, message->heartbeat);
+		break;
+	case CONN_OTHER:
+		stream_from_agent(l->m, l->conn.agent, message);
+		break;
+	case CONN_NOTHING:
+	case CONN_UPDATED:
 		break;
 	}
 }
@@ -228,20 +189,19 @@ on_frame(void *arg, struct link *link, const uint8_t *bytes, size_t size)
 {
 	struct agent_link *l = arg;
 	struct master *m = l->m;
-	Corral__AgentToMaster *message;
+	Corral__AgentToMaster *message = corral__agent_to_master__unpack(NULL, size, bytes);
+	struct conn_news news;
 
-	if (m->elect.state != ELECT_LEADING || !master_may_act(m)) {
-		link_end(l); /* we do not lead: the agent goes on to the next master */
-		return;
-	}
-	message = corral__agent_to_master__unpack(NULL, size, bytes);
 	if (message == NULL) {
 		log_warn("agent %s at %s sent %zu bytes that are no message, ending its connection",
 		    link_peer(link)->name, link_peer_address(link), size);
 		link_end(l);
 		return;
 	}
-	take_message(l, message);
+	follow(l,
+	    conn_take(
+		&l->conn, &m->cluster, &m->elect, m->leading, clock_boot_ms(), message, &news),
+	    &news, message);
 	corral__agent_to_master__free_unpacked(message, NULL);
 }
 
@@ -252,7 +212,8 @@ on_up(void *arg, struct link *link)
 	const struct tls_peer *peer = link_peer(link);
 
 	if (peer->role == TLS_ROLE_AGENT && strcmp(peer->cluster, l->m->conf.cluster.name) == 0 &&
-	    strlen(peer->name) <= CLUSTER_NAME_MAX && strpbrk(peer->name, " \n/") == NULL)
+	    strpbrk(peer->name, " \n/") == NULL &&
+	    str_copy(l->conn.name, sizeof l->conn.name, peer->name))
 		return;
 	log_warn("%s is refused on the agents' port: its certificate is %s of cluster '%s', not an "
 		 "agent's of '%s'",
@@ -267,11 +228,11 @@ on_down(void *arg, struct link *link, const char *why)
 {
 	struct agent_link *l = arg;
 
-	if (l->agent != NULL)
-		log_info("agent %s: connection lost: %s", l->agent->name, why);
+	if (l->conn.agent != NULL)
+		log_info("agent %s: connection lost: %s", l->conn.name, why);
 	else
-		log_peer("%s on the agents' port, not registered: %s", link_peer_address(link),
-		    why);
+		log_peer(
+		    "%s on the agents' port, not registered: %s", link_peer_address(link), why);
 	link_lost(l);
 }
 
@@ -289,6 +250,7 @@ on_accepted(void *arg, struct link *link)
 	}
 	l->m = m;
 	l->link = link;
+	conn_init(&l->conn, l);
 	list_init(&l->in_flush);
 	list_append(&m->agent_links, &l->in_all);
 	link_set_arg(link, &ops, l);
@@ -317,7 +279,7 @@ agents_drop_all(struct master *m)
 	while ((first = list_first(&m->agent_links)) != NULL) {
 		struct agent_link *l = CONTAINER_OF(first, struct agent_link, in_all);
 
-		l->agent = NULL;
+		conn_forsake(&l->conn);
 		link_end(l);
 	}
 }
@@ -338,11 +300,9 @@ agents_take_pending(struct master *m)
 	LIST_EACH(it, nx, &m->agent_links)
 	{
 		struct agent_link *l = CONTAINER_OF(it, struct agent_link, in_all);
-		Corral__Register *r = l->pending;
+		struct conn_news news;
 
-		l->pending = NULL;
-		if (r != NULL)
-			take_registration(l, r);
+		follow(l, conn_loaded(&l->conn, &m->cluster, clock_boot_ms(), &news), &news, NULL);
 	}
 }
 
@@ -476,12 +436,12 @@ send_welcome(struct agent_link *l)
 	Corral__Welcome welcome = CORRAL__WELCOME__INIT;
 	Corral__MasterToAgent message = CORRAL__MASTER_TO_AGENT__INIT;
 
-	welcome.agent_id = l->agent->id;
+	welcome.agent_id = l->conn.agent->id;
 	welcome.lease_ms = l->m->conf.master.lease_ms;
 	welcome.heartbeat_ms = l->m->conf.master.heartbeat_ms;
-	welcome.has_fresh = welcome.fresh = l->agent->fresh;
-	welcome.has_answers = l->agent->report->has_number;
-	welcome.answers = l->agent->report->number;
+	welcome.has_fresh = welcome.fresh = l->conn.agent->fresh;
+	welcome.has_answers = l->conn.agent->report->has_number;
+	welcome.answers = l->conn.agent->report->number;
 	message.body_case = CORRAL__MASTER_TO_AGENT__BODY_WELCOME;
 	message.welcome = &welcome;
 	return send_message(l, &message);
@@ -533,7 +493,7 @@ flush(struct agent_link *l)
 static void
 give_up(struct agent_link *l)
 {
-	log_warn("agent %s: its messages do not go out, ending its connection", l->agent->name);
+	log_warn("agent %s: its messages do not go out, ending its connection", l->conn.name);
 	link_end(l);
 }
 

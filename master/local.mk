@@ -11,6 +11,7 @@ libmastercore_a_SOURCES = \
 	master/core/disconnect.c \
 	master/core/doomed.c \
 	master/core/drain.c \
+	master/core/conn.c master/core/conn.h \
 	master/core/elect.c master/core/elect.h \
 	master/core/hold.c \
 	master/core/inside.h \

@@ -15,6 +15,7 @@
 #include "libcommon/sys/corral_conf.h"
 #include "libcommon/zk/zk.h"
 #include "master/core/cluster.h"
+#include "master/core/conn.h"
 #include "master/core/elect.h"
 #include "master/info.h"
 #include "master/metrics.h"

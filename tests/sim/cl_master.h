@@ -4,8 +4,16 @@
 #define CORRAL_TESTS_SIM_CL_MASTER_H
 
 #include "master/core/cluster.h"
+#include "master/core/conn.h"
 #include "master/core/elect.h"
 #include "tests/sim/cl_zk.h"
+
+/* No machine of the simulation has nearly as much: who needs it waits for ever. */
+static inline bool
+cl_is_giant(const struct resources *need)
+{
+	return need->cpu_milli > 1000000 || need->memory_bytes > UINT64_C(1) << 40;
+}
 
 /* What a job of the simulation says; its text in the ensemble is these numbers. */
 struct cl_def {

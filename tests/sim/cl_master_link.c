@@ -12,10 +12,8 @@ struct mlink {
 	struct list in_all;
 	struct cl_master *m;
 	struct cl_conn *conn;
-	struct agent *agent; /* NULL before it is registered */
-	uint64_t registration, heard_ms;
-	char name[CLUSTER_NAME_MAX + 1]; /* as its certificate has it */
-	Corral__Register *pending;
+	struct conn core;
+	uint64_t heard_ms;
 };
 
 /* A message that goes out in this turn. */
@@ -76,7 +74,7 @@ queue(struct mlink *l, Corral__MasterToAgent *message, enum cl_sent what)
 	term.czxid = l->m->elect.term.czxid;
 	message->term = &term;
 	message->has_registration = true;
-	message->registration = l->registration;
+	message->registration = l->core.registration;
 	msg->to = l;
 	msg->what = what;
 	msg->size = corral__master_to_agent__get_packed_size(message);
@@ -93,12 +91,9 @@ link_lost(struct mlink *l)
 {
 	struct cl_master *m = l->m;
 
-	if (l->agent != NULL && m->leading && l->agent->link == l)
-		cluster_agent_down(&m->cluster, now(m), l->agent, l->registration);
+	conn_fini(&l->core, &m->cluster, m->leading, now(m));
 	forget_messages(m, l);
 	list_remove(&l->in_all);
-	if (l->pending != NULL)
-		corral__register__free_unpacked(l->pending, NULL);
 	free(l);
 }
 
@@ -115,7 +110,7 @@ cl_master_drop_links(struct cl_master *m)
 	struct list *first;
 
 	while ((first = list_first(&m->links)) != NULL) {
-		CONTAINER_OF(first, struct mlink, in_all)->agent = NULL;
+		conn_forsake(&CONTAINER_OF(first, struct mlink, in_all)->core);
 		link_end(CONTAINER_OF(first, struct mlink, in_all));
 	}
 }
@@ -163,65 +158,36 @@ cl_master_send_queue(struct cl_master *m)
 /* ---- From an agent. ---- */
 
 static void
-refuse(struct mlink *l, char *why)
+refuse(struct mlink *l, const char *why)
 {
 	Corral__Refused refused = CORRAL__REFUSED__INIT;
 	Corral__MasterToAgent message = CORRAL__MASTER_TO_AGENT__INIT;
 
-	cl_trace(l->m->c, "%s: refuses %s: %s", l->m->proc.machine->name, l->name, why);
-	refused.why = why;
+	cl_trace(l->m->c, "%s: refuses %s: %s", l->m->proc.machine->name, l->core.name, why);
+	cl_check_refused(l->m, l->core.name);
+	refused.why = (char *)(uintptr_t)why;
 	message.body_case = CORRAL__MASTER_TO_AGENT__BODY_REFUSED;
 	message.refused = &refused;
 	queue(l, &message, CL_SENT_OTHER)->close = true;
 }
 
 static void
-take_registration(struct mlink *l, Corral__Register *r)
+registered(const struct conn_news *news)
 {
-	struct cl_master *m = l->m;
-	struct agent *known = cluster_agent(&m->cluster, l->name);
-	struct mlink *old = known == NULL ? NULL : known->link;
-	char error[400];
+	struct mlink *old = news->old;
 
-	cl_check_report(m, l->name, r);
-	known = cluster_register(&m->cluster, now(m), l->name, r, l, error, sizeof error);
-	if (known == NULL) {
-		cl_check_refused(m, l->name);
-		refuse(l, error);
+	if (old == NULL)
 		return;
-	}
-	l->agent = known;
-	l->registration = known->registration;
-	if (old == NULL || old == l)
-		return;
-	old->agent = NULL; /* a new connection discards the old one, unread */
+	conn_forsake(&old->core);
 	link_end(old);
 }
 
 static void
-take_register(struct mlink *l, Corral__AgentToMaster *message)
-{
-	Corral__Register *r = message->register_;
-
-	message->body_case = CORRAL__AGENT_TO_MASTER__BODY__NOT_SET;
-	message->register_ = NULL;
-	if (l->m->leading) {
-		take_registration(l, r);
-		return;
-	}
-	if (l->pending != NULL)
-		corral__register__free_unpacked(l->pending, NULL);
-	l->pending = r;
-}
-
-static void
-take_heartbeat(struct mlink *l, const Corral__Heartbeat *h)
+acknowledge(struct mlink *l, const Corral__Heartbeat *h)
 {
 	Corral__HeartbeatAck ack = CORRAL__HEARTBEAT_ACK__INIT;
 	Corral__MasterToAgent message = CORRAL__MASTER_TO_AGENT__INIT;
 
-	cluster_heartbeat(&l->m->cluster, now(l->m), l->agent, h->usage);
-	cluster_stuck(&l->m->cluster, l->agent, h->stuck, h->n_stuck);
 	ack.sent_boot_ms = h->sent_boot_ms;
 	message.body_case = CORRAL__MASTER_TO_AGENT__BODY_HEARTBEAT_ACK;
 	message.heartbeat_ack = &ack;
@@ -254,25 +220,39 @@ acknowledge_first(struct mlink *l, const Corral__StatusUpdate *u)
 }
 
 static void
-take_message(struct mlink *l, Corral__AgentToMaster *message)
+updated(struct mlink *l, const Corral__Updates *u)
 {
-	struct cl_master *m = l->m;
-
-	if (message->body_case == CORRAL__AGENT_TO_MASTER__BODY_REGISTER) {
-		take_register(l, message);
-		return;
+	for (size_t i = 0; i < u->n_updates; i++) {
+		if (l->m->c->plant == CL_PLANT_ACK_FIRST)
+			acknowledge_first(l, u->updates[i]);
+		cl_check_update(l->m, u->updates[i]);
 	}
-	if (l->agent == NULL || message->registration != l->registration)
-		return;
-	if (message->body_case == CORRAL__AGENT_TO_MASTER__BODY_HEARTBEAT)
-		take_heartbeat(l, message->heartbeat);
-	else if (message->body_case == CORRAL__AGENT_TO_MASTER__BODY_UPDATES)
-		for (size_t i = 0; i < message->updates->n_updates; i++) {
-			if (m->c->plant == CL_PLANT_ACK_FIRST)
-				acknowledge_first(l, message->updates->updates[i]);
-			cl_check_update(m, message->updates->updates[i]);
-			cluster_update(&m->cluster, now(m), l->agent, message->updates->updates[i]);
-		}
+}
+
+static void
+follow(struct mlink *l, enum conn_then then, const struct conn_news *news,
+    const Corral__AgentToMaster *message)
+{
+	switch (then) {
+	case CONN_END:
+		link_end(l);
+		break;
+	case CONN_REFUSED:
+		refuse(l, news->why);
+		break;
+	case CONN_REGISTERED:
+		registered(news);
+		break;
+	case CONN_HEARD:
+		acknowledge(l, message->heartbeat);
+		break;
+	case CONN_UPDATED:
+		updated(l, message->updates);
+		break;
+	case CONN_NOTHING:
+	case CONN_OTHER:
+		break;
+	}
 }
 
 static void
@@ -280,21 +260,20 @@ on_frame(void *owner, struct cl_conn *conn, const uint8_t *bytes, size_t size)
 {
 	struct mlink *l = owner;
 	struct cl_master *m = l->m;
-	Corral__AgentToMaster *message;
+	Corral__AgentToMaster *message = corral__agent_to_master__unpack(NULL, size, bytes);
+	struct conn_news news;
 
 	(void)conn;
 	l->heard_ms = now(m);
-	if (m->elect.state != ELECT_LEADING || !elect_may_act(&m->elect, now(m))) {
-		link_end(l); /* we do not lead: the agent goes on to the next master */
-		cl_master_turn(m);
-		return;
-	}
-	message = corral__agent_to_master__unpack(NULL, size, bytes);
 	if (message == NULL) {
 		world_violation(&m->c->world, "an agent's message cannot be read");
 		return;
 	}
-	take_message(l, message);
+	if (message->body_case == CORRAL__AGENT_TO_MASTER__BODY_REGISTER && m->leading &&
+	    elect_may_act(&m->elect, now(m)))
+		cl_check_report(m, l->core.name, message->register_);
+	follow(l, conn_take(&l->core, &m->cluster, &m->elect, m->leading, now(m), message, &news),
+	    &news, message);
 	corral__agent_to_master__free_unpacked(message, NULL);
 	cl_master_turn(m);
 }
@@ -320,7 +299,8 @@ cl_master_accept(void *owner, struct cl_conn *conn, const struct cl_end_ops **op
 	l->m = m;
 	l->conn = conn;
 	l->heard_ms = now(m);
-	snprintf(l->name, sizeof l->name, "%s", cl_peer_name(conn));
+	conn_init(&l->core, l);
+	snprintf(l->core.name, sizeof l->core.name, "%s", cl_peer_name(conn));
 	list_append(&m->links, &l->in_all);
 	*ops = &link_ops;
 	return l;
@@ -334,11 +314,11 @@ cl_master_take_pending(struct cl_master *m)
 	LIST_EACH(it, nx, &m->links)
 	{
 		struct mlink *l = CONTAINER_OF(it, struct mlink, in_all);
-		Corral__Register *r = l->pending;
+		struct conn_news news;
 
-		l->pending = NULL;
-		if (r != NULL)
-			take_registration(l, r);
+		if (l->core.pending != NULL)
+			cl_check_report(m, l->core.name, l->core.pending);
+		follow(l, conn_loaded(&l->core, &m->cluster, now(m), &news), &news, NULL);
 	}
 }
 
@@ -442,12 +422,12 @@ queue_welcome(struct mlink *l)
 	Corral__Welcome welcome = CORRAL__WELCOME__INIT;
 	Corral__MasterToAgent message = CORRAL__MASTER_TO_AGENT__INIT;
 
-	welcome.agent_id = l->agent->id;
+	welcome.agent_id = l->core.agent->id;
 	welcome.lease_ms = l->m->c->conf.lease_ms;
 	welcome.heartbeat_ms = l->m->c->conf.heartbeat_ms;
-	welcome.has_fresh = welcome.fresh = l->agent->fresh;
-	welcome.has_answers = l->agent->report->has_number;
-	welcome.answers = l->agent->report->number;
+	welcome.has_fresh = welcome.fresh = l->core.agent->fresh;
+	welcome.has_answers = l->core.agent->report->has_number;
+	welcome.answers = l->core.agent->report->number;
 	message.body_case = CORRAL__MASTER_TO_AGENT__BODY_WELCOME;
 	message.welcome = &welcome;
 	queue(l, &message, CL_SENT_OTHER);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-master_units = tests/unit/access_test tests/unit/cluster_test tests/unit/commit_test tests/unit/disconnect_test tests/unit/drain_test \
+master_units = tests/unit/access_test tests/unit/cluster_test tests/unit/commit_test tests/unit/conn_test \
+	tests/unit/disconnect_test tests/unit/drain_test \
 	tests/unit/elect_test tests/unit/place_test tests/unit/reserve_test tests/unit/share_test tests/unit/sharing_test tests/unit/singles_test \
 	tests/unit/tokens_test
 check_PROGRAMS += $(master_units)
@@ -18,6 +19,10 @@ tests_unit_cluster_test_LDADD = $(UNIT_LIBS) $(MASTER_CORE_LIBS)
 tests_unit_commit_test_SOURCES = tests/unit/commit_test.c $(CLUSTER_RIG_SOURCES)
 tests_unit_commit_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_commit_test_LDADD = $(UNIT_LIBS) $(MASTER_CORE_LIBS)
+
+tests_unit_conn_test_SOURCES = tests/unit/conn_test.c $(CLUSTER_RIG_SOURCES)
+tests_unit_conn_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_conn_test_LDADD = $(UNIT_LIBS) $(MASTER_CORE_LIBS)
 
 tests_unit_disconnect_test_SOURCES = tests/unit/disconnect_test.c $(CLUSTER_RIG_SOURCES)
 tests_unit_disconnect_test_CFLAGS = $(UNIT_CFLAGS)
