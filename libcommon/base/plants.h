@@ -206,7 +206,11 @@
 	/* an agent knows the latest term until it ends, and no longer */                          \
 	S(TERM_IN_MEMORY, "term-in-memory")                                                        \
 	/* an agent compares what of a term is a transaction's number, and not the era */          \
-	S(ERA_IGNORED, "era-ignored")
+	S(ERA_IGNORED, "era-ignored")                                                              \
+	/* an agent knows an executor again by its number alone */                                 \
+	S(PID_ALONE, "pid-alone")                                                                  \
+	/* a need that is too large to be counted is a small one */                                \
+	S(NEED_WRAPS, "need-wraps")
 
 enum zab_plant {
 	PLANT_NOTHING,

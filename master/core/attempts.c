@@ -163,7 +163,6 @@ static struct resources
 report_need(const struct cluster *c, const Corral__TaskReport *r)
 {
 	const struct job *j = job_of(c, r->key);
-	struct resources need = c->settings.executor;
 
 	if (j != NULL)
 		return j->need;
@@ -171,9 +170,9 @@ report_need(const struct cluster *c, const Corral__TaskReport *r)
 		struct resources own = {
 		    r->resources->cpu_milli, r->resources->memory_bytes, r->resources->disk_bytes};
 
-		resources_add(&need, &own, 1);
+		return resources_sum(&c->settings.executor, &own);
 	}
-	return need;
+	return c->settings.executor;
 }
 
 bool

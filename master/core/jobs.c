@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcommon/base/plants.h"
 #include "libcommon/base/str.h"
 #include "master/core/inside.h"
 
@@ -61,8 +62,11 @@ job_new(struct cluster *c, const char *name, uint32_t count, const struct job_po
 	j->definition = definition;
 	j->count = count;
 	j->policy = *policy;
-	j->need = policy->need;
-	resources_add(&j->need, &c->settings.executor, 1);
+	j->need = resources_sum(&policy->need, &c->settings.executor);
+	if (ZAB_PLANTED(PLANT_NEED_WRAPS)) {
+		j->need = policy->need;
+		resources_add(&j->need, &c->settings.executor, 1);
+	}
 	j->state = JOB_CREATING;
 	c->in_job_state[j->state]++;
 	c->index_count += count;

@@ -69,6 +69,20 @@ resources_subtract(struct resources *a, const struct resources *b, uint64_t time
 	a->disk_bytes -= times * b->disk_bytes;
 }
 
+/* a + b, where that may be more than can be counted: then as much as can. */
+static inline struct resources
+resources_sum(const struct resources *a, const struct resources *b)
+{
+	struct resources sum;
+
+	for (int d = 0; d < RESOURCE_COUNT; d++) {
+		uint64_t x = resources_get(a, d), y = resources_get(b, d);
+
+		resources_set(&sum, d, x > UINT64_MAX - y ? UINT64_MAX : x + y);
+	}
+	return sum;
+}
+
 /* What a has more than b, and 0 where it has less. */
 static inline struct resources
 resources_beyond(const struct resources *a, const struct resources *b)

@@ -6,6 +6,9 @@
 #include "libcommon/base/amount.h"
 #include "master/core/inside.h"
 
+/* All roles' together can be counted. */
+#define GUARANTEE_MAX (UINT64_MAX / 2 / SHARE_ROLES_MAX)
+
 static const char *const resource_names[] = {"cpus", "memory", "disk"};
 
 static bool
@@ -46,6 +49,9 @@ quota_fault(const struct cluster *c, const char *name, const struct quota *q, bo
 	for (int d = 0; d < RESOURCE_COUNT; d++) {
 		uint64_t limit = resources_get(&q->limit, d);
 
+		if (resources_get(&q->guarantee, d) > GUARANTEE_MAX)
+			return refuse(error, size, name,
+			    "the guarantee is more than any cluster could have of", d);
 		if (resources_get(&q->guarantee, d) > limit)
 			return refuse(error, size, name, "the guarantee is above the limit of", d);
 		if (!force && resources_get(&consumed, d) > limit)

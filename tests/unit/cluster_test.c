@@ -61,6 +61,21 @@ START_TEST(a_job_is_accepted_stored_launched_and_finished)
 }
 END_TEST
 
+START_TEST(a_need_that_cannot_be_counted_with_its_executors_fits_nowhere)
+{
+	struct job_policy p = {.need = {100, UINT64_MAX, 0}};
+	struct job *j;
+
+	agents_ready(1, 4000);
+	f->cluster.settings.executor.memory_bytes = 2 * MIB;
+	j = fake_submit(f, "j", 1, &p);
+	work();
+	ck_assert_uint_eq(j->need.memory_bytes, UINT64_MAX);
+	ck_assert_uint_eq(j->in_state[CELL_PENDING], 1);
+	ck_assert_uint_eq(f->launches, 0);
+}
+END_TEST
+
 START_TEST(an_end_is_acknowledged_only_when_its_outcome_is_stored)
 {
 	struct fake_agent *a = ready_agent(2000);
@@ -598,6 +613,7 @@ unit_suite(void)
 	tcase_add_checked_fixture(t, rig_setup, rig_teardown);
 	tcase_add_test(t, an_agent_is_welcomed_when_the_registry_has_it_and_not_before);
 	tcase_add_test(t, a_job_is_accepted_stored_launched_and_finished);
+	tcase_add_test(t, a_need_that_cannot_be_counted_with_its_executors_fits_nowhere);
 	tcase_add_test(t, an_end_is_acknowledged_only_when_its_outcome_is_stored);
 	tcase_add_test(t, a_failure_is_retried_after_its_pause_and_then_final);
 	tcase_add_test(t, a_service_is_started_again_when_it_exits_and_a_steady_one_for_ever);

@@ -130,6 +130,8 @@ START_TEST(quotas_that_cannot_be_are_refused_with_the_reason)
 	    {"a/b", "only a top-level role", {{1, 0, 0}, {1, 1, 1}}},
 	    {"a", "above the limit of memory", {{0, 2, 0}, {1, 1, 1}}},
 	    {"eng", "more than this limit already", {{0, 0, 0}, {999, MIB << 20, 1}}},
+	    {"a", "any cluster could have of memory",
+		{{0, UINT64_C(1) << 53, 0}, {1, UINT64_MAX, 1}}},
 	    {"a", "more than the cluster has", {{4001, 0, 0}, {9999, 1, 1}}},
 	};
 	struct quota fits = {{4000, 0, 0}, {9999, 1, 1}};
