@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "agent/core/core_internal.h"
+#include "libcommon/base/plants.h"
 
 #define LOOK_MS_MIN 10
 #define LOOK_MS_MAX 2000
@@ -77,7 +78,7 @@ core_launch(struct agent_core *c, struct attempt *a)
 	l.sandbox = sandbox;
 	l.run_directory = run_directory;
 	l.has_lease_end_boot_ms = a->spec->singleton;
-	l.lease_end_boot_ms = c->lease_end_ms;
+	l.lease_end_boot_ms = a->lease_end_ms = c->lease_end_ms;
 	r.body_case = CORRAL__HELPER_REQUEST__BODY_LAUNCH;
 	r.launch = &l;
 	ask_helper(c, a, HELPER_LAUNCH, &r);
@@ -288,7 +289,9 @@ static bool
 hello_fits(const struct attempt *a, const Corral__ExecutorHello *hello)
 {
 	return hello->pid > 0 &&
-	       (a->pid == 0 || (a->pid == hello->pid && a->start_time == hello->start_time));
+	       (a->pid == 0 ||
+		   (a->pid == hello->pid &&
+		       (a->start_time == hello->start_time || ZAB_PLANTED(PLANT_PID_ALONE))));
 }
 
 bool
@@ -526,8 +529,9 @@ took_launch(
     struct agent_core *c, struct attempt *a, const Corral__HelperReply *reply, uint64_t now_ms)
 {
 	if (reply->error != NULL && *reply->error != '\0') {
+		/* (A renewal that came meanwhile is not one of the lease that the helper knew.) */
 		if (a->phase == ATTEMPT_LAUNCHING && a->spec->singleton &&
-		    core_lease_is_short(c, now_ms))
+		    now_ms + AGENT_LEASE_MARGIN_MS >= a->lease_end_ms)
 			core_make_update(c, a, CORRAL__TASK_STATE__LOST,
 			    CORRAL__TASK_REASON__REASON_LEASE_ENDED, reply->error, now_ms);
 		else if (a->phase == ATTEMPT_LAUNCHING)

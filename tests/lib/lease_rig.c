@@ -162,6 +162,17 @@ fork_executor(const Corral__HelperLaunch *l)
 	rig->forks++;
 }
 
+/* A heartbeat is acknowledged while the helper stands still. */
+static void
+refuse_late(Corral__HelperReply *reply)
+{
+	static char why[] = "the node's lease has ended or is about to";
+
+	rig->bed.now_ms += rig->helper_late_ms;
+	rig_acknowledge(rig->bed.now_ms);
+	reply->error = why;
+}
+
 static void
 to_helper(const struct agent_out *out)
 {
@@ -171,7 +182,9 @@ to_helper(const struct agent_out *out)
 	ck_assert_ptr_nonnull(r);
 	reply.id = r->id;
 	reply.has_alive = true;
-	if (r->body_case == CORRAL__HELPER_REQUEST__BODY_LAUNCH) {
+	if (r->body_case == CORRAL__HELPER_REQUEST__BODY_LAUNCH && rig->helper_late_ms > 0) {
+		refuse_late(&reply);
+	} else if (r->body_case == CORRAL__HELPER_REQUEST__BODY_LAUNCH) {
 		fork_executor(r->launch);
 		reply.has_pid = reply.has_start_time = true;
 		reply.pid = 100;

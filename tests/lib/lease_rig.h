@@ -24,6 +24,7 @@ struct lease_rig {
 	Corral__TaskState state;
 	Corral__TaskReason reason;
 	unsigned forks, kills;
+	uint64_t helper_late_ms; /* it takes so long to launch, and refuses: no lease is left */
 
 	/* The executor. */
 	struct life life;

@@ -210,6 +210,18 @@ START_TEST(a_singleton_is_not_taken_within_a_second_of_the_leases_end)
 }
 END_TEST
 
+START_TEST(a_launch_that_the_helper_is_late_with_is_no_failure_though_the_lease_was_renewed)
+{
+	rig_register();
+	rig_welcome(true);
+	rig->helper_late_ms = RIG_LEASE_MS - AGENT_LEASE_MARGIN_MS;
+	rig_launch();
+	ck_assert_uint_eq(rig->forks, 0);
+	ck_assert_int_eq(rig->state, CORRAL__TASK_STATE__LOST);
+	ck_assert_int_eq(rig->reason, CORRAL__TASK_REASON__REASON_LEASE_ENDED);
+}
+END_TEST
+
 START_TEST(an_executor_that_is_slow_to_report_does_not_start_a_singleton_too_late)
 {
 	rig_register();
@@ -384,6 +396,8 @@ unit_suite(void)
 	tcase_add_test(t, a_launch_of_the_old_connection_is_none_of_the_new_one);
 	tcase_add_test(t, a_master_of_an_older_term_launches_nothing);
 	tcase_add_test(t, a_singleton_is_not_taken_within_a_second_of_the_leases_end);
+	tcase_add_test(
+	    t, a_launch_that_the_helper_is_late_with_is_no_failure_though_the_lease_was_renewed);
 	tcase_add_test(t, an_executor_that_is_slow_to_report_does_not_start_a_singleton_too_late);
 	tcase_add_test(t, an_agent_that_starts_anew_has_no_lease_to_give_before_its_welcome);
 	tcase_add_test(t, a_singleton_without_its_agent_ends_with_its_lease);
