@@ -408,6 +408,8 @@ take_hello(struct xlink *x, const Corral__ExecutorHello *hello)
 	x->greeted = true;
 	if (!agent_core_hello(h->core, hello, now(h)))
 		hang_up(x);
+	else
+		cl_check_adopted(h, hello);
 }
 
 static void

@@ -513,6 +513,9 @@ check_takes_tasks(struct cl_master *m, const struct out *o)
 	const struct drain *d = &o->agent->drain;
 	uint64_t now = cl_now(m->proc.machine);
 
+	if (!resources_fits(&o->job->policy.need, &m->cluster.books.accounts[o->agent->node].total))
+		VIOLATED(m->c, "R3: %s.%u is placed on %s, which has not as much", o->job->name,
+		    o->key.index, o->agent->name);
 	if (o->job->policy.singleton)
 		return;
 	if (d->wanted && now >= d->from_ms + SCAN_MS && now < d->until_ms)

@@ -51,6 +51,8 @@ void cl_check_after_message(struct cl_host *h, const Corral__MasterToAgent *m,
     uint64_t registration, enum agent_verdict verdict);
 void cl_check_agent_out(struct cl_host *h, const struct agent_out *out);
 void cl_check_agent_committed(struct cl_host *h);
+/* It has taken who said so for an executor of its own. */
+void cl_check_adopted(struct cl_host *h, const Corral__ExecutorHello *hello);
 void cl_check_agent(struct cl_host *h);
 void cl_check_recovered(struct cl_host *h, const struct checkpoint_faults *faults);
 

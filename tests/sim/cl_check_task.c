@@ -97,6 +97,21 @@ cl_check_agent_committed(struct cl_host *h)
 		a->highest = a->pending;
 }
 
+/* T8: number and start time are those of the process that was forked for it, in this boot. */
+void
+cl_check_adopted(struct cl_host *h, const Corral__ExecutorHello *hello)
+{
+	struct taskkey key = taskkey_of(hello->key);
+	const struct agent_attempt *a = agent_core_find(h->core, &key);
+	const struct cl_group *g = cl_group_find(h, &key);
+
+	if (a->phase != ATTEMPT_LIVE)
+		return;
+	if (g == NULL || hello->pid != g->pid || hello->start_time != g->start_time)
+		VIOLATED(h->c, "T8: %s takes another process for the executor of %s",
+		    h->machine->name, a->name);
+}
+
 /* ---- What goes out of an agent. ---- */
 
 static const char *
@@ -159,7 +174,8 @@ note_update(struct cl_host *h, const Corral__StatusUpdate *u)
 		s->state = u->state;
 		memcpy(s->uuid, u->uuid.data, ATTEMPT_UUID_BYTES);
 	}
-	if (u->reason == CORRAL__TASK_REASON__REASON_REFUSED)
+	if (u->reason == CORRAL__TASK_REASON__REASON_REFUSED && u->message != NULL &&
+	    strstr(u->message, "lease") == NULL)
 		VIOLATED(h->c, "R1: %s is refused by its agent: %s", a->name,
 		    u->message == NULL ? "" : u->message);
 	if (u->sequence > a->made)
@@ -259,9 +275,15 @@ cl_check_recovered(struct cl_host *h, const struct checkpoint_faults *faults)
 
 /* ---- Tasks. ---- */
 
+/* And for so long after that its job would have waited for its node. */
 static bool
-marked_between(const struct seen_agent *a, uint64_t from_ms, uint64_t to_ms)
+marked_between(
+    const struct seen_agent *a, uint64_t from_ms, uint64_t to_ms, const struct seen_job *j)
 {
+	uint64_t patience_ms = j->def.policy.disconnect_ms / 100 * 98; /* by any clock */
+
+	if (patience_ms > 0 && !a->forgotten)
+		to_ms = to_ms < patience_ms ? 0 : to_ms - patience_ms;
 	for (unsigned i = 0; i < a->mark_count && i < MARKS_MAX; i++)
 		if (a->marks_ms[i] >= from_ms && a->marks_ms[i] <= to_ms)
 			return true;
@@ -328,11 +350,12 @@ check_other(struct cl_group *g, const struct seen_attempt *a, struct cl_group *o
 	else if (g->spec->singleton)
 		VIOLATED(c, "S1: %s starts on %s while %s runs on %s", a->name,
 		    g->host->machine->name, o->name, other->host->machine->name);
-	else if (other->key.incarnation == g->key.incarnation &&
-		 !lost_with_store(k, a) && !lost_with_store(k, o) &&
+	else if (other->key.incarnation == g->key.incarnation && !lost_with_store(k, a) &&
+		 !lost_with_store(k, o) &&
 		 !marked_between(&k->agents[given_up],
 		     later ? o->launch_sent_ms : a->launch_sent_ms,
-		     later ? a->launch_sent_ms : o->launch_sent_ms))
+		     later ? a->launch_sent_ms : o->launch_sent_ms,
+		     seen_job(k, g->key.incarnation)))
 		VIOLATED(c, "T1: %s starts on %s while %s runs on %s, which was not given up",
 		    a->name, g->host->machine->name, o->name, other->host->machine->name);
 }

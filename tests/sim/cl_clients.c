@@ -159,6 +159,7 @@ pump(struct client *k)
 
 	while ((first = list_first(&k->pending)) != NULL) {
 		struct pending *p = CONTAINER_OF(first, struct pending, link);
+		bool over = p->done && (p->outcome.rc == CL_EXPIRED || p->outcome.rc == CL_MOVED);
 
 		if ((p->ask.type == ZM_WRITE || p->ask.type == ZM_CLOSE) && !p->done)
 			return;
@@ -169,6 +170,8 @@ pump(struct client *k)
 		else
 			answer_children(k, p);
 		pending_free(p);
+		if (over)
+			return; /* the connection ends with this */
 	}
 }
 

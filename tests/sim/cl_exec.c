@@ -40,14 +40,14 @@ send_message(struct cl_group *g, const Corral__ExecutorToAgent *m)
 }
 
 static void
-send_hello(struct cl_group *g)
+send_hello(struct cl_group *g, bool as_another)
 {
 	Corral__ExecutorToAgent m = CORRAL__EXECUTOR_TO_AGENT__INIT;
 	Corral__ExecutorHello hello = CORRAL__EXECUTOR_HELLO__INIT;
 
 	hello.key = g->key_message;
 	hello.pid = g->pid;
-	hello.start_time = g->start_time;
+	hello.start_time = g->start_time + as_another;
 	hello.state = life_task_state(&g->life);
 	m.body_case = CORRAL__EXECUTOR_TO_AGENT__BODY_HELLO;
 	m.hello = &hello;
@@ -257,6 +257,16 @@ on_down(void *owner, struct cl_conn *conn)
 	drain(g);
 }
 
+/* Its agent knows who it is, so that another process of its number is none that it could take. */
+static bool
+is_known(const struct cl_group *g)
+{
+	const struct agent_attempt *a =
+	    g->host->core == NULL ? NULL : agent_core_find(g->host->core, &g->key);
+
+	return a != NULL && a->pid == g->pid && !g->host->c->calm;
+}
+
 static void
 on_up(void *owner, struct cl_conn *conn, uint64_t token)
 {
@@ -274,7 +284,7 @@ on_up(void *owner, struct cl_conn *conn, uint64_t token)
 	}
 	g->conn = conn;
 	g->dial_wait_ms = DIAL_MS_MIN;
-	send_hello(g);
+	send_hello(g, is_known(g) && rng_below(&g->host->c->rng_host, 100) == 0);
 	life_link(&g->life, true, now(g));
 	drain(g);
 }

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "libcommon/base/amount.h"
+
 #define MIB (UINT64_C(1) << 20)
 
 /* How long faults go on, and how long it may take then until all is over. */
@@ -28,6 +30,12 @@ draw_job(struct cl_life *l, struct cl_def *d)
 	p->need =
 	    (struct resources){100 * (1 + rng_below(r, 12)), 32 * MIB * (1 + rng_below(r, 12)), 0};
 	d->count = 1 + (uint32_t)rng_below(r, 12);
+	if (rng_below(r, 3) == 0)
+		p->disconnect_ms = rng_below(r, 4) == 0 ? UINT64_MAX : rng_below(r, 60000);
+	if (rng_below(r, 24) == 0)
+		p->need.cpu_milli = AMOUNT_CPU_MAX_MILLI;
+	else if (rng_below(r, 24) == 0)
+		p->need.memory_bytes = UINT64_MAX >> rng_below(r, 8);
 	d->stop_ms = 500 * (1 + rng_below(r, 20));
 	d->limit_ms = rng_below(r, 12) == 0 ? 20000 : 0;
 	d->run_min_ms = p->service && rng_below(r, 2) == 0 ? 0 : 50;

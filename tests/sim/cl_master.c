@@ -17,11 +17,11 @@ cl_def_encode(const struct cl_def *d, struct buf *text)
 
 	buf_printf(text,
 	    "%" PRIu32 " %d %d %" PRIu64 " %" PRIu32 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64
-	    " %" PRIu64 " %d %" PRIu64 " %" PRIu64 " %u %u %u %" PRIu32 " %s",
+	    " %" PRIu64 " %d %" PRIu64 " %" PRIu64 " %u %u %u %" PRIu32 " %" PRIu64 " %s",
 	    d->count, p->service, (int)p->restart, p->restart_ms, p->retries_max, p->need.cpu_milli,
 	    p->need.memory_bytes, p->need.disk_bytes, d->stop_ms, d->limit_ms, d->singleton,
 	    d->run_min_ms, d->run_max_ms, d->fail_percent, d->stubborn_percent, d->stray_percent,
-	    p->priority, d->role[0] == '\0' ? ROLE_DEFAULT : d->role);
+	    p->priority, p->disconnect_ms, d->role[0] == '\0' ? ROLE_DEFAULT : d->role);
 }
 
 bool
@@ -33,11 +33,12 @@ cl_def_decode(struct cl_def *d, const char *text)
 	memset(d, 0, sizeof *d);
 	if (sscanf(text,
 		"%" SCNu32 " %d %d %" SCNu64 " %" SCNu32 " %" SCNu64 " %" SCNu64 " %" SCNu64
-		" %" SCNu64 " %" SCNu64 " %d %" SCNu64 " %" SCNu64 " %u %u %u %" SCNu32 " %31s",
+		" %" SCNu64 " %" SCNu64 " %d %" SCNu64 " %" SCNu64 " %u %u %u %" SCNu32 " %" SCNu64
+		" %31s",
 		&d->count, &service, &restart, &p->restart_ms, &p->retries_max, &p->need.cpu_milli,
 		&p->need.memory_bytes, &p->need.disk_bytes, &d->stop_ms, &d->limit_ms, &singleton,
 		&d->run_min_ms, &d->run_max_ms, &d->fail_percent, &d->stubborn_percent,
-		&d->stray_percent, &p->priority, d->role) != 18)
+		&d->stray_percent, &p->priority, &p->disconnect_ms, d->role) != 19)
 		return false;
 	p->role = d->role;
 	p->service = service;
@@ -351,7 +352,8 @@ cl_master_stop_services(struct cl_master *m)
 	{
 		struct job *j = CONTAINER_OF(it, struct job, in_order);
 
-		if (!j->policy.service || j->state == JOB_STOPPING)
+		if ((!j->policy.service && !cl_is_giant(&j->policy.need)) ||
+		    j->state == JOB_STOPPING)
 			continue;
 		snprintf(name, sizeof name, "%s", j->name);
 		cl_master_stop_job(m, name);

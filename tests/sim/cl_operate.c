@@ -100,6 +100,8 @@ set_quota(struct cl_life *l, struct cl_master *m)
 	bool force = rng_below(r, 2) == 0;
 	char error[300];
 
+	if (rng_below(r, 24) == 0)
+		q.guarantee.memory_bytes = UINT64_MAX / 2048 - rng_below(r, 1000);
 	q.guarantee.cpu_milli = rng_below(r, 3) == 0 ? 1000 * rng_below(r, 3) : 0;
 	return cluster_set_quota(&m->cluster, role, &q, force, error, sizeof error);
 }

@@ -60,13 +60,13 @@ add_totals(struct totals *t, const struct cl_life *l)
 
 int zab_plant; /* the bug in the cores */
 
-#define BUGS 18
+#define BUGS 20
 
 static const char *const plant_names[BUGS] = {"output-first", "pings-prove", "ack-first",
     "registration-ignored", "end-early", "recovering-untold", "term-unchecked",
     "lease-from-arrival", "lease-duration", "grace-forgotten", "launch-uncommitted",
     "limit-unstored", "limit-forgets", "weights-ignored", "drain-ignored", "mark-ends-singles",
-    "term-in-memory", "era-ignored"};
+    "term-in-memory", "era-ignored", "pid-alone", "need-wraps"};
 
 /* Where each of them is planted. */
 static const struct {
@@ -91,6 +91,8 @@ static const struct {
     {CL_PLANT_NONE, PLANT_MARK_ENDS_SINGLES},
     {CL_PLANT_NONE, PLANT_TERM_IN_MEMORY},
     {CL_PLANT_NONE, PLANT_ERA_IGNORED},
+    {CL_PLANT_NONE, PLANT_PID_ALONE},
+    {CL_PLANT_NONE, PLANT_NEED_WRAPS},
 };
 
 static bool
