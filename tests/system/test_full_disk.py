@@ -33,8 +33,12 @@ def fill(directory):
     return path
 
 
+def creation(xid):
+    return request(xid, CREATE, text(b"/n%d" % xid) + text(b"x" * 1000) + WORLD + struct.pack(">i", 0))
+
+
 def create(s, xid):
-    s.sendall(request(xid, CREATE, text(b"/n%d" % xid) + text(b"x" * 1000) + WORLD + struct.pack(">i", 0)))
+    s.sendall(creation(xid))
     return receive_error(s) == (xid, 0)
 
 
@@ -109,8 +113,8 @@ def refused(server, status):
 def stopped(tmp_path):
     server = Zkserver(tmp_path)
     with session(server.port) as s:
-        for n in range(300):
-            assert create(s, n)
+        s.sendall(b"".join(creation(n) for n in range(300)))
+        assert [receive_error(s) for _ in range(300)] == [(n, 0) for n in range(300)]
     assert server.stop() == 0
     return server
 

@@ -115,7 +115,7 @@ def test_words_are_answered_and_others_are_not(server):
         with other.accept()[0] as s:
             assert s.recv(4) == b"srvr"
             s.sendall(b"This ZooKeeper instance is not currently serving requests\n")
-        assert asking.communicate(timeout=20)[0].startswith("This ZooKeeper instance is not") and asking.returncode == 1
+    assert asking.communicate(timeout=20)[0].startswith("This ZooKeeper instance is not") and asking.returncode == 1
     assert subprocess.run([PROGRAM, "status", where], capture_output=True).returncode == 69
 
 
