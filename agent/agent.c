@@ -23,6 +23,7 @@
 #include "agent/measure.h"
 #include "agent/sandbox.h"
 #include "agent/status_file.h"
+#include "agent/told.h"
 #include "config.h"
 #include "libcommon/base/str.h"
 #include "libcommon/io/address.h"
@@ -273,10 +274,13 @@ on_master_message(void *arg, const Corral__MasterToAgent *m)
 {
 	struct agent *a = arg;
 	bool was = agent_core_registered(a->core);
-
 	/* Now, and not the turn's time: the lease may have ended since then. */
-	if (agent_core_master_message(a->core, m, clock_boot_ms()) == AGENT_STREAM)
+	enum agent_verdict verdict = agent_core_master_message(a->core, m, clock_boot_ms());
+
+	if (verdict == AGENT_STREAM)
 		logs_message(a->logs, m);
+	else
+		told_log(m, verdict == AGENT_DONE);
 	if (!was && agent_core_registered(a->core)) {
 		log_info("registered with the master of term (%" PRIu64 ", 0x%" PRIx64 ")",
 		    m->term->era, (uint64_t)m->term->czxid);

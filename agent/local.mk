@@ -28,6 +28,7 @@ corral_agent_SOURCES = \
 	agent/measure.c agent/measure.h \
 	agent/privilege.c agent/privilege.h \
 	agent/sandbox.c agent/sandbox.h \
-	agent/status_file.c agent/status_file.h
+	agent/status_file.c agent/status_file.h \
+	agent/told.c agent/told.h
 corral_agent_LDADD = libagentcore.a libzk.a libio.a libsys.a libcodec.a libproto.a libbase.a \
 	$(EVENT_LIBS) $(OPENSSL_LIBS) $(INIH_LIBS) $(JANSSON_LIBS) $(PROTOBUF_C_LIBS) $(DEFLATE_LIBS)

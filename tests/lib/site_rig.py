@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A cluster whose daemons live on the hosts of a Network: masters and the ensemble's server on host 1, an agent on each
-other one. Each is a real process, started again only by the test. Needs root."""
+"""A cluster whose daemons live on the hosts of a Network: the ensemble's server on host 1, masters there or each on a host of
+its own, an agent on each other one. Each is a real process, started again only by the test. Needs root."""
 import json
 import os
 import shutil
@@ -16,15 +16,15 @@ from waiting import BUILD, SLOW, until
 NAME = "site"
 PROGRAMS = {"zkserver": "zkserver/zkserver", "master": "corral-master", "agent": "corral-agent"}
 SECONDS = 60 * SLOW
-SERVER = 1  # the host of masters and zkserver
+SERVER = 1  # the host of zkserver, and of masters that are not apart
 
 
 class Daemon:
-    def __init__(self, site, kind, name, host, config, weak):
+    def __init__(self, site, kind, name, host, config, weak, words):
         self.site, self.kind, self.name, self.host, self.process = site, kind, name, host, None
         self.config, self.log_path = site.home / f"{name}.conf", site.home / f"{name}.log"
         self.config.write_text(config)
-        self.words = [BUILD / PROGRAMS[kind], "run", "--config", self.config]
+        self.words = [BUILD / PROGRAMS[kind], "run", "--config", self.config, *words]
         if weak:
             state = site.home / name
             state.mkdir()
@@ -52,38 +52,41 @@ class Daemon:
 
 class Site:
     """nodes: {name: attributes}, each on a host of its own from 2 on; those in `weak` have agents without root's rights.
-    lease: as corral.conf(5) has it."""
+    lease: as corral.conf(5) has it; agent_words: to each agent's command line; agent_lines: {name: more settings}."""
 
-    def __init__(self, nodes, masters=1, lease="2s", weak=()):
+    def __init__(self, nodes, masters=1, lease="2s", weak=(), apart=False, agent_words=(), agent_lines=None):
         self.home = Path(tempfile.mkdtemp(prefix="cst.", dir="/tmp"))
         self.home.chmod(0o755)
         self.nodes = list(nodes)
         self.tls = self.home / "tls"
         self.corral_tls("init", "--cluster", NAME)
         server = Network.address(SERVER)
-        self.masters = [f"{server}:{5050 + n}" for n in range(masters)]
+        hosts = [SERVER + 1 + n if apart else SERVER for n in range(masters)]
+        self.masters = [f"{Network.address(host)}:{5050 + n}" for n, host in enumerate(hosts)]
         self.daemons = {}
         (self.home / "zk").mkdir()
         self.add("zkserver", "zk", SERVER, f"tickTime=500\ndataDir={self.home}/zk\nclientPort=2181\nclientPortAddress={server}\n"
                  "admin.enableServer=false\npreAllocSize=1024\n")
-        for n in range(masters):
-            self.add("master", f"m{n + 1}", SERVER, self.settings(
-                "master", f"m{n + 1}", f"listen={server}:{5050 + n}", f"agent_listen={server}:{5060 + n}", "socket=",
+        for n, host in enumerate(hosts):
+            self.add("master", f"m{n + 1}", host, self.settings(
+                "master", f"m{n + 1}", f"listen={self.masters[n]}", f"agent_listen={self.agents_door(n)}", "socket=",
                 f"lease={lease}"))
         for n, (name, attributes) in enumerate(nodes.items()):
-            self.add("agent", name, 2 + n, self.settings(
+            self.add("agent", name, max(hosts) + 1 + n, self.settings(
                 "agent", name, "executor_listen=127.0.0.1:0", "cpus=1", "memory=1G", "disk=10G",
                 f"user={'nobody' if name in weak else 'root'}", "default_user=root", *(["helper="] if name in weak else []),
-                f"executor={BUILD}/corral-executor", f"attributes={attributes}"), weak=name in weak)
+                f"executor={BUILD}/corral-executor", f"attributes={attributes}", *(agent_lines or {}).get(name, ())),
+                weak=name in weak, words=agent_words)
         (self.home / "corral.conf").write_text(
             self.common(self.issue("operator", "tester")) + f"[client]\nmaster={','.join(self.masters)}\n")
-        self.network = Network(1 + len(nodes))
+        self.network = Network(max(hosts) + len(nodes))
 
     def corral_tls(self, *words):
         subprocess.run([BUILD / "corral", "tls", "--dir", self.tls, *words], check=True, capture_output=True, timeout=SECONDS)
 
     def issue(self, role, name):
-        self.corral_tls("issue", role, name, "--ip", Network.address(SERVER))
+        addresses = {m.partition(":")[0] for m in self.masters} | {Network.address(SERVER)}
+        self.corral_tls("issue", role, name, *[word for a in sorted(addresses) for word in ("--ip", a)])
         return self.tls / f"{role}-{name}.pem", self.tls / f"{role}-{name}-key.pem"
 
     def common(self, pair):
@@ -95,8 +98,12 @@ class Site:
         return self.common(self.issue(kind, name)) + "\n".join([
             f"[{kind}]", f"name={name}", f"state_dir={self.home}/{name}", *lines, ""])
 
-    def add(self, kind, name, host, config, weak=False):
-        self.daemons[name] = Daemon(self, kind, name, host, config, weak)
+    def add(self, kind, name, host, config, weak=False, words=()):
+        self.daemons[name] = Daemon(self, kind, name, host, config, weak, words)
+
+    def agents_door(self, n):
+        """Where agents find that master."""
+        return f"{self.masters[n].partition(':')[0]}:{5060 + n}"
 
     def host(self, node):
         return self.daemons[node].host
@@ -135,6 +142,10 @@ class Site:
     def nodes_ready(self, names=None):
         self.until(lambda: all(self.node_states().get(n) == "ready" for n in names or self.nodes),
                    lambda: f"nodes are ready: {self.node_states()}")
+
+    def address(self, master):
+        """Where clients find a master."""
+        return self.masters[int(master.name[1:]) - 1]
 
     def leader(self):
         """The leading master's daemon; waits for one."""

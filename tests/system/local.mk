@@ -11,6 +11,7 @@ EXTRA_DIST += \
 	tests/lib/history.py \
 	tests/lib/members.py \
 	tests/lib/network.py \
+	tests/lib/petitions.py \
 	tests/lib/processes.py \
 	tests/lib/recorder.py \
 	tests/lib/shift_clock.c \
@@ -43,6 +44,7 @@ EXTRA_DIST += \
 	tests/system/test_join.py \
 	tests/system/test_kill_loop.py \
 	tests/system/test_task_storm.py \
+	tests/system/test_terms.py \
 	tests/system/test_master.py \
 	tests/system/test_observers.py \
 	tests/system/test_operate.py \
