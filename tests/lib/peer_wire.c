@@ -90,6 +90,14 @@ wire_say_info(struct wire *w, unsigned node, int32_t type, int64_t sid, int32_t 
 }
 
 void
+wire_say_leaderinfo(struct wire *w, unsigned node, int64_t zxid)
+{
+	static const uint8_t protocol[4] = {0, 1, 0, 0};
+
+	wire_say_packet(w, node, QPACKET_LEADERINFO, zxid, protocol, sizeof protocol);
+}
+
+void
 wire_propose_create(
     struct wire *w, unsigned node, int64_t zxid, int64_t header_zxid, uint64_t digest)
 {

@@ -25,6 +25,8 @@ void wire_say_packet(
     struct wire *w, unsigned node, int32_t type, int64_t zxid, const void *data, size_t size);
 void wire_say_info(
     struct wire *w, unsigned node, int32_t type, int64_t sid, int32_t accepted_epoch);
+/* A leader's LEADERINFO: it begins at this zxid. */
+void wire_say_leaderinfo(struct wire *w, unsigned node, int64_t zxid);
 /* A proposal of a node /N, N the counter of zxid; digest 0: without one. */
 void wire_propose_create(
     struct wire *w, unsigned node, int64_t zxid, int64_t header_zxid, uint64_t digest);

@@ -16,7 +16,6 @@
 #define SESSIONS 300000 /* as many as one packet holds in the rig */
 
 static struct wire wire;
-static const uint8_t PROTOCOL[4] = {0, 1, 0, 0};
 
 static void
 put_ack_epoch(int64_t zxid, int32_t current, unsigned node)
@@ -44,7 +43,7 @@ follow_with_history(int32_t epoch, int64_t zxid)
 		rig_crash(i, true);
 	rig_start(0);
 	wire_follow(&wire, 0, 3, false);
-	wire_say_packet(&wire, 0, QPACKET_LEADERINFO, epoch * EPOCH, PROTOCOL, sizeof PROTOCOL);
+	wire_say_leaderinfo(&wire, 0, epoch * EPOCH);
 	if (epoch > 1)
 		wire_expect(&wire, QPACKET_ACKEPOCH, zxid);
 }
@@ -80,7 +79,7 @@ START_TEST(who_asks_for_a_snapshot_names_a_zxid_that_nothing_can_follow)
 	wire_close(&wire, 0);
 	rig_run(1);
 	wire_follow(&wire, 0, 3, false);
-	wire_say_packet(&wire, 0, QPACKET_LEADERINFO, 2 * EPOCH, PROTOCOL, sizeof PROTOCOL);
+	wire_say_leaderinfo(&wire, 0, 2 * EPOCH);
 	wire_expect(&wire, QPACKET_ACKEPOCH, 3 * EPOCH);
 	keeps_what_it_has();
 }
@@ -271,8 +270,7 @@ START_TEST(zk3306_a_list_that_came_while_a_snapshot_was_sent_comes_behind_it)
 		rig_crash(0, false);
 		rig_start(0);
 		wire_follow(&wire, 0, 3, false);
-		wire_say_packet(
-		    &wire, 0, QPACKET_LEADERINFO, 3 * EPOCH, PROTOCOL, sizeof PROTOCOL);
+		wire_say_leaderinfo(&wire, 0, 3 * EPOCH);
 		wire_expect(&wire, QPACKET_ACKEPOCH, EPOCH + 5);
 		wire_say_packet(&wire, 0, QPACKET_DIFF, EPOCH + 6, NULL, 0);
 	}
@@ -299,7 +297,7 @@ START_TEST(a_list_that_does_not_come_either_has_another_snapshot_asked_for)
 	wire_close(&wire, 0);
 	rig_run(1);
 	wire_follow(&wire, 0, 3, false);
-	wire_say_packet(&wire, 0, QPACKET_LEADERINFO, 2 * EPOCH, PROTOCOL, sizeof PROTOCOL);
+	wire_say_leaderinfo(&wire, 0, 2 * EPOCH);
 	wire_expect(&wire, QPACKET_ACKEPOCH, 3 * EPOCH);
 	say_snapshot(6);
 	wire_say_packet(&wire, 0, QPACKET_NEWLEADER, 2 * EPOCH, NULL, 0);
@@ -355,13 +353,13 @@ START_TEST(an_epoch_that_was_entered_has_one_leader)
 	wire_close(&wire, 0);
 	rig_run(1);
 	wire_follow(&wire, 0, 2, false);
-	wire_say_packet(&wire, 0, QPACKET_LEADERINFO, 2 * EPOCH, PROTOCOL, sizeof PROTOCOL);
+	wire_say_leaderinfo(&wire, 0, 2 * EPOCH);
 	ck_assert_msg(wire_ended(&wire, "it wants to lead epoch 2, which server 3 has led"), "%s",
 	    wire.link.why);
 	wire_close(&wire, 0);
 	rig_run(1);
 	wire_follow(&wire, 0, 3, false); /* whose link was lost */
-	wire_say_packet(&wire, 0, QPACKET_LEADERINFO, 2 * EPOCH, PROTOCOL, sizeof PROTOCOL);
+	wire_say_leaderinfo(&wire, 0, 2 * EPOCH);
 	ck_assert_int_eq(wire.link.end, PEER_LINK_OPEN);
 	keeps_what_it_has();
 }
@@ -378,7 +376,7 @@ START_TEST(an_epoch_is_promised_to_one_leader_and_may_be_anothers)
 	wire_close(&wire, 0);
 	rig_run(1);
 	wire_follow(&wire, 0, 2, false);
-	wire_say_packet(&wire, 0, QPACKET_LEADERINFO, 2 * EPOCH, PROTOCOL, sizeof PROTOCOL);
+	wire_say_leaderinfo(&wire, 0, 2 * EPOCH);
 	ck_assert_int_eq(
 	    qpacket_decode(&p, wire.out.data, wire.out.len, 1 << 20, &used), QPACKET_WHOLE);
 	ck_assert_int_eq(p.type, QPACKET_ACKEPOCH);

@@ -34,10 +34,8 @@ follow_script(void)
 static void
 lead_to_sync(void)
 {
-	uint8_t protocol[4] = {0, 1, 0, 0};
-
 	follow_script();
-	wire_say_packet(&wire, 0, QPACKET_LEADERINFO, EPOCH, protocol, sizeof protocol);
+	wire_say_leaderinfo(&wire, 0, EPOCH);
 	wire_expect(&wire, QPACKET_ACKEPOCH, 0);
 	wire_say_packet(&wire, 0, QPACKET_DIFF, 0, NULL, 0);
 }
@@ -196,10 +194,8 @@ END_TEST
 
 START_TEST(a_leader_of_an_epoch_beyond_belief_is_left)
 {
-	uint8_t protocol[4] = {0, 1, 0, 0};
-
 	follow_script();
-	wire_say_packet(&wire, 0, QPACKET_LEADERINFO, INT64_MAX, protocol, sizeof protocol);
+	wire_say_leaderinfo(&wire, 0, INT64_MAX);
 	ck_assert(wire_ended(&wire, "wants to lead"));
 	ck_assert_int_eq(peer_of(0)->zab.epochs.accepted, 0);
 	wire_close(&wire, 0);
@@ -208,11 +204,10 @@ END_TEST
 
 START_TEST(a_snapshot_that_is_none_costs_nothing)
 {
-	uint8_t protocol[4] = {0, 1, 0, 0};
 	struct buf b;
 
 	follow_script();
-	wire_say_packet(&wire, 0, QPACKET_LEADERINFO, EPOCH, protocol, sizeof protocol);
+	wire_say_leaderinfo(&wire, 0, EPOCH);
 	wire_expect(&wire, QPACKET_ACKEPOCH, 0);
 	buf_init(&b, 4096);
 	qpacket_put(&b, QPACKET_SNAP, 5, NULL, 0);
@@ -236,11 +231,10 @@ END_TEST
 static void
 send_fuzzy_snapshot(void)
 {
-	uint8_t protocol[4] = {0, 1, 0, 0};
 	struct buf b;
 
 	follow_script();
-	wire_say_packet(&wire, 0, QPACKET_LEADERINFO, EPOCH, protocol, sizeof protocol);
+	wire_say_leaderinfo(&wire, 0, EPOCH);
 	wire_expect(&wire, QPACKET_ACKEPOCH, 0);
 	buf_init(&b, 4096);
 	qpacket_put(&b, QPACKET_SNAP, 5, NULL, 0);
@@ -323,12 +317,11 @@ END_TEST
 static void
 follow_with_snapshot(int64_t zxid, unsigned nodes, size_t percent)
 {
-	uint8_t protocol[4] = {0, 1, 0, 0};
 	char path[16];
 	struct buf b;
 
 	wire_follow(&wire, 0, 3, false);
-	wire_say_packet(&wire, 0, QPACKET_LEADERINFO, EPOCH, protocol, sizeof protocol);
+	wire_say_leaderinfo(&wire, 0, EPOCH);
 	buf_init(&b, 4 << 20);
 	qpacket_put(&b, QPACKET_SNAP, zxid, NULL, 0);
 	jute_put_i32(&b, 0); /* sessions */

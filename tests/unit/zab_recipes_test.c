@@ -115,6 +115,23 @@ START_TEST(zk4646_a_slow_sync_is_waited_for)
 }
 END_TEST
 
+/*
+ * Lives in which a disk fails at the first operation, the second, and so on, until one does not
+ * come so far, which it says; the process ends with the disk, or the power goes.
+ */
+static void
+fail_at_each_operation(bool (*life)(uint64_t op, bool power), uint64_t operations_min)
+{
+	for (int power = 0; power < 2; power++) {
+		uint64_t op = 1;
+
+		while (!life(op, power) && op < 500)
+			op++;
+		ck_assert_uint_gt(op, operations_min);
+		ck_assert_uint_lt(op, 500);
+	}
+}
+
 /* The power of server 0 goes at its disk's operation number `op` of a synchronization. */
 static bool
 sync_up_to(uint64_t op, bool power)
@@ -151,14 +168,7 @@ sync_up_to(uint64_t op, bool power)
 
 START_TEST(zk4643_an_epoch_is_entered_behind_the_history_of_its_leader)
 {
-	for (int power = 0; power < 2; power++) {
-		uint64_t op = 1;
-
-		while (!sync_up_to(op, power) && op < 500)
-			op++;
-		ck_assert_uint_gt(op, 5);
-		ck_assert_uint_lt(op, 500);
-	}
+	fail_at_each_operation(sync_up_to, 5);
 }
 END_TEST
 
@@ -278,14 +288,7 @@ receive_up_to(uint64_t op, bool power)
 
 START_TEST(zk2872_a_crash_in_the_middle_of_taking_a_snapshot_over_mixes_nothing)
 {
-	for (int power = 0; power < 2; power++) {
-		uint64_t op = 1;
-
-		while (!receive_up_to(op, power) && op < 500)
-			op++;
-		ck_assert_uint_gt(op, 10);
-		ck_assert_uint_lt(op, 500);
-	}
+	fail_at_each_operation(receive_up_to, 10);
 }
 END_TEST
 
@@ -317,14 +320,7 @@ truncate_up_to(uint64_t op, bool power)
 
 START_TEST(zk1489_a_crash_in_the_middle_of_a_truncation_loses_nothing_else)
 {
-	for (int power = 0; power < 2; power++) {
-		uint64_t op = 1;
-
-		while (!truncate_up_to(op, power) && op < 500)
-			op++;
-		ck_assert_uint_gt(op, 5);
-		ck_assert_uint_lt(op, 500);
-	}
+	fail_at_each_operation(truncate_up_to, 5);
 }
 END_TEST
 
