@@ -50,6 +50,7 @@ corral_master_SOURCES = \
 	master/roles_api.c \
 	master/stream.c master/stream_client.h \
 	master/stream_request.c \
-	master/why_reasons.c master/why_reasons.h
+	master/why_reasons.c master/why_reasons.h \
+	master/why_view.c
 corral_master_LDADD = libmastercore.a libzk.a libio.a libjob.a libsys.a libcodec.a libproto.a libbase.a \
 	$(EVENT_LIBS) $(OPENSSL_LIBS) $(INIH_LIBS) $(JANSSON_LIBS) $(PROTOBUF_C_LIBS)

@@ -196,11 +196,15 @@ struct node_view {
 	Corral__Resources capacity, used;
 	Corral__NodeUsage usage;
 };
+/* What people want to know of a node first. */
+const char *view_node_state(const struct agent *a);
 void view_node(const struct master *m, const struct agent *a, struct node_view *n);
 void view_status(struct master *m, struct http_request *r);
 void view_tasks(struct master *m, struct http_request *r);
 void view_nodes(struct master *m, struct http_request *r);
 void view_jobs(struct master *m, struct http_request *r);
+
+/* why_view.c */
 void view_why(struct master *m, struct http_request *r, const char *task);
 
 /* stream.c, relay.c, stream_request.c */
