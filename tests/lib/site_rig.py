@@ -158,7 +158,11 @@ class Site:
         return next((j["state"] for j in self.ask("jobs").get("jobs", []) if j["name"] == name), None)
 
     def submit(self, name, text):
-        self.until(lambda: self.corral("submit", "--name", name, "-", data=text, status=None).returncode == 0, f"{name} is taken")
+        """A leader may take it, and end before it has said so."""
+        def taken():
+            run = self.corral("submit", "--name", name, "-", data=text, status=None)
+            return run.returncode == 0 or self.job_state(name) in ("running", "finished")
+        self.until(taken, f"{name} is taken")
 
     def task(self, job, index=0):
         return next((t for t in self.ask("ps", job).get("tasks", []) if t["index"] == index), {})
