@@ -78,7 +78,6 @@ libzkcore_a_SOURCES += \
 	zkserver/core/peer.c zkserver/core/peer.h \
 	zkserver/core/qpacket.c zkserver/core/qpacket.h \
 	zkserver/core/snapstream.c zkserver/core/snapstream.h \
-	zkserver/core/mark.h \
 	zkserver/core/zab.c zkserver/core/zab.h zkserver/core/zab_members.c
 
 # The shell.

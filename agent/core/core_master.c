@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "agent/core/core_internal.h"
+#include "libcommon/base/mark.h"
 #include "libcommon/base/plants.h"
 #include "libcommon/base/str.h"
 
@@ -145,6 +146,7 @@ core_repeat_outcome(struct agent_core *c, struct attempt *a, uint64_t now_ms)
 		return;
 	}
 	/* Acknowledged before: state and number are what is kept of it. */
+	MARK("update: of one that was acknowledged");
 	u.key = a->key_message;
 	u.sequence = a->sequence;
 	u.state = a->state;
@@ -202,6 +204,7 @@ void
 core_master_tick(struct agent_core *c, uint64_t now_ms)
 {
 	if (c->up && !c->registered && now_ms >= c->register_ms + WELCOME_MS_MAX) {
+		MARK("master: no answer to a registration");
 		core_drop_master(
 		    c, "it has not answered the registration for %d ms", WELCOME_MS_MAX);
 		return;
@@ -234,6 +237,7 @@ take_welcome(struct agent_core *c, const Corral__MasterToAgent *m, uint64_t now_
 		core_record_node(c);
 	}
 	if (c->incomplete && w->has_fresh && w->fresh) {
+		MARK("welcome: nothing of before can be missing");
 		c->incomplete = false;
 		core_record_node(c);
 	}
@@ -280,6 +284,7 @@ launch_fault(const struct agent_core *c, const Corral__TaskLaunch *l, const Corr
 	if (l->spec->n_argv == 0)
 		return "it has no command";
 	if (l->spec->singleton && core_lease_is_short(c, now_ms)) {
+		MARK("launch: a singleton, and the lease is short");
 		*reason = CORRAL__TASK_REASON__REASON_LEASE_ENDED;
 		return "the node's lease has ended or is about to";
 	}
@@ -321,6 +326,7 @@ take_launch(
 
 	if (a != NULL) {
 		/* A key is launched at most once: what is known of it is what there is to say. */
+		MARK("launch: a key that is known");
 		if (a->phase >= ATTEMPT_OVER)
 			core_repeat_outcome(c, a, now_ms);
 		return;
@@ -348,6 +354,7 @@ take_kill(struct agent_core *c, const Corral__TaskKey *message, uint64_t now_ms)
 		return;
 	}
 	/* Unknown: remembered as killed, so that a launch that comes later is none. */
+	MARK("kill: of a key that is not known");
 	if (c->active_count >= AGENT_ATTEMPTS_MAX ||
 	    (a = core_add_attempt(c, message, NULL)) == NULL)
 		return;

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "agent/core/core_internal.h"
+#include "libcommon/base/mark.h"
 #include "libcommon/base/plants.h"
 
 #define LOOK_MS_MIN 10
@@ -289,9 +290,8 @@ static bool
 hello_fits(const struct attempt *a, const Corral__ExecutorHello *hello)
 {
 	return hello->pid > 0 &&
-	       (a->pid == 0 ||
-		   (a->pid == hello->pid &&
-		       (a->start_time == hello->start_time || ZAB_PLANTED(PLANT_PID_ALONE))));
+	       (a->pid == 0 || (a->pid == hello->pid && (a->start_time == hello->start_time ||
+							    ZAB_PLANTED(PLANT_PID_ALONE))));
 }
 
 bool
@@ -300,8 +300,10 @@ agent_core_hello(struct agent_core *c, const Corral__ExecutorHello *hello, uint6
 	struct taskkey key = taskkey_of(hello->key);
 	struct attempt *a = attempt_find(&c->table, &key);
 
-	if (a == NULL || !hello_fits(a, hello))
+	if (a == NULL || !hello_fits(a, hello)) {
+		MARK("executor: is none of ours");
 		return false;
+	}
 	a->linked = true;
 	if (a->phase >= ATTEMPT_OVER)
 		return true; /* it has its outcome acknowledged again, and leaves */
@@ -349,6 +351,7 @@ note_stuck(struct agent_core *c, struct attempt *a, uint64_t now_ms)
 {
 	if (a->stuck || a->phase >= ATTEMPT_OVER)
 		return;
+	MARK("executor: what it ran does not die");
 	a->stuck = true;
 	c->stuck_count++;
 	c->heartbeat_at_ms = now_ms; /* the next one says so */
@@ -407,6 +410,7 @@ core_recover(struct agent_core *c, struct attempt *a, bool same_boot, uint64_t n
 	}
 	if (a->spec == NULL) {
 		/* A kill of an unknown key, whose outcome was cut off behind it in the file. */
+		MARK("recover: a kill without its outcome");
 		core_make_update(c, a, CORRAL__TASK_STATE__KILLED,
 		    CORRAL__TASK_REASON__REASON_STOPPED, NULL, now_ms);
 		return;
@@ -417,6 +421,7 @@ core_recover(struct agent_core *c, struct attempt *a, bool same_boot, uint64_t n
 		look_now(a, now_ms);
 		return;
 	}
+	MARK("recover: another boot");
 	/* Another boot: no process of then is left, and no number of then means anything. */
 	a->pid = 0;
 	a->lost_reason = CORRAL__TASK_REASON__REASON_REBOOT;
@@ -445,6 +450,7 @@ core_task_tick(struct agent_core *c, struct attempt *a, uint64_t now_ms)
 {
 	core_task_lease(c, a, now_ms);
 	if (a->end_by_ms != 0 && now_ms >= a->end_by_ms && core_is_running_singleton(a)) {
+		MARK("executor: has not ended its singleton");
 		a->lost_reason = CORRAL__TASK_REASON__REASON_LEASE_ENDED;
 		enter_killing(a, now_ms);
 	}
@@ -481,6 +487,7 @@ agent_core_status(struct agent_core *c, const struct taskkey *key,
 	if (a == NULL || a->phase != ATTEMPT_READING)
 		return;
 	if (update != NULL && attempt_state_is_terminal(update->state)) {
+		MARK("executor: its status is read");
 		core_take_update(c, a, update, now_ms);
 		return;
 	}
@@ -517,6 +524,7 @@ took_probe(
 		a->phase = ATTEMPT_READING;
 		core_push(c, AGENT_OUT_READ_STATUS, &a->key, NULL);
 	} else if (is_given_up(c, a, now_ms)) {
+		MARK("executor: lives and is silent");
 		enter_killing(a, now_ms); /* it lives and is silent: it is ended */
 	} else {
 		a->looks++;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "libcommon/base/mark.h"
 #include "libcommon/base/plants.h"
 
 #define STATUS_NONE 125
@@ -126,6 +127,7 @@ begin_stop(struct life *l, Corral__TaskReason reason, uint64_t now_ms)
 static void
 end_unstarted(struct life *l, uint64_t now_ms)
 {
+	MARK("life: the lease ends before the task is started");
 	snprintf(l->update[UPDATE_FINAL].message, LIFE_MESSAGE_BYTES,
 	    "not started: the node's lease has ended or is about to");
 	end(l, CORRAL__TASK_STATE__KILLED, CORRAL__TASK_REASON__REASON_LEASE_ENDED, now_ms);
@@ -352,9 +354,11 @@ tick_patience(struct life *l, uint64_t now_ms)
 {
 	if (l->linked || l->leave_at_ms == 0 || now_ms < l->leave_at_ms)
 		return;
-	if (l->state == LIFE_ENDED)
+	if (l->state == LIFE_ENDED) {
+		MARK("life: nobody takes its status");
 		leave(l);
-	else if (l->state == LIFE_WAITING) {
+	} else if (l->state == LIFE_WAITING) {
+		MARK("life: no word");
 		snprintf(l->update[UPDATE_FINAL].message, LIFE_MESSAGE_BYTES,
 		    "not started: the agent gave no word");
 		end(l, CORRAL__TASK_STATE__LOST, CORRAL__TASK_REASON__REASON_AGENT_LOST, now_ms);
@@ -367,6 +371,7 @@ tick_stuck(struct life *l, uint64_t now_ms)
 {
 	if (l->stuck || l->killed_at_ms == 0 || now_ms < l->killed_at_ms + LIFE_STUCK_MS)
 		return;
+	MARK("life: what was killed does not die");
 	l->stuck = true;
 	if (l->linked)
 		push(l, LIFE_ACT_STUCK);
@@ -381,6 +386,7 @@ life_tick(struct life *l, uint64_t now_ms)
 	}
 	tick_lease(l, now_ms);
 	if (l->kill_at_ms != 0 && now_ms >= l->kill_at_ms && l->state < LIFE_SWEEPING) {
+		MARK("life: its grace is over");
 		l->kill_at_ms = 0;
 		begin_kill(l, now_ms);
 	}

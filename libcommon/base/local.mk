@@ -6,6 +6,7 @@ libbase_a_SOURCES = \
 	libcommon/base/hmap.c libcommon/base/hmap.h \
 	libcommon/base/job_name.c libcommon/base/job_name.h \
 	libcommon/base/list.h \
+	libcommon/base/mark.h \
 	libcommon/base/plants.h \
 	libcommon/base/metrics.c libcommon/base/metrics.h \
 	libcommon/base/rng.c libcommon/base/rng.h \

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcommon/base/mark.h"
 #include "libcommon/base/plants.h"
 #include "libcommon/base/str.h"
 #include "master/core/inside.h"
@@ -140,6 +141,7 @@ static const char *
 report_fault(const struct cluster *c, const Corral__Register *r, char *text, size_t size)
 {
 	if (term_is_newer(r->highest_term, c->term)) {
+		MARK("register: a later term was seen");
 		snprintf(text, size,
 		    "term (%" PRIu64 ", 0x%" PRIx64 ") is older than (%" PRIu64 ", 0x%" PRIx64
 		    "), which the agent has seen: was the ensemble restored? see "
@@ -182,6 +184,7 @@ entry_for(struct cluster *c, const char *name, const Corral__Register *r, const 
 	struct agent *a = cluster_agent(c, name);
 
 	if (a != NULL && !a->gone && id[0] != '\0' && strcmp(id, a->id) != 0) {
+		MARK("register: another id");
 		*why = "the registry has another agent id for this name: two machines with one "
 		       "certificate, or a"
 		       " state directory of another cluster; empty the agent's state directory if "
@@ -194,6 +197,7 @@ entry_for(struct cluster *c, const char *name, const Corral__Register *r, const 
 	}
 	if (id[0] != '\0' && (strlen(id) > CLUSTER_ID_MAX || strchr(id, '\n') || strchr(id, ' ') ||
 				 id_taken(c, id))) {
+		MARK("register: the id of another");
 		*why = "another agent has this agent id: the state directory was copied; empty it "
 		       "on this machine";
 		return NULL;
@@ -285,6 +289,7 @@ agent_admitted(struct cluster *c, uint64_t now_ms, struct agent *a)
 	struct resources capacity = {r->cpu_milli, r->memory_bytes, r->disk_bytes};
 
 	if (!a->connected) {
+		MARK("register: gone before it was stored");
 		agent_enter(c, a, AGENT_SILENT);
 		return;
 	}
@@ -368,6 +373,8 @@ may_mark(struct cluster *c, uint64_t now_ms, uint32_t present, uint32_t silent)
 	uint32_t most = present / 10 > 1 ? present / 10 : 1;
 
 	c->alarm = present >= ALARM_AGENTS_MIN && silent > present / 2;
+	if (c->alarm)
+		MARK("silence: alarm");
 	if (now_ms - c->mark_window_ms >= MARK_WINDOW_MS) {
 		c->mark_window_ms = now_ms;
 		c->marks_in_window = 0;

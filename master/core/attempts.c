@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcommon/base/mark.h"
 #include "master/core/inside.h"
 
 /* All attempts at one index, whatever their number, share a hash. */
@@ -250,6 +251,7 @@ adopt(
 	t->told_over = over;
 	t->booked = !over && books_lease(&c->books, j->role, a->node, &j->need);
 	if (!over && !t->booked) {
+		MARK("adopt: no room");
 		attempt_free(c, t);
 		return false;
 	}
@@ -290,6 +292,7 @@ give_way(struct cluster *c, struct job *j, const Corral__TaskReport *r)
 	    (term_equal(t->term, (struct term){r->key->term->era, r->key->term->czxid}) &&
 		t->attempt >= r->key->attempt))
 		return;
+	MARK("register: a newer attempt is reported");
 	if (t->booked)
 		doom_replaced(c, t);
 	cell_enter(c, j, t->index, CELL_UNKNOWN);
@@ -323,6 +326,7 @@ settle_one(struct cluster *c, uint64_t now_ms, struct agent *a, const Corral__Ta
 	if (task_state_terminal(r->state) || !task_key_read(&key, r->key))
 		return;
 	need = report_need(c, r);
+	MARK("register: an attempt that nobody wants");
 	doom_reported(c, a, &key, j == NULL ? NULL : j->role, &need);
 }
 
@@ -435,6 +439,7 @@ cluster_update(struct cluster *c, uint64_t now_ms, struct agent *a, const Corral
 	t = attempt_find(c, u->key);
 	if (t == NULL || t->agent != a) {
 		acknowledge(c, a, u);
+		MARK("update: of an attempt that is settled");
 		if (!task_state_terminal(u->state))
 			cluster_emit_key(c, OUT_KILL, a, u->key);
 		else if (task_key_read(&key, u->key))
@@ -444,6 +449,7 @@ cluster_update(struct cluster *c, uint64_t now_ms, struct agent *a, const Corral
 	if (task_state_terminal(t->state))
 		return;
 	if (u->sequence <= t->sequence) {
+		MARK("update: again");
 		if (!task_state_terminal(u->state))
 			acknowledge(c, a, u);
 		return;

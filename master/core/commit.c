@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcommon/base/mark.h"
 #include "master/core/inside.h"
 
 struct mark {
@@ -404,8 +405,12 @@ cluster_commit_answered(
 {
 	const struct commit *m = &c->commit;
 
-	if (answer == COMMIT_ANSWER_UNKNOWN)
+	if (answer == COMMIT_ANSWER_UNKNOWN) {
+		MARK("batch: sent again");
 		return COMMIT_AGAIN;
+	}
+	if (answer == COMMIT_ANSWER_NODES && again && failed_at != 0)
+		MARK("batch: was stored before");
 	if (answer != COMMIT_ANSWER_OK &&
 	    (answer != COMMIT_ANSWER_NODES || !again || failed_at == 0))
 		return COMMIT_GIVE_UP;

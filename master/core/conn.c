@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "libcommon/base/mark.h"
+
 void
 conn_init(struct conn *k, void *link)
 {
@@ -30,6 +32,8 @@ register_now(
 		return CONN_REFUSED; /* agent stays: its earlier registration ends, too */
 	k->agent = known;
 	k->registration = known->registration;
+	if (old != NULL && old != k->link)
+		MARK("agent: another connection is discarded");
 	news->again = old == NULL ? NULL : known;
 	news->old = old == k->link ? NULL : old;
 	return CONN_REGISTERED;
@@ -60,12 +64,16 @@ conn_take(struct conn *k, struct cluster *c, const struct elect *e, bool loaded,
     Corral__AgentToMaster *message, struct conn_news *news)
 {
 	memset(news, 0, sizeof *news);
-	if (!elect_may_act(e, now_ms))
+	if (!elect_may_act(e, now_ms)) {
+		MARK("agent: read, and may not act");
 		return CONN_END;
+	}
 	if (message->body_case == CORRAL__AGENT_TO_MASTER__BODY_REGISTER)
 		return take_register(k, c, loaded, now_ms, message, news);
-	if (k->agent == NULL || message->registration != k->registration)
+	if (k->agent == NULL || message->registration != k->registration) {
+		MARK("agent: of another registration");
 		return CONN_NOTHING;
+	}
 	switch (message->body_case) {
 	case CORRAL__AGENT_TO_MASTER__BODY_HEARTBEAT:
 		cluster_heartbeat(c, now_ms, k->agent, message->heartbeat->usage);

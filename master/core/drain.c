@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "libcommon/base/mark.h"
 #include "libcommon/base/plants.h"
 #include "libcommon/base/str.h"
 #include "master/core/inside.h"
@@ -31,6 +32,7 @@ move_tasks(struct cluster *c, struct agent *a)
 		if (t->moved || t->unsent || task_state_terminal(t->state) ||
 		    (o = cluster_emit(c, OUT_KILL, a, NULL)) == NULL)
 			continue;
+		MARK("drain: a task is moved");
 		t->moved = true;
 		cluster_key(t, &o->key);
 	}
@@ -49,8 +51,8 @@ drain_scan(struct cluster *c, uint64_t now_ms, struct agent *a)
 	if (closed != a->closed) {
 		a->closed = closed;
 		if (a->node != PLACE_NONE)
-			place_node_open(&c->books.place, a->node,
-			    agent_takes_tasks(a) && a->held_for == NULL);
+			place_node_open(
+			    &c->books.place, a->node, agent_takes_tasks(a) && a->held_for == NULL);
 		c->unplaced = c->unplaced || agent_takes_tasks(a);
 		cluster_emit(c, OUT_NODE, a, NULL);
 	}
@@ -165,6 +167,7 @@ cluster_forget(struct cluster *c, uint64_t now_ms, struct agent *a, bool powered
 		return false;
 	}
 	if (t != NULL && !powered_off) {
+		MARK("forget: a singleton may run");
 		snprintf(error, error_size,
 		    "%s.%" PRIu32 " is a singleton that may still run on %s: wait until its lease "
 		    "is over (corral why %s.%" PRIu32 "), or power the machine off and say so by "
@@ -187,6 +190,7 @@ cluster_forget(struct cluster *c, uint64_t now_ms, struct agent *a, bool powered
 bool
 agent_revive(struct cluster *c, struct agent *a, const char *id)
 {
+	MARK("register: a node that was forgotten");
 	a->fresh = strcmp(id, a->id) != 0;
 	if (!str_copy(a->id, sizeof a->id, id))
 		return false;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcommon/base/mark.h"
 #include "libcommon/base/str.h"
 
 void
@@ -142,6 +143,7 @@ static void
 take_place(struct elect *e, uint64_t now_ms)
 {
 	if (!own_is_listed(e)) {
+		MARK("elect: own node is gone");
 		elect_drop(e, "its election node is gone");
 	} else if (strcmp(e->leader, e->own) != 0) {
 		e->state = ELECT_STANDBY;
@@ -180,6 +182,7 @@ elect_read(struct elect *e, uint64_t now_ms, enum elect_result result, int64_t e
 		return;
 	}
 	if (result == ELECT_OK && ephemeral_owner == e->session_id) {
+		MARK("elect: own node is found");
 		memcpy(e->own, e->candidates[e->candidate_next], sizeof e->own);
 		if (e->changed)
 			list_again(e);
@@ -210,6 +213,7 @@ elect_renewed(struct elect *e, uint64_t now_ms, enum elect_result result, int64_
 		return;
 	memmove(e->sent_ms, e->sent_ms + 1, --e->renewals * sizeof e->sent_ms[0]);
 	if (result == ELECT_GONE) {
+		MARK("elect: own node is gone when it is renewed");
 		elect_drop(e, "its election node is gone");
 		return;
 	}
@@ -218,6 +222,7 @@ elect_renewed(struct elect *e, uint64_t now_ms, enum elect_result result, int64_
 	if (e->state != ELECT_PROVING)
 		return;
 	if (result == ELECT_AGAIN) {
+		MARK("elect: the proof is asked for again");
 		renew(e, now_ms);
 	} else {
 		e->term.czxid = czxid;
@@ -235,6 +240,7 @@ elect_era(struct elect *e, uint64_t now_ms, enum elect_result result, uint64_t e
 		return;
 	}
 	if (now_ms - e->renewed_ms >= e->timeout_ms / 2) {
+		MARK("elect: the ensemble is too slow");
 		elect_drop(e, "the ensemble answers too slowly");
 		return;
 	}

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "libcommon/base/mark.h"
 #include "master/core/inside.h"
 
 enum {
@@ -128,6 +129,7 @@ stop_victim(struct cluster *c, struct attempt *t, const struct job *by)
 
 	if (kill == NULL)
 		return;
+	MARK("hold: a task is stopped for another");
 	t->moved = true;
 	cluster_key(t, &kill->key);
 	if ((event = cluster_emit(c, OUT_TASK, t->agent, t->job)) == NULL)
@@ -249,8 +251,10 @@ hold_for_first(struct cluster *c, uint64_t now_ms, struct job *j)
 		best = a;
 		least = part;
 	}
-	if (best != NULL)
+	if (best != NULL) {
+		MARK("hold: for the first of a role");
 		hold(c, now_ms, best, j, 1);
+	}
 }
 
 static void

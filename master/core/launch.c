@@ -3,6 +3,7 @@
  * Placement of what waits: the role whose turn it is (share.h), its jobs in order of priority and
  * then of age, the equal tasks of a job in one descent as long as nobody else contends.
  */
+#include "libcommon/base/mark.h"
 #include "master/core/inside.h"
 
 static void
@@ -188,10 +189,11 @@ launch_next(struct cluster *c, uint64_t now_ms, struct job *j, uint32_t most)
 		job_done(r);
 		return 0;
 	}
-	if (!list_empty(&c->reserving) && place_on_reserved(c, j, &node, &amount))
+	if (!list_empty(&c->reserving) && place_on_reserved(c, j, &node, &amount)) {
+		MARK("launch: on what is reserved");
 		n = 1;
-	else if ((most = share_room(s, r, &j->need, most, &why)) > 0 &&
-		 (n = place_next(c, j, most, &node)) > 0) {
+	} else if ((most = share_room(s, r, &j->need, most, &why)) > 0 &&
+		   (n = place_next(c, j, most, &node)) > 0) {
 		amount = (struct resources){0};
 		resources_add(&amount, &j->need, n);
 	}
@@ -231,6 +233,7 @@ launch_held(struct cluster *c, uint64_t now_ms, struct agent *a, const struct re
 		if (share_room(s, j->role, &j->need, 1, &why) == 0 ||
 		    !books_lease(&c->books, j->role, a->node, &j->need))
 			return;
+		MARK("launch: on a node that was held");
 		launch_one(c, now_ms, j, a, next_index(c, j));
 		j->stuck_ms = 0;
 		hold_placed(c, a);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcommon/base/mark.h"
 #include "libcommon/base/plants.h"
 #include "master/core/inside.h"
 
@@ -146,13 +147,15 @@ placed(struct cluster *c, uint64_t now_ms, struct attempt *t)
 {
 	list_remove(&t->in_ending);
 	t->unsent = false;
-	if (t->job->state != JOB_RUNNING)
+	if (t->job->state != JOB_RUNNING) {
+		MARK("single: stopped before it was sent");
 		attempt_over(c, now_ms, t, CORRAL__TASK_STATE__KILLED,
 		    CORRAL__TASK_REASON__REASON_STOPPED, 0, NULL);
-	else if (!t->agent->connected || doomed_has(c, t->job, t->index))
+	} else if (!t->agent->connected || doomed_has(c, t->job, t->index)) {
+		MARK("single: no more to be sent");
 		attempt_over(c, now_ms, t, CORRAL__TASK_STATE__LOST,
 		    CORRAL__TASK_REASON__REASON_AGENT_LOST, 0, NULL);
-	else if (!ZAB_PLANTED(PLANT_LAUNCH_UNCOMMITTED))
+	} else if (!ZAB_PLANTED(PLANT_LAUNCH_UNCOMMITTED))
 		send_launch(c, t);
 }
 
@@ -218,6 +221,7 @@ recover_one(struct cluster *c, uint64_t now_ms, struct job *j, uint32_t index)
 		return false;
 	/* The operator says that it was powered off: nothing runs there. */
 	if (s->agent >= c->agent_count || c->by_number[s->agent]->off) {
+		MARK("single: its node was powered off");
 		cell->attempts = s->attempt;
 		return false;
 	}
@@ -271,6 +275,7 @@ single_goes_on(struct attempt *t, uint64_t now_ms)
 		return true;
 	if (t->job->singles == NULL || !t->agent->report->incomplete)
 		return false;
+	MARK("single: its agent knows nothing of it");
 	t->orphan = true;
 	t->job->singles[t->index].orphan_ms = now_ms;
 	return true;
@@ -286,9 +291,11 @@ scan_job(struct cluster *c, uint64_t now_ms, struct job *j)
 		struct attempt *t = CONTAINER_OF(it, struct attempt, in_job);
 
 		if (!task_state_terminal(t->state) && !t->unsent &&
-		    now_ms >= cluster_give_up_at_ms(c, t))
+		    now_ms >= cluster_give_up_at_ms(c, t)) {
+			MARK("single: its lease is waited out");
 			attempt_over(c, now_ms, t, CORRAL__TASK_STATE__LOST,
 			    CORRAL__TASK_REASON__REASON_AGENT_LOST, 0, NULL);
+		}
 	}
 }
 
@@ -311,6 +318,7 @@ attempt_stuck(struct cluster *c, struct attempt *t, bool stuck)
 {
 	if (t->stuck == stuck)
 		return;
+	MARK("stuck, or no longer");
 	t->stuck = stuck;
 	t->agent->stuck_count += stuck ? 1 : -1u;
 	if (t->job->singles == NULL || t->job->singles[t->index].stuck == stuck)

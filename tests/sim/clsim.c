@@ -8,6 +8,7 @@
 
 #include "libcommon/base/plants.h"
 #include "tests/sim/cl_life.h"
+#include "tests/sim/marks.h"
 #include "tests/sim/seeds.h"
 
 /* A life counts if so much happened in it. */
@@ -141,6 +142,7 @@ print_totals(void)
 	for (int i = 0; i < CLF_KINDS; i++)
 		printf(" %s %llu%s", cl_fault_names[i], (unsigned long long)t->faults[i],
 		    i + 1 < CLF_KINDS ? "," : "\n");
+	marks_print();
 }
 
 int

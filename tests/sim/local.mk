@@ -30,7 +30,7 @@ tests_sim_zabsim_SOURCES = \
 	tests/sim/ens_net.c tests/sim/ens_node.c tests/sim/ens_life.c tests/sim/ens_life.h tests/sim/ens_reconf.c \
 	tests/sim/ens_turn.c tests/sim/ens_zab.c \
 	tests/sim/seeds.c tests/sim/seeds.h \
-	tests/sim/world.c tests/sim/world.h tests/sim/zabsim.c \
+	tests/sim/marks.c tests/sim/marks.h tests/sim/world.c tests/sim/world.h tests/sim/zabsim.c \
 	tests/lib/peer_feed.h tests/lib/simdisk.c tests/lib/simdisk.h \
 	zkserver/core/adopt.c zkserver/core/db.c zkserver/core/election.c zkserver/core/epochs.c \
 	zkserver/core/leader.c zkserver/core/leader_learners.c zkserver/core/leader_sync.c zkserver/core/learner.c \
@@ -65,7 +65,7 @@ check_PROGRAMS += tests/sim/clsim tests/sim/clscene
 TESTS += tests/sim/clsim.sh tests/sim/clscene
 EXTRA_DIST += tests/sim/clsim.sh
 tests_sim_clsim_SOURCES = $(cl_sources) tests/sim/cl_fault.c tests/sim/cl_life.c tests/sim/cl_life.h \
-	tests/sim/cl_operate.c tests/sim/clsim.c tests/sim/seeds.c tests/sim/seeds.h
+	tests/sim/cl_operate.c tests/sim/marks.c tests/sim/marks.h tests/sim/clsim.c tests/sim/seeds.c tests/sim/seeds.h
 tests_sim_clsim_CPPFLAGS = $(AM_CPPFLAGS) -DZAB_PLANTS -DCORE_MARKS
 tests_sim_clsim_LDADD = $(CL_LIBS)
 tests_sim_clscene_SOURCES = $(cl_sources) tests/sim/clscene.c

@@ -6,8 +6,8 @@
 #include <stdio.h>
 
 #include "tests/sim/ens_life.h"
+#include "tests/sim/marks.h"
 #include "tests/sim/seeds.h"
-#include "zkserver/core/mark.h"
 #include "libcommon/base/plants.h"
 
 /* A life counts if so much happened in it. */
@@ -15,8 +15,6 @@
 #define WRITES_MIN 200
 
 int zab_plant; /* the bug in the cores */
-
-extern struct core_mark __start_core_marks[], __stop_core_marks[];
 
 struct totals {
 	uint64_t lives, counted, steps, writes, reads, syncs, sessions, expired, leads, starts,
@@ -75,8 +73,7 @@ struct bug {
 	enum zab_plant core;
 };
 
-static const struct bug bugs[] = {
-    {"early-ack", ENS_PLANT_EARLY_ACK, PLANT_NOTHING},
+static const struct bug bugs[] = {{"early-ack", ENS_PLANT_EARLY_ACK, PLANT_NOTHING},
     {"no-sync", ENS_PLANT_NO_SYNC, PLANT_NOTHING},
     {"no-dir-sync", ENS_PLANT_NO_DIR_SYNC, PLANT_NOTHING},
     {"early-agreement", ENS_PLANT_NONE, PLANT_EARLY_AGREEMENT},
@@ -132,19 +129,6 @@ live(const struct seeds_life *life, uint64_t *hash)
 }
 
 static void
-print_marks(void)
-{
-	unsigned never = 0, all = 0;
-
-	for (const struct core_mark *m = __start_core_marks; m < __stop_core_marks; m++, all++)
-		if (m->count == 0) {
-			printf("never: %s\n", m->name);
-			never++;
-		}
-	printf("%u rare branches, %u of them never taken\n", all, never);
-}
-
-static void
 print_totals(void)
 {
 	const struct totals *t = &totals;
@@ -179,7 +163,7 @@ print_totals(void)
 	for (int i = 0; i < FAULT_KINDS; i++)
 		printf(" %s %llu%s", fault_names[i], (unsigned long long)t->faults[i],
 		    i + 1 < FAULT_KINDS ? "," : "\n");
-	print_marks();
+	marks_print();
 }
 
 int

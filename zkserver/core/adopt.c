@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "libcommon/base/plants.h"
-#include "zkserver/core/mark.h"
+#include "libcommon/base/mark.h"
 #include "zkserver/core/snapshot.h"
 #include "zkserver/core/txnlog_reader.h"
 
@@ -202,9 +202,8 @@ adopt_truncation(struct store *snapshots, struct store *logs, uint64_t zxid, str
 
 	if (err != 0)
 		return err;
-	got = ZAB_PLANTED(PLANT_CUT_ANYWAY)
-		  ? 1
-		  : find_start(snapshots, logs, &list, zxid, &damage, f);
+	got = ZAB_PLANTED(PLANT_CUT_ANYWAY) ? 1
+					    : find_start(snapshots, logs, &list, zxid, &damage, f);
 	if (got == 0)
 		MARK("truncation: nothing here leads to the cut");
 	if (got == 0)

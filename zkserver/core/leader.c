@@ -8,7 +8,7 @@
 
 #include "libcommon/base/plants.h"
 #include "zkserver/core/leader_priv.h"
-#include "zkserver/core/mark.h"
+#include "libcommon/base/mark.h"
 #include "zkserver/core/qpacket.h"
 
 void
@@ -253,8 +253,7 @@ ping_one(struct leader *l, struct peer_link *link)
 static void
 set_up_to_date(struct leader *l, struct peer_link *link)
 {
-	if (!leader_serves(l) || link->stage != LEARNER_SYNCED ||
-	    l->committed < link->asked_zxid)
+	if (!leader_serves(l) || link->stage != LEARNER_SYNCED || l->committed < link->asked_zxid)
 		return;
 	qpacket_put(link->out, QPACKET_UPTODATE, -1, NULL, 0);
 	link->stage = LEARNER_SERVING;
@@ -355,8 +354,7 @@ take_sync(const struct leader *l, struct buf *syncs, int64_t told, struct leader
 	if (syncs->len == 0)
 		return false;
 	memcpy(s, syncs->data, sizeof *s);
-	if ((s->round > l->confirmed && !ZAB_PLANTED(PLANT_SYNC_UNCONFIRMED)) ||
-	    s->zxid > told)
+	if ((s->round > l->confirmed && !ZAB_PLANTED(PLANT_SYNC_UNCONFIRMED)) || s->zxid > told)
 		return false;
 	buf_consume(syncs, sizeof *s);
 	return true;

@@ -2,7 +2,7 @@
 /* What a leader's learners send: each packet is taken, or ends its link. */
 #include "libcommon/base/plants.h"
 #include "zkserver/core/leader_priv.h"
-#include "zkserver/core/mark.h"
+#include "libcommon/base/mark.h"
 
 /*
  * A member that promised more to somebody who never got to lead could not follow us as long as we
@@ -64,8 +64,7 @@ replace(struct leader *l, const struct peer_link *by)
  * ensemble otherwise.
  */
 static const char *
-check_info(
-    const struct leader *l, const struct learner_info *info, bool observer, int64_t accepted)
+check_info(const struct leader *l, const struct learner_info *info, bool observer, int64_t accepted)
 {
 	const struct zab *z = l->z;
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "zkserver/core/leader_priv.h"
-#include "zkserver/core/mark.h"
+#include "libcommon/base/mark.h"
 
 void
 leader_relay(struct leader *l, struct learner *upstream)

@@ -9,7 +9,7 @@
 
 #include "libcommon/base/plants.h"
 #include "zkserver/core/leader_priv.h"
-#include "zkserver/core/mark.h"
+#include "libcommon/base/mark.h"
 #include "zkserver/core/qpacket.h"
 #include "zkserver/core/snapshot.h"
 
@@ -413,7 +413,6 @@ leader_sync_pump(struct leader *l, struct peer_link *link)
 {
 	size_t before = link->out->len, soft = l->z->settings.out_soft_bytes;
 	struct next n;
-
 
 	link->more = false;
 	if (link->stage < LEARNER_CATCHING_UP)

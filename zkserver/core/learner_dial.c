@@ -6,7 +6,7 @@
  */
 #include "libcommon/base/hash.h"
 #include "zkserver/core/learner.h"
-#include "zkserver/core/mark.h"
+#include "libcommon/base/mark.h"
 
 /* Voters that may follow the leader. */
 static unsigned

@@ -5,7 +5,7 @@
 #include <errno.h>
 
 #include "libcommon/base/plants.h"
-#include "zkserver/core/mark.h"
+#include "libcommon/base/mark.h"
 #include "zkserver/core/qpacket.h"
 
 /* What a link has room for; it keeps it. */
@@ -541,8 +541,8 @@ admit(struct peer *p, struct peer_link *l, struct buf *out)
 	l->counted = true;
 	if (++p->zab.link_count <= p->zab.settings.links_max)
 		return true;
-	zab_link_end(&p->zab, l, "there are %u links to the quorum port already",
-	    p->zab.settings.links_max);
+	zab_link_end(
+	    &p->zab, l, "there are %u links to the quorum port already", p->zab.settings.links_max);
 	return false;
 }
 

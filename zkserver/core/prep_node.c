@@ -7,7 +7,7 @@
 #include "libcommon/base/plants.h"
 #include "libcommon/codec/zk_err.h"
 #include "libcommon/codec/zk_wire.h"
-#include "zkserver/core/mark.h"
+#include "libcommon/base/mark.h"
 #include "zkserver/core/path.h"
 #include "zkserver/core/prep_priv.h"
 

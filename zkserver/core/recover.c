@@ -7,7 +7,7 @@
 
 #include "libcommon/base/plants.h"
 #include "zkserver/core/adopt.h"
-#include "zkserver/core/mark.h"
+#include "libcommon/base/mark.h"
 #include "zkserver/core/snapshot.h"
 #include "zkserver/core/txnlog.h"
 #include "zkserver/core/txnlog_reader.h"
@@ -69,8 +69,8 @@ load_newest(struct store *s, struct candidates *c, struct db *db, struct snapsho
 	}
 	if (report->bad_snapshots == 0)
 		return 0;
-	return fault_set(f, DATADIR_CORRUPT,
-	    "no snapshot is whole: %s; restore one from a backup", report->bad.text);
+	return fault_set(f, DATADIR_CORRUPT, "no snapshot is whole: %s; restore one from a backup",
+	    report->bad.text);
 }
 
 /*
@@ -171,12 +171,11 @@ replay(struct store *logs, const struct recover_options *options, struct db *db,
 		report->cut_file_zxid = r.torn_file_zxid;
 		report->cut_offset = r.torn_offset;
 		if (!options->read_only)
-			got = txnlog_cut(
-			    logs, r.torn_file_zxid, r.torn_offset, r.torn_file_empty, f);
+			got =
+			    txnlog_cut(logs, r.torn_file_zxid, r.torn_offset, r.torn_file_empty, f);
 	}
 	if (got == 0 && r.end_offset > 0 && !options->read_only)
-		got = txnlog_settle(
-		    logs, r.end_file_zxid, r.end_record_offset, r.end_offset, f);
+		got = txnlog_settle(logs, r.end_file_zxid, r.end_record_offset, r.end_offset, f);
 	txnlog_reader_close(&r);
 	count_digest(db, info, report);
 	db->digest_from_zxid = db->last_zxid;
@@ -323,9 +322,9 @@ load_earlier(struct store *snapshots, struct store *logs, const struct recover_o
 		*report = first;
 		return load(snapshots, logs, options, &again, db, report, f);
 	}
-	return err == 0 ? 0
-			: fault_set(f, err, "%s; restore a snapshot from a backup",
-			      report->bad.text);
+	return err == 0
+		   ? 0
+		   : fault_set(f, err, "%s; restore a snapshot from a backup", report->bad.text);
 }
 
 static int

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "libcommon/base/plants.h"
-#include "zkserver/core/mark.h"
+#include "libcommon/base/mark.h"
 #include "zkserver/core/server_priv.h"
 
 struct connect {
@@ -162,9 +162,8 @@ connect_again(struct server *s, struct server_conn *c, const struct connect *q)
 		return;
 	}
 	if (!right || session == NULL ||
-	    !(local != NULL
-		    ? local_touch(s, local, c->timeout_ms)
-		    : session_touch(&s->db->sessions, session, c->timeout_ms, s->now_ms))) {
+	    !(local != NULL ? local_touch(s, local, c->timeout_ms)
+			    : session_touch(&s->db->sessions, session, c->timeout_ms, s->now_ms))) {
 		connect_answer(s, c, false);
 		return;
 	}
@@ -215,7 +214,7 @@ connect_request(struct server *s, struct server_conn *c, const struct server_fra
 		    s, c, SERVER_CLOSE_NOW, "it has seen a later zxid than this server");
 		return;
 	}
-	c->timeout_ms = q.timeout_ms < set->min_timeout_ms   ? set->min_timeout_ms
+	c->timeout_ms = q.timeout_ms < set->min_timeout_ms ? set->min_timeout_ms
 			: q.timeout_ms > set->max_timeout_ms && !ZAB_PLANTED(PLANT_ANY_TIMEOUT)
 			    ? set->max_timeout_ms
 			    : q.timeout_ms;

@@ -7,7 +7,7 @@
 #include <assert.h>
 
 #include "libcommon/base/plants.h"
-#include "zkserver/core/mark.h"
+#include "libcommon/base/mark.h"
 #include "zkserver/core/server_priv.h"
 
 /* Another server's, which only that one knows. */

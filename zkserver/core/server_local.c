@@ -4,7 +4,7 @@
  * which become everybody's with their first ephemeral node, and all that a read-only server has.
  */
 #include "libcommon/base/plants.h"
-#include "zkserver/core/mark.h"
+#include "libcommon/base/mark.h"
 #include "zkserver/core/server_priv.h"
 
 bool

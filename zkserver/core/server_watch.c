@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Watches: set, asked for, taken off; and their events. */
 #include "libcommon/base/plants.h"
-#include "zkserver/core/mark.h"
+#include "libcommon/base/mark.h"
 #include "zkserver/core/server_priv.h"
 
 #define TEXT_BYTES_MIN 4
@@ -94,8 +94,7 @@ enum rewatch {
 static int
 watch_set(struct reading *q, enum watch_kind kind, enum watch_mode mode, struct jute_bytes path)
 {
-	return watch_add(&q->s->watches, kind, mode, path, &q->c->watcher) ? ZK_OK
-									   : ZK_SYSTEMERROR;
+	return watch_add(&q->s->watches, kind, mode, path, &q->c->watcher) ? ZK_OK : ZK_SYSTEMERROR;
 }
 
 static int
@@ -160,11 +159,12 @@ read_set_watches(struct reading *q, bool persistent)
 		for (; count > 0 && error == ZK_OK; count--) {
 			struct jute_bytes path = jute_get_bytes(&lists);
 
-			error = l < REWATCH_PERSISTENT
-				    ? rewatch(q, (enum rewatch)l, path, seen_zxid)
-				    : watch_set_both(q, l == REWATCH_RECURSIVE ? WATCH_RECURSIVE
-									       : WATCH_PERSISTENT,
-					  path);
+			error =
+			    l < REWATCH_PERSISTENT
+				? rewatch(q, (enum rewatch)l, path, seen_zxid)
+				: watch_set_both(q,
+				      l == REWATCH_RECURSIVE ? WATCH_RECURSIVE : WATCH_PERSISTENT,
+				      path);
 		}
 	}
 	return error;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "libcommon/base/plants.h"
-#include "zkserver/core/mark.h"
+#include "libcommon/base/mark.h"
 
 /* All watches at one path. */
 struct watch_path {
@@ -85,7 +85,7 @@ path_free(struct watch_table *t, enum watch_kind kind, struct watch_path *p)
 
 	for (int m = 0; m < WATCH_MODES; m++) {
 		LIST_EACH(it, nx, &p->watches[m])
-			watch_free(t, CONTAINER_OF(it, struct watch, of_path));
+		watch_free(t, CONTAINER_OF(it, struct watch, of_path));
 	}
 	path_free_unused(t, kind, p);
 }
@@ -95,7 +95,8 @@ watch_table_fini(struct watch_table *t)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &t->waiting) {
+	LIST_EACH(it, nx, &t->waiting)
+	{
 		struct watch_waiting *g = CONTAINER_OF(it, struct watch_waiting, link);
 
 		for (int k = 0; k < WATCH_KINDS; k++) {
@@ -106,7 +107,7 @@ watch_table_fini(struct watch_table *t)
 	}
 	for (int k = 0; k < WATCH_KINDS; k++) {
 		HMAP_EACH(it, nx, &t->paths[k])
-			path_free(t, (enum watch_kind)k, HMAP_ENTRY(it, struct watch_path, link));
+		path_free(t, (enum watch_kind)k, HMAP_ENTRY(it, struct watch_path, link));
 		hmap_fini(&t->paths[k]);
 	}
 }
@@ -203,8 +204,8 @@ set_mode(struct watch_table *t, struct watch *w, enum watch_mode mode)
 }
 
 bool
-watch_add(struct watch_table *t, enum watch_kind kind, enum watch_mode mode,
-    struct jute_bytes path, struct watcher *who)
+watch_add(struct watch_table *t, enum watch_kind kind, enum watch_mode mode, struct jute_bytes path,
+    struct watcher *who)
 {
 	uint64_t hash;
 	struct watch_path *p;
@@ -358,7 +359,8 @@ watch_settle(struct watch_table *t, struct watcher *who)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &t->waiting) {
+	LIST_EACH(it, nx, &t->waiting)
+	{
 		struct watch_waiting *g = CONTAINER_OF(it, struct watch_waiting, link);
 
 		if (g->number > who->settled && !ZAB_PLANTED(PLANT_REPLY_FIRST))
@@ -381,7 +383,7 @@ tell_staying(const struct trigger *g, const struct watch_path *p, enum watch_mod
 	struct list *it, *nx;
 
 	LIST_EACH(it, nx, &p->watches[mode])
-		tell_now(g, CONTAINER_OF(it, struct watch, of_path)->who);
+	tell_now(g, CONTAINER_OF(it, struct watch, of_path)->who);
 }
 
 static bool
@@ -446,7 +448,8 @@ tell_at(const struct trigger *g, struct watch_waiting **later, enum watch_kind k
 	tell_staying(g, p, WATCH_PERSISTENT);
 	if (p->once_count > g->t->at_once_max && put_off(g, later, kind, p))
 		return;
-	LIST_EACH(it, nx, &p->watches[WATCH_ONCE]) {
+	LIST_EACH(it, nx, &p->watches[WATCH_ONCE])
+	{
 		struct watch *w = CONTAINER_OF(it, struct watch, of_path);
 
 		watch_settle(g->t, w->who);
@@ -511,7 +514,8 @@ watch_remove_all(struct watch_table *t, struct watcher *who)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &who->watches) {
+	LIST_EACH(it, nx, &who->watches)
+	{
 		struct watch *w = CONTAINER_OF(it, struct watch, of_watcher);
 		struct watch_path *p = w->at;
 		enum watch_kind kind = (enum watch_kind)w->kind;
@@ -527,7 +531,8 @@ watch_each_path(const struct watch_table *t, enum watch_kind kind,
 {
 	struct list *it, *nx;
 
-	HMAP_EACH(it, nx, &t->paths[kind]) {
+	HMAP_EACH(it, nx, &t->paths[kind])
+	{
 		const struct watch_path *p = HMAP_ENTRY(it, struct watch_path, link);
 
 		each(arg, p, (struct jute_bytes){p->path, p->len});
@@ -542,7 +547,7 @@ watch_each_watcher(
 
 	for (int m = WATCH_ONCE; m < WATCH_RECURSIVE; m++) {
 		LIST_EACH(it, nx, &p->watches[m])
-			each(arg, CONTAINER_OF(it, struct watch, of_path)->who);
+		each(arg, CONTAINER_OF(it, struct watch, of_path)->who);
 	}
 }
 
@@ -552,7 +557,8 @@ watch_each_of(const struct watcher *who, enum watch_kind kind,
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &who->watches) {
+	LIST_EACH(it, nx, &who->watches)
+	{
 		const struct watch *w = CONTAINER_OF(it, struct watch, of_watcher);
 
 		if (w->kind == kind)
