@@ -155,10 +155,12 @@ struct cl_conf {
 	unsigned servers, masters, agents;
 	uint32_t session_ms, tick_ms, sync_ticks; /* of the ensemble */
 	uint64_t lease_ms, heartbeat_ms, unreachable_ms;
-	uint64_t delay_ms; /* the usual, on the network */
-	bool discover;	   /* agents find the leader in the ensemble, not in a list */
-	bool isolates;	   /* a task dies with its executor */
-	bool reads_late;   /* an agent's shell hands on what it should have left unread */
+	uint64_t delay_ms;    /* the usual, on the network */
+	bool discover;	      /* agents find the leader in the ensemble, not in a list */
+	bool isolates;	      /* a task dies with its executor */
+	bool sleepers;	      /* some processes do not die when they are killed, for a while */
+	uint64_t patience_ms; /* how long an executor waits for its agent */
+	bool reads_late;      /* an agent's shell hands on what it should have left unread */
 };
 
 struct cl {
@@ -175,9 +177,9 @@ struct cl {
 	struct cl_master *masters[CL_MASTERS_MAX];
 	struct cl_host *hosts[CL_AGENTS_MAX];
 	struct cl_check *check;
-	bool calm;	/* no more faults */
+	bool calm;		 /* no more faults */
 	uint64_t masters_off_ms; /* operators keep all masters stopped until then */
-	uint64_t lates; /* messages that were read too late */
+	uint64_t lates;		 /* messages that were read too late */
 };
 
 static inline unsigned

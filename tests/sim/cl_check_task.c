@@ -304,7 +304,7 @@ on_awake(void *arg, uint64_t token)
 	const struct cl_machine *m = g->host->machine;
 	struct world *w = &g->host->c->world;
 
-	if (g->task.number != token || cl_group_empty(g))
+	if (g->task.number != token || cl_group_empty(g) || g->task.sleeps)
 		return;
 	if (cl_is_asleep(m))
 		world_at(w, m->asleep_until_ms - w->now_ms, on_awake, g, token);
@@ -323,8 +323,9 @@ is_remainder(const struct cl_group *g)
 {
 	const struct cl_machine *m = g->host->machine;
 
-	return cl_is_asleep(m) || (g->task.dying && m->woke_ms > 0 &&
-				      m->c->world.now_ms < m->woke_ms + CL_DEAD_MS_MAX);
+	return cl_is_asleep(m) || g->task.sleeps ||
+	       (g->task.dying && m->woke_ms > 0 &&
+		   m->c->world.now_ms < m->woke_ms + CL_DEAD_MS_MAX);
 }
 
 /* A store that was restored from a copy need not know of it. */

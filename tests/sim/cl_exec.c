@@ -8,7 +8,6 @@
 #include "tests/sim/cl_check.h"
 #include "tests/sim/cl_host.h"
 
-#define RECOVERY_TIMEOUT_MS 900000
 #define DIAL_MS_MIN 100
 #define DIAL_MS_MAX 5000
 #define SWEEP_MS_MAX 1000
@@ -398,7 +397,7 @@ cl_exec_start(struct cl_group *g)
 	g->sweeping = g->act_cut = g->executor_died = false;
 	g->dialing = true; /* until it is loaded */
 	g->dial_wait_ms = DIAL_MS_MIN;
-	life_init(&g->life, g->spec, uuids, RECOVERY_TIMEOUT_MS, now(g));
+	life_init(&g->life, g->spec, uuids, g->host->c->conf.patience_ms, now(g));
 	if (g->lease_end_ms != 0)
 		life_lease(&g->life, g->lease_end_ms, now(g));
 	cl_timer(&g->proc, life_deadline_ms(&g->life));

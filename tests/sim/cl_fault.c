@@ -8,10 +8,10 @@
 const char *const cl_fault_names[CLF_KINDS] = {"agent killed", "agent killed between outputs",
     "agent stopped", "agent stopped between outputs", "master killed",
     "master killed between outputs", "master stopped", "master stopped between outputs",
-    "executor killed", "executor killed between acts", "power loss", "power loss in a write",
-    "power loss of all", "disk error", "disk full", "sleep", "master's sleep", "isolation",
-    "one-way cut", "cut of a pair", "leader cut from the ensemble", "stale side",
-    "agent cut from the ensemble", "split", "server crash", "leading server's crash",
+    "executor killed", "executor killed between acts", "executor stopped", "power loss",
+    "power loss in a write", "power loss of all", "disk error", "disk full", "sleep",
+    "master's sleep", "isolation", "one-way cut", "cut of a pair", "leader cut from the ensemble",
+    "stale side", "agent cut from the ensemble", "split", "server crash", "leading server's crash",
     "server stopped", "reset", "lag", "heal", "agent's session expired", "drift",
     "wall clock step"};
 
@@ -287,6 +287,10 @@ inject_agent(struct cl_life *l, enum cl_fault kind)
 	case CLF_EXECUTOR_CRASH_AT:
 		if (g != NULL)
 			g->proc.crash_in = 1 + (unsigned)rng_below(&l->rng, 4);
+		break;
+	case CLF_EXECUTOR_PAUSE: /* (who stops a singleton must not stand still) */
+		if (g != NULL && !g->spec->singleton)
+			cl_pause(&g->proc, a_while(l));
 		break;
 	case CLF_POWER:
 		cl_host_power_loss(h, 1000 + a_while(l));

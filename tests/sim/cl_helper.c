@@ -11,6 +11,7 @@
 #define PIDS 40 /* so few that they come again */
 #define PID_FIRST 300
 #define LEASE_MARGIN_MS 1000
+#define SLEEP_MS_MAX 120000
 
 struct item {
 	struct list link;
@@ -177,12 +178,16 @@ cl_task_signal(struct cl_group *g, int signo)
 void
 cl_task_kill(struct cl_group *g)
 {
-	struct rng *r = &g->host->c->rng_host;
+	struct cl *c = g->host->c;
+	struct rng *r = &c->rng_host;
 
 	if (g->task.dying || cl_group_empty(g))
 		return;
 	g->task.dying = true;
-	world_at(&g->host->c->world, rng_below(r, rng_below(r, 20) == 0 ? CL_DEAD_MS_MAX : 6),
+	g->task.sleeps = c->conf.sleepers && !c->calm && rng_below(r, 60) == 0;
+	world_at(&c->world,
+	    g->task.sleeps ? rng_below(r, SLEEP_MS_MAX)
+			   : rng_below(r, rng_below(r, 20) == 0 ? CL_DEAD_MS_MAX : 6),
 	    on_dead, g, g->task.number);
 }
 

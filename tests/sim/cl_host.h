@@ -23,6 +23,7 @@ struct cl_task {
 	unsigned strays; /* processes that it left, or has beside the first */
 	uint64_t number; /* of the run: events of an earlier one are void */
 	bool dying;	 /* SIGKILL is on its way to all of it */
+	bool sleeps;	 /* ... and it is in a sleep that nothing interrupts */
 	bool stubborn;	 /* SIGTERM does nothing */
 	int status;	 /* with which it ends if it is left alone, as waitpid() has it */
 	bool ended;	 /* the first process has: with end_status */

@@ -196,6 +196,8 @@ draw_conf(struct cl_life *l, struct cl_conf *conf)
 	conf->discover = rng_below(r, 2) == 0;
 	conf->isolates = rng_below(r, 3) > 0;
 	conf->reads_late = rng_below(r, 3) == 0;
+	conf->sleepers = rng_below(r, 4) == 0;
+	conf->patience_ms = rng_below(r, 3) == 0 ? 15000 : 900000;
 }
 
 struct cl_life *

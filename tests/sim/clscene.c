@@ -636,6 +636,7 @@ play(size_t which, uint64_t seed, bool trace)
 	    .unreachable_ms = 15000,
 	    .delay_ms = 5,
 	    .discover = seed % 2 == 0,
+	    .patience_ms = 900000,
 	    .isolates = true};
 	struct scene s = {cl_new(seed, &conf, CL_PLANT_NONE, trace), scenes[which].name};
 	bool good;
