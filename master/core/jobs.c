@@ -156,6 +156,7 @@ job_enter(struct cluster *c, struct job *j, enum job_state state)
 		return;
 	list_remove(&j->in_role);
 	share_unsettled(j->role, &j->need, -(int64_t)j->in_state[CELL_UNKNOWN]);
+	c->unplaced = true;
 	list_remove(&j->in_order);
 	list_append(&c->ended, &j->in_order);
 	c->ended_count++;
@@ -169,6 +170,8 @@ cell_enter(struct cluster *c, struct job *j, uint32_t index, enum cell_state sta
 	/* What may run for all we know counts against the limit of its role. */
 	if ((cell->state == CELL_UNKNOWN) != (state == CELL_UNKNOWN) && !has_ended(j))
 		share_unsettled(j->role, &j->need, state == CELL_UNKNOWN ? 1 : -1);
+	if (cell->state == CELL_UNKNOWN)
+		c->unplaced = true; /* others of the role may be */
 	j->in_state[cell->state]--;
 	j->in_state[state]++;
 	cell->state = state & 15;

@@ -101,6 +101,29 @@ START_TEST(a_limit_holds_right_after_a_failover_before_any_agent_is_back)
 }
 END_TEST
 
+START_TEST(what_turns_out_not_to_run_makes_room_below_the_limit_at_once)
+{
+	struct fake_agent *b;
+	struct job *new;
+
+	agents_ready(2, 4000);
+	b = &f->agents[1];
+	set_quota("eng", 0, 5000);
+	submit("old", "eng", 50, 5, 1000);
+	fake_elect(f);
+	fake_connect(f, b); /* with one of the five */
+	fake_settle(f);
+	fake_read_all(f, b);
+	new = submit("new", "eng", 90, 4, 1000);
+	ck_assert_uint_eq(new->in_state[CELL_LIVE], 0);
+	ck_assert(cluster_stop(&f->cluster, f->now_ms, cluster_job(&f->cluster, "old"), "test"));
+	fake_settle(f);
+	ck_assert(cluster_mark_unreachable(&f->cluster, node(f->agents[0].name)));
+	fake_settle(f); /* the four others are no more */
+	ck_assert_uint_eq(new->in_state[CELL_LIVE], 3);
+}
+END_TEST
+
 START_TEST(a_limit_that_was_raised_lets_nobody_in_before_it_is_stored)
 {
 	struct quota q = {{0, 0, 0}, {3000, QUOTA_NO_LIMIT, QUOTA_NO_LIMIT}};
@@ -589,6 +612,7 @@ unit_suite(void)
 	tcase_add_test(
 	    t, quotas_and_weights_are_text_in_the_store_and_come_back_with_the_next_leader);
 	tcase_add_test(t, a_limit_holds_right_after_a_failover_before_any_agent_is_back);
+	tcase_add_test(t, what_turns_out_not_to_run_makes_room_below_the_limit_at_once);
 	tcase_add_test(t, a_limit_that_was_raised_lets_nobody_in_before_it_is_stored);
 	tcase_add_test(t, quotas_that_cannot_be_are_refused_with_the_reason);
 	tcase_add_test(t, texts_of_quotas_and_weights_that_are_damaged_are_refused_and_named);
