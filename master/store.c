@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "libcommon/base/str.h"
 #include "libcommon/sys/log.h"
 #include "master/master.h"
 #include "master/store.h"
@@ -312,11 +311,8 @@ static void
 created(struct master *m, const struct zk_result *r, void *arg)
 {
 	(void)arg;
-	if (r->rc != ZK_OK && r->rc != ZK_CONNECTIONLOSS) {
+	if (r->rc != ZK_OK && r->rc != ZK_CONNECTIONLOSS)
 		log_error("cannot make an election node: %s", zk_rc_text(r->rc));
-		elect_drop(&m->elect, "the ensemble refuses the election node");
-		return;
-	}
 	elect_created(
 	    &m->elect, elect_result_of(r->rc), r->rc == ZK_OK ? strrchr(r->path, '/') + 1 : "");
 }
@@ -331,18 +327,10 @@ renewed(struct master *m, const struct zk_result *r, void *arg)
 static void
 era_read(struct master *m, const struct zk_result *r, void *arg)
 {
-	char text[24] = "";
-	uint64_t era = 0;
-	bool ok = r->rc == ZK_OK && r->size < sizeof text && r->data != NULL;
-
 	(void)arg;
-	if (ok)
-		memcpy(text, r->data, r->size);
-	ok = ok && str_to_u64(text, 1, INT64_MAX, &era);
-	if (!ok)
+	if (!elect_era(&m->elect, clock_boot_ms(), r->rc == ZK_OK ? r->data : NULL, r->size))
 		log_error("/corral/era: not a number from 1 on (%s): see corral-recovery(7)",
 		    zk_rc_text(r->rc));
-	elect_era(&m->elect, clock_boot_ms(), ok ? ELECT_OK : ELECT_GONE, era);
 }
 
 static int

@@ -199,6 +199,10 @@ elect_created(struct elect *e, enum elect_result result, const char *name)
 {
 	if (e->state != ELECT_CREATING)
 		return;
+	if (result == ELECT_GONE) {
+		elect_drop(e, "the ensemble refuses the election node");
+		return;
+	}
 	if (result == ELECT_OK && !str_copy(e->own, sizeof e->own, name))
 		e->own[0] = '\0';
 	list_again(e); /* after a lost reply: own is not known, and is looked for */
@@ -230,15 +234,21 @@ elect_renewed(struct elect *e, uint64_t now_ms, enum elect_result result, int64_
 	}
 }
 
-void
-elect_era(struct elect *e, uint64_t now_ms, enum elect_result result, uint64_t era)
+static bool
+parse_era(const void *text, size_t size, uint64_t *era)
 {
-	if (e->state != ELECT_PROVING)
-		return;
-	if (result != ELECT_OK) {
-		elect_drop(e, "the era could not be read");
-		return;
-	}
+	char number[24];
+
+	if (text == NULL || size >= sizeof number)
+		return false;
+	memcpy(number, text, size);
+	number[size] = '\0';
+	return str_to_u64(number, 1, INT64_MAX, era);
+}
+
+static void
+lead(struct elect *e, uint64_t now_ms, uint64_t era)
+{
 	if (now_ms - e->renewed_ms >= e->timeout_ms / 2) {
 		MARK("elect: the ensemble is too slow");
 		elect_drop(e, "the ensemble answers too slowly");
@@ -247,6 +257,21 @@ elect_era(struct elect *e, uint64_t now_ms, enum elect_result result, uint64_t e
 	e->term.era = era;
 	e->state = ELECT_LEADING;
 	emit(e, ELECT_LEAD, "");
+}
+
+bool
+elect_era(struct elect *e, uint64_t now_ms, const void *text, size_t size)
+{
+	uint64_t era;
+
+	if (e->state != ELECT_PROVING)
+		return true;
+	if (!parse_era(text, size, &era)) {
+		elect_drop(e, "the era could not be read");
+		return false;
+	}
+	lead(e, now_ms, era);
+	return true;
 }
 
 void

@@ -89,7 +89,8 @@ void elect_read(
     struct elect *e, uint64_t now_ms, enum elect_result result, int64_t ephemeral_owner);
 void elect_created(struct elect *e, enum elect_result result, const char *name);
 void elect_renewed(struct elect *e, uint64_t now_ms, enum elect_result result, int64_t czxid);
-void elect_era(struct elect *e, uint64_t now_ms, enum elect_result result, uint64_t era);
+/* What /corral/era has; NULL: it could not be read. False: that is no era, and leads nobody. */
+bool elect_era(struct elect *e, uint64_t now_ms, const void *text, size_t size);
 /* The watch on the children fired. */
 void elect_changed(struct elect *e);
 

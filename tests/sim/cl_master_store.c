@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "libcommon/base/str.h"
 #include "master/core/load.h"
 #include "tests/sim/cl_check.h"
 #include "tests/sim/cl_master.h"
@@ -149,13 +148,9 @@ created(void *owner, const struct cl_zk_result *r, uintptr_t arg)
 	char path[CL_PATH_BYTES] = "/";
 
 	(void)arg;
-	if (r->rc != CL_OK && r->rc != CL_LOSS) {
-		elect_drop(&m->elect, "the ensemble refuses the election node");
-	} else {
-		if (r->rc == CL_OK)
-			snprintf(path, sizeof path, "%.*s", (int)r->size, (const char *)r->data);
-		elect_created(&m->elect, result_of(r->rc), strrchr(path, '/') + 1);
-	}
+	if (r->rc == CL_OK)
+		snprintf(path, sizeof path, "%.*s", (int)r->size, (const char *)r->data);
+	elect_created(&m->elect, result_of(r->rc), strrchr(path, '/') + 1);
 	cl_master_turn(m);
 }
 
@@ -173,15 +168,8 @@ static void
 era_read(void *owner, const struct cl_zk_result *r, uintptr_t arg)
 {
 	struct cl_master *m = owner;
-	char text[24] = "";
-	uint64_t era = 0;
-	bool ok = r->rc == CL_OK && r->size < sizeof text;
-
 	(void)arg;
-	if (ok)
-		memcpy(text, r->data, r->size);
-	ok = ok && str_to_u64(text, 1, INT64_MAX, &era);
-	elect_era(&m->elect, now(m), ok ? ELECT_OK : ELECT_GONE, era);
+	(void)elect_era(&m->elect, now(m), r->rc == CL_OK ? r->data : NULL, r->size);
 	cl_master_turn(m);
 }
 

@@ -47,7 +47,7 @@ lead(void)
 	expect(ELECT_RENEW, "json.info_0000000005");
 	elect_renewed(&e, 1010, ELECT_OK, 0x51);
 	expect(ELECT_ERA, "");
-	elect_era(&e, 1020, ELECT_OK, 3);
+	ck_assert(elect_era(&e, 1020, "3", 1));
 	expect(ELECT_LEAD, "");
 }
 
@@ -147,6 +147,29 @@ START_TEST(a_master_whose_node_is_gone_drops_all)
 }
 END_TEST
 
+START_TEST(who_cannot_make_its_node_or_read_the_era_leads_nobody)
+{
+	static const char *const none[] = {"", "0", "-1", "1\n", "99999999999999999999", "one"};
+
+	list(NULL, NULL, NULL);
+	expect(ELECT_CREATE, "");
+	if (_i == 0) {
+		elect_created(&e, ELECT_GONE, "");
+	} else {
+		elect_created(&e, ELECT_OK, "json.info_0000000005");
+		expect(ELECT_LIST, "");
+		list("json.info_0000000005", NULL, NULL);
+		expect(ELECT_RENEW, "json.info_0000000005");
+		elect_renewed(&e, 1010, ELECT_OK, 0x51);
+		expect(ELECT_ERA, "");
+		ck_assert(!elect_era(
+		    &e, 1020, _i == 1 ? NULL : none[_i - 2], _i == 1 ? 0 : strlen(none[_i - 2])));
+	}
+	expect(ELECT_DROP, "");
+	ck_assert(!elect_may_act(&e, 1020));
+}
+END_TEST
+
 /* Before it came to contending: else nothing would ever open another one. */
 START_TEST(a_session_that_expires_at_once_is_replaced_too)
 {
@@ -181,6 +204,7 @@ unit_suite(void)
 	tcase_add_test(t, a_leader_acts_for_half_a_time_out_after_it_sent_what_was_answered);
 	tcase_add_test(t, a_leader_past_its_bound_drops_all_and_contends_with_a_new_session);
 	tcase_add_loop_test(t, a_master_whose_node_is_gone_drops_all, 0, 2);
+	tcase_add_loop_test(t, who_cannot_make_its_node_or_read_the_era_leads_nobody, 0, 8);
 	tcase_add_test(t, a_session_that_expires_at_once_is_replaced_too);
 	tcase_add_test(t, a_change_during_the_listing_is_not_missed);
 	suite_add_tcase(s, t);
