@@ -34,7 +34,7 @@ Constraint=node == {node}
 """
 VICTIM = "[Job]\nType=service\n[Task]\nExecStart=/bin/sleep 1000\n[Resources]\nCPU=0.01\nMemory=8M\n"
 NEW = "[Task]\nExecStart=/bin/true\n[Resources]\nCPU=0.01\nMemory=8M\n"
-VICTIMS, NEWS = 3, 6  # of each round, asked for right before the fault, and as many in it
+VICTIMS, NEWS = 2, 6  # of each round, asked for right before the fault, and as many in it
 KEPT_ROUNDS = 8       # the cluster forgets ended jobs, the oldest first
 COMMAND = re.compile(rb"^(\S+)Z corral-agent\[\d+\]: debug: (obeyed|ignored): (\w+) (\S+), term \((\d+), 0x([0-9a-f]+)\)$", re.M)
 
@@ -138,7 +138,10 @@ class Terms:
         names = [f"{when}-v{self.rounds}-{n}" for n in range(VICTIMS)]
         for name in names:
             self.site.submit(name, VICTIM)
-        self.site.until(lambda: all(self.site.task(name).get("state") == "running" for name in names), "the victims run")
+
+        def running():
+            return {t["job"] for t in self.site.ask("ps").get("tasks", []) if t["state"] == "running"}
+        self.site.until(lambda: running().issuperset(names), lambda: f"{names} run: {running()}")
         return names
 
     def petitions(self, leader, when):
