@@ -255,8 +255,8 @@ adopt(
 		attempt_free(c, t);
 		return false;
 	}
-	if (cell->attempts < t->attempt)
-		cell->attempts = t->attempt;
+	/* (A later leader's may have a lower number than what it had not heard of.) */
+	cell->attempts = t->attempt;
 	cell->agent = a->number;
 	cell->term = cluster_term_number(c, term);
 	cell_enter(c, j, t->index, CELL_LIVE);

@@ -76,6 +76,43 @@ START_TEST(a_need_that_cannot_be_counted_with_its_executors_fits_nowhere)
 }
 END_TEST
 
+static void
+add_task(struct fake_agent *a, const struct job *j, uint32_t attempt, struct term term,
+    Corral__TaskState state)
+{
+	struct fake_task *t = &a->tasks[a->task_count++];
+
+	*t = (struct fake_task){.need = {100, MIB, 0}, .state = state, .sequence = 1};
+	t->key = (struct task_key){.incarnation = j->incarnation, .attempt = attempt, .term = term};
+	snprintf(t->key.job, sizeof t->key.job, "%s", j->name);
+	t->reason = CORRAL__TASK_REASON__REASON_AGENT_LOST;
+	t->uuid[0] = (uint8_t)(attempt + 1);
+}
+
+START_TEST(what_is_stored_of_the_last_attempt_is_its_number_whatever_was_made_before)
+{
+	struct job_policy p = {.need = {100, MIB, 0}, .retries_max = 9};
+	struct term older = f->term, later = {f->term.era, f->term.czxid + 1};
+	struct job *j;
+
+	agents_ready(2, 4000);
+	fake_cut(f, &f->agents[0]);
+	fake_cut(f, &f->agents[1]);
+	j = fake_submit(f, "j", 1, &p);
+	fake_settle(f);
+	add_task(&f->agents[0], j, 3, older, CORRAL__TASK_STATE__LOST);
+	add_task(&f->agents[1], j, 1, later, CORRAL__TASK_STATE__RUNNING);
+	fake_elect(f);
+	fake_connect(f, &f->agents[0]);
+	work();
+	fake_connect(f, &f->agents[1]);
+	work();
+	j = cluster_job(&f->cluster, "j");
+	ck_assert_uint_eq(j->in_state[CELL_LIVE], 1);
+	ck_assert_uint_eq(j->cells[0].attempts, 1);
+}
+END_TEST
+
 START_TEST(an_end_is_acknowledged_only_when_its_outcome_is_stored)
 {
 	struct fake_agent *a = ready_agent(2000);
@@ -614,6 +651,8 @@ unit_suite(void)
 	tcase_add_test(t, an_agent_is_welcomed_when_the_registry_has_it_and_not_before);
 	tcase_add_test(t, a_job_is_accepted_stored_launched_and_finished);
 	tcase_add_test(t, a_need_that_cannot_be_counted_with_its_executors_fits_nowhere);
+	tcase_add_test(
+	    t, what_is_stored_of_the_last_attempt_is_its_number_whatever_was_made_before);
 	tcase_add_test(t, an_end_is_acknowledged_only_when_its_outcome_is_stored);
 	tcase_add_test(t, a_failure_is_retried_after_its_pause_and_then_final);
 	tcase_add_test(t, a_service_is_started_again_when_it_exits_and_a_steady_one_for_ever);
