@@ -6,11 +6,10 @@ import re
 import socket
 import ssl
 import struct
-import subprocess
 import time
 from pathlib import Path
 
-from conftest import BUILD, DEADLINE_S, SLOW, alive, until
+from conftest import DEADLINE_S, SLOW, alive, until
 
 RSS_MIB = 48 * SLOW  # what an attack may leave behind; a sanitizer keeps freed memory for a while
 LOG_PER_SECOND = 20
@@ -90,21 +89,12 @@ def frame(payload):
 
 
 def tls_context(ca=None, cert=None, key=None):
-    """A client that takes any server, and shows this certificate or none."""
+    """A client that takes any server, or any of this CA, and shows this certificate or none."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
+    context.verify_mode = ssl.CERT_REQUIRED if ca else ssl.CERT_NONE
+    if ca:
+        context.load_verify_locations(ca)
     if cert:
         context.load_cert_chain(cert, key)
     return context
-
-
-def make_tls(directory, cluster, *holders):
-    """A CA, and PEM files for each (role, name)."""
-    run = subprocess.run([BUILD / "corral", "tls", "init", "--dir", directory, "--cluster", cluster], capture_output=True,
-                         text=True)
-    assert run.returncode == 0, run.stderr
-    for role, name in holders:
-        run = subprocess.run([BUILD / "corral", "tls", "issue", "--dir", directory, role, name], capture_output=True,
-                             text=True)
-        assert run.returncode == 0, run.stderr

@@ -6,6 +6,7 @@ check-system: all
 .PHONY: check-system
 
 EXTRA_DIST += \
+	tests/lib/certificates.py \
 	tests/lib/corralpb.py \
 	tests/lib/fakemaster.py \
 	tests/lib/history.py \

@@ -10,8 +10,9 @@ import threading
 import time
 
 import pytest
+from certificates import make_tls
 from conftest import DEADLINE_S, SLOW, until
-from hostile import LENGTHS, answer_of, connect, frame, make_tls, read_to_end, tls_context
+from hostile import LENGTHS, answer_of, connect, frame, read_to_end, tls_context
 from zkraw import (AUTH, CLOSE, CREATE, EXISTS, FRAME_MAX, GET, MULTI, SET_WATCHES, WORLD, Zkserver, connect_request,
                    receive, receive_error, request, session, text)
 

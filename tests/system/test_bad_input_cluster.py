@@ -7,8 +7,9 @@ import ssl
 import struct
 
 import pytest
+from certificates import make_tls
 from conftest import SLOW, Cluster, until
-from hostile import LENGTHS, OWN_FDS, RSS_MIB, Watched, answer_of, connect, frame, make_tls, read_to_end, tls_context
+from hostile import LENGTHS, OWN_FDS, RSS_MIB, Watched, answer_of, connect, frame, read_to_end, tls_context
 
 U64 = 2**64 - 1
 

@@ -10,12 +10,12 @@ import subprocess
 import zlib
 
 import pytest
+from certificates import corral_tls, make_tls, write_store
 from conftest import BUILD, until
 from zkraw import GET, SET, receive_error, request, session, text
 
 PROGRAM = BUILD / "zkserver" / "zkserver"
 ZK = BUILD / "zk"
-CORRAL = BUILD / "corral"
 SERVERS = (1, 2, 3)
 
 
@@ -120,13 +120,10 @@ def make(tmp_path):
 def tls_settings(directory, hosts=dict.fromkeys(SERVERS, "127.0.0.1")):
     """Certificates of one CA for each member's address; in the settings SID stands for the member's number."""
     tls = directory / "tls"
-    subprocess.run([CORRAL, "tls", "init", "--dir", tls], check=True, capture_output=True)
+    make_tls(tls, "test")
     for i, host in hosts.items():
-        subprocess.run([CORRAL, "tls", "issue", "--dir", tls, "--ip", host, "zkserver", f"s{i}"], check=True,
-                       capture_output=True)
-        store = tls / f"store-{i}.pem"
-        store.touch(0o600)
-        store.write_text((tls / f"zkserver-s{i}.pem").read_text() + (tls / f"zkserver-s{i}-key.pem").read_text())
+        corral_tls("issue", tls, "--ip", host, "zkserver", f"s{i}")
+        write_store(tls / f"store-{i}.pem", tls, f"zkserver-s{i}")
     return (f"sslQuorum=true\nssl.quorum.keyStore.location={tls}/store-SID.pem\n"
             f"ssl.quorum.trustStore.location={tls}/ca.pem")
 
@@ -341,7 +338,7 @@ def test_members_take_new_certificates_while_they_serve(make, tmp_path, how):
     e.settle()
     old = [shown(tls, p) for p in ports]
     assert old[0] == old[1]
-    store.write_text((tls / "zkserver-s3.pem").read_text() + (tls / "zkserver-s3-key.pem").read_text())
+    write_store(store, tls, "zkserver-s3")
     if how == "SIGHUP":
         e.processes[1].send_signal(signal.SIGHUP)
     new = ssl.PEM_cert_to_DER_cert((tls / "zkserver-s3.pem").read_text())

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from hostile import make_tls
-from members import BUILD, SYNC_TICKS, TICK_MS, Ensemble, wait_until
+from certificates import corral_tls, make_tls, write_store
+from members import SYNC_TICKS, TICK_MS, Ensemble, wait_until
 from network import Network
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="hosts of their own, in network namespaces, need root")
@@ -26,12 +26,8 @@ def tls(tmp_path_factory):
     folder = tmp_path_factory.mktemp("certificates") / "tls"
     make_tls(folder, "test", ("user", "eve"))
     for sid in range(1, 6):
-        name = f"zkserver-{sid}"
-        subprocess.run([BUILD / "corral", "tls", "issue", "--dir", folder, "--ip", Network.address(sid), "zkserver", str(sid)],
-                       check=True, capture_output=True)
-        store = folder / f"store-{sid}.pem"
-        store.touch(0o600)
-        store.write_bytes((folder / f"{name}.pem").read_bytes() + (folder / f"{name}-key.pem").read_bytes())
+        corral_tls("issue", folder, "--ip", Network.address(sid), "zkserver", str(sid))
+        write_store(folder / f"store-{sid}.pem", folder, f"zkserver-{sid}")
     (folder / "user-eve.pem").rename(folder / "user.pem")
     (folder / "user-eve-key.pem").rename(folder / "user-key.pem")
     return folder

@@ -11,6 +11,7 @@ import threading
 
 import pytest
 
+from certificates import corral_tls, make_tls
 from conftest import BUILD, Cluster
 
 NO_TOKEN = "there is no such token"
@@ -209,9 +210,8 @@ def test_an_imposter_does_not_get_the_secret(joined, whose):
     directory = joined.tls if whose.startswith("the same") else joined.home / "other"
     role, name = ("agent", "liar") if whose.startswith("the same") else ("master", "fake")
     if not (directory / "ca.pem").exists():
-        subprocess.run([BUILD / "corral", "tls", "init", "--dir", directory, "--cluster", "dev"], check=True, capture_output=True)
-    subprocess.run([BUILD / "corral", "tls", "issue", "--dir", directory, role, name, "--ip", "127.0.0.1"], check=True,
-                   capture_output=True)
+        make_tls(directory, "dev")
+    corral_tls("issue", directory, role, name, "--ip", "127.0.0.1")
     chain = joined.home / "chain.pem"
     chain.write_text((directory / f"{role}-{name}.pem").read_text() + (directory / "ca.pem").read_text())
     with imposter(chain, directory / f"{role}-{name}-key.pem") as (address, got):

@@ -5,8 +5,9 @@ import signal
 import struct
 import subprocess
 
+from certificates import make_tls, write_store
 from conftest import DEADLINE_S, until
-from hostile import ENV, Watched, connect, frame, make_tls, tls_context
+from hostile import ENV, Watched, answer_of, connect, frame, tls_context
 from waiting import program
 
 CREATE, DELETE, EXISTS, GET, SET, PING, MULTI, CREATE2, AUTH, SET_WATCHES, CLOSE = 1, 2, 3, 4, 5, 11, 14, 15, 100, 101, -11
@@ -64,9 +65,7 @@ class Zkserver(Watched):
         self.prefix = prefix
         if not self.tls.exists():
             make_tls(self.tls, "test", ("zkserver", "zk"), ("user", "eve"), ("master", "m"))
-            store = self.tls / "store.pem"
-            store.touch(0o600)
-            store.write_bytes((self.tls / "zkserver-zk.pem").read_bytes() + (self.tls / "zkserver-zk-key.pem").read_bytes())
+            self.show("zkserver-zk")
         self.config.write_text(
             f"tickTime=1000\ndataDir={self.data}\nclientPort=0\nclientPortAddress=127.0.0.1\nsecureClientPort=0\n"
             "admin.enableServer=false\n"
@@ -74,6 +73,10 @@ class Zkserver(Watched):
             f"ssl.trustStore.location={self.tls}/ca.pem\n4lw.commands.whitelist=*\npreAllocSize=64\n{more}")
         super().__init__(0, directory / "log")
         self.start(ready)
+
+    def show(self, who):
+        """This certificate, from the next start or SIGHUP on."""
+        write_store(self.tls / "store.pem", self.tls, who)
 
     def start(self, ready=True):
         (self.data / "ports").unlink(missing_ok=True)
@@ -95,7 +98,11 @@ class Zkserver(Watched):
         return self.process.wait(DEADLINE_S)
 
     def context(self, who="user-eve"):
-        return tls_context(cert=self.tls / f"{who}.pem", key=self.tls / f"{who}-key.pem")
+        return tls_context(self.tls / "ca.pem", self.tls / f"{who}.pem", self.tls / f"{who}-key.pem")
+
+    def word(self, word):
+        """The answer to a four-letter word."""
+        return answer_of(self.port, word).decode()
 
     def serves(self):
         """A client with good manners is served, on both ports."""
