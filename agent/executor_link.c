@@ -8,6 +8,7 @@
 #include "libcommon/base/hmap.h"
 #include "libcommon/base/str.h"
 #include "libcommon/codec/frame_limits.h"
+#include "libcommon/codec/message.h"
 #include "libcommon/io/link.h"
 #include "libcommon/sys/log.h"
 
@@ -134,7 +135,8 @@ take_message(struct executor_link *x, const Corral__ExecutorToAgent *m)
 static void
 on_frame(void *arg, struct link *l, const uint8_t *bytes, size_t size)
 {
-	Corral__ExecutorToAgent *m = corral__executor_to_agent__unpack(NULL, size, bytes);
+	Corral__ExecutorToAgent *m = (Corral__ExecutorToAgent *)message_unpack(
+	    &corral__executor_to_agent__descriptor, size, bytes);
 
 	(void)l;
 	if (m == NULL) {

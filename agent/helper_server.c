@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "libcommon/base/str.h"
+#include "libcommon/codec/message.h"
 #include "libcommon/io/loop.h"
 #include "libcommon/sys/fsutil.h"
 #include "libcommon/sys/log.h"
@@ -73,7 +74,8 @@ serve_one(struct helper *h, int fd)
 		return false;
 	buf_init(&reply, HELPER_FRAME_BYTES_MAX);
 	if (read_all(fd, frame, size) &&
-	    (request = corral__helper_request__unpack(NULL, size, frame)) != NULL) {
+	    (request = (Corral__HelperRequest *)message_unpack(
+		 &corral__helper_request__descriptor, size, frame)) != NULL) {
 		buf_append(&reply, head, sizeof head); /* room for the length */
 		helper_handle(h, request, &reply);
 		corral__helper_request__free_unpacked(request, NULL);

@@ -7,6 +7,7 @@
 
 #include "libcommon/base/str.h"
 #include "libcommon/codec/frame_limits.h"
+#include "libcommon/codec/message.h"
 #include "libcommon/io/link.h"
 #include "libcommon/sys/log.h"
 
@@ -20,7 +21,7 @@ struct master_link {
 	struct link *link; /* NULL while it is down */
 	const struct master_link_ops *ops;
 	void *arg;
-	const char *cluster; /* whose masters we obey */
+	const char *cluster;	  /* whose masters we obey */
 	char last_why[WHY_BYTES]; /* so that the same failure is said once */
 };
 
@@ -61,7 +62,8 @@ on_up(void *arg, struct link *l)
 static void
 on_frame(void *arg, struct link *l, const uint8_t *bytes, size_t size)
 {
-	Corral__MasterToAgent *message = corral__master_to_agent__unpack(NULL, size, bytes);
+	Corral__MasterToAgent *message = (Corral__MasterToAgent *)message_unpack(
+	    &corral__master_to_agent__descriptor, size, bytes);
 	struct master_link *m = arg;
 
 	(void)l;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "agent/sandbox.h"
+#include "libcommon/codec/message.h"
 #include "libcommon/codec/record.h"
 #include "libcommon/sys/log.h"
 
@@ -31,7 +32,8 @@ status_file_read(const char *state_dir, const struct taskkey *key)
 	n = read(fd, bytes, sizeof bytes);
 	close(fd);
 	if (n > 0 && record_get(bytes, (size_t)n, &offset, &contents, &size) == RECORD_OK)
-		u = corral__status_update__unpack(NULL, size, contents);
+		u = (Corral__StatusUpdate *)message_unpack(
+		    &corral__status_update__descriptor, size, contents);
 	if (u != NULL) {
 		found = taskkey_of(u->key);
 		if (taskkey_equal(&found, key))

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "libcommon/base/buf.h"
+#include "libcommon/codec/taskspec.h"
 #include "libcommon/sys/log.h"
 
 #define READ_BYTES 4096
@@ -37,13 +38,11 @@ read_all(int fd, const char *name, struct buf *b)
 static bool
 task_is_whole(const Corral__TaskSpec *spec, const char *name)
 {
-	bool ok = spec->n_argv > 0;
+	const char *fault = taskspec_fault(spec);
 
-	for (size_t i = 0; ok && i < spec->n_exec_start_pre; i++)
-		ok = spec->exec_start_pre[i]->n_argv > 0;
-	if (!ok)
-		log_error("%s: a command without words: argv is empty", name);
-	return ok;
+	if (fault != NULL)
+		log_error("%s: the task cannot be run: %s", name, fault);
+	return fault == NULL;
 }
 
 Corral__TaskSpec *

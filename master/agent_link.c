@@ -10,6 +10,7 @@
 
 #include "libcommon/base/str.h"
 #include "libcommon/codec/frame_limits.h"
+#include "libcommon/codec/message.h"
 #include "libcommon/sys/log.h"
 #include "master/definition.h"
 #include "master/master.h"
@@ -189,7 +190,8 @@ on_frame(void *arg, struct link *link, const uint8_t *bytes, size_t size)
 {
 	struct agent_link *l = arg;
 	struct master *m = l->m;
-	Corral__AgentToMaster *message = corral__agent_to_master__unpack(NULL, size, bytes);
+	Corral__AgentToMaster *message = (Corral__AgentToMaster *)message_unpack(
+	    &corral__agent_to_master__descriptor, size, bytes);
 	struct conn_news news;
 
 	if (message == NULL) {
@@ -212,7 +214,6 @@ on_up(void *arg, struct link *link)
 	const struct tls_peer *peer = link_peer(link);
 
 	if (peer->role == TLS_ROLE_AGENT && strcmp(peer->cluster, l->m->conf.cluster.name) == 0 &&
-	    strpbrk(peer->name, " \n/") == NULL &&
 	    str_copy(l->conn.name, sizeof l->conn.name, peer->name))
 		return;
 	log_warn("%s is refused on the agents' port: its certificate is %s of cluster '%s', not an "

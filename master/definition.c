@@ -8,6 +8,7 @@
 
 #include "libcommon/base/str.h"
 #include "libcommon/codec/pbjson.h"
+#include "libcommon/codec/taskspec.h"
 
 #define RUN_COUNT_MAX 1000
 
@@ -16,8 +17,6 @@ run_fault(const Corral__Api__RunRequest *run)
 {
 	const Corral__TaskSpec *s = run->spec;
 
-	if (s->n_argv == 0 || s->argv[0][0] == '\0')
-		return "there is no command";
 	if (run->count == 0 || run->count > RUN_COUNT_MAX)
 		return "the count must be from 1 to 1000";
 	if (s->resources == NULL ||
@@ -33,7 +32,7 @@ run_fault(const Corral__Api__RunRequest *run)
 		return "that is no name of a role: expected one such as eng or eng/web, or *";
 	if (run->priority > 100)
 		return "the priority must be from 0 to 100";
-	return NULL;
+	return taskspec_fault(s);
 }
 
 static struct definition *
@@ -54,6 +53,23 @@ parse_run(const char *file, const char *text, size_t size, struct faults *faults
 	return NULL;
 }
 
+/* What its specifiers and variables become may be more than any task can be given. */
+static bool
+tasks_can_be(const struct jobfile *f, const char *file, struct faults *faults)
+{
+	static const char node[] =
+	    "a-name-of-a-node-as-long-as-such-a-name-can-be-which-is-this-lo";
+	struct jobfile_launch launch = {f->count - 1, UINT32_MAX, node, INT64_MAX};
+	Corral__TaskSpec *spec = jobfile_task_spec(f, &launch);
+	const char *why = spec == NULL ? "out of memory" : taskspec_fault(spec);
+
+	if (why != NULL)
+		faults_add(faults, file, 0, "its tasks cannot be run: %s", why);
+	if (spec != NULL)
+		corral__task_spec__free_unpacked(spec, NULL);
+	return why == NULL;
+}
+
 struct definition *
 definition_parse(
     const char *name, const char *file, const char *text, size_t size, struct faults *faults)
@@ -68,7 +84,7 @@ definition_parse(
 		return NULL;
 	}
 	d->file = jobfile_parse(name, file, text, size, faults);
-	if (d->file == NULL) {
+	if (d->file == NULL || !tasks_can_be(d->file, file, faults)) {
 		definition_free(d);
 		return NULL;
 	}

@@ -14,6 +14,7 @@
 
 #include "libcommon/base/str.h"
 #include "libcommon/codec/frame_limits.h"
+#include "libcommon/codec/message.h"
 #include "libcommon/sys/log.h"
 #include "master/stream_client.h"
 
@@ -185,8 +186,9 @@ look_at_index(struct client *c, struct job *j, uint32_t index)
 		return false;
 	if (a != NULL && key.attempt > *read) {
 		if (*read != 0 && key.attempt > *read + 1)
-			client_note(c, "%s.%" PRIu32 ": attempts %" PRIu32 " to %" PRIu32
-				       " came and went before they were read",
+			client_note(c,
+			    "%s.%" PRIu32 ": attempts %" PRIu32 " to %" PRIu32
+			    " came and went before they were read",
 			    c->name, index, *read + 1, key.attempt - 1);
 		*read = c->follow ? *read : key.attempt;
 		if (relay_open(c, a, &key))
@@ -354,7 +356,8 @@ on_frame(void *arg, struct link *link, const uint8_t *bytes, size_t size)
 
 	if (!c->m->leading || !master_may_act(c->m))
 		return;
-	message = corral__api__client_to_master__unpack(NULL, size, bytes);
+	message = (Corral__Api__ClientToMaster *)message_unpack(
+	    &corral__api__client_to_master__descriptor, size, bytes);
 	if (message == NULL) {
 		client_end(c);
 		return;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/core/checkpoint.h"
+#include "libcommon/codec/message.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -64,7 +65,8 @@ replay(const struct buf *b, size_t *offset, checkpoint_visit *visit, void *arg, 
 
 	*offset = 0;
 	while ((next = record_get(b->data, b->len, offset, &contents, &size)) == RECORD_OK) {
-		if ((record = corral__checkpoint_record__unpack(NULL, size, contents)) == NULL) {
+		if ((record = (Corral__CheckpointRecord *)message_unpack(
+			 &corral__checkpoint_record__descriptor, size, contents)) == NULL) {
 			*offset = before;
 			return RECORD_BAD;
 		}

@@ -13,6 +13,7 @@
 #include "libcommon/base/mark.h"
 #include "libcommon/base/plants.h"
 #include "libcommon/base/str.h"
+#include "libcommon/codec/taskspec.h"
 
 #define WELCOME_MS_MAX 15000 /* a master that has not answered Register by then is none */
 #define SEND_MS_MIN 10000
@@ -277,12 +278,13 @@ launch_fault(const struct agent_core *c, const Corral__TaskLaunch *l, const Corr
 	const Corral__Resources *have = c->conf.identity->capacity, *want = l->spec->resources;
 	uint64_t cpu = 0, memory = 0, disk = 0;
 	struct list *it, *nx;
+	const char *fault;
 
 	*reason = CORRAL__TASK_REASON__REASON_REFUSED;
 	if (term_compare(l->key->term, term) != 0)
 		return "its key carries another term than its launch";
-	if (l->spec->n_argv == 0)
-		return "it has no command";
+	if ((fault = taskspec_fault(l->spec)) != NULL)
+		return fault;
 	if (l->spec->singleton && core_lease_is_short(c, now_ms)) {
 		MARK("launch: a singleton, and the lease is short");
 		*reason = CORRAL__TASK_REASON__REASON_LEASE_ENDED;

@@ -10,6 +10,8 @@ libcodec_a_SOURCES = \
 	libcommon/codec/pbjson_field.c libcommon/codec/pbjson_field.h \
 	libcommon/codec/record.c libcommon/codec/record.h \
 	libcommon/codec/snappy.c libcommon/codec/snappy.h \
+	libcommon/codec/message.c libcommon/codec/message.h \
 	libcommon/codec/taskkey.c libcommon/codec/taskkey.h \
+	libcommon/codec/taskspec.c libcommon/codec/taskspec.h \
 	libcommon/codec/zk_err.c libcommon/codec/zk_err.h \
 	libcommon/codec/zk_owner.h libcommon/codec/zk_wire.h

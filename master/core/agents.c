@@ -175,6 +175,16 @@ id_taken(const struct cluster *c, const char *id)
 	return false;
 }
 
+/* Words of the registry's lines, which the next leader has to read. */
+static bool
+is_plain(const char *word)
+{
+	for (const char *at = word; *at != '\0'; at++)
+		if (*at <= ' ' || *at > '~')
+			return false;
+	return word[0] != '\0';
+}
+
 /* The registry's entry for a name, made if there is none; NULL with the reason. */
 static struct agent *
 entry_for(struct cluster *c, const char *name, const Corral__Register *r, const char **why)
@@ -195,8 +205,11 @@ entry_for(struct cluster *c, const char *name, const Corral__Register *r, const 
 		a->fresh = false;
 		return a->gone && !agent_revive(c, a, id) ? NULL : a;
 	}
-	if (id[0] != '\0' && (strlen(id) > CLUSTER_ID_MAX || strchr(id, '\n') || strchr(id, ' ') ||
-				 id_taken(c, id))) {
+	if (!is_plain(name) || (id[0] != '\0' && (!is_plain(id) || strlen(id) > CLUSTER_ID_MAX))) {
+		*why = "its name or its agent id is not what a master gives or signs";
+		return NULL;
+	}
+	if (id[0] != '\0' && id_taken(c, id)) {
 		MARK("register: the id of another");
 		*why = "another agent has this agent id: the state directory was copied; empty it "
 		       "on this machine";

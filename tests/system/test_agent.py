@@ -308,12 +308,24 @@ def test_too_much_memory_is_said_needs_root(agent):
     assert (end["state"], end["reason"]) == ("FAILED", "REASON_OUT_OF_MEMORY")
 
 
-def test_an_account_that_run_as_does_not_allow_is_refused(agent):
+@pytest.mark.parametrize("user", ["daemon", "nobody-of-that-name", "4294967296", "-1", "../root", "x" * 5000])
+def test_an_account_that_is_none_or_that_run_as_does_not_allow_is_refused(agent, user):
     m, key = agent.master, agent.master.key(0)
-    m.launch(key, argv=["id"], user="daemon")
+    m.launch(key, argv=["id"], user=user)
     end = m.outcome(key)
     assert (end["state"], end["reason"]) == ("FAILED", "REASON_REFUSED")
-    assert "daemon" in end["message"]
+    assert user[:50] in end["message"]
+
+
+def test_a_tasks_environment_is_the_tasks_alone(agent):
+    """What runs with privilege has nothing of it: no LD_PRELOAD of a task's reaches the executor."""
+    m, key = agent.master, agent.master.key(0)
+    m.launch(key, argv=["sleep", "60"], environment=["LD_PRELOAD=/nowhere/x.so"])
+    m.update()
+    [executor] = agent.executors()
+    assert b"LD_PRELOAD" not in Path(f"/proc/{executor}/environ").read_bytes()
+    m.send(kill={"keys": [key]})
+    m.outcome(key)
 
 
 def test_an_executor_is_small_needs_root(agent):

@@ -375,6 +375,133 @@ START_TEST(an_attempt_that_ends_while_it_is_being_killed_is_cleaned_up)
 }
 END_TEST
 
+/* --- what no honest master says --- */
+
+/* The outputs of the kind, which are dropped with all others. */
+static unsigned
+count_requests(struct agent_world *w, Corral__HelperRequest__BodyCase kind)
+{
+	struct agent_out out;
+	unsigned count = 0;
+
+	ck_assert_int_eq(agent_core_commit(w->bed.core), 0);
+	while (agent_core_next(w->bed.core, &out)) {
+		if (out.kind == AGENT_OUT_HELPER) {
+			Corral__HelperRequest *r =
+			    corral__helper_request__unpack(NULL, out.size, out.bytes);
+
+			count += r->body_case == kind;
+			corral__helper_request__free_unpacked(r, NULL);
+		}
+		agent_out_fini(&out);
+	}
+	return count;
+}
+
+static void
+say_launch(struct agent_world *w, Corral__TaskLaunch **list, size_t count)
+{
+	Corral__MasterToAgent m = CORRAL__MASTER_TO_AGENT__INIT;
+	Corral__Launch launch = CORRAL__LAUNCH__INIT;
+
+	launch.n_tasks = count;
+	launch.tasks = list;
+	m.body_case = CORRAL__MASTER_TO_AGENT__BODY_LAUNCH;
+	m.launch = &launch;
+	ck_assert_int_eq(agent_bed_say(&w->bed, &m), AGENT_DONE);
+}
+
+static void
+welcomed(struct agent_world *w)
+{
+	agent_world_init(w);
+	ck_assert(agent_world_boot(w));
+	agent_core_master_up(w->bed.core, w->bed.now_ms);
+	agent_bed_welcome(&w->bed, 15000, 3000, false);
+}
+
+START_TEST(a_task_that_is_named_twice_in_one_launch_is_started_once)
+{
+	Corral__TaskLaunch task = CORRAL__TASK_LAUNCH__INIT, *list[] = {&task, &task};
+	Corral__TaskSpec spec = CORRAL__TASK_SPEC__INIT;
+	static char word[] = "true", *argv[] = {word};
+	Corral__TaskKey key;
+	struct agent_world w;
+
+	welcomed(&w);
+	key = agent_bed_key(&w.bed);
+	spec.argv = argv;
+	spec.n_argv = 1;
+	task.key = &key;
+	task.spec = &spec;
+	say_launch(&w, list, 2);
+	ck_assert_uint_eq(count_requests(&w, CORRAL__HELPER_REQUEST__BODY_LAUNCH), 1);
+	agent_core_check(w.bed.core);
+	agent_world_fini(&w);
+}
+END_TEST
+
+START_TEST(a_task_that_has_ended_is_not_started_again)
+{
+	Corral__TaskSpec spec = CORRAL__TASK_SPEC__INIT;
+	struct agent_world w;
+
+	agent_world_init(&w);
+	agent_world_run(&w, false);
+	ck_assert_int_eq(w.outcome, CORRAL__TASK_STATE__FINISHED);
+	agent_bed_launch(&w.bed, &spec);
+	ck_assert_uint_eq(count_requests(&w, CORRAL__HELPER_REQUEST__BODY_LAUNCH), 0);
+	agent_world_fini(&w);
+}
+END_TEST
+
+START_TEST(a_task_that_cannot_be_run_is_refused_before_anything_is_made)
+{
+	Corral__TaskLaunch task = CORRAL__TASK_LAUNCH__INIT, *list[] = {&task};
+	Corral__TaskSpec spec = CORRAL__TASK_SPEC__INIT;
+	Corral__TaskKey key;
+	struct agent_world w;
+	struct taskkey k;
+
+	welcomed(&w);
+	key = agent_bed_key(&w.bed);
+	k = taskkey_of(&key);
+	task.key = &key;
+	task.spec = &spec; /* no command */
+	say_launch(&w, list, 1);
+	ck_assert_uint_eq(count_requests(&w, CORRAL__HELPER_REQUEST__BODY_LAUNCH), 0);
+	ck_assert_int_eq(agent_core_find(w.bed.core, &k)->state, CORRAL__TASK_STATE__LOST);
+	agent_world_fini(&w);
+}
+END_TEST
+
+START_TEST(an_acknowledgement_of_what_was_never_said_changes_nothing)
+{
+	Corral__TaskSpec spec = CORRAL__TASK_SPEC__INIT;
+	Corral__StatusUpdate u;
+	struct agent_world w;
+	const struct attempt *a;
+	Corral__TaskKey key;
+	struct taskkey k;
+
+	welcomed(&w);
+	agent_world_executor_message(&w, 1, &u, &key);
+	agent_bed_acknowledge(&w.bed, &u); /* of a task that nobody knows */
+	k = taskkey_of(&key);
+	ck_assert_ptr_null(agent_core_find(w.bed.core, &k));
+	spec.has_kill_signal = true;
+	spec.kill_signal = 0;
+	agent_bed_launch(&w.bed, &spec); /* refused: its outcome waits */
+	a = agent_core_find(w.bed.core, &k);
+	ck_assert_uint_eq(a->update_count, 1);
+	agent_bed_acknowledge(&w.bed, &u);
+	u.uuid.len = 0;
+	agent_bed_acknowledge(&w.bed, &u);
+	ck_assert_uint_eq(a->update_count, 1);
+	agent_world_fini(&w);
+}
+END_TEST
+
 Suite *
 unit_suite(void)
 {
@@ -394,6 +521,10 @@ unit_suite(void)
 	tcase_add_test(t, the_answer_to_an_earlier_registration_welcomes_nobody);
 	tcase_add_test(t, an_attempt_that_ends_while_it_is_being_killed_is_cleaned_up);
 	tcase_add_loop_test(t, a_stop_while_damage_is_put_aside_leaves_a_checkpoint, 0, 2);
+	tcase_add_test(t, a_task_that_is_named_twice_in_one_launch_is_started_once);
+	tcase_add_test(t, a_task_that_has_ended_is_not_started_again);
+	tcase_add_test(t, a_task_that_cannot_be_run_is_refused_before_anything_is_made);
+	tcase_add_test(t, an_acknowledgement_of_what_was_never_said_changes_nothing);
 	suite_add_tcase(s, t);
 	return s;
 }

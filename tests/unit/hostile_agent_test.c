@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Agents whose certificates are good and whose words are not: refused, or without effect. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/lib/cluster_rig.h"
+
+static const struct job_policy batch = {.need = {1000, 64 * MIB, 0}};
+
+/* A registration that nothing is wrong with. */
+static Corral__Register *
+new_register(const char *id)
+{
+	Corral__Register *r = malloc(sizeof *r);
+
+	corral__register__init(r);
+	r->agent_id = strdup(id);
+	r->node = strdup("x");
+	r->boot_id = strdup("boot");
+	r->capacity = malloc(sizeof *r->capacity);
+	corral__resources__init(r->capacity);
+	r->capacity->cpu_milli = 1000;
+	r->capacity->memory_bytes = UINT64_C(1) << 30;
+	return r;
+}
+
+static void
+expect_refused(const char *name, Corral__Register *r, const char *reason)
+{
+	char error[400] = "";
+
+	ck_assert_ptr_null(
+	    cluster_register(&f->cluster, f->now_ms, name, r, NULL, error, sizeof error));
+	ck_assert_msg(strstr(error, reason) != NULL, "%s", error);
+}
+
+static Corral__TaskReport *
+new_report(void)
+{
+	Corral__TaskReport *t = malloc(sizeof *t);
+
+	corral__task_report__init(t);
+	t->key = malloc(sizeof *t->key);
+	corral__task_key__init(t->key);
+	t->key->job = strdup("gone");
+	t->key->incarnation = 5;
+	t->key->attempt = 1;
+	t->key->term = malloc(sizeof *t->key->term);
+	corral__term__init(t->key->term);
+	t->key->term->era = 1;
+	t->state = CORRAL__TASK_STATE__FINISHED;
+	return t;
+}
+
+/* The one task of a job of one, running on n0. */
+static struct fake_task *
+running_task(struct fake_agent *a)
+{
+	fake_submit(f, "hello", 1, &batch);
+	work();
+	ck_assert_uint_eq(a->task_count, 1);
+	return &a->tasks[0];
+}
+
+static struct cell
+cell_of(const char *job)
+{
+	return cluster_job(&f->cluster, job)->cells[0];
+}
+
+START_TEST(an_id_of_another_agent_is_refused)
+{
+	agents_ready(1, 1000);
+	expect_refused("x", new_register(node("n0")->id), "another agent has this agent id");
+	ck_assert_ptr_null(cluster_agent(&f->cluster, "x"));
+}
+END_TEST
+
+/* A blank would be a line of the registry that no later leader can read. */
+START_TEST(a_name_or_an_id_that_the_registry_cannot_hold_is_refused)
+{
+	static const char *const bad[] = {"a b", "a\tb", "a\nb", "a\rb", "a\vb", "a\fb", "\x7f",
+	    "\xc3\xa4", "i-am-longer-than-an-id-can-be-i-am-longer-than-an-id-can-be-i-am"};
+
+	ready_agent(1000);
+	expect_refused("x", new_register(bad[_i]), "its name or its agent id");
+	if (strlen(bad[_i]) <= CLUSTER_NAME_MAX)
+		expect_refused(bad[_i], new_register("fine"), "its name or its agent id");
+	work();
+	fake_elect(f);
+	ck_assert_uint_eq(f->cluster.agent_count, 1);
+}
+END_TEST
+
+START_TEST(more_tasks_than_any_node_has_are_refused)
+{
+	Corral__Register *r = new_register("fine");
+
+	r->n_tasks = 100001;
+	r->tasks = malloc(r->n_tasks * sizeof *r->tasks);
+	for (size_t i = 0; i < r->n_tasks; i++)
+		r->tasks[i] = new_report();
+	expect_refused("x", r, "too many tasks");
+}
+END_TEST
+
+START_TEST(a_task_that_is_reported_twice_is_booked_once)
+{
+	struct fake_agent *a = ready_agent(2000);
+	struct fake_task *t = running_task(a);
+	uint64_t leased = f->cluster.books.leased.cpu_milli;
+
+	fake_cut(f, a);
+	a->tasks[a->task_count++] = *t;
+	fake_connect(f, a);
+	a->task_count--;
+	work();
+	ck_assert_uint_eq(f->cluster.books.leased.cpu_milli, leased);
+	ck_assert(cluster_check(&f->cluster));
+}
+END_TEST
+
+/* Of a task that is nobody's here its agent is told to end it, and so has the outcome off its
+ * hands. */
+START_TEST(an_update_from_another_agent_changes_nothing)
+{
+	struct fake_agent *a = ready_agent(1000), *b = ready_agent(1000);
+	struct fake_task stolen = *running_task(a);
+
+	stolen.state = CORRAL__TASK_STATE__FINISHED;
+	stolen.sequence = 2;
+	fake_send_update(f, b, &stolen);
+	work();
+	ck_assert_int_eq(cell_of("hello").state, CELL_LIVE);
+	ck_assert_int_eq(cluster_job(&f->cluster, "hello")->state, JOB_RUNNING);
+}
+END_TEST
+
+START_TEST(an_update_with_the_key_of_another_term_or_attempt_changes_nothing)
+{
+	struct fake_agent *a = ready_agent(1000);
+	struct fake_task other = *running_task(a);
+
+	if (_i == 0)
+		other.key.term.czxid--;
+	else if (_i == 1)
+		other.key.term.era++;
+	else
+		other.key.attempt++;
+	other.state = CORRAL__TASK_STATE__FINISHED;
+	other.sequence = 2;
+	fake_send_update(f, a, &other);
+	work();
+	ck_assert_int_eq(cell_of("hello").state, CELL_LIVE);
+}
+END_TEST
+
+START_TEST(an_outcome_with_a_number_of_the_future_counts_once_and_is_acknowledged)
+{
+	struct fake_agent *a = ready_agent(1000);
+	struct fake_task *t = running_task(a);
+
+	t->sequence = UINT32_MAX - 1;
+	f->acks = 0;
+	fake_exit(f, a, t, 0);
+	ck_assert_uint_eq(f->acks, 0);
+	fake_settle(f);
+	ck_assert_uint_eq(f->acks, 1);
+	ck_assert_int_eq(cell_of("hello").state, CELL_FINISHED);
+}
+END_TEST
+
+START_TEST(an_outcome_that_comes_again_with_other_contents_is_the_first_one)
+{
+	struct fake_agent *a = ready_agent(1000);
+	struct fake_task *t = running_task(a), other;
+
+	fake_exit(f, a, t, 0);
+	other = *t;
+	other.state = CORRAL__TASK_STATE__FAILED;
+	other.code = 7;
+	fake_send_update(f, a, &other); /* the same number and uuid */
+	other.sequence++;
+	fake_send_update(f, a, &other);
+	work();
+	ck_assert_int_eq(cell_of("hello").state, CELL_FINISHED);
+	ck_assert_uint_eq(cell_of("hello").code, 0);
+	ck_assert_int_eq(cluster_job(&f->cluster, "hello")->state, JOB_FINISHED);
+}
+END_TEST
+
+Suite *
+unit_suite(void)
+{
+	Suite *s = suite_create("hostile agent");
+	TCase *t = tcase_create("hostile agent");
+
+	tcase_add_checked_fixture(t, rig_setup, rig_teardown);
+	tcase_add_test(t, an_id_of_another_agent_is_refused);
+	tcase_add_loop_test(t, a_name_or_an_id_that_the_registry_cannot_hold_is_refused, 0, 9);
+	tcase_add_test(t, more_tasks_than_any_node_has_are_refused);
+	tcase_add_test(t, a_task_that_is_reported_twice_is_booked_once);
+	tcase_add_test(t, an_update_from_another_agent_changes_nothing);
+	tcase_add_loop_test(
+	    t, an_update_with_the_key_of_another_term_or_attempt_changes_nothing, 0, 3);
+	tcase_add_test(t, an_outcome_with_a_number_of_the_future_counts_once_and_is_acknowledged);
+	tcase_add_test(t, an_outcome_that_comes_again_with_other_contents_is_the_first_one);
+	suite_add_tcase(s, t);
+	return s;
+}
