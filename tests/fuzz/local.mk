@@ -100,6 +100,65 @@ tests_fuzz_zooconf_fuzz_SOURCES = tests/fuzz/zooconf_fuzz.c tests/fuzz/fuzz.h
 tests_fuzz_zooconf_fuzz_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=str_distance
 tests_fuzz_zooconf_fuzz_LDADD = $(FUZZ_LIBS) libzkserver.a libzkcore.a libsys.a libbase.a $(INIH_LIBS)
 
+# Messages of proto/ to the cores that take them. Their mutator knows the schema.
+frames = tests/fuzz/frames.h tests/fuzz/client_script.c tests/fuzz/client_script.h tests/fuzz/fuzz.h
+if FUZZING
+frames += tests/fuzz/frames_mutate.c
+else
+EXTRA_DIST += tests/fuzz/frames_mutate.c
+endif
+
+fuzz_programs += tests/fuzz/executor_frames_fuzz
+tests_fuzz_executor_frames_fuzz_SOURCES = tests/fuzz/executor_frames_fuzz.c $(frames)
+tests_fuzz_executor_frames_fuzz_LDADD = $(FUZZ_LIBS) libexecutorcore.a libcodec.a libproto.a libbase.a \
+	$(PROTOBUF_C_LIBS)
+
+fuzz_programs += tests/fuzz/master_frames_fuzz
+tests_fuzz_master_frames_fuzz_SOURCES = tests/fuzz/master_frames_fuzz.c $(frames) tests/lib/fake_cluster.c \
+	tests/lib/fake_cluster.h
+tests_fuzz_master_frames_fuzz_LDADD = $(FUZZ_LIBS) libmastercore.a libcodec.a libproto.a libbase.a \
+	$(PROTOBUF_C_LIBS)
+
+fuzz_programs += tests/fuzz/load_fuzz
+tests_fuzz_load_fuzz_SOURCES = tests/fuzz/load_fuzz.c tests/fuzz/fuzz.h
+tests_fuzz_load_fuzz_LDADD = $(FUZZ_LIBS) libmastercore.a libproto.a libbase.a $(PROTOBUF_C_LIBS)
+
+fuzz_programs += tests/fuzz/definition_fuzz
+tests_fuzz_definition_fuzz_SOURCES = tests/fuzz/definition_fuzz.c tests/fuzz/fuzz.h master/definition.c \
+	master/definition.h master/info.c master/info.h
+tests_fuzz_definition_fuzz_LDADD = $(FUZZ_LIBS) libmastercore.a libjob.a libsys.a libcodec.a libproto.a libbase.a \
+	$(PROTOBUF_C_LIBS) $(INIH_LIBS) $(JANSSON_LIBS)
+
+# What the helper would do to the machine is the target's.
+fuzz_programs += tests/fuzz/helper_fuzz
+tests_fuzz_helper_fuzz_SOURCES = tests/fuzz/helper_fuzz.c $(frames) agent/helper.c agent/helper.h \
+	agent/helper_internal.h agent/helper_launch.c agent/launched.c agent/launched.h agent/sandbox.c agent/sandbox.h
+tests_fuzz_helper_fuzz_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=cgroup_make -Wl,--wrap=cgroup_remove \
+	-Wl,--wrap=cgroup_remove_if_empty -Wl,--wrap=cgroup_kill -Wl,--wrap=cgroup_populated \
+	-Wl,--wrap=cgroup_open_procs -Wl,--wrap=cgroup_open_birthplace -Wl,--wrap=sandbox_make \
+	-Wl,--wrap=sandbox_remove -Wl,--wrap=launched_note -Wl,--wrap=launched_find -Wl,--wrap=proc_identify \
+	-Wl,--wrap=spawn_user_find -Wl,--wrap=spawn_run -Wl,--wrap=fsutil_write_all -Wl,--wrap=memfd_create \
+	-Wl,--wrap=fork -Wl,--wrap=kill -Wl,--wrap=waitpid
+tests_fuzz_helper_fuzz_LDADD = $(FUZZ_LIBS) libagentcore.a libio.a libsys.a libcodec.a libproto.a libbase.a \
+	$(EVENT_LIBS) $(OPENSSL_LIBS) $(PROTOBUF_C_LIBS)
+
+# The bed of the unit tests; what its checks call is the target's.
+if HAVE_CHECK
+fuzz_programs += tests/fuzz/checkpoint_fuzz
+tests_fuzz_checkpoint_fuzz_SOURCES = tests/fuzz/checkpoint_fuzz.c $(frames) $(AGENT_BED_SOURCES)
+tests_fuzz_checkpoint_fuzz_CFLAGS = $(UNIT_CFLAGS)
+tests_fuzz_checkpoint_fuzz_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=_mark_point -Wl,--wrap=_ck_assert_failed
+tests_fuzz_checkpoint_fuzz_LDADD = $(FUZZ_LIBS) libagentcore.a libcodec.a libproto.a libbase.a \
+	$(PROTOBUF_C_LIBS) $(DEFLATE_LIBS)
+
+fuzz_programs += tests/fuzz/agent_frames_fuzz
+tests_fuzz_agent_frames_fuzz_SOURCES = tests/fuzz/agent_frames_fuzz.c $(frames) $(AGENT_BED_SOURCES)
+tests_fuzz_agent_frames_fuzz_CFLAGS = $(UNIT_CFLAGS)
+tests_fuzz_agent_frames_fuzz_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=_mark_point -Wl,--wrap=_ck_assert_failed
+tests_fuzz_agent_frames_fuzz_LDADD = $(FUZZ_LIBS) libagentcore.a libcodec.a libproto.a libbase.a \
+	$(PROTOBUF_C_LIBS) $(DEFLATE_LIBS)
+endif
+
 check_PROGRAMS += $(fuzz_programs)
 EXTRA_DIST += tests/data/fuzz
 
