@@ -366,8 +366,7 @@ may_join(
 		api_error(m, r, 403, "further names are for masters and zkservers");
 	else if (j->n_dns >= CERT_NAMES_MAX || j->n_ips > CERT_NAMES_MAX)
 		api_error(m, r, 400, "more than %d names or addresses", CERT_NAMES_MAX - 1);
-	else if (role == TLS_ROLE_AGENT && t->name[0] == '\0' &&
-		 known != NULL && !known->gone)
+	else if (role == TLS_ROLE_AGENT && t->name[0] == '\0' && known != NULL && !known->gone)
 		api_error(m, r, 409,
 		    "there is a node %s already: forget it first, or make a token for that name: "
 		    "corral token create --name %s",
@@ -452,8 +451,7 @@ enrol_renew(void *arg, struct http_request *r)
 
 	if (!api_leads(m, r))
 		return;
-	if (api_is_local(r) || peer->role == TLS_ROLE_NONE ||
-	    strcmp(peer->cluster, m->conf.cluster.name) != 0) {
+	if (!http_request_has_certificate(r) || strcmp(peer->cluster, m->conf.cluster.name) != 0) {
 		api_error(m, r, 403, "only a certificate of cluster '%s' can be renewed",
 		    m->conf.cluster.name);
 		return;

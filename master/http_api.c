@@ -9,6 +9,7 @@
 #include "libcommon/base/str.h"
 #include "libcommon/codec/pbjson.h"
 #include "libcommon/sys/log.h"
+#include "master/credentials.h"
 #include "master/definition.h"
 #include "master/master.h"
 
@@ -72,8 +73,7 @@ refuse(struct master *m, struct http_request *r, int status, const char *fmt, ..
 void
 api_deposed(struct master *m, struct http_request *r)
 {
-	refuse(m, r, 503,
-	    "this master no longer leads%s: try again",
+	refuse(m, r, 503, "this master no longer leads%s: try again",
 	    strcmp(http_request_method(r), "GET") == 0
 		? ""
 		: ", and what was asked for may or may not be carried out");
@@ -188,19 +188,6 @@ reply_faults(struct master *m, struct http_request *r, const char *file, struct 
 	api_reply(m, r, 400, &error.base);
 }
 
-/* A user runs tasks as the account of its own name and no other. */
-static bool
-may_run_as(struct master *m, struct http_request *r, const char *account)
-{
-	const struct tls_peer *peer = api_peer(r);
-
-	if (peer->role != TLS_ROLE_USER || account == NULL || strcmp(account, peer->name) == 0)
-		return true;
-	api_error(
-	    m, r, 403, "user %s may not run tasks as %s; an operator may", peer->name, account);
-	return false;
-}
-
 /* The attempt that a job's stop waits for; NULL: for the store only. */
 static const struct attempt *
 last_one(const struct job *j)
@@ -246,7 +233,7 @@ submit(
 	char who[TLS_NAME_MAX + 16];
 	struct job *j;
 
-	if (!may_run_as(m, r, definition_user(d))) {
+	if (!api_may_submit(m, r, definition_user(d), policy.role)) {
 		definition_free(d);
 		return;
 	}
@@ -685,7 +672,7 @@ listen_locally(struct master *m, struct http_config config)
 bool
 api_listen(struct master *m, char *error, size_t size)
 {
-	static const struct http_config config = {
+	struct http_config config = {
 	    .routes = routes,
 	    .route_count = sizeof routes / sizeof *routes,
 	    .connections_max = CONNECTIONS_MAX,
@@ -694,8 +681,13 @@ api_listen(struct master *m, char *error, size_t size)
 	    .handshake_ms = 10000,
 	    .request_ms = 30000,
 	    .idle_ms = 60000,
+	    .realm = m->conf.cluster.name,
 	};
 
+	if (!api_read_credentials(m, error, size))
+		return false;
+	if (m->credentials != NULL)
+		config.authenticate = api_authenticate;
 	m->http =
 	    http_server_open(m->loop, m->conf.master.listen, m->tls_api, &config, m, error, size);
 	if (m->http != NULL && m->conf.master.socket != NULL)
@@ -708,4 +700,5 @@ api_close(struct master *m)
 {
 	http_server_close(m->http_local);
 	http_server_close(m->http);
+	credentials_free(m->credentials);
 }

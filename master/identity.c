@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who asks the API: the holder of a certificate, or an account of this machine that came by the
- * local socket, whose uid the kernel tells.
+ * Who asks the API: the holder of a certificate or of Basic credentials, or an account of this
+ * machine that came by the local socket, whose uid the kernel tells. And what users may submit.
  */
 #include <errno.h>
 #include <grp.h>
@@ -11,8 +11,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "libcommon/base/role.h"
 #include "libcommon/base/str.h"
 #include "libcommon/sys/log.h"
+#include "master/core/role_access.h"
+#include "master/credentials.h"
 #include "master/master.h"
 
 #define SOCKET_GROUP "corral" /* whose members may use the local socket */
@@ -78,4 +81,67 @@ api_open_socket(const char *path)
 	}
 	if (chmod(path, 0660) != 0)
 		log_warn_errno("%s: cannot be opened to group %s", path, SOCKET_GROUP);
+}
+
+/* --- Basic credentials --- */
+
+bool
+api_read_credentials(struct master *m, char *error, size_t size)
+{
+	struct credentials *c;
+
+	if (m->conf.master.credentials == NULL)
+		return true;
+	if ((c = credentials_read(m->conf.master.credentials, error, size)) == NULL)
+		return false;
+	credentials_free(m->credentials);
+	m->credentials = c;
+	return true;
+}
+
+bool
+api_authenticate(void *arg, const char *name, const char *secret, struct tls_peer *who)
+{
+	const struct master *m = arg;
+
+	return credentials_check(m->credentials, name, secret, who) &&
+	       str_copy(who->cluster, sizeof who->cluster, m->conf.cluster.name);
+}
+
+/* --- what a user may submit; an operator may all --- */
+
+/* A user runs tasks as the account of its own name and no other. */
+static bool
+may_run_as(struct master *m, struct http_request *r, const char *user, const char *account)
+{
+	if (account == NULL || strcmp(account, user) == 0)
+		return true;
+	api_error(m, r, 403, "user %s may not run tasks as %s; an operator may", user, account);
+	return false;
+}
+
+static bool
+may_use_role(struct master *m, struct http_request *r, const char *user, const char *role)
+{
+	const struct conf_list *rules = &m->conf.master.role_access;
+	char names[ROLE_ACCESS_NAMES_MAX];
+	const char *by;
+
+	if (role_access_allows(
+		(const char *const *)rules->items, rules->count, role, user, &by, names))
+		return true;
+	api_error(m, r, 403,
+	    "user %s may not have tasks in role %s: [master] role_access (%.*s=...) lets %s have "
+	    "them, and operators",
+	    user, role == NULL ? ROLE_DEFAULT : role, (int)strcspn(by, "="), by, names);
+	return false;
+}
+
+bool
+api_may_submit(struct master *m, struct http_request *r, const char *account, const char *role)
+{
+	const struct tls_peer *peer = api_peer(r);
+
+	return peer->role != TLS_ROLE_USER ||
+	       (may_run_as(m, r, peer->name, account) && may_use_role(m, r, peer->name, role));
 }

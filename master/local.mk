@@ -22,6 +22,7 @@ libmastercore_a_SOURCES = \
 	master/core/records.c \
 	master/core/resources.h \
 	master/core/reserve.c \
+	master/core/role_access.c master/core/role_access.h \
 	master/core/roles.c \
 	master/core/share.c master/core/share.h \
 	master/core/singles.c \
@@ -33,6 +34,7 @@ corral_master_SOURCES = \
 	master/admin.c \
 	master/agent_link.c \
 	master/api_views.c \
+	master/credentials.c master/credentials.h \
 	master/definition.c master/definition.h \
 	master/http_api.c \
 	master/identity.c \

@@ -18,6 +18,8 @@
 #include "libcommon/sys/fsutil.h"
 #include "libcommon/sys/log.h"
 #include "libcommon/sys/notify.h"
+#include "master/core/role_access.h"
+#include "master/credentials.h"
 #include "master/master.h"
 
 static const char usage_text[] =
@@ -161,6 +163,7 @@ on_reload(void *arg, int signo)
 	struct master *m = arg;
 	struct corral_conf conf = {0};
 	struct faults faults;
+	char error[512];
 
 	(void)signo;
 	notify_reloading();
@@ -174,6 +177,8 @@ on_reload(void *arg, int signo)
 	reload_tls(m->tls_agents, "agents' port");
 	reload_tls(m->tls_api, "API port");
 	reload_tls(m->tls_ensemble, "ensemble");
+	if (!api_read_credentials(m, error, sizeof error))
+		log_error("credentials are not read again: %s", error);
 	log_info("certificates read again");
 	notify_ready(NULL);
 }
@@ -257,7 +262,32 @@ check_certificate(const struct corral_conf *conf)
 	return false;
 }
 
-/* The same, and key and CA are there and belong to it. */
+static bool
+check_credentials(const struct corral_conf *conf)
+{
+	struct credentials *c;
+	char error[512];
+
+	if (conf->master.credentials == NULL)
+		return true;
+	if ((c = credentials_read(conf->master.credentials, error, sizeof error)) == NULL)
+		log_error("[master] credentials=: %s", error);
+	credentials_free(c);
+	return c != NULL;
+}
+
+static bool
+check_role_access(const struct corral_conf *conf)
+{
+	const struct conf_list *rules = &conf->master.role_access;
+	const char *bad = role_access_fault((const char *const *)rules->items, rules->count);
+
+	if (bad != NULL)
+		log_error("[master] role_access=: '%s' is not ROLE=NAME", bad);
+	return bad == NULL;
+}
+
+/* The same, and key and CA are there and belong to it; and what else is named. */
 static bool
 check_files(const struct corral_conf *conf)
 {
@@ -266,7 +296,7 @@ check_files(const struct corral_conf *conf)
 
 	if (ok)
 		tls_unref(t);
-	return ok;
+	return check_credentials(conf) && check_role_access(conf) && ok;
 }
 
 static bool
@@ -318,7 +348,8 @@ start(struct master *m)
 {
 	char error[512];
 
-	if (!check_certificate(&m->conf))
+	if (!check_certificate(&m->conf) || !check_credentials(&m->conf) ||
+	    !check_role_access(&m->conf))
 		return EX_CONFIG;
 	if (!fsutil_mkdirs(m->conf.master.state_dir, 0700)) {
 		log_error_errno("[master] state_dir=%s: cannot make it", m->conf.master.state_dir);
@@ -336,8 +367,7 @@ start(struct master *m)
 		log_error("%s", error);
 		return EX_CONFIG;
 	}
-	if (m->conf.cluster.ensemble_tls &&
-	    (m->tls_ensemble = open_tls(&m->conf, false)) == NULL)
+	if (m->conf.cluster.ensemble_tls && (m->tls_ensemble = open_tls(&m->conf, false)) == NULL)
 		return EX_CONFIG;
 	timer_init(&m->turn_timer, m->loop, turn_due, m);
 	timer_init(&m->watchdog_timer, m->loop, on_watchdog, m);

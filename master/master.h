@@ -21,6 +21,7 @@
 #include "master/metrics.h"
 #include "proto/api.pb-c.h"
 
+struct credentials;
 struct load;
 
 enum { MASTERS_MAX = ELECT_CANDIDATES_MAX };
@@ -49,7 +50,7 @@ struct master {
 	struct timer turn_timer;
 	struct timer watchdog_timer;
 	uint64_t watchdog_ms; /* between two signs of life; 0: none are expected */
-	struct buf scratch; /* one frame or answer at a time */
+	struct buf scratch;   /* one frame or answer at a time */
 
 	/* store.c */
 	struct zk *zk;
@@ -79,12 +80,13 @@ struct master {
 
 	/* http_api.c, stream.c */
 	struct http_server *http;
-	struct http_server *http_local; /* on the local socket; NULL: there is none */
-	struct list waiters;  /* requests whose answer waits for a commit */
-	struct list stored_waiters; /* the same, admin.c's */
-	struct list watchers; /* of events */
-	struct list clients;  /* of runs and logs */
-	struct hmap relays;   /* of all clients, by number */
+	struct http_server *http_local;	 /* on the local socket; NULL: there is none */
+	struct credentials *credentials; /* for clients without a certificate; NULL: none */
+	struct list waiters;		 /* requests whose answer waits for a commit */
+	struct list stored_waiters;	 /* the same, admin.c's */
+	struct list watchers;		 /* of events */
+	struct list clients;		 /* of runs and logs */
+	struct hmap relays;		 /* of all clients, by number */
 	uint64_t next_stream;
 };
 
@@ -150,6 +152,16 @@ const struct tls_peer *api_peer(const struct http_request *r);
 const char *api_who(const struct http_request *r, char *to, size_t size);
 /* Let the accounts that may use the local socket do so. */
 void api_open_socket(const char *path);
+/* Read [master] credentials, which are none if it is empty. False: the old ones stay. */
+bool api_read_credentials(struct master *m, char *error, size_t size);
+/* For http_config.authenticate; arg: the master. */
+bool api_authenticate(void *arg, const char *name, const char *secret, struct tls_peer *who);
+/*
+ * May a job be submitted that names this account (or none) and this role? False: the request was
+ * answered.
+ */
+bool api_may_submit(
+    struct master *m, struct http_request *r, const char *account, const char *role);
 
 /*
  * http_api.c, for admin.c and enrol.c: the request's body; NULL: it was answered. And: may this be

@@ -34,15 +34,12 @@ run_job(struct master *m, struct http_request *r, Corral__Api__RunRequest *run)
 		buf_fini(&text);
 		return NULL;
 	}
-	if (api_peer(r)->role == TLS_ROLE_USER && definition_user(d) != NULL &&
-	    strcmp(definition_user(d), api_peer(r)->name) != 0) {
-		api_error(m, r, 403, "user %s may not run tasks as %s; an operator may",
-		    api_peer(r)->name, definition_user(d));
+	count = definition_policy(d, &policy);
+	if (!api_may_submit(m, r, definition_user(d), policy.role)) {
 		definition_free(d);
 		buf_fini(&text);
 		return NULL;
 	}
-	count = definition_policy(d, &policy);
 	result = cluster_submit(&m->cluster, clock_boot_ms(), name, count, &policy, d,
 	    (const char *)text.data, text.len, api_who(r, who, sizeof who), clock_wall_ms(), &j);
 	buf_fini(&text);
@@ -140,8 +137,7 @@ parse_resume(struct master *m, struct http_request *r, struct position **positio
 	Corral__Api__Resume *resume = (Corral__Api__Resume *)pbjson_decode(
 	    &corral__api__resume__descriptor, size == 0 ? "{}" : (const char *)body,
 	    size == 0 ? 2 : size, PBJSON_IGNORE_UNKNOWN, error, sizeof error);
-	struct position *all =
-	    resume == NULL ? NULL : calloc(resume->n_positions + 1, sizeof *all);
+	struct position *all = resume == NULL ? NULL : calloc(resume->n_positions + 1, sizeof *all);
 	bool ok = all != NULL;
 
 	for (size_t i = 0; ok && i < resume->n_positions; i++) {

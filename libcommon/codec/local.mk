@@ -10,6 +10,7 @@ libcodec_a_SOURCES = \
 	libcommon/codec/pbjson_field.c libcommon/codec/pbjson_field.h \
 	libcommon/codec/record.c libcommon/codec/record.h \
 	libcommon/codec/snappy.c libcommon/codec/snappy.h \
+	libcommon/codec/http_basic.c libcommon/codec/http_basic.h \
 	libcommon/codec/message.c libcommon/codec/message.h \
 	libcommon/codec/taskkey.c libcommon/codec/taskkey.h \
 	libcommon/codec/taskspec.c libcommon/codec/taskspec.h \

@@ -46,8 +46,7 @@ cert_fail_reason(char *error, size_t size, const char *thing, const char *what)
 	return tls_fail(error, size, "%s: %s: %s", thing, what, reason);
 }
 
-/* What may stand in a part of the URI, and cannot be mistaken for anything else. */
-static bool
+bool
 cert_name_is_plain(const char *name)
 {
 	size_t len =
@@ -133,7 +132,7 @@ cert_load(const char *path, char *error, size_t size)
 static EVP_PKEY *
 key_load(const char *path, char *error, size_t size)
 {
-	unsigned mode = tls_key_open_mode(path);
+	unsigned mode = fsutil_open_mode(path);
 	EVP_PKEY *key;
 	BIO *bio;
 
@@ -605,9 +604,9 @@ is_holders(const char *ca_path, X509 *cert, const struct tls_peer *holder, char 
 	     said.role != TLS_ROLE_NONE && strcmp(said.cluster, holder->cluster) == 0 &&
 	     strcmp(said.name, holder->name) == 0;
 	X509_free(ca);
-	return ok || tls_fail(error, size,
-			 "the certificate to be renewed is not one of this CA for '%s'",
-			 holder->name);
+	return ok ||
+	       tls_fail(error, size, "the certificate to be renewed is not one of this CA for '%s'",
+		   holder->name);
 }
 
 bool

@@ -72,4 +72,7 @@ bool cert_write_file(const char *path, const char *pem, unsigned mode, char *err
 
 bool cert_read_info(const char *path, struct cert_info *info, char *error, size_t size);
 
+/* May it stand in a part of a certificate's URI? It cannot be mistaken for anything else then. */
+bool cert_name_is_plain(const char *name);
+
 #endif

@@ -31,7 +31,7 @@ struct http_request;
 struct http_route {
 	const char *method; /* NULL: any; a path that is known under other methods only gets 405 */
 	const char *prefix; /* "/a/b" is itself and "/a/b/..."; "/" is all; the longest one wins */
-	bool open;	    /* answered without a client certificate; otherwise that gets 401 */
+	bool open; /* answered without certificate and credentials; otherwise that gets 401 */
 	void (*handle)(void *arg, struct http_request *r);
 	size_t body_bytes_max; /* 0: as in http_config; less where anybody may ask */
 };
@@ -50,6 +50,13 @@ struct http_config {
 	 * plain listener whose handlers check a secret themselves.
 	 */
 	bool anonymous;
+	/*
+	 * Is this the secret of the holder of this name (Basic credentials, RFC 7617, where there
+	 * is no client certificate)? Then *who is filled, and the request is the holder's. NULL:
+	 * they are not taken. realm goes into the challenge.
+	 */
+	bool (*authenticate)(void *arg, const char *name, const char *secret, struct tls_peer *who);
+	const char *realm;
 };
 
 /* NULL: the reason is in error[size]. tls NULL: plain; else one without require_peer. */
@@ -65,7 +72,9 @@ const char *http_request_path(const struct http_request *r); /* decoded, without
 /* The decoded value of a query parameter, NULL if there is none (first one wins). */
 const char *http_request_query(struct http_request *r, const char *name);
 const uint8_t *http_request_body(const struct http_request *r, size_t *size);
+/* Who asks, by certificate or by Basic credentials. */
 const struct tls_peer *http_request_peer(const struct http_request *r);
+bool http_request_has_certificate(const struct http_request *r);
 /* Who is at the other end of a Unix socket (SO_PEERCRED); false elsewhere. */
 bool http_request_cred(const struct http_request *r, uid_t *uid, pid_t *pid);
 bool http_request_wants_upgrade(const struct http_request *r); /* to corral-frames */

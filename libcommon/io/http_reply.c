@@ -48,7 +48,13 @@ http_request_body(const struct http_request *r, size_t *size)
 const struct tls_peer *
 http_request_peer(const struct http_request *r)
 {
-	return stream_peer(r->stream);
+	return r->basic != NULL ? r->basic : stream_peer(r->stream);
+}
+
+bool
+http_request_has_certificate(const struct http_request *r)
+{
+	return stream_peer(r->stream)->role != TLS_ROLE_NONE;
 }
 
 bool
@@ -139,7 +145,7 @@ request_is_head(const struct http_request *r)
 static void
 log_fault(const struct http_request *r, int status, const char *body, size_t size)
 {
-	const struct tls_peer *peer = stream_peer(r->stream);
+	const struct tls_peer *peer = http_request_peer(r);
 	size_t line = 0;
 
 	if (status < 400 || status == 503 ||

@@ -9,6 +9,7 @@
 #include <event2/buffer.h>
 
 #include "libcommon/base/str.h"
+#include "libcommon/codec/http_basic.h"
 #include "libcommon/sys/log.h"
 
 #define HTTP_STALL_MS 30000
@@ -23,6 +24,7 @@ request_release(void *arg)
 	free(r->head_text);
 	free(r->path);
 	free(r->query);
+	free(r->basic);
 	buf_fini(&r->body);
 	buf_fini(&r->extra);
 	free(r);
@@ -87,7 +89,9 @@ request_reset(struct http_request *r)
 	free(r->head_text);
 	free(r->path);
 	free(r->query);
+	free(r->basic);
 	r->head_text = r->path = r->query = NULL;
+	r->basic = NULL;
 	r->head.method = r->head.target = NULL;
 	r->head.field_count = 0;
 	r->begun = false;
@@ -229,11 +233,53 @@ request_split_target(struct http_request *r)
 	return true;
 }
 
+/* By its Basic credentials. */
 static bool
-request_is_allowed(const struct http_request *r)
+request_authenticate(struct http_request *r)
 {
-	return r->route->open || r->server->config.anonymous ||
-	       stream_peer(r->stream)->role != TLS_ROLE_NONE;
+	const struct http_config *config = &r->server->config;
+	const char *value = http_head_get(&r->head, "authorization");
+	struct http_basic basic;
+	bool good = false;
+
+	if (config->authenticate == NULL || value == NULL ||
+	    (r->basic = calloc(1, sizeof *r->basic)) == NULL)
+		return false;
+	if (http_basic_read(&basic, value))
+		good = config->authenticate(r->server->arg, basic.name, basic.secret, r->basic);
+	explicit_bzero(&basic, sizeof basic);
+	if (good)
+		return true;
+	free(r->basic);
+	r->basic = NULL;
+	return false;
+}
+
+static bool
+request_is_allowed(struct http_request *r)
+{
+	return r->route->open || r->server->config.anonymous || http_request_has_certificate(r) ||
+	       request_authenticate(r);
+}
+
+/* With each failure goes the connection: who guesses makes a handshake for each guess. */
+static void
+request_challenge(struct http_request *r)
+{
+	const struct http_config *config = &r->server->config;
+	char challenge[128];
+
+	if (config->authenticate == NULL) {
+		request_refuse(r, 401, "a client certificate of the cluster is needed");
+		return;
+	}
+	snprintf(
+	    challenge, sizeof challenge, "Basic realm=\"%.64s\", charset=\"UTF-8\"", config->realm);
+	(void)http_reply_header(r, "WWW-Authenticate", challenge);
+	request_refuse(r, 401,
+	    http_head_get(&r->head, "authorization") == NULL
+		? "a client certificate of the cluster, or Basic credentials, are needed"
+		: "these are not the credentials of anybody here");
 }
 
 /* With the head at hand: who may ask what, and how much will follow. False: it was refused. */
@@ -260,7 +306,7 @@ request_admit(struct http_request *r)
 		return false;
 	}
 	if (!request_is_allowed(r)) {
-		request_refuse(r, 401, "a client certificate of the cluster is needed");
+		request_challenge(r);
 		return false;
 	}
 	if (r->route->body_bytes_max != 0)

@@ -45,6 +45,7 @@ struct http_request {
 	struct http_body framing;
 	struct buf body;
 	const struct http_route *route;
+	struct tls_peer *basic; /* whose credentials were right; NULL: none were asked for */
 	bool keep_alive;
 
 	struct buf extra; /* header lines of the answer */

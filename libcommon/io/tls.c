@@ -17,6 +17,7 @@
 
 #include "libcommon/base/str.h"
 #include "libcommon/io/tls_ssl.h"
+#include "libcommon/sys/fsutil.h"
 #include "libcommon/sys/log.h"
 
 #define TLS_VERIFY_DEPTH 4
@@ -100,16 +101,6 @@ tls_ctx_new(int version_min)
 	return ctx;
 }
 
-unsigned
-tls_key_open_mode(const char *path)
-{
-	struct stat st;
-
-	if (stat(path, &st) != 0 || !S_ISREG(st.st_mode))
-		return 0;
-	return (st.st_mode & (st.st_uid == 0 ? 027 : 077)) != 0 ? st.st_mode & 07777 : 0;
-}
-
 void
 tls_warn_about(const char *cert_path, const X509 *cert)
 {
@@ -125,7 +116,7 @@ tls_warn_about(const char *cert_path, const X509 *cert)
 static bool
 tls_load_own(const struct tls *t, SSL_CTX *ctx, char *error, size_t size)
 {
-	unsigned mode = tls_key_open_mode(t->key);
+	unsigned mode = fsutil_open_mode(t->key);
 	char why[256];
 
 	if (mode != 0)

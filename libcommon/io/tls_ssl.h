@@ -39,12 +39,6 @@ bool tls_fail(char *error, size_t size, const char *fmt, ...) __attribute__((for
 /* Log that a certificate has ended or will soon. */
 void tls_warn_about(const char *cert_path, const X509 *cert);
 /*
- * The mode of a private key that others can read or change; 0: its owner alone can, or it is root's
- * and a group may read it, or it is no file.
- */
-unsigned tls_key_open_mode(const char *path);
-
-/*
  * A server's question after tls_reload(): would the client's certificate be taken today? True
  * without one.
  */

@@ -198,7 +198,7 @@ use_key(SSL_CTX *ctx, const struct bag *b, const char *path, char *error, size_t
 			return tls_fail(error, size, "no memory for TLS");
 	}
 	/* Apache's server takes them, and its directories are taken over as they stand. */
-	if ((mode = tls_key_open_mode(path)) != 0)
+	if ((mode = fsutil_open_mode(path)) != 0)
 		log_warn("%s: the private key is open to others (mode %04o): chmod 600 %s", path,
 		    mode, path);
 	tls_warn_about(path, own);

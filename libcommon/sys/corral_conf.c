@@ -55,6 +55,10 @@ static const struct conf_key keys[] = {
 	"between two heartbeats of an agent; 0: a fifth of lease"),
     KEY("master", "socket", CONF_PATH, master.socket, "/run/corral/client.sock",
 	"for accounts of this machine without a certificate; empty: none"),
+    KEY("master", "credentials", CONF_PATH, master.credentials, NULL,
+	"file of ROLE:NAME SECRET, mode 0600, for HTTP clients without a certificate; empty: none"),
+    KEY("master", "role_access", CONF_LIST, master.role_access, NULL,
+	"ROLE=NAME, which users may have tasks in a role; a role that is not named is open to all"),
     KEY("master", "cert", CONF_PATH, master.cert, NULL, "instead of [tls] cert"),
     KEY("master", "key", CONF_PATH, master.key, NULL, "instead of [tls] key"),
 

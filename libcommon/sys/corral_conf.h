@@ -30,8 +30,10 @@ struct corral_conf {
 		uint64_t unreachable_after_ms;
 		uint64_t heartbeat_ms;	       /* lease_ms / 5 unless set */
 		uint32_t clock_drift_permille; /* the most that any clock's rate is off */
-		char *socket;	  /* for accounts of this machine; NULL: none */
-		char *cert, *key; /* [tls]'s unless set */
+		char *socket;		       /* for accounts of this machine; NULL: none */
+		char *credentials; /* file of names and secrets for the HTTP API; NULL: none */
+		struct conf_list role_access; /* ROLE=NAME: who may have tasks in a role */
+		char *cert, *key;	      /* [tls]'s unless set */
 	} master;
 	struct {
 		char *name;	    /* of this node; NULL: the host's name */

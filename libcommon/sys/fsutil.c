@@ -330,3 +330,13 @@ fsutil_random(void *bytes, size_t size)
 	}
 	return true;
 }
+
+unsigned
+fsutil_open_mode(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0 || !S_ISREG(st.st_mode))
+		return 0;
+	return (st.st_mode & (st.st_uid == 0 ? 027 : 077)) != 0 ? st.st_mode & 07777 : 0;
+}

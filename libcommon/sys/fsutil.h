@@ -55,6 +55,12 @@ bool fsutil_sync_parent(const char *path);
 /* Write all bytes to a descriptor, through short writes and EINTR. */
 bool fsutil_write_all(int fd, const void *bytes, size_t size);
 
+/*
+ * The mode of a file of secrets that others can read or change; 0: its owner alone can, or it is
+ * root's and a group may read it, or it is no file.
+ */
+unsigned fsutil_open_mode(const char *path);
+
 /* Random bytes fit for keys. */
 bool fsutil_random(void *bytes, size_t size);
 

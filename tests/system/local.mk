@@ -31,6 +31,7 @@ EXTRA_DIST += \
 	tests/system/test_reconfig_tls.py \
 	tests/system/test_build.py \
 	tests/system/test_cli.py \
+	tests/system/test_credentials.py \
 	tests/system/test_demo.py \
 	tests/system/test_dev.py \
 	tests/system/test_dev_servers.py \

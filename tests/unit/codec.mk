@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 codec_units = tests/unit/base64_test tests/unit/pbjson_test tests/unit/jute_test tests/unit/snappy_test \
-	tests/unit/message_test tests/unit/taskspec_test
+	tests/unit/http_basic_test tests/unit/message_test tests/unit/taskspec_test
 check_PROGRAMS += $(codec_units)
 TESTS += $(codec_units)
 
@@ -27,3 +27,7 @@ tests_unit_taskspec_test_LDADD = $(UNIT_LIBS) libcodec.a libproto.a libbase.a $(
 tests_unit_message_test_SOURCES = tests/unit/message_test.c
 tests_unit_message_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_message_test_LDADD = $(UNIT_LIBS) libcodec.a libproto.a libbase.a $(PROTOBUF_C_LIBS)
+
+tests_unit_http_basic_test_SOURCES = tests/unit/http_basic_test.c
+tests_unit_http_basic_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_http_basic_test_LDADD = $(UNIT_LIBS) libcodec.a libbase.a

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 master_units = tests/unit/access_test tests/unit/cluster_test tests/unit/commit_test tests/unit/conn_test \
-	tests/unit/disconnect_test tests/unit/drain_test \
+	tests/unit/credentials_test tests/unit/disconnect_test tests/unit/drain_test \
 	tests/unit/elect_test tests/unit/hostile_agent_test tests/unit/place_test tests/unit/reserve_test \
-	tests/unit/share_test tests/unit/sharing_test tests/unit/singles_test \
+	tests/unit/role_access_test tests/unit/share_test tests/unit/sharing_test tests/unit/singles_test \
 	tests/unit/tokens_test
 check_PROGRAMS += $(master_units)
 TESTS += $(master_units)
@@ -64,3 +64,11 @@ tests_unit_reserve_test_LDADD = $(UNIT_LIBS) $(MASTER_CORE_LIBS)
 tests_unit_hostile_agent_test_SOURCES = tests/unit/hostile_agent_test.c $(CLUSTER_RIG_SOURCES)
 tests_unit_hostile_agent_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_hostile_agent_test_LDADD = $(UNIT_LIBS) $(MASTER_CORE_LIBS)
+
+tests_unit_role_access_test_SOURCES = tests/unit/role_access_test.c
+tests_unit_role_access_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_role_access_test_LDADD = $(UNIT_LIBS) $(MASTER_CORE_LIBS)
+
+tests_unit_credentials_test_SOURCES = tests/unit/credentials_test.c master/credentials.c master/credentials.h
+tests_unit_credentials_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_credentials_test_LDADD = $(UNIT_LIBS) libio.a libsys.a libcodec.a libbase.a $(EVENT_LIBS) $(OPENSSL_LIBS)
