@@ -52,9 +52,8 @@ encode_reply(struct master *m, const ProtobufCMessage *message)
 	return !m->scratch.failed;
 }
 
-/* An answer that any master may give. */
-static void __attribute__((format(printf, 4, 5)))
-refuse(struct master *m, struct http_request *r, int status, const char *fmt, ...)
+void
+api_refuse(struct master *m, struct http_request *r, int status, const char *fmt, ...)
 {
 	Corral__Api__Error error = CORRAL__API__ERROR__INIT;
 	char text[1024];
@@ -73,7 +72,7 @@ refuse(struct master *m, struct http_request *r, int status, const char *fmt, ..
 void
 api_deposed(struct master *m, struct http_request *r)
 {
-	refuse(m, r, 503, "this master no longer leads%s: try again",
+	api_refuse(m, r, 503, "this master no longer leads%s: try again",
 	    strcmp(http_request_method(r), "GET") == 0
 		? ""
 		: ", and what was asked for may or may not be carried out");
@@ -507,9 +506,9 @@ api_drop_all(struct master *m)
 /* --- routes --- */
 
 /*
- * Only the leader answers; the others say who that is. A leader at our own address is our
- * predecessor, whose session has not timed out yet: nobody leads until then. Nor do we send
- * anybody on while we are becoming the leader ourselves.
+ * Only the leader answers; the others say who that is, or ask there for who has no certificate. A
+ * leader at our own address is our predecessor, whose session has not timed out yet: nobody leads
+ * until then. Nor do we send anybody on while we are becoming the leader ourselves.
  */
 bool
 api_leads(struct master *m, struct http_request *r)
@@ -518,12 +517,9 @@ api_leads(struct master *m, struct http_request *r)
 		return true;
 	if (m->elect.state != ELECT_STANDBY || m->leader.api_address[0] == '\0' ||
 	    strcmp(m->leader.api_address, m->info.api_address) == 0)
-		refuse(m, r, 503, "no master leads at the moment: try again");
+		api_refuse(m, r, 503, "no master leads at the moment: try again");
 	else if (api_is_local(r))
-		refuse(m, r, 403,
-		    "the master of this machine does not lead, the one at %s does: ask there, with "
-		    "a certificate",
-		    m->leader.api_address);
+		forward_request(m, r);
 	else
 		http_redirect(r, m->leader.api_address);
 	return false;
@@ -547,7 +543,7 @@ may_ask(struct master *m, struct http_request *r)
 		peer->role == TLS_ROLE_MASTER) &&
 	    is_ours(m, r, peer))
 		return true;
-	refuse(m, r, 403,
+	api_refuse(m, r, 403,
 	    "%s%s%s may not ask this: the API is for operators, users and masters of cluster '%s'",
 	    api_who(r, who, sizeof who), peer->cluster[0] != '\0' ? " of cluster " : "",
 	    peer->cluster, m->conf.cluster.name);
@@ -698,6 +694,7 @@ api_listen(struct master *m, char *error, size_t size)
 void
 api_close(struct master *m)
 {
+	forward_drop_all(m);
 	http_server_close(m->http_local);
 	http_server_close(m->http);
 	credentials_free(m->credentials);

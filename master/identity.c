@@ -41,17 +41,39 @@ identify_local(uid_t uid, struct tls_peer *who)
 		who->role = TLS_ROLE_NONE;
 }
 
+/* What a standby passes on is an account's of its machine; nobody but a master is believed that. */
+static bool
+identify_forwarded(
+    const struct http_request *r, const struct tls_peer *asking, struct tls_peer *who)
+{
+	const char *text = http_request_header(r, API_FOR_HEADER), *colon;
+	char role[16];
+
+	if (text == NULL || asking->role != TLS_ROLE_MASTER || (colon = strchr(text, ':')) == NULL)
+		return false;
+	*who = (struct tls_peer){0};
+	snprintf(role, sizeof role, "%.*s", (int)(colon - text), text);
+	who->role = tls_role_parse(role);
+	if ((who->role != TLS_ROLE_OPERATOR && who->role != TLS_ROLE_USER) ||
+	    !str_copy(who->name, sizeof who->name, colon + 1))
+		who->role = TLS_ROLE_NONE;
+	memcpy(who->cluster, asking->cluster, sizeof who->cluster);
+	return true;
+}
+
 const struct tls_peer *
 api_peer(const struct http_request *r)
 {
-	static struct tls_peer local; /* of one request at a time: there is one thread */
+	static struct tls_peer other; /* of one request at a time: there is one thread */
+	const struct tls_peer *asking = http_request_peer(r);
 	uid_t uid;
 	pid_t pid;
 
-	if (!http_request_cred(r, &uid, &pid))
-		return http_request_peer(r);
-	identify_local(uid, &local);
-	return &local;
+	if (http_request_cred(r, &uid, &pid))
+		identify_local(uid, &other);
+	else if (!identify_forwarded(r, asking, &other))
+		return asking;
+	return &other;
 }
 
 const char *

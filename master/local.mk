@@ -36,6 +36,7 @@ corral_master_SOURCES = \
 	master/api_views.c \
 	master/credentials.c master/credentials.h \
 	master/definition.c master/definition.h \
+	master/forward.c \
 	master/http_api.c \
 	master/identity.c \
 	master/enrol.c \

@@ -414,6 +414,7 @@ command_run(struct master *m)
 	list_init(&m->stored_waiters);
 	list_init(&m->watchers);
 	list_init(&m->clients);
+	list_init(&m->forwards);
 	hmap_init(&m->relays);
 	buf_init(&m->scratch, 64 << 20);
 	master_metrics_init(&m->metrics);

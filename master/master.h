@@ -80,7 +80,9 @@ struct master {
 
 	/* http_api.c, stream.c */
 	struct http_server *http;
-	struct http_server *http_local;	 /* on the local socket; NULL: there is none */
+	struct http_server *http_local; /* on the local socket; NULL: there is none */
+	struct list forwards;		/* forward.c */
+	size_t forward_count;
 	struct credentials *credentials; /* for clients without a certificate; NULL: none */
 	struct list waiters;		 /* requests whose answer waits for a commit */
 	struct list stored_waiters;	 /* the same, admin.c's */
@@ -143,7 +145,17 @@ void api_reply(
 void api_error(struct master *m, struct http_request *r, int status, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* An answer that any master may give. */
+void api_refuse(struct master *m, struct http_request *r, int status, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* forward.c: to the leader, which is known; it is answered when the leader has answered. */
+void forward_request(struct master *m, struct http_request *r);
+void forward_drop_all(struct master *m);
+
 /* identity.c */
+/* In what a standby passes on: whose request it is, "ROLE:NAME". */
+#define API_FOR_HEADER "Corral-For"
 /* Did the request come by the local socket? */
 bool api_is_local(const struct http_request *r);
 /* Who asks; good until the next call. Role NONE: nobody whom we know. */

@@ -68,7 +68,9 @@ uint16_t http_server_port(const struct http_server *s);
 
 /* Reading a request. Texts live as long as the request. */
 const char *http_request_method(const struct http_request *r);
-const char *http_request_path(const struct http_request *r); /* decoded, without the query */
+const char *http_request_path(const struct http_request *r);   /* decoded, without the query */
+const char *http_request_target(const struct http_request *r); /* as it came */
+const char *http_request_header(const struct http_request *r, const char *name); /* or NULL */
 /* The decoded value of a query parameter, NULL if there is none (first one wins). */
 const char *http_request_query(struct http_request *r, const char *name);
 const uint8_t *http_request_body(const struct http_request *r, size_t *size);

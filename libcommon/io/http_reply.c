@@ -36,6 +36,18 @@ http_request_query(struct http_request *r, const char *name)
 	return NULL;
 }
 
+const char *
+http_request_target(const struct http_request *r)
+{
+	return r->head.target;
+}
+
+const char *
+http_request_header(const struct http_request *r, const char *name)
+{
+	return http_head_get(&r->head, name);
+}
+
 const uint8_t *
 http_request_body(const struct http_request *r, size_t *size)
 {

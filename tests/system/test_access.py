@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may do what: ACLs in the ensemble, roles of certificates, the local socket."""
 import http.client
+import json
 import os
 import pwd
 import re
@@ -126,11 +127,71 @@ def test_an_account_is_a_user_of_its_name_and_no_more_needs_root(guarded):
         guarded.corral("stop", "operators", status=None)
 
 
-def test_a_standby_says_where_the_leader_is(wide_cluster):
+def test_a_standby_asks_the_leader_for_who_comes_by_its_socket(wide_cluster):
+    """Lists, jobs, runs with their streams, events: as if the leader were here."""
     leader = wide_cluster.leader()
     other, = (name for name in wide_cluster.daemons("master") if name != leader)
-    run = ask_locally(wide_cluster.state / other / "client.sock", pwd.getpwuid(os.geteuid()).pw_name, "status")
-    assert run.returncode == 77 and f"the one at {wide_cluster.daemons()[leader][1]} does" in run.stderr, run
+    me = pwd.getpwuid(os.geteuid()).pw_name
+
+    def ask(*words):
+        return ask_locally(wide_cluster.state / other / "client.sock", me, *words)
+
+    assert wide_cluster.daemons()[leader][1] in ask("status").stdout
+    assert ask("nodes", "-q").stdout.split() == wide_cluster.corral("nodes", "-q").stdout.split()
+    run = ask("run", "--", "sh", "-c", "echo out; echo err >&2; exit 3")
+    assert (run.returncode, run.stdout, run.stderr) == (3, "out\n", "err\n"), run
+    job = wide_cluster.home / "passed.job"
+    job.write_text("[Job]\nType=batch\n[Task]\nExecStart=/bin/echo passed on\n")
+    job.chmod(0o644)
+    run = ask("submit", str(job))
+    assert run.returncode == 0, run
+    wide_cluster.wait_job("passed", "finished")
+    assert "passed on\n" in ask("logs", "passed").stdout
+    assert wide_cluster.job("passed")["submitted_by"] == f"operator:{me}"
+    with socket.socket(socket.AF_UNIX) as s:  # events come as they happen
+        s.settimeout(60)
+        s.connect(str(wide_cluster.state / other / "client.sock"))
+        s.sendall(b"GET /corral/v1/events?job=passed HTTP/1.1\r\nHost: x\r\n\r\n")
+        got = b""
+        while b'"state"' not in got:
+            wide_cluster.submit("passed", job.read_text(), status=None)
+            got += s.recv(65536)
+        assert got.startswith(b"HTTP/1.1 200 "), got
+    run = ask("stop", "nothing-of-that-name")
+    assert run.returncode == 1 and "there is no job 'nothing-of-that-name'" in run.stderr, run
+
+
+@needs_root
+def test_who_asks_a_standby_is_to_the_leader_who_it_is_here_needs_root(wide_cluster):
+    leader = wide_cluster.leader()
+    other, = (name for name in wide_cluster.daemons("master") if name != leader)
+    path = wide_cluster.state / other / "client.sock"
+    path.parent.chmod(0o711)
+    wide_cluster.state.chmod(0o711)
+    shutil.chown(path, group="nogroup")
+    path.chmod(0o660)
+    run = ask_locally(path, "nobody", "run", "--user", "root", "--", "true")
+    assert run.returncode == 125 and "user nobody may not run tasks as root" in run.stderr, run
+    run = ask_locally(path, "nobody", "quota", "set", "eng", "--limit", "cpus=1")
+    assert run.returncode == 77 and "user:nobody may not do this" in run.stderr, run
+
+
+def test_only_masters_are_believed_for_whom_they_ask(guarded):
+    port = int(guarded.daemons()["master"][1].rsplit(":")[-1])
+
+    def ask(who, said):
+        context = tls_context(cert=guarded.tls / f"{who}.pem", key=guarded.tls / f"{who}-key.pem")
+        h = http.client.HTTPSConnection("127.0.0.1", port, timeout=30, context=context)
+        h.request("POST", "/corral/v1/quota", json.dumps({"role": "x", "limit": {"cpu_milli": 1000}}), {"Corral-For": said})
+        answer = h.getresponse()
+        text = answer.read().decode()
+        h.close()
+        return answer.status, text
+
+    assert ask("user-eve", "operator:root")[0] == 403
+    assert ask("master", "operator:root")[0] == 200
+    for said in "user:eve", "nobody:eve", "master:m1", ":", "operator", "x" * 1000 + ":eve", "operator:" + "x" * 5000:
+        assert ask("master", said)[0] in (403, 431), said
 
 
 @pytest.mark.long
