@@ -177,7 +177,10 @@ handle_mark(struct master *m, struct http_request *r, struct agent *a)
 	if (cluster_mark_unreachable(&m->cluster, a))
 		node_done(m, r, a, "is marked unreachable");
 	else
-		api_error(m, r, 409, "node %s is connected", a->name);
+		api_error(m, r, 409,
+		    "node %s is connected: it is reached. To keep tasks away from it: corral drain "
+		    "%s",
+		    a->name, a->name);
 }
 
 static void

@@ -18,7 +18,7 @@
 enum {
 	QUEUE_BYTES_MAX = 32 << 20,
 	LAUNCH_BYTES_MAX = 256 << 10, /* of a frame of launches: the next one begins behind it */
-	AGENT_LINKS_MAX = 20000,
+	LINKS_SPARE = 256, /* of agents that connect anew before the old connection is known dead */
 	HANDSHAKE_MS = 20000,
 };
 
@@ -268,7 +268,7 @@ agents_listen(struct master *m, char *error, size_t size)
 	};
 
 	m->agents_listener = listener_open(m->loop, m->conf.master.agent_listen, m->tls_agents,
-	    &limits, AGENT_LINKS_MAX, on_accepted, m, error, size);
+	    &limits, m->conf.master.agents_max + LINKS_SPARE, on_accepted, m, error, size);
 	return m->agents_listener != NULL;
 }
 

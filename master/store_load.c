@@ -141,6 +141,7 @@ load_start(struct master *m)
 	    .unreachable_after_ms = m->conf.master.unreachable_after_ms,
 	    .wall_offset_ms = clock_wall_ms() - (int64_t)clock_boot_ms(),
 	    .executor = {.memory_bytes = UINT64_C(2) << 20},
+	    .agents_max = m->conf.master.agents_max,
 	};
 	struct cluster_ops ops = {definition_allows, definition_free};
 	static const struct load_ops load_ops = {parse, left_alone};

@@ -14,6 +14,8 @@
 #define LEASE_MAX_MS 3600000
 /* Waiting (1 + 3d) times as long is enough up to a third. */
 #define DRIFT_PERMILLE_MAX 333
+/* What a master's registry can hold. */
+#define AGENTS_MAX 100000
 
 static const struct conf_key keys[] = {
     KEY("cluster", "name", CONF_NAME, cluster.name, "corral",
@@ -53,6 +55,8 @@ static const struct conf_key keys[] = {
 	"silence after which a node counts as cut off"),
     KEY("master", "heartbeat", CONF_TIME_MS, master.heartbeat_ms, "0",
 	"between two heartbeats of an agent; 0: a fifth of lease"),
+    KEY("master", "agents_max", CONF_U32, master.agents_max, "20000",
+	"nodes that the cluster may have, 1 to 100000; the same on all masters"),
     KEY("master", "socket", CONF_PATH, master.socket, "/run/corral/client.sock",
 	"for accounts of this machine without a certificate; empty: none"),
     KEY("master", "credentials", CONF_PATH, master.credentials, NULL,
@@ -137,6 +141,9 @@ check_together(const struct corral_conf *conf, const char *path, struct faults *
 	if (conf->master.clock_drift_permille > DRIFT_PERMILLE_MAX)
 		faults_add(faults, path, 0, "[master] clock_drift_permille= must be at most %d",
 		    DRIFT_PERMILLE_MAX);
+	if (conf->master.agents_max < 1 || conf->master.agents_max > AGENTS_MAX)
+		faults_add(
+		    faults, path, 0, "[master] agents_max= must be from 1 to %d", AGENTS_MAX);
 	if (conf->master.unreachable_after_ms < conf->master.lease_ms)
 		faults_add(faults, path, 0, "[master] unreachable_after= must be at least lease=");
 	if (conf->cluster.session_timeout_ms < 1000 || conf->cluster.session_timeout_ms > 600000)

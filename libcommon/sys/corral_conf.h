@@ -29,6 +29,7 @@ struct corral_conf {
 		uint64_t lease_ms;
 		uint64_t unreachable_after_ms;
 		uint64_t heartbeat_ms;	       /* lease_ms / 5 unless set */
+		uint32_t agents_max;	       /* nodes of the cluster, and their connections */
 		uint32_t clock_drift_permille; /* the most that any clock's rate is off */
 		char *socket;		       /* for accounts of this machine; NULL: none */
 		char *credentials; /* file of names and secrets for the HTTP API; NULL: none */

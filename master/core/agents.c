@@ -37,10 +37,10 @@ grow_tables(struct cluster *c)
 	uint32_t capacity = c->agent_capacity == 0 ? 16 : 2 * c->agent_capacity;
 	struct agent **p;
 
-	if (c->agent_count < c->agent_capacity)
-		return true;
 	if (c->agent_count >= CLUSTER_AGENTS_MAX)
 		return false;
+	if (c->agent_count < c->agent_capacity)
+		return true;
 	if ((p = realloc(c->by_number, capacity * sizeof *p)) == NULL)
 		return false;
 	c->by_number = p;
@@ -185,6 +185,12 @@ is_plain(const char *word)
 	return word[0] != '\0';
 }
 
+static uint32_t
+agents_max(const struct cluster *c)
+{
+	return c->settings.agents_max != 0 ? c->settings.agents_max : CLUSTER_AGENTS_MAX;
+}
+
 /* The registry's entry for a name, made if there is none; NULL with the reason. */
 static struct agent *
 entry_for(struct cluster *c, const char *name, const Corral__Register *r, const char **why)
@@ -222,6 +228,12 @@ entry_for(struct cluster *c, const char *name, const Corral__Register *r, const 
 	}
 	if (a != NULL) /* forgotten, and its state directory is another one */
 		return agent_revive(c, a, id) ? a : NULL;
+	if (c->agent_count >= agents_max(c)) {
+		*why =
+		    "the cluster has as many nodes as [master] agents_max allows, those that were "
+		    "forgotten included";
+		return NULL;
+	}
 	a = agent_new(c, name, id);
 	if (a == NULL)
 		*why = "the master has no memory or place for another agent";

@@ -31,7 +31,7 @@ enum {
 	CLUSTER_NAME_MAX = 63,
 	CLUSTER_ID_MAX = 63,
 	CLUSTER_UUID_BYTES = 16,
-	CLUSTER_AGENTS_MAX = 100000,
+	CLUSTER_AGENTS_MAX = 100000,	/* of the registry, forgotten ones included */
 	CLUSTER_JOBS_MAX = 100000,	/* that are stored, ended ones included */
 	CLUSTER_ENDED_MAX = 200,	/* ended jobs kept; the oldest is removed first */
 	CLUSTER_INDEXES_MAX = 10000000, /* of all jobs together */
@@ -89,6 +89,7 @@ struct cluster_settings {
 	uint64_t unreachable_after_ms; /* raised to lease_ms x (1 + 3d) */
 	int64_t wall_offset_ms;	       /* the time of the day, less that of our clock */
 	struct resources executor;     /* each executor's own need, booked with its task's */
+	uint32_t agents_max;	       /* that are admitted anew; 0: CLUSTER_AGENTS_MAX */
 };
 
 /*
@@ -114,11 +115,11 @@ struct agent {
 	char id[CLUSTER_ID_MAX + 1];
 	enum agent_state state;
 	bool connected;
-	bool stored;  /* the registry has it as admitted and reachable */
-	bool awaited; /* holds up indexes of unknown state */
-	bool marked;  /* the registry says unreachable, or will with the next commit */
-	bool away;    /* of those: tasks may run there that are waited for */
-	bool unheard; /* of those: by this leader not even once, nobody knows which tasks */
+	bool stored;	    /* the registry has it as admitted and reachable */
+	bool awaited;	    /* holds up indexes of unknown state */
+	bool marked;	    /* the registry says unreachable, or will with the next commit */
+	bool away;	    /* of those: tasks may run there that are waited for */
+	bool unheard;	    /* of those: by this leader not even once, nobody knows which tasks */
 	uint64_t marked_ms; /* when the mark was stored, or the election */
 	enum agent_marking marking; /* its tasks are given up when the mark is stored */
 	uint32_t number;	    /* place in the registry */
@@ -127,7 +128,7 @@ struct agent {
 	/* When a registration or heartbeat came last; the election, while none has. */
 	uint64_t heard_ms;
 	struct drain drain;
-	bool closed;	      /* being drained: takes no tasks */
+	bool closed;		  /* being drained: takes no tasks */
 	struct list reservations; /* struct reservation, of the lowest role first */
 	struct list in_reserving;
 	struct list in_holding;
@@ -165,8 +166,8 @@ struct job_policy {
 	uint64_t stop_ms;      /* of a singleton: its grace, TimeoutStopSec= */
 	/* How long a task is waited for whose node is unreachable; UINT64_MAX: always. */
 	uint64_t disconnect_ms;
-	uint32_t priority;     /* 0 to 100, higher first */
-	const char *role;      /* NULL: the default; read by whoever makes the job, not kept */
+	uint32_t priority; /* 0 to 100, higher first */
+	const char *role;  /* NULL: the default; read by whoever makes the job, not kept */
 };
 
 /* UNKNOWN: after an election, may run on an agent that has not registered yet. */
@@ -200,13 +201,13 @@ enum { PIECE_STORED = 1, PIECE_DIRTY = 2, PIECE_IN_BATCH = 4 };
  * will with the next commit): a new leader waits for that agent, and for no other.
  */
 struct single {
-	uint32_t attempt;  /* 0: none */
-	uint32_t agent;	   /* its number */
-	uint16_t term;	   /* cluster.terms[term] */
-	uint8_t flags;	   /* PIECE_* */
-	bool stuck;	   /* it does not die: only people can say that it is over */
-	bool raised;	   /* lease_ms is more than the store has */
-	uint64_t lease_ms; /* the longest that any leader gave its agent while it ran */
+	uint32_t attempt;   /* 0: none */
+	uint32_t agent;	    /* its number */
+	uint16_t term;	    /* cluster.terms[term] */
+	uint8_t flags;	    /* PIECE_* */
+	bool stuck;	    /* it does not die: only people can say that it is over */
+	bool raised;	    /* lease_ms is more than the store has */
+	uint64_t lease_ms;  /* the longest that any leader gave its agent while it ran */
 	uint64_t orphan_ms; /* since when its agent knows nothing of it: struct attempt.orphan */
 };
 
@@ -218,8 +219,8 @@ struct job {
 	struct list delayed;  /* struct delay, by time */
 	struct list in_role;  /* while it is live: struct role.jobs of its priority */
 	struct role *role;
-	uint64_t stuck_ms;     /* since when nothing more of it can be placed; 0: not so */
-	enum share_bar barred; /* by what; NOT: no node fits */
+	uint64_t stuck_ms;	/* since when nothing more of it can be placed; 0: not so */
+	enum share_bar barred;	/* by what; NOT: no node fits */
 	uint64_t hold_pause_ms; /* no node is held for it until then */
 	uint32_t held_tasks;	/* for which nodes are held */
 	char name[CLUSTER_NAME_MAX + 1];
@@ -367,11 +368,11 @@ struct cluster {
 	bool marking; /* some agent's mark waits for its commit */
 	uint64_t registrations;
 	struct list admitting, admitting_in_batch;
-	uint32_t awaited; /* agents of the registry that hold up indexes of unknown state */
-	uint32_t unheard; /* agents that do so only for jobs that wait for unreachable nodes */
+	uint32_t awaited;    /* agents of the registry that hold up indexes of unknown state */
+	uint32_t unheard;    /* agents that do so only for jobs that wait for unreachable nodes */
 	uint64_t unheard_ms; /* when the last of them was marked, or the election */
-	bool alarm;	  /* more than half of the agents are silent: none is marked */
-	uint64_t scan_ms; /* when agents are looked at next */
+	bool alarm;	     /* more than half of the agents are silent: none is marked */
+	uint64_t scan_ms;    /* when agents are looked at next */
 	uint64_t mark_window_ms;
 	uint32_t marks_in_window;
 
@@ -398,11 +399,11 @@ struct cluster {
 	struct list reserving;		       /* agents of which something is reserved */
 	uint8_t *reserved;		       /* PIECE_*, by RESERVED_PIECE agents */
 	bool reserved_dirty;
-	struct list holding;		       /* agents that are held for a job */
+	struct list holding; /* agents that are held for a job */
 	uint32_t hold_count;
-	bool unplaced;			       /* something changed that may let a task be placed */
-	bool writing;			       /* a batch is out */
-	bool pausing; /* one was large: the next one is not before pause_end_ms */
+	bool unplaced; /* something changed that may let a task be placed */
+	bool writing;  /* a batch is out */
+	bool pausing;  /* one was large: the next one is not before pause_end_ms */
 	uint64_t pause_end_ms;
 	uint64_t placements;	   /* ever */
 	uint32_t in_task_state[8]; /* attempts by Corral__TaskState */
@@ -562,8 +563,8 @@ enum commit_answer {
 };
 /* LEARN: first the czxid of the job that ops[*made] created. GIVE_UP: leadership. */
 enum commit_then { COMMIT_STORED, COMMIT_LEARN, COMMIT_AGAIN, COMMIT_GIVE_UP };
-enum commit_then cluster_commit_answered(const struct cluster *c, enum commit_answer answer,
-    bool again, size_t failed_at, size_t *made);
+enum commit_then cluster_commit_answered(
+    const struct cluster *c, enum commit_answer answer, bool again, size_t failed_at, size_t *made);
 /* The batch is stored; czxids[i] is that of ops[i] where it created a node. */
 void cluster_committed(struct cluster *c, uint64_t now_ms, const int64_t *czxids);
 

@@ -93,6 +93,46 @@ START_TEST(a_name_or_an_id_that_the_registry_cannot_hold_is_refused)
 }
 END_TEST
 
+/* Known ones are let in, whatever the bound is by then. */
+START_TEST(one_node_more_than_the_bound_is_refused_and_names_the_setting)
+{
+	struct fake_agent *a;
+
+	agents_ready(2, 1000);
+	a = &f->agents[0];
+	f->cluster.settings.agents_max = 2;
+	expect_refused("x", new_register(""), "[master] agents_max");
+	f->cluster.settings.agents_max = 1;
+	fake_cut(f, a);
+	fake_connect(f, a);
+	work();
+	ck_assert_int_eq(node("n0")->state, AGENT_READY);
+	ck_assert_uint_eq(f->cluster.agent_count, 2);
+}
+END_TEST
+
+/* More lines than the registry has places would be written behind its end. */
+START_TEST(a_registry_of_more_agents_than_there_can_be_is_refused)
+{
+	struct buf text;
+	char error[400] = "";
+	uint32_t pieces = CLUSTER_AGENTS_MAX / REGISTRY_PIECE, number = 0;
+
+	buf_init(&text, 16 << 20);
+	for (uint32_t piece = 0; piece <= pieces; piece++) {
+		buf_clear(&text);
+		for (uint32_t i = 0; i < (piece < pieces ? REGISTRY_PIECE : 2 * REGISTRY_PIECE);
+		     i++, number++)
+			buf_printf(&text, "i%u admitted a%u\n", number, number);
+		ck_assert_int_eq(cluster_load_agents(&f->cluster, piece, (const char *)text.data,
+				     text.len, error, sizeof error),
+		    piece < pieces);
+	}
+	ck_assert_uint_eq(f->cluster.agent_count, CLUSTER_AGENTS_MAX);
+	buf_fini(&text);
+}
+END_TEST
+
 START_TEST(more_tasks_than_any_node_has_are_refused)
 {
 	Corral__Register *r = new_register("fine");
@@ -199,6 +239,8 @@ unit_suite(void)
 	tcase_add_checked_fixture(t, rig_setup, rig_teardown);
 	tcase_add_test(t, an_id_of_another_agent_is_refused);
 	tcase_add_loop_test(t, a_name_or_an_id_that_the_registry_cannot_hold_is_refused, 0, 9);
+	tcase_add_test(t, one_node_more_than_the_bound_is_refused_and_names_the_setting);
+	tcase_add_test(t, a_registry_of_more_agents_than_there_can_be_is_refused);
 	tcase_add_test(t, more_tasks_than_any_node_has_are_refused);
 	tcase_add_test(t, a_task_that_is_reported_twice_is_booked_once);
 	tcase_add_test(t, an_update_from_another_agent_changes_nothing);
