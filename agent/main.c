@@ -39,14 +39,14 @@ static const char usage[] =
     "\n"
     "See corral-agent(8) and corral.conf(5).\n";
 
-/* What a caller of the shell wants, or the status to exit with. */
+/* What a caller of the shell wants. */
 struct arguments {
 	const char *verb;
 	const char *config;  /* NULL: the system's */
 	pid_t namespaces_of; /* 0: our own */
-	int status;	     /* -1: go on */
 };
 
+/* Ends the program where there is nothing more to do. */
 static struct arguments
 parse(int argc, char **argv)
 {
@@ -54,7 +54,7 @@ parse(int argc, char **argv)
 	    {"log-level", required_argument, NULL, 'l'},
 	    {"namespaces-of", required_argument, NULL, 'n'}, {"help", no_argument, NULL, 'h'},
 	    {"version", no_argument, NULL, 'V'}, {NULL, 0, NULL, 0}};
-	struct arguments a = {.status = -1};
+	struct arguments a = {0};
 	enum log_level level;
 	uint64_t pid;
 	int c;
@@ -65,38 +65,29 @@ parse(int argc, char **argv)
 			a.config = optarg;
 			break;
 		case 'l':
-			if (!log_level_parse(optarg, &level)) {
-				log_error("--log-level %s: not error, warn, info or debug", optarg);
-				a.status = EX_USAGE;
-				return a;
-			}
+			if (!log_level_parse(optarg, &level))
+				log_die(EX_USAGE, "--log-level %s: not error, warn, info or debug",
+				    optarg);
 			log_set_level(level);
 			break;
 		case 'n':
-			if (!str_to_u64(optarg, 1, INT32_MAX, &pid)) {
-				log_error(
-				    "--namespaces-of %s: not the number of a process", optarg);
-				a.status = EX_USAGE;
-				return a;
-			}
+			if (!str_to_u64(optarg, 1, INT32_MAX, &pid))
+				log_die(EX_USAGE, "--namespaces-of %s: not the number of a process",
+				    optarg);
 			a.namespaces_of = (pid_t)pid;
 			break;
 		case 'h':
-			a.status = fputs(usage, stdout) < 0 ? EX_IOERR : EX_OK;
-			return a;
+			exit(fputs(usage, stdout) < 0 ? EX_IOERR : EX_OK);
 		case 'V':
-			a.status = fputs(version, stdout) < 0 ? EX_IOERR : EX_OK;
-			return a;
+			exit(fputs(version, stdout) < 0 ? EX_IOERR : EX_OK);
 		default:
 			fputs("Try 'corral-agent --help'.\n", stderr);
-			a.status = EX_USAGE;
-			return a;
+			exit(EX_USAGE);
 		}
 	}
 	if (optind + 1 != argc) {
 		fputs(usage, stderr);
-		a.status = EX_USAGE;
-		return a;
+		exit(EX_USAGE);
 	}
 	a.verb = argv[optind];
 	return a;
@@ -339,8 +330,6 @@ main(int argc, char **argv)
 
 	log_init("corral-agent", LOG_LEVEL_INFO);
 	a = parse(argc, argv);
-	if (a.status >= 0)
-		return a.status;
 	faults_init(&faults);
 	if (corral_conf_load(&conf, a.config, &faults))
 		code = main_verb(&a, &conf);

@@ -425,8 +425,9 @@ command_run(struct master *m)
 	return status;
 }
 
-int
-main(int argc, char **argv)
+/* The verb, or "" if there is not just one. Ends the program where there is nothing more to do. */
+static const char *
+read_options(int argc, char **argv, const char **config_path)
 {
 	static const struct option options[] = {
 	    {"config", required_argument, NULL, 'c'},
@@ -435,17 +436,13 @@ main(int argc, char **argv)
 	    {"version", no_argument, NULL, 'V'},
 	    {0},
 	};
-	static struct master m;
-	enum log_level level = LOG_LEVEL_INFO;
-	struct faults faults;
-	const char *verb;
-	int opt, status = EX_OK;
+	enum log_level level;
+	int opt;
 
-	log_init("corral-master", level);
 	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (opt) {
 		case 'c':
-			m.config_path = optarg;
+			*config_path = optarg;
 			break;
 		case 'l':
 			if (!log_level_parse(optarg, &level))
@@ -455,31 +452,59 @@ main(int argc, char **argv)
 			break;
 		case 'h':
 			fputs(usage_text, stdout);
-			return EX_OK;
+			exit(EX_OK);
 		case 'V':
 			printf("corral-master (corral) %s\n", PACKAGE_VERSION);
-			return EX_OK;
+			exit(EX_OK);
 		default:
 			fputs("Try 'corral-master --help'.\n", stderr);
-			return EX_USAGE;
+			exit(EX_USAGE);
 		}
 	}
-	verb = optind + 1 == argc ? argv[optind] : "";
-	if (strcmp(verb, "run") != 0 && strcmp(verb, "check") != 0 && strcmp(verb, "status") != 0) {
-		fputs(usage_text, stderr);
-		return EX_USAGE;
+	return optind + 1 == argc ? argv[optind] : "";
+}
+
+static int
+command_check(struct master *m)
+{
+	return check_files(&m->conf) ? EX_OK : EX_CONFIG;
+}
+
+static const struct verb {
+	const char *name;
+	int (*run)(struct master *m);
+} verbs[] = {
+    {"run", command_run},
+    {"check", command_check},
+    {"status", command_status},
+};
+
+static const struct verb *
+find_verb(const char *name)
+{
+	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+		if (strcmp(verbs[i].name, name) == 0)
+			return &verbs[i];
 	}
+	fputs(usage_text, stderr);
+	exit(EX_USAGE);
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct master m;
+	const struct verb *verb;
+	struct faults faults;
+	int status = EX_CONFIG;
+
+	log_init("corral-master", LOG_LEVEL_INFO);
+	verb = find_verb(read_options(argc, argv, &m.config_path));
 	faults_init(&faults);
-	if (!corral_conf_load(&m.conf, m.config_path, &faults)) {
+	if (corral_conf_load(&m.conf, m.config_path, &faults))
+		status = verb->run(&m);
+	else
 		fprintf(stderr, "%s\n", faults_text(&faults));
-		status = EX_CONFIG;
-	} else if (strcmp(verb, "run") == 0) {
-		status = command_run(&m);
-	} else if (strcmp(verb, "check") == 0) {
-		status = check_files(&m.conf) ? EX_OK : EX_CONFIG;
-	} else {
-		status = command_status(&m.conf);
-	}
 	faults_fini(&faults);
 	corral_conf_fini(&m.conf);
 	return status;

@@ -99,7 +99,7 @@ bool master_may_act(const struct master *m);
 void master_give_up(struct master *m, const char *why);
 
 /* status.c: `corral-master status`, gives the exit status. */
-int command_status(const struct corral_conf *conf);
+int command_status(struct master *m);
 
 /* store.c */
 bool store_open(struct master *m, char *error, size_t size);

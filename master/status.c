@@ -59,8 +59,9 @@ find_address(const struct corral_conf *conf, char to[300])
 }
 
 int
-command_status(const struct corral_conf *conf)
+command_status(struct master *m)
 {
+	const struct corral_conf *conf = &m->conf;
 	struct tls_files files = {conf->tls.ca, conf->master.cert, conf->master.key};
 	char address[300], error[512];
 	struct http_call_spec spec = {.address = address,
