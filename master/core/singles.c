@@ -140,7 +140,8 @@ singles_collect(struct cluster *c)
 
 /*
  * The store names the agent: now the attempt may be sent. If its job was stopped meanwhile, the
- * agent's connection lost, or an earlier attempt reported that is still being ended, it never was.
+ * agent's connection lost, the agent not welcomed again yet, or an earlier attempt reported that is
+ * still being ended, it never was.
  */
 static void
 placed(struct cluster *c, uint64_t now_ms, struct attempt *t)
@@ -151,7 +152,8 @@ placed(struct cluster *c, uint64_t now_ms, struct attempt *t)
 		MARK("single: stopped before it was sent");
 		attempt_over(c, now_ms, t, CORRAL__TASK_STATE__KILLED,
 		    CORRAL__TASK_REASON__REASON_STOPPED, 0, NULL);
-	} else if (!t->agent->connected || doomed_has(c, t->job, t->index)) {
+	} else if (!t->agent->connected || t->agent->state == AGENT_ADMITTING ||
+		   doomed_has(c, t->job, t->index)) {
 		MARK("single: no more to be sent");
 		attempt_over(c, now_ms, t, CORRAL__TASK_STATE__LOST,
 		    CORRAL__TASK_REASON__REASON_AGENT_LOST, 0, NULL);

@@ -389,6 +389,31 @@ START_TEST(an_agent_that_registers_anew_while_the_place_is_on_its_way_gets_it)
 }
 END_TEST
 
+/* It takes nothing before its welcome, and its report cannot name what was sent behind it. */
+START_TEST(an_agent_that_has_to_be_admitted_anew_is_sent_nothing_before_that)
+{
+	struct fake_agent *a = ready_agent(1000);
+
+	fake_submit(f, "one", 1, &singleton);
+	fake_turn(f);
+	fake_commit(f, true);
+	fake_turn(f); /* the place is on its way */
+	ck_assert_ptr_nonnull(f->batch);
+	fake_cut(f, a);
+	f->now_ms += 60000;
+	fake_turn(f); /* marked, which the next batch stores */
+	fake_connect(f, a);
+	ck_assert_int_eq(node("n0")->state, AGENT_ADMITTING);
+	fake_commit(f, true);
+	ck_assert_uint_eq(f->launches, 0);
+	work();
+	ck_assert_int_eq(node("n0")->state, AGENT_READY);
+	ck_assert_uint_eq(f->launches, 1);
+	ck_assert_uint_eq(a->task_count, 1);
+	ck_assert_uint_eq(f->kills, 0);
+}
+END_TEST
+
 START_TEST(a_lease_that_ended_is_not_the_tasks_failure)
 {
 	struct job_policy once = singleton;
@@ -608,6 +633,7 @@ unit_suite(void)
 	tcase_add_test(
 	    t, a_stop_or_a_cut_while_the_place_is_on_its_way_means_that_it_is_never_sent);
 	tcase_add_test(t, an_agent_that_registers_anew_while_the_place_is_on_its_way_gets_it);
+	tcase_add_test(t, an_agent_that_has_to_be_admitted_anew_is_sent_nothing_before_that);
 	tcase_add_test(t, a_lease_that_ended_is_not_the_tasks_failure);
 	tcase_add_test(t, the_fence_grows_over_attempts_leaders_and_jobs_of_the_name);
 	tcase_add_test(t, what_does_not_die_is_given_up_by_people_only);
