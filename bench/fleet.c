@@ -9,6 +9,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -348,70 +349,36 @@ on_leader(void *arg, const char *address)
 
 /* --- start --- */
 
-static void
-number(const char *name, const char *text, uint64_t most, uint64_t *to)
+/* The options that are numbers, and what they are unless they are given. */
+static const struct number_option {
+	const char *name;
+	size_t at; /* in struct fleet_options */
+	uint64_t standard;
+} numbers[] = {
+    {"agents", offsetof(struct fleet_options, agents), 1000},
+    {"slots", offsetof(struct fleet_options, slots), 16},
+    {"tasks", offsetof(struct fleet_options, tasks), 100000},
+    {"job-tasks", offsetof(struct fleet_options, job_tasks), 10000},
+    {"hold", offsetof(struct fleet_options, hold), 10000},
+    {"rate", offsetof(struct fleet_options, rate), 0},
+    {"run-min-ms", offsetof(struct fleet_options, run_min_ms), 1000},
+    {"run-max-ms", offsetof(struct fleet_options, run_max_ms), 5000},
+    {"seed", offsetof(struct fleet_options, seed), 1},
+    {"verify", offsetof(struct fleet_options, verify), 1},
+    {"mark", offsetof(struct fleet_options, mark), 0},
+    {"deaf", offsetof(struct fleet_options, deaf), 0},
+};
+#define NUMBERS (sizeof numbers / sizeof numbers[0])
+
+static uint64_t *
+number_of(struct fleet_options *o, size_t i)
 {
-	if (!str_to_u64(text, 0, most, to))
-		fleet_die("--%s=%s: a number up to %" PRIu64, name, text, most);
+	return (uint64_t *)(void *)((char *)o + numbers[i].at);
 }
 
 static void
-read_options(struct fleet_options *o, int argc, char **argv)
+check_options(const struct fleet_options *o)
 {
-	static const struct option names[] = {
-	    {"config", required_argument, NULL, 'c'},
-	    {"tls", required_argument, NULL, 'd'},
-	    {"agents", required_argument, NULL, 'a'},
-	    {"slots", required_argument, NULL, 's'},
-	    {"tasks", required_argument, NULL, 't'},
-	    {"job-tasks", required_argument, NULL, 'j'},
-	    {"hold", required_argument, NULL, 'h'},
-	    {"rate", required_argument, NULL, 'r'},
-	    {"run-min-ms", required_argument, NULL, 'm'},
-	    {"run-max-ms", required_argument, NULL, 'M'},
-	    {"seed", required_argument, NULL, 'x'},
-	    {"verify", required_argument, NULL, 'v'},
-	    {"mark", required_argument, NULL, 'k'},
-	    {"deaf", required_argument, NULL, 'e'},
-	    {0},
-	};
-	uint64_t *numbers[128] = {
-	    ['a'] = &o->agents,
-	    ['s'] = &o->slots,
-	    ['t'] = &o->tasks,
-	    ['j'] = &o->job_tasks,
-	    ['h'] = &o->hold,
-	    ['r'] = &o->rate,
-	    ['m'] = &o->run_min_ms,
-	    ['M'] = &o->run_max_ms,
-	    ['x'] = &o->seed,
-	    ['v'] = &o->verify,
-	    ['k'] = &o->mark,
-	    ['e'] = &o->deaf,
-	};
-	int opt, at = 0;
-
-	*o = (struct fleet_options){
-	    .agents = 1000,
-	    .slots = 16,
-	    .tasks = 100000,
-	    .job_tasks = 10000,
-	    .hold = 10000,
-	    .run_min_ms = 1000,
-	    .run_max_ms = 5000,
-	    .seed = 1,
-	    .verify = 1,
-	};
-	while ((opt = getopt_long(argc, argv, "", names, &at)) != -1) {
-		if (opt == 'c')
-			o->config = optarg;
-		else if (opt == 'd')
-			o->directory = optarg;
-		else if (opt > 0 && opt < 128 && numbers[opt] != NULL)
-			number(names[at].name, optarg, UINT32_MAX, numbers[opt]);
-		else
-			exit(EXIT_FAILURE);
-	}
 	if (o->job_tasks > o->agents * o->slots * FILL_PERCENT / 100 ||
 	    o->hold > o->agents * o->slots)
 		fleet_die("there are not enough agents and slots for a job, or for the held tasks");
@@ -421,6 +388,34 @@ read_options(struct fleet_options *o, int argc, char **argv)
 		fleet_die("usage: fleet --config FILE --tls DIRECTORY [--agents N] [--slots N] "
 			  "[--tasks N] [--job-tasks N] [--hold N] [--rate N] [--run-min-ms N] "
 			  "[--run-max-ms N] [--seed N] [--verify N] [--mark N] [--deaf N]");
+}
+
+static void
+read_options(struct fleet_options *o, int argc, char **argv)
+{
+	struct option names[NUMBERS + 3] = {
+	    [NUMBERS] = {"config", required_argument, NULL, 1},
+	    [NUMBERS + 1] = {"tls", required_argument, NULL, 1},
+	};
+	int opt, at = 0;
+
+	*o = (struct fleet_options){0};
+	for (size_t i = 0; i < NUMBERS; i++) {
+		names[i] = (struct option){numbers[i].name, required_argument, NULL, 1};
+		*number_of(o, i) = numbers[i].standard;
+	}
+	while ((opt = getopt_long(argc, argv, "", names, &at)) != -1) {
+		if (opt != 1)
+			exit(EXIT_FAILURE);
+		if (at == NUMBERS)
+			o->config = optarg;
+		else if (at == NUMBERS + 1)
+			o->directory = optarg;
+		else if (!str_to_u64(optarg, 0, UINT32_MAX, number_of(o, (size_t)at)))
+			fleet_die("--%s=%s: a number up to %" PRIu32, numbers[at].name, optarg,
+			    UINT32_MAX);
+	}
+	check_options(o);
 }
 
 static void
