@@ -78,7 +78,11 @@ class Master:
         with self.log.open("wb") as out:
             self.process = subprocess.Popen([program("corral-master"), "run", "--config", conf], stderr=out,
                                             env={**os.environ, **(env or {})})
-        until(lambda: "leading: term" in self.log.read_text(), self.log.read_text)
+        try:
+            until(lambda: "leading: term" in self.log.read_text(), self.log.read_text)
+        except AssertionError:
+            self.stop()
+            raise
         self.port = int((self.state / "ports").read_text().split()[1])
 
     def connect(self):
