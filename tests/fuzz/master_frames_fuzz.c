@@ -9,13 +9,22 @@
 #include <string.h>
 
 #include "libcommon/codec/message.h"
+#include "master/core/conn.h"
 #include "tests/fuzz/frames.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/lib/fake_cluster.h"
 
 #define MIB (UINT64_C(1) << 20)
 
-enum { HEARD_MS = 5000, HONEST = 2, HOSTILE = 2, LAUNCHED = 16, JOBS_MAX = 12, TASKS_MAX = 24 };
+enum {
+	HEARD_MS = 5000,
+	HONEST = 2,
+	HOSTILE = 2,
+	CONNS = 2 * HOSTILE,
+	LAUNCHED = 16,
+	JOBS_MAX = 12,
+	TASKS_MAX = 24
+};
 
 enum kind {
 	FRAME, /* as it came */
@@ -38,70 +47,54 @@ const ProtobufCMessageDescriptor *const frame_types[] = {
     [SPEAK] = &corral__agent_to_master__descriptor,
     [ELECT] = NULL};
 const size_t frame_type_count = KINDS;
-const size_t frame_peers = 2;
+const size_t frame_peers = CONNS;
 const char *const frame_texts[] = {"", "n2", "n2", "n3", "n0", "j0", "j1", "A1", "boot", "user",
     "cgroup", "pid-namespace", "x y", "x\ny", "a\tb", "\x01\xff",
     "a-name-of-a-task-that-is-longer-than-any-name-of-a-task-can-be-in-it", NULL};
 
+/* One of two connections of a hostile agent. */
 struct hostile {
+	struct conn conn;
 	struct fake_agent *fake; /* its inbox alone */
-	const char *name;
-	struct agent *agent; /* as the master's link has it; NULL: not registered */
-	uint64_t registration;
 	struct task_key launched[LAUNCHED];
 	size_t launched_count;
 };
 
 static struct fake fake;
-static struct hostile hostile[HOSTILE];
+static struct hostile hostile[CONNS];
+static const struct elect leading = {.state = ELECT_LEADING, .timeout_ms = UINT64_MAX};
 static unsigned jobs;
 static uint64_t heard_ms[HONEST];
 
 static void
 hang_up(struct hostile *h)
 {
-	if (h->agent != NULL && fake.leading)
-		cluster_agent_down(&fake.cluster, fake.now_ms, h->agent, h->registration);
-	h->agent = NULL;
-	h->fake->connected = false;
+	if (conn_is_newest(&h->conn, fake.leading))
+		h->fake->connected = false;
+	conn_fini(&h->conn, &fake.cluster, fake.leading, fake.now_ms);
 }
 
-/* As master/agent_link.c has it. */
-static void
-take_register(struct hostile *h, Corral__AgentToMaster *m)
-{
-	Corral__Register *r = m->register_;
-	char error[400];
-
-	if (strcmp(r->node, h->name) != 0) {
-		hang_up(h);
-		return;
-	}
-	m->body_case = CORRAL__AGENT_TO_MASTER__BODY__NOT_SET;
-	m->register_ = NULL;
-	h->agent =
-	    cluster_register(&fake.cluster, fake.now_ms, h->name, r, h->fake, error, sizeof error);
-	h->fake->connected = h->agent != NULL;
-	if (h->agent != NULL)
-		h->registration = h->agent->registration;
-}
-
+/* As master/agent_link.c does what is said. */
 static void
 take_message(struct hostile *h, Corral__AgentToMaster *m)
 {
-	if (m->body_case == CORRAL__AGENT_TO_MASTER__BODY_REGISTER) {
-		take_register(h, m);
-		return;
-	}
-	if (h->agent == NULL || m->registration != h->registration)
-		return;
-	if (m->body_case == CORRAL__AGENT_TO_MASTER__BODY_HEARTBEAT) {
-		cluster_heartbeat(&fake.cluster, fake.now_ms, h->agent, m->heartbeat->usage);
-		cluster_stuck(&fake.cluster, h->agent, m->heartbeat->stuck, m->heartbeat->n_stuck);
-	} else if (m->body_case == CORRAL__AGENT_TO_MASTER__BODY_UPDATES) {
-		for (size_t i = 0; i < m->updates->n_updates; i++)
-			cluster_update(
-			    &fake.cluster, fake.now_ms, h->agent, m->updates->updates[i]);
+	struct conn_news news;
+	struct hostile *old;
+
+	switch (conn_take(&h->conn, &fake.cluster, &leading, fake.leading, fake.now_ms, m, &news)) {
+	case CONN_END:
+	case CONN_REFUSED:
+		hang_up(h);
+		break;
+	case CONN_REGISTERED:
+		if ((old = news.old) != NULL) {
+			conn_forsake(&old->conn);
+			hang_up(old);
+		}
+		h->fake->connected = true;
+		break;
+	default:
+		break;
 	}
 }
 
@@ -124,7 +117,7 @@ static void
 correct(const struct hostile *h, Corral__AgentToMaster *m)
 {
 	m->has_registration = true;
-	m->registration = h->registration;
+	m->registration = h->conn.registration;
 	if (m->body_case == CORRAL__AGENT_TO_MASTER__BODY_UPDATES)
 		for (size_t i = 0; i < m->updates->n_updates; i++)
 			correct_key(h, m->updates->updates[i]->key);
@@ -141,7 +134,7 @@ take_frame(const struct script_line *l, bool right)
 {
 	Corral__AgentToMaster *m = (Corral__AgentToMaster *)message_unpack(
 	    &corral__agent_to_master__descriptor, l->size, l->bytes);
-	struct hostile *h = &hostile[l->peer % HOSTILE];
+	struct hostile *h = &hostile[l->peer % CONNS];
 
 	if (m == NULL) {
 		hang_up(h);
@@ -153,13 +146,19 @@ take_frame(const struct script_line *l, bool right)
 	corral__agent_to_master__free_unpacked(m, NULL);
 }
 
+/* Both connections learn of what was sent to the agent: one of them may be no more. */
 static void
-look_into_inbox(struct hostile *h)
+look_into_inboxes(void)
 {
-	for (size_t i = 0; i < h->fake->inbox_count; i++)
-		if (h->fake->inbox[i].kind == OUT_LAUNCH)
-			h->launched[h->launched_count++ % LAUNCHED] = h->fake->inbox[i].key;
-	h->fake->inbox_count = 0;
+	for (int n = 0; n < CONNS; n++) {
+		struct hostile *h = &hostile[n];
+
+		for (size_t i = 0; i < h->fake->inbox_count; i++)
+			if (h->fake->inbox[i].kind == OUT_LAUNCH)
+				h->launched[h->launched_count++ % LAUNCHED] = h->fake->inbox[i].key;
+	}
+	for (int n = 0; n < CONNS; n++)
+		hostile[n].fake->inbox_count = 0;
 }
 
 static void
@@ -225,7 +224,7 @@ operate(struct agent *a, uint64_t how)
 static void
 elect(void)
 {
-	for (int i = 0; i < HOSTILE; i++)
+	for (int i = 0; i < CONNS; i++)
 		hang_up(&hostile[i]);
 	fake_elect(&fake);
 }
@@ -264,7 +263,7 @@ take(const struct script_line *l)
 		take_frame(l, l->kind % KINDS == SPEAK);
 		break;
 	case DOWN:
-		hang_up(&hostile[l->peer % HOSTILE]);
+		hang_up(&hostile[l->peer % CONNS]);
 		break;
 	case CONNECT:
 		if (number % 2 == 0)
@@ -295,15 +294,14 @@ take(const struct script_line *l)
 		stop(number);
 		break;
 	case OPERATE:
-		operate(cluster_agent(&fake.cluster, hostile[l->peer % HOSTILE].name), number);
+		operate(cluster_agent(&fake.cluster, hostile[l->peer % CONNS].conn.name), number);
 		break;
 	case ELECT:
 		elect();
 		break;
 	}
 	fake_turn(&fake);
-	for (int i = 0; i < HOSTILE; i++)
-		look_into_inbox(&hostile[i]);
+	look_into_inboxes();
 	assert(cluster_check(&fake.cluster));
 }
 
@@ -319,10 +317,11 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		fake_add_agent(&fake, 2000, 1024);
 		heard_ms[i] = fake.now_ms;
 	}
-	for (int i = 0; i < HOSTILE; i++) {
-		struct fake_agent *a = fake_add_agent(&fake, 0, 0);
-
-		hostile[i] = (struct hostile){.fake = a, .name = a->name};
+	for (int i = 0; i < CONNS; i++) {
+		hostile[i] = (struct hostile){
+		    .fake = i % 2 == 0 ? fake_add_agent(&fake, 0, 0) : hostile[i - 1].fake};
+		conn_init(&hostile[i].conn, &hostile[i]);
+		memcpy(hostile[i].conn.name, hostile[i].fake->name, sizeof hostile[i].fake->name);
 	}
 	fake_elect(&fake);
 	while (script_next(bytes, size, &at, &l))
