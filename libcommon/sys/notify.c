@@ -19,7 +19,7 @@
 
 /* One datagram to NOTIFY_SOCKET: a path, or a name in the abstract namespace behind '@'. */
 static bool
-send_message(const char *message)
+send_with(const char *message, int flags)
 {
 	const char *name = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
@@ -39,12 +39,25 @@ send_message(const char *message)
 		to.sun_path[0] = '\0';
 	if ((fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)) < 0)
 		return false;
-	n = sendto(fd, message, strlen(message), MSG_NOSIGNAL, (const struct sockaddr *)&to,
+	n = sendto(fd, message, strlen(message), MSG_NOSIGNAL | flags, (const struct sockaddr *)&to,
 	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size));
 	saved = errno;
 	close(fd);
 	errno = saved;
 	return n >= 0;
+}
+
+static bool
+send_message(const char *message)
+{
+	return send_with(message, 0);
+}
+
+/* What comes again, or may be missed: a manager that does not read must not hold the daemon up. */
+static bool
+send_at_once(const char *message)
+{
+	return send_with(message, MSG_DONTWAIT);
 }
 
 /* A status is one line: what would begin another assignment becomes a blank. */
@@ -81,7 +94,7 @@ notify_status(const char *fmt, ...)
 	vsnprintf(message + used, sizeof message - used, fmt, ap);
 	va_end(ap);
 	keep_one_line(message);
-	return send_message(message);
+	return send_at_once(message);
 }
 
 bool
@@ -106,7 +119,7 @@ notify_stopping(void)
 bool
 notify_watchdog(void)
 {
-	return send_message("WATCHDOG=1");
+	return send_at_once("WATCHDOG=1");
 }
 
 uint64_t

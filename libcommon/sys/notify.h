@@ -12,7 +12,7 @@
 /* READY=1, with a STATUS= line unless status is NULL. */
 bool notify_ready(const char *status);
 
-/* STATUS=, one line for systemctl status. */
+/* STATUS=, one line for systemctl status; like the watchdog's, it waits for nobody (EAGAIN). */
 bool notify_status(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* RELOADING=1 with MONOTONIC_USEC=; notify_ready() ends it. */

@@ -75,6 +75,24 @@ START_TEST(an_abstract_socket_is_reached)
 }
 END_TEST
 
+START_TEST(a_manager_that_does_not_read_holds_no_daemon_up)
+{
+	char name[300];
+	int sent = 0;
+
+	snprintf(name, sizeof name, "%s/full", unit_tmpdir());
+	listen_at(name);
+	while (notify_watchdog())
+		ck_assert_int_lt(++sent, 100000);
+	ck_assert_int_eq(errno, EAGAIN);
+	ck_assert(!notify_status("leader") && errno == EAGAIN);
+	for (; sent > 0; sent--)
+		ck_assert_str_eq(received(), "WATCHDOG=1");
+	ck_assert(notify_status("leader"));
+	ck_assert_str_eq(received(), "STATUS=leader");
+}
+END_TEST
+
 START_TEST(without_a_manager_nothing_happens_and_a_lost_one_is_an_error)
 {
 	unsetenv("NOTIFY_SOCKET");
@@ -115,6 +133,7 @@ unit_suite(void)
 
 	tcase_add_test(t, each_message_is_what_systemd_expects);
 	tcase_add_test(t, an_abstract_socket_is_reached);
+	tcase_add_test(t, a_manager_that_does_not_read_holds_no_daemon_up);
 	tcase_add_test(t, without_a_manager_nothing_happens_and_a_lost_one_is_an_error);
 	tcase_add_test(t, the_watchdog_is_ours_only_if_its_pid_is);
 	suite_add_tcase(s, t);
