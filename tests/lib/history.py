@@ -2,7 +2,8 @@
 """Is what clients saw (tests/lib/recorder.py) what an ensemble may show them?
 
 The transaction logs say in which order the writes took effect; they are replayed on a small tree, and every answer is
-held against it: the result of each write, the state that each read saw, real time, each session's order, sync, watches."""
+held against it: the result of each write, the state that each read saw, real time, each session's order and end, sync,
+watches."""
 import bisect
 import collections
 import json
@@ -11,7 +12,8 @@ import zlib
 from pathlib import Path
 
 CREATE, DELETE, SET, MULTI, CREATE2, ERROR, CREATE_SESSION, CLOSE_SESSION = 1, 2, 5, 14, 15, -1, -10, -11
-NONODE = -101
+NONODE, BADVERSION, NODEEXISTS, SESSIONEXPIRED, SESSIONMOVED = -101, -103, -110, -112, -118
+EPHEMERAL, SEQUENTIAL = 1, 2
 LOG_HEADER_BYTES = 16
 
 Txn = collections.namedtuple("Txn", "session cxid zxid type parts error")
@@ -66,7 +68,7 @@ def parse(data):
         if failed:
             error, parts = next((e for e in failed if e), failed[0]), []
     elif kind == CLOSE_SESSION:
-        parts = [(DELETE, b.text(), None, None) for _ in range(b.take("i"))] if b.at < len(data) else []
+        parts = [(DELETE, b.text(), None, None) for _ in range(b.take("i"))] if b.at < len(data) else None
     elif kind == ERROR:
         error = b.take("i")
     elif kind != CREATE_SESSION:
@@ -108,16 +110,27 @@ def agreed(directories, replaced=None):
 
 
 class Tree:
-    """What each path was, at any zxid."""
+    """What each path was, at any zxid, and where each session ended."""
 
     def __init__(self, txns):
         self.now, self.changes, self.owned = {}, collections.defaultdict(list), collections.defaultdict(set)
+        self.ended = {}
         for txn in txns:
+            if txn.type == CLOSE_SESSION:
+                self.end(txn)
+                continue
             for part in txn.parts if not txn.error else []:
                 self.apply(txn, part)
-            if txn.type == CLOSE_SESSION:
-                for path in list(self.owned.pop(txn.session, ())):
-                    self.put(path, txn.zxid, None)
+
+    def end(self, txn):
+        """A session ends with what is its own. Logs from before ZooKeeper 3.6 do not name that."""
+        own = set(self.owned.pop(txn.session, ()))
+        if txn.parts is not None:
+            named = {part[1] for part in txn.parts}
+            assert named == own, f"the end of 0x{txn.session:x} removes {named}, its own was {own}"
+        for path in own:
+            self.put(path, txn.zxid, None)
+        self.ended.setdefault(txn.session, txn.zxid)
 
     def put(self, path, zxid, node):
         old = self.now.pop(path, None)
@@ -136,9 +149,8 @@ class Tree:
             assert old is None, f"0x{txn.zxid:x} makes {path}, which exists"
             self.put(path, txn.zxid, Node(data, txn.zxid, txn.zxid, 0, extra))
         elif kind == DELETE:
-            if txn.type != CLOSE_SESSION or old is not None:
-                assert old is not None, f"0x{txn.zxid:x} removes {path}, which does not exist"
-                self.put(path, txn.zxid, None)
+            assert old is not None, f"0x{txn.zxid:x} removes {path}, which does not exist"
+            self.put(path, txn.zxid, None)
         elif kind == SET:
             assert old is not None and extra == old.version + 1, f"0x{txn.zxid:x} sets {path} to version {extra}, it was {old}"
             self.put(path, txn.zxid, old._replace(data=data, mzxid=txn.zxid, version=extra))
@@ -157,22 +169,47 @@ class Tree:
 WRITES = ("set", "create", "delete", "multi")
 
 
-def check_write(op, txn):
-    """An answered write against its transaction."""
+def due(op, tree, zxid):
+    """The error that a write must have that takes effect at a zxid; 0: it must succeed."""
+    def error(path, version):
+        node = tree.at(path, zxid - 1)
+        return NONODE if node is None else BADVERSION if version not in (-1, node.version) else 0
+
+    if op["op"] == "multi":
+        return next((e for e in (error(path, -1) for path, _ in op["parts"]) if e), 0)
+    if op["op"] == "create":
+        return NODEEXISTS if not op["flags"] & SEQUENTIAL and tree.at(op["path"], zxid - 1) is not None else 0
+    return error(op["path"], op["version"])
+
+
+def asked(op):
+    """The changes that a write asks for, without versions."""
+    if op["op"] == "multi":
+        return [(SET, path, data.encode()) for path, data in op["parts"]]
+    if op["op"] == "create":
+        return [(CREATE, op["made"], op["data"].encode())]
+    return [(SET, op["path"], op["data"].encode()) if op["op"] == "set" else (DELETE, op["path"], None)]
+
+
+def check_write(op, txn, tree):
+    """An answered write against its transaction, and that against what there was before it."""
     assert txn is not None and (txn.session, txn.cxid) == (op["s"], op["xid"]), f"{op} is not what the log has: {txn}"
-    error = 0 if op["op"] == "multi" else op["err"]
     if op["op"] == "multi":
         assert op["failed"] == bool(txn.error), f"{op}: {txn}"
     else:
-        assert error == txn.error, f"{op}: {txn}"
+        assert op["err"] == txn.error, f"{op}: {txn}"
+    if txn.error in (SESSIONEXPIRED, SESSIONMOVED):
+        return
+    assert txn.error == due(op, tree, txn.zxid), f"{op}: {txn}, though its error should be {due(op, tree, txn.zxid)}"
     if txn.error:
         return
+    assert [part[:3] for part in txn.parts] == asked(op), f"{op}: {txn}"
     if op["op"] == "set":
         assert op["stat"][1] == txn.zxid and op["stat"][4] == txn.parts[0][3], f"{op}: {txn}"
     elif op["op"] == "create":
-        assert op["made"] == txn.parts[0][1], f"{op}: {txn}"
-    elif op["op"] == "multi":
-        assert [[p[1], p[2].decode()] for p in txn.parts] == [list(p) for p in op["parts"]], f"{op}: {txn}"
+        number = op["made"].removeprefix(op["path"])
+        assert op["made"].startswith(op["path"]) and bool(number) == bool(op["flags"] & SEQUENTIAL), f"{op}"
+        assert txn.parts[0][3] == (op["s"] if op["flags"] & EPHEMERAL else 0), f"{op}: {txn}"
 
 
 def check_read(op, tree):
@@ -207,12 +244,32 @@ def check_real_time(ops, syncs):
             assert not syncs or op["zxid"] >= synced.get(where, 0), f"{op} is older than the sync before it: 0x{synced[where]:x}"
 
 
-def check_sessions(ops):
+def check_sessions(ops, tree):
+    """A client sees time go forward, and nothing of a session that has ended."""
     seen = {}
     for op in ops:
         if op["ret"] and op["zxid"] > 0:
             assert op["zxid"] >= seen.get(op["c"], 0), f"{op} goes back behind 0x{seen[op['c']]:x}"
             seen[op["c"]] = op["zxid"]
+            end = tree.ended.get(op["s"])
+            assert end is None or op["err"] == SESSIONEXPIRED or op["zxid"] < end, f"{op}, though its session ended at 0x{end:x}"
+
+
+def check_order(ops, txns, made):
+    """What a session asked for took effect in the order in which it was asked, and on one connection none after a gap."""
+    last, gaps = {}, {}
+    for txn in txns:
+        if txn.type not in (CREATE_SESSION, CLOSE_SESSION) and not txn.error:
+            assert txn.cxid > last.get(txn.session, 0), f"{txn} comes after {last[txn.session]} of the same session"
+            last[txn.session] = txn.cxid
+    for op in ops:
+        if op["op"] not in WRITES:
+            continue
+        where = (op["c"], op["conn"])
+        if (op["s"], op["xid"]) not in made:
+            gaps.setdefault(where, op["xid"])
+        else:
+            assert where not in gaps, f"{op} took effect, though {gaps[where]} before it did not"
 
 
 def check_watches(ops, events, tree):
@@ -257,11 +314,12 @@ def check(history, directories, replaced=None, syncs=True):
                 taken += 1
                 op["zxid"] = made[op["s"], op["xid"]]
         elif op["op"] in WRITES:
-            check_write(op, by_zxid.get(op["zxid"]))
+            check_write(op, by_zxid.get(op["zxid"]), tree)
         elif op["ret"] and op["op"] != "sync":
             check_read(op, tree)
     check_real_time(ops, syncs)
-    check_sessions(ops)
+    check_sessions(ops, tree)
+    check_order(ops, txns, made)
     check_watches(ops, [e for e in entries if "event" in e], tree)
     answered = [op for op in ops if op["ret"]]
     return {"answered": len(answered), "writes": sum(op["op"] in WRITES and op["err"] == 0 for op in answered),

@@ -112,8 +112,8 @@ class Client:
         """One operation: what is written down, and its bytes."""
         r = self.random
         key = f"/h/{r.randrange(KEYS)}"
-        kind = r.choices(["set", "cas", "create", "delete", "get", "exists", "sync", "multi", "seq", "eph", "clean"],
-                         [20, 10, 8, 4, 24, 6, 6, 6, 4, 2, 4])[0]
+        kind = r.choices(["set", "cas", "create", "delete", "get", "exists", "sync", "multi", "seq", "eph", "clean",
+                          "own"], [20, 10, 8, 4, 24, 6, 6, 6, 4, 2, 4, 3])[0]
         if kind in ("set", "cas"):
             version = -1 if kind == "set" else r.randrange(12)
             data = self.value()
@@ -133,8 +133,9 @@ class Client:
         if kind == "get":
             watch = r.random() < 0.3
             return {"op": "get", "path": key, "watch": watch}, GET, text(key) + bytes([watch])
-        if kind == "exists":
-            return {"op": "exists", "path": key}, EXISTS, text(key) + b"\0"
+        if kind in ("exists", "own"):
+            path = r.choice(self.own) if kind == "own" and self.own else key
+            return {"op": "exists", "path": path}, EXISTS, text(path) + b"\0"
         if kind == "sync":
             return {"op": "sync", "path": "/h"}, SYNC, text("/h")
         other = f"/h/{r.randrange(KEYS)}"
