@@ -99,12 +99,42 @@ print(struct zk_run *run, const struct zk_result *result, void *arg)
 	free(text);
 }
 
+/* What may be done after a change that was refused, or lost; NULL: nothing comes to mind. */
+static const char *
+advice(int rc)
+{
+	switch (rc) {
+	case ZK_NOAUTH:
+		return "whoever changes the members needs the right to write there: --auth";
+	case ZK_RECONFIGDISABLED:
+		return "reconfigEnabled=yes at all members lets them be changed";
+	case ZK_UNIMPLEMENTED:
+		return "the server is alone: standaloneEnabled=no makes it an ensemble of one";
+	case ZK_BADARGUMENTS:
+		return "the leader's log says what is wrong with the change";
+	case ZK_BADVERSION:
+	case ZK_CONNECTIONLOSS:
+	case ZK_OPERATIONTIMEOUT:
+		return "'zk config' prints the present members and their version";
+	case ZK_NEWCONFIGNOQUORUM:
+		return "start the servers first that are to be added";
+	default:
+		return NULL;
+	}
+}
+
 static int
 request(struct zk_run *run, const struct zk_op *op)
 {
-	int rc = zk_run_request(run, op, print, NULL);
+	int rc = zk_run_request(run, op, print, NULL), status;
+	const char *hint = op->type == ZK_OP_RECONFIG ? advice(rc) : NULL;
 
-	return rc == ZK_OK ? 0 : zk_run_fail(run, CONFIG_PATH, rc);
+	if (rc == ZK_OK)
+		return 0;
+	status = zk_run_fail(run, CONFIG_PATH, rc);
+	if (hint != NULL)
+		fprintf(stderr, "zk: %s\n", hint);
+	return status;
 }
 
 int

@@ -183,11 +183,28 @@ def test_a_change_is_refused_for_a_reason(ensemble):
     ensemble.leader()
     stranger = subprocess.run([ZK, "--hosts", f"127.0.0.1:{ensemble.ports[1][2]}", "reconfig", "--remove", "2"],
                               capture_output=True, text=True, timeout=60)
-    assert stranger.returncode != 0 and "zookeeper/config" in stranger.stderr
-    for status, words in ((1, ["--version", "77", "--remove", "2"]), (64, ["--add", "server.3=127.0.0.1:1:2"]),
-                          (1, ["--members", f"{ensemble.member(3)},{ensemble.member(4)}"]), (64, ["--remove", "1,2"])):
+    assert stranger.returncode == 77 and "zookeeper/config" in stranger.stderr and "--auth" in stranger.stderr
+    for status, says, words in ((1, "'zk config' prints", ["--version", "77", "--remove", "2"]),
+                                (64, "the leader's log says", ["--add", "server.3=127.0.0.1:1:2"]),
+                                (1, "start the servers first", ["--members", f"{ensemble.member(3)},{ensemble.member(4)}"]),
+                                (64, "the leader's log says", ["--remove", "1,2"])):
         refused = ensemble.run("reconfig", *words)
-        assert refused.returncode == status, (words, refused.stderr)
+        assert refused.returncode == status and says in refused.stderr, (words, refused.stderr)
+    assert "a reconfig was refused: " in (ensemble.directory / f"{ensemble.leader()}.log").read_text()
     assert ensemble.run("reconfig").returncode == 64
     assert ensemble.run("reconfig", "--add", "x", "--members", "y").returncode == 64
     ensemble.wait_members(1, 2)
+
+
+def test_who_may_not_be_changed_says_how_to_let_it(ensemble):
+    ensemble.settings += "\nreconfigEnabled=false"
+    ensemble.prepare(1, [1])
+    ensemble.start(1)
+    refused = ensemble.run("reconfig", "--add", ensemble.member(2))
+    assert refused.returncode == 1 and "reconfigEnabled" in refused.stderr, refused.stderr
+    ensemble.stop(1)
+    settings = ensemble.config(1).read_text().replace("standaloneEnabled=false\n", "").replace("reconfigEnabled=false\n", "")
+    ensemble.config(1).write_text(settings)
+    ensemble.start(1)
+    alone = ensemble.run("reconfig", "--add", ensemble.member(2))
+    assert alone.returncode == 69 and "standaloneEnabled" in alone.stderr, alone.stderr
