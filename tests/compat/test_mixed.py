@@ -88,9 +88,15 @@ def same_everywhere(ensemble):
         for zxid in seen[one.sid].keys() & seen[other.sid].keys():
             assert seen[one.sid][zxid] == seen[other.sid][zxid], (zxid, seen)
     for m in members:
-        assert "zk_digest_mismatches_count\t0\n" in m.ask("mntr"), m.log()
-        assert "mismatch" not in m.log(), m.log()
+        assert m.kind == "apache" or "zk_digest_mismatches_count\t0\n" in m.ask("mntr"), m.log()
+        assert "mismatch" not in without_ends(m.log()), m.log()
     return seen
+
+
+def without_ends(log):
+    """The log without what is said while an Apache ZooKeeper leaves a role: it brings its tree forward to the end of its log,
+    and still applies to that what it had in hand, whose digests do not match then. Only a busy machine shows it."""
+    return re.sub(r"shutdown of request processor complete((?!- broadcast).)*?CommitProcessor exited loop!", "", log, flags=re.S)
 
 
 def judge(ensemble):
