@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 from conftest import BUILD, until
-from test_ensemble import SERVERS, Ensemble, free_ports, tls_settings
-from test_zkserver import Server
+from test_ensemble import SERVERS, Ensemble, free_ports
+from zkraw import Zkserver
 
 ZK = BUILD / "zk"
 
@@ -21,8 +21,8 @@ def zk(port, *words):
 def start(tmp_path):
     made = []
 
-    def begin(more):
-        made.append(Server(tmp_path, more))
+    def begin(more=""):
+        made.append(Zkserver(tmp_path, more))
         return made[-1]
 
     yield begin
@@ -38,18 +38,16 @@ def hold(port):
     return held
 
 
-def test_a_port_with_tls_and_one_without_are_told_apart_at_once(start, tmp_path):
+def test_a_port_with_tls_and_one_without_are_told_apart_at_once(start):
     """Not after the 300 s."""
-    tls_settings(tmp_path)
-    tls = tmp_path / "tls"
-    server = start(f"secureClientPort=0\nsecureClientPortAddress=127.0.0.1\nssl.keyStore.location={tls}/store-1.pem\n"
-                   f"ssl.trustStore.location={tls}/ca.pem\n")
-    plain = zk(server.ports["secure"], "ls")
+    server = start()
+    plain = zk(server.secure, "ls")
     assert plain.returncode == 69 and "the peer speaks TLS, and this connection does not" in plain.stderr, plain
-    certificate = ("--ca", tls / "ca.pem", "--cert", tls / "zkserver-s1.pem", "--key", tls / "zkserver-s1-key.pem")
+    certificate = ("--ca", server.tls / "ca.pem", "--cert", server.tls / "user-eve.pem", "--key", server.tls / "user-eve-key.pem")
     secure = zk(server.port, "ls", *certificate)
     assert secure.returncode == 69 and "without an answer to TLS: it may not speak it there" in secure.stderr, secure
-    assert zk(server.ports["secure"], "ls", *certificate).stdout == "zookeeper\n"
+    listed = zk(server.secure, "ls", *certificate)
+    assert listed.stdout == "zookeeper\n", listed
 
 
 def test_who_holds_an_ephemeral_node_ends_when_its_session_cannot_be_alive(start):

@@ -64,7 +64,7 @@ class Zkserver(Watched):
         self.tls = directory / "tls"
         self.prefix = prefix
         if not self.tls.exists():
-            make_tls(self.tls, "test", ("zkserver", "zk"), ("user", "eve"), ("master", "m"))
+            make_tls(self.tls, "test", ("zkserver", "zk", "--ip", "127.0.0.1"), ("user", "eve"), ("master", "m"))
             self.show("zkserver-zk")
         self.config.write_text(
             f"tickTime=1000\ndataDir={self.data}\nclientPort=0\nclientPortAddress=127.0.0.1\nsecureClientPort=0\n"
