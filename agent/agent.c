@@ -415,8 +415,7 @@ on_dump(void *arg, int signo)
 
 	(void)signo;
 	log_info("state: %s", agent_core_registered(a->core) ? "registered" : "no master");
-	LIST_EACH(it, nx, agent_core_active(a->core))
-	{
+	LIST_EACH(it, nx, agent_core_active(a->core)) {
 		const struct attempt *at = CONTAINER_OF(it, struct attempt, link);
 
 		log_info("attempt %s: %s, executor %" PRId64 ", %u updates not acknowledged",

@@ -224,8 +224,7 @@ executor_links_free(struct executor_links *e)
 
 	if (e == NULL)
 		return;
-	LIST_EACH(it, nx, &e->all)
-	{
+	LIST_EACH(it, nx, &e->all) {
 		struct executor_link *x = CONTAINER_OF(it, struct executor_link, all);
 
 		link_abort(x->link);

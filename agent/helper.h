@@ -25,7 +25,7 @@ struct helper_conf {
 	const char *executor_listen; /* HOST:PORT; an executor reports to no other host */
 	const struct conf_list *run_as;
 	const char *default_user; /* of tasks that name none; NULL: those are refused */
-	uid_t agent_uid; /* account of the agent's network process */
+	uid_t agent_uid;	  /* account of the agent's network process */
 	gid_t agent_gid;
 	/*
 	 * Start executors in the network and mount namespaces of this process, normally 1, whatever

@@ -39,8 +39,7 @@ check_user(struct helper *h, struct launch *l)
 	const Corral__TaskSpec *spec = l->request->spec;
 	const char *submitter = spec->submitted_by != NULL ? spec->submitted_by : "", *name, *why;
 	const struct run_as rules = {
-	    .accounts = h->conf.run_as == NULL ? NULL
-					       : (const char *const *)h->conf.run_as->items,
+	    .accounts = h->conf.run_as == NULL ? NULL : (const char *const *)h->conf.run_as->items,
 	    .count = h->conf.run_as == NULL ? 0 : h->conf.run_as->count,
 	    .default_user = h->conf.default_user,
 	    .agent_uid = h->conf.agent_uid,

@@ -24,8 +24,8 @@ struct source {
 	uint32_t fd_number; /* 1, 2 */
 	const char *file;
 	int64_t from; /* the byte to begin with; -1: tail_lines says */
-	int fd;	   /* -1: not there yet */
-	int watch; /* inotify's number; -1: none */
+	int fd;	      /* -1: not there yet */
+	int watch;    /* inotify's number; -1: none */
 	bool at_end;
 	int error; /* why it cannot be opened, read or watched; 0: nothing is wrong */
 };
@@ -242,8 +242,7 @@ on_inotify(void *arg, int what)
 		for (char *at = events; at < events + n;) {
 			const struct inotify_event *e = (const struct inotify_event *)(void *)at;
 
-			LIST_EACH(it, nx, &l->streams)
-			{
+			LIST_EACH(it, nx, &l->streams) {
 				struct stream *s = CONTAINER_OF(it, struct stream, link);
 
 				/* Two streams of one file share its watch. */
@@ -321,8 +320,7 @@ logs_input_taken(struct logs *l, const struct taskkey *key, uint64_t bytes)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &l->streams)
-	{
+	LIST_EACH(it, nx, &l->streams) {
 		struct stream *s = CONTAINER_OF(it, struct stream, link);
 
 		if (s->input && taskkey_equal(&s->key, key)) {
@@ -339,8 +337,7 @@ find(struct logs *l, uint64_t id)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &l->streams)
-	{
+	LIST_EACH(it, nx, &l->streams) {
 		if (CONTAINER_OF(it, struct stream, link)->id == id)
 			return CONTAINER_OF(it, struct stream, link);
 	}
@@ -416,8 +413,7 @@ logs_attempt_changed(struct logs *l, const struct taskkey *key)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &l->streams)
-	{
+	LIST_EACH(it, nx, &l->streams) {
 		struct stream *s = CONTAINER_OF(it, struct stream, link);
 
 		if (!taskkey_equal(&s->key, key))
@@ -432,8 +428,7 @@ logs_end_those_over(struct logs *l)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &l->streams)
-	{
+	LIST_EACH(it, nx, &l->streams) {
 		struct stream *s = CONTAINER_OF(it, struct stream, link);
 
 		if (l->ops->attempt(l->arg, &s->key) != LOGS_RUNS)
@@ -446,8 +441,7 @@ logs_writable(struct logs *l)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &l->streams)
-	{
+	LIST_EACH(it, nx, &l->streams) {
 		struct stream *s = CONTAINER_OF(it, struct stream, link);
 
 		if (!s->blocked)
@@ -463,7 +457,7 @@ logs_master_down(struct logs *l)
 	struct list *it, *nx;
 
 	LIST_EACH(it, nx, &l->streams)
-	stream_free(CONTAINER_OF(it, struct stream, link));
+		stream_free(CONTAINER_OF(it, struct stream, link));
 }
 
 struct logs *

@@ -71,14 +71,13 @@ make_reports(struct fleet_agent *a, struct report **items, Corral__TaskReport **
 	size_t count = 0;
 
 	LIST_EACH(it, nx, &a->tasks)
-	count++;
+		count++;
 	*items = calloc(count + 1, sizeof **items);
 	*list = calloc(count + 1, sizeof **list);
 	if (*items == NULL || *list == NULL)
 		fleet_die("no memory for a report");
 	count = 0;
-	LIST_EACH(it, nx, &a->tasks)
-	{
+	LIST_EACH(it, nx, &a->tasks) {
 		const struct fleet_task *t = CONTAINER_OF(it, struct fleet_task, in_agent);
 		struct report *r = &(*items)[count];
 
@@ -303,7 +302,7 @@ fleet_agent_close(struct fleet_agent *a)
 
 	dialer_free(a->dialer);
 	LIST_EACH(it, nx, &a->tasks)
-	free(CONTAINER_OF(it, struct fleet_task, in_agent));
+		free(CONTAINER_OF(it, struct fleet_task, in_agent));
 	tls_unref(a->tls);
 }
 

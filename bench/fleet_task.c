@@ -40,8 +40,7 @@ find(struct fleet_agent *a, const Corral__TaskKey *key)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &a->tasks)
-	{
+	LIST_EACH(it, nx, &a->tasks) {
 		struct fleet_task *t = CONTAINER_OF(it, struct fleet_task, in_agent);
 
 		if (t->index == key->index && t->incarnation == key->incarnation &&
@@ -123,8 +122,7 @@ fleet_pump_all(struct fleet_agent *a)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &a->tasks)
-	{
+	LIST_EACH(it, nx, &a->tasks) {
 		struct fleet_task *t = CONTAINER_OF(it, struct fleet_task, in_agent);
 
 		t->wait_ms = 0;
@@ -272,8 +270,7 @@ fleet_release(struct fleet *f)
 	struct list *it, *nx;
 
 	for (uint64_t i = 0; i < f->o.agents; i++)
-		LIST_EACH(it, nx, &f->agents[i].tasks)
-		{
+		LIST_EACH(it, nx, &f->agents[i].tasks) {
 			struct fleet_task *t = CONTAINER_OF(it, struct fleet_task, in_agent);
 
 			if (t->job->holds && t->phase == TASK_RUNNING)

@@ -21,22 +21,33 @@ struct client_options {
 };
 
 /* The rows of these options for an option table; `type` has them in its member `client`. */
-#define CLIENT_OPTION_ROWS(type)                                                                  \
-	{.name = "config", .kind = OPTION_TEXT, .offset = offsetof(type, client.config),          \
-	    .argument = "FILE", .help = "read this corral.conf(5) instead of the usual ones"},    \
-	{.name = "ca", .kind = OPTION_TEXT, .offset = offsetof(type, client.ca),                  \
-	    .argument = "FILE", .help = "the cluster's CA"},                                      \
-	{.name = "cert", .kind = OPTION_TEXT, .offset = offsetof(type, client.cert),              \
-	    .argument = "FILE", .help = "the certificate to show"},                               \
-	{.name = "key", .kind = OPTION_TEXT, .offset = offsetof(type, client.key),                \
-	    .argument = "FILE", .help = "its key"}
+#define CLIENT_OPTION_ROWS(type)                                                                   \
+	{.name = "config",                                                                         \
+	    .kind = OPTION_TEXT,                                                                   \
+	    .offset = offsetof(type, client.config),                                               \
+	    .argument = "FILE",                                                                    \
+	    .help = "read this corral.conf(5) instead of the usual ones"},                         \
+	    {.name = "ca",                                                                         \
+		.kind = OPTION_TEXT,                                                               \
+		.offset = offsetof(type, client.ca),                                               \
+		.argument = "FILE",                                                                \
+		.help = "the cluster's CA"},                                                       \
+	    {.name = "cert",                                                                       \
+		.kind = OPTION_TEXT,                                                               \
+		.offset = offsetof(type, client.cert),                                             \
+		.argument = "FILE",                                                                \
+		.help = "the certificate to show"},                                                \
+	{                                                                                          \
+		.name = "key", .kind = OPTION_TEXT, .offset = offsetof(type, client.key),          \
+		.argument = "FILE", .help = "its key"                                              \
+	}
 
 /*
  * Fill *conf: [client] master, ca, cert and key are settled, [cluster] ensemble is as the files
  * have it. False: the reasons are in faults. corral_conf_fini() in either case.
  */
-bool client_conf_load(struct corral_conf *conf, const struct client_options *options,
-    struct faults *faults);
+bool client_conf_load(
+    struct corral_conf *conf, const struct client_options *options, struct faults *faults);
 
 /*
  * The directory in which `corral dev` leaves its corral.conf for this user:

@@ -61,8 +61,7 @@ run_name(const struct corral *c, char to[JOB_NAME_MAX + 1])
 	uint32_t number;
 
 	if (c->options.name != NULL) {
-		if (job_name_ok(c->options.name) &&
-		    str_copy(to, JOB_NAME_MAX + 1, c->options.name))
+		if (job_name_ok(c->options.name) && str_copy(to, JOB_NAME_MAX + 1, c->options.name))
 			return true;
 		corral_say("--name %s: a job's name is a-z, 0-9 and '-', at most %d of them",
 		    c->options.name, JOB_NAME_MAX);

@@ -149,8 +149,7 @@ bench_has_rate(const struct bench *bench)
 static void
 bench_fill(struct bench_session *s)
 {
-	while (!bench_has_rate(s->bench) && bench_has_more(s) &&
-	       bench_shoot(s, clock_boot_us()))
+	while (!bench_has_rate(s->bench) && bench_has_more(s) && bench_shoot(s, clock_boot_us()))
 		;
 }
 

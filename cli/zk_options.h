@@ -26,8 +26,8 @@ struct zk_options {
 	struct option_texts adds, removes; /* of reconfig, like the next three */
 	const char *members, *file, *base;
 	bool clients;
-	uint64_t session_ms;		/* the session's time-out */
-	uint64_t wait_ms;		/* AMOUNT_TIME_FOREVER: as long as it takes */
+	uint64_t session_ms;		      /* the session's time-out */
+	uint64_t wait_ms;		      /* AMOUNT_TIME_FOREVER: as long as it takes */
 	uint32_t sessions, outstanding, rate; /* of bench, like the next two */
 	uint64_t bytes, lasting_ms;
 	uint32_t count_soft, count_hard; /* UINT32_MAX: not given */
@@ -66,7 +66,7 @@ struct zk_options {
 		"wait so long for a connection and for each answer (10s)"),                        \
 	    ZK_ROW(auths, "auth", 0, OPTION_TEXTS, "SCHEME:DATA",                                  \
 		"authenticate, as digest:USER:PASSWORD; may be repeated"),                         \
-	    ZK_FLAG(read_only, "read-only", 0, "a server without a leader will do, for reads"),   \
+	    ZK_FLAG(read_only, "read-only", 0, "a server without a leader will do, for reads"),    \
 	    ZK_FLAG(json, "json", 0, "print JSON"), CLIENT_OPTION_ROWS(struct zk_options)
 
 #endif

@@ -213,8 +213,7 @@ int
 zk_verb_get(struct zk_run *run, int argc, char **argv)
 {
 	const struct zk_op op = {.type = ZK_OP_GET_DATA, .path = argv[0]};
-	struct get get = {
-	    .walk = {.run = run, .visit = get_node, .deep = true, .tolerant = true}};
+	struct get get = {.walk = {.run = run, .visit = get_node, .deep = true, .tolerant = true}};
 	int rc = ZK_TOOLARGE;
 
 	(void)argc;

@@ -206,8 +206,7 @@ run_connect(struct zk_run *run)
 	}
 	why = zk_why(run->zk);
 	if (zk_failures(run->zk) == 0)
-		fprintf(stderr,
-		    "zk: no answer from %s in time (--timeout says how long to wait)\n",
+		fprintf(stderr, "zk: no answer from %s in time (--timeout says how long to wait)\n",
 		    zk_server(run->zk));
 	else if (!zk_is_refused(run->zk))
 		fprintf(stderr,

@@ -20,7 +20,7 @@
 #define ZK_OWN_FAILURE 125    /* of what passes a command's exit status on, env(1) */
 #define ZK_HOSTS_BYTES_MAX 8192
 #define ZK_RUN_REQUEST_BYTES_MAX (32u << 20) /* the most that zkserver's jute.maxbuffer says */
-#define ZK_RUN_DEPTH_MAX 1000 /* of a tree that is walked */
+#define ZK_RUN_DEPTH_MAX 1000		     /* of a tree that is walked */
 
 struct zk_run {
 	const struct zk_options *options;
@@ -113,9 +113,9 @@ void zk_perms_text(char to[6], int32_t perms);
 /* The commands: an exit status each. argv are the operands, argc at least and at most as the table
  * in zk.c says. */
 typedef int zk_verb_fn(struct zk_run *run, int argc, char **argv);
-zk_verb_fn zk_verb_acl, zk_verb_bench, zk_verb_config, zk_verb_count, zk_verb_create,
-    zk_verb_elect, zk_verb_ephemerals, zk_verb_export, zk_verb_get, zk_verb_import, zk_verb_lock,
-    zk_verb_ls, zk_verb_multi, zk_verb_quota, zk_verb_reconfig, zk_verb_rm, zk_verb_set,
-    zk_verb_stat, zk_verb_sync, zk_verb_watch, zk_verb_whoami;
+zk_verb_fn zk_verb_acl, zk_verb_bench, zk_verb_config, zk_verb_count, zk_verb_create, zk_verb_elect,
+    zk_verb_ephemerals, zk_verb_export, zk_verb_get, zk_verb_import, zk_verb_lock, zk_verb_ls,
+    zk_verb_multi, zk_verb_quota, zk_verb_reconfig, zk_verb_rm, zk_verb_set, zk_verb_stat,
+    zk_verb_sync, zk_verb_watch, zk_verb_whoami;
 
 #endif

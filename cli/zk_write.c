@@ -82,8 +82,8 @@ is_lost(void *arg)
 	if (here && h->counting)
 		timer_cancel(&run->limit);
 	else if (!here && !h->counting)
-		run->out_of_time = !timer_set(
-		    &run->limit, clock_boot_ms() + zk_session_timeout_ms(run->zk));
+		run->out_of_time =
+		    !timer_set(&run->limit, clock_boot_ms() + zk_session_timeout_ms(run->zk));
 	h->counting = !here;
 	return run->out_of_time;
 }

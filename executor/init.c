@@ -71,8 +71,8 @@ keep_only(int a, int b)
 	unsigned low = (unsigned)(a < b ? a : b), high = (unsigned)(a < b ? b : a);
 
 	return (low <= 3 || syscall(SYS_close_range, 3u, low - 1, 0) == 0) &&
-	    (high == low + 1 || syscall(SYS_close_range, low + 1, high - 1, 0) == 0) &&
-	    syscall(SYS_close_range, high + 1, ~0U, 0) == 0;
+	       (high == low + 1 || syscall(SYS_close_range, low + 1, high - 1, 0) == 0) &&
+	       syscall(SYS_close_range, high + 1, ~0U, 0) == 0;
 }
 
 /*

@@ -15,8 +15,11 @@
 void
 task_init(struct task *t)
 {
-	*t = (struct task){.directory_fd = -1, .stdout_fd = -1, .stderr_fd = -1,
-	    .start_by_ms = UINT64_MAX, .init_fd = -1};
+	*t = (struct task){.directory_fd = -1,
+	    .stdout_fd = -1,
+	    .stderr_fd = -1,
+	    .start_by_ms = UINT64_MAX,
+	    .init_fd = -1};
 }
 
 static bool

@@ -29,8 +29,8 @@ struct task {
 	int stdout_fd, stderr_fd;
 	bool pid_namespace;
 	uint64_t start_by_ms; /* on CLOCK_BOOTTIME: the last time to start; UINT64_MAX: any */
-	pid_t pid;   /* our child: the program, or its init; 0: none */
-	int init_fd; /* to the init; -1 */
+	pid_t pid;	      /* our child: the program, or its init; 0: none */
+	int init_fd;	      /* to the init; -1 */
 };
 
 /* How it ended. */

@@ -64,8 +64,7 @@ admin_carry_out(struct master *m)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &m->stored_waiters)
-	{
+	LIST_EACH(it, nx, &m->stored_waiters) {
 		struct stored_waiter *w = CONTAINER_OF(it, struct stored_waiter, in_all);
 
 		if (!cluster_has_stored(&m->cluster, w->ticket))

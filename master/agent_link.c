@@ -298,8 +298,7 @@ agents_take_pending(struct master *m)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &m->agent_links)
-	{
+	LIST_EACH(it, nx, &m->agent_links) {
 		struct agent_link *l = CONTAINER_OF(it, struct agent_link, in_all);
 		struct conn_news news;
 

@@ -239,8 +239,7 @@ view_status(struct master *m, struct http_request *r)
 		ready += c->by_number[i]->state == AGENT_READY;
 		total += !c->by_number[i]->gone;
 	}
-	LIST_EACH(it, nx, (struct list *)&c->live)
-	{
+	LIST_EACH(it, nx, (struct list *)&c->live) {
 		const struct job *j = CONTAINER_OF(it, struct job, in_order);
 
 		waiting += j->in_state[CELL_PENDING] + j->in_state[CELL_DELAYED] +
@@ -282,8 +281,7 @@ view_jobs(struct master *m, struct http_request *r)
 		api_error(m, r, 503, "out of memory");
 		goto done;
 	}
-	HMAP_EACH(it, nx, &m->cluster.jobs)
-	{
+	HMAP_EACH(it, nx, &m->cluster.jobs) {
 		pointers[list.n_jobs] = &jobs[list.n_jobs];
 		view_job(m, HMAP_ENTRY(it, struct job, by_name), &jobs[list.n_jobs++]);
 	}
@@ -358,7 +356,7 @@ view_tasks(struct master *m, struct http_request *r)
 			add_tasks(m, j, from, &page);
 		else
 			HMAP_EACH(it, nx, &m->cluster.jobs)
-		add_listed(m, HMAP_ENTRY(it, struct job, by_name), &page);
+				add_listed(m, HMAP_ENTRY(it, struct job, by_name), &page);
 		list.tasks = page.pointers;
 		list.n_tasks = page.count;
 		api_reply(m, r, 200, &list.base);

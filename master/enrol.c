@@ -182,8 +182,7 @@ enrol_token_list(struct master *m, struct http_request *r)
 	if (views == NULL || list.tokens == NULL) {
 		api_error(m, r, 503, "out of memory");
 	} else {
-		LIST_EACH(it, nx, &tokens->all)
-		{
+		LIST_EACH(it, nx, &tokens->all) {
 			struct token *token = CONTAINER_OF(it, struct token, in_all);
 
 			if (token->uses == 0)

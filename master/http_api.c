@@ -193,8 +193,7 @@ last_one(const struct job *j)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, (struct list *)(uintptr_t)&j->attempts)
-	{
+	LIST_EACH(it, nx, (struct list *)(uintptr_t)&j->attempts) {
 		const struct attempt *t = CONTAINER_OF(it, struct attempt, in_job);
 
 		if (!task_state_terminal(t->state))
@@ -429,8 +428,7 @@ tell_watchers(struct master *m, const struct out *o)
 
 	if (list_empty(&m->watchers) || !encode_event(m, o) || !master_may_act(m))
 		return;
-	LIST_EACH(it, nx, &m->watchers)
-	{
+	LIST_EACH(it, nx, &m->watchers) {
 		struct watcher *w = CONTAINER_OF(it, struct watcher, in_all);
 
 		if (w->job[0] == '\0' || strcmp(w->job, job) == 0)
@@ -449,8 +447,7 @@ answer_waiters(struct master *m, const struct out *o)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &m->waiters)
-	{
+	LIST_EACH(it, nx, &m->waiters) {
 		struct waiter *w = CONTAINER_OF(it, struct waiter, in_all);
 
 		if (w->job == o->job && (w->stop ? o->kind == OUT_JOB && has_ended(w->job)

@@ -43,8 +43,7 @@ read_each(struct master *m)
 		call = store_call(
 		    m, take_info, (void *)(uintptr_t)(m->masters.reading << 8 | (uint64_t)i));
 		if (!store_asked(m, call,
-			call == NULL ? ZK_NOMEMORY
-				     : zk_get(m->zk, path, NULL, store_done(), call),
+			call == NULL ? ZK_NOMEMORY : zk_get(m->zk, path, NULL, store_done(), call),
 			"read who the masters are"))
 			return;
 	}

@@ -79,8 +79,7 @@ waiting_tasks(const struct cluster *c)
 	struct list *it, *nx;
 	uint32_t n = 0;
 
-	LIST_EACH(it, nx, (struct list *)&c->live)
-	{
+	LIST_EACH(it, nx, (struct list *)&c->live) {
 		const struct job *j = CONTAINER_OF(it, struct job, in_order);
 
 		n += j->in_state[CELL_PENDING] + j->in_state[CELL_DELAYED] +

@@ -141,14 +141,14 @@ begin_at(struct client *c, const struct task_key *key)
 	struct position at = {.index = key->index, .attempt = key->attempt}, *had = NULL;
 
 	if (c->position_count > 0)
-		had = bsearch(
-		    &at, c->positions, c->position_count, sizeof *c->positions, by_index);
+		had = bsearch(&at, c->positions, c->position_count, sizeof *c->positions, by_index);
 	if (had == NULL)
 		return at;
 	if (had->attempt == key->attempt)
 		return *had;
-	client_note(c, "%s.%" PRIu32 ": attempt %" PRIu32 " is over; what it wrote last may be "
-		       "missing, attempt %" PRIu32 " follows",
+	client_note(c,
+	    "%s.%" PRIu32 ": attempt %" PRIu32 " is over; what it wrote last may be "
+	    "missing, attempt %" PRIu32 " follows",
 	    c->name, key->index, had->attempt, key->attempt);
 	return at;
 }
@@ -178,8 +178,7 @@ relay_of_index(struct client *c, uint64_t index)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &c->relays)
-	{
+	LIST_EACH(it, nx, &c->relays) {
 		struct relay *r = CONTAINER_OF(it, struct relay, in_client);
 
 		if (r->at.index == index)
@@ -300,12 +299,10 @@ for_agent(struct master *m, const struct agent *a, void (*each)(struct relay *r)
 {
 	struct list *it, *nx, *rit, *rnx;
 
-	LIST_EACH(it, nx, &m->clients)
-	{
+	LIST_EACH(it, nx, &m->clients) {
 		struct client *c = CONTAINER_OF(it, struct client, in_all);
 
-		LIST_EACH(rit, rnx, &c->relays)
-		{
+		LIST_EACH(rit, rnx, &c->relays) {
 			struct relay *r = CONTAINER_OF(rit, struct relay, in_client);
 
 			if (r->agent == a)

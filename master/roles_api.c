@@ -59,7 +59,7 @@ view_role(const struct master *m, const char *name, const struct role *r, struct
 		return;
 	for (int p = 0; p < SHARE_PRIORITIES; p++)
 		LIST_EACH(it, nx, (struct list *)&r->jobs[p])
-	waiting += CONTAINER_OF(it, struct job, in_role)->in_state[CELL_PENDING];
+			waiting += CONTAINER_OF(it, struct job, in_role)->in_state[CELL_PENDING];
 	set_resources(&v->used, &r->used);
 	v->role.used = &v->used;
 	SET(&v->role, tasks, r->tasks);
@@ -195,19 +195,17 @@ list_reservations(struct master *m, struct http_request *r)
 	size_t most = 1;
 
 	LIST_EACH(it, nx, (struct list *)&c->reserving)
-	most += CLUSTER_RESERVATIONS_MAX;
+		most += CLUSTER_RESERVATIONS_MAX;
 	views = calloc(most, sizeof *views);
 	list.reservations = calloc(most, sizeof *list.reservations);
 	if (views == NULL || list.reservations == NULL) {
 		api_error(m, r, 503, "out of memory");
 		goto done;
 	}
-	LIST_EACH(it, nx, (struct list *)&c->reserving)
-	{
+	LIST_EACH(it, nx, (struct list *)&c->reserving) {
 		struct agent *a = CONTAINER_OF(it, struct agent, in_reserving);
 
-		LIST_EACH(vt, vx, &a->reservations)
-		{
+		LIST_EACH(vt, vx, &a->reservations) {
 			const struct reservation *v =
 			    CONTAINER_OF(vt, struct reservation, in_agent);
 			struct reservation_view *to = &views[list.n_reservations];

@@ -321,8 +321,7 @@ take_signal(struct client *c, int32_t signo)
 		cluster_stop(&c->m->cluster, clock_boot_ms(), c->job, "a signal");
 		return;
 	}
-	LIST_EACH(it, nx, &c->job->attempts)
-	{
+	LIST_EACH(it, nx, &c->job->attempts) {
 		const struct attempt *t = CONTAINER_OF(it, struct attempt, in_job);
 
 		if (!task_state_terminal(t->state))
@@ -472,8 +471,7 @@ mark_readers(struct master *m, const struct out *o)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &m->clients)
-	{
+	LIST_EACH(it, nx, &m->clients) {
 		struct client *c = CONTAINER_OF(it, struct client, in_all);
 
 		if (!c->run && (o->kind == OUT_WELCOME || o->kind == OUT_NODE ||
@@ -498,8 +496,7 @@ stream_carry_out(struct master *m)
 		take_out(&o->items[i]);
 		mark_readers(m, &o->items[i]);
 	}
-	LIST_EACH(it, nx, &m->clients)
-	{
+	LIST_EACH(it, nx, &m->clients) {
 		struct client *c = CONTAINER_OF(it, struct client, in_all);
 
 		if (c->look_again)

@@ -25,10 +25,10 @@ struct client {
 	size_t open;
 	/* logs: the indexes, of which those below next_index are done with */
 	uint32_t first_index, next_index, end_index;
-	uint32_t *read_attempts; /* by index - first_index: whose output is through; 0: none's */
+	uint32_t *read_attempts;    /* by index - first_index: whose output is through; 0: none's */
 	struct position *positions; /* by index, that it came with */
 	size_t position_count;
-	bool look_again; /* logs: something has become of its tasks */
+	bool look_again;  /* logs: something has become of its tasks */
 	struct buf early; /* input before there is a stream for it */
 	bool early_eof;
 	bool launched, ended;

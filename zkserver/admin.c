@@ -90,8 +90,7 @@ admin_init(struct admin *a, const struct zoo_conf *conf, struct server *server)
 {
 	struct buf b;
 
-	*a = (struct admin){
-	    .conf = conf, .server = server, .trace_mask = ADMIN_TRACE_MASK_DEFAULT};
+	*a = (struct admin){.conf = conf, .server = server, .trace_mask = ADMIN_TRACE_MASK_DEFAULT};
 	if (conf->file[0] == '\0')
 		return;
 	buf_init(&b, CONF_BYTES_MAX + 1);
@@ -177,15 +176,15 @@ admin_is_large(const struct admin *a, const struct admin_command *c)
 	case ADMIN_SMALL:
 		break;
 	case ADMIN_SESSIONS:
-		lines = s->conn_count + session_count(&s->db->sessions) +
-			s->db->tree.ephemeral_count;
+		lines =
+		    s->conn_count + session_count(&s->db->sessions) + s->db->tree.ephemeral_count;
 		break;
 	case ADMIN_CONNS:
 		lines = s->conn_count;
 		break;
 	case ADMIN_WATCHES:
-		lines = s->conn_count + s->watches.count[WATCH_DATA] +
-			s->watches.count[WATCH_CHILD];
+		lines =
+		    s->conn_count + s->watches.count[WATCH_DATA] + s->watches.count[WATCH_CHILD];
 		break;
 	}
 	return lines > LARGE_COUNT;

@@ -18,7 +18,7 @@
 #define ADMIN_VERSION_TEXT "3.9.5-corral-" PACKAGE_VERSION ", built on 1970-01-01 00:00 UTC"
 
 #define ADMIN_WORD_BYTES 4
-#define ADMIN_WORD_BYTES_MAX 12	    /* stmk has eight bytes behind it */
+#define ADMIN_WORD_BYTES_MAX 12	     /* stmk has eight bytes behind it */
 #define ADMIN_TRACE_MASK_DEFAULT 306 /* ZooTrace's; kept and told, nothing is traced */
 
 struct client_port;
@@ -47,7 +47,7 @@ struct admin {
 /* An answer that is being made. */
 struct admin_call {
 	struct admin *admin;
-	const uint8_t *word;  /* its bytes, ADMIN_WORD_BYTES_MAX for stmk; NULL over HTTP */
+	const uint8_t *word;	/* its bytes, ADMIN_WORD_BYTES_MAX for stmk; NULL over HTTP */
 	const char *trace_mask; /* the query parameter traceMask; NULL: none */
 };
 

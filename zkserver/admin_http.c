@@ -89,8 +89,7 @@ job_done(void *arg, bool whole)
 	struct http_request *r = s->request;
 
 	if (!whole)
-		log_warn("an answer of the admin server was not finished in %d s",
-		    ADMIN_JOB_MAX_S);
+		log_warn("an answer of the admin server was not finished in %d s", ADMIN_JOB_MAX_S);
 	streaming_free(s);
 	http_stream_end(r);
 }
@@ -196,8 +195,8 @@ on_metrics(void *arg, struct http_request *r)
 /* ---- beginning and end ---- */
 
 static struct http_server *
-listen_on(struct admin_http *h, struct loop *loop, const struct http_route *route,
-    const char *what, const char *host, int32_t port)
+listen_on(struct admin_http *h, struct loop *loop, const struct http_route *route, const char *what,
+    const char *host, int32_t port)
 {
 	const struct http_config config = {
 	    .routes = route,
@@ -213,8 +212,7 @@ listen_on(struct admin_http *h, struct loop *loop, const struct http_route *rout
 	char address[ZOO_ADDRESS_MAX + 16], why[512];
 	struct http_server *s;
 
-	address_join(
-	    address, sizeof address, strcmp(host, "0.0.0.0") == 0 ? "" : host, port);
+	address_join(address, sizeof address, strcmp(host, "0.0.0.0") == 0 ? "" : host, port);
 	if ((s = http_server_open(loop, address, NULL, &config, h, why, sizeof why)) == NULL)
 		log_warn("%s: %s: going on without it", what, why);
 	else if (address_is_loopback(host))
@@ -240,8 +238,8 @@ admin_http_open(
 	h->metrics = (struct http_route){"GET", "/metrics", true, on_metrics, 0};
 	list_init(&h->streams);
 	if (conf->admin_enabled)
-		h->admin_server = listen_on(h, loop, &h->commands, "admin server",
-		    conf->admin_address, conf->admin_port);
+		h->admin_server = listen_on(
+		    h, loop, &h->commands, "admin server", conf->admin_address, conf->admin_port);
 	if (conf->metrics_provider == ZOO_METRICS_PROMETHEUS)
 		h->metrics_server = listen_on(
 		    h, loop, &h->metrics, "metrics", conf->metrics_address, conf->metrics_port);

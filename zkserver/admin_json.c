@@ -32,8 +32,7 @@ json_conf(const struct admin_call *q, struct json *j)
 
 	json_put_int(j, "client_port", client_port_number(q->admin->clients, false));
 	if (client_port_number(q->admin->clients, true) != ZOO_PORT_NONE)
-		json_put_int(
-		    j, "secure_client_port", client_port_number(q->admin->clients, true));
+		json_put_int(j, "secure_client_port", client_port_number(q->admin->clients, true));
 	snprintf(path, sizeof path, "%s/version-2", c->data_dir);
 	json_put_text(j, "data_dir", path);
 	snprintf(path, sizeof path, "%s/version-2", c->data_log_dir);
@@ -70,8 +69,8 @@ put_conn(const struct admin *a, const struct server_conn *c, bool full, struct j
 		json_put_int(j, "last_response_time", (int64_t)c->answered_ms);
 		json_put_int(j, "last_latency", (int64_t)c->latency_last_ms);
 		json_put_int(j, "min_latency", (int64_t)c->latency_min_ms);
-		json_put_int(j, "avg_latency",
-		    c->sent > 0 ? (int64_t)(c->latency_sum_ms / c->sent) : 0);
+		json_put_int(
+		    j, "avg_latency", c->sent > 0 ? (int64_t)(c->latency_sum_ms / c->sent) : 0);
 		json_put_int(j, "max_latency", (int64_t)c->latency_max_ms);
 	}
 	json_close(j);
@@ -287,8 +286,8 @@ json_sysp(const struct admin_call *q, struct json *j)
 bool
 json_icfg(const struct admin_call *q, struct json *j)
 {
-	json_put_text(j, "initial_configuration",
-	    q->admin->conf_text != NULL ? q->admin->conf_text : "");
+	json_put_text(
+	    j, "initial_configuration", q->admin->conf_text != NULL ? q->admin->conf_text : "");
 	return true;
 }
 

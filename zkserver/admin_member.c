@@ -28,8 +28,8 @@ text_membership(const struct admin_call *q, struct report *r)
 	const struct member *self = members_find(m, c->sid);
 	struct buf text;
 
-	report_printf(r, "initLimit=%u\nsyncLimit=%u\nelectionAlg=3\n", c->init_limit,
-	    c->sync_limit);
+	report_printf(
+	    r, "initLimit=%u\nsyncLimit=%u\nelectionAlg=3\n", c->init_limit, c->sync_limit);
 	report_printf(r, "electionPort=%d\nquorumPort=%d\npeerType=%d\nmembership: \n",
 	    self != NULL ? self->election_port : -1, self != NULL ? self->quorum_port : -1,
 	    self != NULL && !self->observer ? 0 : 1);

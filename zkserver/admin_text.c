@@ -318,8 +318,8 @@ text_wchs(const struct admin_call *q, struct report *r)
 	size_t conns, paths, watches;
 
 	admin_count_watches(q->admin, &conns, &paths, &watches);
-	report_printf(r, "%zu connections watching %zu paths\nTotal watches:%zu\n", conns, paths,
-	    watches);
+	report_printf(
+	    r, "%zu connections watching %zu paths\nTotal watches:%zu\n", conns, paths, watches);
 }
 
 static int64_t

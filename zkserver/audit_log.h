@@ -15,7 +15,7 @@ struct audit_log {
 	struct audit core;
 	const char *path; /* "": our log */
 	int fd;
-	struct buf lines;  /* of this turn */
+	struct buf lines;     /* of this turn */
 	uint64_t count, lost; /* lines in it; lines lost since it was said last */
 };
 

@@ -183,8 +183,8 @@ auth_digest_id(const struct auth *a, const uint8_t *bytes, size_t size, char id[
 	int n;
 
 	if (!a->conf->digest || size > AUTH_BYTES_MAX || memchr(bytes, '\0', size) != NULL ||
-	    EVP_Digest(bytes, size, hash, &len, a->digest != NULL ? a->digest : EVP_sha1(),
-		NULL) != 1)
+	    EVP_Digest(bytes, size, hash, &len, a->digest != NULL ? a->digest : EVP_sha1(), NULL) !=
+		1)
 		return false;
 	colon = memchr(bytes, ':', size);
 	base64_encode(text, hash, len);

@@ -16,8 +16,7 @@ memory_limit(const struct zoo_conf *c)
 {
 	if (c->memory_max_mib != ZOO_MEMORY_AUTO)
 		return (uint64_t)c->memory_max_mib << 20;
-	return memory_available_bytes("/proc/self/cgroup", "/sys/fs/cgroup") / 10 *
-	       MEMORY_TENTHS;
+	return memory_available_bytes("/proc/self/cgroup", "/sys/fs/cgroup") / 10 * MEMORY_TENTHS;
 }
 
 struct limits

@@ -15,8 +15,7 @@
 static _Noreturn void
 run_child(const struct chore *c, int pipe_fd)
 {
-	int keep[] = {
-	    store_posix_dir_fd(c->stores[0]), store_posix_dir_fd(c->stores[1]), pipe_fd};
+	int keep[] = {store_posix_dir_fd(c->stores[0]), store_posix_dir_fd(c->stores[1]), pipe_fd};
 	struct fault fault = {0};
 
 	child_begin(keep, sizeof(keep) / sizeof(keep[0]));

@@ -62,8 +62,7 @@ client_handshake(struct client_conn *c)
 		tell_plain(c, reason);
 		tls_handshake_error_text(c->ssl, reason, why, sizeof why);
 		ERR_clear_error();
-		zk_metrics_count(
-		    &c->shared->server->metrics, ZK_COUNTER_UNSUCCESSFUL_HANDSHAKE, 1);
+		zk_metrics_count(&c->shared->server->metrics, ZK_COUNTER_UNSUCCESSFUL_HANDSHAKE, 1);
 		log_peer("%s: TLS handshake failed: %s", client_conn_address(c), why);
 		client_conn_close(c);
 		return false;

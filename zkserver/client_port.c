@@ -23,7 +23,7 @@
 #include "zkserver/peers.h"
 
 #define ACCEPTS_PER_TURN 32
-#define TOLD_PER_TURN 128	     /* watchers: requests of others are served in between */
+#define TOLD_PER_TURN 128    /* watchers: requests of others are served in between */
 #define ACCEPT_PAUSE_S 1     /* when the process has no descriptor left */
 #define DESCRIPTORS_KEPT 64  /* for the log, snapshots and the loop */
 #define HANDSHAKE_SLOTS 4096 /* two addresses that share one share its tokens */
@@ -349,7 +349,7 @@ client_port_close(struct client_port *p)
 	listening_close(&p->secure);
 	event_del(&p->more);
 	LIST_EACH(it, nx, &p->config.server->conns)
-	client_conn_close(CONTAINER_OF(it, struct client_conn, core.link));
+		client_conn_close(CONTAINER_OF(it, struct client_conn, core.link));
 	peers_fini(&p->peers);
 	buf_fini(&p->shared.out);
 	free(p->shared.read);
@@ -399,8 +399,7 @@ client_port_judge(struct client_port *p)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &p->config.server->conns)
-	{
+	LIST_EACH(it, nx, &p->config.server->conns) {
 		struct client_conn *c = CONTAINER_OF(it, struct client_conn, core.link);
 
 		if (c->ssl == NULL || c->handshaking || tls_still_trusts(p->config.tls, c->ssl))
@@ -422,8 +421,7 @@ client_port_expire(struct client_port *p)
 	uint64_t now_ms = clock_boot_ms();
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &p->shared.young)
-	{
+	LIST_EACH(it, nx, &p->shared.young) {
 		struct client_conn *c = CONTAINER_OF(it, struct client_conn, young);
 
 		if (c->young_ms + p->config.conf->tls.handshake_ms > now_ms)

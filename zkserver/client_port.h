@@ -25,7 +25,7 @@ struct client_port_config {
 	struct server *server;
 	const struct zoo_conf *conf;
 	const struct auth *auth;
-	struct tls *tls; /* of the secure port; NULL without one */
+	struct tls *tls;     /* of the secure port; NULL without one */
 	struct admin *admin; /* answers four-letter words */
 	struct admin_jobs *jobs;
 };

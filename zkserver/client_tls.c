@@ -22,8 +22,7 @@ stamp_of(const struct tls_stores *s)
 }
 
 static bool
-open_stores(
-    struct client_tls *c, const struct zoo_tls *t, bool needed, char *error, size_t size)
+open_stores(struct client_tls *c, const struct zoo_tls *t, bool needed, char *error, size_t size)
 {
 	*c = (struct client_tls){.stores = {
 				     .key_store = t->key_store,
@@ -47,8 +46,8 @@ open_stores(
 bool
 client_tls_open(struct client_tls *c, const struct zoo_conf *conf, char *error, size_t size)
 {
-	return open_stores(c, &conf->tls, conf->secure_port != ZOO_PORT_NONE || conf->tls.unify,
-	    error, size);
+	return open_stores(
+	    c, &conf->tls, conf->secure_port != ZOO_PORT_NONE || conf->tls.unify, error, size);
 }
 
 bool
@@ -57,8 +56,8 @@ client_tls_open_ensemble(
 {
 	const struct zoo_ensemble *e = &conf->ensemble;
 
-	return open_stores(c, &e->tls,
-	    zoo_conf_distributed(conf) && (e->encrypted || e->tls.unify), error, size);
+	return open_stores(
+	    c, &e->tls, zoo_conf_distributed(conf) && (e->encrypted || e->tls.unify), error, size);
 }
 
 void

@@ -8,7 +8,8 @@
 #include "zkserver/admin_job.h"
 #include "zkserver/client_conn.h"
 
-#define HELD_BYTES ((size_t)1 << 20) /* unsent bytes at which the maker of an answer has to wait */
+#define HELD_BYTES ((size_t)1 << 20) /* unsent bytes at which the maker of an answer has to wait   \
+				      */
 
 /* It goes on: the ten seconds that an ending connection has begin anew. */
 static void

@@ -80,10 +80,10 @@ struct zoo_ensemble {
 	bool standalone;		 /* a participant without others serves alone */
 	int peer_type;			 /* of ZOO_PEER_TYPE_WORDS; what server.N says prevails */
 	uint32_t init_limit, sync_limit;
-	bool listen_on_all;	/* the quorum and election ports, whatever this member's host is */
-	uint32_t connect_ms;	/* of the election port's connections */
-	uint32_t hello_ms;	/* until the other end has said who it is; 0: sync_limit */
-	uint32_t bind_tries;	/* of the election port, one a second; 0: for ever */
+	bool listen_on_all;  /* the quorum and election ports, whatever this member's host is */
+	uint32_t connect_ms; /* of the election port's connections */
+	uint32_t hello_ms;   /* until the other end has said who it is; 0: sync_limit */
+	uint32_t bind_tries; /* of the election port, one a second; 0: for ever */
 	uint32_t notification_min_ms, notification_max_ms;
 	bool keep_alive;	       /* of connections between servers, by the system */
 	uint32_t observer_master_port; /* 0: followers take no observers */

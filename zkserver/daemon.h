@@ -23,7 +23,7 @@
 struct daemon {
 	struct zoo_conf *conf;
 	struct loop *loop;
-	struct store *snapshots, *logs; /* the same unless dataLogDir says otherwise */
+	struct store *snapshots, *logs;	 /* the same unless dataLogDir says otherwise */
 	struct client_tls tls, peer_tls; /* of the client ports; of those between servers */
 	struct auth *auth;
 	struct db db;
@@ -38,7 +38,7 @@ struct daemon {
 	struct snapshot_writer *snapshot;
 	struct purger purger;
 	struct unit_status status;
-	struct ensemble *ensemble; /* NULL: it stands alone */
+	struct ensemble *ensemble;   /* NULL: it stands alone */
 	uint64_t load_ms, load_txns; /* what the start took */
 	struct timer tick;
 	int lock;

@@ -30,7 +30,7 @@ struct conn {
 	struct stream *stream;	     /* NULL before, and once it is over */
 	int64_t sid;		     /* NOBODY: it has not said yet */
 	bool dialled;
-	bool over; /* to be released at the end of the turn */
+	bool over;	       /* to be released at the end of the turn */
 	struct timer deadline; /* of the hello */
 	struct deferral release;
 };
@@ -196,8 +196,8 @@ on_down(void *arg, const char *why)
 		return;
 	}
 	if (sid == NOBODY)
-		log_peer("election port: %s ended before it said which server it is: %s", address,
-		    why);
+		log_peer(
+		    "election port: %s ended before it said which server it is: %s", address, why);
 	else
 		log_info("server %d: election link lost: %s", (int)sid, why);
 	conn_end(c, false);
@@ -407,14 +407,12 @@ drop_oldest_young(struct election_port *p)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &p->conns)
-	{
+	LIST_EACH(it, nx, &p->conns) {
 		struct conn *c = CONTAINER_OF(it, struct conn, link);
 
 		if (c->dialled || c->sid != NOBODY)
 			continue;
-		log_peer("election port: %s makes room for a newer connection",
-		    conn_address(c));
+		log_peer("election port: %s makes room for a newer connection", conn_address(c));
 		conn_end(c, false);
 		return;
 	}
@@ -435,8 +433,8 @@ on_accepted(void *arg, int fd, bool encrypted)
 	}
 	p->young_count++;
 	timer_init(&c->deadline, p->config.loop, on_hello_late, c);
-	c->stream = stream_adopt(p->config.loop, fd, encrypted ? p->config.tls : NULL, true,
-	    &limits, &STREAM_OPS, c);
+	c->stream = stream_adopt(
+	    p->config.loop, fd, encrypted ? p->config.tls : NULL, true, &limits, &STREAM_OPS, c);
 	if (c->stream == NULL || !timer_set(&c->deadline, now_of(p) + p->config.hello_ms))
 		conn_end(c, false);
 }
@@ -529,8 +527,8 @@ static bool
 send_message(void *arg, void *link, const uint8_t *bytes, size_t size)
 {
 	struct conn *c = link;
-	uint8_t head[FRAME_HEAD_BYTES] = {(uint8_t)(size >> 24), (uint8_t)(size >> 16),
-	    (uint8_t)(size >> 8), (uint8_t)size};
+	uint8_t head[FRAME_HEAD_BYTES] = {
+	    (uint8_t)(size >> 24), (uint8_t)(size >> 16), (uint8_t)(size >> 8), (uint8_t)size};
 	struct stream_part parts[] = {{head, sizeof head}, {bytes, size}};
 
 	(void)arg;
@@ -643,7 +641,7 @@ election_port_close(struct election_port *p)
 		return;
 	peer_listener_free(p->listener);
 	LIST_EACH(it, nx, &p->conns)
-	conn_end(CONTAINER_OF(it, struct conn, link), false);
+		conn_end(CONTAINER_OF(it, struct conn, link), false);
 	timer_cancel(&p->timer);
 	election_links_fini(&p->links);
 	tls_unref(p->config.tls);

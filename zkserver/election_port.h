@@ -44,9 +44,9 @@ struct election_port_config {
 	uint32_t connect_ms, hello_ms;
 	bool keep_alive;
 	bool members_move; /* where one says that it is counts: reconfigEnabled */
-	struct tls *tls; /* NULL: plain */
-	bool unify;	 /* with tls: plain ones are taken, too */
-	bool dial_plain; /* with tls and unify: our own connections are plain still */
+	struct tls *tls;   /* NULL: plain */
+	bool unify;	   /* with tls: plain ones are taken, too */
+	bool dial_plain;   /* with tls and unify: our own connections are plain still */
 	/* With TLS: a server's certificate names its member's host (SAN, or else CN). */
 	bool check_names, check_client_names; /* of those we connect to; of those that connect */
 	const struct election_port_ops *ops;

@@ -119,8 +119,7 @@ note_role(struct ensemble *e, uint64_t now_ms)
 	}
 	zk_metrics_observe(m, ZK_SUMMARY_UNAVAILABLE_TIME, now_ms - e->unserved_ms);
 	if (e->phase == PEER_LEADS)
-		zk_metrics_observe(
-		    m, ZK_SUMMARY_LEADER_UNAVAILABLE_TIME, now_ms - e->unserved_ms);
+		zk_metrics_observe(m, ZK_SUMMARY_LEADER_UNAVAILABLE_TIME, now_ms - e->unserved_ms);
 	else if (e->phase == PEER_FOLLOWS)
 		zk_metrics_observe(m, ZK_SUMMARY_FOLLOWER_SYNC_TIME, now_ms - e->phase_ms);
 	e->unserved_ms = 0;

@@ -47,8 +47,8 @@ expiry_of_conns(struct expiry *e, const struct server *s)
 		uint64_t limit_ms =
 		    c->session != NULL ? (uint64_t)c->timeout_ms : (uint64_t)CONN_SET_MS;
 
-		e->items[e->count++] = (struct expiry_item){
-		    ((seen_ms + limit_ms) / CONN_SET_MS + 1) * CONN_SET_MS, c};
+		e->items[e->count++] =
+		    (struct expiry_item){((seen_ms + limit_ms) / CONN_SET_MS + 1) * CONN_SET_MS, c};
 	}
 	qsort(e->items, e->count, sizeof *e->items, by_time);
 	return true;

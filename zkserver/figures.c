@@ -313,8 +313,8 @@ prometheus_summary(void *arg, const char *name, const struct sketch *s, bool per
 		put_quantile(arg, name, s, "0.9", 0.9);
 		put_quantile(arg, name, s, "0.99", 0.99);
 	}
-	report_printf(arg, "%s_count %" PRIu64 "\n%s_sum %" PRIu64 "\n", name, s->count, name,
-	    s->sum);
+	report_printf(
+	    arg, "%s_count %" PRIu64 "\n%s_sum %" PRIu64 "\n", name, s->count, name, s->sum);
 }
 
 void

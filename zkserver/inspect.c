@@ -224,8 +224,7 @@ print_database(const struct db *db, const struct snapshot_info *info)
 
 	printf("zxid 0x%" PRIx64 ", %" PRIu64 " nodes, %zu sessions, digest %" PRIu64 "%s\n",
 	    (uint64_t)db->last_zxid, info->nodes, session_count(&db->sessions), db->tree.digest,
-	    snapshot_digest_is_of(info, (uint64_t)db->last_zxid) &&
-		    info->digest != db->tree.digest
+	    snapshot_digest_is_of(info, (uint64_t)db->last_zxid) && info->digest != db->tree.digest
 		? " (another one than the snapshot says)"
 		: "");
 	while ((session = session_next(&db->sessions, &at)) != NULL)

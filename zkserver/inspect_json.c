@@ -137,9 +137,8 @@ inspect_json_database(struct json *j, const struct db *db, const struct snapshot
 	buf_init(&path, SNAPSHOT_FIELD_MAX_BYTES);
 	for (struct tree_node *n = tree_find(&db->tree, root); n != NULL;
 	     n = tree_next(&db->tree, &path))
-		put_node(j, db, n, path.len > 0
-			? (struct jute_bytes){path.data, (int32_t)path.len}
-			: root);
+		put_node(j, db, n,
+		    path.len > 0 ? (struct jute_bytes){path.data, (int32_t)path.len} : root);
 	buf_fini(&path);
 	json_close(j);
 }

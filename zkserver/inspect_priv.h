@@ -36,7 +36,6 @@ const char *inspect_type(int32_t type);
 
 /* As JSON: one transaction, in an array; a database, in an object. */
 void inspect_json_record(struct json *j, const struct txnlog_record *record);
-void inspect_json_database(
-    struct json *j, const struct db *db, const struct snapshot_info *info);
+void inspect_json_database(struct json *j, const struct db *db, const struct snapshot_info *info);
 
 #endif

@@ -375,7 +375,7 @@ free_slots(struct list *slots)
 	struct list *it, *nx;
 
 	LIST_EACH(it, nx, slots)
-	free_slot(CONTAINER_OF(it, struct slot, link));
+		free_slot(CONTAINER_OF(it, struct slot, link));
 }
 
 void

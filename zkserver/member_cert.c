@@ -12,6 +12,5 @@ member_cert_print_refusal(
 	snprintf(to, size,
 	    "its certificate (%s) does not name %s, that member's host (%s asks for it)",
 	    peer != NULL && peer->subject[0] != '\0' ? peer->subject : "without a subject", host,
-	    dialled ? "ssl.quorum.hostnameVerification"
-		    : "ssl.quorum.clientHostnameVerification");
+	    dialled ? "ssl.quorum.hostnameVerification" : "ssl.quorum.clientHostnameVerification");
 }

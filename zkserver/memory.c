@@ -72,8 +72,8 @@ uint64_t
 memory_available_bytes(const char *proc_cgroup, const char *mount)
 {
 	long pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
-	uint64_t least = pages > 0 && page_bytes > 0 ? (uint64_t)pages * (uint64_t)page_bytes
-						     : UINT64_MAX;
+	uint64_t least =
+	    pages > 0 && page_bytes > 0 ? (uint64_t)pages * (uint64_t)page_bytes : UINT64_MAX;
 	char line[LINE_MAX_BYTES];
 	FILE *f = fopen(proc_cgroup, "re");
 

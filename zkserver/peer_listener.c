@@ -14,7 +14,7 @@
 #include "libcommon/io/link_internal.h"
 #include "libcommon/sys/log.h"
 
-#define TLS_FIRST_BYTE 0x16 /* nothing that servers say begins with it */
+#define TLS_FIRST_BYTE 0x16  /* nothing that servers say begins with it */
 #define CONNECTIONS_MAX 4096 /* the owner has bounds of its own */
 #define WHY_SIZE 512
 

@@ -30,7 +30,7 @@ peers_fini(struct peers *p)
 	struct list *it, *nx;
 
 	HMAP_EACH(it, nx, &p->map)
-	free(HMAP_ENTRY(it, struct peer, link));
+		free(HMAP_ENTRY(it, struct peer, link));
 	hmap_fini(&p->map);
 }
 

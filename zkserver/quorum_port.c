@@ -45,7 +45,7 @@ struct quorum_port {
 	struct peer_listener *listener;
 	char listen_address[ADDRESS_TEXT_SIZE];
 	struct peer_listener *observers; /* NULL: none are taken */
-	struct list links; /* oldest first */
+	struct list links;		 /* oldest first */
 	unsigned young_count;
 	struct quorum_link *dialling; /* not up yet */
 	struct deferral again;	      /* another turn, though nothing has come */
@@ -205,8 +205,7 @@ drop_oldest_young(struct quorum_port *q)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &q->links)
-	{
+	LIST_EACH(it, nx, &q->links) {
 		struct quorum_link *l = CONTAINER_OF(it, struct quorum_link, link);
 
 		if (l->dialled >= 0 || l->known)
@@ -502,9 +501,8 @@ start_snapshots(struct quorum_port *q)
 	unsigned under_way = 0;
 
 	LIST_EACH(it, nx, &q->links)
-	under_way += CONTAINER_OF(it, struct quorum_link, link)->feed.child != 0;
-	LIST_EACH(it, nx, &q->links)
-	{
+		under_way += CONTAINER_OF(it, struct quorum_link, link)->feed.child != 0;
+	LIST_EACH(it, nx, &q->links) {
 		struct quorum_link *l = CONTAINER_OF(it, struct quorum_link, link);
 
 		if (under_way >= q->config.conf->snapshot_learners_max)
@@ -624,8 +622,7 @@ quorum_port_close(struct quorum_port *q)
 	peer_listener_free(q->observers);
 	deferral_cancel(&q->again);
 	peer_listener_free(q->listener);
-	LIST_EACH(it, nx, &q->links)
-	{
+	LIST_EACH(it, nx, &q->links) {
 		struct quorum_link *l = CONTAINER_OF(it, struct quorum_link, link);
 
 		if (l->known)

@@ -21,8 +21,7 @@ daemon_settings(const struct daemon *d, struct server_settings *to)
 	    .snap_bytes = (uint64_t)d->conf->snap_size_kib * 1024,
 	    .outstanding_max = bounds_outstanding(d->conf),
 	    .limits = bounds_limits(d->conf),
-	    .sid = zoo_conf_distributed(d->conf) ? (uint8_t)d->conf->ensemble.sid
-						 : STANDALONE_SID,
+	    .sid = zoo_conf_distributed(d->conf) ? (uint8_t)d->conf->ensemble.sid : STANDALONE_SID,
 	    .reconfig_enabled = d->conf->reconfig_enabled,
 	    .enforce_quota = d->conf->enforce_quota,
 	    .local_sessions = d->conf->ensemble.local_sessions,

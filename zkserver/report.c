@@ -158,8 +158,13 @@ json_close(struct json *j)
 static size_t
 put_special(struct report *r, const uint8_t *p, size_t size)
 {
-	static const char letters[] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f',
-	    ['\r'] = 'r', ['"'] = '"', ['\\'] = '\\'};
+	static const char letters[] = {['\b'] = 'b',
+	    ['\t'] = 't',
+	    ['\n'] = 'n',
+	    ['\f'] = 'f',
+	    ['\r'] = 'r',
+	    ['"'] = '"',
+	    ['\\'] = '\\'};
 	size_t len;
 
 	if (*p < sizeof letters && letters[*p] != '\0')

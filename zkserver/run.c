@@ -382,8 +382,7 @@ open_writers(struct daemon *d)
 			: (enum pack_kind)d->conf->snapshot_method,
 	};
 
-	if (!daemon_open_log(d) ||
-	    (d->snapshot = snapshot_writer_new(&snapshot)) == NULL) {
+	if (!daemon_open_log(d) || (d->snapshot = snapshot_writer_new(&snapshot)) == NULL) {
 		log_error_errno("the log's writer cannot be started");
 		return false;
 	}

@@ -8,8 +8,7 @@
 
 /* ---- what it waits for ---- */
 
-static void __attribute__((format(printf, 2, 3)))
-add(struct standing *to, const char *fmt, ...)
+static void __attribute__((format(printf, 2, 3))) add(struct standing *to, const char *fmt, ...)
 {
 	size_t len = strlen(to->why);
 	va_list ap;

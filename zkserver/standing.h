@@ -23,12 +23,12 @@ struct standing {
 	bool serves, voting;
 	char why[STANDING_WHY_BYTES]; /* it does not serve; "" if it does */
 	int64_t leader;		      /* its sid; STANDING_UNKNOWN: none */
-	int64_t master; /* whom it is connected to: the leader, or for an observer a follower */
-	int32_t epoch;		      /* of the role; while there is none the last one's */
-	int64_t zxid;		      /* the last applied */
-	int64_t round;		      /* of the election */
-	int64_t lag;		      /* transactions that were received and not applied yet */
-	uint64_t since_ms;	      /* in this role for so long */
+	int64_t master;	   /* whom it is connected to: the leader, or for an observer a follower */
+	int32_t epoch;	   /* of the role; while there is none the last one's */
+	int64_t zxid;	   /* the last applied */
+	int64_t round;	   /* of the election */
+	int64_t lag;	   /* transactions that were received and not applied yet */
+	uint64_t since_ms; /* in this role for so long */
 	unsigned voters;
 	bool takes_observers; /* a follower; the figures below are then its observers' */
 	/* A leader's. */

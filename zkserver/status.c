@@ -27,13 +27,13 @@
 
 /* What is known of one server. */
 struct row {
-	int64_t sid;		 /* UNKNOWN: it stands alone, or is Apache's and did not say */
-	bool observer, reached;	 /* as the configuration has it; it answered */
+	int64_t sid;		/* UNKNOWN: it stands alone, or is Apache's and did not say */
+	bool observer, reached; /* as the configuration has it; it answered */
 	char address[ADDRESS_TEXT_SIZE];
-	char role[ROLE_BYTES];	 /* "leader" ..., READ_ONLY, "looking", "" if it was not reached */
+	char role[ROLE_BYTES];	  /* "leader" ..., READ_ONLY, "looking", "" if it was not reached */
 	int64_t epoch, zxid, lag; /* UNKNOWN */
-	char why[WHY_BYTES];	 /* it does not serve, or was not reached */
-	char text[ANSWER_BYTES]; /* what it said to srvr; "" if that was not asked */
+	char why[WHY_BYTES];	  /* it does not serve, or was not reached */
+	char text[ANSWER_BYTES];  /* what it said to srvr; "" if that was not asked */
 	pthread_t thread;
 	bool threaded;
 };
@@ -355,8 +355,7 @@ status_of_ensemble(const struct zoo_conf *c, bool json)
 	}
 	for (unsigned i = 0; i < m->count; i++) {
 		place(&rows[i], c, &m->list[i]);
-		rows[i].threaded =
-		    pthread_create(&rows[i].thread, NULL, ask_server, &rows[i]) == 0;
+		rows[i].threaded = pthread_create(&rows[i].thread, NULL, ask_server, &rows[i]) == 0;
 		if (!rows[i].threaded)
 			ask_server(&rows[i]);
 	}

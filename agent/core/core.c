@@ -234,7 +234,7 @@ dump_attempt(struct agent_core *c, struct attempt *a)
 		core_record_executor(c, a);
 	dump_acked(c, a);
 	LIST_EACH(it, nx, &a->updates)
-	core_record_update(c, CONTAINER_OF(it, struct attempt_update, link)->message);
+		core_record_update(c, CONTAINER_OF(it, struct attempt_update, link)->message);
 }
 
 static void
@@ -248,9 +248,9 @@ dump(void *arg, struct checkpoint *checkpoint)
 	if (c->has_term)
 		core_record_term(c);
 	LIST_EACH(it, nx, &c->settled)
-	dump_attempt(c, CONTAINER_OF(it, struct attempt, link));
+		dump_attempt(c, CONTAINER_OF(it, struct attempt, link));
 	LIST_EACH(it, nx, &c->active)
-	dump_attempt(c, CONTAINER_OF(it, struct attempt, link));
+		dump_attempt(c, CONTAINER_OF(it, struct attempt, link));
 }
 
 /* ---- Recovery. ---- */
@@ -381,8 +381,8 @@ agent_core_open(struct agent_core *c, uint64_t now_ms, struct checkpoint_faults 
 	if ((rc = checkpoint_rewrite(&c->checkpoint, dump, c, faults->damaged)) != 0)
 		return rc;
 	LIST_EACH(it, nx, &c->active)
-	core_recover(c, CONTAINER_OF(it, struct attempt, link),
-	    strcmp(r.boot_id, c->conf.boot_id) == 0, now_ms);
+		core_recover(c, CONTAINER_OF(it, struct attempt, link),
+		    strcmp(r.boot_id, c->conf.boot_id) == 0, now_ms);
 	return 0;
 }
 
@@ -429,15 +429,14 @@ agent_core_free(struct agent_core *c)
 
 	if (c == NULL)
 		return;
-	LIST_EACH(it, nx, &c->outputs)
-	{
+	LIST_EACH(it, nx, &c->outputs) {
 		agent_out_fini(&CONTAINER_OF(it, struct core_output, link)->out);
 		free(CONTAINER_OF(it, struct core_output, link));
 	}
 	LIST_EACH(it, nx, &c->helper_waits)
-	free(CONTAINER_OF(it, struct helper_wait, link));
+		free(CONTAINER_OF(it, struct helper_wait, link));
 	HMAP_EACH(it, nx, &c->table.map)
-	attempt_free(&c->table, HMAP_ENTRY(it, struct attempt, node));
+		attempt_free(&c->table, HMAP_ENTRY(it, struct attempt, node));
 	hmap_fini(&c->table.map);
 	checkpoint_fini(&c->checkpoint);
 	free(c);
@@ -531,8 +530,7 @@ agent_core_in_use(const struct agent_core *c, Corral__Resources *to)
 	struct list *it, *nx;
 
 	corral__resources__init(to);
-	LIST_EACH(it, nx, (struct list *)&c->active)
-	{
+	LIST_EACH(it, nx, (struct list *)&c->active) {
 		const struct attempt *a = CONTAINER_OF(it, struct attempt, link);
 
 		if (a->phase == ATTEMPT_OVER || a->spec == NULL || a->spec->resources == NULL)
@@ -550,8 +548,7 @@ agent_core_check(const struct agent_core *c)
 	size_t active = 0, settled = 0, stuck = 0;
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &c->active)
-	{
+	LIST_EACH(it, nx, &c->active) {
 		const struct attempt *a = CONTAINER_OF(it, struct attempt, link);
 
 		active++;
@@ -565,8 +562,7 @@ agent_core_check(const struct agent_core *c)
 			memory += a->spec->resources->memory_bytes;
 		}
 	}
-	LIST_EACH(it, nx, &c->settled)
-	{
+	LIST_EACH(it, nx, &c->settled) {
 		settled++;
 		assert(CONTAINER_OF(it, struct attempt, link)->phase == ATTEMPT_SETTLED);
 	}

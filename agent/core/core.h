@@ -25,7 +25,7 @@
 #define AGENT_LEASE_KILL_MS 1000
 /* What is killed should be gone by then; the master is told that it is not. */
 #define AGENT_STUCK_MS 10000
-#define AGENT_SETTLED_MAX 10000	 /* remembered; beyond, the oldest is forgotten with its sandbox */
+#define AGENT_SETTLED_MAX 10000 /* remembered; beyond, the oldest is forgotten with its sandbox */
 
 struct agent_core;
 

@@ -52,11 +52,10 @@ core_extend_lease(struct agent_core *c, uint64_t end_ms, uint64_t now_ms)
 	struct list *it, *nx;
 
 	LIST_EACH(it, nx, &c->active)
-	core_task_lease(c, CONTAINER_OF(it, struct attempt, link), now_ms);
+		core_task_lease(c, CONTAINER_OF(it, struct attempt, link), now_ms);
 	if (end_ms > c->lease_end_ms)
 		c->lease_end_ms = end_ms;
-	LIST_EACH(it, nx, &c->active)
-	{
+	LIST_EACH(it, nx, &c->active) {
 		struct attempt *a = CONTAINER_OF(it, struct attempt, link);
 
 		if (a->linked && a->spec != NULL && a->spec->singleton)

@@ -46,8 +46,7 @@ reports_new(struct agent_core *c, size_t *count)
 		return NULL;
 	}
 	list[0] = items; /* so that reports_free() finds it, also with none */
-	LIST_EACH(it, nx, &c->active)
-	{
+	LIST_EACH(it, nx, &c->active) {
 		struct attempt *a = CONTAINER_OF(it, struct attempt, link);
 		Corral__TaskReport *r = &items[n];
 
@@ -174,8 +173,7 @@ stuck_new(struct agent_core *c, size_t *count)
 		c->no_memory = true;
 		return NULL;
 	}
-	LIST_EACH(it, nx, &c->active)
-	{
+	LIST_EACH(it, nx, &c->active) {
 		struct attempt *a = CONTAINER_OF(it, struct attempt, link);
 
 		if (a->stuck)
@@ -248,8 +246,7 @@ take_welcome(struct agent_core *c, const Corral__MasterToAgent *m, uint64_t now_
 	c->lease_ms = w->lease_ms;
 	c->heartbeat_ms = w->heartbeat_ms > 0 ? w->heartbeat_ms : 1;
 	send_heartbeat(c, now_ms);
-	LIST_EACH(it, nx, &c->active)
-	{
+	LIST_EACH(it, nx, &c->active) {
 		struct attempt *a = CONTAINER_OF(it, struct attempt, link);
 
 		a->send_at_ms = now_ms;
@@ -294,8 +291,7 @@ launch_fault(const struct agent_core *c, const Corral__TaskLaunch *l, const Corr
 		return "the node has as many attempts as it can keep";
 	if (want == NULL)
 		return NULL;
-	LIST_EACH(it, nx, &c->active)
-	{
+	LIST_EACH(it, nx, &c->active) {
 		const struct attempt *a = CONTAINER_OF(it, struct attempt, link);
 
 		if (a->spec == NULL || a->spec->resources == NULL)
@@ -485,8 +481,7 @@ agent_core_tick(struct agent_core *c, uint64_t now_ms)
 	struct list *it, *nx;
 
 	core_master_tick(c, now_ms);
-	LIST_EACH(it, nx, &c->active)
-	{
+	LIST_EACH(it, nx, &c->active) {
 		struct attempt *a = CONTAINER_OF(it, struct attempt, link);
 
 		core_task_tick(c, a, now_ms);
@@ -511,8 +506,7 @@ agent_core_deadline_ms(const struct agent_core *c)
 		at = earlier(at, c->register_ms + WELCOME_MS_MAX);
 	if (c->registered)
 		at = earlier(earlier(at, c->lease_end_ms), c->heartbeat_at_ms);
-	LIST_EACH(it, nx, &c->active)
-	{
+	LIST_EACH(it, nx, &c->active) {
 		const struct attempt *a = CONTAINER_OF(it, struct attempt, link);
 
 		at = earlier(at, core_task_deadline_ms(c, a));

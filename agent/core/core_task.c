@@ -624,8 +624,7 @@ core_forget_old(struct agent_core *c, uint64_t now_ms)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &c->settled)
-	{
+	LIST_EACH(it, nx, &c->settled) {
 		struct attempt *a = CONTAINER_OF(it, struct attempt, link);
 
 		if (c->settled_count <= AGENT_SETTLED_MAX &&

@@ -23,8 +23,7 @@ struct hash_prefixes {
 	size_t done;
 };
 
-void hash_prefixes_init(
-    struct hash_prefixes *h, const struct hash_key *key, const void *bytes);
+void hash_prefixes_init(struct hash_prefixes *h, const struct hash_key *key, const void *bytes);
 
 /* hash_bytes() of the first `size` bytes; it does not become smaller from call to call. */
 uint64_t hash_prefixes_next(struct hash_prefixes *h, size_t size);

@@ -31,7 +31,7 @@ struct hmap {
  * list *.
  */
 #define HMAP_EACH(it, nx, map) LIST_EACH(it, nx, &(map)->order)
-#define HMAP_ENTRY(it, type, member) \
+#define HMAP_ENTRY(it, type, member)                                                               \
 	CONTAINER_OF(CONTAINER_OF(it, struct hmap_node, order), type, member)
 
 void hmap_init(struct hmap *m);

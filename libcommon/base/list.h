@@ -10,12 +10,12 @@ struct list {
 	struct list *next, *prev;
 };
 
-#define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 /*
  * Visit each member in order; the member at hand may be removed. `it` and `nx` are struct list *.
  */
-#define LIST_EACH(it, nx, head) \
+#define LIST_EACH(it, nx, head)                                                                    \
 	for ((it) = (head)->next; (nx) = (it)->next, (it) != (head); (it) = (nx))
 
 static inline void

@@ -31,8 +31,7 @@ add_metric(struct metrics *r, struct metric *m, enum metric_kind kind, const cha
 	       strspn(name, NAME_BYTES) == strlen(name));
 	assert(strpbrk(help, "\n\\") == NULL);
 	*m = (struct metric){.name = name, .help = help, .labels = labels, .kind = kind};
-	LIST_EACH(it, nx, &r->all)
-	{
+	LIST_EACH(it, nx, &r->all) {
 		if (strcmp(metric_of(it)->name, name) != 0)
 			continue;
 		assert(metric_of(it)->kind == kind && strcmp(metric_of(it)->help, help) == 0);

@@ -19,8 +19,8 @@ struct link {
 	size_t frame_bytes_max;
 	bool paused;
 	bool was_up;
-	bool hears_tls;	/* the peer answered a connection without it in TLS */
-	bool closed; /* no more callbacks; to be released at the end of the turn */
+	bool hears_tls; /* the peer answered a connection without it in TLS */
+	bool closed;	/* no more callbacks; to be released at the end of the turn */
 	struct deferral release;
 	const struct link_ops *ops; /* NULL: a listener's, not yet taken */
 	void *arg;

@@ -223,8 +223,7 @@ loop_drop_deferred_calls(struct loop *l)
 	struct list *it, *next;
 	struct deferral *d;
 
-	LIST_EACH(it, next, &l->deferred)
-	{
+	LIST_EACH(it, next, &l->deferred) {
 		d = CONTAINER_OF(it, struct deferral, link);
 		if (d->run != deferred_call_run)
 			continue;

@@ -43,7 +43,7 @@ struct stream {
 	char *peer_name; /* a client's expectation */
 	struct connector *connector;
 	struct bufferevent *bev;
-	int fd; /* the bufferevent's, for questions to the kernel; -1 before */
+	int fd;			/* the bufferevent's, for questions to the kernel; -1 before */
 	struct event *readable; /* where room() says where what is read goes; NULL: elsewhere */
 	enum stream_state state;
 	bool refused; /* writable() is due when the queue has drained to half */
@@ -248,8 +248,8 @@ stream_ready_to_read(evutil_socket_t fd, short what, void *arg)
 static bool
 stream_read_directly(struct stream *s)
 {
-	s->readable = event_new(loop_event_base(s->loop), s->fd, EV_READ | EV_PERSIST,
-	    stream_ready_to_read, s);
+	s->readable = event_new(
+	    loop_event_base(s->loop), s->fd, EV_READ | EV_PERSIST, stream_ready_to_read, s);
 	return s->readable != NULL && bufferevent_disable(s->bev, EV_READ) == 0 &&
 	       (s->paused || event_add(s->readable, NULL) == 0);
 }

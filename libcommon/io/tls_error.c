@@ -92,8 +92,8 @@ print_alert(int alert, char *to, size_t size)
 	const char *text = SSL_alert_desc_string_long(alert);
 
 	if (refuses_certificate(alert))
-		snprintf(to, size,
-		    "the peer refused our certificate (alert: %s); its log says why", text);
+		snprintf(to, size, "the peer refused our certificate (alert: %s); its log says why",
+		    text);
 	else
 		snprintf(to, size, "the peer sent a TLS alert: %s", text);
 }
@@ -108,8 +108,7 @@ tls_handshake_error_text(const SSL *ssl, unsigned long error, char *to, size_t s
 		snprintf(to, size, "closed by the peer");
 	else if (ERR_GET_REASON(error) == SSL_R_CERTIFICATE_VERIFY_FAILED)
 		snprintf(to, size, "the peer's certificate%s%s%s was refused: %s",
-		    whose != NULL ? " (" : "", whose != NULL ? whose : "",
-		    whose != NULL ? ")" : "",
+		    whose != NULL ? " (" : "", whose != NULL ? whose : "", whose != NULL ? ")" : "",
 		    X509_verify_cert_error_string(SSL_get_verify_result(ssl)));
 	else if (tls_error_is_alert(error))
 		print_alert(ERR_GET_REASON(error) - SSL_AD_REASON_OFFSET, to, size);

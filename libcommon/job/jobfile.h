@@ -25,7 +25,7 @@
 #define JOBFILE_MEMORY_DEFAULT (UINT64_C(256) << 20)
 #define JOBFILE_TIME_MAX_MS UINT64_C(3155760000000) /* a hundred years, "infinity" */
 #define JOBFILE_RETRIES_UNLIMITED UINT32_MAX
-#define JOBFILE_WAIT_MS UINT64_MAX /* OnDisconnect=wait */
+#define JOBFILE_WAIT_MS UINT64_MAX	     /* OnDisconnect=wait */
 #define JOBFILE_SCRIPT_MAX (128u * 1024 - 1) /* bytes: Linux' limit for one argument */
 
 enum jobfile_type { JOBFILE_BATCH, JOBFILE_SERVICE };

@@ -52,8 +52,7 @@ jobfile_check_specifiers(
 		if (text[1] == '\0' || strchr("injH%", text[1]) == NULL) {
 			faults_add(r->faults, r->file, line,
 			    "[Task] %s=: %%%.1s is no specifier; there are %%i %%n %%j %%H, and "
-			    "%%%% for a percent sign (" JOBFILE_MANUAL
-			    ")",
+			    "%%%% for a percent sign (" JOBFILE_MANUAL ")",
 			    key, text + 1);
 			return;
 		}
@@ -75,8 +74,7 @@ check_variable(
 	if (find_variable(&r->job->environment, name, size) == NULL)
 		faults_add(r->faults, r->file, line,
 		    "[Task] %s=: no Environment= sets ${%.*s}; write $${%.*s} to leave it to a "
-		    "shell (" JOBFILE_MANUAL
-		    ")",
+		    "shell (" JOBFILE_MANUAL ")",
 		    key, (int)(size < 64 ? size : 64), name, (int)(size < 64 ? size : 64), name);
 }
 

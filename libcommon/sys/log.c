@@ -115,16 +115,16 @@ log_line(enum log_level level, int error, const char *fmt, va_list ap)
 	errno = saved;
 }
 
-#define LOG_VERB(name, level, error)                       \
-	void name(const char *fmt, ...)                    \
-	{                                                  \
-		va_list ap;                                \
-                                                           \
-		if ((level) > log_most)                    \
-			return;                            \
-		va_start(ap, fmt);                         \
-		log_line((level), (error), fmt, ap);       \
-		va_end(ap);                                \
+#define LOG_VERB(name, level, error)                                                               \
+	void name(const char *fmt, ...)                                                            \
+	{                                                                                          \
+		va_list ap;                                                                        \
+                                                                                                   \
+		if ((level) > log_most)                                                            \
+			return;                                                                    \
+		va_start(ap, fmt);                                                                 \
+		log_line((level), (error), fmt, ap);                                               \
+		va_end(ap);                                                                        \
 	}
 
 LOG_VERB(log_error, LOG_LEVEL_ERROR, 0)

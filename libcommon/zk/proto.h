@@ -60,7 +60,7 @@ struct zk_op {
 	/* Of ZK_OP_RECONFIG, whose path is the configuration's; NULL: nobody, no whole one. */
 	const char *joining, *leaving, *members;
 	int64_t base; /* the version that it is made from; -1: any */
-	bool local;	 /* of ZK_OP_REMOVE_WATCHES: if the connection is lost, go all the same */
+	bool local;   /* of ZK_OP_REMOVE_WATCHES: if the connection is lost, go all the same */
 };
 
 struct zk_op_result {
@@ -76,15 +76,15 @@ struct zk_result {
 	int64_t zxid; /* of the reply: a write's zxid or a later one; 0 without a reply */
 	uint64_t
 	    sent_ms; /* clock_boot_ms() when the request was handed to the socket; 0: never sent */
-	size_t sent_bytes;   /* of the request's frame; 0: never sent */
-	struct zk_stat stat; /* create, exists, get, set, children, get_acl, set_acl; of
-				ZK_OP_GET_ALL_CHILDREN_NUMBER child_count alone */
+	size_t sent_bytes;	     /* of the request's frame; 0: never sent */
+	struct zk_stat stat;	     /* create, exists, get, set, children, get_acl, set_acl; of
+					ZK_OP_GET_ALL_CHILDREN_NUMBER child_count alone */
 	const uint8_t *data;	     /* get; NULL: null */
 	size_t size;		     /* of data */
 	const char *path;	     /* create: the name that was made; sync */
 	const char *const *children; /* names without the parent's path, in no order */
 	size_t child_count;
-	const struct zk_acl *acls;   /* get_acl; of ZK_OP_WHO_AM_I schemes and ids */
+	const struct zk_acl *acls; /* get_acl; of ZK_OP_WHO_AM_I schemes and ids */
 	size_t acl_count;
 	const struct zk_op_result
 	    *ops; /* multi: one for each part, whether it was carried out or not */

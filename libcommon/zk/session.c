@@ -49,8 +49,7 @@ requests_free(struct list *head)
 {
 	struct list *it, *next;
 
-	LIST_EACH(it, next, head)
-	{
+	LIST_EACH(it, next, head) {
 		list_remove(it);
 		zk_request_free(CONTAINER_OF(it, struct zk_request, link));
 	}
@@ -76,9 +75,9 @@ zk_session_free(struct zk_session *s)
 	requests_free(&s->sent);
 	requests_free(&s->done);
 	LIST_EACH(it, next, &s->fired)
-	watch_free(CONTAINER_OF(it, struct watch, link));
+		watch_free(CONTAINER_OF(it, struct watch, link));
 	LIST_EACH(it, next, &s->auths)
-	zk_auth_free(CONTAINER_OF(it, struct zk_auth, link));
+		zk_auth_free(CONTAINER_OF(it, struct zk_auth, link));
 	watches_fini(&s->watches);
 	free(s);
 }
@@ -138,8 +137,7 @@ session_complete_all(struct zk_session *s, struct list *head, int rc)
 {
 	struct list *it, *next;
 
-	LIST_EACH(it, next, head)
-	{
+	LIST_EACH(it, next, head) {
 		struct zk_request *q = CONTAINER_OF(it, struct zk_request, link);
 
 		(void)zk_session_watch_answered(s, q, rc); /* sets none, as it is an error */
@@ -287,7 +285,7 @@ session_welcome(struct zk_session *s, uint64_t now_ms, struct jute_reader *r)
 	s->state = ZK_CONNECTED;
 	s->sent_ms = now_ms;
 	LIST_EACH(it, next, &s->auths)
-	zk_session_send_auth(s, CONTAINER_OF(it, struct zk_auth, link));
+		zk_session_send_auth(s, CONTAINER_OF(it, struct zk_auth, link));
 	session_send_watches(s);
 }
 

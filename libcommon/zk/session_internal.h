@@ -18,7 +18,7 @@ struct zk_request {
 	zk_done_fn *done;
 	void *arg;
 	struct watch *watch; /* to be set when the answer says so */
-	bool local; /* of ZK_OP_REMOVE_WATCHES: without an answer they go all the same */
+	bool local;	     /* of ZK_OP_REMOVE_WATCHES: without an answer they go all the same */
 	struct buf frame;
 	struct zk_result result;
 };
@@ -41,8 +41,8 @@ struct zk_session {
 	int32_t last_xid;
 	struct list control; /* our own requests: sent first, never completed to anyone */
 	struct list unsent, sent;
-	struct list done;  /* requests that completed and were not told */
-	struct list fired; /* watches likewise: told after `done` */
+	struct list done;	  /* requests that completed and were not told */
+	struct list fired;	  /* watches likewise: told after `done` */
 	size_t request_bytes_max; /* of a caller's frame */
 	bool read_only;		  /* a server without a leader is enough */
 	size_t request_count, unsent_bytes, watch_asked_count;

@@ -27,8 +27,7 @@ zk_session_event(struct zk_session *s, struct jute_reader *r)
 	if (text == NULL || !watches_fire(&s->watches, (enum zk_event)type, text, &fired))
 		s->drop = "out of memory";
 	free(text);
-	LIST_EACH(it, next, &fired)
-	{
+	LIST_EACH(it, next, &fired) {
 		list_remove(it);
 		list_append(&s->fired, it);
 	}

@@ -22,7 +22,7 @@ watches_fini(struct watches *w)
 	struct list *it, *next;
 
 	HMAP_EACH(it, next, &w->map)
-	watch_free(HMAP_ENTRY(it, struct watch, node));
+		watch_free(HMAP_ENTRY(it, struct watch, node));
 	hmap_fini(&w->map);
 }
 
@@ -136,8 +136,7 @@ watch_fired_already(const struct watch *watch, struct list *fired)
 {
 	struct list *it, *next;
 
-	LIST_EACH(it, next, fired)
-	{
+	LIST_EACH(it, next, fired) {
 		if (watch_same_call(CONTAINER_OF(it, struct watch, link), watch))
 			return true;
 	}
@@ -146,8 +145,8 @@ watch_fired_already(const struct watch *watch, struct list *fired)
 
 /* Those at `at`, which is the path that changed or one above it. */
 static bool
-fire_at(struct watches *w, enum zk_event event, const char *path, const char *at,
-    struct list *fired)
+fire_at(
+    struct watches *w, enum zk_event event, const char *path, const char *at, struct list *fired)
 {
 	struct watch *watch = watch_of(hmap_first(&w->map, watches_hash(w, at))), *next;
 	bool above = at != path, ok = true;
@@ -217,7 +216,7 @@ watches_lose(struct watches *w, struct list *fired)
 	struct list *it, *next;
 
 	HMAP_EACH(it, next, &w->map)
-	watch_move(w, HMAP_ENTRY(it, struct watch, node), ZK_EVENT_LOST, fired);
+		watch_move(w, HMAP_ENTRY(it, struct watch, node), ZK_EVENT_LOST, fired);
 }
 
 /* Another watch of the same path and kind stands before it in its chain: the server needs one. */

@@ -89,8 +89,7 @@ zk_lost(struct zk *z, const char *why)
 	z->taken = z->taken || taken;
 	z->failures++;
 	if (z->failures % (z->hosts.count * ROUNDS_PER_WARNING) == z->hosts.count)
-		log_warn("no server of the ensemble answers, trying on: %s",
-		    z->why);
+		log_warn("no server of the ensemble answers, trying on: %s", z->why);
 	zk_session_down(z->session);
 	zk_schedule_retry(z);
 }
@@ -529,10 +528,8 @@ zk_add_watch(struct zk *z, const char *path, bool recursive, const struct zk_wat
 int
 zk_remove_watches(struct zk *z, const char *path, bool local, zk_done_fn *done, void *arg)
 {
-	struct zk_op op = {.type = ZK_OP_REMOVE_WATCHES,
-	    .path = path,
-	    .flags = ZK_WATCHER_ANY,
-	    .local = local};
+	struct zk_op op = {
+	    .type = ZK_OP_REMOVE_WATCHES, .path = path, .flags = ZK_WATCHER_ANY, .local = local};
 
 	return zk_request(z, &op, NULL, done, arg);
 }

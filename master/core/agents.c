@@ -454,8 +454,7 @@ agent_end_tasks(struct cluster *c, uint64_t now_ms, struct agent *a)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &a->attempts)
-	{
+	LIST_EACH(it, nx, &a->attempts) {
 		struct attempt *t = CONTAINER_OF(it, struct attempt, in_agent);
 
 		if (ends_with_mark(a, t, now_ms))

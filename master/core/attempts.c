@@ -342,8 +342,7 @@ lose_the_unreported(struct cluster *c, uint64_t now_ms, struct agent *a)
 		if (t != NULL && t->agent == a)
 			t->registration = a->registration;
 	}
-	LIST_EACH(it, nx, &a->attempts)
-	{
+	LIST_EACH(it, nx, &a->attempts) {
 		struct attempt *t = CONTAINER_OF(it, struct attempt, in_agent);
 
 		if (t->registration != a->registration && !task_state_terminal(t->state) &&

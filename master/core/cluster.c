@@ -53,7 +53,7 @@ free_jobs(struct cluster *c, struct list *jobs)
 	struct list *it, *nx;
 
 	LIST_EACH(it, nx, jobs)
-	job_free(c, CONTAINER_OF(it, struct job, in_order));
+		job_free(c, CONTAINER_OF(it, struct job, in_order));
 }
 
 void
@@ -62,12 +62,12 @@ cluster_fini(struct cluster *c)
 	struct list *it, *nx;
 
 	HMAP_EACH(it, nx, &c->attempts)
-	attempt_free(c, HMAP_ENTRY(it, struct attempt, by_key));
+		attempt_free(c, HMAP_ENTRY(it, struct attempt, by_key));
 	free_jobs(c, &c->live);
 	free_jobs(c, &c->ended);
 	free_jobs(c, &c->removed);
 	HMAP_EACH(it, nx, &c->doomed)
-	free(HMAP_ENTRY(it, struct doomed, by_index));
+		free(HMAP_ENTRY(it, struct doomed, by_index));
 	for (uint32_t i = 0; i < c->agent_count; i++) {
 		reserve_free_all(c, c->by_number[i]);
 		agent_free(c->by_number[i]);
@@ -135,8 +135,7 @@ cluster_deadline_ms(const struct cluster *c, uint64_t now_ms)
 
 	if (c->pausing && c->pause_end_ms < at && commit_wanted(c))
 		at = c->pause_end_ms;
-	LIST_EACH(it, nx, &c->live)
-	{
+	LIST_EACH(it, nx, &c->live) {
 		struct job *j = CONTAINER_OF(it, struct job, in_order);
 		struct list *first = list_first(&j->delayed);
 
@@ -296,7 +295,7 @@ job_check(const struct cluster *c, const struct job *j)
 			return false;
 	}
 	LIST_EACH(it, nx, (struct list *)&j->attempts)
-	live += !task_state_terminal(CONTAINER_OF(it, struct attempt, in_job)->state);
+		live += !task_state_terminal(CONTAINER_OF(it, struct attempt, in_job)->state);
 	return memcmp(in_state, j->in_state, sizeof in_state) == 0 && live == in_state[CELL_LIVE];
 }
 
@@ -308,8 +307,7 @@ agent_check(const struct cluster *c, const struct agent *a)
 	struct list *it, *nx;
 	uint32_t count = 0, stuck = 0;
 
-	LIST_EACH(it, nx, (struct list *)&a->attempts)
-	{
+	LIST_EACH(it, nx, (struct list *)&a->attempts) {
 		const struct attempt *t = CONTAINER_OF(it, struct attempt, in_agent);
 
 		count++;
@@ -320,8 +318,8 @@ agent_check(const struct cluster *c, const struct agent *a)
 			return false;
 	}
 	LIST_EACH(it, nx, (struct list *)&a->doomed)
-	if (CONTAINER_OF(it, struct doomed, in_agent)->booked)
-		resources_add(&sum, &CONTAINER_OF(it, struct doomed, in_agent)->need, 1);
+		if (CONTAINER_OF(it, struct doomed, in_agent)->booked)
+			resources_add(&sum, &CONTAINER_OF(it, struct doomed, in_agent)->need, 1);
 	return count == a->attempt_count && stuck == a->stuck_count &&
 	       (a->node == PLACE_NONE ? resources_equal(&sum, &none)
 				      : resources_equal(&sum, &c->books.accounts[a->node].leased));
@@ -333,8 +331,8 @@ cluster_check(const struct cluster *c)
 	struct list *it, *nx;
 
 	LIST_EACH(it, nx, (struct list *)&c->live)
-	if (!job_check(c, CONTAINER_OF(it, struct job, in_order)))
-		return false;
+		if (!job_check(c, CONTAINER_OF(it, struct job, in_order)))
+			return false;
 	for (uint32_t i = 0; i < c->agent_count; i++)
 		if (!agent_check(c, c->by_number[i]))
 			return false;

@@ -86,8 +86,7 @@ add_removals(struct cluster *c)
 	struct commit *m = &c->commit;
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &c->removed)
-	{
+	LIST_EACH(it, nx, &c->removed) {
 		struct job *j = CONTAINER_OF(it, struct job, in_order);
 		struct mark since;
 		bool full = false;
@@ -170,8 +169,7 @@ add_tokens(struct cluster *c)
 
 	if (!c->tokens.dirty)
 		return true;
-	LIST_EACH(it, nx, &c->tokens.all)
-	{
+	LIST_EACH(it, nx, &c->tokens.all) {
 		struct token *token = CONTAINER_OF(it, struct token, in_all);
 		struct mark since = mark_here(m);
 
@@ -313,8 +311,7 @@ add_jobs(struct cluster *c)
 	struct list *it, *nx;
 	bool creates = false;
 
-	LIST_EACH(it, nx, &c->dirty)
-	{
+	LIST_EACH(it, nx, &c->dirty) {
 		struct job *j = CONTAINER_OF(it, struct job, in_dirty);
 
 		/* One multi has one zxid, and the incarnations of two jobs must differ. */
@@ -335,8 +332,7 @@ collect_waiters(struct cluster *c)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &c->ending)
-	{
+	LIST_EACH(it, nx, &c->ending) {
 		struct attempt *t = CONTAINER_OF(it, struct attempt, in_ending);
 
 		if (t->job->pieces[t->index / RESULTS_PIECE] & PIECE_DIRTY)
@@ -344,8 +340,7 @@ collect_waiters(struct cluster *c)
 		list_remove(&t->in_ending);
 		list_append(&c->committing, &t->in_ending);
 	}
-	LIST_EACH(it, nx, &c->admitting)
-	{
+	LIST_EACH(it, nx, &c->admitting) {
 		struct agent *a = CONTAINER_OF(it, struct agent, in_admitting);
 
 		if (c->registry[a->number / REGISTRY_PIECE] & PIECE_DIRTY || singles_hold(a, true))
@@ -432,8 +427,7 @@ jobs_committed(struct cluster *c, uint64_t now_ms, const int64_t *czxids)
 			c->commit.ops[i].job->incarnation = czxids[i];
 			cluster_emit(c, OUT_JOB_ACCEPTED, NULL, c->commit.ops[i].job);
 		}
-	LIST_EACH(it, nx, &c->in_batch)
-	{
+	LIST_EACH(it, nx, &c->in_batch) {
 		struct job *j = CONTAINER_OF(it, struct job, in_dirty);
 		bool had_state = j->in_commit;
 

@@ -61,8 +61,7 @@ unknown_are_waited_for(const struct cluster *c)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, (struct list *)&c->live)
-	{
+	LIST_EACH(it, nx, (struct list *)&c->live) {
 		const struct job *j = CONTAINER_OF(it, struct job, in_order);
 
 		if (job_is_patient(j) && j->in_state[CELL_UNKNOWN] > 0)
@@ -76,8 +75,7 @@ has_patient_task(const struct agent *a)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, (struct list *)&a->attempts)
-	{
+	LIST_EACH(it, nx, (struct list *)&a->attempts) {
 		const struct attempt *t = CONTAINER_OF(it, struct attempt, in_agent);
 
 		if (!task_state_terminal(t->state) && job_is_patient(t->job))

@@ -102,8 +102,8 @@ doom_admitting(struct cluster *c, struct agent *a)
 	struct list *it, *nx;
 
 	LIST_EACH(it, nx, &a->doomed) /* of a registration before this one */
-	if (!CONTAINER_OF(it, struct doomed, in_agent)->booked)
-		doomed_release(c, a, CONTAINER_OF(it, struct doomed, in_agent));
+		if (!CONTAINER_OF(it, struct doomed, in_agent)->booked)
+			doomed_release(c, a, CONTAINER_OF(it, struct doomed, in_agent));
 	for (size_t i = 0; i < a->report->n_tasks; i++) {
 		const Corral__TaskReport *r = a->report->tasks[i];
 		const struct job *j = cluster_job(c, r->key->job);
@@ -121,8 +121,7 @@ doomed_over(struct cluster *c, struct agent *a, const struct task_key *key)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &a->doomed)
-	{
+	LIST_EACH(it, nx, &a->doomed) {
 		struct doomed *d = CONTAINER_OF(it, struct doomed, in_agent);
 
 		if (d->key.incarnation == key->incarnation && d->key.index == key->index &&

@@ -24,8 +24,7 @@ move_tasks(struct cluster *c, struct agent *a)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &a->attempts)
-	{
+	LIST_EACH(it, nx, &a->attempts) {
 		struct attempt *t = CONTAINER_OF(it, struct attempt, in_agent);
 		struct out *o;
 
@@ -143,8 +142,7 @@ leased_singleton(const struct agent *a)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, (struct list *)&a->attempts)
-	{
+	LIST_EACH(it, nx, (struct list *)&a->attempts) {
 		const struct attempt *t = CONTAINER_OF(it, struct attempt, in_agent);
 
 		if (t->job->singles != NULL && !t->unsent && !task_state_terminal(t->state))

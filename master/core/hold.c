@@ -40,8 +40,8 @@ hold_end_all(struct cluster *c, struct job *j)
 	if (j->held_tasks == 0)
 		return;
 	LIST_EACH(it, nx, &c->holding)
-	if (CONTAINER_OF(it, struct agent, in_holding)->held_for == j)
-		hold_end(c, CONTAINER_OF(it, struct agent, in_holding));
+		if (CONTAINER_OF(it, struct agent, in_holding)->held_for == j)
+			hold_end(c, CONTAINER_OF(it, struct agent, in_holding));
 }
 
 void
@@ -92,8 +92,7 @@ victims_have(const struct agent *a, const struct job *by)
 	struct resources sum = {0};
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, (struct list *)&a->attempts)
-	{
+	LIST_EACH(it, nx, (struct list *)&a->attempts) {
 		const struct attempt *t = CONTAINER_OF(it, struct attempt, in_agent);
 
 		if (is_victim(t, by))
@@ -109,8 +108,7 @@ next_victim(const struct agent *a, const struct job *by)
 	struct attempt *best = NULL;
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, (struct list *)&a->attempts)
-	{
+	LIST_EACH(it, nx, (struct list *)&a->attempts) {
 		struct attempt *t = CONTAINER_OF(it, struct attempt, in_agent);
 
 		if (is_victim(t, by) &&
@@ -178,8 +176,8 @@ has_lower(const struct job *j)
 
 	for (uint32_t p = 0; p < j->policy.priority; p++)
 		LIST_EACH(it, nx, &j->role->jobs[p])
-	if (CONTAINER_OF(it, struct job, in_role)->in_state[CELL_LIVE] > 0)
-		return true;
+			if (CONTAINER_OF(it, struct job, in_role)->in_state[CELL_LIVE] > 0)
+				return true;
 	return false;
 }
 
@@ -206,8 +204,7 @@ will_be_free(const struct cluster *c, const struct agent *a)
 	struct list *it, *nx;
 
 	resources_subtract(&left, &account->held, 1);
-	LIST_EACH(it, nx, (struct list *)&a->attempts)
-	{
+	LIST_EACH(it, nx, (struct list *)&a->attempts) {
 		const struct attempt *t = CONTAINER_OF(it, struct attempt, in_agent);
 
 		if (t->booked && t->job->policy.service)
@@ -264,8 +261,7 @@ scan_role(struct cluster *c, uint64_t now_ms, struct role *r)
 	struct list *it, *nx;
 
 	for (int p = SHARE_PRIORITIES; p-- > 0;)
-		LIST_EACH(it, nx, &r->jobs[p])
-		{
+		LIST_EACH(it, nx, &r->jobs[p]) {
 			struct job *j = CONTAINER_OF(it, struct job, in_role);
 
 			if (!job_waits(j) || j->stuck_ms == 0)
@@ -285,8 +281,7 @@ holds_scan(struct cluster *c, uint64_t now_ms)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &c->holding)
-	{
+	LIST_EACH(it, nx, &c->holding) {
 		struct agent *a = CONTAINER_OF(it, struct agent, in_holding);
 
 		if (now_ms >= a->held_until_ms)

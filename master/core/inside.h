@@ -159,8 +159,7 @@ bool reserved_load_line(struct cluster *c, char *words[3]);
 /* roles.c */
 enum { ROLE_AMOUNTS_MAX = 200 };
 /* "cpus=2.0,memory=4G" without what is `none`; "-" if all is. */
-const char *role_print_amounts(
-    char to[ROLE_AMOUNTS_MAX], const struct resources *a, uint64_t none);
+const char *role_print_amounts(char to[ROLE_AMOUNTS_MAX], const struct resources *a, uint64_t none);
 void quota_encode(const struct cluster *c, uint32_t piece, struct buf *out);
 void weights_encode(const struct cluster *c, uint32_t piece, struct buf *out);
 

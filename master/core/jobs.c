@@ -97,7 +97,7 @@ job_free(struct cluster *c, struct job *j)
 	struct list *it, *nx;
 
 	LIST_EACH(it, nx, &j->delayed)
-	free(CONTAINER_OF(it, struct delay, in_job));
+		free(CONTAINER_OF(it, struct delay, in_job));
 	if (!j->hidden)
 		hmap_remove(&c->jobs, &j->by_name);
 	list_remove(&j->in_order);
@@ -310,8 +310,7 @@ trim_ended(struct cluster *c, uint64_t now_ms)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &c->ended)
-	{
+	LIST_EACH(it, nx, &c->ended) {
 		struct job *j = CONTAINER_OF(it, struct job, in_order);
 
 		if (is_settled(j) &&
@@ -368,8 +367,7 @@ stop_waiting(struct cluster *c, struct job *j)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &j->delayed)
-	{
+	LIST_EACH(it, nx, &j->delayed) {
 		list_remove(it);
 		free(CONTAINER_OF(it, struct delay, in_job));
 	}
@@ -405,8 +403,7 @@ job_kill_all(struct cluster *c, struct job *j)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &j->attempts)
-	{
+	LIST_EACH(it, nx, &j->attempts) {
 		struct attempt *t = CONTAINER_OF(it, struct attempt, in_job);
 		struct out *o;
 
@@ -436,8 +433,8 @@ has_unknown(const struct job *j)
 	struct list *it, *nx;
 
 	LIST_EACH(it, nx, (struct list *)&j->attempts)
-	if (CONTAINER_OF(it, struct attempt, in_job)->told_over)
-		return true;
+		if (CONTAINER_OF(it, struct attempt, in_job)->told_over)
+			return true;
 	return j->in_state[CELL_UNKNOWN] > 0;
 }
 
@@ -447,8 +444,7 @@ jobs_recovered(struct cluster *c, uint64_t now_ms)
 	struct list *it, *nx;
 	bool held_up = false;
 
-	LIST_EACH(it, nx, &c->live)
-	{
+	LIST_EACH(it, nx, &c->live) {
 		struct job *j = CONTAINER_OF(it, struct job, in_order);
 
 		if (job_is_held_up(c, now_ms, j)) {
@@ -469,8 +465,7 @@ jobs_delays(struct cluster *c, uint64_t now_ms)
 {
 	struct list *it, *nx, *first;
 
-	LIST_EACH(it, nx, &c->live)
-	{
+	LIST_EACH(it, nx, &c->live) {
 		struct job *j = CONTAINER_OF(it, struct job, in_order);
 
 		while ((first = list_first(&j->delayed)) != NULL) {

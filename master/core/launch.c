@@ -151,8 +151,7 @@ place_on_reserved(struct cluster *c, struct job *j, uint32_t *node, struct resou
 	struct share_barred why;
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &c->reserving)
-	{
+	LIST_EACH(it, nx, &c->reserving) {
 		struct agent *a = CONTAINER_OF(it, struct agent, in_reserving);
 		struct resources reserved = reserve_unused(a, r), usable;
 
@@ -250,7 +249,7 @@ launch_all_held(struct cluster *c, uint64_t now_ms)
 		return;
 	elsewhere = books_available(&c->books);
 	LIST_EACH(it, nx, &c->holding)
-	launch_held(c, now_ms, CONTAINER_OF(it, struct agent, in_holding), &elsewhere);
+		launch_held(c, now_ms, CONTAINER_OF(it, struct agent, in_holding), &elsewhere);
 }
 
 void

@@ -45,9 +45,9 @@ struct place_node {
 struct place {
 	struct place_key *tree; /* [1] is the root, [size + i] the leaf of node i */
 	struct place_node *nodes;
-	uint32_t size;	  /* leaves, a power of two; 0 before the first node */
-	uint32_t count;	  /* numbers given so far */
-	uint32_t shift;	  /* memory >> shift is in the scale of cpu_milli */
+	uint32_t size;	/* leaves, a power of two; 0 before the first node */
+	uint32_t count; /* numbers given so far */
+	uint32_t shift; /* memory >> shift is in the scale of cpu_milli */
 	struct resources largest;
 	struct resources failed[PLACE_FAILED_MAX];
 	uint32_t failed_count, failed_next;

@@ -34,8 +34,7 @@ cover(struct agent *a, const struct role *role, const struct resources *need)
 	struct resources left = *need;
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &a->reservations)
-	{
+	LIST_EACH(it, nx, &a->reservations) {
 		struct reservation *v = CONTAINER_OF(it, struct reservation, in_agent);
 		struct resources rest = unused(v), part = resources_min(&left, &rest);
 
@@ -52,29 +51,25 @@ reserve_settle(struct cluster *c, struct agent *a)
 	struct resources to_hold = {0}, none = {0};
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &a->reservations)
-	{
+	LIST_EACH(it, nx, &a->reservations) {
 		struct reservation *v = CONTAINER_OF(it, struct reservation, in_agent);
 
 		share_reserved_use(v->role, &none, &v->used);
 		v->used = none;
 	}
-	LIST_EACH(it, nx, &a->attempts)
-	{
+	LIST_EACH(it, nx, &a->attempts) {
 		struct attempt *t = CONTAINER_OF(it, struct attempt, in_agent);
 
 		if (t->booked)
 			cover(a, t->job->role, &t->job->need);
 	}
-	LIST_EACH(it, nx, &a->doomed)
-	{
+	LIST_EACH(it, nx, &a->doomed) {
 		struct doomed *d = CONTAINER_OF(it, struct doomed, in_agent);
 
 		if (d->booked)
 			cover(a, d->role, &d->need);
 	}
-	LIST_EACH(it, nx, &a->reservations)
-	{
+	LIST_EACH(it, nx, &a->reservations) {
 		struct reservation *v = CONTAINER_OF(it, struct reservation, in_agent);
 		struct resources rest = unused(v);
 
@@ -91,7 +86,7 @@ reserve_settle_all(struct cluster *c)
 	struct list *it, *nx;
 
 	LIST_EACH(it, nx, &c->reserving)
-	reserve_settle(c, CONTAINER_OF(it, struct agent, in_reserving));
+		reserve_settle(c, CONTAINER_OF(it, struct agent, in_reserving));
 }
 
 struct resources
@@ -100,8 +95,7 @@ reserve_unused(const struct agent *a, const struct role *role)
 	struct resources sum = {0};
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, (struct list *)&a->reservations)
-	{
+	LIST_EACH(it, nx, (struct list *)&a->reservations) {
 		const struct reservation *v = CONTAINER_OF(it, struct reservation, in_agent);
 		struct resources rest = unused(v);
 
@@ -135,8 +129,7 @@ find(const struct agent *a, const char *role, uint32_t *count)
 	struct list *it, *nx;
 
 	*count = 0;
-	LIST_EACH(it, nx, (struct list *)&a->reservations)
-	{
+	LIST_EACH(it, nx, (struct list *)&a->reservations) {
 		struct reservation *v = CONTAINER_OF(it, struct reservation, in_agent);
 
 		++*count;
@@ -297,8 +290,7 @@ reserved_encode(const struct cluster *c, uint32_t piece, struct buf *out)
 	struct list *it, *nx;
 
 	for (uint32_t i = first; i < c->agent_count && i < first + RESERVED_PIECE; i++)
-		LIST_EACH(it, nx, &c->by_number[i]->reservations)
-		{
+		LIST_EACH(it, nx, &c->by_number[i]->reservations) {
 			const struct reservation *v =
 			    CONTAINER_OF(it, struct reservation, in_agent);
 			char text[ROLE_AMOUNTS_MAX];

@@ -512,8 +512,8 @@ share_withdraw(struct share *s, struct role *r)
 static uint64_t
 left_of_limit(const struct role *r, const struct resources *consumed, int d)
 {
-	share_wide taken = resources_get(consumed, d) +
-			   (ZAB_PLANTED(PLANT_LIMIT_FORGETS) ? 0 : r->unsettled[d]);
+	share_wide taken =
+	    resources_get(consumed, d) + (ZAB_PLANTED(PLANT_LIMIT_FORGETS) ? 0 : r->unsettled[d]);
 	uint64_t limit = resources_get(&r->limit, d);
 
 	if (limit == QUOTA_NO_LIMIT)

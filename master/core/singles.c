@@ -127,8 +127,7 @@ singles_collect(struct cluster *c)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &c->placing)
-	{
+	LIST_EACH(it, nx, &c->placing) {
 		const struct attempt *t = CONTAINER_OF(it, struct attempt, in_ending);
 
 		if (t->job->singles[t->index].flags & PIECE_DIRTY)
@@ -199,8 +198,7 @@ singles_hold(const struct agent *a, bool dirty)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, (struct list *)(uintptr_t)&a->attempts)
-	{
+	LIST_EACH(it, nx, (struct list *)(uintptr_t)&a->attempts) {
 		const struct attempt *t = CONTAINER_OF(it, struct attempt, in_agent);
 		const struct single *s =
 		    t->job->singles == NULL ? NULL : &t->job->singles[t->index];
@@ -257,8 +255,7 @@ singles_recover(struct cluster *c, uint64_t now_ms)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &c->live)
-	{
+	LIST_EACH(it, nx, &c->live) {
 		struct job *j = CONTAINER_OF(it, struct job, in_order);
 
 		if (j->singles != NULL)
@@ -288,8 +285,7 @@ scan_job(struct cluster *c, uint64_t now_ms, struct job *j)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &j->attempts)
-	{
+	LIST_EACH(it, nx, &j->attempts) {
 		struct attempt *t = CONTAINER_OF(it, struct attempt, in_job);
 
 		if (!task_state_terminal(t->state) && !t->unsent &&
@@ -306,8 +302,7 @@ singles_scan(struct cluster *c, uint64_t now_ms)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &c->live)
-	{
+	LIST_EACH(it, nx, &c->live) {
 		struct job *j = CONTAINER_OF(it, struct job, in_order);
 
 		if (j->singles != NULL)
@@ -353,8 +348,7 @@ cluster_stuck(struct cluster *c, struct agent *a, Corral__TaskKey *const *keys, 
 			attempt_stuck(c, t, true);
 	}
 	if (a->stuck_count > count) {
-		LIST_EACH(it, nx, &a->attempts)
-		{
+		LIST_EACH(it, nx, &a->attempts) {
 			struct attempt *t = CONTAINER_OF(it, struct attempt, in_agent);
 
 			if (t->stuck && !is_named(t, keys, count, c))

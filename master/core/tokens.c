@@ -65,8 +65,7 @@ tokens_find(const struct tokens *t, const char *id)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, (struct list *)&t->all)
-	{
+	LIST_EACH(it, nx, (struct list *)&t->all) {
 		struct token *token = CONTAINER_OF(it, struct token, in_all);
 
 		if (strcmp(token->id, id) == 0 && token->uses > 0)
@@ -92,8 +91,7 @@ tokens_expire(struct tokens *t, int64_t wall_ms)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &t->all)
-	{
+	LIST_EACH(it, nx, &t->all) {
 		struct token *token = CONTAINER_OF(it, struct token, in_all);
 
 		if (token->uses > 0 && token->expires_wall_ms <= wall_ms)

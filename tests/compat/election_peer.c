@@ -127,8 +127,8 @@ main(int argc, char **argv)
 {
 	static const struct election_port_ops PORT_OPS = {on_heard, on_link, on_failed};
 	static const struct election_ops OPS = {.send = on_send};
-	struct election_settings settings = {0, ELECTION_NOTIFY_MIN_MS, ELECTION_NOTIFY_MAX_MS,
-	    ELECTION_FINALIZE_MS};
+	struct election_settings settings = {
+	    0, ELECTION_NOTIFY_MIN_MS, ELECTION_NOTIFY_MAX_MS, ELECTION_FINALIZE_MS};
 	struct election_port_config config = {.bind_tries = 3,
 	    .connect_ms = 5000,
 	    .hello_ms = 5000,

@@ -156,8 +156,8 @@ active(uint8_t number)
 	struct list *it, *nx;
 
 	LIST_EACH(it, nx, (struct list *)all)
-	if (number-- % frame_peers == 0)
-		return CONTAINER_OF(it, struct attempt, link);
+		if (number-- % frame_peers == 0)
+			return CONTAINER_OF(it, struct attempt, link);
 	return NULL;
 }
 

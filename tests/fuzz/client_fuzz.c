@@ -35,15 +35,15 @@ static const struct hash_key KEY = {1, 2};
 struct peer {
 	uint8_t head[ADMIN_WORD_BYTES]; /* the first that it sent */
 	size_t head_size;
-	bool text;	   /* they are a word: no frames come back */
-	bool greeted;	   /* the connect request was answered */
-	bool in_order;	   /* its answers can be told apart, and must come in order */
-	uint64_t frames;   /* sent */
-	size_t read;	   /* of out */
+	bool text;	 /* they are a word: no frames come back */
+	bool greeted;	 /* the connect request was answered */
+	bool in_order;	 /* its answers can be told apart, and must come in order */
+	uint64_t frames; /* sent */
+	size_t read;	 /* of out */
 	int32_t asked[ASKED_MAX];
 	size_t first, end; /* of asked: those that were not answered */
 	int64_t zxid;
-	int64_t session;   /* the last that it had; it outlives the connection */
+	int64_t session; /* the last that it had; it outlives the connection */
 };
 
 static struct zoo_conf conf;
@@ -317,8 +317,8 @@ static void
 sync_log(uint64_t count)
 {
 	take_records();
-	durable = count == 0 || (uint64_t)(handed - durable) < count ? handed
-								     : durable + (int64_t)count;
+	durable =
+	    count == 0 || (uint64_t)(handed - durable) < count ? handed : durable + (int64_t)count;
 	set_time();
 	server_synced(&server, durable);
 }
@@ -423,9 +423,8 @@ is_quiet(void)
 		if (world_peers[i].open && world_peers[i].in.len > 0)
 			return false;
 	}
-	return server.pending_count == 0 && list_empty(&server.dirty) &&
-	    list_empty(&server.told) && list_empty(&server.resting) &&
-	    list_empty(&server.stalled);
+	return server.pending_count == 0 && list_empty(&server.dirty) && list_empty(&server.told) &&
+	       list_empty(&server.resting) && list_empty(&server.stalled);
 }
 
 /* The disk is quick and everybody reads: then nobody waits. */
@@ -479,7 +478,7 @@ replay_log(void)
 
 		assert(!r.bad);
 		assert(db_apply(&again, record.data, (size_t)record.len, 0, NULL, NULL, NULL) ==
-		    APPLY_OK);
+		       APPLY_OK);
 	}
 	assert(again.last_zxid == db.last_zxid && again.tree.digest == db.tree.digest);
 	assert(again.tree.node_count == db.tree.node_count);

@@ -251,8 +251,8 @@ put_raw(struct buf *b)
 static struct script_line
 make_line(struct buf *b)
 {
-	static const uint8_t kinds[] = {STEP_BYTES, STEP_RESUME, STEP_HANG_UP, STEP_TIME, STEP_SYNC,
-	    STEP_WINDOW, STEP_PIECE};
+	static const uint8_t kinds[] = {
+	    STEP_BYTES, STEP_RESUME, STEP_HANG_UP, STEP_TIME, STEP_SYNC, STEP_WINDOW, STEP_PIECE};
 	struct script_line l = {.kind = STEP_FRAME, .peer = (uint8_t)below(2)};
 
 	if (below(8) == 0)

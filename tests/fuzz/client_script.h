@@ -12,13 +12,13 @@
 #include <stdint.h>
 
 enum script_option {
-	SCRIPT_JOIN = 1,	  /* whoever connects has a session at once */
-	SCRIPT_SLOW_LOG = 2,	  /* nothing is durable before a STEP_SYNC says so */
+	SCRIPT_JOIN = 1,     /* whoever connects has a session at once */
+	SCRIPT_SLOW_LOG = 2, /* nothing is durable before a STEP_SYNC says so */
 	SCRIPT_AUDIT = 4,
-	SCRIPT_QUOTA = 8,	  /* enforced */
-	SCRIPT_TIGHT = 16,	  /* limits that are soon reached */
-	SCRIPT_SASL = 32,	  /* every request needs it */
-	SCRIPT_NO_TTL = 64,	  /* extended types are off */
+	SCRIPT_QUOTA = 8,   /* enforced */
+	SCRIPT_TIGHT = 16,  /* limits that are soon reached */
+	SCRIPT_SASL = 32,   /* every request needs it */
+	SCRIPT_NO_TTL = 64, /* extended types are off */
 	SCRIPT_SKIP_ACL = 128,
 };
 

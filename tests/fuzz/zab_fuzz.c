@@ -308,8 +308,8 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	begin(&w, bytes[0] % WHO_COUNT, (bytes[0] & RECONFIG) != 0);
 	piece = bytes[1] == 0 ? 65536 : bytes[1];
 	for (size_t at = 2, took = 1; at < size && took > 0 && w.open; at += took) {
-		took = peer_feed(
-		    &w.peer, &w.link, bytes + at, size - at < piece ? size - at : piece);
+		took =
+		    peer_feed(&w.peer, &w.link, bytes + at, size - at < piece ? size - at : piece);
 		turn(&w);
 		if (w.who == MASTER)
 			answer(&w);

@@ -57,11 +57,11 @@ struct fake {
 	bool leading;
 	uint64_t lease_ms;	 /* of the next leader */
 	uint32_t drift_permille; /* the same */
-	bool unreadable; /* places of singletons in the store may be so */
+	bool unreadable;	 /* places of singletons in the store may be so */
 	struct term term;
 	uint64_t now_ms;
-	int64_t wall_offset_ms; /* of the leader to come: the time of the day, less now_ms */
-	const struct commit *batch;			    /* out, not applied yet */
+	int64_t wall_offset_ms;	    /* of the leader to come: the time of the day, less now_ms */
+	const struct commit *batch; /* out, not applied yet */
 	uint64_t launches, kills, acks, accepted, welcomes; /* seen in the core's output */
 	uint64_t refusals; /* launches that an agent had no room for: the master over-committed */
 	uint64_t uuids;

@@ -38,10 +38,10 @@ struct rig_node {
 	bool log_open;
 	bool hold_sync;	     /* while set, the disk takes nothing */
 	bool hold_snapshots; /* while set, no snapshot to a learner begins */
-	int64_t appended; /* the last record in the batch */
+	int64_t appended;    /* the last record in the batch */
 	struct rig_client client;
 	struct members committed, seen; /* what its files say; seen.version -1: nothing */
-	bool forgets; /* its files cannot be written */
+	bool forgets;			/* its files cannot be written */
 	struct buf mail[RIG_NODES_MAX]; /* notifications for each other, the newest counts */
 	bool dialling, dials_master;
 	int64_t dials;
@@ -119,8 +119,8 @@ void rig_ask_create(unsigned i, const char *path, size_t size);
 void rig_ask_ephemeral(unsigned i, const char *path);
 void rig_ask_sync(unsigned i);
 /* A reconfig; NULL: none of the kind. base -1: of whatever version. */
-void rig_ask_reconfig(unsigned i, const char *joining, const char *leaving, const char *whole,
-    int64_t base);
+void rig_ask_reconfig(
+    unsigned i, const char *joining, const char *leaving, const char *whole, int64_t base);
 /* How many answers came since the last time; *error is the last one's. */
 unsigned rig_answers(unsigned i, int32_t *error);
 /* The same, and waited for. */

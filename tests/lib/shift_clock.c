@@ -14,8 +14,7 @@
 
 static const volatile int64_t *shift_s;
 
-static void __attribute__((constructor))
-map_file(void)
+static void __attribute__((constructor)) map_file(void)
 {
 	const char *path = getenv("SHIFT_CLOCK");
 	int fd = path != NULL ? open(path, O_RDONLY | O_CLOEXEC) : -1;

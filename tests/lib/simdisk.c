@@ -199,8 +199,7 @@ sweep(struct simdisk *d)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &d->inodes)
-	{
+	LIST_EACH(it, nx, &d->inodes) {
 		struct inode *n = CONTAINER_OF(it, struct inode, link);
 
 		n->marks = n->handles;
@@ -210,8 +209,7 @@ sweep(struct simdisk *d)
 	for (size_t i = 0; i < d->change_count; i++)
 		if (d->changes[i].inode != NULL)
 			d->changes[i].inode->marks++;
-	LIST_EACH(it, nx, &d->inodes)
-	{
+	LIST_EACH(it, nx, &d->inodes) {
 		struct inode *n = CONTAINER_OF(it, struct inode, link);
 
 		if (n->marks == 0)
@@ -628,9 +626,9 @@ simdisk_free(struct simdisk *d)
 	if (d == NULL)
 		return;
 	LIST_EACH(it, nx, &d->handles)
-	sim_close(&CONTAINER_OF(it, struct handle, link)->file);
+		sim_close(&CONTAINER_OF(it, struct handle, link)->file);
 	LIST_EACH(it, nx, &d->inodes)
-	inode_free(CONTAINER_OF(it, struct inode, link));
+		inode_free(CONTAINER_OF(it, struct inode, link));
 	free(d->seen.list);
 	free(d->durable.list);
 	free(d->changes);
@@ -745,7 +743,7 @@ simdisk_power_loss(struct simdisk *d)
 	restart(d);
 	sweep(d);
 	LIST_EACH(it, nx, &d->inodes)
-	inode_power_loss(d, CONTAINER_OF(it, struct inode, link));
+		inode_power_loss(d, CONTAINER_OF(it, struct inode, link));
 }
 
 bool
@@ -769,8 +767,7 @@ simdisk_settle(struct simdisk *d)
 	for (size_t i = 0; i < d->change_count; i++)
 		apply_change(&d->durable, &d->changes[i]);
 	d->change_count = 0;
-	LIST_EACH(it, nx, &d->inodes)
-	{
+	LIST_EACH(it, nx, &d->inodes) {
 		struct inode *n = CONTAINER_OF(it, struct inode, link);
 
 		inode_flush(d, n, 100, false);

@@ -295,8 +295,7 @@ cl_host_power_loss(struct cl_host *h, uint64_t down_ms)
 	if (h->before != NULL)
 		simdisk_free(h->before);
 	h->before = NULL;
-	LIST_EACH(it, nx, &h->groups)
-	{
+	LIST_EACH(it, nx, &h->groups) {
 		struct cl_group *g = CONTAINER_OF(it, struct cl_group, link);
 
 		cl_exec_kill(g);

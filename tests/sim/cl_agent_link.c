@@ -364,8 +364,7 @@ find(struct cl_host *h, const struct taskkey *key)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &h->links)
-	{
+	LIST_EACH(it, nx, &h->links) {
 		struct xlink *x = CONTAINER_OF(it, struct xlink, link);
 
 		if (x->greeted && taskkey_equal(&x->key, key))

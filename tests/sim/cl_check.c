@@ -71,8 +71,7 @@ cl_check_free(struct cl *c)
 	struct cl_check *k = c->check;
 	struct list *it, *nx;
 
-	HMAP_EACH(it, nx, &k->attempts)
-	{
+	HMAP_EACH(it, nx, &k->attempts) {
 		struct seen_attempt *a = HMAP_ENTRY(it, struct seen_attempt, node);
 
 		hmap_remove(&k->attempts, &a->node);
@@ -474,8 +473,7 @@ check_alone(struct cl_master *m, const struct seen_attempt *t)
 
 	if (j == NULL || !j->def.singleton)
 		return;
-	HMAP_EACH(it, nx, &k->attempts)
-	{
+	HMAP_EACH(it, nx, &k->attempts) {
 		const struct seen_attempt *a = HMAP_ENTRY(it, struct seen_attempt, node);
 		const struct seen_job *of = seen_job(k, a->key.incarnation);
 

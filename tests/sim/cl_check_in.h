@@ -60,7 +60,7 @@ struct saved_job {
 struct seen_agent {
 	struct term highest, pending; /* obeyed, and durable; obeyed */
 	bool marked;
-	bool asked; /* by an operator: limits are the master's own */
+	bool asked;	/* by an operator: limits are the master's own */
 	bool forgotten; /* once: its id may become another one, if it had none itself */
 	uint64_t marks_ms[MARKS_MAX]; /* true times of commits that marked it, a ring */
 	bool asked_marks[MARKS_MAX];

@@ -254,8 +254,7 @@ cl_check_recovered(struct cl_host *h, const struct checkpoint_faults *faults)
 	if (faults->damaged || faults->cut_bytes > 0)
 		cl_trace(h->c, "%s: of its checkpoint %llu bytes are left out", h->machine->name,
 		    (unsigned long long)faults->cut_bytes);
-	HMAP_EACH(it, nx, &k->attempts)
-	{
+	HMAP_EACH(it, nx, &k->attempts) {
 		struct seen_attempt *a = HMAP_ENTRY(it, struct seen_attempt, node);
 		const struct agent_attempt *own;
 
@@ -378,8 +377,7 @@ check_others(struct cl_group *g, const struct seen_attempt *a)
 	struct list *it, *nx;
 
 	for (unsigned i = 0; i < c->conf.agents; i++)
-		LIST_EACH(it, nx, &c->hosts[i]->groups)
-		{
+		LIST_EACH(it, nx, &c->hosts[i]->groups) {
 			struct cl_group *o = CONTAINER_OF(it, struct cl_group, link);
 
 			if (o != g && !cl_group_empty(o) && o->key.index == g->key.index &&
@@ -395,8 +393,7 @@ check_room(struct cl_host *h)
 	uint64_t cpu = 0, memory = 0;
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &h->groups)
-	{
+	LIST_EACH(it, nx, &h->groups) {
 		const struct cl_group *g = CONTAINER_OF(it, struct cl_group, link);
 
 		if (cl_group_empty(g) && (!cl_exec_alive(g) || g->life.state >= LIFE_ENDED))
@@ -489,8 +486,7 @@ host_is_quiet(struct cl_host *h)
 	if (h->core == NULL || !list_empty(agent_core_active(h->core)) ||
 	    !agent_core_registered(h->core))
 		return false;
-	LIST_EACH(it, nx, &h->groups)
-	{
+	LIST_EACH(it, nx, &h->groups) {
 		const struct cl_group *g = CONTAINER_OF(it, struct cl_group, link);
 
 		if (!cl_group_empty(g) || cl_exec_alive(g))
@@ -541,8 +537,7 @@ say_host(struct cl_host *h)
 		    h->dialing, h->leader);
 		return;
 	}
-	LIST_EACH(it, nx, (struct list *)(uintptr_t)agent_core_active(h->core))
-	{
+	LIST_EACH(it, nx, (struct list *)(uintptr_t)agent_core_active(h->core)) {
 		const struct agent_attempt *a = CONTAINER_OF(it, struct agent_attempt, link);
 
 		const struct cl_group *g = cl_group_find(h, &a->key);
@@ -554,8 +549,7 @@ say_host(struct cl_host *h)
 		    g == NULL || !cl_exec_alive(g) ? "gone" : "alive",
 		    g == NULL || cl_group_empty(g) ? "gone" : "alive");
 	}
-	LIST_EACH(it, nx, &h->groups)
-	{
+	LIST_EACH(it, nx, &h->groups) {
 		const struct cl_group *g = CONTAINER_OF(it, struct cl_group, link);
 
 		if (!cl_group_empty(g))

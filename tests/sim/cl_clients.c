@@ -200,8 +200,7 @@ cl_clients_validated(struct cl_server *s, int64_t session, bool valid)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &s->clients)
-	{
+	LIST_EACH(it, nx, &s->clients) {
 		struct client *k = CONTAINER_OF(it, struct client, link);
 
 		if (k->session == session && k->validating) {
@@ -220,8 +219,7 @@ take_commit(struct client *k, const struct cl_commit *m)
 		connected(k, true);
 		return;
 	}
-	LIST_EACH(it, nx, &k->pending)
-	{
+	LIST_EACH(it, nx, &k->pending) {
 		struct pending *p = CONTAINER_OF(it, struct pending, link);
 
 		if (p->ask.xid != m->xid || p->done)
@@ -240,15 +238,13 @@ cl_clients_applied(struct cl_server *s, const struct cl_commit *m)
 	struct list *it, *nx;
 
 	/* An event comes before every answer that shows the change. */
-	LIST_EACH(it, nx, &s->clients)
-	{
+	LIST_EACH(it, nx, &s->clients) {
 		struct client *k = CONTAINER_OF(it, struct client, link);
 
 		if (m->outcome.election && k->watch)
 			fire(k);
 	}
-	LIST_EACH(it, nx, &s->clients)
-	{
+	LIST_EACH(it, nx, &s->clients) {
 		struct client *k = CONTAINER_OF(it, struct client, link);
 		bool over = m->kind == PROP_CLOSE || m->outcome.rc == CL_EXPIRED ||
 			    m->outcome.rc == CL_MOVED;
@@ -269,8 +265,7 @@ drop_before(const struct client *k, int64_t session)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &k->server->clients)
-	{
+	LIST_EACH(it, nx, &k->server->clients) {
 		struct client *old = CONTAINER_OF(it, struct client, link);
 
 		if (old != k && old->session == session)

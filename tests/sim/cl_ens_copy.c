@@ -68,7 +68,7 @@ cl_ens_copy(struct cl *c)
 	e->copy = k;
 	k->nodes = cl_alloc(e->tree.nodes.count * sizeof *k->nodes);
 	HMAP_EACH(it, nx, &e->tree.nodes)
-	save(k, HMAP_ENTRY(it, struct cl_node, by_path));
+		save(k, HMAP_ENTRY(it, struct cl_node, by_path));
 	k->session_count = e->session_count;
 	k->alive = cl_alloc(e->session_count + 1);
 	for (size_t i = 0; i < e->session_count; i++)
@@ -91,7 +91,7 @@ restore_tree(struct cl_ens *e)
 	struct list *it, *nx;
 
 	HMAP_EACH(it, nx, &e->tree.nodes)
-	cl_tree_set(&e->tree, HMAP_ENTRY(it, struct cl_node, by_path)->path, at, NULL, 0);
+		cl_tree_set(&e->tree, HMAP_ENTRY(it, struct cl_node, by_path)->path, at, NULL, 0);
 	for (size_t i = 0; i < e->copy->count; i++) {
 		const struct saved_node *s = &e->copy->nodes[i];
 

@@ -42,8 +42,7 @@ can_compare(const struct cluster *c)
 	if (c->unplaced || !list_empty(&c->reserving) || !list_empty(&c->holding) || c->failed ||
 	    c->quota_in_batch || (c->quota_piece & PIECE_DIRTY) != 0)
 		return false;
-	LIST_EACH(it, nx, (struct list *)&c->live)
-	{
+	LIST_EACH(it, nx, (struct list *)&c->live) {
 		const struct job *j = CONTAINER_OF(it, struct job, in_order);
 
 		if (j->singles != NULL)
@@ -172,8 +171,7 @@ take_jobs(struct pair *p)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &p->m->cluster.live)
-	{
+	LIST_EACH(it, nx, &p->m->cluster.live) {
 		struct job *job = CONTAINER_OF(it, struct job, in_order);
 		int n = add_job(p, job, job->role, &job->need);
 		struct fair_job *j = &p->fair.jobs[n];
@@ -197,8 +195,7 @@ take_attempts(struct pair *p, const struct agent *a)
 
 	if (a->node == PLACE_NONE)
 		return true;
-	LIST_EACH(it, nx, (struct list *)&a->attempts)
-	{
+	LIST_EACH(it, nx, (struct list *)&a->attempts) {
 		const struct attempt *t = CONTAINER_OF(it, struct attempt, in_agent);
 		int n = t->booked ? job_number(p, t->job) : 0;
 
@@ -207,8 +204,7 @@ take_attempts(struct pair *p, const struct agent *a)
 		if (t->booked)
 			p->on[n][a->node]++;
 	}
-	LIST_EACH(it, nx, (struct list *)&a->doomed)
-	{
+	LIST_EACH(it, nx, (struct list *)&a->doomed) {
 		const struct doomed *d = CONTAINER_OF(it, struct doomed, in_agent);
 		int n = d->booked ? add_job(p, NULL, d->role, &d->need) : 0;
 

@@ -50,8 +50,7 @@ runs_singleton(const struct cl_host *h)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, (struct list *)&h->groups)
-	{
+	LIST_EACH(it, nx, (struct list *)&h->groups) {
 		const struct cl_group *g = CONTAINER_OF(it, struct cl_group, link);
 
 		if (g->spec->singleton && !cl_group_empty(g))
@@ -83,8 +82,7 @@ any_group(struct cl_life *l)
 	struct list *it, *nx;
 	unsigned seen = 0;
 
-	LIST_EACH(it, nx, &h->groups)
-	{
+	LIST_EACH(it, nx, &h->groups) {
 		struct cl_group *g = CONTAINER_OF(it, struct cl_group, link);
 
 		if (cl_exec_alive(g) && rng_below(&l->rng, ++seen) == 0)

@@ -54,8 +54,7 @@ cl_group_find(struct cl_host *h, const struct taskkey *key)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &h->groups)
-	{
+	LIST_EACH(it, nx, &h->groups) {
 		struct cl_group *g = CONTAINER_OF(it, struct cl_group, link);
 
 		if (!g->forgotten && taskkey_equal(&g->key, key))

@@ -73,7 +73,7 @@ struct cl_life {
 	uint64_t pace_ms, work_ms;
 	uint64_t life_ms;
 	unsigned submitted, wanted; /* jobs */
-	bool singletons, shared; /* by roles and priorities */
+	bool singletons, shared;    /* by roles and priorities */
 };
 
 struct cl_life *cl_life_new(uint64_t seed, enum cl_plant plant, bool trace);

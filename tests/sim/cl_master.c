@@ -348,8 +348,7 @@ cl_master_stop_services(struct cl_master *m)
 	char name[CLUSTER_NAME_MAX + 1];
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &m->cluster.live)
-	{
+	LIST_EACH(it, nx, &m->cluster.live) {
 		struct job *j = CONTAINER_OF(it, struct job, in_order);
 
 		if ((!j->policy.service && !cl_is_giant(&j->policy.need)) ||

@@ -49,8 +49,7 @@ forget_messages(struct cl_master *m, const struct mlink *l)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &m->queue)
-	{
+	LIST_EACH(it, nx, &m->queue) {
 		struct message *msg = CONTAINER_OF(it, struct message, link);
 
 		if (l == NULL || msg->to == l)
@@ -120,8 +119,7 @@ cl_master_end_idle(struct cl_master *m)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &m->links)
-	{
+	LIST_EACH(it, nx, &m->links) {
 		struct mlink *l = CONTAINER_OF(it, struct mlink, in_all);
 
 		if (now(m) - l->heard_ms > 2 * m->c->conf.lease_ms)
@@ -311,8 +309,7 @@ cl_master_take_pending(struct cl_master *m)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &m->links)
-	{
+	LIST_EACH(it, nx, &m->links) {
 		struct mlink *l = CONTAINER_OF(it, struct mlink, in_all);
 		struct conn_news news;
 

@@ -128,8 +128,7 @@ kick_conns(struct cl *c, const struct cl_proc *p)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &c->conns)
-	{
+	LIST_EACH(it, nx, &c->conns) {
 		struct cl_conn *conn = CONTAINER_OF(it, struct cl_conn, link);
 
 		for (int i = 0; i < 2; i++)
@@ -171,8 +170,7 @@ cl_proc_end(struct cl_proc *p)
 	p->up = false;
 	p->life++;
 	p->timer_ms = UINT64_MAX;
-	LIST_EACH(it, nx, &p->c->conns)
-	{
+	LIST_EACH(it, nx, &p->c->conns) {
 		struct cl_conn *conn = CONTAINER_OF(it, struct cl_conn, link);
 
 		if ((conn->end[0].proc == p && conn->end[0].open) ||
@@ -224,8 +222,8 @@ on_machine_wake(void *arg, uint64_t token)
 		return;
 	m->woke_ms = m->c->world.now_ms;
 	LIST_EACH(it, nx, &m->procs)
-	on_wake(CONTAINER_OF(it, struct cl_proc, in_machine),
-	    CONTAINER_OF(it, struct cl_proc, in_machine)->life);
+		on_wake(CONTAINER_OF(it, struct cl_proc, in_machine),
+		    CONTAINER_OF(it, struct cl_proc, in_machine)->life);
 }
 
 void
@@ -463,8 +461,7 @@ cl_reset_between(struct cl *c, unsigned a, unsigned b)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &c->conns)
-	{
+	LIST_EACH(it, nx, &c->conns) {
 		struct cl_conn *conn = CONTAINER_OF(it, struct cl_conn, link);
 
 		if (!(conn->end[0].machine == a && conn->end[1].machine == b) &&

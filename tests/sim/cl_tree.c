@@ -28,8 +28,7 @@ cl_tree_fini(struct cl_tree *t)
 {
 	struct list *it, *nx;
 
-	HMAP_EACH(it, nx, &t->nodes)
-	{
+	HMAP_EACH(it, nx, &t->nodes) {
 		struct cl_node *n = HMAP_ENTRY(it, struct cl_node, by_path);
 
 		hmap_remove(&t->nodes, &n->by_path);
@@ -107,8 +106,7 @@ undo(struct cl_tree *t, uint64_t at)
 {
 	struct list *it, *nx;
 
-	HMAP_EACH(it, nx, &t->nodes)
-	{
+	HMAP_EACH(it, nx, &t->nodes) {
 		struct cl_node *n = HMAP_ENTRY(it, struct cl_node, by_path);
 
 		if (n->count > 0 && n->versions[n->count - 1].at == at)
@@ -219,8 +217,7 @@ cl_tree_end_session(struct cl_tree *t, uint64_t at, int64_t session)
 	struct list *it, *nx;
 	bool some = false;
 
-	HMAP_EACH(it, nx, &t->nodes)
-	{
+	HMAP_EACH(it, nx, &t->nodes) {
 		struct cl_node *n = HMAP_ENTRY(it, struct cl_node, by_path);
 		struct cl_version *v = latest(n);
 
@@ -271,8 +268,7 @@ cl_tree_children(const struct cl_tree *t, const char *path, uint64_t at, struct 
 	struct list *it, *nx;
 	unsigned count = 0;
 
-	HMAP_EACH(it, nx, &t->nodes)
-	{
+	HMAP_EACH(it, nx, &t->nodes) {
 		const struct cl_node *n = HMAP_ENTRY(it, struct cl_node, by_path);
 
 		if (strncmp(n->path, path, len) != 0 || n->path[len] != '/' ||

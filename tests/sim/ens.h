@@ -82,8 +82,8 @@ struct ens_net {
 	struct rng rng;
 	struct ens_pair pairs[ENS_NODES_MAX][ENS_NODES_MAX]; /* for events */
 	uint64_t dials[ENS_NODES_MAX];			     /* the last one counts */
-	bool to_master[ENS_NODES_MAX]; /* that goes to a port for observers */
-	bool masters;		       /* followers have one */
+	bool to_master[ENS_NODES_MAX];			     /* that goes to a port for observers */
+	bool masters;					     /* followers have one */
 	struct list wires;
 	uint64_t next_id, delay_max_ms;
 	bool splits; /* what was sent arrives in pieces, if only of a byte */
@@ -124,14 +124,14 @@ struct ens_delivered {
 
 /* What a member's disk must have, and what was done to it. */
 struct ens_disk {
-	bool changing;	    /* its history is being changed at a leader's word: */
-	int64_t floor_zxid; /* what it has at least, whatever happens then */
-	int64_t was_zxid;   /* what it had */
+	bool changing;		  /* its history is being changed at a leader's word: */
+	int64_t floor_zxid;	  /* what it has at least, whatever happens then */
+	int64_t was_zxid;	  /* what it had */
 	int64_t cut_from, cut_to; /* above the one, up to the other: cut, and nothing logged since
 				   */
-	bool must_tell;		     /* of its damage, or have all up to here nevertheless: */
+	bool must_tell;		  /* of its damage, or have all up to here nevertheless: */
 	int64_t whole_zxid;
-	bool gone;		     /* a file is; nothing else is damaged */
+	bool gone; /* a file is; nothing else is damaged */
 	bool epoch_damaged;
 	char damage[ENS_NAME_BYTES]; /* the last one */
 	uint64_t torn[ENS_TORN_MAX]; /* snapshots that lie there without their end */
@@ -164,17 +164,17 @@ struct ens_node {
 
 	bool up, fatal;
 	bool snapshot_at_start; /* as Apache's servers do: of what may be cut later */
-	uint64_t life; /* counts the starts; events of an earlier one are void */
+	uint64_t life;		/* counts the starts; events of an earlier one are void */
 	uint64_t paused_until_ms, stuck_until_ms; /* the process; its disk's syncs */
 	uint32_t slow_ms;			  /* each turn takes up to so long */
-	bool frail;  /* the power goes when it next changes its history at a leader's word */
-	bool conf_frail;		/* ... when it next writes a configuration */
-	bool off;			/* its operator has stopped it, or not started it yet */
+	bool frail;	 /* the power goes when it next changes its history at a leader's word */
+	bool conf_frail; /* ... when it next writes a configuration */
+	bool off;	 /* its operator has stopped it, or not started it yet */
 	struct members conf, conf_next; /* as its files say: in force, proposed */
 	bool has_conf_next;
 	bool rotten; /* its disk may be damaged: it may refuse to start, and is emptied then */
 	struct ens_words *heard; /* by index of who said it, in this life */
-	struct epochs epochs; /* as it promised last, in this life of its disk */
+	struct epochs epochs;	 /* as it promised last, in this life of its disk */
 	enum peer_phase phase;
 	struct db db;
 	struct server server;
@@ -234,10 +234,10 @@ struct ens_check {
 	int64_t *committed; /* in order */
 	size_t committed_count, committed_cap;
 	int32_t leader_of_epoch[1 << 12]; /* index + 1 */
-	int64_t *ended; /* sessions, in order of their ends */
+	int64_t *ended;			  /* sessions, in order of their ends */
 	size_t ended_count, ended_cap;
 	struct members in_force; /* as the last committed reconfig says */
-	int64_t answered_zxid; /* the last write that anybody was told of */
+	int64_t answered_zxid;	 /* the last write that anybody was told of */
 	uint64_t acked_writes, reads, syncs, reconfigs, refused_reconfigs, removed_leaders;
 };
 

@@ -312,8 +312,7 @@ check_refusal(struct zkclient *c, const struct zkclient_request *q, const struct
 			   : "there are no children";
 	case ZK_QUOTAEXCEEDED:
 		c->exceeded++;
-		return zkkinds_may_exceed(c->node, q->path, r->zxid) ? NULL
-								     : "there is no quota";
+		return zkkinds_may_exceed(c->node, q->path, r->zxid) ? NULL : "there is no quota";
 	case ZK_NOCHILDRENFOREPHEMERALS:
 	case ZK_SESSIONEXPIRED:
 	case ZK_SESSIONMOVED:

@@ -222,8 +222,7 @@ put_body(struct zkclient *c, struct zkclient_request *q)
 		break;
 	case ZK_OP_ADD_WATCH:
 		jute_put_bytes(&c->wire, text(q->path));
-		jute_put_i32(
-		    &c->wire, q->watch ? ZK_ADD_WATCH_RECURSIVE : ZK_ADD_WATCH_PERSISTENT);
+		jute_put_i32(&c->wire, q->watch ? ZK_ADD_WATCH_RECURSIVE : ZK_ADD_WATCH_PERSISTENT);
 		break;
 	case ZK_OP_CHECK_WATCHES:
 	case ZK_OP_REMOVE_WATCHES:

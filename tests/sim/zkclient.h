@@ -58,7 +58,7 @@ struct zkclient {
 	size_t request_count;
 	struct zkclient_watch watches[ZKCLIENT_WATCHES_MAX];
 	size_t watch_count;
-	bool listens;		 /* has persistent watches, and no others */
+	bool listens; /* has persistent watches, and no others */
 	struct zkstream stream;
 	bool quiet; /* the end of the run: no new requests */
 	uint64_t replies, events, sessions, expired, exceeded;

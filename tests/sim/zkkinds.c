@@ -21,8 +21,8 @@ text(const char *s)
 static void
 quota_path(char to[QUOTA_PATH_BYTES], const char *path, const char *name)
 {
-	snprintf(to, QUOTA_PATH_BYTES, "/zookeeper/quota%.3s%s%s", path,
-	    name[0] != '\0' ? "/" : "", name);
+	snprintf(to, QUOTA_PATH_BYTES, "/zookeeper/quota%.3s%s%s", path, name[0] != '\0' ? "/" : "",
+	    name);
 }
 
 int32_t

@@ -214,8 +214,8 @@ zknode_start(struct zknode *n)
 	n->tick_planned_ms = UINT64_MAX;
 	n->more_planned = false;
 	compare(n, &n->db);
-	server_init(&n->server, &n->settings, &n->db, n->world->seed, n->world->now_ms,
-	    zknode_wall_ms(n));
+	server_init(
+	    &n->server, &n->settings, &n->db, n->world->seed, n->world->now_ms, zknode_wall_ms(n));
 	n->server.watches.at_once_max = (uint32_t)rng_below(&n->turns, 3);
 	txnlog_init(&n->log, n->store, n->preallocate_bytes);
 	txnlog_batch_init(&n->batches[0]);

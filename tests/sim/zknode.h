@@ -27,7 +27,7 @@ struct zkclient;
 struct zknode {
 	struct world *world;
 	enum zksim_plant plant;
-	struct rng rng; /* of the disk's delays */
+	struct rng rng;	  /* of the disk's delays */
 	struct rng turns; /* what is done in a turn, and what in a later one */
 	struct simdisk *disk;
 	struct store *store;
@@ -44,7 +44,7 @@ struct zknode {
 	struct server server;
 	struct txnlog log;
 	struct txnlog_batch batches[2];
-	int filling; /* the other one flies while `flying` */
+	int filling;	   /* the other one flies while `flying` */
 	bool more_planned; /* a turn for what one left */
 	bool flying, flush_planned;
 	uint64_t tick_planned_ms;

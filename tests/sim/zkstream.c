@@ -82,8 +82,8 @@ next(struct zkstream *s, const struct model *m, int64_t zxid)
 }
 
 const char *
-zkstream_event(struct zkstream *s, const struct model *m, int64_t zxid, int32_t type,
-    struct jute_bytes path)
+zkstream_event(
+    struct zkstream *s, const struct model *m, int64_t zxid, int32_t type, struct jute_bytes path)
 {
 	const struct model_event *e = next(s, m, zxid);
 

@@ -37,8 +37,8 @@ bool zkstream_unwatch(struct zkstream *s, const char *path);
 bool zkstream_watches(const struct zkstream *s, const char *path);
 
 /* What is wrong with being told of this now; NULL: nothing. */
-const char *zkstream_event(struct zkstream *s, const struct model *m, int64_t zxid, int32_t type,
-    struct jute_bytes path);
+const char *zkstream_event(
+    struct zkstream *s, const struct model *m, int64_t zxid, int32_t type, struct jute_bytes path);
 
 /* A reply shows this zxid: whatever happened up to it must have been told. NULL: it was. */
 const struct model_event *zkstream_reply(struct zkstream *s, const struct model *m, int64_t zxid);

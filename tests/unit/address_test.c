@@ -102,10 +102,10 @@ END_TEST
 
 START_TEST(all_of_127_is_loopback_and_names_are_not_looked_up)
 {
-	static const char *const here[] = {"127.0.0.1", "127.0.0.2", "127.255.255.254", "::1",
-	    "::ffff:127.0.0.5", "localhost"};
-	static const char *const elsewhere[] = {"0.0.0.0", "10.0.0.127", "128.0.0.1", "::",
-	    "fe80::1", "::ffff:10.0.0.1", "127.example.com", "", "127"};
+	static const char *const here[] = {
+	    "127.0.0.1", "127.0.0.2", "127.255.255.254", "::1", "::ffff:127.0.0.5", "localhost"};
+	static const char *const elsewhere[] = {"0.0.0.0", "10.0.0.127", "128.0.0.1",
+	    "::", "fe80::1", "::ffff:10.0.0.1", "127.example.com", "", "127"};
 
 	for (size_t i = 0; i < sizeof here / sizeof here[0]; i++)
 		ck_assert_msg(address_is_loopback(here[i]), "%s", here[i]);

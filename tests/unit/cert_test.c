@@ -188,8 +188,8 @@ START_TEST(a_renewed_certificate_has_the_names_of_the_old_one_and_another_key)
 	snprintf(old, sizeof old, "%s", text_of(cert));
 	read_info(cert, &before);
 	ck_assert_msg(cert_key_create(new_key, &request, error, sizeof error), "%s", error);
-	ck_assert_msg(cert_renew(&ca_files, old, &before.holder, 90, request, &pem, error,
-			  sizeof error),
+	ck_assert_msg(
+	    cert_renew(&ca_files, old, &before.holder, 90, request, &pem, error, sizeof error),
 	    "%s", error);
 	ck_assert(cert_write_file(cert, pem, 0644, error, sizeof error));
 	read_info(cert, &info);

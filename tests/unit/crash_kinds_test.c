@@ -221,8 +221,8 @@ recover_into(struct life *l, struct db *db)
 
 	ck_assert(db_init(db, &KEY, 2000));
 	db_set_rules(db, &RULES);
-	ck_assert_msg(recover(l->store, l->store, &OPTIONS, db, &report, &fault) == 0, "%s",
-	    fault.text);
+	ck_assert_msg(
+	    recover(l->store, l->store, &OPTIONS, db, &report, &fault) == 0, "%s", fault.text);
 	ck_assert(!report.digest_wrong);
 }
 

@@ -13,8 +13,8 @@
 static struct election_links l;
 static struct members now, next, later;
 static uint64_t now_ms;
-static bool started, full; /* full: nothing can be sent */
-static char log_text[1024]; /* what it did since the last look */
+static bool started, full;    /* full: nothing can be sent */
+static char log_text[1024];   /* what it did since the last look */
 static const char *answer_up; /* what is sent from within changed(), once; NULL: nothing */
 
 /* Links, told apart by their first letter. */

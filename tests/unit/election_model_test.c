@@ -250,8 +250,7 @@ cast_with_no_more(int64_t sid, const struct vote *v)
 		const struct record *r = &records[i];
 
 		if (r->sid == sid && r->round == v->round &&
-		    (members_weight(&members, sid) == 0 ||
-			has_no_more(r->epoch, r->zxid, sid, v)))
+		    (members_weight(&members, sid) == 0 || has_no_more(r->epoch, r->zxid, sid, v)))
 			return true;
 	}
 	return false;
@@ -675,8 +674,8 @@ wait_for_leader(uint64_t within_ms)
 		step();
 	if (common_leader() == NULL)
 		tell();
-	ck_assert_msg(common_leader() != NULL, "seed %u: no common leader after %d ms", seed,
-	    (int)within_ms);
+	ck_assert_msg(
+	    common_leader() != NULL, "seed %u: no common leader after %d ms", seed, (int)within_ms);
 }
 
 START_TEST(elections_are_won_with_right_and_end_when_it_becomes_quiet)

@@ -160,9 +160,8 @@ END_TEST
 
 START_TEST(properties_escape_continue_and_the_last_one_wins)
 {
-	ck_assert(parse(INI_PROPERTIES,
-	    "dir=C:\\\\x\\ty\\q\nk=one\\\n   "
-	    "two\\\r\n\\\n\nk2=\\u00e4\xe4\\ud83d\\ude00\nk=last\n"));
+	ck_assert(parse(INI_PROPERTIES, "dir=C:\\\\x\\ty\\q\nk=one\\\n   "
+					"two\\\r\n\\\n\nk2=\\u00e4\xe4\\ud83d\\ude00\nk=last\n"));
 	ck_assert_uint_eq(ini.count, 3);
 	entry_is(0, "", "dir", "C:\\x\tyq", 1);
 	entry_is(1, "", "k2", "\xc3\xa4\xc3\xa4\xf0\x9f\x98\x80", 6);

@@ -102,16 +102,15 @@ END_TEST
 
 START_TEST(every_key_is_read)
 {
-	good(
-	    "[Unit]\nDescription=Nightly thumbnails\nDocumentation=man:thumbs(1)\n"
-	    "[Job]\nType=batch\nCount=8\nRuntimeMaxSec=1h\nPriority=70\nRole=eng/web\n"
-	    "[Task]\nExecStartPre=-/usr/bin/test -d /srv/in\nExecStart=/usr/bin/thumbs --shard "
-	    "%i\nWorkingDirectory=/srv/%j\n"
-	    "User=thumbs\nEnvironment=LANG=C.UTF-8\nEnvironment=OMP=1 "
-	    "X=2\nRestart=on-failure\nRestartSec=5s\n"
-	    "StartLimitBurst=3\nKillSignal=SIGINT\nTimeoutStopSec=30s\n"
-	    "[Resources]\nCPU=0.5\nMemory=256M\nMemoryMax=512M\nDisk=1G\n"
-	    "[Placement]\nConstraint=attr.arch == x86_64\nConstraint=node != n17\n");
+	good("[Unit]\nDescription=Nightly thumbnails\nDocumentation=man:thumbs(1)\n"
+	     "[Job]\nType=batch\nCount=8\nRuntimeMaxSec=1h\nPriority=70\nRole=eng/web\n"
+	     "[Task]\nExecStartPre=-/usr/bin/test -d /srv/in\nExecStart=/usr/bin/thumbs --shard "
+	     "%i\nWorkingDirectory=/srv/%j\n"
+	     "User=thumbs\nEnvironment=LANG=C.UTF-8\nEnvironment=OMP=1 "
+	     "X=2\nRestart=on-failure\nRestartSec=5s\n"
+	     "StartLimitBurst=3\nKillSignal=SIGINT\nTimeoutStopSec=30s\n"
+	     "[Resources]\nCPU=0.5\nMemory=256M\nMemoryMax=512M\nDisk=1G\n"
+	     "[Placement]\nConstraint=attr.arch == x86_64\nConstraint=node != n17\n");
 	ck_assert_str_eq(job->description, "Nightly thumbnails");
 	ck_assert_uint_eq(job->count, 8);
 	ck_assert_uint_eq(job->runtime_max_ms, 3600000);
@@ -324,9 +323,8 @@ START_TEST(the_environment_adds_resets_and_replaces)
 	static const char *const expected[] = {"B=2", "C=task 0", "CORRAL_JOB=hello",
 	    "CORRAL_INDEX=0", "CORRAL_COUNT=1", "CORRAL_ATTEMPT=1", "CORRAL_NODE=n1"};
 
-	good(
-	    "[Task]\nExecStart=true\nEnvironment=GONE=1\nEnvironment=\n"
-	    "Environment=B=1 \"C=task %i\"\nEnvironment=B=2\n");
+	good("[Task]\nExecStart=true\nEnvironment=GONE=1\nEnvironment=\n"
+	     "Environment=B=1 \"C=task %i\"\nEnvironment=B=2\n");
 	spec = jobfile_task_spec(job, &launch);
 	ck_assert_ptr_nonnull(spec);
 	ck_assert_uint_eq(spec->n_environment, sizeof expected / sizeof *expected);
@@ -342,10 +340,9 @@ START_TEST(a_spec_carries_limits_steps_and_places)
 {
 	struct jobfile_launch launch = {.index = 4, .attempt = 1, .node = "n1"};
 
-	good(
-	    "[Job]\nCount=5\nRuntimeMaxSec=90\n[Task]\nExecStartPre=-mkdir "
-	    "%i\nExecStart=true\nUser=u\nWorkingDirectory=/d/%i\n"
-	    "TimeoutStopSec=infinity\n[Resources]\nCPU=2\nMemory=1G\nMemoryMax=2G\nDisk=3G\n");
+	good("[Job]\nCount=5\nRuntimeMaxSec=90\n[Task]\nExecStartPre=-mkdir "
+	     "%i\nExecStart=true\nUser=u\nWorkingDirectory=/d/%i\n"
+	     "TimeoutStopSec=infinity\n[Resources]\nCPU=2\nMemory=1G\nMemoryMax=2G\nDisk=3G\n");
 	spec = jobfile_task_spec(job, &launch);
 	ck_assert_ptr_nonnull(spec);
 	ck_assert_str_eq(spec->exec_start_pre[0]->argv[1], "4");
@@ -420,9 +417,8 @@ START_TEST(constraints_choose_nodes)
 
 	arch.name = name;
 	arch.value = value;
-	good(
-	    "[Task]\nExecStart=true\n[Placement]\nConstraint=attr.arch == x86_64\nConstraint=node "
-	    "!= n17\n");
+	good("[Task]\nExecStart=true\n[Placement]\nConstraint=attr.arch == x86_64\nConstraint=node "
+	     "!= n17\n");
 	ck_assert(jobfile_allows_node(job, "n1", attributes, 1));
 	ck_assert(!jobfile_allows_node(job, "n17", attributes, 1));
 	ck_assert(!jobfile_allows_node(job, "n1", attributes, 0));

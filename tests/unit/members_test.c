@@ -255,8 +255,7 @@ START_TEST(members_are_the_same_whatever_their_version)
 	parse(&members, base);
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		parse(&other, cases[i].text);
-		ck_assert_msg(
-		    members_same(&members, &other) == cases[i].same, "%s", cases[i].text);
+		ck_assert_msg(members_same(&members, &other) == cases[i].same, "%s", cases[i].text);
 		ck_assert(members_same(&other, &members) == cases[i].same);
 	}
 	parse(&members, "server.1=a:1:2\ngroup.1=1\nversion=5");

@@ -84,9 +84,8 @@ END_TEST
 /* ZOOKEEPER-3720: both versions are known, and no other. */
 START_TEST(a_hello_of_another_protocol_is_foreign_as_soon_as_that_shows)
 {
-	static const char *const foreign[] = {
-	    "ffffffffffff0002", "ffffffffffffffff", "8000000000000000", "fffffffffffeffff",
-	    "ffffffffffff0000 0000000000000002 00000000",
+	static const char *const foreign[] = {"ffffffffffff0002", "ffffffffffffffff",
+	    "8000000000000000", "fffffffffffeffff", "ffffffffffff0000 0000000000000002 00000000",
 	    "ffffffffffff0000 0000000000000002 ffffffff",
 	    "ffffffffffff0001 0000000000000002 00000801",
 	    "ffffffffffff0001 0000000000000002 7fffffff"};
@@ -96,8 +95,8 @@ START_TEST(a_hello_of_another_protocol_is_foreign_as_soon_as_that_shows)
 	for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++)
 		ck_assert_msg(hello_decode(&h, bytes, unhex(foreign[i]), &used) == HELLO_FOREIGN,
 		    "%s", foreign[i]);
-	ck_assert_int_eq(hello_decode(&h, bytes,
-			     unhex("ffffffffffff0001 0000000000000002 00000800"), &used),
+	ck_assert_int_eq(
+	    hello_decode(&h, bytes, unhex("ffffffffffff0001 0000000000000002 00000800"), &used),
 	    HELLO_SHORT);
 }
 END_TEST

@@ -8,9 +8,9 @@
 #include "tests/lib/unit.h"
 #include "zkserver/core/qpacket.h"
 
-#define VOTERS \
-	"server.1=10.0.0.1:2888:3888:participant;2181\n" \
-	"server.2=10.0.0.2:2888:3888:participant;2181\n" \
+#define VOTERS                                                                                     \
+	"server.1=10.0.0.1:2888:3888:participant;2181\n"                                           \
+	"server.2=10.0.0.2:2888:3888:participant;2181\n"                                           \
 	"server.3=10.0.0.3:2888:3888:participant;2181"
 
 /* Three that vote, of which the last leads, and two observers. */

@@ -52,8 +52,8 @@ teardown(void)
 static struct jute_bytes
 list(uint8_t perms)
 {
-	static const uint8_t who[] = {0, 0, 0, 5, 'w', 'o', 'r', 'l', 'd', 0, 0, 0, 6, 'a', 'n',
-	    'y', 'o', 'n', 'e'};
+	static const uint8_t who[] = {
+	    0, 0, 0, 5, 'w', 'o', 'r', 'l', 'd', 0, 0, 0, 6, 'a', 'n', 'y', 'o', 'n', 'e'};
 	static uint8_t bytes[32][8 + sizeof who];
 
 	bytes[perms][3] = 1;

@@ -38,8 +38,7 @@ START_TEST(a_quantile_is_at_most_a_sixteenth_beside_the_true_one)
 	for (uint64_t i = 1; i <= 100000; i++)
 		sketch_add(&s, i);
 	for (int percent = 1; percent <= 100; percent++) {
-		double truth = 1000.0 * percent,
-		       got = (double)sketch_quantile(&s, percent / 100.0);
+		double truth = 1000.0 * percent, got = (double)sketch_quantile(&s, percent / 100.0);
 
 		ck_assert_double_ge(got, truth * 15 / 16);
 		ck_assert_double_le(got, truth * 17 / 16);

@@ -8,7 +8,7 @@
 #include "tests/lib/unit.h"
 
 #define TEXT                                                                                       \
-	"the node /a/b/c and the node /a/b/d, the node /a/b/e; "                                  \
+	"the node /a/b/c and the node /a/b/d, the node /a/b/e; "                                   \
 	"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ*+"                         \
 	"zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz"
 
@@ -44,10 +44,10 @@ END_TEST
 START_TEST(every_kind_of_element_is_read)
 {
 	static const uint8_t packed[] = {24, 2 << 2, 'a', 'b', 'c', /* a literal, */
-	    0 << 2 | 1, 3,				 /* 4 bytes from 3 back, which repeats, */
-	    3 << 2 | 2, 7, 0,				 /* 4 from 7 back, */
-	    6 << 2 | 3, 1, 0, 0, 0,			 /* 7 times the last, */
-	    60 << 2, 0, 'd', 61 << 2, 0, 0, 'e',	 /* literals with long lengths */
+	    0 << 2 | 1, 3,			 /* 4 bytes from 3 back, which repeats, */
+	    3 << 2 | 2, 7, 0,			 /* 4 from 7 back, */
+	    6 << 2 | 3, 1, 0, 0, 0,		 /* 7 times the last, */
+	    60 << 2, 0, 'd', 61 << 2, 0, 0, 'e', /* literals with long lengths */
 	    62 << 2, 0, 0, 0, 'f', 63 << 2, 1, 0, 0, 0, 'g', 'h', 0 << 2, 'i'};
 
 	ck_assert(unpacks(packed, sizeof packed, "abcabcaabcaaaaaaaadefghi", 24));
@@ -59,15 +59,13 @@ START_TEST(what_is_cut_or_reaches_too_far_is_refused)
 	static const struct {
 		uint8_t size, packed[8], packed_size;
 	} bad[] = {
-	    {0, {0}, 0},
-	    {1, {0x80}, 1},
+	    {0, {0}, 0}, {1, {0x80}, 1},
 	    {1, {0x81, 0x80, 0x80, 0x80, 0x10}, 5}, /* a length beyond 32 bits */
 	    {1, {1}, 1},			    /* nothing behind the length */
 	    {2, {2, 1 << 2, 'a'}, 3},		    /* less than the literal's length */
 	    {1, {1, 1 << 2, 'a', 'b'}, 4},	    /* more than the whole */
 	    {2, {2, 0, 'a'}, 3},		    /* less than the whole */
-	    {2, {2, 60 << 2}, 2},
-	    {5, {5, 0, 'a', 0 << 2 | 1, 0}, 5}, /* 0 back */
+	    {2, {2, 60 << 2}, 2}, {5, {5, 0, 'a', 0 << 2 | 1, 0}, 5}, /* 0 back */
 	    {5, {5, 0, 'a', 0 << 2 | 1, 2}, 5}, /* further back than the first */
 	    {4, {4, 0, 'a', 0 << 2 | 1, 1}, 5}, /* further than the end */
 	    {5, {5, 0, 'a', 3 << 2 | 2, 1}, 5}, /* half an offset */

@@ -19,8 +19,8 @@ make_cert(const char *san)
 	ck_assert_int_eq(X509_NAME_add_entry_by_txt(
 			     name, "O", MBSTRING_ASC, (const unsigned char *)"blue", -1, -1, 0),
 	    1);
-	ck_assert_int_eq(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
-			     (const unsigned char *)"a,b", -1, -1, 0),
+	ck_assert_int_eq(X509_NAME_add_entry_by_txt(
+			     name, "CN", MBSTRING_ASC, (const unsigned char *)"a,b", -1, -1, 0),
 	    1);
 	if (san[0] != '\0') {
 		extension = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, san);

@@ -49,14 +49,11 @@ create(const char *path, int64_t zxid, int64_t owner)
 	return tree_create(&tree, &c);
 }
 
-static enum tree_result
-delete(struct tree *t, const char *path, int64_t zxid)
-{
+static enum tree_result delete (struct tree *t, const char *path, int64_t zxid) {
 	struct tree_delete d = {.at = tree_place(t, text(path)), .zxid = zxid};
 	enum tree_result result = tree_delete(t, &d);
 
-	if (result == TREE_OK)
-		acl_unref(&t->acls, d.acl);
+	if (result == TREE_OK) acl_unref(&t->acls, d.acl);
 	return result;
 }
 
@@ -114,7 +111,7 @@ START_TEST(an_empty_name_in_a_path_makes_it_that_of_no_node)
 	ck_assert_int_eq(create("//b", 2, 0), TREE_NO_NODE);
 	ck_assert_int_eq(create("/a//b", 3, 0), TREE_NO_NODE);
 	ck_assert_int_eq(create("/a/", 4, 0), TREE_NO_NODE);
-	ck_assert_int_eq(delete(&tree, "//a", 5), TREE_NO_NODE);
+	ck_assert_int_eq(delete (&tree, "//a", 5), TREE_NO_NODE);
 	ck_assert_ptr_nonnull(tree_find(&tree, text("/a")));
 }
 END_TEST
@@ -124,11 +121,11 @@ START_TEST(a_deletion_leaves_cversion_and_raises_pzxid)
 	struct tree_stat s;
 
 	create("/a", 1, 0);
-	ck_assert_int_eq(delete(&tree, "/a", 9), TREE_OK);
+	ck_assert_int_eq(delete (&tree, "/a", 9), TREE_OK);
 	s = tree_node_stat(&tree, tree_find(&tree, text("/")));
 	ck_assert_int_eq(s.cversion, 1);
 	ck_assert_int_eq(s.pzxid, 9);
-	ck_assert_int_eq(delete(&tree, "/a", 10), TREE_NO_NODE);
+	ck_assert_int_eq(delete (&tree, "/a", 10), TREE_NO_NODE);
 	ck_assert_int_eq(tree_find(&tree, text("/"))->pzxid, 10);
 }
 END_TEST
@@ -141,14 +138,12 @@ START_TEST(data_can_grow_shrink_and_be_null)
 	memset(big, 'x', 100000);
 	create("/a", 1, 0);
 	ck_assert_int_eq(
-	    set_data("/a", (struct jute_bytes){(uint8_t *)big, 100000}, 1, 2, 3),
-	    TREE_OK);
+	    set_data("/a", (struct jute_bytes){(uint8_t *)big, 100000}, 1, 2, 3), TREE_OK);
 	got = tree_node_data(tree_find(&tree, text("/a")));
 	ck_assert_int_eq(got.len, 100000);
 	ck_assert_mem_eq(got.data, big, 100000);
 	tree_check(&tree);
-	ck_assert_int_eq(
-	    set_data("/a", (struct jute_bytes){NULL, -1}, 2, 3, 4), TREE_OK);
+	ck_assert_int_eq(set_data("/a", (struct jute_bytes){NULL, -1}, 2, 3, 4), TREE_OK);
 	ck_assert_int_eq(tree_node_data(tree_find(&tree, text("/a"))).len, -1);
 	tree_check(&tree);
 	ck_assert_int_eq(set_data("/a", text(""), 3, 4, 5), TREE_OK);
@@ -184,7 +179,7 @@ START_TEST(a_replayed_delete_takes_what_the_fuzzy_snapshot_has_below)
 	create("/a/b", 2, 0);
 	create("/a/b/c", 3, 77);
 	create("/a/d", 4, 0);
-	ck_assert_int_eq(delete(&tree, "/a", 5), TREE_OK);
+	ck_assert_int_eq(delete (&tree, "/a", 5), TREE_OK);
 	ck_assert_uint_eq(tree.node_count, 4);
 	ck_assert_uint_eq(tree.ephemeral_count, 0);
 }
@@ -209,7 +204,7 @@ START_TEST(ephemeral_nodes_are_found_by_their_owner_in_order)
 	}
 	ck_assert_int_eq(tree_node_owner(&tree, tree_find(&tree, text("/a"))), 42);
 	for (i = 0; i < 3; i++)
-		delete(&tree, want[i], 20);
+		delete (&tree, want[i], 20);
 	ck_assert_ptr_null(tree_owner_find(&tree, 42));
 	ck_assert_uint_eq(tree.ephemeral_count, 1);
 }
@@ -247,7 +242,7 @@ START_TEST(children_stay_in_order_through_random_creates_and_deletes)
 
 		snprintf(path, sizeof path, "/p/n%" PRIu64, k);
 		if (there[k]) {
-			ck_assert_int_eq(delete(&tree, path, zxid), TREE_OK);
+			ck_assert_int_eq(delete (&tree, path, zxid), TREE_OK);
 			live--;
 		} else {
 			ck_assert_int_eq(create(path, zxid, 0), TREE_OK);
@@ -262,7 +257,7 @@ START_TEST(children_stay_in_order_through_random_creates_and_deletes)
 		snprintf(path, sizeof path, "/p/n%" PRIu64, k);
 		ck_assert_int_eq(tree_find(&tree, text(path)) != NULL, there[k]);
 		if (there[k])
-			ck_assert_int_eq(delete(&tree, path, 1), TREE_OK);
+			ck_assert_int_eq(delete (&tree, path, 1), TREE_OK);
 	}
 	ck_assert_uint_eq(tree_child_count(tree_find(&tree, text("/p"))), 0);
 	free(there);
@@ -284,7 +279,7 @@ START_TEST(a_walk_visits_parents_first_and_survives_the_removal_of_where_it_stan
 		buf_append(&seen, path.data, path.len);
 		buf_append(&seen, " ", 1);
 		if (n == tree_find(&tree, text("/a/x")))
-			delete(&tree, "/a", 9);
+			delete (&tree, "/a", 9);
 	}
 	ck_assert_str_eq(
 	    buf_text(&seen), "/a /a/x /b /zookeeper /zookeeper/config /zookeeper/quota ");
@@ -356,7 +351,7 @@ START_TEST(nodes_loaded_in_any_order_of_parents_are_found_at_the_end)
 	ck_assert_int_ne(tree_load(&copy, text("//x"), text(""), ACL_KEY_OPEN, &stat), TREE_OK);
 	ck_assert(tree_load_end(&copy));
 	tree_check(&copy);
-	ck_assert_int_eq(delete(&copy, "/7/57", 9), TREE_OK);
+	ck_assert_int_eq(delete (&copy, "/7/57", 9), TREE_OK);
 	ck_assert_ptr_null(tree_find(&copy, text("/7/57")));
 	ck_assert_ptr_nonnull(tree_find(&copy, text("/49/9999")));
 	tree_check(&copy);

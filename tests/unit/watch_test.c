@@ -14,7 +14,7 @@ static struct watcher a, b;
 static int told_a, told_b;
 static struct jute_bytes changed;
 static int64_t zxids[4]; /* of what a was told, in order */
-static uint64_t over; /* told of changes that had to wait, when they were over */
+static uint64_t over;	 /* told of changes that had to wait, when they were over */
 
 static void
 tell(void *arg, struct watcher *who, struct watch_change *change, struct jute_bytes path)

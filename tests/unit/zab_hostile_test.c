@@ -173,9 +173,8 @@ say_snapshot(int kind)
 static void
 say_txn(int64_t zxid, int64_t session, const struct txn_body *body, bool in_multi)
 {
-	const struct txn_header header = {.session = session,
-	    .zxid = zxid,
-	    .type = in_multi ? ZK_OP_MULTI : body->type};
+	const struct txn_header header = {
+	    .session = session, .zxid = zxid, .type = in_multi ? ZK_OP_MULTI : body->type};
 	struct buf b, part;
 
 	buf_init(&b, 4096);
@@ -196,7 +195,10 @@ say_txn(int64_t zxid, int64_t session, const struct txn_body *body, bool in_mult
 static struct txn_body
 create_body(int32_t type, const char *path)
 {
-	static const uint8_t acl[] = "\0\0\0\1" "\0\0\0\3" "\0\0\0\5world" "\0\0\0\6anyone";
+	static const uint8_t acl[] = "\0\0\0\1"
+				     "\0\0\0\3"
+				     "\0\0\0\5world"
+				     "\0\0\0\6anyone";
 
 	return (struct txn_body){.type = type,
 	    .path = {(const uint8_t *)path, (int32_t)strlen(path)},

@@ -594,8 +594,7 @@ unit_suite(void)
 	tcase_add_test(t, zab_nothing_is_acknowledged_before_it_is_durable);
 	tcase_add_loop_test(
 	    t, a_reconnecting_follower_keeps_what_its_leader_has_not_committed_yet, 0, 2);
-	tcase_add_test(
-	    t, zk1277_an_epoch_that_ended_with_its_last_zxid_is_followed_by_the_next);
+	tcase_add_test(t, zk1277_an_epoch_that_ended_with_its_last_zxid_is_followed_by_the_next);
 	tcase_add_test(t, zk1277_a_leadership_ends_before_its_zxids_do);
 	tcase_add_test(own, zk4643_an_epoch_is_entered_behind_the_history_of_its_leader);
 	tcase_add_test(own, zk3642_an_interrupted_snapshot_leaves_the_old_history_or_the_new);

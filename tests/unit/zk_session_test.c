@@ -17,8 +17,7 @@ static struct zk_result last;
 
 static const struct zk_session_config config = {.timeout_ms = 6000, .connect_timeout_ms = 2000};
 
-static void __attribute__((format(printf, 1, 2)))
-tell(const char *fmt, ...)
+static void __attribute__((format(printf, 1, 2))) tell(const char *fmt, ...)
 {
 	size_t len = strlen(told);
 	va_list ap;
@@ -324,10 +323,8 @@ add_watch(struct zk_session *s, const char *path, bool recursive, const struct z
 static int
 remove_watches(struct zk_session *s, const char *path, bool local)
 {
-	const struct zk_op op = {.type = ZK_OP_REMOVE_WATCHES,
-	    .path = path,
-	    .flags = ZK_WATCHER_ANY,
-	    .local = local};
+	const struct zk_op op = {
+	    .type = ZK_OP_REMOVE_WATCHES, .path = path, .flags = ZK_WATCHER_ANY, .local = local};
 
 	return zk_session_request(s, &op, NULL, on_done, (void *)(uintptr_t) "remove");
 }
@@ -432,8 +429,8 @@ START_TEST(a_lost_connection_takes_off_watches_only_if_that_was_asked_for)
 		zk_session_sent(s, T0);
 		zk_session_down(s);
 		ck_assert_str_eq(drain(s), local == 1
-			? "add=OK remove=CONNECTIONLOSS w:-1/a state2 "
-			: "add=OK remove=CONNECTIONLOSS state2 ");
+					       ? "add=OK remove=CONNECTIONLOSS w:-1/a state2 "
+					       : "add=OK remove=CONNECTIONLOSS state2 ");
 		zk_session_free(s);
 	}
 }

@@ -88,9 +88,9 @@ START_TEST(control_characters_cannot_forge_a_line)
 {
 	join(&clients[0]);
 	do_create(&clients[0], "/a\nresult=success\t\x01", 0);
-	expect_lines("session=0xS" WHO
-		     "create\tznode=/a\\x0aresult=success\\x09\\x01\tznode_type=persistent"
-		     "\tresult=failure\n");
+	expect_lines(
+	    "session=0xS" WHO "create\tznode=/a\\x0aresult=success\\x09\\x01\tznode_type=persistent"
+	    "\tresult=failure\n");
 }
 END_TEST
 
@@ -110,8 +110,8 @@ END_TEST
 
 START_TEST(a_request_that_ends_too_early_is_audited_with_what_it_has)
 {
-	static const int32_t ops[] = {ZK_OP_CREATE, ZK_OP_CREATE2, ZK_OP_DELETE, ZK_OP_SET_DATA,
-	    ZK_OP_SET_ACL, ZK_OP_MULTI};
+	static const int32_t ops[] = {
+	    ZK_OP_CREATE, ZK_OP_CREATE2, ZK_OP_DELETE, ZK_OP_SET_DATA, ZK_OP_SET_ACL, ZK_OP_MULTI};
 
 	join(&clients[0]);
 	for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++) {

@@ -9,8 +9,8 @@
 #define TTL_MS 5000
 
 /* 1970; behind the seconds of 32 bits with and without a sign; 2100; the end of the year 9999. */
-static const int64_t ERAS[] = {0, 1, INT64_C(2147483648000), INT64_C(4294967296000), YEAR_2100_MS,
-    INT64_C(253402300799999)};
+static const int64_t ERAS[] = {
+    0, 1, INT64_C(2147483648000), INT64_C(4294967296000), YEAR_2100_MS, INT64_C(253402300799999)};
 #define ERA_COUNT (int)(sizeof(ERAS) / sizeof(ERAS[0]))
 
 static const struct hash_key KEY = {5, 6};

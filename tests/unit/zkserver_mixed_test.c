@@ -288,11 +288,11 @@ compare(const struct node *a, const struct node *b)
 	ck_assert_mem_eq(a->history.data, b->history.data, a->history.len);
 	ck_assert_uint_eq(session_count(&a->db.sessions), session_count(&b->db.sessions));
 	HMAP_EACH(it, nx, &a->db.sessions.by_id)
-	ck_assert_ptr_nonnull(
-	    session_find(&b->db.sessions, HMAP_ENTRY(it, struct session, by_id)->id));
+		ck_assert_ptr_nonnull(
+		    session_find(&b->db.sessions, HMAP_ENTRY(it, struct session, by_id)->id));
 	HMAP_EACH(it, nx, &a->db.tree.owners)
-	ck_assert_ptr_nonnull(
-	    session_find(&a->db.sessions, HMAP_ENTRY(it, struct tree_owner, link)->session));
+		ck_assert_ptr_nonnull(session_find(
+		    &a->db.sessions, HMAP_ENTRY(it, struct tree_owner, link)->session));
 }
 
 static void

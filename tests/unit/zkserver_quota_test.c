@@ -298,8 +298,7 @@ unit_suite(void)
 	tcase_add_test(c, without_enforcement_a_hard_limit_only_counts);
 	tcase_add_test(c, a_soft_limit_is_told_once_a_minute);
 	tcase_add_test(c, limits_are_read_as_apaches_tools_write_them);
-	tcase_add_test(
-	    c, statistics_that_a_client_set_go_on_from_there_below_zero_and_with_limits);
+	tcase_add_test(c, statistics_that_a_client_set_go_on_from_there_below_zero_and_with_limits);
 	tcase_add_test(c, who_makes_statistics_is_told_of_the_bytes_that_it_gave);
 	tcase_add_test(c, statistics_that_a_client_spoilt_are_counted_from_nothing);
 	tcase_add_test(c, a_quota_of_what_is_not_there_counts_it_when_it_comes);

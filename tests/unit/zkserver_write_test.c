@@ -33,8 +33,7 @@ START_TEST(cversion_counts_creates_and_deletes)
 	join(&clients[0]);
 	do_create(&clients[0], "/a", 0);
 	for (int i = 0; i < 3; i++)
-		ck_assert_int_eq(
-		    do_create(&clients[0], "/a/s-", ZK_SEQUENTIAL).error, ZK_OK);
+		ck_assert_int_eq(do_create(&clients[0], "/a/s-", ZK_SEQUENTIAL).error, ZK_OK);
 	do_version(&clients[0], ZK_OP_DELETE, "/a/s-0000000001", -1);
 	ck_assert_int_eq(stat_of(&clients[0], "/a").cversion, 4);
 	ck_assert_int_eq(stat_of(&clients[0], "/a").children, 2);
@@ -131,8 +130,7 @@ set_version(const char *path, int32_t version, int32_t aversion)
 	stat.version = version;
 	stat.aversion = aversion;
 	tree_node_set_stat(n, &stat);
-	tree_node_set_digest(
-	    &db.tree, n, tree_digest_of(tree_crc(p, tree_node_data(n)), &stat));
+	tree_node_set_digest(&db.tree, n, tree_digest_of(tree_crc(p, tree_node_data(n)), &stat));
 	prep_reset(&server.prep);
 }
 

@@ -103,9 +103,9 @@ START_TEST(what_cannot_be_done_is_refused_with_its_reason)
 	    "zoo.cfg:3: zookeeper.admin.portUnification=true: refused: the admin server speaks");
 	zoo_taken("admin.forceHttps=false\nadmin.portUnification=no");
 	zoo_refused("electionAlg=1", "zoo.cfg:3: electionAlg=1: refused: only FastLeaderElection");
-	zoo_refused(
-	    "quorum.auth.enableSasl=true", "zoo.cfg:3: quorum.auth.enableSasl=true: refused: SASL "
-					   "between servers is not supported");
+	zoo_refused("quorum.auth.enableSasl=true",
+	    "zoo.cfg:3: quorum.auth.enableSasl=true: refused: SASL "
+	    "between servers is not supported");
 	zoo_refused("multiAddress.enabled=true", "refused: a server has one address");
 	zoo_refused("ssl.clientAuth=maybe", "not one of: none want need");
 	zoo_refused("clientPort=70000", "zoo.cfg:3: clientPort=70000: not a number from 0");

@@ -10,7 +10,8 @@
 #include "libcommon/codec/zk_wire.h"
 
 #define ACL_IDS_BYTES_MAX 65536
-#define ACL_ENTRIES_MAX 1000 /* of one list from a client: duplicates are looked for pair by pair */
+#define ACL_ENTRIES_MAX 1000 /* of one list from a client: duplicates are looked for pair by pair  \
+			      */
 #define ACL_LIST_BYTES_MAX ((size_t)256 << 10) /* made ready: "auth" can grow a list many times */
 #define ACL_ITEM_BYTES_MIN 12
 
@@ -26,7 +27,10 @@ struct item {
 	struct jute_bytes scheme, id;
 };
 
-static const uint8_t OPEN_LIST[] = "\0\0\0\1" "\0\0\0\37" "\0\0\0\5world" "\0\0\0\6anyone";
+static const uint8_t OPEN_LIST[] = "\0\0\0\1"
+				   "\0\0\0\37"
+				   "\0\0\0\5world"
+				   "\0\0\0\6anyone";
 #define OPEN_LIST_BYTES (sizeof OPEN_LIST - 1)
 static const uint8_t EMPTY_LIST[4];
 
@@ -299,8 +303,8 @@ id_matches(const struct acl_policy *policy, const struct item *rule, struct jute
 	if (bytes_equal(rule->id, id))
 		return true;
 	return bytes_are(rule->scheme, "sasl") &&
-	       (bytes_are(id, "super") || (policy->any_sasl_may != NULL &&
-					      bytes_are(rule->id, policy->any_sasl_may)));
+	       (bytes_are(id, "super") ||
+		   (policy->any_sasl_may != NULL && bytes_are(rule->id, policy->any_sasl_may)));
 }
 
 static bool

@@ -357,8 +357,8 @@ audit_end(struct audit *a)
 	if (a->at == 0)
 		return;
 	if (a->multi_failed)
-		put_line(a, "multiOperation", (struct jute_bytes){NULL, -1}, NULL, NULL, 0,
-		    "failure");
+		put_line(
+		    a, "multiOperation", (struct jute_bytes){NULL, -1}, NULL, NULL, 0, "failure");
 	buf_consume(&a->waiting, head(a).size);
 	a->at = 0;
 }

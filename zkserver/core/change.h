@@ -26,9 +26,9 @@ struct change_node {
 struct changes {
 	struct tree *tree;
 	struct hmap
-	    by_path; /* in order of the zxid that touched them last, rolled back ones aside */
-	uint64_t digest;     /* of the tree as it will be */
-	bool trying;	     /* between changes_try() and its end */
+	    by_path;	 /* in order of the zxid that touched them last, rolled back ones aside */
+	uint64_t digest; /* of the tree as it will be */
+	bool trying;	 /* between changes_try() and its end */
 	uint64_t tries;
 	uint64_t try_digest;
 	struct buf undo;
@@ -43,8 +43,8 @@ void changes_fini(struct changes *c);
  * The node at path as it will be; false (and *node->exists) if there is none. Here and below, hash
  * is tree_hash() of the path.
  */
-bool changes_look(const struct changes *c, struct jute_bytes path, uint32_t hash,
-    struct change_node *node);
+bool changes_look(
+    const struct changes *c, struct jute_bytes path, uint32_t hash, struct change_node *node);
 
 /*
  * It will be so from this zxid on; node is what changes_look() gave last for the path, and then was

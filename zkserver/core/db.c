@@ -97,8 +97,8 @@ db_find_unlisted(const struct db *db, struct buf *path)
 }
 
 /* Delete all nodes of an owner, oldest first. */
-static enum tree_result
-delete_owned(struct db *db, int64_t session, int64_t zxid, const struct apply *a);
+static enum tree_result delete_owned(
+    struct db *db, int64_t session, int64_t zxid, const struct apply *a);
 
 /* Owners that are no sessions. */
 static void
@@ -471,8 +471,8 @@ delete_owned(struct db *db, int64_t session, int64_t zxid, const struct apply *a
 			result = TREE_NO_MEMORY;
 		else
 			result = apply_delete(a, db,
-			    tree_place(&db->tree,
-				(struct jute_bytes){path.data, (int32_t)path.len}),
+			    tree_place(
+				&db->tree, (struct jute_bytes){path.data, (int32_t)path.len}),
 			    zxid);
 	}
 	buf_fini(&path);

@@ -18,7 +18,8 @@
 #include "zkserver/core/txn.h"
 #include "zkserver/core/watch.h"
 
-#define DB_DIGEST_EVERY 128 /* zxids between two digests that are remembered, as Apache's server */
+#define DB_DIGEST_EVERY 128 /* zxids between two digests that are remembered, as Apache's server   \
+			     */
 #define DB_DIGESTS_MAX 1024
 
 struct db_digest {
@@ -30,7 +31,7 @@ struct db {
 	struct tree tree;
 	struct session_table sessions;
 	struct tree_rules rules; /* the tree's, whatever becomes of it */
-	int64_t last_zxid; /* of the last txn applied */
+	int64_t last_zxid;	 /* of the last txn applied */
 	int64_t
 	    digest_from_zxid; /* digests of txns up to here are not compared: a fuzzy snapshot's */
 	uint64_t digest_mismatches;
@@ -104,9 +105,9 @@ struct apply_live {
 
 /* What came out, part by part for a multi (parts may be NULL when nobody asks). */
 struct apply_part {
-	int32_t type, error;	 /* of enum zk_opcode, enum zk_rc */
-	struct jute_bytes path;	 /* create*: borrowed from the txn's bytes */
-	uint8_t stat[ZK_STAT_BYTES];  /* the node's Stat right after, for those that answer one */
+	int32_t type, error;	     /* of enum zk_opcode, enum zk_rc */
+	struct jute_bytes path;	     /* create*: borrowed from the txn's bytes */
+	uint8_t stat[ZK_STAT_BYTES]; /* the node's Stat right after, for those that answer one */
 	bool has_stat;
 };
 
@@ -118,11 +119,9 @@ void db_put_stat(const struct db *db, const struct tree_node *n, uint8_t stat[ZK
  * snapshot) is no failure. now_ms is the monotonic time, for a new session's expiry.
  */
 enum apply_status db_apply(struct db *db, const void *bytes, size_t size, uint64_t now_ms,
-    const struct apply_live *live, void (*part)(void *arg, const struct apply_part *p),
-    void *arg);
+    const struct apply_live *live, void (*part)(void *arg, const struct apply_part *p), void *arg);
 /* The same for one that was decoded; its bytes must be there still. */
 enum apply_status db_apply_txn(struct db *db, const struct txn *txn, uint64_t now_ms,
-    const struct apply_live *live, void (*part)(void *arg, const struct apply_part *p),
-    void *arg);
+    const struct apply_live *live, void (*part)(void *arg, const struct apply_part *p), void *arg);
 
 #endif

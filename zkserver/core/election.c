@@ -60,8 +60,7 @@ same_vote(const struct vote *a, const struct vote *b)
 static bool
 words_agree(const struct election_word *a, const struct election_word *b)
 {
-	if (a->state == PEER_LOOKING || b->state == PEER_LOOKING ||
-	    ZAB_PLANTED(PLANT_ROUNDS_AGREE))
+	if (a->state == PEER_LOOKING || b->state == PEER_LOOKING || ZAB_PLANTED(PLANT_ROUNDS_AGREE))
 		return same_vote(&a->vote, &b->vote);
 	if ((a->version >= VERSION_WITH_EPOCH) != (b->version >= VERSION_WITH_EPOCH))
 		return a->vote.leader == b->vote.leader;
@@ -268,8 +267,7 @@ claims_too_much(const struct election *e, const struct vote *vote)
 }
 
 static void
-heard_looking(
-    struct election *e, uint64_t now_ms, int64_t sid, const struct election_word *word)
+heard_looking(struct election *e, uint64_t now_ms, int64_t sid, const struct election_word *word)
 {
 	const struct vote *vote = &word->vote;
 	bool had_role = sid_set_has(&e->roles.from, sid);
@@ -304,8 +302,7 @@ heard_looking(
  * for what we have: not for what we were before a restart.
  */
 static bool
-leader_stands(
-    const struct election *e, const struct election_words *words, const struct vote *vote)
+leader_stands(const struct election *e, const struct election_words *words, const struct vote *vote)
 {
 	if (vote->leader == e->settings.sid && ZAB_PLANTED(PLANT_LEADS_AGAIN))
 		return true;
@@ -463,15 +460,14 @@ adopts_config(struct election *e, int64_t sid, const struct notification *n)
 }
 
 void
-election_heard(
-    struct election *e, uint64_t now_ms, int64_t sid, const uint8_t *bytes, size_t size)
+election_heard(struct election *e, uint64_t now_ms, int64_t sid, const uint8_t *bytes, size_t size)
 {
 	struct election_word word;
 	struct notification n;
 
 	if (e->now == NULL || !sid_is_valid(sid) || sid == e->settings.sid ||
-	    !notification_decode(&n, bytes, size) || adopts_config(e, sid, &n) ||
-	    n.state < 0 || n.state >= PEER_STATE_COUNT || n.vote.round < 0)
+	    !notification_decode(&n, bytes, size) || adopts_config(e, sid, &n) || n.state < 0 ||
+	    n.state >= PEER_STATE_COUNT || n.vote.round < 0)
 		return;
 	word = (struct election_word){n.vote, n.state, n.version};
 	if (is_voter(e, sid))
@@ -491,8 +487,7 @@ forget_voters_questions(struct election *e)
 }
 
 void
-election_start(
-    struct election *e, uint64_t now_ms, int64_t zxid, int64_t epoch, bool observer)
+election_start(struct election *e, uint64_t now_ms, int64_t zxid, int64_t epoch, bool observer)
 {
 	struct sid_set held = e->held.from;
 

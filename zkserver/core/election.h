@@ -144,8 +144,7 @@ void election_heard(
     struct election *e, uint64_t now_ms, int64_t sid, const uint8_t *bytes, size_t size);
 
 /* Whether a server can be reached has changed. */
-void election_link_is(
-    struct election *e, uint64_t now_ms, int64_t sid, enum election_link link);
+void election_link_is(struct election *e, uint64_t now_ms, int64_t sid, enum election_link link);
 
 /* Call election_tick() then; UINT64_MAX: never. */
 uint64_t election_deadline_ms(const struct election *e);

@@ -188,8 +188,8 @@ election_links_set_members(struct election_links *l, uint64_t now_ms, const stru
 	for (int64_t sid = 0; sid <= MEMBERS_SID_MAX; sid++) {
 		bool member = members_find(now, sid) != NULL ||
 			      (next != NULL && members_find(next, sid) != NULL);
-		bool voter = members_is_voter(now, sid) ||
-			     (next != NULL && members_is_voter(next, sid));
+		bool voter =
+		    members_is_voter(now, sid) || (next != NULL && members_is_voter(next, sid));
 
 		if (sid == l->settings.sid)
 			continue;

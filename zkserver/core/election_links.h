@@ -23,7 +23,7 @@
 
 #define ELECTION_DIAL_MIN_MS 10 /* between attempts, doubling; the first is made at once */
 #define ELECTION_DIAL_MAX_MS 2000
-#define ELECTION_CONNECT_MS 5000   /* zookeeper.cnxTimeout */
+#define ELECTION_CONNECT_MS 5000 /* zookeeper.cnxTimeout */
 /*
  * A server that we have asked to call should have done so. It may have been about to end, and its
  * port to be closed: that it has ended is seen at the next attempt, for which an election waits.

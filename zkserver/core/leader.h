@@ -40,12 +40,12 @@ struct leader {
 	int64_t committed;
 	/* Of pings that confirm the leadership: the last begun, the last that a quorum answered. */
 	uint64_t round, confirmed;
-	uint64_t wanted;  /* the round that whoever waits waits for */
-	struct buf syncs; /* our own clients' parked ones */
-	struct members next;	/* of a reconfig that is being prepared */
-	struct buf reconfigs;	/* of this epoch, committed: struct leader_reconfig */
-	int64_t appointed;	/* who is to lead on, as the configuration wants it; -1: nobody */
-	uint64_t retire_at_ms;	/* it commits nothing more, and ends now at the latest; 0: no */
+	uint64_t wanted;	  /* the round that whoever waits waits for */
+	struct buf syncs;	  /* our own clients' parked ones */
+	struct members next;	  /* of a reconfig that is being prepared */
+	struct buf reconfigs;	  /* of this epoch, committed: struct leader_reconfig */
+	int64_t appointed;	  /* who is to lead on, as the configuration wants it; -1: nobody */
+	uint64_t retire_at_ms;	  /* it commits nothing more, and ends now at the latest; 0: no */
 	struct learner *upstream; /* who asks the leader, of one that relays */
 };
 
@@ -106,8 +106,7 @@ void leader_own_sync(struct leader *l);
  * leader_reconf.c, for the preparation: the text of the configuration that a reconfig asks for, or
  * why not (enum zk_rc); and: it was proposed.
  */
-int leader_judge(
-    struct leader *l, const struct reconf_request *r, int64_t zxid, struct buf *text);
+int leader_judge(struct leader *l, const struct reconf_request *r, int64_t zxid, struct buf *text);
 int leader_propose_members(struct leader *l);
 
 /*

@@ -34,8 +34,8 @@ void leader_answer(struct leader *l, struct peer_link *link);
 /* leader_relay.c: the parts of leader_turn(), of requests, of a link's end; and the one of the
  * choice for a learner: false, and it has ended, if that has what has not come here yet. */
 void leader_relay_turn(struct leader *l);
-void leader_relay_request(struct leader *l, struct peer_link *link,
-    const struct qpacket_request *q, const struct acl_ids *who);
+void leader_relay_request(struct leader *l, struct peer_link *link, const struct qpacket_request *q,
+    const struct acl_ids *who);
 void leader_relay_lost(struct leader *l, const struct peer_link *link);
 bool leader_relay_serves(struct leader *l, struct peer_link *link);
 

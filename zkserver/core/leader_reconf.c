@@ -35,8 +35,8 @@ leader_judge(struct leader *l, const struct reconf_request *r, int64_t zxid, str
 
 	if (l->phase != LEADER_ACTIVE || l->retire_at_ms > 0)
 		return ZK_RECONFIGINPROGRESS;
-	rc = reconf_apply(zab_newest(z), z->members->version, r, zxid, z->settings.standalone,
-	    &l->next, &f);
+	rc = reconf_apply(
+	    zab_newest(z), z->members->version, r, zxid, z->settings.standalone, &l->next, &f);
 	if (rc == ZK_OK && !is_ready(l, &l->next))
 		rc = ZK_NEWCONFIGNOQUORUM;
 	if (f.text[0] != '\0')

@@ -82,8 +82,7 @@ bool
 learner_is_choked(const struct learner *l)
 {
 	return l->link == NULL || l->link->out->len > l->z->settings.out_soft_bytes ||
-	       l->syncs.len >= QUESTIONS_SOFT_BYTES ||
-	       l->revalidations.len >= QUESTIONS_SOFT_BYTES;
+	       l->syncs.len >= QUESTIONS_SOFT_BYTES || l->revalidations.len >= QUESTIONS_SOFT_BYTES;
 }
 
 /* ---- answers ---- */

@@ -20,7 +20,7 @@ static const uint8_t SNAPPY_HEADER[16] = {
     0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0, 0, 0, 0, 1, 0, 0, 0, 1};
 #define SNAPPY_MAGIC_BYTES 8
 #define SNAPPY_BLOCK_BYTES_MAX ((size_t)64 << 20) /* unpacked; a longer one is damage */
-#define SNAPPY_RATIO_MAX 22 /* three bytes stand for 64 at most */
+#define SNAPPY_RATIO_MAX 22			  /* three bytes stand for 64 at most */
 
 bool
 packer_init(struct packer *p, enum pack_kind kind)
@@ -207,9 +207,8 @@ next_block(struct unpacker *u)
 	size_t packed_len, len;
 	int got = read_packed(u, &packed, &packed_len);
 
-	if (got == 1 &&
-	    (!snappy_unpacked_size(&len, packed, packed_len) || len > SNAPPY_BLOCK_BYTES_MAX ||
-		len / SNAPPY_RATIO_MAX > packed_len))
+	if (got == 1 && (!snappy_unpacked_size(&len, packed, packed_len) ||
+			    len > SNAPPY_BLOCK_BYTES_MAX || len / SNAPPY_RATIO_MAX > packed_len))
 		got = -EBADMSG;
 	if (got == 1 && (grown = realloc(u->block, len > 0 ? len : 1)) == NULL)
 		got = -ENOMEM;

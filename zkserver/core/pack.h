@@ -37,7 +37,7 @@ struct unpacker {
 	void *arg;
 	bool begun, at_end;
 	z_stream z;
-	uint8_t *in; /* packed bytes */
+	uint8_t *in;	/* packed bytes */
 	uint8_t *block; /* snappy: one block, unpacked */
 	size_t block_len, block_at;
 };

@@ -227,8 +227,7 @@ take_held(struct peer *p)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &p->zab.links)
-	{
+	LIST_EACH(it, nx, &p->zab.links) {
 		struct peer_link *l = CONTAINER_OF(it, struct peer_link, link);
 
 		if (l->use == PEER_LINK_HELD && l->end == PEER_LINK_OPEN)
@@ -241,8 +240,7 @@ refuse_held(struct peer *p, uint64_t held_ms)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &p->zab.links)
-	{
+	LIST_EACH(it, nx, &p->zab.links) {
 		struct peer_link *l = CONTAINER_OF(it, struct peer_link, link);
 
 		if (l->use == PEER_LINK_HELD && p->zab.now_ms - l->since_ms >= held_ms)
@@ -438,7 +436,7 @@ peer_set_time(struct peer *p, uint64_t now_ms)
 		return;
 	p->zab.was_busy = false;
 	LIST_EACH(it, nx, &p->zab.links)
-	CONTAINER_OF(it, struct peer_link, link)->heard_ms = now_ms;
+		CONTAINER_OF(it, struct peer_link, link)->heard_ms = now_ms;
 }
 
 void

@@ -25,7 +25,6 @@
 #include "zkserver/core/learner.h"
 #include "zkserver/core/zab.h"
 
-
 enum peer_phase {
 	PEER_DRAINING, /* a role has ended: the log takes what is pending */
 	PEER_ELECTING,
@@ -41,14 +40,14 @@ struct peer {
 	struct leader leader;
 	struct learner learner;
 	struct server_upstream upstream;
-	struct members gossip;	/* a newer configuration that somebody knows */
+	struct members gossip; /* a newer configuration that somebody knows */
 	bool has_gossip;
-	int64_t appointed;  /* who leads next, as a reconfig has it; -1: an election */
-	uint64_t elections; /* ended ones */
+	int64_t appointed;   /* who leads next, as a reconfig has it; -1: an election */
+	uint64_t elections;  /* ended ones */
 	uint64_t looking_ms; /* since when it has no role */
-	bool voted;	    /* the election was told that its leader is in sync */
-	int64_t logged;	    /* durable here when this role last looked; -1: it has not */
-	uint64_t logged_ms; /* since when it has not become more though something waits */
+	bool voted;	     /* the election was told that its leader is in sync */
+	int64_t logged;	     /* durable here when this role last looked; -1: it has not */
+	uint64_t logged_ms;  /* since when it has not become more though something waits */
 };
 
 /* Whom and where; all borrowed, the stores are the server's. */

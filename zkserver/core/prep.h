@@ -33,20 +33,19 @@ struct prep {
 	 * or return an error of enum zk_rc. Whether the client may is asked after it. NULL: there
 	 * are no members to change.
 	 */
-	int (*reconfig)(
-	    void *arg, const struct reconf_request *r, int64_t zxid, struct buf *text);
+	int (*reconfig)(void *arg, const struct reconf_request *r, int64_t zxid, struct buf *text);
 	/* It may: the one that was asked for last is proposed, unless this returns an error. */
 	int (*reconfig_made)(void *arg);
 	void *reconfig_arg;
 	bool enforce_quota;	   /* off until set: then quotas only count */
 	struct quota_notice quota; /* what was exceeded */
-	struct buf path, acl; /* scratch: a sequential node's path, a list made ready */
+	struct buf path, acl;	   /* scratch: a sequential node's path, a list made ready */
 };
 
 struct prep_request {
 	int64_t session;
 	int32_t cxid;
-	int32_t type; /* enum zk_opcode: a write, createSession or closeSession */
+	int32_t type;		 /* enum zk_opcode: a write, createSession or closeSession */
 	struct jute_reader body; /* at the request's record; createSession: i32 timeout */
 	const struct acl_ids *who;
 	int64_t time_ms; /* wall clock */

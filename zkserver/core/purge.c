@@ -62,8 +62,8 @@ remove_logs(struct store *logs, uint64_t kept_zxid, int *removed, struct fault *
 	if (err != 0)
 		return err;
 	/* The newest file that begins at or below the snapshot may hold what comes after it. */
-	for (size_t i = 0; i + by_next < list.count &&
-			   list.entries[i + by_next].zxid <= kept_zxid && err == 0;
+	for (size_t i = 0;
+	     i + by_next < list.count && list.entries[i + by_next].zxid <= kept_zxid && err == 0;
 	     i++) {
 		char name[DATADIR_NAME_BYTES];
 

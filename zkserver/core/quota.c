@@ -222,8 +222,7 @@ counted_node(const struct tree *t, const struct tree_node *of, struct buf *path)
 	tree_node_path(t, of, path);
 	if (path->failed || path->len < len || memcmp(path->data, ROOT, len) != 0)
 		return NULL;
-	return tree_find(
-	    t, (struct jute_bytes){path->data + len, (int32_t)(path->len - len)});
+	return tree_find(t, (struct jute_bytes){path->data + len, (int32_t)(path->len - len)});
 }
 
 /* Count what lies at and below the node that the quota (by its node below ROOT) is for. */

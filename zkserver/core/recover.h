@@ -33,8 +33,8 @@ struct recover_report {
 	    bad_snapshots; /* newer ones that were not whole; the first one's fault is in `bad` */
 	struct fault bad;
 	uint64_t reached_zxid; /* where one of these was that is no torn one: the log leads there */
-	uint64_t replayed; /* transactions */
-	bool cut;	   /* a torn end was cut: */
+	uint64_t replayed;     /* transactions */
+	bool cut;	       /* a torn end was cut: */
 	uint64_t cut_file_zxid, cut_offset;
 	bool digest_checked, digest_wrong; /* the snapshot's digest was compared; it differed */
 };

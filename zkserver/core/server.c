@@ -91,10 +91,8 @@ server_set_time(struct server *s, uint64_t now_ms, int64_t wall_ms)
 bool
 server_conn_open(struct server *s, struct server_conn *c, struct buf *out, const char *ip)
 {
-	*c = (struct server_conn){.out = out, .since_ms = s->now_ms,
-	    .last_xid = -1,
-	    .last_op = -1,
-	    .last_zxid = -1};
+	*c = (struct server_conn){
+	    .out = out, .since_ms = s->now_ms, .last_xid = -1, .last_op = -1, .last_zxid = -1};
 	acl_ids_init(&c->ids);
 	if (!acl_ids_add(&c->ids, "ip", ip)) {
 		acl_ids_fini(&c->ids);
@@ -297,8 +295,8 @@ server_submit(struct server *s, struct server_conn *c, const struct prep_request
 	s->zxids_end = s->role == SERVER_LEADER && (uint32_t)zxid == UINT32_MAX &&
 		       !ZAB_PLANTED(PLANT_ZXIDS_WRAP);
 	size = s->pending.len - at - sizeof(struct server_record);
-	server_record_put(s->pending.data + at, c, zxid, size,
-	    s->prep.is_known ? &s->prep.known : NULL);
+	server_record_put(
+	    s->pending.data + at, c, zxid, size, s->prep.is_known ? &s->prep.known : NULL);
 	s->pending_count++;
 	if (s->role == SERVER_LEADER)
 		count_proposal(s, size);
@@ -401,8 +399,7 @@ request_write(struct server *s, struct server_conn *c, struct queued *q,
 }
 
 static void
-request_here(
-    struct server *s, struct server_conn *c, const struct queued *q, const uint8_t *bytes)
+request_here(struct server *s, struct server_conn *c, const struct queued *q, const uint8_t *bytes)
 {
 	if (c->queue_count > 0)
 		server_enqueue(s, c, q, bytes);

@@ -41,7 +41,7 @@
  * are read.
  */
 #define SERVER_QUESTIONS_MAX 5000
-#define SERVER_BATCH_MAX 64		       /* frames looked at together */
+#define SERVER_BATCH_MAX 64   /* frames looked at together */
 #define SERVER_WALK_MAX 50000 /* nodes visited for one connection before others are served */
 /* A reply is no larger; the list of very many children fails instead. */
 #define SERVER_REPLY_BYTES_MAX ((size_t)48 << 20)
@@ -54,17 +54,17 @@ struct server_settings {
 	uint32_t frame_bytes_max;		/* jute.maxbuffer */
 	uint32_t snap_count;			/* txns between snapshots, at least 2 */
 	uint64_t snap_bytes;			/* of their sum; 0: no limit */
-	uint32_t outstanding_max; /* txns on their way to the log: globalOutstandingLimit */
-	uint8_t sid;				/* top byte of session ids */
+	uint32_t outstanding_max;     /* txns on their way to the log: globalOutstandingLimit */
+	uint8_t sid;		      /* top byte of session ids */
 	uint32_t reap_interval_ms;    /* between two looks at container and TTL nodes; 0: never */
 	uint32_t reap_max_per_minute; /* of them deleted, at least 1 */
 	bool enforce_quota, reconfig_enabled;
 	/* A member's: new sessions are known to it alone; with an ephemeral node, to all. */
 	bool local_sessions, local_upgrade;
-	int64_t reap_never_used_ms;   /* a container without children yet; 0: stays */
+	int64_t reap_never_used_ms;    /* a container without children yet; 0: stays */
 	session_password_fn *password; /* NULL: session_password() */
 	void *password_arg;
-	const char *schemes; /* one of them every request needs (acl.h); NULL: none is needed */
+	const char *schemes;	/* one of them every request needs (acl.h); NULL: none is needed */
 	bool allow_failed_sasl; /* a connection whose SASL failed lives on, if it need not have it
 				 */
 	struct limits limits;
@@ -107,18 +107,18 @@ struct server_conn {
 	struct buf
 	    *out; /* where replies and events go; the shell may point it elsewhere between calls */
 	enum server_end end;
-	const char *why; /* a fault of the peer's that ended it; NULL: none */
-	struct list link;  /* of all connections */
-	struct list dirty; /* on server->dirty: has output, ended, or may take frames again */
-	struct list told; /* on server->told, and not on dirty: has nothing but events */
-	struct list waiting; /* on server->resting: its last request took long; or on
-				server->stalled: waits until the server has room */
+	const char *why;      /* a fault of the peer's that ended it; NULL: none */
+	struct list link;     /* of all connections */
+	struct list dirty;    /* on server->dirty: has output, ended, or may take frames again */
+	struct list told;     /* on server->told, and not on dirty: has nothing but events */
+	struct list waiting;  /* on server->resting: its last request took long; or on
+				 server->stalled: waits until the server has room */
 	struct list awaiting; /* of a learner: on server->creating or on server->revalidating */
 	uint64_t asked;	      /* on the latter: which of the questions is this one's */
-	int64_t valid_at; /* on the latter: the leader said yes, and up to here is to be applied
-			     first; -1: it has not said */
-	bool connecting;   /* sent its connect request, the session is not made yet */
-	bool read_only_byte; /* the connect request had it, the response has it too */
+	int64_t valid_at;     /* on the latter: the leader said yes, and up to here is to be applied
+				 first; -1: it has not said */
+	bool connecting;      /* sent its connect request, the session is not made yet */
+	bool read_only_byte;  /* the connect request had it, the response has it too */
 	struct session *session;
 	int64_t session_id; /* also after the session ended */
 	int32_t timeout_ms;
@@ -128,7 +128,7 @@ struct server_conn {
 	struct buf queue; /* requests that wait for a write of this connection (and those writes) */
 	uint32_t queue_count;
 	uint32_t syncs_parked, syncs_done; /* of those in queue: not done yet; done, not answered */
-	uint32_t forwarded_count; /* writes that a learner's leader was asked for */
+	uint32_t forwarded_count;	   /* writes that a learner's leader was asked for */
 	size_t forwarded_bytes;
 	/* For the admin's words. */
 	uint64_t received, sent, since_ms, answered_ms;
@@ -158,11 +158,11 @@ struct server {
 	struct list conns, dirty, told, resting, stalled;
 	uint64_t walked; /* nodes that requests of the frames at hand have visited */
 	size_t conn_count;
-	struct buf pending;	/* records not yet applied, each behind a struct server_record */
-	size_t pending_count;	/* of them */
-	size_t unlogged;	/* offset in pending of the first that was not handed out */
+	struct buf pending;	   /* records not yet applied, each behind a struct server_record */
+	size_t pending_count;	   /* of them */
+	size_t unlogged;	   /* offset in pending of the first that was not handed out */
 	int64_t last_pending_zxid; /* of the last in pending */
-	uint64_t pending_base;	/* so many bytes were ever taken off its front */
+	uint64_t pending_base;	   /* so many bytes were ever taken off its front */
 	int64_t synced_zxid, committed_zxid; /* pending up to both may be applied */
 	bool zxids_end; /* the leader's epoch has no further zxid: its leadership must end */
 	/* A learner's, in the order in which the leader was asked. */
@@ -173,14 +173,14 @@ struct server {
 	/* A struct of server_learner.c for each session that was asked about, the oldest first. */
 	struct buf asked;
 	uint64_t asked_count;
-	struct buf parked; /* a struct of server_learner.c for each sync, the oldest first */
-	size_t parked_done; /* of those, from the front: the leader said so */
+	struct buf parked;	/* a struct of server_learner.c for each sync, the oldest first */
+	size_t parked_done;	/* of those, from the front: the leader said so */
 	struct buf record_part; /* scratch: the record of the reply that is being made */
 	int64_t applying_zxid;	/* of the txn that is being applied, its type, what came of it */
 	int32_t applying_type, applying_error;
-	int64_t applying_session; /* whose txn it is */
+	int64_t applying_session;	    /* whose txn it is */
 	uint64_t reap_round_ms, reap_at_ms; /* when the next round, and the next look, is due */
-	uint64_t quota_said, quota_say_ms; /* notices that were handed out; when the next may be */
+	uint64_t quota_said, quota_say_ms;  /* notices that were handed out; when the next may be */
 	uint64_t reap_left;		    /* nodes that this round has not looked at */
 	uint64_t txn_bytes, snapshot_at_bytes; /* the same of their bytes */
 	uint32_t txns, snapshot_at; /* applied since the last snapshot; when the next is due */
@@ -378,8 +378,7 @@ int64_t server_pending_next(const struct server *s, int64_t zxid, struct server_
  */
 void server_remote_request(struct server *s, int64_t owner, int64_t session, int32_t cxid,
     int32_t type, struct jute_reader body, const struct acl_ids *who);
-bool server_remote_revalidate(
-    struct server *s, int64_t owner, int64_t session, int32_t timeout_ms);
+bool server_remote_revalidate(struct server *s, int64_t owner, int64_t session, int32_t timeout_ms);
 bool server_remote_touch(struct server *s, int64_t session, int32_t timeout_ms);
 
 /*

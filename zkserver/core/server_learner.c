@@ -83,8 +83,7 @@ find_creating(struct server *s, int64_t session)
 
 	if ((uint64_t)session >> SESSION_SID_SHIFT != s->settings.sid)
 		return NULL;
-	LIST_EACH(it, nx, &s->creating)
-	{
+	LIST_EACH(it, nx, &s->creating) {
 		struct server_conn *c = CONTAINER_OF(it, struct server_conn, awaiting);
 
 		if (c->session_id == session)
@@ -224,8 +223,7 @@ server_revalidated(struct server *s, int64_t session, bool valid)
 	uint64_t number = take_asked(s, session);
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &s->revalidating)
-	{
+	LIST_EACH(it, nx, &s->revalidating) {
 		struct server_conn *c = CONTAINER_OF(it, struct server_conn, awaiting);
 
 		if (c->asked != number || c->valid_at >= 0)
@@ -265,8 +263,7 @@ learner_progress(struct server *s)
 	struct list *it, *nx;
 	struct parked p;
 
-	LIST_EACH(it, nx, &s->revalidating)
-	{
+	LIST_EACH(it, nx, &s->revalidating) {
 		struct server_conn *c = CONTAINER_OF(it, struct server_conn, awaiting);
 
 		if (c->valid_at < 0 || !is_applied(s, c->valid_at))

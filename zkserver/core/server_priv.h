@@ -93,8 +93,7 @@ void learner_revalidate(struct server *s, struct server_conn *c);
 struct server_conn *learner_find(struct server *s, const struct txn_header *h);
 
 /* What the client asked for is audited with the txn that was made of it. False: no memory. */
-bool learner_audit(
-    struct server *s, const struct server_conn *c, const struct txn_header *h);
+bool learner_audit(struct server *s, const struct server_conn *c, const struct txn_header *h);
 
 /* It was answered. */
 void learner_answered(struct server *s, struct server_conn *c, const struct queued *q);
@@ -165,7 +164,7 @@ struct reading {
 	struct server *s;
 	struct server_conn *c;
 	struct jute_reader r;
-	uint32_t hash; /* of the path that leads the record */
+	uint32_t hash;	/* of the path that leads the record */
 	bool watchless; /* part of a multiRead, which sets no watches */
 };
 

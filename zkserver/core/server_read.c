@@ -185,9 +185,8 @@ read_count(struct reading *q)
 static bool
 has_prefix(const struct buf *b, size_t at, struct jute_bytes prefix)
 {
-	return prefix.len <= 0 ||
-	    (b->len - at >= (size_t)prefix.len &&
-		memcmp(b->data + at, prefix.data, (size_t)prefix.len) == 0);
+	return prefix.len <= 0 || (b->len - at >= (size_t)prefix.len &&
+				      memcmp(b->data + at, prefix.data, (size_t)prefix.len) == 0);
 }
 
 static int

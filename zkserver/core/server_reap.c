@@ -42,8 +42,7 @@ stays_due(const struct server *s, const struct tree_node *n, struct jute_bytes p
 	struct change_node will;
 
 	return changes_look(&s->prep.changes, path, tree_hash(&s->db->tree, path), &will) &&
-	       will.kids == 0 && will.stat.czxid == n->czxid &&
-	       will.stat.mtime == n->mtime;
+	       will.kids == 0 && will.stat.czxid == n->czxid && will.stat.mtime == n->mtime;
 }
 
 /* True: a txn was made of it. */
@@ -61,8 +60,8 @@ reap_node(struct server *s, const struct tree_node *n)
 	jute_put_i32(&body, 0);
 	head = body.len;
 	tree_node_path(&s->db->tree, n, &body);
-	due = !body.failed && stays_due(s, n,
-	    (struct jute_bytes){body.data + head, (int32_t)(body.len - head)});
+	due = !body.failed &&
+	      stays_due(s, n, (struct jute_bytes){body.data + head, (int32_t)(body.len - head)});
 	if (due) {
 		jute_set_i32(&body, 0, (int32_t)(body.len - head));
 		q.body = jute_reader(body.data, body.len);
@@ -77,7 +76,7 @@ uint64_t
 reap_at_ms(const struct server *s)
 {
 	return s->role == SERVER_STANDALONE || s->role == SERVER_LEADER ? s->reap_at_ms
-									  : UINT64_MAX;
+									: UINT64_MAX;
 }
 
 void

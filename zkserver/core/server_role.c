@@ -274,8 +274,7 @@ server_propose(struct server *s, int64_t zxid, const uint8_t *bytes, size_t size
 		s->failed = true;
 		return true;
 	}
-	server_record_put(
-	    to, NULL, zxid, size, db_know(s->db, &txn, &known) ? &known : NULL);
+	server_record_put(to, NULL, zxid, size, db_know(s->db, &txn, &known) ? &known : NULL);
 	memcpy(to + sizeof(struct server_record), bytes, size);
 	buf_commit(&s->pending, sizeof(struct server_record) + size);
 	s->last_pending_zxid = zxid;

@@ -28,10 +28,10 @@ struct session {
 	int64_t owner;
 	int32_t timeout_ms;
 	bool local, upgrading; /* known to this server only; and not for long: server_local.c */
-	bool shown;	     /* while upgrading, at a learner: the leader is to hear of it */
-	bool closing;	     /* its end was decided; it takes no further requests */
-	uint64_t expires_ms; /* a multiple of the tick */
-	void *conn;	     /* the server's, NULL while not connected here */
+	bool shown;	       /* while upgrading, at a learner: the leader is to hear of it */
+	bool closing;	       /* its end was decided; it takes no further requests */
+	uint64_t expires_ms;   /* a multiple of the tick */
+	void *conn;	       /* the server's, NULL while not connected here */
 };
 
 struct session_table {

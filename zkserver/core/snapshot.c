@@ -21,8 +21,8 @@ struct out {
 	struct store_file *file;
 	struct buf chunk; /* not yet written */
 	struct packer packer;
-	uint64_t offset;  /* in the file */
-	uint32_t adler;	  /* of all before the chunk */
+	uint64_t offset; /* in the file */
+	uint32_t adler;	 /* of all before the chunk */
 	/* Where a stream goes instead; NULL: to the file. */
 	int (*put)(void *arg, const uint8_t *bytes, size_t size);
 	void *arg;
@@ -182,8 +182,8 @@ write_file(struct store_file *file, const struct db *db, enum pack_kind kind)
 }
 
 int
-snapshot_stream(const struct db *db, int (*put)(void *arg, const uint8_t *bytes, size_t size),
-    void *arg)
+snapshot_stream(
+    const struct db *db, int (*put)(void *arg, const uint8_t *bytes, size_t size), void *arg)
 {
 	struct out o = {.put = put, .arg = arg};
 
@@ -211,8 +211,7 @@ snapshot_write_as(struct store *s, const struct db *db, enum pack_kind kind, str
 	int err = store_open(s, SNAPSHOT_NEW_NAME, STORE_OPEN_REPLACE, &file);
 
 	snapshot_name(name,
-	    (struct datadir_entry){
-		(uint64_t)db->last_zxid + ZAB_PLANTED(PLANT_NAMED_AHEAD), kind});
+	    (struct datadir_entry){(uint64_t)db->last_zxid + ZAB_PLANTED(PLANT_NAMED_AHEAD), kind});
 	if (err == 0)
 		err = write_file(file, db, kind);
 	store_close(file);

@@ -25,16 +25,15 @@
 /* Write snapshot.ZXID for zxid = db->last_zxid, durably. 0, or a negative errno and *f. */
 int snapshot_write(struct store *s, const struct db *db, struct fault *f);
 /* The same, packed: snapshot.ZXID.gz or snapshot.ZXID.snappy. */
-int snapshot_write_as(
-    struct store *s, const struct db *db, enum pack_kind kind, struct fault *f);
+int snapshot_write_as(struct store *s, const struct db *db, enum pack_kind kind, struct fault *f);
 
 /*
  * What a leader sends of it: sessions, access lists and nodes as in the file, without header and
  * checksums, and behind them what marks the end. put() takes chunks; an error of its ends the walk.
  * 0, or a negative errno.
  */
-int snapshot_stream(const struct db *db,
-    int (*put)(void *arg, const uint8_t *bytes, size_t size), void *arg);
+int snapshot_stream(
+    const struct db *db, int (*put)(void *arg, const uint8_t *bytes, size_t size), void *arg);
 
 /* The digest section: what the tree's digest is once last_zxid has been applied; zxid 0: unknown.
  */

@@ -88,9 +88,8 @@ in_peek(struct in *in, size_t size)
 		size_t most = in->len < CHUNK_BYTES ? CHUNK_BYTES : 2 * in->len;
 		bool grown = in_grow(in, want < most ? want : most);
 		size_t room = in->cap - in->base - in->len;
-		ssize_t n = grown ? unpacker_read(&in->unpacker,
-					in->window + in->base + in->len, room)
-				  : 0;
+		ssize_t n =
+		    grown ? unpacker_read(&in->unpacker, in->window + in->base + in->len, room) : 0;
 
 		if (n < 0)
 			in_fail(in, (int)n,

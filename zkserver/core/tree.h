@@ -22,10 +22,10 @@
 
 enum tree_result {
 	TREE_OK,
-	TREE_NO_NODE,	  /* the node, or the parent of one to be created, is missing */
+	TREE_NO_NODE, /* the node, or the parent of one to be created, is missing */
 	TREE_NODE_EXISTS,
 	TREE_NO_MEMORY,
-	TREE_BAD,	  /* no path, or a key that no list has: a broken file */
+	TREE_BAD, /* no path, or a key that no list has: a broken file */
 };
 
 /* What is stored of a node besides its data and its ACL: StatPersisted. */
@@ -43,13 +43,13 @@ struct tree_node {
 	int64_t czxid, mzxid, ctime, mtime, pzxid;
 	struct tree_children *kids; /* NULL while it never had any */
 	int32_t version, cversion, aversion;
-	uint32_t acl;	   /* key in the tree's ACL table, referenced */
+	uint32_t acl;	     /* key in the tree's ACL table, referenced */
 	uint32_t id, parent; /* ids; the root's parent is 0 */
-	uint32_t digest;   /* its part of the tree's; 0 below /zookeeper/ */
+	uint32_t digest;     /* its part of the tree's; 0 below /zookeeper/ */
 	uint32_t data_len;
 	uint32_t name_len : 28;
-	uint32_t data_null : 1; /* null is not the same as empty */
-	uint32_t owned : 1;	/* its owner is in tree->owned */
+	uint32_t data_null : 1;	 /* null is not the same as empty */
+	uint32_t owned : 1;	 /* its owner is in tree->owned */
 	uint32_t undigested : 1; /* below /zookeeper/ */
 	char name_and_data[];
 };
@@ -72,19 +72,19 @@ struct tree {
 	struct tree_index *index;
 	struct tree_node ***segments; /* id -> node */
 	size_t segment_count;
-	uint32_t id_end, id_free;  /* ids below id_end were given out; id_free heads the list of
-				      those free again */
-	struct hmap owned;	   /* node id -> owner */
-	struct hmap owners;	   /* session -> its nodes, in order of creation */
-	struct list reapable;	   /* container and TTL nodes: struct tree_owned.of_owner */
+	uint32_t id_end, id_free; /* ids below id_end were given out; id_free heads the list of
+				     those free again */
+	struct hmap owned;	  /* node id -> owner */
+	struct hmap owners;	  /* session -> its nodes, in order of creation */
+	struct list reapable;	  /* container and TTL nodes: struct tree_owned.of_owner */
 	uint64_t reapable_count;
-	uint64_t limits_count;	   /* nodes named zookeeper_limits (quota.h) */
-	uint32_t loaded_last;	   /* the node that was loaded last, and its parent; 0: none */
+	uint64_t limits_count; /* nodes named zookeeper_limits (quota.h) */
+	uint32_t loaded_last;  /* the node that was loaded last, and its parent; 0: none */
 	uint32_t loaded_below;
-	bool loading;		   /* between tree_load_begin() and its end: */
-	uint32_t *load_hashes;	   /* of each id's path */
+	bool loading;	       /* between tree_load_begin() and its end: */
+	uint32_t *load_hashes; /* of each id's path */
 	size_t load_cap;
-	struct tree_rules rules;   /* set before anything is loaded */
+	struct tree_rules rules; /* set before anything is loaded */
 	uint64_t node_count, ephemeral_count;
 	uint64_t data_bytes; /* of paths and data: "approximate data size" */
 	uint64_t digest;
@@ -234,12 +234,7 @@ tree_by_id(const struct tree *t, uint32_t id)
  * byte of ones, and the time in its lowest 40 bits. */
 #define TREE_CONTAINER_OWNER INT64_MIN
 #define TREE_TTL_MAX_MS INT64_C(0xFFFFFFFFFF)
-enum tree_owner_kind {
-	TREE_OWNER_NONE,
-	TREE_OWNER_CONTAINER,
-	TREE_OWNER_TTL,
-	TREE_OWNER_SESSION
-};
+enum tree_owner_kind { TREE_OWNER_NONE, TREE_OWNER_CONTAINER, TREE_OWNER_TTL, TREE_OWNER_SESSION };
 enum tree_owner_kind tree_owner_kind(const struct tree *t, int64_t owner);
 int64_t tree_ttl_owner(int64_t ttl_ms);
 bool tree_is_ttl_owner(int64_t owner); /* where extended types are enabled */

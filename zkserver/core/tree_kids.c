@@ -21,7 +21,7 @@ struct block {
 struct tree_children {
 	uint32_t count; /* children in all blocks */
 	uint32_t block_count, block_cap;
-	uint32_t last; /* place of the last change: a block, and where in it (PLACE_BITS) */
+	uint32_t last;	       /* place of the last change: a block, and where in it (PLACE_BITS) */
 	struct block **blocks; /* none is empty */
 };
 
@@ -103,8 +103,7 @@ is_near_last(
 	if (block >= k->block_count || at >= (b = k->blocks[block])->count ||
 	    (order = kid_compare(t, b->ids[at], name)) > 0)
 		return false;
-	if (order < 0 &&
-	    (++at == b->count || (order = kid_compare(t, b->ids[at], name)) < 0))
+	if (order < 0 && (++at == b->count || (order = kid_compare(t, b->ids[at], name)) < 0))
 		return false;
 	*p = (struct place){block, at, order == 0};
 	return true;
@@ -247,7 +246,7 @@ tree_kids_remove(struct tree *t, struct tree_node *parent, const struct tree_nod
 		memmove(&k->blocks[p.block], &k->blocks[p.block + 1],
 		    (k->block_count - p.block) * sizeof *k->blocks);
 	} else if (b->cap > KIDS_BLOCK_MIN && b->count <= b->cap / 4 &&
-	    (smaller = block_resize(b, b->cap / 2)) != NULL)
+		   (smaller = block_resize(b, b->cap / 2)) != NULL)
 		k->blocks[p.block] = smaller;
 	if (k->count == 0)
 		tree_kids_free(parent);

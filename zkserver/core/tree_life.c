@@ -46,7 +46,10 @@ load_builtin(struct tree *t, const char *path, uint32_t acl, int32_t aversion)
 static bool
 load_config(struct tree *t)
 {
-	static const uint8_t readable[] = "\0\0\0\1" "\0\0\0\1" "\0\0\0\5world" "\0\0\0\6anyone";
+	static const uint8_t readable[] = "\0\0\0\1"
+					  "\0\0\0\1"
+					  "\0\0\0\5world"
+					  "\0\0\0\6anyone";
 	uint32_t acl = acl_intern(&t->acls, (struct jute_bytes){readable, sizeof readable - 1});
 	bool ok;
 

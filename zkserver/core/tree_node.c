@@ -121,8 +121,9 @@ below_zookeeper(const struct tree_node *parent)
 {
 	size_t len = sizeof ROOT_ONLY_ZOOKEEPER - 1;
 
-	return parent->undigested || (parent->parent == TREE_ROOT_ID && parent->name_len == len &&
-	    memcmp(parent->name_and_data, ROOT_ONLY_ZOOKEEPER, len) == 0);
+	return parent->undigested ||
+	       (parent->parent == TREE_ROOT_ID && parent->name_len == len &&
+		   memcmp(parent->name_and_data, ROOT_ONLY_ZOOKEEPER, len) == 0);
 }
 
 void

@@ -35,8 +35,7 @@ struct tree_node *tree_node_replace_data(
 void tree_node_set_digest(struct tree *t, struct tree_node *n, uint32_t digest);
 
 /* Split a path at its last slash; false if it has none or nothing behind it, or begins "//". */
-bool tree_path_split(
-    struct jute_bytes path, struct jute_bytes *parent, struct jute_bytes *name);
+bool tree_path_split(struct jute_bytes path, struct jute_bytes *parent, struct jute_bytes *name);
 /* The next name of the path from *at on, 0 at its beginning; false at its end. */
 bool tree_path_next_name(struct jute_bytes path, int32_t *at, struct jute_bytes *name);
 /* Does the node have this path (not the root's)? */
@@ -53,8 +52,7 @@ uint32_t tree_index_guess(
     const struct tree_index *x, uint32_t hash); /* the first with this hash, or 0 */
 void tree_index_prefetch(const struct tree_index *x, uint32_t hash);
 /* Fill an empty table with the ids from first to end - 1, whose hashes[id] these are. */
-bool tree_index_fill(
-    struct tree_index *x, const uint32_t *hashes, uint32_t first, uint32_t end);
+bool tree_index_fill(struct tree_index *x, const uint32_t *hashes, uint32_t first, uint32_t end);
 size_t tree_index_count(const struct tree_index *x);
 
 /* While a snapshot is loaded: the node's path will be found by this hash. False: no memory. */

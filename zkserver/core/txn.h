@@ -29,16 +29,16 @@ struct txn_header {
 struct txn_body {
 	int32_t type;
 	struct jute_bytes path, data;
-	struct jute_bytes acl;	/* the bytes of vec<ACL>, its count included; len -1 if null */
+	struct jute_bytes acl; /* the bytes of vec<ACL>, its count included; len -1 if null */
 	/* set*: the new one. create*: the parent's new cversion, -1: one more. check: matched + 1
 	 */
 	int32_t version;
-	int32_t timeout_ms;	/* createSession */
-	int32_t error;		/* error */
-	int64_t owner;		/* create*: ephemeralOwner */
+	int32_t timeout_ms; /* createSession */
+	int32_t error;	    /* error */
+	int64_t owner;	    /* create*: ephemeralOwner */
 	bool ephemeral;
 	struct jute_reader rest; /* multi: at the first sub-txn; closeSession: at the first path */
-	int32_t count;		/* of those */
+	int32_t count;		 /* of those */
 };
 
 struct txn {

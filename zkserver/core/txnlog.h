@@ -74,12 +74,12 @@ struct txnlog {
 	/* Of whoever fills batches: the file as it will be after the last sealed batch. */
 	uint64_t preallocate_bytes; /* how long files may grow ahead; 0: no longer than needed */
 	uint64_t file_bytes; /* set after init: a file with more is the last one; 0: no limit */
-	uint64_t end;		    /* bytes in use; 0: no file yet */
-	uint64_t size;		    /* bytes allocated */
+	uint64_t end;	     /* bytes in use; 0: no file yet */
+	uint64_t size;	     /* bytes allocated */
 	uint64_t last_zxid;
 	uint64_t last_bytes; /* of the batch sealed last */
-	bool roll;	    /* the next batch starts a new file */
-	bool spare_unnamed; /* a batch has taken the spare file, which keeps its name until then */
+	bool roll;	     /* the next batch starts a new file */
+	bool spare_unnamed;  /* a batch has taken the spare file, which keeps its name until then */
 	struct store_file *spare;
 	uint64_t spare_size;
 	uint8_t tail[TXNLOG_BLOCK_BYTES]; /* the last block, as far as it is in use */

@@ -272,9 +272,8 @@ whole_but_length(struct txnlog_reader *r, uint64_t data_end, bool *whole, struct
 	if ((p = bytes_at(r, r->pos, (size_t)size, &err, f)) == NULL)
 		return err;
 	size -= TXNLOG_RECORD_OVERHEAD_BYTES;
-	*whole =
-	    p[size + TXNLOG_RECORD_HEAD_BYTES] == 'B' &&
-	    get_u64(p) == libdeflate_adler32(1, p + TXNLOG_RECORD_HEAD_BYTES, size);
+	*whole = p[size + TXNLOG_RECORD_HEAD_BYTES] == 'B' &&
+		 get_u64(p) == libdeflate_adler32(1, p + TXNLOG_RECORD_HEAD_BYTES, size);
 	return 0;
 }
 
@@ -490,9 +489,9 @@ txnlog_reader_next(struct txnlog_reader *r, struct txnlog_record *record, struct
 		}
 		got = next_in_file(r, record, f);
 		if (got == 1 && !(r->any_start && r->last_zxid == 0))
-			got = check_order(r, record, f) == 0      ? 1
-			      : ZAB_PLANTED(PLANT_GAP_ENDS) ? 0
-							    : DATADIR_CORRUPT;
+			got = check_order(r, record, f) == 0 ? 1
+			      : ZAB_PLANTED(PLANT_GAP_ENDS)  ? 0
+							     : DATADIR_CORRUPT;
 		if (got < 0)
 			return got;
 		if (got == 0) {
@@ -574,9 +573,8 @@ int
 txnlog_settle(struct store *s, uint64_t file_zxid, uint64_t record_offset, uint64_t end_offset,
     struct fault *f)
 {
-	uint64_t from = record_offset > TXNLOG_BATCH_FULL_BYTES
-			    ? record_offset - TXNLOG_BATCH_FULL_BYTES
-			    : 0;
+	uint64_t from =
+	    record_offset > TXNLOG_BATCH_FULL_BYTES ? record_offset - TXNLOG_BATCH_FULL_BYTES : 0;
 	struct store_file *file = NULL;
 	char name[DATADIR_NAME_BYTES];
 	int err;

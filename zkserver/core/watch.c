@@ -85,7 +85,7 @@ path_free(struct watch_table *t, enum watch_kind kind, struct watch_path *p)
 
 	for (int m = 0; m < WATCH_MODES; m++) {
 		LIST_EACH(it, nx, &p->watches[m])
-		watch_free(t, CONTAINER_OF(it, struct watch, of_path));
+			watch_free(t, CONTAINER_OF(it, struct watch, of_path));
 	}
 	path_free_unused(t, kind, p);
 }
@@ -95,8 +95,7 @@ watch_table_fini(struct watch_table *t)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &t->waiting)
-	{
+	LIST_EACH(it, nx, &t->waiting) {
 		struct watch_waiting *g = CONTAINER_OF(it, struct watch_waiting, link);
 
 		for (int k = 0; k < WATCH_KINDS; k++) {
@@ -107,7 +106,7 @@ watch_table_fini(struct watch_table *t)
 	}
 	for (int k = 0; k < WATCH_KINDS; k++) {
 		HMAP_EACH(it, nx, &t->paths[k])
-		path_free(t, (enum watch_kind)k, HMAP_ENTRY(it, struct watch_path, link));
+			path_free(t, (enum watch_kind)k, HMAP_ENTRY(it, struct watch_path, link));
 		hmap_fini(&t->paths[k]);
 	}
 }
@@ -359,8 +358,7 @@ watch_settle(struct watch_table *t, struct watcher *who)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &t->waiting)
-	{
+	LIST_EACH(it, nx, &t->waiting) {
 		struct watch_waiting *g = CONTAINER_OF(it, struct watch_waiting, link);
 
 		if (g->number > who->settled && !ZAB_PLANTED(PLANT_REPLY_FIRST))
@@ -383,7 +381,7 @@ tell_staying(const struct trigger *g, const struct watch_path *p, enum watch_mod
 	struct list *it, *nx;
 
 	LIST_EACH(it, nx, &p->watches[mode])
-	tell_now(g, CONTAINER_OF(it, struct watch, of_path)->who);
+		tell_now(g, CONTAINER_OF(it, struct watch, of_path)->who);
 }
 
 static bool
@@ -448,8 +446,7 @@ tell_at(const struct trigger *g, struct watch_waiting **later, enum watch_kind k
 	tell_staying(g, p, WATCH_PERSISTENT);
 	if (p->once_count > g->t->at_once_max && put_off(g, later, kind, p))
 		return;
-	LIST_EACH(it, nx, &p->watches[WATCH_ONCE])
-	{
+	LIST_EACH(it, nx, &p->watches[WATCH_ONCE]) {
 		struct watch *w = CONTAINER_OF(it, struct watch, of_path);
 
 		watch_settle(g->t, w->who);
@@ -514,8 +511,7 @@ watch_remove_all(struct watch_table *t, struct watcher *who)
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &who->watches)
-	{
+	LIST_EACH(it, nx, &who->watches) {
 		struct watch *w = CONTAINER_OF(it, struct watch, of_watcher);
 		struct watch_path *p = w->at;
 		enum watch_kind kind = (enum watch_kind)w->kind;
@@ -531,8 +527,7 @@ watch_each_path(const struct watch_table *t, enum watch_kind kind,
 {
 	struct list *it, *nx;
 
-	HMAP_EACH(it, nx, &t->paths[kind])
-	{
+	HMAP_EACH(it, nx, &t->paths[kind]) {
 		const struct watch_path *p = HMAP_ENTRY(it, struct watch_path, link);
 
 		each(arg, p, (struct jute_bytes){p->path, p->len});
@@ -547,7 +542,7 @@ watch_each_watcher(
 
 	for (int m = WATCH_ONCE; m < WATCH_RECURSIVE; m++) {
 		LIST_EACH(it, nx, &p->watches[m])
-		each(arg, CONTAINER_OF(it, struct watch, of_path)->who);
+			each(arg, CONTAINER_OF(it, struct watch, of_path)->who);
 	}
 }
 
@@ -557,8 +552,7 @@ watch_each_of(const struct watcher *who, enum watch_kind kind,
 {
 	struct list *it, *nx;
 
-	LIST_EACH(it, nx, &who->watches)
-	{
+	LIST_EACH(it, nx, &who->watches) {
 		const struct watch *w = CONTAINER_OF(it, struct watch, of_watcher);
 
 		if (w->kind == kind)

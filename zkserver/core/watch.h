@@ -61,8 +61,8 @@ struct watch_change {
 };
 
 struct watch_listener {
-	void (*tell)(void *arg, struct watcher *who, struct watch_change *change,
-	    struct jute_bytes path);
+	void (*tell)(
+	    void *arg, struct watcher *who, struct watch_change *change, struct jute_bytes path);
 	/* A change that had to wait was told to all. */
 	void (*over)(void *arg, const struct watch_change *change);
 	void *arg;
@@ -71,7 +71,7 @@ struct watch_listener {
 struct watch_table {
 	struct hash_key hash_key;
 	struct hmap paths[WATCH_KINDS];
-	size_t count[WATCH_KINDS]; /* watches: pairs of path and watcher */
+	size_t count[WATCH_KINDS];	     /* watches: pairs of path and watcher */
 	size_t recursive_count[WATCH_KINDS]; /* of them: without any, nobody looks above a path */
 	uint64_t triggers;
 	uint32_t at_once_max; /* WATCH_AT_ONCE_MAX, unless a test has set another */
@@ -80,8 +80,8 @@ struct watch_table {
 	struct watch_listener listener;
 };
 
-void watch_table_init(struct watch_table *t, const struct hash_key *key,
-    const struct watch_listener *listener);
+void watch_table_init(
+    struct watch_table *t, const struct hash_key *key, const struct watch_listener *listener);
 void watch_table_fini(struct watch_table *t);
 void watcher_init(struct watcher *w);
 
@@ -104,8 +104,8 @@ bool watch_remove(
  * Tell all that wait at path in these tables (bits, 1 << kind), and above it those whose watch is
  * recursive; each watcher once. True: some are left for later, and *change was copied.
  */
-bool watch_trigger(struct watch_table *t, unsigned kinds, struct watch_change *change,
-    struct jute_bytes path);
+bool watch_trigger(
+    struct watch_table *t, unsigned kinds, struct watch_change *change, struct jute_bytes path);
 
 /* Tell one of those that were left for later, the oldest change first; NULL: nobody is. */
 struct watcher *watch_tell_next(struct watch_table *t);

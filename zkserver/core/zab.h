@@ -43,8 +43,8 @@ struct zab_settings {
 	bool observer_masters;	  /* observerMasterPort: followers take observers */
 	bool read_only;		  /* readonlymode.enabled: reads are served without a leader */
 	uint32_t observer_delay_ms; /* the most that an observer waits before it connects */
-	int32_t log_sync_percent; /* of the newest snapshot's size: as much of the log is sent
-				   instead of it; negative: never (snapshotSizeFactor) */
+	int32_t log_sync_percent;   /* of the newest snapshot's size: as much of the log is sent
+				     instead of it; negative: never (snapshotSizeFactor) */
 	size_t history_count, history_bytes;
 	struct recover_options recover; /* for a reload after TRUNC and SNAP */
 };
@@ -111,8 +111,8 @@ struct peer_link {
 	char why[PEER_WHY_BYTES]; /* what ended it; "" if nobody is to blame */
 	bool wants_snapshot;	  /* start one with peer_link_snapshot_begin() */
 	bool paused;		  /* while set, read nothing from it; dirty when that changes */
-	bool more; /* `out` is full: a turn with an empty one gives more, whatever else happens */
-	int64_t sid;		  /* of the other end; -1 while it is not known */
+	bool more;   /* `out` is full: a turn with an empty one gives more, whatever else happens */
+	int64_t sid; /* of the other end; -1 while it is not known */
 	struct list dirty;
 
 	enum peer_link_use use;
@@ -142,8 +142,8 @@ struct zab {
 	struct zab_settings settings;
 	const struct peer_ops *ops;
 	void *arg;
-	const struct members *members; /* in force */
-	const struct members *seen;    /* proposed, and newer than those; NULL: none */
+	const struct members *members;	    /* in force */
+	const struct members *seen;	    /* proposed, and newer than those; NULL: none */
 	struct members committed, proposed; /* what these two point at */
 	bool observer;			    /* the kind of this server; else a participant */
 	struct election *election;
@@ -151,8 +151,8 @@ struct zab {
 	struct db *db;
 	struct store *snapshots, *logs;
 	struct epochs epochs;
-	int64_t epoch_leader; /* who led epochs.current; -1: not known since the start */
-	uint64_t digest_mismatches;  /* the database's, when they were looked at last */
+	int64_t epoch_leader;	    /* who led epochs.current; -1: not known since the start */
+	uint64_t digest_mismatches; /* the database's, when they were looked at last */
 	int32_t accepted_elsewhere; /* by a member that came while we led an older one */
 	struct history history;
 	struct list links, dirty;

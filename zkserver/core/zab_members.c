@@ -57,8 +57,8 @@ zab_see(struct zab *z, const struct members *m, struct fault *f)
 
 /* Apart from what looks at every proposal: a configuration is large, and the stack is cleared for
  * it. */
-static bool __attribute__((noinline)) see_reconfig(
-    struct zab *z, const uint8_t *txn, size_t size, struct fault *f)
+static bool __attribute__((noinline))
+see_reconfig(struct zab *z, const uint8_t *txn, size_t size, struct fault *f)
 {
 	struct members m;
 	struct txn t;
