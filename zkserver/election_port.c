@@ -198,8 +198,10 @@ on_down(void *arg, const char *why)
 	if (sid == NOBODY)
 		log_peer(
 		    "election port: %s ended before it said which server it is: %s", address, why);
-	else
+	else {
 		log_info("server %d: election link lost: %s", (int)sid, why);
+		snprintf(p->grumbles[sid].why, sizeof p->grumbles[sid].why, "%s", why);
+	}
 	conn_end(c, false);
 	if (sid != NOBODY)
 		election_links_closed(&p->links, now_of(p), sid, c);
@@ -327,6 +329,13 @@ read_hello(struct conn *c)
 
 	if (bytes == NULL)
 		return false;
+	if (look > 0 && bytes[0] == PEER_TLS_FIRST_BYTE) {
+		log_peer("election port: %s speaks TLS, and this server does not (sslQuorum): "
+			 "closing",
+		    conn_address(c));
+		conn_end(c, false);
+		return false;
+	}
 	switch (hello_decode(&hello, bytes, look, &used)) {
 	case HELLO_SHORT:
 		return false;

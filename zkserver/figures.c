@@ -41,6 +41,19 @@ max_descriptors(void)
 	return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? (int64_t)limit.rlim_cur : 0;
 }
 
+/* What Apache's server does not tell: whether this member is where the others are, or why not. */
+static void
+put_standing(const struct standing *s, const struct form *f, void *arg)
+{
+	f->gauge(arg, "member_serving", s->serves);
+	f->gauge(arg, "member_epoch", s->epoch);
+	f->gauge(arg, "member_last_zxid", s->zxid);
+	f->gauge(arg, "member_lag", s->lag);
+	f->gauge(arg, "member_leader_id", s->leader);
+	if (!s->serves)
+		f->text(arg, "member_waits_for", s->why);
+}
+
 /* What a member has besides. */
 static void
 put_ensemble(const struct admin *a, const struct form *f, void *arg)
@@ -50,6 +63,7 @@ put_ensemble(const struct admin *a, const struct form *f, void *arg)
 
 	a->ensemble->standing(a->ensemble->arg, &s);
 	f->text(arg, "peer_state", s.state);
+	put_standing(&s, f, arg);
 	f->gauge(arg, "quorum_size", s.voters);
 	if (a->server->role == SERVER_OBSERVER)
 		f->gauge(arg, "observer_master_id", s.master);
@@ -262,13 +276,15 @@ head(struct report *r, const char *name, const char *type)
 	report_printf(r, "# HELP %s %s\n# TYPE %s %s\n", name, name, name, type);
 }
 
-/* Texts are no samples, and Apache's server leaves them out as well. */
+/* A text is no sample, but may be a label; Apache's server leaves it out. */
 static void
 prometheus_text(void *arg, const char *name, const char *value)
 {
-	(void)arg;
-	(void)name;
-	(void)value;
+	head(arg, name, "gauge");
+	report_printf(arg, "%s{value=\"", name);
+	for (; *value != '\0'; value++)
+		report_printf(arg, *value == '"' || *value == '\\' ? "\\%c" : "%c", *value);
+	report_printf(arg, "\"} 1\n");
 }
 
 static void

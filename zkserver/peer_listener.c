@@ -14,7 +14,6 @@
 #include "libcommon/io/link_internal.h"
 #include "libcommon/sys/log.h"
 
-#define TLS_FIRST_BYTE 0x16  /* nothing that servers say begins with it */
 #define CONNECTIONS_MAX 4096 /* the owner has bounds of its own */
 #define WHY_SIZE 512
 
@@ -66,7 +65,7 @@ on_first_byte(void *arg, int what)
 		return;
 	fd = silent_free(s);
 	if (got == 1)
-		l->config.accepted(l->config.arg, fd, first == TLS_FIRST_BYTE);
+		l->config.accepted(l->config.arg, fd, first == PEER_TLS_FIRST_BYTE);
 	else
 		close(fd);
 }

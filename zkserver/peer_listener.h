@@ -12,6 +12,7 @@
 
 #include "libcommon/io/loop.h"
 
+#define PEER_TLS_FIRST_BYTE 0x16 /* nothing that servers say begins with it */
 #define PEER_LISTENER_RETRY_MS 1000
 /* Connections of which no byte has come yet; the oldest makes room. */
 #define PEER_LISTENER_SILENT_MAX 64

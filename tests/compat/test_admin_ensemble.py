@@ -131,6 +131,16 @@ def test_mntr_has_the_same_figures_of_the_ensemble(both, role):
     assert syncs(corral) == syncs(apache) == (2 if role == "leader" else 0)
 
 
+@pytest.mark.parametrize("role", ROLES)
+def test_mntr_says_where_a_member_stands(both, role):
+    ensemble = both["corral"]
+    figures = mntr(ensemble.roles[role])
+    assert figures["zk_member_serving"] == "1" and figures["zk_member_lag"] == "0" and "zk_member_waits_for" not in figures
+    assert int(figures["zk_member_last_zxid"]) == int(mntr_zxid(ensemble.roles["leader"]), 16)
+    assert int(figures["zk_member_epoch"]) == int(figures["zk_member_last_zxid"]) >> 32
+    assert figures["zk_member_leader_id"] == "2"
+
+
 def test_without_a_quorum_both_say_so(both):
     """The last one: it ends the followers."""
     for ensemble in both.values():

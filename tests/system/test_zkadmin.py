@@ -134,9 +134,10 @@ def test_a_word_may_come_in_pieces_and_half_closed(server):
 
 def test_metrics_are_prometheus_text(server):
     lines = get(server, "/metrics", server.metrics).splitlines()
-    value = re.compile(r'[a-z_0-9]+(\{quantile="0\.\d+"\})? (-?\d+(\.\d+)?|NaN)')
+    value = re.compile(r'[a-z_0-9]+(\{(quantile="0\.\d+"|value="[^"]+")\})? (-?\d+(\.\d+)?|NaN)')
     assert [line for line in lines if not line.startswith("# ") and not value.fullmatch(line)] == []
-    assert "znode_count 5" in lines and "# TYPE readlatency summary" in lines and "# TYPE commit_count counter" in lines
+    assert "znode_count 5" in lines and 'server_state{value="standalone"} 1' in lines
+    assert "# TYPE readlatency summary" in lines and "# TYPE commit_count counter" in lines
     assert len(lines) == len(set(lines))
 
 
