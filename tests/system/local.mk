@@ -24,6 +24,7 @@ EXTRA_DIST += \
 	tests/system/test_access.py \
 	tests/system/task_storm.py \
 	tests/system/test_agent.py \
+	tests/system/test_agent_ensemble.py \
 	tests/system/test_bad_input.py \
 	tests/system/test_bad_input_cluster.py \
 	tests/system/test_bad_input_peers.py \

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from certificates import corral_tls
 from conftest import until
 from hostile import connect, read_to_end, tls_context
 from waiting import program
@@ -29,7 +30,11 @@ def test_a_session_shorter_than_four_ticks_is_refused(tmp_path):
 
 
 def test_an_ensemble_that_cannot_be_reached_is_said_with_the_reason(tmp_path):
-    server = Zkserver(tmp_path)  # whose certificate names no address
+    server = Zkserver(tmp_path)
+    corral_tls("issue", server.tls, "zkserver", "nowhere")  # its certificate names no address
+    server.show("zkserver-nowhere")
+    server.stop()
+    server.start()
     conf = tmp_path / "corral.conf"
     conf.write_text(f"[cluster]\nname=test\nensemble=127.0.0.1:{server.secure}\n"
                     f"[tls]\nca={tmp_path}/tls/ca.pem\ncert={tmp_path}/tls/master-m.pem\nkey={tmp_path}/tls/master-m-key.pem\n"
