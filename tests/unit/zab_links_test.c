@@ -504,20 +504,39 @@ START_TEST(zk4685_an_acknowledgement_before_that_of_newleader_is_harmless)
 }
 END_TEST
 
-START_TEST(an_observer_that_acknowledges_is_let_go)
+static void
+observe(void)
 {
+	struct buf b;
+
 	lead();
 	wire_say_info(&wire, 2, QPACKET_OBSERVERINFO, 2, 0);
 	wire_expect(&wire, QPACKET_LEADERINFO, EPOCH);
 	buf_clear(&wire.out);
-	{
-		struct buf b;
+	buf_init(&b, 4096);
+	qpacket_put_ack_epoch(&b, 0, 0);
+	wire_say(&wire, 2, &b);
+	buf_fini(&b);
+}
 
-		buf_init(&b, 4096);
-		qpacket_put_ack_epoch(&b, 0, 0);
-		wire_say(&wire, 2, &b);
-		buf_fini(&b);
+START_TEST(an_observer_that_was_told_more_before_it_had_all_owes_nothing)
+{
+	observe();
+	rig_create(2, "/between");
+	finish_as_two(&wire);
+	for (unsigned i = 0; i < 4 * RIG_SYNC_LIMIT; i++) {
+		rig_run(RIG_TICK_MS / 2);
+		rig_set_time(&rig_nodes[2]);
+		wire_say_packet(&wire, 2, QPACKET_PING, EPOCH, NULL, 0);
 	}
+	ck_assert_msg(wire.link.end == PEER_LINK_OPEN, "%s", wire.link.why);
+	still_leads();
+}
+END_TEST
+
+START_TEST(an_observer_that_acknowledges_is_let_go)
+{
+	observe();
 	finish_as_two(&wire);
 	wire_say_packet(&wire, 2, QPACKET_ACK, EPOCH + 1, NULL, 0);
 	ck_assert(wire_ended(&wire, "as an observer"));
@@ -722,6 +741,7 @@ unit_suite(void)
 	tcase_add_test(t, who_waits_for_its_turn_to_get_a_snapshot_is_not_silent);
 	tcase_add_test(t, acknowledgements_of_what_was_never_proposed_end_the_link);
 	tcase_add_test(t, zk4685_an_acknowledgement_before_that_of_newleader_is_harmless);
+	tcase_add_test(t, an_observer_that_was_told_more_before_it_had_all_owes_nothing);
 	tcase_add_test(t, an_observer_that_acknowledges_is_let_go);
 	tcase_add_test(t, a_server_that_comes_again_replaces_its_old_link);
 	tcase_add_test(t, requests_before_it_is_up_to_date_and_broken_ones_end_the_link);

@@ -160,7 +160,8 @@ take_ack(struct leader *l, struct peer_link *link, int64_t zxid)
 		link->stage = LEARNER_SYNCED;
 		if (link->acked < link->asked_zxid)
 			link->acked = link->asked_zxid;
-		link->waits_since_ms = link->acked < link->sent ? l->z->now_ms : 0;
+		link->waits_since_ms =
+		    !link->observer && link->acked < link->sent ? l->z->now_ms : 0;
 		return;
 	}
 	if (mark)
