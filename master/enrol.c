@@ -448,13 +448,15 @@ enrol_renew(void *arg, struct http_request *r)
 	const struct tls_peer *peer = http_request_peer(r);
 	Corral__Api__Renew *body;
 
-	if (!api_leads(m, r))
-		return;
-	if (!http_request_has_certificate(r) || strcmp(peer->cluster, m->conf.cluster.name) != 0) {
-		api_error(m, r, 403, "only a certificate of cluster '%s' can be renewed",
+	/* Whose request a master passes on has no certificate; the connection's is the master's. */
+	if (!http_request_has_certificate(r) || http_request_header(r, API_FOR_HEADER) != NULL ||
+	    strcmp(peer->cluster, m->conf.cluster.name) != 0) {
+		api_refuse(m, r, 403, "only a certificate of cluster '%s' can be renewed",
 		    m->conf.cluster.name);
 		return;
 	}
+	if (!api_leads(m, r))
+		return;
 	body = (Corral__Api__Renew *)api_body(m, r, &corral__api__renew__descriptor);
 	if (body == NULL)
 		return;
