@@ -66,7 +66,7 @@ struct attempt {
 	uint64_t look_wait_ms;
 	uint64_t give_up_at_ms; /* RECOVERING: when a silent executor is killed */
 	unsigned looks;		/* ... at which it was alive, since it went silent */
-	uint64_t lease_end_ms;	/* LAUNCHING a singleton: as the helper was told */
+	uint64_t lease_end_ms;	/* of a singleton: as its helper or executor was told */
 	uint64_t end_by_ms;	/* a singleton that has to end: killed then; 0: it need not */
 	uint64_t killed_at_ms;	/* KILLING: since when; 0: not */
 	bool stuck;		/* what is left of it was killed and does not die */

@@ -86,10 +86,12 @@ void core_forget_old(struct agent_core *c, uint64_t now_ms);
 void core_launch(struct agent_core *c, struct attempt *a);
 
 /* ---- core_lease.c ---- */
+/* Until when a singleton may run: what its executor was told, or the node's lease; 0: no lease. */
+uint64_t core_lease_end_ms(const struct agent_core *c, const struct attempt *a);
 /* The absolute end of the lease, if there is one, to the executor of a singleton. */
-void core_send_lease(struct agent_core *c, const struct attempt *a, uint64_t now_ms);
-/* The lease goes on to this time, if that is later: executors of singletons are told. */
-void core_extend_lease(struct agent_core *c, uint64_t end_ms, uint64_t now_ms);
+void core_send_lease(struct agent_core *c, struct attempt *a, uint64_t now_ms);
+/* The lease ends at this time: executors of singletons are told. */
+void core_set_lease(struct agent_core *c, uint64_t end_ms, uint64_t now_ms);
 /* Is the lease over, or about to be: too late to start a singleton? */
 bool core_lease_is_short(const struct agent_core *c, uint64_t now_ms);
 /* May there be a process of a singleton that nobody is killing yet? */

@@ -242,7 +242,7 @@ take_welcome(struct agent_core *c, const Corral__MasterToAgent *m, uint64_t now_
 	}
 	c->registered = true;
 	c->registration = m->registration;
-	core_extend_lease(c, c->register_ms + w->lease_ms, now_ms);
+	core_set_lease(c, c->register_ms + w->lease_ms, now_ms);
 	c->lease_ms = w->lease_ms;
 	c->heartbeat_ms = w->heartbeat_ms > 0 ? w->heartbeat_ms : 1;
 	send_heartbeat(c, now_ms);
@@ -264,7 +264,7 @@ take_heartbeat_ack(struct agent_core *c, const Corral__HeartbeatAck *ack, uint64
 		from_ms = now_ms;
 	/* From when that heartbeat was sent; one that was never sent extends nothing. */
 	if (from_ms <= now_ms && from_ms + c->lease_ms > c->lease_end_ms)
-		core_extend_lease(c, from_ms + c->lease_ms, now_ms);
+		core_set_lease(c, from_ms + c->lease_ms, now_ms);
 }
 
 /* Why the launch cannot be taken: the node's own books are the last judge. NULL: it can. */

@@ -436,8 +436,8 @@ core_task_deadline_ms(const struct agent_core *c, const struct attempt *a)
 
 	if (core_is_running_singleton(a) && a->end_by_ms != 0)
 		at = a->end_by_ms;
-	else if (core_is_running_singleton(a) && c->lease_end_ms != 0)
-		at = c->lease_end_ms;
+	else if (core_is_running_singleton(a) && core_lease_end_ms(c, a) != 0)
+		at = core_lease_end_ms(c, a);
 	if (a->look_at_ms != 0 && !a->asked && a->look_at_ms < at)
 		at = a->look_at_ms;
 	if (a->phase == ATTEMPT_KILLING && !a->stuck && a->killed_at_ms + AGENT_STUCK_MS < at)

@@ -51,6 +51,51 @@ START_TEST(an_executor_is_told_when_its_lease_ends_however_long_the_word_takes)
 }
 END_TEST
 
+/* It waits no longer than its own lease for what it launches, whatever the last one gave. */
+START_TEST(a_leader_with_a_shorter_lease_is_not_outlived_by_what_it_launches)
+{
+	uint64_t sent_ms;
+
+	rig_register();
+	agent_bed_welcome(&rig->bed, 6 * RIG_LEASE_MS, RIG_LEASE_MS, true);
+	rig_drain();
+	rig_pass(1000);
+	rig_register();
+	sent_ms = rig->bed.now_ms;
+	rig_welcome(false);
+	rig_launch();
+	rig_executor_connects();
+	rig_deliver();
+	ck_assert_int_eq(rig->state, CORRAL__TASK_STATE__RUNNING);
+	ck_assert_uint_eq(rig->life.lease_end_ms, sent_ms + RIG_LEASE_MS);
+	rig_pass(RIG_LEASE_MS + RIG_STOP_MS + 1000);
+	ck_assert(rig->dropped);
+	ck_assert_uint_gt(rig->gone_ms, 0);
+	ck_assert_uint_le(rig->gone_ms, sent_ms + RIG_LEASE_MS + RIG_STOP_MS);
+}
+END_TEST
+
+/* The store says how long the last leader's lease was, and the new one waits for that. */
+START_TEST(what_runs_already_keeps_the_end_that_it_was_told)
+{
+	uint64_t end_ms;
+
+	rig_run();
+	end_ms = rig->life.lease_end_ms;
+	rig_register();
+	agent_bed_welcome(&rig->bed, RIG_LEASE_MS / 5, RIG_LEASE_MS, false);
+	rig_drain();
+	rig_deliver();
+	ck_assert_uint_eq(rig->life.lease_end_ms, end_ms);
+	rig_pass(end_ms - 100 - rig->bed.now_ms);
+	ck_assert(rig->dropped);
+	ck_assert_uint_eq(rig->signalled_ms, 0);
+	rig_pass(RIG_STOP_MS + 1000);
+	ck_assert_uint_eq(rig->signalled_ms, end_ms);
+	ck_assert_uint_eq(rig->kills, 0);
+}
+END_TEST
+
 START_TEST(a_heartbeat_that_was_never_sent_extends_nothing)
 {
 	uint64_t end_ms;
@@ -386,6 +431,8 @@ unit_suite(void)
 	tcase_add_test(t, a_lease_counts_from_when_the_acknowledged_heartbeat_was_sent);
 	tcase_add_test(t, a_lease_counts_from_when_the_registration_was_sent);
 	tcase_add_test(t, an_executor_is_told_when_its_lease_ends_however_long_the_word_takes);
+	tcase_add_test(t, a_leader_with_a_shorter_lease_is_not_outlived_by_what_it_launches);
+	tcase_add_test(t, what_runs_already_keeps_the_end_that_it_was_told);
 	tcase_add_test(t, a_heartbeat_that_was_never_sent_extends_nothing);
 	tcase_add_test(t, a_singleton_is_gone_a_grace_after_its_lease_whatever_it_does);
 	tcase_add_test(t, a_singleton_that_dies_slowly_is_gone_two_seconds_after_its_grace);
