@@ -313,8 +313,7 @@ created(struct master *m, const struct zk_result *r, void *arg)
 	(void)arg;
 	if (r->rc != ZK_OK && r->rc != ZK_CONNECTIONLOSS)
 		log_error("cannot make an election node: %s", zk_rc_text(r->rc));
-	elect_created(
-	    &m->elect, elect_result_of(r->rc), r->rc == ZK_OK ? strrchr(r->path, '/') + 1 : "");
+	elect_created(&m->elect, elect_result_of(r->rc));
 }
 
 static void

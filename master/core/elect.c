@@ -92,28 +92,41 @@ by_sequence(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+/* Of more than there is room for, the highest go: it is the lowest one that leads. */
+static void
+take_candidate(struct elect *e, const char *name)
+{
+	char(*highest)[ELECT_NODE_MAX] = &e->candidates[e->candidate_count];
+	int64_t sequence;
+
+	if (!sequence_of(name, &sequence) || strlen(name) >= ELECT_NODE_MAX)
+		return;
+	if (e->candidate_count < ELECT_CANDIDATES_MAX) {
+		e->candidate_count++;
+	} else {
+		e->crowded = true;
+		highest = &e->candidates[0];
+		for (size_t i = 1; i < e->candidate_count; i++)
+			if (by_sequence(e->candidates[i], highest) > 0)
+				highest = &e->candidates[i];
+		if (by_sequence(name, highest) >= 0)
+			return;
+	}
+	(void)str_copy(*highest, sizeof *highest, name);
+}
+
 static void
 take_candidates(struct elect *e, const char *const *names, size_t count)
 {
-	int64_t sequence;
-
 	e->candidate_count = 0;
-	for (size_t i = 0; i < count && e->candidate_count < ELECT_CANDIDATES_MAX; i++)
-		if (sequence_of(names[i], &sequence) &&
-		    str_copy(e->candidates[e->candidate_count], ELECT_NODE_MAX, names[i]))
-			e->candidate_count++;
+	e->crowded = e->own_found = false;
+	for (size_t i = 0; i < count; i++) {
+		take_candidate(e, names[i]);
+		e->own_found = e->own_found || strcmp(names[i], e->own) == 0;
+	}
 	qsort(e->candidates, e->candidate_count, ELECT_NODE_MAX, by_sequence);
 	if (e->candidate_count == 0 || !str_copy(e->leader, sizeof e->leader, e->candidates[0]))
 		e->leader[0] = '\0';
-}
-
-static bool
-own_is_listed(const struct elect *e)
-{
-	for (size_t i = 0; i < e->candidate_count; i++)
-		if (strcmp(e->candidates[i], e->own) == 0)
-			return true;
-	return false;
 }
 
 static void
@@ -142,7 +155,7 @@ renew(struct elect *e, uint64_t now_ms)
 static void
 take_place(struct elect *e, uint64_t now_ms)
 {
-	if (!own_is_listed(e)) {
+	if (!e->own_found) {
 		MARK("elect: own node is gone");
 		elect_drop(e, "its election node is gone");
 	} else if (strcmp(e->leader, e->own) != 0) {
@@ -168,6 +181,11 @@ elect_listed(struct elect *e, uint64_t now_ms, enum elect_result result, const c
 		take_place(e, now_ms);
 		return;
 	}
+	if (e->crowded) {
+		MARK("elect: too many contend");
+		elect_drop(e, "more masters contend than there is room for");
+		return;
+	}
 	e->candidate_next = 0;
 	search_on(e);
 }
@@ -184,6 +202,7 @@ elect_read(struct elect *e, uint64_t now_ms, enum elect_result result, int64_t e
 	if (result == ELECT_OK && ephemeral_owner == e->session_id) {
 		MARK("elect: own node is found");
 		memcpy(e->own, e->candidates[e->candidate_next], sizeof e->own);
+		e->own_found = true;
 		if (e->changed)
 			list_again(e);
 		else
@@ -195,7 +214,7 @@ elect_read(struct elect *e, uint64_t now_ms, enum elect_result result, int64_t e
 }
 
 void
-elect_created(struct elect *e, enum elect_result result, const char *name)
+elect_created(struct elect *e, enum elect_result result)
 {
 	if (e->state != ELECT_CREATING)
 		return;
@@ -203,9 +222,7 @@ elect_created(struct elect *e, enum elect_result result, const char *name)
 		elect_drop(e, "the ensemble refuses the election node");
 		return;
 	}
-	if (result == ELECT_OK && !str_copy(e->own, sizeof e->own, name))
-		e->own[0] = '\0';
-	list_again(e); /* after a lost reply: own is not known, and is looked for */
+	list_again(e); /* and it is looked for, with what may have been made before it */
 }
 
 void

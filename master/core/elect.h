@@ -2,7 +2,9 @@
 /*
  * The election of the leading master and its right to act. Masters contend with ephemeral
  * sequential nodes /corral/master/json.info_N; the lowest that lives leads. After a reply that was
- * lost a master looks for a node of its own session before it creates one.
+ * lost a master looks for a node of its own session before it creates one. It looks after that as
+ * well: the server of a new connection may not have had the node yet that an earlier request made,
+ * and of two nodes of one session the lower one is its own.
  *
  * A leader renews itself by writes to its own node every T/10 (T: the session time-out) and may act
  * only within T/2 of the sending time of the last one that was answered with success; pings and
@@ -63,8 +65,10 @@ struct elect {
 	char own[ELECT_NODE_MAX];    /* "" while not known */
 	char leader[ELECT_NODE_MAX]; /* the lowest node seen; "" if there is none */
 	char candidates[ELECT_CANDIDATES_MAX][ELECT_NODE_MAX];
-	size_t candidate_count, candidate_next;
-	uint64_t sent_ms[ELECT_RENEWALS_MAX]; /* renewals under way, in order */
+	size_t candidate_count, candidate_next; /* the lowest ones, in order */
+	bool crowded;				/* there are more than those */
+	bool own_found;				/* among all of them */
+	uint64_t sent_ms[ELECT_RENEWALS_MAX];	/* renewals under way, in order */
 	size_t renewals;
 	uint64_t next_renewal_ms;
 	uint64_t renewed_ms; /* sending time of the last renewal that succeeded */
@@ -87,7 +91,7 @@ void elect_listed(struct elect *e, uint64_t now_ms, enum elect_result result,
     const char *const *names, size_t count);
 void elect_read(
     struct elect *e, uint64_t now_ms, enum elect_result result, int64_t ephemeral_owner);
-void elect_created(struct elect *e, enum elect_result result, const char *name);
+void elect_created(struct elect *e, enum elect_result result);
 void elect_renewed(struct elect *e, uint64_t now_ms, enum elect_result result, int64_t czxid);
 /* What /corral/era has; NULL: it could not be read. False: that is no era, and leads nobody. */
 bool elect_era(struct elect *e, uint64_t now_ms, const void *text, size_t size);

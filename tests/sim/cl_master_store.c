@@ -145,12 +145,9 @@ static void
 created(void *owner, const struct cl_zk_result *r, uintptr_t arg)
 {
 	struct cl_master *m = owner;
-	char path[CL_PATH_BYTES] = "/";
 
 	(void)arg;
-	if (r->rc == CL_OK)
-		snprintf(path, sizeof path, "%.*s", (int)r->size, (const char *)r->data);
-	elect_created(&m->elect, result_of(r->rc), strrchr(path, '/') + 1);
+	elect_created(&m->elect, result_of(r->rc));
 	cl_master_turn(m);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "master/core/elect.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/lib/unit.h"
@@ -41,9 +42,11 @@ lead(void)
 {
 	list(NULL, NULL, NULL);
 	expect(ELECT_CREATE, "");
-	elect_created(&e, ELECT_OK, "json.info_0000000005");
+	elect_created(&e, ELECT_OK);
 	expect(ELECT_LIST, "");
 	list("json.info_0000000005", NULL, NULL);
+	expect(ELECT_READ, "json.info_0000000005");
+	elect_read(&e, 1000, ELECT_OK, 77);
 	expect(ELECT_RENEW, "json.info_0000000005");
 	elect_renewed(&e, 1010, ELECT_OK, 0x51);
 	expect(ELECT_ERA, "");
@@ -68,9 +71,13 @@ START_TEST(the_lowest_number_leads_and_other_children_do_not_count)
 	expect(ELECT_READ, "json.info_0000000010");
 	elect_read(&e, 1, ELECT_OK, 6);
 	expect(ELECT_CREATE, "");
-	elect_created(&e, ELECT_OK, "json.info_0000000011");
+	elect_created(&e, ELECT_OK);
 	expect(ELECT_LIST, "");
 	list("json.info_0000000011", "json.info_0000000010", "json.info_x");
+	expect(ELECT_READ, "json.info_0000000010");
+	elect_read(&e, 1, ELECT_OK, 6);
+	expect(ELECT_READ, "json.info_0000000011");
+	elect_read(&e, 1, ELECT_OK, 77);
 	ck_assert_uint_eq(e.out_count, 0);
 	ck_assert_int_eq(e.state, ELECT_STANDBY);
 	ck_assert_str_eq(e.leader, "json.info_0000000010");
@@ -85,7 +92,7 @@ START_TEST(after_a_lost_reply_the_own_node_is_found_and_no_second_one_made)
 {
 	list(NULL, NULL, NULL);
 	expect(ELECT_CREATE, "");
-	elect_created(&e, ELECT_AGAIN, NULL);
+	elect_created(&e, ELECT_AGAIN);
 	expect(ELECT_LIST, "");
 	list("json.info_0000000004", "json.info_0000000005", NULL);
 	expect(ELECT_READ, "json.info_0000000004");
@@ -94,6 +101,63 @@ START_TEST(after_a_lost_reply_the_own_node_is_found_and_no_second_one_made)
 	elect_read(&e, 1, ELECT_OK, 77);
 	ck_assert_str_eq(e.own, "json.info_0000000005");
 	ck_assert_int_eq(e.state, ELECT_STANDBY);
+}
+END_TEST
+
+/* The server of the new connection had not heard of the first one when it was asked. */
+START_TEST(of_two_nodes_of_one_session_the_lower_one_contends)
+{
+	list(NULL, NULL, NULL);
+	expect(ELECT_CREATE, "");
+	elect_created(&e, ELECT_AGAIN);
+	expect(ELECT_LIST, "");
+	list(NULL, NULL, NULL);
+	expect(ELECT_CREATE, "");
+	elect_created(&e, ELECT_OK);
+	expect(ELECT_LIST, "");
+	list("json.info_0000000006", "json.info_0000000005", NULL);
+	expect(ELECT_READ, "json.info_0000000005");
+	elect_read(&e, 1000, ELECT_OK, 77);
+	expect(ELECT_RENEW, "json.info_0000000005");
+	ck_assert_int_eq(e.state, ELECT_PROVING);
+}
+END_TEST
+
+/* The lowest is named last: whoever takes no more than it has room for would lead beside it. */
+START_TEST(however_many_contend_the_lowest_leads)
+{
+	static char texts[ELECT_CANDIDATES_MAX + 1][ELECT_NODE_MAX];
+	const char *names[ELECT_CANDIDATES_MAX + 1];
+	size_t count = ELECT_CANDIDATES_MAX + 1;
+
+	list("json.info_0000000098", "json.info_0000000099", NULL);
+	elect_read(&e, 1, ELECT_OK, 6);
+	elect_read(&e, 1, ELECT_OK, 77);
+	ck_assert_int_eq(e.state, ELECT_STANDBY);
+	elect_changed(&e);
+	for (size_t i = 0; i < count; i++) {
+		snprintf(texts[i], sizeof texts[i], "json.info_%010zu", 99 + count - 1 - i);
+		names[i] = texts[i];
+	}
+	names[count - 1] = "json.info_0000000007";
+	names[0] = "json.info_0000000099";
+	elect_listed(&e, 1000, ELECT_OK, names, count);
+	ck_assert_str_eq(e.leader, "json.info_0000000007");
+	ck_assert_int_eq(e.state, ELECT_STANDBY);
+}
+END_TEST
+
+START_TEST(one_more_than_there_is_room_for_makes_no_node)
+{
+	static char texts[ELECT_CANDIDATES_MAX + 1][ELECT_NODE_MAX];
+	const char *names[ELECT_CANDIDATES_MAX + 1];
+
+	for (size_t i = 0; i <= ELECT_CANDIDATES_MAX; i++) {
+		snprintf(texts[i], sizeof texts[i], "json.info_%010zu", i);
+		names[i] = texts[i];
+	}
+	elect_listed(&e, 1000, ELECT_OK, names, ELECT_CANDIDATES_MAX + 1);
+	expect(ELECT_DROP, "");
 }
 END_TEST
 
@@ -137,8 +201,10 @@ START_TEST(a_master_whose_node_is_gone_drops_all)
 		elect_out_clear(&e);
 		elect_renewed(&e, 2010, ELECT_GONE, 0);
 	} else {
-		list(NULL, NULL, NULL);
-		elect_created(&e, ELECT_OK, "json.info_0000000005");
+		list("json.info_0000000005", "json.info_0000000004", NULL);
+		elect_read(&e, 1, ELECT_OK, 6);
+		elect_read(&e, 1, ELECT_OK, 77);
+		elect_changed(&e);
 		elect_out_clear(&e);
 		list("json.info_0000000006", NULL, NULL);
 	}
@@ -154,11 +220,13 @@ START_TEST(who_cannot_make_its_node_or_read_the_era_leads_nobody)
 	list(NULL, NULL, NULL);
 	expect(ELECT_CREATE, "");
 	if (_i == 0) {
-		elect_created(&e, ELECT_GONE, "");
+		elect_created(&e, ELECT_GONE);
 	} else {
-		elect_created(&e, ELECT_OK, "json.info_0000000005");
+		elect_created(&e, ELECT_OK);
 		expect(ELECT_LIST, "");
 		list("json.info_0000000005", NULL, NULL);
+		expect(ELECT_READ, "json.info_0000000005");
+		elect_read(&e, 1000, ELECT_OK, 77);
 		expect(ELECT_RENEW, "json.info_0000000005");
 		elect_renewed(&e, 1010, ELECT_OK, 0x51);
 		expect(ELECT_ERA, "");
@@ -201,6 +269,9 @@ unit_suite(void)
 	tcase_add_test(t, a_lone_master_leads_under_the_era_and_its_nodes_czxid);
 	tcase_add_test(t, the_lowest_number_leads_and_other_children_do_not_count);
 	tcase_add_test(t, after_a_lost_reply_the_own_node_is_found_and_no_second_one_made);
+	tcase_add_test(t, of_two_nodes_of_one_session_the_lower_one_contends);
+	tcase_add_test(t, however_many_contend_the_lowest_leads);
+	tcase_add_test(t, one_more_than_there_is_room_for_makes_no_node);
 	tcase_add_test(t, a_leader_acts_for_half_a_time_out_after_it_sent_what_was_answered);
 	tcase_add_test(t, a_leader_past_its_bound_drops_all_and_contends_with_a_new_session);
 	tcase_add_loop_test(t, a_master_whose_node_is_gone_drops_all, 0, 2);
