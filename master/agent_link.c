@@ -509,9 +509,7 @@ agents_carry_out(struct master *m)
 
 	list_init(&outgoing);
 	for (size_t i = 0; i < o->count; i++) {
-		struct agent_link *l = o->items[i].kind <= OUT_ACK && o->items[i].agent != NULL
-					   ? o->items[i].agent->link
-					   : NULL;
+		struct agent_link *l = cluster_out_link(&o->items[i]);
 
 		if (l == NULL)
 			continue;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcommon/base/mark.h"
 #include "libcommon/base/str.h"
 #include "master/core/inside.h"
 
@@ -162,7 +163,21 @@ cluster_emit(struct cluster *c, enum out_kind kind, struct agent *a, struct job 
 		o->capacity = capacity;
 	}
 	o->items[o->count] = (struct out){.kind = kind, .agent = a, .job = j};
+	if (a != NULL)
+		o->items[o->count].registration = a->registration;
 	return &o->items[o->count++];
+}
+
+void *
+cluster_out_link(const struct out *o)
+{
+	if (o->kind > OUT_ACK || o->agent == NULL)
+		return NULL;
+	if (o->registration != o->agent->registration) {
+		MARK("out: of another registration");
+		return NULL;
+	}
+	return o->agent->link;
 }
 
 bool

@@ -313,6 +313,7 @@ enum out_kind {
 struct out {
 	enum out_kind kind;
 	struct agent *agent;
+	uint64_t registration; /* the agent's newest when this was put out */
 	struct job *job;
 	struct task_key key;
 	Corral__TaskState state;
@@ -575,6 +576,12 @@ void cluster_committed(struct cluster *c, uint64_t now_ms, const int64_t *czxids
 uint64_t cluster_ticket(struct cluster *c);
 bool cluster_has_stored(const struct cluster *c, uint64_t ticket);
 
+/*
+ * Where what was put out goes; NULL: to no agent, or not any more. Of several events in one turn a
+ * registration may be a later one: what was meant for the connection before it is settled by what
+ * the agent reported, and never reaches the new one.
+ */
+void *cluster_out_link(const struct out *o);
 /* Forget what was put out: it was carried out. */
 void cluster_out_clear(struct cluster *c);
 

@@ -248,7 +248,7 @@ put_into_inbox(struct fake *f, const struct out *o)
 {
 	struct fake_agent *a = agent_of(f, o);
 
-	if (!a->connected || o->agent->link == NULL)
+	if (!a->connected || cluster_out_link(o) == NULL)
 		return;
 	assert(a->inbox_count < FAKE_QUEUE_MAX);
 	a->inbox[a->inbox_count] = *o;
@@ -265,6 +265,7 @@ put_into_inbox(struct fake *f, const struct out *o)
 	a->inbox_count++;
 }
 
+/* A welcome goes out at once, all else is gathered before it does: as the real shell has it. */
 static void
 carry_out(struct fake *f)
 {
@@ -276,9 +277,12 @@ carry_out(struct fake *f)
 		f->acks += o->items[i].kind == OUT_ACK;
 		f->accepted += o->items[i].kind == OUT_JOB_ACCEPTED;
 		f->welcomes += o->items[i].kind == OUT_WELCOME;
-		if (o->items[i].kind <= OUT_ACK)
+		if (o->items[i].kind == OUT_WELCOME)
 			put_into_inbox(f, &o->items[i]);
 	}
+	for (size_t i = 0; i < o->count; i++)
+		if (o->items[i].kind != OUT_WELCOME && o->items[i].kind <= OUT_ACK)
+			put_into_inbox(f, &o->items[i]);
 	cluster_out_clear(&f->cluster);
 }
 

@@ -457,8 +457,9 @@ cl_master_queue_outs(struct cl_master *m)
 	for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++)
 		for (size_t i = 0; i < outs->count; i++) {
 			const struct out *o = &outs->items[i];
+			void *link = cluster_out_link(o);
 
-			if (o->agent != NULL && o->agent->link != NULL)
-				queue_one(o->agent->link, o, kinds[k]);
+			if (link != NULL)
+				queue_one(link, o, kinds[k]);
 		}
 }

@@ -389,6 +389,31 @@ START_TEST(an_agent_that_registers_anew_while_the_place_is_on_its_way_gets_it)
 }
 END_TEST
 
+/* Both in one turn of the master's loop: its report has no such attempt, which so is over. */
+START_TEST(what_was_to_be_sent_to_a_registration_before_is_never_sent)
+{
+	static const int64_t no_czxids[COMMIT_OPS_MAX];
+	struct fake_agent *a = ready_agent(1000);
+	struct job *j = fake_submit(f, "one", 1, &singleton);
+
+	fake_turn(f);
+	fake_commit(f, true);
+	fake_turn(f);
+	fake_commit(f, false);
+	cluster_committed(&f->cluster, f->now_ms, no_czxids);
+	ck_assert_uint_eq(f->cluster.out.count, 1);
+	ck_assert_int_eq(f->cluster.out.items[0].kind, OUT_LAUNCH);
+	fake_connect(f, a);
+	ck_assert_uint_eq(j->lost, 1);
+	ck_assert_uint_eq(a->inbox_count, 1);
+	ck_assert_int_eq(a->inbox[0].kind, OUT_WELCOME);
+	fake_read_all(f, a);
+	pass(SCAN_MS);
+	ck_assert_uint_eq(a->task_count, 1);
+	ck_assert_uint_eq(a->tasks[0].key.attempt, 2);
+}
+END_TEST
+
 /* It takes nothing before its welcome, and its report cannot name what was sent behind it. */
 START_TEST(an_agent_that_has_to_be_admitted_anew_is_sent_nothing_before_that)
 {
@@ -633,6 +658,7 @@ unit_suite(void)
 	tcase_add_test(
 	    t, a_stop_or_a_cut_while_the_place_is_on_its_way_means_that_it_is_never_sent);
 	tcase_add_test(t, an_agent_that_registers_anew_while_the_place_is_on_its_way_gets_it);
+	tcase_add_test(t, what_was_to_be_sent_to_a_registration_before_is_never_sent);
 	tcase_add_test(t, an_agent_that_has_to_be_admitted_anew_is_sent_nothing_before_that);
 	tcase_add_test(t, a_lease_that_ended_is_not_the_tasks_failure);
 	tcase_add_test(t, the_fence_grows_over_attempts_leaders_and_jobs_of_the_name);
