@@ -244,6 +244,12 @@ submit(
 	case SUBMIT_IN_USE:
 		refuse_name(m, r, s->name);
 		break;
+	case SUBMIT_UNREAD:
+		api_error(m, r, 409,
+		    "the store has a job %s that this master cannot read, as its log says: another "
+		    "name, please",
+		    s->name);
+		break;
 	case SUBMIT_FULL:
 		api_error(m, r, 409, "the master has no room for %u more tasks", count);
 		break;

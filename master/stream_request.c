@@ -46,8 +46,9 @@ run_job(struct master *m, struct http_request *r, Corral__Api__RunRequest *run)
 	if (result == SUBMIT_OK)
 		return j;
 	api_error(m, r, result == SUBMIT_NO_MEMORY ? 503 : 409,
-	    result == SUBMIT_IN_USE ? "job %s runs already or is being stopped"
-				    : "the master has no room for %s",
+	    result == SUBMIT_IN_USE   ? "job %s runs already or is being stopped"
+	    : result == SUBMIT_UNREAD ? "the store has a job %s that this master cannot read"
+				      : "the master has no room for %s",
 	    name);
 	return NULL;
 }

@@ -425,7 +425,8 @@ take_update(struct cluster *c, uint64_t now_ms, struct attempt *t, const Corral_
 /*
  * An update of an attempt that we do not know is of one that was settled or replaced before: its
  * end is acknowledged, since nothing more is to be stored, and its going on is ended. One that
- * ended already waits for the commit of its outcome, and is acknowledged then.
+ * ended already waits for the commit of its outcome, and is acknowledged then. Of a job that this
+ * master cannot read nothing is known to be settled.
  */
 void
 cluster_update(struct cluster *c, uint64_t now_ms, struct agent *a, const Corral__StatusUpdate *u)
@@ -437,12 +438,16 @@ cluster_update(struct cluster *c, uint64_t now_ms, struct agent *a, const Corral
 		return;
 	t = attempt_find(c, u->key);
 	if (t == NULL || t->agent != a) {
+		if (task_state_terminal(u->state) && task_key_read(&key, u->key))
+			doomed_over(c, a, &key);
+		if (job_is_unread(c, u->key->job)) {
+			MARK("update: of a job that cannot be read");
+			return;
+		}
 		acknowledge(c, a, u);
 		MARK("update: of an attempt that is settled");
 		if (!task_state_terminal(u->state))
 			cluster_emit_key(c, OUT_KILL, a, u->key);
-		else if (task_key_read(&key, u->key))
-			doomed_over(c, a, &key);
 		return;
 	}
 	if (task_state_terminal(t->state))

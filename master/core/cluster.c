@@ -78,6 +78,7 @@ cluster_fini(struct cluster *c)
 	free(c->registry);
 	free(c->reserved);
 	free(c->terms);
+	free(c->unread);
 	free(c->out.items);
 	buf_fini(&c->commit.data);
 	hmap_fini(&c->agents);

@@ -388,7 +388,9 @@ struct cluster {
 	struct term *terms; /* of attempts, ours first */
 	size_t term_count;
 
-	struct hmap jobs; /* by name; ended ones too */
+	struct hmap jobs;		      /* by name; ended ones too */
+	char (*unread)[CLUSTER_NAME_MAX + 1]; /* of jobs in the store that cannot be read */
+	size_t unread_count;
 	struct list live, ended, removed;
 	struct list dirty, in_batch; /* jobs, by struct job.in_dirty */
 	uint32_t ended_count;
@@ -437,6 +439,11 @@ bool cluster_load_reserved(struct cluster *c, uint32_t piece, const char *text, 
 struct job *cluster_load_job(struct cluster *c, const char *name, int64_t incarnation,
     uint32_t count, const struct job_policy *policy, void *definition, const char *text,
     size_t text_size, const char *state, size_t state_size, char *error, size_t error_size);
+/*
+ * There is a job of this name that cannot be read: the name is taken, what runs of it goes on, and
+ * what its agents say of it is left for a leader that can read it.
+ */
+void cluster_load_unread(struct cluster *c, const char *name);
 bool cluster_load_results(struct cluster *c, struct job *j, uint32_t piece, const char *text,
     size_t size, char *error, size_t error_size);
 /*
@@ -487,7 +494,8 @@ bool cluster_forget(struct cluster *c, uint64_t now_ms, struct agent *a, bool po
 uint64_t cluster_era_bump(struct cluster *c);
 
 /* --- jobs --- */
-enum submit_result { SUBMIT_OK, SUBMIT_IN_USE, SUBMIT_FULL, SUBMIT_NO_MEMORY };
+/* UNREAD: the store has a job of that name that this master cannot read. */
+enum submit_result { SUBMIT_OK, SUBMIT_IN_USE, SUBMIT_UNREAD, SUBMIT_FULL, SUBMIT_NO_MEMORY };
 /* Takes definition in any case; text is copied. An ended job of the same name is replaced. */
 enum submit_result cluster_submit(struct cluster *c, uint64_t now_ms, const char *name,
     uint32_t count, const struct job_policy *policy, void *definition, const char *text,

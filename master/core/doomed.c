@@ -55,7 +55,8 @@ doom_reported(struct cluster *c, struct agent *a, const struct task_key *key, st
 {
 	struct doomed *d;
 
-	emit_kill(c, a, key);
+	if (!job_is_unread(c, key->job))
+		emit_kill(c, a, key);
 	if ((d = doomed_add(c, a, key)) != NULL && books_lease(&c->books, role, a->node, need))
 		book(d, role, need);
 }

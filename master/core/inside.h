@@ -57,7 +57,10 @@ bool attempts_report_fits(
     const struct cluster *c, const Corral__Register *report, const struct resources *capacity);
 
 /* doomed.c */
-/* An attempt that was reported is killed, and its resources are booked until it is over. */
+/*
+ * An attempt that was reported is killed (but of a job that cannot be read), and its resources are
+ * booked until it is over.
+ */
 void doom_reported(struct cluster *c, struct agent *a, const struct task_key *key,
     struct role *role, const struct resources *need);
 /* The same for one that is in our books: they stay booked for it, and are its own no more. */
@@ -80,6 +83,7 @@ void job_free(struct cluster *c, struct job *j);
 void job_enter(struct cluster *c, struct job *j, enum job_state state);
 void job_dirty(struct cluster *c, struct job *j);
 void job_kill_all(struct cluster *c, struct job *j);
+bool job_is_unread(const struct cluster *c, const char *name);
 /* Nothing holds indexes of unknown state up any more. */
 void jobs_recovered(struct cluster *c, uint64_t now_ms);
 void jobs_delays(struct cluster *c, uint64_t now_ms);

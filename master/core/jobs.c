@@ -24,6 +24,29 @@ cluster_job(const struct cluster *c, const char *name)
 	return NULL;
 }
 
+bool
+job_is_unread(const struct cluster *c, const char *name)
+{
+	for (size_t i = 0; i < c->unread_count; i++)
+		if (strcmp(c->unread[i], name) == 0)
+			return true;
+	return false;
+}
+
+void
+cluster_load_unread(struct cluster *c, const char *name)
+{
+	char(*names)[CLUSTER_NAME_MAX + 1] =
+	    realloc(c->unread, (c->unread_count + 1) * sizeof *names);
+
+	if (names == NULL) {
+		c->failed = true;
+		return;
+	}
+	c->unread = names;
+	(void)str_copy(names[c->unread_count++], sizeof *names, name);
+}
+
 static bool
 has_ended(const struct job *j)
 {
@@ -345,6 +368,10 @@ cluster_submit(struct cluster *c, uint64_t now_ms, const char *name, uint32_t co
 	if (c->jobs.count >= CLUSTER_JOBS_MAX || c->index_count + count > CLUSTER_INDEXES_MAX) {
 		c->ops.release(definition);
 		return SUBMIT_FULL;
+	}
+	if (job_is_unread(c, name)) {
+		c->ops.release(definition);
+		return SUBMIT_UNREAD;
 	}
 	if (!make_room(c, name)) {
 		c->ops.release(definition);

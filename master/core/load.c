@@ -176,10 +176,12 @@ give_job(struct load *l, const struct loaded_job *from)
 		j = cluster_load_job(l->c, from->name, from->czxid, count, &policy, definition,
 		    (const char *)from->text.data, from->text.len, (const char *)from->state.data,
 		    from->state.len, error, sizeof error);
-	if (j == NULL)
-		left_alone(l, error, "it is left alone");
-	else
+	if (j != NULL) {
 		give_parts(l, j, from);
+		return;
+	}
+	left_alone(l, error, "it is left alone");
+	cluster_load_unread(l->c, from->name);
 }
 
 static int

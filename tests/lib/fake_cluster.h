@@ -57,7 +57,7 @@ struct fake {
 	bool leading;
 	uint64_t lease_ms;	 /* of the next leader */
 	uint32_t drift_permille; /* the same */
-	bool unreadable;	 /* places of singletons in the store may be so */
+	bool unreadable;	 /* what is in the store of a job may be so */
 	struct term term;
 	uint64_t now_ms;
 	int64_t wall_offset_ms;	    /* of the leader to come: the time of the day, less now_ms */

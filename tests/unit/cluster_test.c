@@ -481,6 +481,46 @@ START_TEST(a_launch_that_never_arrived_is_lost_at_registration_and_made_again)
 }
 END_TEST
 
+/* As one that a later master made: until that leads again, nothing of it is lost. */
+START_TEST(a_job_that_a_leader_cannot_read_goes_on_and_keeps_its_name)
+{
+	struct fake_agent *a = ready_agent(1000);
+	struct fake_node *n;
+	uint64_t kills, acks;
+	char first;
+
+	fake_submit(f, "hello", 1, &retrying);
+	work();
+	ck_assert_uint_eq(a->task_count, 1);
+	n = (struct fake_node *)(uintptr_t)fake_find(f, "/corral/jobs/hello");
+	first = n->data[0];
+	n->data[0] = '?';
+	f->unreadable = true;
+	kills = f->kills;
+	fake_elect(f);
+	fake_connect(f, a);
+	work();
+	ck_assert_ptr_null(cluster_job(&f->cluster, "hello"));
+	ck_assert_uint_eq(f->kills, kills);
+	ck_assert_int_eq(a->tasks[0].state, CORRAL__TASK_STATE__RUNNING);
+	ck_assert_uint_eq(f->cluster.books.leased.cpu_milli, 1000);
+	ck_assert_ptr_null(fake_submit(f, "hello", 1, &retrying));
+	acks = f->acks;
+	fake_exit(f, a, &a->tasks[0], 0);
+	work();
+	ck_assert_uint_eq(f->acks, acks);
+	ck_assert_uint_eq(f->cluster.books.leased.cpu_milli, 0);
+
+	n = (struct fake_node *)(uintptr_t)fake_find(f, "/corral/jobs/hello");
+	n->data[0] = first;
+	fake_elect(f);
+	fake_connect(f, a);
+	work();
+	ck_assert_int_eq(cluster_job(&f->cluster, "hello")->state, JOB_FINISHED);
+	ck_assert_uint_eq(f->launches, 1);
+}
+END_TEST
+
 START_TEST(with_most_agents_silent_none_is_marked_and_otherwise_one_a_minute)
 {
 	struct fake_agent *a[6];
@@ -667,6 +707,7 @@ unit_suite(void)
 	tcase_add_test(t, an_attempt_that_was_replaced_gives_way_after_a_failover_as_well);
 	tcase_add_test(t, the_end_of_a_later_leaders_attempt_counts_before_an_earlier_ones);
 	tcase_add_test(t, a_launch_that_never_arrived_is_lost_at_registration_and_made_again);
+	tcase_add_test(t, a_job_that_a_leader_cannot_read_goes_on_and_keeps_its_name);
 	tcase_add_test(t, with_most_agents_silent_none_is_marked_and_otherwise_one_a_minute);
 	tcase_add_test(t, constraints_are_kept_in_first_fit_order);
 	tcase_add_loop_test(t, a_registration_that_cannot_be_is_refused_with_a_reason, 0, 3);
