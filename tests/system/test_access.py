@@ -176,6 +176,27 @@ def test_who_asks_a_standby_is_to_the_leader_who_it_is_here_needs_root(wide_clus
     assert run.returncode == 77 and "user:nobody may not do this" in run.stderr, run
 
 
+def test_nobody_is_certified_as_the_master_that_passes_a_renewal_on(wide_cluster):
+    """Over a connection with the standby's own certificate, which anybody is shown; the key would be the asker's."""
+    leader = wide_cluster.leader()
+    other, = (name for name in wide_cluster.daemons("master") if name != leader)
+    host, port = wide_cluster.daemons()[other][1].rsplit("/")[-1].rsplit(":", 1)
+    key = wide_cluster.home / "own-key.pem"
+    request = subprocess.run(["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                              "-batch", "-keyout", key], check=True, capture_output=True, text=True).stdout
+    body = json.dumps({"certificate": ssl.get_server_certificate((host, int(port))), "request": request})
+    for name in (other, leader):
+        h = http.client.HTTPConnection("localhost", timeout=60)
+        h.sock = socket.socket(socket.AF_UNIX)
+        h.sock.settimeout(60)
+        h.sock.connect(str(wide_cluster.state / name / "client.sock"))
+        h.request("POST", "/corral/v1/renew", body)
+        answer = h.getresponse()
+        text = answer.read().decode()
+        h.close()
+        assert answer.status == 403 and "only a certificate of cluster 'dev' can be renewed" in text, (name, answer.status, text)
+
+
 def test_only_masters_are_believed_for_whom_they_ask(guarded):
     port = int(guarded.daemons()["master"][1].rsplit(":")[-1])
 
