@@ -80,6 +80,25 @@ replay(const struct buf *b, size_t *offset, checkpoint_visit *visit, void *arg, 
 	return next;
 }
 
+/*
+ * What is cut was being written last. A length that has rotted looks the same, and would take with
+ * it what was on disk for long: behind that there are whole records.
+ */
+static bool
+whole_record_follows(const struct buf *b, size_t offset)
+{
+	const uint8_t *contents;
+	size_t size;
+
+	for (size_t from = offset + 1; from < b->len; from++) {
+		size_t at = from;
+
+		if (record_get(b->data, b->len, &at, &contents, &size) == RECORD_OK)
+			return true;
+	}
+	return false;
+}
+
 int
 checkpoint_read(
     struct checkpoint *c, checkpoint_visit *visit, void *arg, struct checkpoint_faults *faults)
@@ -94,7 +113,8 @@ checkpoint_read(
 	if ((rc = read_file(c, &b)) == 0 && b.len > 0)
 		end = replay(&b, &offset, visit, arg, &rc);
 	if (rc == 0) {
-		faults->damaged = end == RECORD_BAD;
+		faults->damaged =
+		    end == RECORD_BAD || (end == RECORD_CUT && whole_record_follows(&b, offset));
 		faults->offset_bytes = offset;
 		faults->cut_bytes = b.len - offset;
 	}
