@@ -157,6 +157,15 @@ reload_tls(struct tls *t, const char *what)
 		log_error("%s: certificates are not read again: %s", what, error);
 }
 
+/* For this term and those to come. */
+static void
+take_settings(struct master *m, const struct corral_conf *conf)
+{
+	m->conf.master.unreachable_after_ms = conf->master.unreachable_after_ms;
+	if (m->leading)
+		cluster_set_unreachable_after(&m->cluster, conf->master.unreachable_after_ms);
+}
+
 static void
 on_reload(void *arg, int signo)
 {
@@ -170,8 +179,8 @@ on_reload(void *arg, int signo)
 	faults_init(&faults);
 	if (!corral_conf_load(&conf, m->config_path, &faults))
 		log_error("configuration is not read again: %s", faults_text(&faults));
-	else if (m->leading && conf.master.unreachable_after_ms >= m->conf.master.lease_ms)
-		m->cluster.settings.unreachable_after_ms = conf.master.unreachable_after_ms;
+	else
+		take_settings(m, &conf);
 	corral_conf_fini(&conf);
 	faults_fini(&faults);
 	reload_tls(m->tls_agents, "agents' port");

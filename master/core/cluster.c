@@ -8,16 +8,21 @@
 #include "libcommon/base/str.h"
 #include "master/core/inside.h"
 
+void
+cluster_set_unreachable_after(struct cluster *c, uint64_t ms)
+{
+	uint64_t least = c->settings.lease_ms * (1000 + 3 * c->settings.drift_permille) / 1000;
+
+	c->settings.unreachable_after_ms = ms < least ? least : ms;
+}
+
 bool
 cluster_init(struct cluster *c, const struct cluster_settings *settings,
     const struct cluster_ops *ops, const struct hash_key *hash, struct term term, uint64_t now_ms)
 {
-	uint64_t least = settings->lease_ms * (1000 + 3 * settings->drift_permille) / 1000;
-
 	memset(c, 0, sizeof *c);
 	c->settings = *settings;
-	if (c->settings.unreachable_after_ms < least)
-		c->settings.unreachable_after_ms = least;
+	cluster_set_unreachable_after(c, settings->unreachable_after_ms);
 	c->ops = *ops;
 	c->hash = *hash;
 	c->term = term;

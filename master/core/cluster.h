@@ -422,6 +422,8 @@ struct cluster {
 bool cluster_init(struct cluster *c, const struct cluster_settings *settings,
     const struct cluster_ops *ops, const struct hash_key *hash, struct term term, uint64_t now_ms);
 void cluster_fini(struct cluster *c);
+/* Another setting than at first; never less than what a lease may last. */
+void cluster_set_unreachable_after(struct cluster *c, uint64_t ms);
 
 /* --- what the ensemble has, before cluster_start(); on false the text in error[size] says what is
  * wrong --- */

@@ -550,6 +550,15 @@ START_TEST(with_most_agents_silent_none_is_marked_and_otherwise_one_a_minute)
 }
 END_TEST
 
+START_TEST(no_agent_is_unreachable_before_its_lease_is_over_whatever_is_set)
+{
+	cluster_set_unreachable_after(&f->cluster, 1);
+	ck_assert_uint_eq(f->cluster.settings.unreachable_after_ms, 15000 * 103 / 100);
+	cluster_set_unreachable_after(&f->cluster, 60000);
+	ck_assert_uint_eq(f->cluster.settings.unreachable_after_ms, 60000);
+}
+END_TEST
+
 START_TEST(constraints_are_kept_in_first_fit_order)
 {
 	struct fake_agent *a = ready_agent(4000), *b = ready_agent(4000);
@@ -709,6 +718,7 @@ unit_suite(void)
 	tcase_add_test(t, a_launch_that_never_arrived_is_lost_at_registration_and_made_again);
 	tcase_add_test(t, a_job_that_a_leader_cannot_read_goes_on_and_keeps_its_name);
 	tcase_add_test(t, with_most_agents_silent_none_is_marked_and_otherwise_one_a_minute);
+	tcase_add_test(t, no_agent_is_unreachable_before_its_lease_is_over_whatever_is_set);
 	tcase_add_test(t, constraints_are_kept_in_first_fit_order);
 	tcase_add_loop_test(t, a_registration_that_cannot_be_is_refused_with_a_reason, 0, 3);
 	tcase_add_test(t, ended_jobs_are_kept_up_to_a_bound_and_their_nodes_go_with_them);
