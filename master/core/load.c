@@ -340,7 +340,10 @@ take_token(struct load *l, const char *text, size_t size)
 	l->at++;
 }
 
-/* The piece behind the last one of the registry; of reservations, there may be none. */
+/*
+ * The piece behind the last one of the registry; of reservations, there may be none. A job without
+ * a state is none of a master's: it cannot be read, and is left alone.
+ */
 static void
 take_nothing(struct load *l)
 {
@@ -348,6 +351,8 @@ take_nothing(struct load *l)
 		enter(l, RESERVED);
 	else if (l->part == RESERVED)
 		l->at++;
+	else if (l->part == JOB_STATE)
+		take_job(l, 0, "", 0);
 	else
 		load_fail(l, "it is not there");
 }

@@ -521,6 +521,26 @@ START_TEST(a_job_that_a_leader_cannot_read_goes_on_and_keeps_its_name)
 }
 END_TEST
 
+/* Made by hand, say: it keeps nobody from leading. */
+START_TEST(a_job_without_a_state_is_left_alone)
+{
+	struct fake_agent *a = ready_agent(1000);
+	struct fake_node *n;
+
+	fake_submit(f, "whole", 1, &retrying);
+	fake_submit(f, "half", 1, &retrying);
+	work();
+	n = (struct fake_node *)(uintptr_t)fake_find(f, "/corral/jobs/half/state");
+	snprintf(n->path, sizeof n->path, "/corral/jobs/half/other");
+	f->unreadable = true;
+	fake_elect(f);
+	fake_connect(f, a);
+	work();
+	ck_assert_ptr_nonnull(cluster_job(&f->cluster, "whole"));
+	ck_assert_ptr_null(cluster_job(&f->cluster, "half"));
+}
+END_TEST
+
 START_TEST(with_most_agents_silent_none_is_marked_and_otherwise_one_a_minute)
 {
 	struct fake_agent *a[6];
@@ -717,6 +737,7 @@ unit_suite(void)
 	tcase_add_test(t, the_end_of_a_later_leaders_attempt_counts_before_an_earlier_ones);
 	tcase_add_test(t, a_launch_that_never_arrived_is_lost_at_registration_and_made_again);
 	tcase_add_test(t, a_job_that_a_leader_cannot_read_goes_on_and_keeps_its_name);
+	tcase_add_test(t, a_job_without_a_state_is_left_alone);
 	tcase_add_test(t, with_most_agents_silent_none_is_marked_and_otherwise_one_a_minute);
 	tcase_add_test(t, no_agent_is_unreachable_before_its_lease_is_over_whatever_is_set);
 	tcase_add_test(t, constraints_are_kept_in_first_fit_order);
