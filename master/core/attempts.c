@@ -352,6 +352,20 @@ lose_the_unreported(struct cluster *c, uint64_t now_ms, struct agent *a)
 	}
 }
 
+/* Its agent does not know it, but until its lease is over it may run, and needs its room. */
+static void
+book_orphans(struct cluster *c, struct agent *a)
+{
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, &a->attempts) {
+		struct attempt *t = CONTAINER_OF(it, struct attempt, in_agent);
+
+		if (t->orphan && !t->booked)
+			t->booked = books_lease(&c->books, t->job->role, a->node, &t->job->need);
+	}
+}
+
 void
 attempts_settle_report(struct cluster *c, uint64_t now_ms, struct agent *a)
 {
@@ -364,6 +378,7 @@ attempts_settle_report(struct cluster *c, uint64_t now_ms, struct agent *a)
 		return; /* it was asked before: attempts_report_fits() */
 	for (size_t i = 0; i < a->report->n_tasks; i++)
 		settle_one(c, now_ms, a, a->report->tasks[i]);
+	book_orphans(c, a);
 }
 
 static void

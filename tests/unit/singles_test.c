@@ -305,6 +305,23 @@ START_TEST(an_agent_that_lost_its_memory_ends_no_lease)
 }
 END_TEST
 
+START_TEST(what_an_agent_knows_nothing_of_keeps_its_room_under_a_new_leader_too)
+{
+	struct fake_agent *a = ready_agent(1000);
+
+	running_on(a);
+	fake_elect(f);
+	a->task_count = 0;
+	a->incomplete = true;
+	fake_connect(f, a);
+	work();
+	ck_assert_uint_eq(f->cluster.books.leased.cpu_milli, 1000);
+	pass(WAIT_MS + 1000); /* given up, and made again */
+	ck_assert_uint_eq(f->launches, 2);
+	ck_assert_uint_eq(f->cluster.books.leased.cpu_milli, 1000);
+}
+END_TEST
+
 START_TEST(what_a_whole_report_does_not_name_is_over)
 {
 	struct fake_agent *a = ready_agent(1000);
@@ -653,6 +670,7 @@ unit_suite(void)
 	tcase_add_test(t, one_that_is_marked_keeps_its_index_before_it_is_admitted);
 	tcase_add_test(t, what_comes_back_while_the_next_ones_place_is_on_its_way_calls_that_off);
 	tcase_add_test(t, an_agent_that_lost_its_memory_ends_no_lease);
+	tcase_add_test(t, what_an_agent_knows_nothing_of_keeps_its_room_under_a_new_leader_too);
 	tcase_add_test(t, what_a_whole_report_does_not_name_is_over);
 	tcase_add_test(t, a_node_that_cannot_end_a_singleton_gets_none);
 	tcase_add_test(
