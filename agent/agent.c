@@ -72,6 +72,25 @@ read_status(struct agent *a, const struct taskkey *key)
 }
 
 static void
+stop(struct agent *a, int status)
+{
+	a->exit_status = status;
+	loop_stop(a->loop, status);
+}
+
+/* Replies come in order: of a request that is lost, the core would wait for all of them for ever.
+ */
+static void
+ask_helper(struct agent *a, const struct agent_out *out)
+{
+	if (helper_client_send(a->helper_client, out->bytes, out->size) || a->exit_status != EX_OK)
+		return;
+	log_error("the helper does not take its requests: the agent ends, to be started again; "
+		  "executors go on");
+	stop(a, EX_TEMPFAIL);
+}
+
+static void
 perform(struct agent *a, const struct agent_out *out)
 {
 	switch (out->kind) {
@@ -88,19 +107,12 @@ perform(struct agent *a, const struct agent_out *out)
 			log_debug("a message to an executor was not sent");
 		break;
 	case AGENT_OUT_HELPER:
-		helper_client_send(a->helper_client, out->bytes, out->size);
+		ask_helper(a, out);
 		break;
 	case AGENT_OUT_READ_STATUS:
 		read_status(a, &out->key);
 		break;
 	}
-}
-
-static void
-stop(struct agent *a, int status)
-{
-	a->exit_status = status;
-	loop_stop(a->loop, status);
 }
 
 /* The end of each turn: first the checkpoint, then what depends on it, until nothing is left to do.

@@ -244,28 +244,30 @@ helper_client_free(struct helper_client *c)
 	free(c);
 }
 
-static void
+static bool
 call_directly(struct helper_client *c, const void *bytes, size_t size)
 {
 	Corral__HelperRequest *request = corral__helper_request__unpack(NULL, size, bytes);
 	struct buf reply;
 
+	bool answered;
+
 	if (request == NULL)
-		return;
+		return false;
 	buf_init(&reply, HELPER_FRAME_BYTES_MAX);
 	helper_handle(c->helper, request, &reply);
 	corral__helper_request__free_unpacked(request, NULL);
-	if (!reply.failed)
+	answered = !reply.failed;
+	if (answered)
 		deliver(c, reply.data, reply.len);
 	buf_fini(&reply);
+	return answered;
 }
 
 bool
 helper_client_send(struct helper_client *c, const void *bytes, size_t size)
 {
-	if (c->helper != NULL) {
-		call_directly(c, bytes, size);
-		return true;
-	}
+	if (c->helper != NULL)
+		return call_directly(c, bytes, size);
 	return c->link != NULL && link_send(c->link, bytes, size);
 }

@@ -30,7 +30,7 @@ struct helper_client *helper_client_new(struct loop *loop, const struct helper_w
 void helper_client_free(struct helper_client *c);
 
 /* Hand over one packed HelperRequest; the reply may come from within the call. False: the helper is
- * gone. */
+ * gone, or takes no more. */
 bool helper_client_send(struct helper_client *c, const void *bytes, size_t size);
 
 #endif
