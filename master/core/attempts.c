@@ -366,16 +366,36 @@ book_orphans(struct cluster *c, struct agent *a)
 	}
 }
 
-void
-attempts_settle_report(struct cluster *c, uint64_t now_ms, struct agent *a)
+/*
+ * What is reported fits (attempts_report_fits()). Of what is booked beside, that which was not sent
+ * yet goes elsewhere if it has to; with a singleton that its agent knows nothing of, a node is what
+ * it was, until it registers anew.
+ */
+static void
+resize_node(struct cluster *c, uint64_t now_ms, struct agent *a)
 {
 	const Corral__Resources *r = a->report->capacity;
 	struct resources capacity = {r->cpu_milli, r->memory_bytes, r->disk_bytes};
+	struct list *it, *nx;
 
+	LIST_EACH(it, nx, &a->attempts) {
+		struct attempt *t = CONTAINER_OF(it, struct attempt, in_agent);
+
+		if (books_node_resize(&c->books, a->node, &capacity))
+			return;
+		if (t->unsent)
+			attempt_over(c, now_ms, t, CORRAL__TASK_STATE__LOST,
+			    CORRAL__TASK_REASON__REASON_AGENT_LOST, 0, NULL);
+	}
+	(void)books_node_resize(&c->books, a->node, &capacity);
+}
+
+void
+attempts_settle_report(struct cluster *c, uint64_t now_ms, struct agent *a)
+{
 	doomed_release_all(c, a);
 	lose_the_unreported(c, now_ms, a);
-	if (!books_node_resize(&c->books, a->node, &capacity))
-		return; /* it was asked before: attempts_report_fits() */
+	resize_node(c, now_ms, a);
 	for (size_t i = 0; i < a->report->n_tasks; i++)
 		settle_one(c, now_ms, a, a->report->tasks[i]);
 	book_orphans(c, a);

@@ -406,6 +406,32 @@ START_TEST(an_agent_that_registers_anew_while_the_place_is_on_its_way_gets_it)
 }
 END_TEST
 
+START_TEST(an_agent_that_offers_less_meanwhile_gets_what_still_fits)
+{
+	static const struct job_policy plain = {.need = {1000, 64 * MIB, 0}};
+	struct fake_agent *a = ready_agent(2000), *b;
+
+	fake_submit(f, "plain", 1, &plain);
+	work();
+	ck_assert_uint_eq(a->task_count, 1);
+	fake_submit(f, "one", 1, &singleton);
+	fake_turn(f);
+	fake_commit(f, true);
+	fake_turn(f);
+	a->capacity.cpu_milli = 1000;
+	fake_cut(f, a);
+	fake_connect(f, a);
+	ck_assert_uint_eq(f->cluster.books.total.cpu_milli, 1000);
+	ck_assert_uint_eq(f->cluster.books.leased.cpu_milli, 1000);
+	work();
+	ck_assert_uint_eq(f->refusals, 0);
+	ck_assert_uint_eq(a->task_count, 1);
+	b = ready_agent(1000);
+	pass(SCAN_MS);
+	ck_assert_uint_eq(b->task_count, 1);
+}
+END_TEST
+
 /* Both in one turn of the master's loop: its report has no such attempt, which so is over. */
 START_TEST(what_was_to_be_sent_to_a_registration_before_is_never_sent)
 {
@@ -676,6 +702,7 @@ unit_suite(void)
 	tcase_add_test(
 	    t, a_stop_or_a_cut_while_the_place_is_on_its_way_means_that_it_is_never_sent);
 	tcase_add_test(t, an_agent_that_registers_anew_while_the_place_is_on_its_way_gets_it);
+	tcase_add_test(t, an_agent_that_offers_less_meanwhile_gets_what_still_fits);
 	tcase_add_test(t, what_was_to_be_sent_to_a_registration_before_is_never_sent);
 	tcase_add_test(t, an_agent_that_has_to_be_admitted_anew_is_sent_nothing_before_that);
 	tcase_add_test(t, a_lease_that_ended_is_not_the_tasks_failure);
