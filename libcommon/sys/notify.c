@@ -17,6 +17,9 @@
 
 #define MESSAGE_BYTES_MAX 1024
 
+/* The last status, if the manager had no room for it: it goes with the next watchdog's word. */
+static char unsent_status[MESSAGE_BYTES_MAX];
+
 /* One datagram to NOTIFY_SOCKET: a path, or a name in the abstract namespace behind '@'. */
 static bool
 send_with(const char *message, int flags)
@@ -94,7 +97,12 @@ notify_status(const char *fmt, ...)
 	vsnprintf(message + used, sizeof message - used, fmt, ap);
 	va_end(ap);
 	keep_one_line(message);
-	return send_at_once(message);
+	if (send_at_once(message)) {
+		unsent_status[0] = '\0';
+		return true;
+	}
+	memcpy(unsent_status, message, sizeof unsent_status);
+	return false;
 }
 
 bool
@@ -119,7 +127,14 @@ notify_stopping(void)
 bool
 notify_watchdog(void)
 {
-	return send_at_once("WATCHDOG=1");
+	char message[MESSAGE_BYTES_MAX + 16];
+
+	snprintf(message, sizeof message, "WATCHDOG=1%s%s", unsent_status[0] != '\0' ? "\n" : "",
+	    unsent_status);
+	if (!send_at_once(message))
+		return false;
+	unsent_status[0] = '\0';
+	return true;
 }
 
 uint64_t

@@ -12,7 +12,8 @@
 /* READY=1, with a STATUS= line unless status is NULL. */
 bool notify_ready(const char *status);
 
-/* STATUS=, one line for systemctl status; like the watchdog's, it waits for nobody (EAGAIN). */
+/* STATUS=, one line for systemctl status; like the watchdog's word, with which it goes if
+ * there is no room (EAGAIN), it waits for nobody. */
 bool notify_status(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* RELOADING=1 with MONOTONIC_USEC=; notify_ready() ends it. */

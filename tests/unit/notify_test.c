@@ -88,8 +88,10 @@ START_TEST(a_manager_that_does_not_read_holds_no_daemon_up)
 	ck_assert(!notify_status("leader") && errno == EAGAIN);
 	for (; sent > 0; sent--)
 		ck_assert_str_eq(received(), "WATCHDOG=1");
-	ck_assert(notify_status("leader"));
-	ck_assert_str_eq(received(), "STATUS=leader");
+	ck_assert(notify_watchdog());
+	ck_assert_str_eq(received(), "WATCHDOG=1\nSTATUS=leader");
+	ck_assert(notify_watchdog());
+	ck_assert_str_eq(received(), "WATCHDOG=1");
 }
 END_TEST
 
