@@ -312,6 +312,7 @@ def test_output_under_a_strangers_second_name_is_not_given_away_needs_root(agent
 def test_an_attempts_groups_are_new_with_each_launch_needs_root(agent):
     key, helper = agent.master.key(0), agent.as_the_agent()
     assert "error" not in helper.launch(key)
+    until(agent.executors, "what was launched is an executor's program by now")
     executors, groups = agent.executors(), sorted(agent.cgroups())
     assert "is there already: Device or resource busy" in helper.launch(key)["error"]
     assert (agent.executors(), sorted(agent.cgroups())) == (executors, groups)  # limits included
