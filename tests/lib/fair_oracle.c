@@ -71,10 +71,10 @@ free_on(const struct fair *f, int node, int kind)
 	return left;
 }
 
-uint64_t
+fair_wide
 fair_at_most_used(const struct fair *f, int role, int kind)
 {
-	uint64_t sum = fair_used(f, role, kind);
+	fair_wide sum = fair_used(f, role, kind);
 
 	for (int i = 0; i < f->role_count; i++)
 		if (is_below(f, i, role))

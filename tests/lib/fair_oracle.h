@@ -16,12 +16,15 @@
 enum { FAIR_NODES_MAX = 32, FAIR_ROLES_MAX = 16, FAIR_JOBS_MAX = 64, FAIR_KINDS = 2 };
 #define FAIR_NO_LIMIT UINT64_MAX
 
+/* Of tasks that no node may have room for: a sum of such needs is more than 64 bits. */
+__extension__ typedef unsigned __int128 fair_wide;
+
 struct fair_role {
 	const char *name;
 	int parent; /* -1: a top-level role */
 	uint64_t weight;
 	uint64_t guarantee[FAIR_KINDS], limit[FAIR_KINDS];
-	uint64_t unsettled[FAIR_KINDS]; /* may be used by its own tasks, besides */
+	fair_wide unsettled[FAIR_KINDS]; /* may be used by its own tasks, besides */
 };
 
 struct fair_job { /* in order of age */
@@ -46,6 +49,6 @@ void fair_turn(struct fair *f);
 /* What a role and all below it have of one kind. */
 uint64_t fair_used(const struct fair *f, int role, int kind);
 /* What a limit has to hold for: used, or maybe used. */
-uint64_t fair_at_most_used(const struct fair *f, int role, int kind);
+fair_wide fair_at_most_used(const struct fair *f, int role, int kind);
 
 #endif

@@ -182,7 +182,7 @@ take_jobs(struct pair *p)
 		j->pending = job->state == JOB_RUNNING ? job->in_state[CELL_PENDING] : 0;
 		for (int kind = 0; kind < FAIR_KINDS; kind++)
 			p->fair.roles[j->role].unsettled[kind] +=
-			    job->in_state[CELL_UNKNOWN] * j->need[kind];
+			    (fair_wide)job->in_state[CELL_UNKNOWN] * j->need[kind];
 	}
 	return true;
 }
@@ -263,6 +263,12 @@ compare(const struct pair *p)
 				    p->m->cluster.by_node[node]->name, p->fair.jobs[i].on[node]);
 }
 
+static bool
+is_over(fair_wide used, uint64_t limit)
+{
+	return limit != FAIR_NO_LIMIT && used > limit;
+}
+
 /* Roles of which something was launched in this turn are within their limits, old and new. */
 static void
 check_limits(const struct pair *p)
@@ -273,12 +279,12 @@ check_limits(const struct pair *p)
 	for (int i = 0; i < p->fair.role_count && list_empty(&c->reserving); i++)
 		for (int kind = 0; kind < FAIR_KINDS; kind++) {
 			const struct fair_role *r = &p->fair.roles[i];
-			uint64_t used = fair_at_most_used(&p->fair, i, kind),
-				 set = in_units(resources_get(&c->books.share.roles[i]->quota.limit,
+			fair_wide used = fair_at_most_used(&p->fair, i, kind);
+			uint64_t set = in_units(resources_get(&c->books.share.roles[i]->quota.limit,
 						    kind == 0 ? RESOURCE_CPU : RESOURCE_MEMORY),
-				     kind);
+			    kind);
 
-			if (p->launched[i] && (used > r->limit[kind] || used > set))
+			if (p->launched[i] && (is_over(used, r->limit[kind]) || is_over(used, set)))
 				VIOLATED(p->m->c,
 				    "R4: master-%u launches for role %s beyond its limit",
 				    p->m->number, r->name);
