@@ -179,16 +179,17 @@ check_elected(struct ens_node *n)
 }
 
 /*
- * By a configuration of its own, or by one that somebody else has: who was proposed one and could
+ * By a configuration of its own, or by that of one who voted for it: who was proposed one and could
  * not keep it does not know what its voters go by.
  */
 static bool
-weighs(const struct ens_node *n)
+weighs(const struct ens_node *n, const struct vote *won)
 {
-	bool weighs = members_weight(n->peer.zab.members, n->sid) > 0;
+	bool weighs = members_weight(n->peer.zab.members, n->sid) > 0 ||
+		      members_weight(zab_newest(&n->peer.zab), n->sid) > 0;
 
 	for (unsigned i = 0; i < n->e->count && !weighs; i++)
-		weighs = n->e->nodes[i].up &&
+		weighs = n->e->nodes[i].up && has_said(&n->heard[i], won, false) &&
 			 members_weight(zab_newest(&n->e->nodes[i].peer.zab), n->sid) > 0;
 	return weighs;
 }
@@ -202,7 +203,7 @@ check_won(struct ens_node *n)
 	if (v == NULL || v->leader != n->sid || v->zxid != zab_last_zxid(&n->peer.zab))
 		ENS_VIOLATION(n, "Z16: server %lld leads by a vote for another, or another history",
 		    (long long)n->sid);
-	if (!weighs(n))
+	else if (!weighs(n, v))
 		ENS_VIOLATION(
 		    n, "Z16: server %lld leads, its vote weighs nothing", (long long)n->sid);
 }
