@@ -270,8 +270,8 @@ is_whole(const struct life *l)
 
 		if (members_find(&l->e.check.in_force, n->sid) == NULL)
 			continue;
-		if (!n->up || !server_serves(&n->server) || n->server.pending_count > 0 ||
-		    n->peer.zab.seen != NULL ||
+		if (!n->up || !server_serves(&n->server) || n->server.role == SERVER_READ_ONLY ||
+		    n->server.pending_count > 0 || n->peer.zab.seen != NULL ||
 		    !members_same(n->peer.zab.members, &l->e.check.in_force))
 			return false;
 		leaders += n->server.role == SERVER_LEADER;

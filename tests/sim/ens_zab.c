@@ -74,8 +74,8 @@ ens_zab_first(struct ens_node *n, int64_t zxid)
 /*
  * Z6, the set form, when all are at one place: what anybody has delivered all have, since each
  * loaded what it has. What lies before that is in the digest of the database that it loaded. Z5 and
- * Z7, asked at each delivery, are one chain that ends at one place: whatever breaks this has broken
- * one of them first, and this looks at them from another side.
+ * Z7, asked at each delivery, are one chain: of two that delivered otherwise one has broken those
+ * first. One that delivered nothing breaks only this.
  */
 static void
 check_agreement(struct ens_node *n)
