@@ -179,6 +179,11 @@ def last_logged(member):
     return max(history.log_records(member.data))
 
 
+def sessions_begun(member):
+    return sum(history.parse(record).type == history.CREATE_SESSION
+               for record in history.log_records(member.data).values())
+
+
 def bench(ensemble, member, seconds):
     """A client that writes as fast as it can, at this member."""
     return subprocess.Popen(ensemble.network.within(
@@ -212,8 +217,9 @@ def test_each_way_of_synchronization(ensemble, letters):
     began = last_logged(old)
     wait_until(lambda: last_logged(old) > began + 50, old.log)
     one.network.isolate(old.sid)
-    writers.append(bench(one, old, 30))  # what the first one waits for may be at the others already
-    wait_until(lambda: last_logged(old) > max(last_logged(m) for m in others), old.log)
+    sessions = sessions_begun(old)
+    writers.append(bench(one, old, 30))  # what the first one waits for may be on its way to the others already
+    wait_until(lambda: sessions_begun(old) > sessions, old.log)
     old.stop(signal.SIGKILL)
     assert one.wait_leader(other_than=old) in others
     for writer in writers:
