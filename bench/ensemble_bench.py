@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """ensemble_bench.py [SECONDS] [--kills N] [--behind MIB] [--pauses N]: three zkservers on this machine, and beside them three
 of Apache's if Debian's jar is there: rates, CPU for each request over all three, latency, memory, and for how long nobody
-writes when the leader is killed. With --kills, --behind or --pauses zkserver's alone, in that respect alone:
+writes when the leader is killed. With --kills, --behind or --pauses zkserver's alone, or those of --of, in that respect alone:
 
 --kills N   so many leaders are killed, one after the other; each comes back before the next
 --pauses N  so many are stopped instead (SIGSTOP), and come back when another leads
 --behind N  a member comes back to a tree of so many MiB that it has nothing of, while the others write
+--of KINDS  what the servers 1, 2 and 3 are, such as corral,apache,corral; the one with the greatest number leads first
 
 As for what the figures depend on: see zk_bench.py. Three servers and their clients share this machine's processors and disk."""
 import argparse
@@ -34,6 +35,7 @@ from zk_bench import JAR, SETTINGS, table  # noqa: E402
 TICK_MS = 2000
 AT_LEAST = {"create": 8, "set": 10, "get": 12, "mixed": 12, "delete": 8}  # times Apache's rate
 CPU_AT_LEAST = 15
+NAMES = {("corral",) * 3: "3 zkservers", ("apache",) * 3: "3 of Apache's"}
 KILLS, WARM = 3, 4  # a cold JVM is no measure
 RETRY_S, SILENCE_S, WAIT_S = 0.005, 60, 120
 SERVER_BYTES, MULTI_BYTES = 1024, 512 << 10
@@ -43,10 +45,11 @@ WRITERS, OUTSTANDING, CALM_S = 4, 32, 4
 class Three:
     """Three servers, and the figures that they got."""
 
-    def __init__(self, kind):
-        self.kind = kind
-        self.name = "3 zkservers" if kind == "corral" else "3 of Apache's"
-        self.ensemble = Ensemble(3, kind=lambda: KINDS[kind](SETTINGS, tick_ms=TICK_MS))
+    def __init__(self, kinds):
+        self.kind = kinds[0]
+        self.name = NAMES.get(kinds, "mixed: " + ", ".join(kinds))
+        each = iter(kinds)
+        self.ensemble = Ensemble(3, kind=lambda: KINDS[next(each)](SETTINGS, tick_ms=TICK_MS))
         self.figures = {}
 
     def note(self, what, number, unit, goal=None):
@@ -268,16 +271,24 @@ def measure(measured, seconds):
         one.kills(KILLS, (("<=", 60), ("<=", 300)))
 
 
+def three_kinds(words):
+    kinds = tuple(words.split(","))
+    if len(kinds) != 3 or not set(kinds) <= set(KINDS):
+        raise argparse.ArgumentTypeError(f"three of {', '.join(KINDS)} are wanted, not {words}")
+    return kinds
+
+
 def main():
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("seconds", nargs="?", type=int, default=1)
     words.add_argument("--kills", type=int, default=0)
     words.add_argument("--pauses", type=int, default=0)
     words.add_argument("--behind", type=int, default=0)
+    words.add_argument("--of", type=three_kinds, default=("corral",) * 3)
     asked = words.parse_args()
     alone = asked.kills or asked.pauses or asked.behind
     servers.JAVA[1] = "-Xmx2g"
-    measured = [Three(kind) for kind in (("corral", "apache") if JAR.exists() and not alone else ("corral",))]
+    measured = [Three(asked.of)] + ([Three(("apache",) * 3)] if JAR.exists() and not alone else [])
     try:
         if asked.behind:
             behind(measured[0], asked.behind)
