@@ -70,6 +70,31 @@ START_TEST(a_session_expires_between_its_timeout_and_a_tick_later)
 }
 END_TEST
 
+START_TEST(so_many_ends_are_remembered_until_the_table_is_stopped)
+{
+	struct session_table t;
+
+	session_table_init(&t, 1000);
+	session_start(&t, 0);
+	ck_assert_ptr_nonnull(session_add(&t, -1, 3000, 0));
+	session_remove(&t, -1);
+	ck_assert(!session_has_ended(&t, -1));
+	session_remember(&t);
+	for (int64_t id = 0; id <= SESSION_ENDED_MAX; id++) {
+		ck_assert_ptr_nonnull(session_add(&t, id, 3000, 0));
+		ck_assert(!session_has_ended(&t, id));
+		session_remove(&t, id);
+	}
+	ck_assert(!session_has_ended(&t, 0));
+	ck_assert(session_has_ended(&t, 1));
+	ck_assert(session_has_ended(&t, SESSION_ENDED_MAX));
+	ck_assert_ptr_null(session_find_any(&t, 1));
+	session_stop(&t);
+	ck_assert(!session_has_ended(&t, 1));
+	session_table_fini(&t);
+}
+END_TEST
+
 START_TEST(a_timeout_longer_than_the_wheel_is_kept)
 {
 	struct session_table t;
@@ -461,6 +486,7 @@ unit_suite(void)
 	tcase_add_test(c, passwords_are_those_of_apaches_server);
 	tcase_add_test(c, session_ids_begin_with_the_server_and_the_clock);
 	tcase_add_test(c, a_session_expires_between_its_timeout_and_a_tick_later);
+	tcase_add_test(c, so_many_ends_are_remembered_until_the_table_is_stopped);
 	tcase_add_test(c, a_timeout_longer_than_the_wheel_is_kept);
 	tcase_add_test(c, starting_gives_every_session_its_whole_timeout);
 	tcase_add_test(c, addresses_match_by_prefix_within_their_family);

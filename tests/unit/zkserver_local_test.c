@@ -311,6 +311,28 @@ START_TEST(the_leader_refuses_ephemeral_nodes_of_sessions_that_it_does_not_know)
 }
 END_TEST
 
+/* Unlike one that only its own server knows, it is not unknown to the leader for that. */
+START_TEST(what_comes_to_the_leader_behind_its_sessions_end_is_not_carried_out)
+{
+	uint8_t password[SESSION_PASSWORD_BYTES];
+	int64_t id;
+
+	ensemble_elect(0);
+	id = join_with(at_learner, 1, password);
+	ensemble_create(at_learner, 1, "/e", ZK_EPHEMERAL); /* all know the session now */
+	ensemble_settle();
+	close_session(at_learner, 2);
+	ensemble_settle();
+	expect_global(0);
+	header(0, 0);
+	put_create("/late", "", WORLD_ALL, sizeof WORLD_ALL - 1, 0);
+	server_remote_request(&nodes[0].server, 1, id, 3, ZK_OP_CREATE,
+	    jute_reader(request.data + 8, request.len - 8), NULL);
+	ensemble_settle();
+	ck_assert(!ensemble_has_any("/late"));
+}
+END_TEST
+
 /* ZOOKEEPER-1754. */
 START_TEST(a_read_only_server_is_read_by_those_who_want_no_more)
 {
@@ -375,6 +397,7 @@ unit_suite(void)
 	    c, a_session_that_ends_while_it_is_upgraded_owns_nothing_afterwards, 0, 3);
 	tcase_add_loop_test(c, an_upgrade_and_the_sessions_end_race_without_a_trace, 0, 16);
 	tcase_add_test(c, the_leader_refuses_ephemeral_nodes_of_sessions_that_it_does_not_know);
+	tcase_add_test(c, what_comes_to_the_leader_behind_its_sessions_end_is_not_carried_out);
 	tcase_add_test(c, a_read_only_server_is_read_by_those_who_want_no_more);
 	suite_add_tcase(s, c);
 	return s;

@@ -10,12 +10,16 @@
 #include "libcommon/base/mark.h"
 #include "zkserver/core/server_priv.h"
 
-/* Another server's, which only that one knows. */
+/*
+ * Another server's, which only that one knows. Apache's leader takes one that has ended for such a
+ * session too, and carries out what was on its way here when its end was decided.
+ */
 static bool
 may_be_local(const struct server *s, int64_t session)
 {
 	return s->settings.local_sessions &&
-	       (uint64_t)session >> SESSION_SID_SHIFT != s->settings.sid;
+	       (uint64_t)session >> SESSION_SID_SHIFT != s->settings.sid &&
+	       !session_has_ended(&s->db->sessions, session);
 }
 
 /* What no client may ask for is a learner's mistake. */

@@ -125,6 +125,8 @@ server_lead(struct server *s, int32_t epoch)
 	s->db->last_zxid = first;
 	prep_reset(&s->prep);
 	session_start(&s->db->sessions, s->now_ms);
+	if (s->settings.local_sessions)
+		session_remember(&s->db->sessions);
 	session_start(&s->local, s->now_ms);
 	reap_init(s);
 	set_marks(s);

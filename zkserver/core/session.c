@@ -18,6 +18,7 @@ session_table_init(struct session_table *t, uint32_t tick_ms)
 	*t = (struct session_table){.tick_ms = tick_ms};
 	hmap_init(&t->by_id);
 	hmap_init(&t->coming);
+	hmap_init(&t->ended);
 	list_init(&t->touched);
 	for (size_t i = 0; i < SESSION_WHEEL_SLOTS; i++)
 		list_init(&t->wheel[i]);
@@ -38,6 +39,7 @@ session_table_fini(struct session_table *t)
 {
 	free_all(&t->by_id);
 	free_all(&t->coming);
+	free_all(&t->ended);
 	session_table_init(t, t->tick_ms);
 }
 
@@ -143,6 +145,21 @@ session_expect(struct session_table *t, int64_t id, int32_t timeout_ms, uint64_t
 	return s;
 }
 
+/* Without memory for it, this end is forgotten at once. */
+static bool
+remember(struct session_table *t, struct session *s)
+{
+	if (!t->remembers || !hmap_insert(&t->ended, &s->by_id, s->by_id.hash))
+		return false;
+	if (t->ended.count > SESSION_ENDED_MAX) {
+		struct session *oldest = HMAP_ENTRY(t->ended.order.next, struct session, by_id);
+
+		hmap_remove(&t->ended, &oldest->by_id);
+		free(oldest);
+	}
+	return true;
+}
+
 void
 session_remove(struct session_table *t, int64_t id)
 {
@@ -152,7 +169,20 @@ session_remove(struct session_table *t, int64_t id)
 		return;
 	list_remove(&s->bucket);
 	hmap_remove(&t->by_id, &s->by_id);
-	free(s);
+	if (!remember(t, s))
+		free(s);
+}
+
+void
+session_remember(struct session_table *t)
+{
+	t->remembers = true;
+}
+
+bool
+session_has_ended(const struct session_table *t, int64_t id)
+{
+	return find(&t->ended, id) != NULL;
 }
 
 size_t
@@ -187,7 +217,8 @@ session_stop(struct session_table *t)
 {
 	struct list *it, *nx;
 
-	t->started = t->collecting = false;
+	t->started = t->collecting = t->remembers = false;
+	free_all(&t->ended);
 	HMAP_EACH(it, nx, &t->coming)
 		list_remove(&HMAP_ENTRY(it, struct session, by_id)->bucket);
 	free_all(&t->coming);

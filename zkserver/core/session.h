@@ -16,6 +16,7 @@
 #define SESSION_PASSWORD_BYTES 16
 #define SESSION_SID_SHIFT 56 /* above are the server's id in a session's */
 #define SESSION_WHEEL_SLOTS 256
+#define SESSION_ENDED_MAX 65536 /* remembered ends; the oldest are forgotten */
 
 /* Who serves a session, as the leader sees it: a learner, by its server id, or one of these. */
 #define SESSION_OWNER_NONE INT64_MIN
@@ -37,6 +38,8 @@ struct session {
 struct session_table {
 	struct hmap by_id;
 	struct hmap coming; /* a leader's: their createSession is not applied here yet */
+	struct hmap ended;  /* once session_remember() was called: those that were removed since */
+	bool remembers;
 	struct list wheel[SESSION_WHEEL_SLOTS];
 	struct list touched; /* a learner's: those that the leader has not been told of */
 	bool collecting;
@@ -64,6 +67,14 @@ size_t session_count(const struct session_table *t);
 struct session *session_expect(
     struct session_table *t, int64_t id, int32_t timeout_ms, uint64_t now_ms);
 struct session *session_find_any(const struct session_table *t, int64_t id);
+
+/*
+ * From now on, until another start or stop, the last SESSION_ENDED_MAX that are removed are known
+ * as such. It is for a leader that cannot tell an ended session from one that only its own server
+ * knows.
+ */
+void session_remember(struct session_table *t);
+bool session_has_ended(const struct session_table *t, int64_t id);
 
 /* Visit all in order of creation, for a snapshot: start with *at NULL; NULL at the end. */
 struct session *session_next(const struct session_table *t, struct list **at);
