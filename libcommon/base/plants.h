@@ -210,7 +210,9 @@
 	/* an agent knows an executor again by its number alone */                                 \
 	S(PID_ALONE, "pid-alone")                                                                  \
 	/* a need that is too large to be counted is a small one */                                \
-	S(NEED_WRAPS, "need-wraps")
+	S(NEED_WRAPS, "need-wraps")                                                                \
+	/* what was meant for an agent's connection before goes out to the next one */             \
+	S(WORDS_OUTLIVE, "words-outlive")
 
 enum zab_plant {
 	PLANT_NOTHING,

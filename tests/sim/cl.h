@@ -84,7 +84,10 @@ struct cl_proc {
 	uint64_t pause_ms;
 	uint64_t timer_ms; /* true time of the pending timer; UINT64_MAX: none */
 	bool in_resume;
+	bool gathers;	   /* its turn takes more events with it */
+	unsigned gathered; /* so many by now */
 	void *owner;
+	void (*turn)(struct cl_proc *p);   /* it has gathered what there is: decide */
 	void (*die)(struct cl_proc *p);	   /* it is up: take it down */
 	void (*resume)(struct cl_proc *p); /* go on after a stop */
 	void (*tick)(struct cl_proc *p);   /* its timer is due, or was early */
@@ -103,6 +106,11 @@ void cl_pause(struct cl_proc *p, uint64_t ms);
 void cl_sleep(struct cl_machine *m, uint64_t ms);
 /* Before each output: may it be carried out? After CL_STOPPED the turn ends, to be gone on with. */
 enum cl_go cl_output(struct cl_proc *p);
+/*
+ * Something was handed to its core: does the turn wait for more? Real loops hand on all that has
+ * come before they let a core decide. If so, turn() is called soon, or resume() if it stops first.
+ */
+bool cl_gather(struct cl_proc *p);
 /* Call tick() when the machine's clock shows boot_ms, at the latest; UINT64_MAX: no matter when. */
 void cl_timer(struct cl_proc *p, uint64_t boot_ms);
 
@@ -156,6 +164,7 @@ struct cl_conf {
 	uint32_t session_ms, tick_ms, sync_ticks; /* of the ensemble */
 	uint64_t lease_ms, heartbeat_ms, unreachable_ms;
 	uint64_t delay_ms;    /* the usual, on the network */
+	unsigned gather_in;   /* one turn of so many is of several events; 0: none */
 	bool discover;	      /* agents find the leader in the ensemble, not in a list */
 	bool isolates;	      /* a task dies with its executor */
 	bool sleepers;	      /* some processes do not die when they are killed, for a while */
@@ -167,7 +176,7 @@ struct cl {
 	struct world world;
 	struct cl_conf conf;
 	enum cl_plant plant;
-	struct rng rng_net, rng_disk, rng_host, rng_core;
+	struct rng rng_net, rng_disk, rng_host, rng_core, rng_turn;
 	struct cl_machine machines[CL_MACHINES_MAX];
 	unsigned machine_count;
 	bool blocked[CL_MACHINES_MAX][CL_MACHINES_MAX];
@@ -180,6 +189,7 @@ struct cl {
 	bool calm;		 /* no more faults */
 	uint64_t masters_off_ms; /* operators keep all masters stopped until then */
 	uint64_t lates;		 /* messages that were read too late */
+	uint64_t gathered;	 /* events that shared their turn with an earlier one */
 };
 
 static inline unsigned

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcommon/base/mark.h"
 #include "tests/sim/cl_check.h"
 #include "tests/sim/cl_host.h"
 
@@ -141,14 +142,18 @@ next_out(struct cl_host *h)
 	return h->holds;
 }
 
-void
-cl_agent_turn(struct cl_host *h)
+static void
+turn(struct cl_proc *p)
 {
+	struct cl_host *h = p->owner;
 	enum cl_go go = CL_GO;
 	int rc;
 
 	if (h->core == NULL)
 		return;
+	if (p->gathered > 2)
+		MARK("turn: an agent's, of three events or more");
+	p->gathered = 0;
 	h->in_turn = true;
 	if (h->c->plant == CL_PLANT_OUTPUT_FIRST && h->before == NULL)
 		h->before = simdisk_copy(h->disk);
@@ -176,6 +181,13 @@ cl_agent_turn(struct cl_host *h)
 	cl_agent_links_timer(h);
 }
 
+void
+cl_agent_turn(struct cl_host *h)
+{
+	if (h->core != NULL && !cl_gather(&h->proc))
+		turn(&h->proc);
+}
+
 static void
 tick(struct cl_proc *p)
 {
@@ -195,7 +207,7 @@ resume(struct cl_proc *p)
 	struct cl_host *h = p->owner;
 
 	if (h->in_turn)
-		cl_agent_turn(h);
+		turn(p);
 	if (cl_runs(p))
 		cl_helper_deliver(h);
 	if (cl_runs(p))
@@ -320,6 +332,7 @@ cl_host_new(struct cl *c, unsigned number, uint64_t cpu_milli, uint64_t memory)
 	h->proc.die = die;
 	h->proc.resume = resume;
 	h->proc.tick = tick;
+	h->proc.turn = turn;
 	cl_proc_init(&h->proc, h->machine);
 	h->port = (struct cl_listener){&h->proc, cl_agent_accept, h};
 	list_init(&h->groups);

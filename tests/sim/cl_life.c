@@ -179,7 +179,7 @@ calm_down(struct cl_life *l)
 static void
 draw_conf(struct cl_life *l, struct cl_conf *conf)
 {
-	static const unsigned servers[] = {1, 3, 3, 3, 5};
+	static const unsigned servers[] = {1, 3, 3, 3, 5}, gather_in[] = {0, 2, 6, 20};
 	struct rng *r = &l->rng;
 
 	conf->servers = servers[rng_below(r, 5)];
@@ -198,6 +198,7 @@ draw_conf(struct cl_life *l, struct cl_conf *conf)
 	conf->reads_late = rng_below(r, 3) == 0;
 	conf->sleepers = rng_below(r, 4) == 0;
 	conf->patience_ms = rng_below(r, 3) == 0 ? 15000 : 900000;
+	conf->gather_in = gather_in[rng_below(r, 4)];
 }
 
 struct cl_life *

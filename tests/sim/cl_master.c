@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcommon/base/mark.h"
 #include "tests/sim/cl_check.h"
 #include "tests/sim/cl_master.h"
 
@@ -180,18 +181,30 @@ go_on(struct cl_master *m)
 	set_timers(m);
 }
 
-void
-cl_master_turn(struct cl_master *m)
+static void
+turn(struct cl_proc *p)
 {
+	struct cl_master *m = p->owner;
+
+	if (p->gathered > 2)
+		MARK("turn: a master's, of three events or more");
+	p->gathered = 0;
 	if (m->bump != 0 && m->leading && cluster_has_stored(&m->cluster, m->bump)) {
 		m->bump = 0;
 		elect_drop(&m->elect, "the era was raised");
 	}
-	if (!m->proc.up || m->phase != PHASE_DONE)
-		return; /* it is in one: what was asked for comes with that */
 	decide(m);
 	m->phase = PHASE_SEND;
 	go_on(m);
+}
+
+void
+cl_master_turn(struct cl_master *m)
+{
+	if (!m->proc.up || m->phase != PHASE_DONE)
+		return; /* it is in one: what was asked for comes with that */
+	if (!cl_gather(&m->proc))
+		turn(&m->proc);
 }
 
 static void
@@ -274,6 +287,7 @@ cl_master_new(struct cl *c, unsigned number)
 	m->proc.die = die;
 	m->proc.resume = resume;
 	m->proc.tick = tick;
+	m->proc.turn = turn;
 	cl_proc_init(&m->proc, &c->machines[cl_master_machine(c, number)]);
 	m->port = (struct cl_listener){&m->proc, cl_master_accept, m};
 	list_init(&m->links);

@@ -13,6 +13,7 @@ struct mlink {
 	struct cl_master *m;
 	struct cl_conn *conn;
 	struct conn core;
+	bool refused; /* and read no more */
 	uint64_t heard_ms;
 };
 
@@ -166,7 +167,7 @@ refuse(struct mlink *l, const char *why)
 	refused.why = (char *)(uintptr_t)why;
 	message.body_case = CORRAL__MASTER_TO_AGENT__BODY_REFUSED;
 	message.refused = &refused;
-	queue(l, &message, CL_SENT_OTHER)->close = true;
+	queue(l, &message, CL_SENT_OTHER)->close = l->refused = true;
 }
 
 static void
@@ -262,6 +263,10 @@ on_frame(void *owner, struct cl_conn *conn, const uint8_t *bytes, size_t size)
 	struct conn_news news;
 
 	(void)conn;
+	if (l->refused) {
+		corral__agent_to_master__free_unpacked(message, NULL);
+		return;
+	}
 	l->heard_ms = now(m);
 	if (message == NULL) {
 		world_violation(&m->c->world, "an agent's message cannot be read");

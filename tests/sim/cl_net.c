@@ -159,7 +159,7 @@ cl_proc_start(struct cl_proc *p)
 	p->paused_until_ms = 0;
 	p->crash_in = p->pause_in = 0;
 	p->timer_ms = UINT64_MAX;
-	p->in_resume = false;
+	p->in_resume = p->gathers = false;
 }
 
 void
@@ -277,6 +277,47 @@ cl_timer(struct cl_proc *p, uint64_t boot_ms)
 		return;
 	p->timer_ms = at;
 	world_at(&p->c->world, at - p->c->world.now_ms, on_timer, p, p->life);
+}
+
+/* ---- Turns of several events. ---- */
+
+static void
+on_gathered(void *arg, uint64_t token)
+{
+	struct cl_proc *p = arg;
+
+	if (p->life != token)
+		return;
+	p->gathers = false;
+	if (cl_runs(p))
+		p->turn(p); /* else resume() does */
+}
+
+/* Mostly what is there already, now and then what comes to a process that is slow. */
+static uint64_t
+gather_ms(struct cl *c)
+{
+	static const uint64_t most[] = {3, 10, 50, 500};
+
+	return rng_below(&c->rng_turn, most[rng_below(&c->rng_turn, 4)]);
+}
+
+bool
+cl_gather(struct cl_proc *p)
+{
+	struct cl *c = p->c;
+
+	if (p->gathers) {
+		p->gathered++;
+		c->gathered++;
+		return true;
+	}
+	if (c->conf.gather_in == 0 || rng_below(&c->rng_turn, c->conf.gather_in) > 0)
+		return false;
+	p->gathers = true;
+	p->gathered = 1;
+	world_at(&c->world, gather_ms(c), on_gathered, p, p->life);
+	return true;
 }
 
 /* ---- Connections. ---- */

@@ -20,7 +20,7 @@
 
 struct totals {
 	uint64_t lives, counted, steps, simulated_ms, faults[CLF_KINDS], deeds[CLD_KINDS], lates,
-	    master_starts, agent_starts;
+	    master_starts, agent_starts, gathered;
 	struct cl_totals seen;
 };
 
@@ -36,6 +36,7 @@ add_totals(struct totals *t, const struct cl_life *l)
 	t->steps += l->c->world.steps;
 	t->simulated_ms += l->c->world.now_ms;
 	t->lates += l->c->lates;
+	t->gathered += l->c->gathered;
 	t->seen.tasks += seen->tasks;
 	t->seen.starts += seen->starts;
 	t->seen.ended += seen->ended;
@@ -61,13 +62,13 @@ add_totals(struct totals *t, const struct cl_life *l)
 
 int zab_plant; /* the bug in the cores */
 
-#define BUGS 20
+#define BUGS 21
 
 static const char *const plant_names[BUGS] = {"output-first", "pings-prove", "ack-first",
     "registration-ignored", "end-early", "recovering-untold", "term-unchecked",
     "lease-from-arrival", "lease-duration", "grace-forgotten", "launch-uncommitted",
     "limit-unstored", "limit-forgets", "weights-ignored", "drain-ignored", "mark-ends-singles",
-    "term-in-memory", "era-ignored", "pid-alone", "need-wraps"};
+    "term-in-memory", "era-ignored", "pid-alone", "need-wraps", "words-outlive"};
 
 /* Where each of them is planted. */
 static const struct {
@@ -94,6 +95,7 @@ static const struct {
     {CL_PLANT_NONE, PLANT_ERA_IGNORED},
     {CL_PLANT_NONE, PLANT_PID_ALONE},
     {CL_PLANT_NONE, PLANT_NEED_WRAPS},
+    {CL_PLANT_NONE, PLANT_WORDS_OUTLIVE},
 };
 
 static bool
@@ -128,12 +130,13 @@ print_totals(void)
 	    (unsigned long long)t->simulated_ms / 1000, (unsigned long long)t->steps);
 	printf("%llu tasks, %llu ended, %llu programs started, %llu acknowledgements, %llu kills; "
 	       "%llu elections, %llu agents marked unreachable, %llu starts of masters, %llu of "
-	       "agents, %llu messages read too late\n",
+	       "agents, %llu messages read too late, %llu events in the turn of another\n",
 	    (unsigned long long)t->seen.tasks, (unsigned long long)t->seen.ended,
 	    (unsigned long long)t->seen.starts, (unsigned long long)t->seen.acks,
 	    (unsigned long long)t->seen.kills, (unsigned long long)t->seen.elections,
 	    (unsigned long long)t->seen.marks, (unsigned long long)t->master_starts,
-	    (unsigned long long)t->agent_starts, (unsigned long long)t->lates);
+	    (unsigned long long)t->agent_starts, (unsigned long long)t->lates,
+	    (unsigned long long)t->gathered);
 	printf("operators:");
 	for (int i = 0; i < CLD_KINDS; i++)
 		printf(" %s %llu,", cl_deed_names[i], (unsigned long long)t->deeds[i]);
