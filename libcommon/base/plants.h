@@ -212,7 +212,11 @@
 	/* a need that is too large to be counted is a small one */                                \
 	S(NEED_WRAPS, "need-wraps")                                                                \
 	/* what was meant for an agent's connection before goes out to the next one */             \
-	S(WORDS_OUTLIVE, "words-outlive")
+	S(WORDS_OUTLIVE, "words-outlive")                                                          \
+	/* a singleton is sent as soon as its place is stored, whatever else the turn hears */     \
+	S(LAUNCH_AT_ONCE, "launch-at-once")                                                        \
+	/* a lease that an earlier leader gave holds under one that gives a shorter one */         \
+	S(LEASE_KEPT, "lease-kept")
 
 enum zab_plant {
 	PLANT_NOTHING,

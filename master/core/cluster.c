@@ -47,6 +47,7 @@ cluster_init(struct cluster *c, const struct cluster_settings *settings,
 	list_init(&c->committing);
 	list_init(&c->placing);
 	list_init(&c->placing_in_batch);
+	list_init(&c->placed);
 	buf_init(&c->commit.data, 2 * COMMIT_BYTES_MAX);
 	c->registry = calloc(CLUSTER_AGENTS_MAX / REGISTRY_PIECE + 1, 1);
 	c->reserved = calloc(CLUSTER_AGENTS_MAX / RESERVED_PIECE + 1, 1);
@@ -122,6 +123,7 @@ cluster_turn(struct cluster *c, uint64_t now_ms)
 	bool scan = now_ms >= c->scan_ms;
 
 	c->pausing = now_ms < c->pause_end_ms;
+	singles_send(c, now_ms);
 	jobs_delays(c, now_ms);
 	if (scan)
 		agents_scan(c, now_ms);

@@ -398,9 +398,9 @@ struct cluster {
 	struct hmap attempts; /* by (incarnation, index) */
 	struct hmap doomed;   /* by (job's name, index) */
 	struct list ending, committing;
-	struct list placing, placing_in_batch; /* singletons, by struct attempt.in_ending */
-	struct list reserving;		       /* agents of which something is reserved */
-	uint8_t *reserved;		       /* PIECE_*, by RESERVED_PIECE agents */
+	struct list placing, placing_in_batch, placed; /* singletons, by struct attempt.in_ending */
+	struct list reserving;			       /* agents of which something is reserved */
+	uint8_t *reserved;			       /* PIECE_*, by RESERVED_PIECE agents */
 	bool reserved_dirty;
 	struct list holding; /* agents that are held for a job */
 	uint32_t hold_count;

@@ -110,6 +110,8 @@ bool single_is_free(const struct cluster *c, const struct job *j, uint32_t index
 /* The lists of what is on its way to the store: into the batch, and out of it. */
 void singles_collect(struct cluster *c);
 void singles_committed(struct cluster *c, uint64_t now_ms);
+/* Those whose places are stored go out now, or were never sent. */
+void singles_send(struct cluster *c, uint64_t now_ms);
 /* The attempt is not in its agent's report; true: it is not lost for that. */
 bool single_goes_on(struct attempt *t, uint64_t now_ms);
 /*

@@ -138,7 +138,8 @@ singles_collect(struct cluster *c)
 }
 
 /*
- * The store names the agent: now the attempt may be sent. If its job was stopped meanwhile, the
+ * The store names the agent: now the attempt may be sent, with what this turn of the master's has
+ * heard besides. If its job was stopped meanwhile, the
  * agent's connection lost, the agent not welcomed again yet, or an earlier attempt reported that is
  * still being ended, it never was.
  */
@@ -174,7 +175,20 @@ singles_committed(struct cluster *c, uint64_t now_ms)
 		s->raised = s->raised && (s->flags & PIECE_DIRTY);
 		c->unplaced = true; /* its index may be placed again */
 	}
-	while ((first = list_first(&c->placing_in_batch)) != NULL)
+	while ((first = list_first(&c->placing_in_batch)) != NULL) {
+		list_remove(first);
+		list_append(&c->placed, first);
+	}
+	if (ZAB_PLANTED(PLANT_LAUNCH_AT_ONCE) || ZAB_PLANTED(PLANT_WORDS_OUTLIVE))
+		singles_send(c, now_ms);
+}
+
+void
+singles_send(struct cluster *c, uint64_t now_ms)
+{
+	struct list *first;
+
+	while ((first = list_first(&c->placed)) != NULL)
 		placed(c, now_ms, CONTAINER_OF(first, struct attempt, in_ending));
 }
 

@@ -317,6 +317,7 @@ fake_commit(struct fake *f, bool told)
 	if (!told)
 		return;
 	cluster_committed(&f->cluster, f->now_ms, czxids);
+	cluster_turn(&f->cluster, f->now_ms);
 	carry_out(f);
 }
 

@@ -432,28 +432,76 @@ START_TEST(an_agent_that_offers_less_meanwhile_gets_what_still_fits)
 }
 END_TEST
 
-/* Both in one turn of the master's loop: its report has no such attempt, which so is over. */
-START_TEST(what_was_to_be_sent_to_a_registration_before_is_never_sent)
+/* What waits is stored, and the answer comes in a turn that goes on. */
+static void
+store_within_a_turn(void)
 {
 	static const int64_t no_czxids[COMMIT_OPS_MAX];
+
+	fake_turn(f);
+	ck_assert_ptr_nonnull(f->batch);
+	fake_commit(f, false);
+	cluster_committed(&f->cluster, f->now_ms, no_czxids);
+}
+
+START_TEST(an_agent_that_registers_in_the_turn_in_which_its_place_is_stored_gets_it)
+{
 	struct fake_agent *a = ready_agent(1000);
 	struct job *j = fake_submit(f, "one", 1, &singleton);
 
 	fake_turn(f);
 	fake_commit(f, true);
-	fake_turn(f);
-	fake_commit(f, false);
-	cluster_committed(&f->cluster, f->now_ms, no_czxids);
-	ck_assert_uint_eq(f->cluster.out.count, 1);
-	ck_assert_int_eq(f->cluster.out.items[0].kind, OUT_LAUNCH);
+	store_within_a_turn();
 	fake_connect(f, a);
-	ck_assert_uint_eq(j->lost, 1);
+	fake_turn(f);
+	ck_assert_uint_eq(j->lost, 0);
+	ck_assert_uint_eq(a->inbox_count, 2);
+	ck_assert_int_eq(a->inbox[0].kind, OUT_WELCOME);
+	ck_assert_int_eq(a->inbox[1].kind, OUT_LAUNCH);
+	fake_read_all(f, a);
+	ck_assert_uint_eq(a->task_count, 1);
+	ck_assert_uint_eq(a->tasks[0].key.attempt, 1);
+}
+END_TEST
+
+/* The one before it is heard of in the turn in which the place of the next one is stored. */
+START_TEST(a_place_that_is_stored_with_an_earlier_attempt_reported_is_never_sent)
+{
+	struct fake_agent *a = ready_agent(1000), *b;
+	struct job *j = fake_submit(f, "one", 1, &singleton);
+
+	work();
+	ck_assert_uint_eq(a->task_count, 1);
+	b = ready_agent(1000);
+	fake_cut(f, a);
+	f->now_ms += WAIT_MS + SCAN_MS;
+	fake_heartbeat(f, b);
+	store_within_a_turn();
+	fake_connect(f, a);
+	fake_turn(f);
+	ck_assert_uint_eq(b->inbox_count, 0);
+	ck_assert_uint_eq(j->lost, 2);
+	pass(SCAN_MS);
+	ck_assert_uint_eq(a->task_count + b->task_count, 1);
+	ck_assert_uint_eq((a->task_count == 1 ? a : b)->tasks[0].key.attempt, 3);
+}
+END_TEST
+
+/* It was said of a connection that was over by the end of the turn. */
+START_TEST(what_was_to_be_sent_to_a_registration_before_is_never_sent)
+{
+	struct fake_agent *a = ready_agent(1000);
+	struct job *j = fake_submit(f, "one", 1, &singleton);
+
+	work();
+	ck_assert(cluster_stop(&f->cluster, f->now_ms, j, "operator:x"));
+	store_within_a_turn();
+	ck_assert_uint_gt(f->cluster.out.count, 0);
+	ck_assert_int_eq(f->cluster.out.items[0].kind, OUT_KILL);
+	a->task_count = 0;
+	fake_connect(f, a);
 	ck_assert_uint_eq(a->inbox_count, 1);
 	ck_assert_int_eq(a->inbox[0].kind, OUT_WELCOME);
-	fake_read_all(f, a);
-	pass(SCAN_MS);
-	ck_assert_uint_eq(a->task_count, 1);
-	ck_assert_uint_eq(a->tasks[0].key.attempt, 2);
 }
 END_TEST
 
@@ -703,6 +751,8 @@ unit_suite(void)
 	    t, a_stop_or_a_cut_while_the_place_is_on_its_way_means_that_it_is_never_sent);
 	tcase_add_test(t, an_agent_that_registers_anew_while_the_place_is_on_its_way_gets_it);
 	tcase_add_test(t, an_agent_that_offers_less_meanwhile_gets_what_still_fits);
+	tcase_add_test(t, an_agent_that_registers_in_the_turn_in_which_its_place_is_stored_gets_it);
+	tcase_add_test(t, a_place_that_is_stored_with_an_earlier_attempt_reported_is_never_sent);
 	tcase_add_test(t, what_was_to_be_sent_to_a_registration_before_is_never_sent);
 	tcase_add_test(t, an_agent_that_has_to_be_admitted_anew_is_sent_nothing_before_that);
 	tcase_add_test(t, a_lease_that_ended_is_not_the_tasks_failure);
