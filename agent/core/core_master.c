@@ -224,6 +224,7 @@ static void
 take_welcome(struct agent_core *c, const Corral__MasterToAgent *m, uint64_t now_ms)
 {
 	const Corral__Welcome *w = m->welcome;
+	uint64_t end_ms = c->register_ms + w->lease_ms;
 	struct list *it, *nx;
 
 	if (strcmp(c->agent_id, w->agent_id) != 0) {
@@ -242,7 +243,12 @@ take_welcome(struct agent_core *c, const Corral__MasterToAgent *m, uint64_t now_
 	}
 	c->registered = true;
 	c->registration = m->registration;
-	core_set_lease(c, c->register_ms + w->lease_ms, now_ms);
+	if (end_ms < c->lease_end_ms) {
+		MARK("welcome: the lease ends before the last leader's");
+		if (ZAB_PLANTED(PLANT_LEASE_KEPT))
+			end_ms = c->lease_end_ms;
+	}
+	core_set_lease(c, end_ms, now_ms);
 	c->lease_ms = w->lease_ms;
 	c->heartbeat_ms = w->heartbeat_ms > 0 ? w->heartbeat_ms : 1;
 	send_heartbeat(c, now_ms);

@@ -51,6 +51,8 @@ cluster_give_up_at_ms(const struct cluster *c, const struct attempt *t)
 		return UINT64_MAX;
 	if (lease_ms < c->settings.lease_ms)
 		lease_ms = c->settings.lease_ms;
+	if (lease_ms > c->settings.lease_ms)
+		MARK("single: an earlier leader's lease was longer");
 	return from_ms + wait_ms(c, t->job, lease_ms);
 }
 

@@ -44,6 +44,7 @@ cl_new(uint64_t seed, const struct cl_conf *conf, enum cl_plant plant, bool trac
 	world_rng(&c->world, "hosts", &c->rng_host);
 	world_rng(&c->world, "cores", &c->rng_core);
 	world_rng(&c->world, "turns", &c->rng_turn);
+	world_rng(&c->world, "settings", &c->rng_set);
 	list_init(&c->conns);
 	list_init(&c->closed_conns);
 	list_init(&c->dials);

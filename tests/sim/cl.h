@@ -163,20 +163,21 @@ struct cl_conf {
 	unsigned servers, masters, agents;
 	uint32_t session_ms, tick_ms, sync_ticks; /* of the ensemble */
 	uint64_t lease_ms, heartbeat_ms, unreachable_ms;
-	uint64_t delay_ms;    /* the usual, on the network */
-	unsigned gather_in;   /* one turn of so many is of several events; 0: none */
-	bool discover;	      /* agents find the leader in the ensemble, not in a list */
-	bool isolates;	      /* a task dies with its executor */
-	bool sleepers;	      /* some processes do not die when they are killed, for a while */
-	uint64_t patience_ms; /* how long an executor waits for its agent */
-	bool reads_late;      /* an agent's shell hands on what it should have left unread */
+	uint64_t lease_most_ms; /* masters that start have a lease of up to this; 0: the usual */
+	uint64_t delay_ms;	/* the usual, on the network */
+	unsigned gather_in;	/* one turn of so many is of several events; 0: none */
+	bool discover;		/* agents find the leader in the ensemble, not in a list */
+	bool isolates;		/* a task dies with its executor */
+	bool sleepers;		/* some processes do not die when they are killed, for a while */
+	uint64_t patience_ms;	/* how long an executor waits for its agent */
+	bool reads_late;	/* an agent's shell hands on what it should have left unread */
 };
 
 struct cl {
 	struct world world;
 	struct cl_conf conf;
 	enum cl_plant plant;
-	struct rng rng_net, rng_disk, rng_host, rng_core, rng_turn;
+	struct rng rng_net, rng_disk, rng_host, rng_core, rng_turn, rng_set;
 	struct cl_machine machines[CL_MACHINES_MAX];
 	unsigned machine_count;
 	bool blocked[CL_MACHINES_MAX][CL_MACHINES_MAX];

@@ -10,6 +10,7 @@
 #include "tests/sim/cl_master.h"
 
 #define NEW_SESSION_MS 200
+#define LEASE_MS_MIN 2000
 
 void
 cl_def_encode(const struct cl_def *d, struct buf *text)
@@ -261,17 +262,34 @@ die(struct cl_proc *p)
 	    on_start, m, 0);
 }
 
+/* Whatever a configuration may say. */
+static void
+read_conf(struct cl_master *m)
+{
+	const struct cl_conf *conf = &m->c->conf;
+	struct rng *r = &m->c->rng_set;
+
+	m->lease_ms = conf->lease_ms;
+	m->heartbeat_ms = conf->heartbeat_ms;
+	if (conf->lease_most_ms == 0 || rng_below(r, 2) == 0)
+		return;
+	m->lease_ms = LEASE_MS_MIN + rng_below(r, conf->lease_most_ms - LEASE_MS_MIN + 1);
+	m->heartbeat_ms = m->lease_ms / (2 + rng_below(r, 5));
+}
+
 void
 cl_master_start(struct cl_master *m)
 {
 	if (m->proc.up)
 		return;
 	cl_proc_start(&m->proc);
+	read_conf(m);
 	m->starts++;
 	m->phase = PHASE_DONE;
 	m->act_count = m->act_next = 0;
 	elect_init(&m->elect);
-	cl_trace(m->c, "%s: the master starts", m->proc.machine->name);
+	cl_trace(m->c, "%s: the master starts, with a lease of %" PRIu64 " ms",
+	    m->proc.machine->name, m->lease_ms);
 	cl_master_session_open(m);
 	set_timers(m);
 }

@@ -51,6 +51,7 @@ struct cl_master {
 	size_t act_count, act_next;
 	bool commit_again;
 	struct load *load;
+	uint64_t lease_ms, heartbeat_ms; /* as its configuration had them when it started */
 	uint64_t elections, starts;
 	uint64_t bump; /* when the store has this, the leader steps down; 0: nothing */
 };

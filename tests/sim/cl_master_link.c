@@ -123,7 +123,7 @@ cl_master_end_idle(struct cl_master *m)
 	LIST_EACH(it, nx, &m->links) {
 		struct mlink *l = CONTAINER_OF(it, struct mlink, in_all);
 
-		if (now(m) - l->heard_ms > 2 * m->c->conf.lease_ms)
+		if (now(m) - l->heard_ms > 2 * m->lease_ms)
 			link_end(l);
 	}
 }
@@ -425,8 +425,8 @@ queue_welcome(struct mlink *l)
 	Corral__MasterToAgent message = CORRAL__MASTER_TO_AGENT__INIT;
 
 	welcome.agent_id = l->core.agent->id;
-	welcome.lease_ms = l->m->c->conf.lease_ms;
-	welcome.heartbeat_ms = l->m->c->conf.heartbeat_ms;
+	welcome.lease_ms = l->m->lease_ms;
+	welcome.heartbeat_ms = l->m->heartbeat_ms;
 	welcome.has_fresh = welcome.fresh = l->core.agent->fresh;
 	welcome.has_answers = l->core.agent->report->has_number;
 	welcome.answers = l->core.agent->report->number;

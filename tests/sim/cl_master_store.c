@@ -393,7 +393,7 @@ cl_master_load(struct cl_master *m)
 	static const struct load_ops load_ops = {parse, left_alone};
 	static const struct hash_key hash = {5, 6};
 	struct cluster_settings settings = {
-	    .lease_ms = m->c->conf.lease_ms,
+	    .lease_ms = m->lease_ms,
 	    .drift_permille = CL_DRIFT_PPM / 1000,
 	    .unreachable_after_ms = m->c->conf.unreachable_ms,
 	    .wall_offset_ms = cl_wall_ms(m->proc.machine) - (int64_t)now(m),

@@ -144,7 +144,9 @@ static bool
 restore(struct cl_life *l)
 {
 	struct cl *c = l->c;
-	uint64_t ms = (c->conf.lease_ms + 5000) * 104 / 100;
+	uint64_t lease_ms =
+	    c->conf.lease_most_ms > c->conf.lease_ms ? c->conf.lease_most_ms : c->conf.lease_ms;
+	uint64_t ms = (lease_ms + 5000) * 104 / 100;
 
 	if (!cl_ens_has_copy(c) || rng_below(&l->rng_deeds, 4) > 0)
 		return false;
