@@ -38,24 +38,6 @@ const size_t frame_peers = 4;
 const char *const frame_texts[] = {
     "", "job", "n1", "A1", "true", "sleep 1", "../../etc", "a\nb", "\x01\xff", "operator:o", NULL};
 
-/* The bed's checks, for which there is no runner here. */
-_Noreturn void __wrap__ck_assert_failed(const char *file, int line, const char *text, ...);
-void __wrap__mark_point(const char *file, int line);
-
-void
-__wrap__mark_point(const char *file, int line)
-{
-	(void)file;
-	(void)line;
-}
-
-void
-__wrap__ck_assert_failed(const char *file, int line, const char *text, ...)
-{
-	fprintf(stderr, "%s:%d: %s\n", file, line, text);
-	abort();
-}
-
 static struct agent_bed bed;
 static uint64_t asked; /* the oldest request to the helper that is not answered */
 

@@ -24,24 +24,6 @@ const size_t frame_peers = 16; /* below 2, and it is a record: rarely */
 const char *const frame_texts[] = {
     "", "job", "n1", "A1", "boot-1", "boot-2", "true", "A=b", "\x01\xff", NULL};
 
-/* The bed's checks, for which there is no runner here. */
-_Noreturn void __wrap__ck_assert_failed(const char *file, int line, const char *text, ...);
-void __wrap__mark_point(const char *file, int line);
-
-void
-__wrap__mark_point(const char *file, int line)
-{
-	(void)file;
-	(void)line;
-}
-
-void
-__wrap__ck_assert_failed(const char *file, int line, const char *text, ...)
-{
-	fprintf(stderr, "%s:%d: %s\n", file, line, text);
-	abort();
-}
-
 static struct agent_bed bed;
 
 static void

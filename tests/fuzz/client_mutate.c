@@ -6,31 +6,19 @@
  */
 #include <string.h>
 
-#include "libcommon/base/rng.h"
 #include "libcommon/codec/jute.h"
 #include "libcommon/codec/zk_wire.h"
-#include "tests/fuzz/client_script.h"
 #include "tests/fuzz/client_world.h"
+#include "tests/fuzz/script_mutate.h"
 
 #define LINES_MAX 96
 #define BODY_BYTES_MAX 2048
 #define PARTS_MAX 4
 
-size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed);
-
-static struct rng rng;
-
-static size_t
-below(size_t n)
-{
-	return (size_t)rng_below(&rng, n);
-}
-
 static const char *
 any_of(const char *const *texts, size_t count)
 {
-	return texts[below(count)];
+	return texts[script_below(count)];
 }
 
 static const char *
@@ -52,13 +40,13 @@ put_data(struct buf *b)
 	    "bytes=10,byteHardLimit=12;count=1,countHardLimit=2"};
 	uint8_t many[200];
 
-	if (below(8) == 0)
+	if (script_below(8) == 0)
 		jute_put_text(b, NULL);
-	else if (below(4) != 0)
+	else if (script_below(4) != 0)
 		jute_put_text(b, any_of(data, sizeof data / sizeof data[0]));
 	else {
 		memset(many, 'd', sizeof many);
-		jute_put_bytes(b, (struct jute_bytes){many, (int32_t)below(sizeof many)});
+		jute_put_bytes(b, (struct jute_bytes){many, (int32_t)script_below(sizeof many)});
 	}
 }
 
@@ -68,13 +56,13 @@ put_acl(struct buf *b)
 	static const char *const entries[][2] = {{"world", "anyone"}, {"world", "anyone"},
 	    {"auth", ""}, {"digest", "u:Jq7wMyA/w2Vd5WIDAKdu4OIIFEQ="}, {"ip", "127.0.0.1"},
 	    {"ip", "127.0.0.0/8"}, {"sasl", "bob"}, {"x509", "CN=x"}, {"none", "x"}};
-	size_t count = below(8) == 0 ? below(4) : 1;
+	size_t count = script_below(8) == 0 ? script_below(4) : 1;
 
 	jute_put_i32(b, (int32_t)count);
 	for (size_t i = 0; i < count; i++) {
-		size_t which = below(sizeof entries / sizeof entries[0]);
+		size_t which = script_below(sizeof entries / sizeof entries[0]);
 
-		jute_put_i32(b, below(3) != 0 ? 31 : (int32_t)below(32));
+		jute_put_i32(b, script_below(3) != 0 ? 31 : (int32_t)script_below(32));
 		jute_put_text(b, entries[which][0]);
 		jute_put_text(b, entries[which][1]);
 	}
@@ -83,14 +71,14 @@ put_acl(struct buf *b)
 static int32_t
 any_version(void)
 {
-	return (int32_t)below(4) - 1;
+	return (int32_t)script_below(4) - 1;
 }
 
 static void
 put_paths(struct buf *b, size_t lists)
 {
 	for (; lists > 0; lists--) {
-		size_t count = below(3);
+		size_t count = script_below(3);
 
 		jute_put_i32(b, (int32_t)count);
 		for (; count > 0; count--)
@@ -103,8 +91,8 @@ static void put_body(struct buf *b, int32_t op);
 static void
 put_parts(struct buf *b, const int32_t *ops, size_t count)
 {
-	for (size_t parts = below(PARTS_MAX + 1); parts > 0; parts--) {
-		int32_t op = ops[below(count)];
+	for (size_t parts = script_below(PARTS_MAX + 1); parts > 0; parts--) {
+		int32_t op = ops[script_below(count)];
 
 		jute_put_i32(b, op);
 		jute_put_bool(b, false);
@@ -121,7 +109,7 @@ put_identity(struct buf *b)
 {
 	static const char *const ids[][2] = {{"digest", "u:p"}, {"digest", "super:secret"},
 	    {"ip", ""}, {"ensemble", "x"}, {"none", "x"}, {"digest", ""}};
-	size_t which = below(sizeof ids / sizeof ids[0]);
+	size_t which = script_below(sizeof ids / sizeof ids[0]);
 
 	jute_put_i32(b, 0);
 	jute_put_text(b, ids[which][0]);
@@ -140,9 +128,9 @@ put_body_of_path(struct buf *b, int32_t op)
 	case ZK_OP_CREATE_TTL:
 		put_data(b);
 		put_acl(b);
-		jute_put_i32(b, (int32_t)below(8));
+		jute_put_i32(b, (int32_t)script_below(8));
 		if (op == ZK_OP_CREATE_TTL)
-			jute_put_i64(b, (int64_t)below(100000));
+			jute_put_i64(b, (int64_t)script_below(100000));
 		break;
 	case ZK_OP_SET_DATA:
 		put_data(b);
@@ -160,12 +148,12 @@ put_body_of_path(struct buf *b, int32_t op)
 	case ZK_OP_GET_DATA:
 	case ZK_OP_GET_CHILDREN:
 	case ZK_OP_GET_CHILDREN2:
-		jute_put_bool(b, below(2) == 0);
+		jute_put_bool(b, script_below(2) == 0);
 		break;
 	case ZK_OP_CHECK_WATCHES:
 	case ZK_OP_REMOVE_WATCHES:
 	case ZK_OP_ADD_WATCH:
-		jute_put_i32(b, (int32_t)below(4));
+		jute_put_i32(b, (int32_t)script_below(4));
 		break;
 	}
 }
@@ -186,14 +174,15 @@ put_body(struct buf *b, int32_t op)
 		break;
 	case ZK_OP_SET_WATCHES:
 	case ZK_OP_SET_WATCHES2:
-		jute_put_i64(b, (int64_t)below(8));
+		jute_put_i64(b, (int64_t)script_below(8));
 		put_paths(b, op == ZK_OP_SET_WATCHES ? 3 : 5);
 		break;
 	case ZK_OP_AUTH:
 		put_identity(b);
 		break;
 	case ZK_OP_SASL:
-		jute_put_text(b, below(2) == 0 ? "" : "username=\"bob\",realm=\"zk-sasl-md5\"");
+		jute_put_text(
+		    b, script_below(2) == 0 ? "" : "username=\"bob\",realm=\"zk-sasl-md5\"");
 		break;
 	case ZK_OP_RECONFIG:
 		jute_put_text(b, "server.1=a:1:2:participant;3");
@@ -218,9 +207,9 @@ put_request(struct buf *b)
 	    ZK_OP_SET_WATCHES, ZK_OP_SET_WATCHES2, ZK_OP_AUTH, ZK_OP_SASL, ZK_OP_GET_EPHEMERALS,
 	    ZK_OP_GET_ALL_CHILDREN_NUMBER, ZK_OP_WHO_AM_I, ZK_OP_CLOSE_SESSION,
 	    ZK_OP_CREATE_SESSION, ZK_OP_DELETE_CONTAINER, ZK_OP_ERROR, 0, 99};
-	int32_t op = ops[below(sizeof ops / sizeof ops[0])];
+	int32_t op = ops[script_below(sizeof ops / sizeof ops[0])];
 
-	jute_put_i32(b, op == ZK_OP_PING ? ZK_XID_PING : (int32_t)below(100));
+	jute_put_i32(b, op == ZK_OP_PING ? ZK_XID_PING : (int32_t)script_below(100));
 	jute_put_i32(b, op);
 	put_body(b, op);
 }
@@ -232,9 +221,9 @@ put_raw(struct buf *b)
 	    "dump", "wchs", "wchc", "wchp", "conf", "envi", "dirs", "isro", "hash", "gtmk",
 	    "stmk\0\0\0\0"};
 
-	switch (below(4)) {
+	switch (script_below(4)) {
 	case 0:
-		jute_put_i32(b, (int32_t)(below(0x1000) << below(20)));
+		jute_put_i32(b, (int32_t)(script_below(0x1000) << script_below(20)));
 		break;
 	case 1: /* a frame and the beginning of one */
 		jute_put_i32(b, 8);
@@ -253,19 +242,19 @@ make_line(struct buf *b)
 {
 	static const uint8_t kinds[] = {
 	    STEP_BYTES, STEP_RESUME, STEP_HANG_UP, STEP_TIME, STEP_SYNC, STEP_WINDOW, STEP_PIECE};
-	struct script_line l = {.kind = STEP_FRAME, .peer = (uint8_t)below(2)};
+	struct script_line l = {.kind = STEP_FRAME, .peer = (uint8_t)script_below(2)};
 
-	if (below(8) == 0)
-		l.peer = (uint8_t)below(WORLD_PEERS);
+	if (script_below(8) == 0)
+		l.peer = (uint8_t)script_below(WORLD_PEERS);
 	buf_clear(b);
-	if (below(4) == 0)
-		l.kind = kinds[below(sizeof kinds)];
+	if (script_below(4) == 0)
+		l.kind = kinds[script_below(sizeof kinds)];
 	if (l.kind == STEP_FRAME)
 		put_request(b);
 	else if (l.kind == STEP_BYTES)
 		put_raw(b);
 	else if (l.kind != STEP_HANG_UP)
-		jute_put_i32(b, (int32_t)below((size_t)1 << below(18)));
+		jute_put_i32(b, (int32_t)script_below((size_t)1 << script_below(18)));
 	l.bytes = b->data;
 	l.size = b->len;
 	return l;
@@ -281,47 +270,6 @@ read_lines(const uint8_t *data, size_t size, struct script_line lines[LINES_MAX]
 	return count;
 }
 
-/* As many as fit. */
-static size_t
-write_lines(const struct script_line *lines, size_t count, uint8_t *to, size_t max_size)
-{
-	size_t at = 0;
-
-	for (size_t i = 0; i < count; i++) {
-		const struct script_line *l = &lines[i];
-
-		if (l->size > UINT16_MAX || max_size - at < SCRIPT_LINE_HEAD_BYTES + l->size)
-			break;
-		to[at++] = l->kind;
-		to[at++] = l->peer;
-		to[at++] = (uint8_t)(l->size >> 8);
-		to[at++] = (uint8_t)l->size;
-		if (l->size > 0)
-			memcpy(to + at, l->bytes, l->size);
-		at += l->size;
-	}
-	return at;
-}
-
-static size_t
-insert(struct script_line *lines, size_t count, struct script_line l)
-{
-	size_t at = below(count + 1);
-
-	if (count == LINES_MAX)
-		return count;
-	memmove(&lines[at + 1], &lines[at], (count - at) * sizeof *lines);
-	lines[at] = l;
-	return count + 1;
-}
-
-static size_t
-remove_at(struct script_line *lines, size_t count, size_t at)
-{
-	memmove(&lines[at], &lines[at + 1], (count - at - 1) * sizeof *lines);
-	return count - 1;
-}
-
 /* Bytes of one step; they end up in b. */
 static void
 change_bytes(struct script_line *l, struct buf *b)
@@ -333,11 +281,12 @@ change_bytes(struct script_line *l, struct buf *b)
 		return;
 	if (l->size > 0)
 		memcpy(to, l->bytes, l->size);
-	if (l->size >= 4 && below(3) == 0) { /* a number that begins somewhere */
+	if (l->size >= 4 && script_below(3) == 0) { /* a number that begins somewhere */
 		static const uint8_t numbers[][4] = {{0}, {0, 0, 0, 1}, {255, 255, 255, 255},
 		    {127, 255, 255, 255}, {128}, {0, 0, 1}, {0, 16}};
 
-		memcpy(to + below(l->size - 3), numbers[below(sizeof numbers / 4)], 4);
+		memcpy(
+		    to + script_below(l->size - 3), numbers[script_below(sizeof numbers / 4)], 4);
 	} else
 		l->size = LLVMFuzzerMutate(to, l->size, l->size + 32);
 	l->bytes = to;
@@ -346,28 +295,26 @@ change_bytes(struct script_line *l, struct buf *b)
 static size_t
 change_lines(struct script_line *lines, size_t count, struct buf *b)
 {
-	size_t at = count > 0 ? below(count) : 0, other = count > 0 ? below(count) : 0;
-	struct script_line kept;
+	size_t at = count > 0 ? script_below(count) : 0,
+	       other = count > 0 ? script_below(count) : 0;
 
-	switch (count > 0 ? below(10) : 0) {
+	switch (count > 0 ? script_below(10) : 0) {
 	case 0:
 	case 1:
 	case 2:
-		return insert(lines, count, make_line(b));
+		return script_insert(lines, count, LINES_MAX, make_line(b));
 	case 3:
 		lines[at] = make_line(b);
 		return count;
 	case 4:
-		return remove_at(lines, count, at);
+		return script_remove(lines, count, at);
 	case 5:
-		return insert(lines, count, lines[at]);
+		return script_insert(lines, count, LINES_MAX, lines[at]);
 	case 6:
-		kept = lines[at];
-		lines[at] = lines[other];
-		lines[other] = kept;
+		script_swap(&lines[at], &lines[other]);
 		return count;
 	case 7:
-		lines[at].peer = (uint8_t)below(WORLD_PEERS);
+		lines[at].peer = (uint8_t)script_below(WORLD_PEERS);
 		return count;
 	default:
 		change_bytes(&lines[at], b);
@@ -383,20 +330,20 @@ LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned se
 	static struct buf bytes[4];
 	size_t count, changes;
 
-	rng_init(&rng, seed);
-	if (max_size > sizeof made || size == 0 || below(20) == 0)
+	rng_init(&script_rng, seed);
+	if (max_size > sizeof made || size == 0 || script_below(20) == 0)
 		return LLVMFuzzerMutate(data, size, max_size);
 	made[0] = data[0];
-	if (below(8) == 0)
-		made[0] ^= (uint8_t)(1 << below(8));
+	if (script_below(8) == 0)
+		made[0] ^= (uint8_t)(1 << script_below(8));
 	count = read_lines(data, size, lines);
-	changes = 1 + below(3);
+	changes = 1 + script_below(3);
 	for (size_t i = 0; i < changes; i++) {
 		if (bytes[i].max_bytes == 0)
 			buf_init(&bytes[i], 1 << 16);
 		count = change_lines(lines, count, &bytes[i]);
 	}
-	size = 1 + write_lines(lines, count, made + 1, max_size - 1);
+	size = 1 + script_write(lines, count, made + 1, max_size - 1);
 	memcpy(data, made, size);
 	return size;
 }

@@ -40,24 +40,6 @@ enum step {
 static int64_t sessions[CLIENTS]; /* the last that each had */
 static uint8_t options;
 
-/* The rig's checks, for which there is no runner here. */
-void __wrap__mark_point(const char *file, int line);
-_Noreturn void __wrap__ck_assert_failed(const char *file, int line, const char *text, ...);
-
-void
-__wrap__mark_point(const char *file, int line)
-{
-	(void)file;
-	(void)line;
-}
-
-void
-__wrap__ck_assert_failed(const char *file, int line, const char *text, ...)
-{
-	fprintf(stderr, "%s:%d: %s\n", file, line, text);
-	abort();
-}
-
 static void
 put_frame(int i, const uint8_t *bytes, size_t size)
 {

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "libcommon/base/buf.h"
-#include "libcommon/base/rng.h"
 #include "tests/fuzz/frames.h"
+#include "tests/fuzz/script_mutate.h"
 
 #define LINES_MAX 48
 #define FIELDS_MAX 64
@@ -12,17 +12,6 @@
 #define BYTES_MAX 4096
 
 enum { WIRE_VARINT, WIRE_64, WIRE_BYTES, WIRE_32 = 5 };
-
-size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed);
-
-static struct rng rng;
-
-static size_t
-below(size_t n)
-{
-	return (size_t)rng_below(&rng, n);
-}
 
 /* --- values --- */
 
@@ -45,15 +34,15 @@ any_number(void)
 	static const uint64_t odd[] = {UINT64_MAX, INT64_MAX, (uint64_t)INT64_MAX + 1, UINT32_MAX,
 	    INT32_MAX, UINT64_C(1) << 40, UINT64_C(1) << 56, 65536, 8191, 1000, 1 << 20, 1 << 30};
 
-	switch (below(8)) {
+	switch (script_below(8)) {
 	case 0:
-		return odd[below(sizeof odd / sizeof odd[0])];
+		return odd[script_below(sizeof odd / sizeof odd[0])];
 	case 1:
-		return 100 + below(60);
+		return 100 + script_below(60);
 	case 2:
-		return rng_below(&rng, UINT64_C(1) << below(63));
+		return rng_below(&script_rng, UINT64_C(1) << script_below(63));
 	default:
-		return below(10);
+		return script_below(10);
 	}
 }
 
@@ -72,7 +61,7 @@ put_text(struct buf *b)
 
 	while (frame_texts[count] != NULL)
 		count++;
-	count = below(count);
+	count = script_below(count);
 	put_bytes(b, frame_texts[count], strlen(frame_texts[count]));
 }
 
@@ -80,9 +69,9 @@ put_text(struct buf *b)
 static void
 put_id(struct buf *b)
 {
-	uint8_t id[64] = {(uint8_t)below(4), 1};
+	uint8_t id[64] = {(uint8_t)script_below(4), 1};
 
-	put_bytes(b, id, below(6) == 0 ? below(sizeof id) : 16);
+	put_bytes(b, id, script_below(6) == 0 ? script_below(sizeof id) : 16);
 }
 
 static void put_message(struct buf *b, const ProtobufCMessageDescriptor *type, unsigned depth);
@@ -120,7 +109,7 @@ put_field(struct buf *b, const ProtobufCFieldDescriptor *f, unsigned depth)
 		buf_fini(&inner);
 		break;
 	case PROTOBUF_C_TYPE_BOOL:
-		put_varint(b, below(2));
+		put_varint(b, script_below(2));
 		break;
 	default:
 		put_varint(b, any_number());
@@ -130,14 +119,16 @@ put_field(struct buf *b, const ProtobufCFieldDescriptor *f, unsigned depth)
 static void
 put_message(struct buf *b, const ProtobufCMessageDescriptor *type, unsigned depth)
 {
-	size_t one = type->n_fields == 0 ? 0 : below(type->n_fields);
+	size_t one = type->n_fields == 0 ? 0 : script_below(type->n_fields);
 
 	for (size_t i = 0; i < type->n_fields; i++) {
 		const ProtobufCFieldDescriptor *f = &type->fields[i];
-		size_t count = f->label == PROTOBUF_C_LABEL_REQUIRED ? 1 : below(2);
+		size_t count = f->label == PROTOBUF_C_LABEL_REQUIRED ? 1 : script_below(2);
 
 		if (f->label == PROTOBUF_C_LABEL_REPEATED)
-			count = depth >= DEPTH_MAX ? 0 : below(8) == 0 ? below(6) : below(2);
+			count = depth >= DEPTH_MAX     ? 0
+				: script_below(8) == 0 ? script_below(6)
+						       : script_below(2);
 		if (f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF)
 			count = i == one;
 		for (; count > 0; count--)
@@ -147,7 +138,7 @@ put_message(struct buf *b, const ProtobufCMessageDescriptor *type, unsigned dept
 	if (type->n_fields > 0 && !(type->fields[one].flags & PROTOBUF_C_FIELD_FLAG_ONEOF))
 		for (size_t i = type->n_fields; i > 0; i--)
 			if (type->fields[i - 1].flags & PROTOBUF_C_FIELD_FLAG_ONEOF) {
-				one = i - 1 - below(i);
+				one = i - 1 - script_below(i);
 				if (type->fields[one].flags & PROTOBUF_C_FIELD_FLAG_ONEOF)
 					put_field(b, &type->fields[one], depth);
 				break;
@@ -223,8 +214,9 @@ change_piece(struct buf *b, const struct piece *p, unsigned depth)
 
 	if (p->field == NULL)
 		return;
-	if (p->field->type != PROTOBUF_C_TYPE_MESSAGE || depth > DEPTH_MAX || below(6) == 0) {
-		switch (below(4)) {
+	if (p->field->type != PROTOBUF_C_TYPE_MESSAGE || depth > DEPTH_MAX ||
+	    script_below(6) == 0) {
+		switch (script_below(4)) {
 		case 0: /* away with it */
 			break;
 		case 1:
@@ -253,14 +245,14 @@ change_message(struct buf *b, const ProtobufCMessageDescriptor *type, const uint
 
 	while (count < FIELDS_MAX && at < end && get_piece(type, &at, end, &pieces[count]))
 		count++;
-	which = below(count + 1);
+	which = script_below(count + 1);
 	for (size_t i = 0; i < count; i++)
 		if (i == which)
 			change_piece(b, &pieces[i], depth);
 		else
 			buf_append(b, pieces[i].at, pieces[i].size);
 	if (which == count && type->n_fields > 0)
-		put_field(b, &type->fields[below(type->n_fields)], depth);
+		put_field(b, &type->fields[script_below(type->n_fields)], depth);
 }
 
 /* --- steps --- */
@@ -275,7 +267,7 @@ fill_line(struct script_line *l, struct buf *b)
 	if (type != NULL)
 		put_message(b, type, 0);
 	else
-		for (size_t i = 1 + below(4); i > 0; i--)
+		for (size_t i = 1 + script_below(4); i > 0; i--)
 			buf_append(b, &(uint8_t){(uint8_t)(number >> (8 * i - 8))}, 1);
 	l->bytes = b->data;
 	l->size = b->failed ? 0 : b->len;
@@ -284,8 +276,8 @@ fill_line(struct script_line *l, struct buf *b)
 static struct script_line
 make_line(struct buf *b)
 {
-	struct script_line l = {
-	    .kind = (uint8_t)below(frame_type_count), .peer = (uint8_t)below(frame_peers)};
+	struct script_line l = {.kind = (uint8_t)script_below(frame_type_count),
+	    .peer = (uint8_t)script_below(frame_peers)};
 
 	fill_line(&l, b);
 	return l;
@@ -298,7 +290,7 @@ change_line(struct script_line *l, struct buf *b)
 	uint8_t *to;
 
 	buf_clear(b);
-	if (type != NULL && below(12) != 0) {
+	if (type != NULL && script_below(12) != 0) {
 		change_message(b, type, l->bytes, l->size, 0);
 		l->bytes = b->data;
 		l->size = b->failed ? 0 : b->len;
@@ -313,67 +305,30 @@ change_line(struct script_line *l, struct buf *b)
 }
 
 static size_t
-insert(struct script_line *lines, size_t count, struct script_line l)
-{
-	size_t at = below(count + 1);
-
-	if (count == LINES_MAX)
-		return count;
-	memmove(&lines[at + 1], &lines[at], (count - at) * sizeof *lines);
-	lines[at] = l;
-	return count + 1;
-}
-
-static size_t
 change_lines(struct script_line *lines, size_t count, struct buf *b)
 {
-	size_t at = count > 0 ? below(count) : 0, other = count > 0 ? below(count) : 0;
-	struct script_line kept;
+	size_t at = count > 0 ? script_below(count) : 0,
+	       other = count > 0 ? script_below(count) : 0;
 
-	switch (count > 0 ? below(10) : 0) {
+	switch (count > 0 ? script_below(10) : 0) {
 	case 0:
 	case 1:
 	case 2:
-		return insert(lines, count, make_line(b));
+		return script_insert(lines, count, LINES_MAX, make_line(b));
 	case 3:
-		memmove(&lines[at], &lines[at + 1], (count - at - 1) * sizeof *lines);
-		return count - 1;
+		return script_remove(lines, count, at);
 	case 4:
-		return insert(lines, count, lines[at]);
+		return script_insert(lines, count, LINES_MAX, lines[at]);
 	case 5:
-		kept = lines[at];
-		lines[at] = lines[other];
-		lines[other] = kept;
+		script_swap(&lines[at], &lines[other]);
 		return count;
 	case 6:
-		lines[at].peer = (uint8_t)below(frame_peers);
+		lines[at].peer = (uint8_t)script_below(frame_peers);
 		return count;
 	default:
 		change_line(&lines[at], b);
 		return count;
 	}
-}
-
-/* As many as fit. */
-static size_t
-write_lines(const struct script_line *lines, size_t count, uint8_t *to, size_t max_size)
-{
-	size_t at = 0;
-
-	for (size_t i = 0; i < count; i++) {
-		const struct script_line *l = &lines[i];
-
-		if (l->size > UINT16_MAX || max_size - at < SCRIPT_LINE_HEAD_BYTES + l->size)
-			break;
-		to[at++] = l->kind;
-		to[at++] = l->peer;
-		to[at++] = (uint8_t)(l->size >> 8);
-		to[at++] = (uint8_t)l->size;
-		if (l->size > 0)
-			memcpy(to + at, l->bytes, l->size);
-		at += l->size;
-	}
-	return at;
 }
 
 size_t
@@ -384,18 +339,18 @@ LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned se
 	static struct buf bytes[4];
 	size_t count = 0, at = 0, changes;
 
-	rng_init(&rng, seed);
-	if (max_size > sizeof made || below(30) == 0)
+	rng_init(&script_rng, seed);
+	if (max_size > sizeof made || script_below(30) == 0)
 		return LLVMFuzzerMutate(data, size, max_size);
 	while (count < LINES_MAX && script_next(data, size, &at, &lines[count]))
 		count++;
-	changes = 1 + below(3);
+	changes = 1 + script_below(3);
 	for (size_t i = 0; i < changes; i++) {
 		if (bytes[i].max_bytes == 0)
 			buf_init(&bytes[i], BYTES_MAX);
 		count = change_lines(lines, count, &bytes[i]);
 	}
-	size = write_lines(lines, count, made, max_size);
+	size = script_write(lines, count, made, max_size);
 	memcpy(data, made, size);
 	return size > 0 ? size : 1;
 }

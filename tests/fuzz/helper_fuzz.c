@@ -288,7 +288,8 @@ static void
 ask_launch(struct helper *h, const struct script_line *l)
 {
 	Corral__HelperRequest r = CORRAL__HELPER_REQUEST__INIT;
-	char name[TASKKEY_NAME_BYTES], sandbox[PATH_MAX], run[PATH_MAX], *kept[2];
+	char name[TASKKEY_NAME_BYTES], sandbox[TASKKEY_NAME_BYTES + 16],
+	    run[TASKKEY_NAME_BYTES + 16], *kept[2];
 	struct taskkey key;
 
 	r.launch = (Corral__HelperLaunch *)message_unpack(

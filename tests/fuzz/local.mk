@@ -6,6 +6,9 @@
 
 fuzz_programs =
 mend = tests/fuzz/mend.c tests/fuzz/mend.h
+checks = tests/fuzz/checks.c
+checks_ldflags = -Wl,--wrap=_mark_point -Wl,--wrap=_ck_assert_failed
+mutate = tests/fuzz/script_mutate.c tests/fuzz/script_mutate.h
 
 fuzz_programs += tests/fuzz/admin_fuzz
 tests_fuzz_admin_fuzz_SOURCES = tests/fuzz/admin_fuzz.c tests/fuzz/fuzz.h
@@ -25,19 +28,19 @@ tests_fuzz_client_fuzz_LDADD = $(FUZZ_LIBS) libzkserver.a libzkcore.a libio.a li
 if HAVE_CHECK
 fuzz_programs += tests/fuzz/ensemble_fuzz
 tests_fuzz_ensemble_fuzz_SOURCES = tests/fuzz/ensemble_fuzz.c tests/fuzz/client_script.c tests/fuzz/client_script.h \
-	tests/fuzz/fuzz.h $(ZKENSEMBLE_SOURCES)
+	tests/fuzz/fuzz.h $(checks) $(ZKENSEMBLE_SOURCES)
 tests_fuzz_ensemble_fuzz_CFLAGS = $(UNIT_CFLAGS)
-tests_fuzz_ensemble_fuzz_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=_mark_point -Wl,--wrap=_ck_assert_failed
+tests_fuzz_ensemble_fuzz_LDFLAGS = $(AM_LDFLAGS) $(checks_ldflags)
 tests_fuzz_ensemble_fuzz_LDADD = $(FUZZ_LIBS) libzkcore.a libcodec.a libbase.a $(ZLIB_LIBS) $(DEFLATE_LIBS)
 endif
 
 if FUZZING
-tests_fuzz_client_fuzz_SOURCES += tests/fuzz/client_mutate.c
+tests_fuzz_client_fuzz_SOURCES += tests/fuzz/client_mutate.c $(mutate)
 if HAVE_CHECK
-tests_fuzz_ensemble_fuzz_SOURCES += tests/fuzz/client_mutate.c
+tests_fuzz_ensemble_fuzz_SOURCES += tests/fuzz/client_mutate.c $(mutate)
 endif
 else
-EXTRA_DIST += tests/fuzz/client_mutate.c
+EXTRA_DIST += tests/fuzz/client_mutate.c $(mutate)
 endif
 
 fuzz_programs += tests/fuzz/http_head_fuzz
@@ -103,7 +106,7 @@ tests_fuzz_zooconf_fuzz_LDADD = $(FUZZ_LIBS) libzkserver.a libzkcore.a libsys.a 
 # Messages of proto/ to the cores that take them. Their mutator knows the schema.
 frames = tests/fuzz/frames.h tests/fuzz/client_script.c tests/fuzz/client_script.h tests/fuzz/fuzz.h
 if FUZZING
-frames += tests/fuzz/frames_mutate.c
+frames += tests/fuzz/frames_mutate.c $(mutate)
 else
 EXTRA_DIST += tests/fuzz/frames_mutate.c
 endif
@@ -145,16 +148,16 @@ tests_fuzz_helper_fuzz_LDADD = $(FUZZ_LIBS) libagentcore.a libio.a libsys.a libc
 # The bed of the unit tests; what its checks call is the target's.
 if HAVE_CHECK
 fuzz_programs += tests/fuzz/checkpoint_fuzz
-tests_fuzz_checkpoint_fuzz_SOURCES = tests/fuzz/checkpoint_fuzz.c $(frames) $(AGENT_BED_SOURCES)
+tests_fuzz_checkpoint_fuzz_SOURCES = tests/fuzz/checkpoint_fuzz.c $(frames) $(checks) $(AGENT_BED_SOURCES)
 tests_fuzz_checkpoint_fuzz_CFLAGS = $(UNIT_CFLAGS)
-tests_fuzz_checkpoint_fuzz_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=_mark_point -Wl,--wrap=_ck_assert_failed
+tests_fuzz_checkpoint_fuzz_LDFLAGS = $(AM_LDFLAGS) $(checks_ldflags)
 tests_fuzz_checkpoint_fuzz_LDADD = $(FUZZ_LIBS) libagentcore.a libcodec.a libproto.a libbase.a \
 	$(PROTOBUF_C_LIBS) $(DEFLATE_LIBS)
 
 fuzz_programs += tests/fuzz/agent_frames_fuzz
-tests_fuzz_agent_frames_fuzz_SOURCES = tests/fuzz/agent_frames_fuzz.c $(frames) $(AGENT_BED_SOURCES)
+tests_fuzz_agent_frames_fuzz_SOURCES = tests/fuzz/agent_frames_fuzz.c $(frames) $(checks) $(AGENT_BED_SOURCES)
 tests_fuzz_agent_frames_fuzz_CFLAGS = $(UNIT_CFLAGS)
-tests_fuzz_agent_frames_fuzz_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=_mark_point -Wl,--wrap=_ck_assert_failed
+tests_fuzz_agent_frames_fuzz_LDFLAGS = $(AM_LDFLAGS) $(checks_ldflags)
 tests_fuzz_agent_frames_fuzz_LDADD = $(FUZZ_LIBS) libagentcore.a libcodec.a libproto.a libbase.a \
 	$(PROTOBUF_C_LIBS) $(DEFLATE_LIBS)
 endif
@@ -173,12 +176,13 @@ endif
 
 # FUZZ: names, all of them unless some are given. RUNS: executions of each; 0: as many as there are in FUZZ_SECONDS.
 # What is found is kept in fuzz-findings, what reaches new code in fuzz-corpus. The sanitizer remembers less of what was
-# freed, and by whom, than it would: three times as fast. A finding run by itself says all.
+# freed, and by whom, than it would: what it remembers stays in the processor's cache, and holds what one execution frees
+# many times over. A finding run by itself says all.
 FUZZ = $(fuzz_programs:tests/fuzz/%_fuzz=%)
 FUZZ_SECONDS = 60
 RUNS = 0
 FUZZ_FLAGS = -max_len=1024 -entropic=0 -reduce_inputs=0
-FUZZ_ASAN_OPTIONS = quarantine_size_mb=8:malloc_context_size=1:allocator_release_to_os_interval_ms=-1
+FUZZ_ASAN_OPTIONS = quarantine_size_mb=1:thread_local_quarantine_size_kb=256:malloc_context_size=0:allocator_release_to_os_interval_ms=-1
 
 fuzz: $(FUZZ:%=tests/fuzz/%_fuzz)
 	@test -n '$(FUZZ_LDFLAGS)' || { echo "configure with CC=clang --enable-fuzzing first" >&2; exit 1; }

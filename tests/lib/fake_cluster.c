@@ -19,13 +19,51 @@ allows(const void *definition, const struct agent *a)
 	return only == NULL || strcmp(only + 1, a->name) == 0;
 }
 
-/* Without the agents' queues and the store's nodes: they are large, and counted. */
+static uint64_t
+path_hash(const char *path)
+{
+	return hash_bytes(&(struct hash_key){0}, path, strlen(path));
+}
+
+/* A node at the end of the list, without its data. */
+static struct fake_node *
+add_node(struct fake *f, const char *path, int64_t czxid)
+{
+	struct fake_node *n = &f->store.nodes[f->store.count];
+
+	assert(f->store.count < FAKE_NODES_MAX);
+	f->store.count++;
+	n->czxid = czxid;
+	n->path_hash = path_hash(path);
+	n->data = NULL;
+	n->size = 0;
+	snprintf(n->path, sizeof n->path, "%s", path);
+	return n;
+}
+
+static void
+node_fill(struct fake_node *n, const void *data, size_t size)
+{
+	free(n->data);
+	n->data = malloc(size + 1);
+	assert(n->data != NULL);
+	if (size > 0)
+		memcpy(n->data, data, size);
+	n->data[size] = '\0';
+	n->size = size;
+}
+
+/*
+ * Without what is large: the agents' queues and the store's nodes, which are counted, and the
+ * cluster, which is made when a master is elected.
+ */
 void
 fake_init(struct fake *f)
 {
-	size_t from = offsetof(struct fake, agent_count);
+	size_t behind = offsetof(struct fake, leading);
 
-	memset((char *)f + from, 0, sizeof *f - from);
+	memset((char *)f + behind, 0, sizeof *f - behind);
+	f->agent_count = 0;
 	f->store.count = 0;
 	f->store.zxid = 100;
 	f->now_ms = 1000000;
@@ -33,12 +71,9 @@ fake_init(struct fake *f)
 	f->lease_ms = 15000;
 	f->drift_permille = 10;
 	/* What a master makes before it contends. */
-	f->store.nodes[f->store.count++] =
-	    (struct fake_node){.path = "/corral/era", .data = strdup("1"), .size = 1, .czxid = 1};
-	f->store.nodes[f->store.count++] =
-	    (struct fake_node){.path = "/corral/quota", .data = strdup(""), .czxid = 2};
-	f->store.nodes[f->store.count++] =
-	    (struct fake_node){.path = "/corral/roles", .data = strdup(""), .czxid = 3};
+	node_fill(add_node(f, "/corral/era", 1), "1", 1);
+	node_fill(add_node(f, "/corral/quota", 2), "", 0);
+	node_fill(add_node(f, "/corral/roles", 3), "", 0);
 }
 
 void
@@ -71,9 +106,14 @@ fake_add_agent(struct fake *f, uint64_t cpu_milli, uint64_t memory_mib)
 static struct fake_node *
 find_node(struct fake *f, const char *path)
 {
-	for (size_t i = 0; i < f->store.count; i++)
-		if (strcmp(f->store.nodes[i].path, path) == 0)
-			return &f->store.nodes[i];
+	uint64_t hash = path_hash(path);
+
+	for (size_t i = 0; i < f->store.count; i++) {
+		struct fake_node *n = &f->store.nodes[i];
+
+		if (n->path_hash == hash && strcmp(n->path, path) == 0)
+			return n;
+	}
 	return NULL;
 }
 
@@ -81,18 +121,6 @@ const struct fake_node *
 fake_find(const struct fake *f, const char *path)
 {
 	return find_node((struct fake *)f, path);
-}
-
-static void
-node_fill(struct fake_node *n, const uint8_t *data, size_t size)
-{
-	free(n->data);
-	n->data = malloc(size + 1);
-	assert(n->data != NULL);
-	if (size > 0)
-		memcpy(n->data, data, size);
-	n->data[size] = '\0';
-	n->size = size;
 }
 
 static void
@@ -104,11 +132,7 @@ apply(struct fake *f, const struct commit *m, const struct store_op *op)
 	assert((n != NULL) == (op->kind != STORE_CREATE));
 	switch (op->kind) {
 	case STORE_CREATE:
-		assert(f->store.count < FAKE_NODES_MAX);
-		n = &f->store.nodes[f->store.count++];
-		*n = (struct fake_node){.czxid = f->store.zxid};
-		memcpy(n->path, op->path, sizeof n->path);
-		node_fill(n, data, op->size);
+		node_fill(add_node(f, op->path, f->store.zxid), data, op->size);
 		break;
 	case STORE_SET:
 		node_fill(n, data, op->size);

@@ -13,6 +13,7 @@ enum { FAKE_AGENTS_MAX = 64, FAKE_TASKS_MAX = 256, FAKE_QUEUE_MAX = 1024, FAKE_N
 
 struct fake_node {
 	char path[160];
+	uint64_t path_hash;
 	char *data;
 	size_t size;
 	int64_t czxid;

@@ -11,7 +11,7 @@
 
 #define NAMES_MAX 4096
 #define CHANGES_MAX 16384
-#define FIRST_ROOM 8 /* a power of two */
+#define FIRST_ROOM 2 /* a power of two */
 
 /* From begin_op(): the power goes during this operation, which reaches the cache and no further. */
 #define HALF_DONE 1
@@ -220,7 +220,7 @@ sweep(struct simdisk *d)
 static bool
 inode_reserve(struct inode *n, uint64_t size)
 {
-	uint64_t cap = n->cap > 0 ? n->cap : 8 * SIMDISK_SECTOR_BYTES;
+	uint64_t cap = n->cap > 0 ? n->cap : SIMDISK_SECTOR_BYTES;
 	uint8_t *seen, *durable;
 	bool *dirty;
 
