@@ -64,7 +64,8 @@ static struct fake fake;
 static struct hostile hostile[CONNS];
 static const struct elect leading = {.state = ELECT_LEADING, .timeout_ms = UINT64_MAX};
 static unsigned jobs;
-static uint64_t heard_ms[HONEST];
+static uint64_t heard_ms[HONEST];      /* when it last sent a heartbeat */
+static uint64_t lease_from_ms[HONEST]; /* and that, or when it registered */
 
 static void
 hang_up(struct hostile *h)
@@ -229,6 +230,34 @@ elect(void)
 	fake_elect(&fake);
 }
 
+/* As the real one: what lies unread behind a welcome is of a lease that is over. */
+static void
+mind_lease(int honest)
+{
+	struct fake_agent *a = &fake.agents[honest];
+
+	if (a->registration != 0 && fake.now_ms >= lease_from_ms[honest] + fake.lease_ms)
+		fake_cut(&fake, a);
+}
+
+static void
+connect_honest(int honest)
+{
+	fake_connect(&fake, &fake.agents[honest]);
+	lease_from_ms[honest] = fake.now_ms;
+}
+
+static void
+read_inbox(int honest, uint64_t messages)
+{
+	struct fake_agent *a = &fake.agents[honest];
+
+	for (; messages > 0 && a->task_count < TASKS_MAX; messages--) {
+		mind_lease(honest);
+		fake_read(&fake, a);
+	}
+}
+
 /* Honest agents are heard, and have ended what runs on them before a lease that nobody renews. */
 static void
 pass(uint64_t ms)
@@ -241,9 +270,10 @@ pass(uint64_t ms)
 		for (int i = 0; i < HONEST; i++) {
 			struct fake_agent *a = &fake.agents[i];
 
+			mind_lease(i);
 			fake_heartbeat(&fake, a);
 			if (a->connected && a->registration != 0)
-				heard_ms[i] = fake.now_ms;
+				heard_ms[i] = lease_from_ms[i] = fake.now_ms;
 			else if (fake.now_ms >= heard_ms[i] + 2 * HEARD_MS)
 				fake_lose_all(&fake, a);
 		}
@@ -254,7 +284,8 @@ pass(uint64_t ms)
 static void
 take(const struct script_line *l)
 {
-	struct fake_agent *a = &fake.agents[l->peer % HONEST];
+	int honest = l->peer % HONEST;
+	struct fake_agent *a = &fake.agents[honest];
 	uint64_t number = frame_number(l);
 
 	switch (l->kind % KINDS) {
@@ -269,11 +300,10 @@ take(const struct script_line *l)
 		if (number % 2 == 0)
 			fake_cut(&fake, a);
 		else
-			fake_connect(&fake, a);
+			connect_honest(honest);
 		break;
 	case READ:
-		for (uint64_t i = number % 8 + 1; i > 0 && a->task_count < TASKS_MAX; i--)
-			fake_read(&fake, a);
+		read_inbox(honest, number % 8 + 1);
 		break;
 	case EXIT:
 		if (a->task_count > 0 && !task_state_terminal(a->tasks[0].state))
@@ -315,7 +345,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	jobs = 0;
 	for (int i = 0; i < HONEST; i++) {
 		fake_add_agent(&fake, 2000, 1024);
-		heard_ms[i] = fake.now_ms;
+		heard_ms[i] = lease_from_ms[i] = fake.now_ms;
 	}
 	for (int i = 0; i < CONNS; i++) {
 		hostile[i] = (struct hostile){
