@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "master/credentials.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,12 +11,23 @@
 #include <openssl/evp.h>
 
 #include "libcommon/base/str.h"
+#include "libcommon/codec/base64.h"
+#include "libcommon/codec/http_basic.h"
 #include "libcommon/io/cert.h"
 #include "libcommon/sys/fsutil.h"
 
-#define FILE_BYTES_MAX (4 << 20)
 #define HASH_BYTES 32
 #define BLANKS " \t"
+/* The longest line without comments and spare blanks, with its end. */
+#define LINE_BYTES_MAX                                                                             \
+	(sizeof "operator:" + CREDENTIALS_NAME_MAX + sizeof " " + CREDENTIALS_SECRET_MAX +         \
+	    sizeof "\r\n")
+/* As many names as there may be, and as much again of comments. */
+#define FILE_BYTES_MAX (2 * CREDENTIALS_MAX * LINE_BYTES_MAX)
+
+static_assert(
+    BASE64_TEXT_BYTES(CREDENTIALS_NAME_MAX + 1 + CREDENTIALS_SECRET_MAX) < HTTP_BASIC_TEXT_MAX,
+    "a secret that the file may have is one that a client can send");
 
 struct credential {
 	enum tls_role role;
@@ -65,12 +77,16 @@ read_line(struct credentials *c, char *line)
 
 	if (line[0] == '\0' || line[0] == '#')
 		return NULL;
+	if (c->count == CREDENTIALS_MAX)
+		return "more than 10000 names";
 	if (*secret == '\0')
 		return "it has no secret: ROLE:NAME SECRET";
 	*secret++ = '\0';
 	secret += strspn(secret, BLANKS);
 	if (strlen(secret) < CREDENTIALS_SECRET_MIN)
 		return "the secret is shorter than 8 characters";
+	if (strlen(secret) > CREDENTIALS_SECRET_MAX)
+		return "the secret is longer than 512 bytes";
 	if ((why = read_holder(line, to)) != NULL)
 		return why;
 	for (size_t i = 0; i < c->count; i++)
@@ -92,8 +108,7 @@ read_lines(struct credentials *c, char *text, const char *path, char *error, siz
 	while ((line = strsep(&text, "\n")) != NULL) {
 		number++;
 		line[strcspn(line, "\r")] = '\0';
-		why = c->count == CREDENTIALS_MAX ? "more than 10000 names" : read_line(c, line);
-		if (why == NULL)
+		if ((why = read_line(c, line)) == NULL)
 			continue;
 		snprintf(error, size, "%s:%u: %s", path, number, why);
 		return false;

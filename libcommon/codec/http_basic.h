@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-enum { HTTP_BASIC_TEXT_MAX = 512 };
+enum { HTTP_BASIC_TEXT_MAX = 1024 };
 
 struct http_basic {
 	char text[HTTP_BASIC_TEXT_MAX]; /* both, with a NUL between them: wipe it */

@@ -15,7 +15,7 @@
 #include "libcommon/sys/faults.h"
 #include "libcommon/sys/ini.h"
 
-#define CONF_LIST_MAX 256 /* members of a list */
+#define CONF_LIST_MAX 16384 /* members of a list: of NAME=VALUE a line has room for no more */
 
 enum conf_type {
 	CONF_STRING,	   /* char *, NULL if unset */

@@ -122,6 +122,21 @@ START_TEST(a_daemon_has_the_hosts_certificate_unless_it_has_its_own)
 }
 END_TEST
 
+START_TEST(a_list_has_as_many_pairs_as_a_line_has_room_for)
+{
+	enum { BYTES = sizeof "a=b," - 1 };
+	char text[INI_LINE_BYTES_MAX + 32];
+	size_t head = (size_t)snprintf(text, sizeof text, "[master]\n"), used = head;
+
+	used += (size_t)snprintf(text + used, sizeof text - used, "role_access=");
+	while (used + BYTES <= head + INI_LINE_BYTES_MAX)
+		used += (size_t)snprintf(text + used, sizeof text - used, "a=b,");
+	ck_assert_msg(load(text), "%s", faults_text(&faults));
+	ck_assert_uint_eq(
+	    conf.master.role_access.count, (INI_LINE_BYTES_MAX - strlen("role_access=")) / BYTES);
+}
+END_TEST
+
 START_TEST(an_attribute_is_name_and_value)
 {
 	ck_assert(!load("[agent]\nattributes=rack=r1,arch\n"));
@@ -253,6 +268,7 @@ unit_suite(void)
 	tcase_add_test(t, every_fault_names_its_line_and_the_nearest_key);
 	tcase_add_test(t, settings_that_contradict_each_other_are_refused);
 	tcase_add_test(t, a_daemon_has_the_hosts_certificate_unless_it_has_its_own);
+	tcase_add_test(t, a_list_has_as_many_pairs_as_a_line_has_room_for);
 	tcase_add_test(t, an_attribute_is_name_and_value);
 	tcase_add_test(t, the_directory_is_read_in_the_order_of_names_after_the_file);
 	tcase_add_test(t, a_missing_file_is_a_fault_only_where_it_was_named);

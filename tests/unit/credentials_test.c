@@ -7,6 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "libcommon/base/buf.h"
+#include "libcommon/codec/base64.h"
+#include "libcommon/codec/http_basic.h"
 #include "tests/lib/unit.h"
 
 static char path[512], error[512];
@@ -52,6 +55,65 @@ START_TEST(who_has_the_secret_of_a_name_is_its_holder)
 }
 END_TEST
 
+/* Of number i: a name and a secret as long as these may be. */
+static void
+longest(char name[CREDENTIALS_NAME_MAX + 1], char secret[CREDENTIALS_SECRET_MAX + 1], int i)
+{
+	memset(secret, 's', CREDENTIALS_SECRET_MAX);
+	secret[CREDENTIALS_SECRET_MAX] = '\0';
+	snprintf(name, CREDENTIALS_NAME_MAX + 1, "%0*d", CREDENTIALS_NAME_MAX, i);
+	memcpy(secret, name + CREDENTIALS_NAME_MAX - 5, 5);
+}
+
+/* Not only held: a client can send it. */
+static bool
+is_let_in(const struct credentials *c, int i)
+{
+	char name[CREDENTIALS_NAME_MAX + 1], secret[CREDENTIALS_SECRET_MAX + 1];
+	char both[sizeof name + sizeof secret], header[2 * sizeof both] = "Basic ";
+	struct http_basic basic;
+	struct tls_peer who;
+
+	longest(name, secret, i);
+	snprintf(both, sizeof both, "%s:%s", name, secret);
+	base64_encode(header + strlen(header), both, strlen(both));
+	return http_basic_read(&basic, header) &&
+	       credentials_check(c, basic.name, basic.secret, &who) &&
+	       who.role == TLS_ROLE_OPERATOR;
+}
+
+START_TEST(as_many_and_as_long_ones_as_there_may_be_are_held)
+{
+	char name[CREDENTIALS_NAME_MAX + 1], secret[CREDENTIALS_SECRET_MAX + 1];
+	struct credentials *c;
+	struct buf b;
+
+	buf_init(&b, SIZE_MAX);
+	for (int i = 0; i < CREDENTIALS_MAX; i++) {
+		longest(name, secret, i);
+		buf_printf(&b, "operator:%s %s\r\n", name, secret);
+	}
+	c = read_text(buf_text(&b), 0600);
+	ck_assert_msg(c != NULL, "%s", error);
+	ck_assert(is_let_in(c, 0) && is_let_in(c, CREDENTIALS_MAX - 1));
+	credentials_free(c);
+	buf_printf(&b, "# no name\n\none-more 12345678\n");
+	ck_assert_ptr_null(read_text(buf_text(&b), 0600));
+	ck_assert_msg(strstr(error, ":10003: more than 10000 names") != NULL, "%s", error);
+	buf_fini(&b);
+}
+END_TEST
+
+START_TEST(a_secret_that_no_client_could_send_is_refused)
+{
+	char line[CREDENTIALS_SECRET_MAX + 16] = "alice ";
+
+	memset(line + 6, 's', CREDENTIALS_SECRET_MAX + 1);
+	ck_assert_ptr_null(read_text(line, 0600));
+	ck_assert_msg(strstr(error, ":1: the secret is longer") != NULL, "%s", error);
+}
+END_TEST
+
 START_TEST(a_file_that_others_can_read_is_refused)
 {
 	static const mode_t modes[] = {0644, 0604, 0602, 0660, 0622};
@@ -94,6 +156,8 @@ unit_suite(void)
 	TCase *t = tcase_create("credentials");
 
 	tcase_add_test(t, who_has_the_secret_of_a_name_is_its_holder);
+	tcase_add_test(t, as_many_and_as_long_ones_as_there_may_be_are_held);
+	tcase_add_test(t, a_secret_that_no_client_could_send_is_refused);
 	tcase_add_loop_test(t, a_file_that_others_can_read_is_refused, 0, 5);
 	tcase_add_loop_test(t, a_bad_line_is_named, 0, 9);
 	tcase_add_test(t, a_file_that_is_not_there_is_said);

@@ -10,7 +10,7 @@
 static bool
 read_text(struct http_basic *b, const char *scheme, const char *text, size_t size)
 {
-	char value[2048];
+	char value[4096];
 	int n = snprintf(value, sizeof value, "%s", scheme);
 
 	base64_encode(value + n, text, size);
@@ -36,7 +36,7 @@ END_TEST
 START_TEST(anything_else_is_none)
 {
 	struct http_basic b;
-	char many[1024];
+	char many[2048];
 
 	memset(many, 'x', sizeof many);
 	many[3] = ':';
