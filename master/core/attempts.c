@@ -243,9 +243,14 @@ adopt(
 	struct cell *cell = &j->cells[r->key->index];
 	bool over = task_state_terminal(r->state);
 	struct term term = {r->key->term->era, r->key->term->czxid};
-	struct attempt *t = attempt_new(c, now_ms, j, a, r->key->index, r->key->attempt, term,
-	    over ? CORRAL__TASK_STATE__RECOVERING : r->state);
+	struct attempt *t;
+	uint16_t number;
 
+	/* Of a term without a number its key could not be said: it is ended, and another begins. */
+	if (!cluster_term_number(c, term, &number))
+		return false;
+	t = attempt_new(c, now_ms, j, a, r->key->index, r->key->attempt, term,
+	    over ? CORRAL__TASK_STATE__RECOVERING : r->state);
 	if (t == NULL)
 		return false;
 	t->told_over = over;
@@ -258,7 +263,7 @@ adopt(
 	/* (A later leader's may have a lower number than what it had not heard of.) */
 	cell->attempts = t->attempt;
 	cell->agent = a->number;
-	cell->term = cluster_term_number(c, term);
+	cell->term = number;
 	cell_enter(c, j, t->index, CELL_LIVE);
 	emit_task(c, now_ms, t);
 	if (j->state == JOB_STOPPING && !over)

@@ -21,6 +21,8 @@ bool
 cluster_init(struct cluster *c, const struct cluster_settings *settings,
     const struct cluster_ops *ops, const struct hash_key *hash, struct term term, uint64_t now_ms)
 {
+	uint16_t ours;
+
 	memset(c, 0, sizeof *c);
 	c->settings = *settings;
 	cluster_set_unreachable_after(c, settings->unreachable_after_ms);
@@ -51,8 +53,7 @@ cluster_init(struct cluster *c, const struct cluster_settings *settings,
 	buf_init(&c->commit.data, 2 * COMMIT_BYTES_MAX);
 	c->registry = calloc(CLUSTER_AGENTS_MAX / REGISTRY_PIECE + 1, 1);
 	c->reserved = calloc(CLUSTER_AGENTS_MAX / RESERVED_PIECE + 1, 1);
-	return c->registry != NULL && c->reserved != NULL && cluster_term_number(c, term) == 0 &&
-	       !c->failed;
+	return c->registry != NULL && c->reserved != NULL && cluster_term_number(c, term, &ours);
 }
 
 static void
@@ -252,23 +253,26 @@ cluster_last_attempt(
 	return c->by_number[cell->agent];
 }
 
-uint16_t
-cluster_term_number(struct cluster *c, struct term term)
+bool
+cluster_term_number(struct cluster *c, struct term term, uint16_t *number)
 {
 	struct term *terms;
 
 	for (size_t i = c->term_count; i-- > 0;)
-		if (term_equal(c->terms[i], term))
-			return (uint16_t)i;
+		if (term_equal(c->terms[i], term)) {
+			*number = (uint16_t)i;
+			return true;
+		}
 	if (c->term_count == CLUSTER_TERMS_MAX)
-		return 0;
+		return false;
 	if ((terms = realloc(c->terms, (c->term_count + 1) * sizeof *terms)) == NULL) {
 		c->failed = true;
-		return 0;
+		return false;
 	}
 	c->terms = terms;
 	terms[c->term_count] = term;
-	return (uint16_t)c->term_count++;
+	*number = (uint16_t)c->term_count++;
+	return true;
 }
 
 const char *

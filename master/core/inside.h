@@ -13,8 +13,11 @@ void cluster_emit_key(
 /* A key as it came; false, with a name cut short, if that is too long. */
 bool task_key_read(struct task_key *to, const Corral__TaskKey *key);
 
-/* The number of a term, of an earlier leader's too. */
-uint16_t cluster_term_number(struct cluster *c, struct term term);
+/*
+ * The number of a term, of an earlier leader's too; ours is 0. False: CLUSTER_TERMS_MAX others have
+ * one (or there is no memory, which the shell learns from c->failed).
+ */
+bool cluster_term_number(struct cluster *c, struct term term, uint16_t *number);
 uint64_t cluster_hash_text(const struct cluster *c, const char *text);
 
 /* agents.c */

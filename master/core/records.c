@@ -254,7 +254,11 @@ cluster_load_single(struct cluster *c, struct job *j, uint32_t index, const char
 	    s.lease_ms == 0)
 		return fault(error, error_size, "it names no attempt, node, agent, term or lease");
 	s.agent = agent_number(c, node, id);
-	s.term = cluster_term_number(c, term);
+	if (!cluster_term_number(c, term, &s.term))
+		return fault(error, error_size,
+		    "attempts of more than %d leaders are in the store: stop jobs, so that their "
+		    "records go, and let another master lead",
+		    CLUSTER_TERMS_MAX);
 	j->singles[index] = s;
 	return true;
 }
@@ -397,7 +401,7 @@ parse_cell_word(const char *word, uint8_t *state)
 struct result {
 	uint32_t first, last;
 	struct cell cell;
-	bool any;
+	bool any, placed;
 };
 
 static bool
@@ -416,6 +420,18 @@ known_agent(const struct cluster *c, int64_t number)
 	return number < 0 || number >= c->agent_count ? CLUSTER_NO_AGENT : (uint32_t)number;
 }
 
+/*
+ * Where the last attempt was. Of a term for which there is no number left that is forgotten, and
+ * the outcome stays: its output is out of reach, and if it should go on after all it is ended, as
+ * an attempt of an older term than the last.
+ */
+static void
+place_result(struct cluster *c, struct result *r, struct term term, int64_t agent)
+{
+	r->placed = cluster_term_number(c, term, &r->cell.term);
+	r->cell.agent = r->placed ? known_agent(c, agent) : CLUSTER_NO_AGENT;
+}
+
 static bool
 parse_result(struct cluster *c, const char *line, struct result *r)
 {
@@ -427,7 +443,8 @@ parse_result(struct cluster *c, const char *line, struct result *r)
 	struct term term;
 
 	if (r->any && sscanf(line, "%23s = %" SCNd64, range, &agent) == 2) {
-		r->cell.agent = known_agent(c, agent);
+		if (r->placed)
+			r->cell.agent = known_agent(c, agent);
 		return parse_range(range, r);
 	}
 	if (sscanf(line, "%23s %11s %u %u %u %u %" SCNd64 " %" SCNu64 " %" SCNx64, range, word,
@@ -442,9 +459,8 @@ parse_result(struct cluster *c, const char *line, struct result *r)
 	    .state = state & 15u,
 	    .reason = reason & 15,
 	    .code = (uint8_t)code,
-	    .agent = known_agent(c, agent),
-	    .term = cluster_term_number(c, term),
 	};
+	place_result(c, r, term, agent);
 	return parse_range(range, r);
 }
 

@@ -113,7 +113,7 @@ single_place(struct cluster *c, struct attempt *t)
 
 	s->attempt = t->attempt;
 	s->agent = t->agent->number;
-	s->term = cluster_term_number(c, t->term);
+	s->term = 0; /* ours */
 	s->lease_ms = c->settings.lease_ms;
 	s->raised = false;
 	s->stuck = false;

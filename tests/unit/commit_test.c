@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What goes into a batch, in which order and when, and how results are told. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "master/core/inside.h"
@@ -168,6 +169,56 @@ START_TEST(after_a_large_batch_there_is_a_pause_and_after_a_small_one_none)
 }
 END_TEST
 
+/* As if attempts of so many leaders were known. */
+static void
+fill_terms(struct cluster *c, size_t count)
+{
+	struct term *terms = realloc(c->terms, count * sizeof *terms);
+
+	ck_assert_ptr_nonnull(terms);
+	for (size_t i = c->term_count; i < count; i++)
+		terms[i] = (struct term){c->term.era, c->term.czxid + 1 + (int64_t)i};
+	c->terms = terms;
+	c->term_count = count;
+}
+
+/* A number that is another term's would make it that one's attempt: what is of ours is obeyed. */
+START_TEST(an_attempt_of_one_leader_too_many_is_nobodys)
+{
+	static const char state[] = "state=running\nsubmitted_ms=1\nby=me\n";
+	static const char results[] = "0 finished 1 0 0 0 0 1 1\n1 finished 1 0 0 0 0 1 2\n2 = 0\n"
+				      "3 open 2 1 1 9 0 1 2\n4 finished 1 0 0 0 0 1 1\n";
+	static const char *const place =
+	    "attempt=1\nnode=n0\nagent=%s\nterm=1 %d\nlease_ms=15000\n";
+	struct job_policy single = {.service = true, .singleton = true, .need = {1000, MIB, 0}};
+	const struct fake_agent *a = &f->agents[0];
+	struct cluster *c = &f->cluster;
+	char error[300], text[300];
+	struct job *j = cluster_load_job(c, "j", 5, 5, &waiting, strdup("d"), "t", 1, state,
+	    sizeof state - 1, error, sizeof error);
+	struct job *s = cluster_load_job(c, "s", 6, 2, &single, strdup("d"), "t", 1, state,
+	    sizeof state - 1, error, sizeof error);
+
+	ck_assert(j != NULL && s != NULL);
+	fill_terms(c, CLUSTER_TERMS_MAX - 1);
+	ck_assert(cluster_load_results(c, j, 0, results, sizeof results - 1, error, sizeof error));
+	ck_assert_uint_eq(c->term_count, CLUSTER_TERMS_MAX);
+	ck_assert_uint_eq(j->in_state[CELL_FINISHED], 4); /* none is run again */
+	for (uint32_t i = 0; i < 5; i++)
+		ck_assert_uint_eq(j->cells[i].agent, i == 0 || i == 4 ? 0 : CLUSTER_NO_AGENT);
+	ck_assert_uint_eq(j->cells[4].term, CLUSTER_TERMS_MAX - 1);
+	ck_assert_uint_eq(j->cells[3].attempts, 2);
+
+	snprintf(text, sizeof text, place, a->id, 1);
+	ck_assert(cluster_load_single(c, s, 0, text, strlen(text), error, sizeof error));
+	ck_assert_uint_eq(s->singles[0].term, CLUSTER_TERMS_MAX - 1);
+	snprintf(text, sizeof text, place, a->id, 2);
+	ck_assert(!cluster_load_single(c, s, 1, text, strlen(text), error, sizeof error));
+	ck_assert_msg(strstr(error, "more than 65535 leaders") != NULL, "%s", error);
+	ck_assert_uint_eq(s->singles[1].attempt, 0);
+}
+END_TEST
+
 Suite *
 unit_suite(void)
 {
@@ -180,6 +231,7 @@ unit_suite(void)
 	    t, a_batch_that_fails_the_second_time_for_its_own_nodes_was_stored_the_first_time);
 	tcase_add_test(t, a_batch_goes_on_where_the_one_before_was_full);
 	tcase_add_test(t, after_a_large_batch_there_is_a_pause_and_after_a_small_one_none);
+	tcase_add_test(t, an_attempt_of_one_leader_too_many_is_nobodys);
 	suite_add_tcase(s, t);
 	return s;
 }
