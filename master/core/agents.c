@@ -12,7 +12,7 @@
 
 enum {
 	SCAN_MS = 500,
-	MARK_WINDOW_MS = 60000,
+	MARK_SLOT_MS = 1000,
 	ALARM_AGENTS_MIN = 4,
 	REPORT_TASKS_MAX = 100000,
 };
@@ -388,6 +388,24 @@ cluster_mark_unreachable(struct cluster *c, struct agent *a)
 	return true;
 }
 
+/* Those marked in the last minute: one that slides, at whose end as many more would be too many. */
+static uint32_t
+marked_of_late(struct cluster *c, uint64_t now_ms)
+{
+	uint64_t slot = now_ms / MARK_SLOT_MS;
+	uint32_t sum = 0;
+
+	if (slot - c->mark_slot >= CLUSTER_MARK_SLOTS)
+		memset(c->marks, 0, sizeof c->marks);
+	else
+		while (c->mark_slot < slot)
+			c->marks[++c->mark_slot % CLUSTER_MARK_SLOTS] = 0;
+	c->mark_slot = slot;
+	for (unsigned i = 0; i < CLUSTER_MARK_SLOTS; i++)
+		sum += c->marks[i];
+	return sum;
+}
+
 /*
  * At most a tenth of the agents a minute, and none while more than half of them are silent: then it
  * is rather the master that is cut off, and the operator decides.
@@ -400,11 +418,7 @@ may_mark(struct cluster *c, uint64_t now_ms, uint32_t present, uint32_t silent)
 	c->alarm = present >= ALARM_AGENTS_MIN && silent > present / 2;
 	if (c->alarm)
 		MARK("silence: alarm");
-	if (now_ms - c->mark_window_ms >= MARK_WINDOW_MS) {
-		c->mark_window_ms = now_ms;
-		c->marks_in_window = 0;
-	}
-	return !c->alarm && c->marks_in_window < most;
+	return !c->alarm && marked_of_late(c, now_ms) < most;
 }
 
 void
@@ -431,7 +445,7 @@ agents_scan(struct cluster *c, uint64_t now_ms)
 			continue;
 		if (!may_mark(c, now_ms, present, silent))
 			return;
-		c->marks_in_window++;
+		c->marks[c->mark_slot % CLUSTER_MARK_SLOTS]++;
 		mark(c, a);
 	}
 	if (silent == 0)

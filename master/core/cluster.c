@@ -29,7 +29,7 @@ cluster_init(struct cluster *c, const struct cluster_settings *settings,
 	c->ops = *ops;
 	c->hash = *hash;
 	c->term = term;
-	c->elected_ms = c->mark_window_ms = now_ms;
+	c->elected_ms = now_ms;
 	books_init(&c->books);
 	tokens_init(&c->tokens);
 	hmap_init(&c->agents);

@@ -41,7 +41,8 @@ enum {
 	REGISTRY_PIECE = 1024,		/* agents to a node of the registry */
 	RESERVED_PIECE = 256,		/* agents to a node of reservations */
 	CLUSTER_RESERVATIONS_MAX = 4,	/* of a node */
-	RESULTS_PIECE = 8192, /* indexes to a node of results: the longest text fits a node */
+	CLUSTER_MARK_SLOTS = 61, /* seconds: a whole minute before any moment of the last one */
+	RESULTS_PIECE = 8192,	 /* indexes to a node of results: the longest text fits a node */
 	COMMIT_OPS_MAX = 256,
 	COMMIT_BYTES_MAX = 512 * 1024,	 /* a batch is closed when it has passed this */
 	COMMIT_BYTES_PER_MS = 64 * 1024, /* how long nothing is written after a batch */
@@ -374,8 +375,8 @@ struct cluster {
 	uint64_t unheard_ms; /* when the last of them was marked, or the election */
 	bool alarm;	     /* more than half of the agents are silent: none is marked */
 	uint64_t scan_ms;    /* when agents are looked at next */
-	uint64_t mark_window_ms;
-	uint32_t marks_in_window;
+	uint64_t mark_slot;  /* the last second that marks[] knows of */
+	uint32_t marks[CLUSTER_MARK_SLOTS]; /* agents marked in it and in those before */
 
 	struct tokens tokens;
 	struct term seen;  /* the highest that an agent has refused ours for; era 0: none has */

@@ -103,8 +103,8 @@ cl_check_agent_named(const struct cl *c, const char *name)
 }
 
 /*
- * A3: at most a tenth of the agents are marked in a minute, or one; windows of two leaders, or two
- * of one leader's, may touch.
+ * A3: at most a tenth of the agents are marked in a minute, or one; those of two leaders may come
+ * together, or one that waited for its commit and the next.
  */
 static void
 note_mark(struct cl_check *k, unsigned agent)

@@ -272,6 +272,36 @@ START_TEST(an_end_of_an_earlier_leaders_attempt_is_not_made_again_beside_an_unhe
 }
 END_TEST
 
+/* Second by second; one after the other falls silent, and it is never more than one in a minute. */
+START_TEST(no_minute_has_more_marks_than_one_may_have)
+{
+	struct fake_agent *a[6];
+	uint64_t marked_s[3] = {0};
+
+	for (int i = 0; i < 6; i++)
+		a[i] = ready_agent(1000);
+	for (uint64_t s = 1; s < 240; s++) {
+		f->now_ms += 1000;
+		if (s >= 20 && s % 10 == 0 && s / 10 - 2 < 3)
+			fake_cut(f, a[s / 10 - 2]);
+		for (int i = 0; i < 6; i++)
+			if (a[i]->connected)
+				fake_heartbeat(f, a[i]);
+		fake_settle(f);
+		for (int i = 0; i < 3; i++)
+			if (marked_s[i] == 0 &&
+			    cluster_agent(&f->cluster, a[i]->name)->state == AGENT_UNREACHABLE)
+				marked_s[i] = s;
+	}
+	ck_assert_uint_ge(marked_s[0], 48);
+	ck_assert_uint_le(marked_s[0], 52);
+	for (int i = 1; i < 3; i++) {
+		ck_assert_uint_ge(marked_s[i], marked_s[i - 1] + 60);
+		ck_assert_uint_le(marked_s[i], marked_s[i - 1] + 63);
+	}
+}
+END_TEST
+
 Suite *
 unit_suite(void)
 {
@@ -292,6 +322,7 @@ unit_suite(void)
 	tcase_add_test(t, a_node_that_is_forgotten_holds_up_nothing_after_an_election);
 	tcase_add_test(
 	    t, an_end_of_an_earlier_leaders_attempt_is_not_made_again_beside_an_unheard_node);
+	tcase_add_test(t, no_minute_has_more_marks_than_one_may_have);
 	suite_add_tcase(s, t);
 	return s;
 }
