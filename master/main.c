@@ -157,13 +157,30 @@ reload_tls(struct tls *t, const char *what)
 		log_error("%s: certificates are not read again: %s", what, error);
 }
 
-/* For this term and those to come. */
-static void
-take_settings(struct master *m, const struct corral_conf *conf)
+static bool
+check_role_access(const struct corral_conf *conf)
 {
+	const struct conf_list *rules = &conf->master.role_access;
+	const char *bad = role_access_fault((const char *const *)rules->items, rules->count);
+
+	if (bad != NULL)
+		log_error("[master] role_access=: '%s' is not ROLE=NAME", bad);
+	return bad == NULL;
+}
+
+/* For this term and those to come. What is left in conf is freed with it. */
+static void
+take_settings(struct master *m, struct corral_conf *conf)
+{
+	struct conf_list before = m->conf.master.role_access;
+
 	m->conf.master.unreachable_after_ms = conf->master.unreachable_after_ms;
 	if (m->leading)
 		cluster_set_unreachable_after(&m->cluster, conf->master.unreachable_after_ms);
+	if (!check_role_access(conf))
+		return;
+	m->conf.master.role_access = conf->master.role_access;
+	conf->master.role_access = before;
 }
 
 static void
@@ -283,17 +300,6 @@ check_credentials(const struct corral_conf *conf)
 		log_error("[master] credentials=: %s", error);
 	credentials_free(c);
 	return c != NULL;
-}
-
-static bool
-check_role_access(const struct corral_conf *conf)
-{
-	const struct conf_list *rules = &conf->master.role_access;
-	const char *bad = role_access_fault((const char *const *)rules->items, rules->count);
-
-	if (bad != NULL)
-		log_error("[master] role_access=: '%s' is not ROLE=NAME", bad);
-	return bad == NULL;
 }
 
 /* The same, and key and CA are there and belong to it; and what else is named. */

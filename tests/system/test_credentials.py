@@ -121,3 +121,24 @@ def test_the_file_is_read_again_at_sighup_and_a_bad_one_changes_nothing(secret):
     conf.write_text((secret.state / "master.conf").read_text().replace("eng/web=bob", "eng/web"))
     run = secret.corral("check", "--config", conf, program="corral-master", status=78)
     assert "[master] role_access=: 'eng/web' is not ROLE=NAME" in run.stderr, run
+
+
+def test_role_access_is_read_again_at_sighup_and_a_bad_one_changes_nothing(secret):
+    pid = secret.daemons()["master"][0]
+    conf = secret.state / "master.conf"
+    before = conf.read_text()
+
+    def reread(members, then):
+        conf.write_text(re.sub(r"^role_access=.*$", f"role_access={members}", before, flags=re.M))
+        os.kill(pid, signal.SIGHUP)
+        until(then, lambda: secret.log_of("master")[-2000:])
+
+    def bob_may(role):
+        run = secret.corral("run", "--role", role, *secret.certificate("user-bob"), "--user", "bob", "--", "true", status=None)
+        return "user bob may not have tasks in role" not in run.stderr
+
+    assert not bob_may("eng")
+    reread("eng=bob", lambda: bob_may("eng"))
+    reread("eng=alice, eng", lambda: "[master] role_access=: 'eng' is not ROLE=NAME" in secret.log_of("master"))
+    assert bob_may("eng")
+    reread("eng=alice", lambda: not bob_may("eng"))
