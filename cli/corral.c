@@ -73,7 +73,7 @@ static const struct option_row run_rows[] = {
     {"cpus", 0, OPTION_CPU, AT(cpu_milli), "N", "cpus of each task (1)"},
     {"mem", 0, OPTION_SIZE, AT(memory_bytes), "SIZE", "memory of each task (256M)"},
     {"disk", 0, OPTION_SIZE, AT(disk_bytes), "SIZE", "disk of each task (none)"},
-    {"count", 'c', OPTION_U32, AT(count), "N", "run so many tasks (1)"},
+    {"count", 'c', OPTION_U32, AT(count), "N", "run so many tasks, " RUN_COUNT_RANGE " (1)"},
     {"name", 'n', OPTION_TEXT, AT(name), "NAME", "of the job (run- and a random number)"},
     {"env", 'e', OPTION_TEXTS, AT(env), "NAME=VALUE", "set a variable; repeatable"},
     {"user", 'u', OPTION_TEXT, AT(user), "NAME", "run as this account"},

@@ -142,8 +142,8 @@ verb_run(struct corral *c, int argc, char **argv)
 {
 	char name[JOB_NAME_MAX + 1];
 
-	if (c->options.count == 0 || c->options.count > JOBFILE_COUNT_MAX) {
-		corral_say("--count=%u: expected 1 to %u", c->options.count, JOBFILE_COUNT_MAX);
+	if (c->options.count == 0 || c->options.count > RUN_COUNT_MAX) {
+		corral_say("--count=%u: " RUN_COUNT_FAULT, c->options.count);
 		return EXIT_OURS;
 	}
 	if (!environment_ok(&c->options.env) || !run_name(c, name) || corral_connect(c) != 0)

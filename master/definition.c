@@ -10,15 +10,13 @@
 #include "libcommon/codec/pbjson.h"
 #include "libcommon/codec/taskspec.h"
 
-#define RUN_COUNT_MAX 1000
-
 static const char *
 run_fault(const Corral__Api__RunRequest *run)
 {
 	const Corral__TaskSpec *s = run->spec;
 
 	if (run->count == 0 || run->count > RUN_COUNT_MAX)
-		return "the count must be from 1 to 1000";
+		return "count: " RUN_COUNT_FAULT;
 	if (s->resources == NULL ||
 	    (s->resources->cpu_milli == 0 && s->resources->memory_bytes == 0))
 		return "the request needs resources: cpus and memory";

@@ -28,6 +28,15 @@
 #define JOBFILE_WAIT_MS UINT64_MAX	     /* OnDisconnect=wait */
 #define JOBFILE_SCRIPT_MAX (128u * 1024 - 1) /* bytes: Linux' limit for one argument */
 
+/* Tasks of `corral run`, whose output goes through one connection; masters and clients refuse more.
+ */
+#define RUN_COUNT_MAX 1000
+#define RUN_COUNT_TEXT_OF(number) #number
+#define RUN_COUNT_TEXT(number) RUN_COUNT_TEXT_OF(number)
+#define RUN_COUNT_RANGE "1 to " RUN_COUNT_TEXT(RUN_COUNT_MAX)
+#define RUN_COUNT_FAULT                                                                            \
+	"expected " RUN_COUNT_RANGE ": corral submit takes a job file with a larger Count="
+
 enum jobfile_type { JOBFILE_BATCH, JOBFILE_SERVICE };
 enum jobfile_restart { JOBFILE_RESTART_NO, JOBFILE_RESTART_ON_FAILURE, JOBFILE_RESTART_ALWAYS };
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """corral run: output, input, signals and the exit status of a command that runs somewhere else."""
+import http.client
+import json
 import os
 import signal
 import subprocess
@@ -8,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import BUILD, DEADLINE_S, until
+from hostile import tls_context
 
 
 @pytest.mark.parametrize("status", [0, 1, 3, 77, 255])
@@ -74,6 +77,21 @@ def test_environment_and_working_directory_are_set(cluster):
 def test_several_tasks_have_their_names_in_front_of_each_line(cluster):
     run = cluster.corral("run", "--count", "3", "--cpus", "0.1", "--name", "many", "--", "sh", "-c", "echo hello")
     assert sorted(run.stdout.splitlines()) == [f"many.{n} | hello" for n in range(3)]
+
+
+def test_the_count_has_one_limit_which_help_client_and_master_name(cluster):
+    said = "expected 1 to 1000: corral submit takes a job file with a larger Count="
+    for count in "0", "1001":
+        run = cluster.corral("run", "--count", count, "--", "true", status=None)
+        assert run.returncode == 125 and f"--count={count}: {said}" in run.stderr, run
+    assert "run so many tasks, 1 to 1000 (1)" in cluster.corral("run", "--help").stdout
+    context = tls_context(cert=cluster.tls / "operator.pem", key=cluster.tls / "operator-key.pem")
+    h = http.client.HTTPSConnection(cluster.daemons()[cluster.leader()][1], context=context, timeout=DEADLINE_S)
+    run = {"name": "toomany", "count": 1001, "spec": {"argv": ["true"], "resources": {"cpu_milli": 1, "memory_bytes": 1}}}
+    h.request("POST", "/corral/v1/run", json.dumps(run), {"Connection": "upgrade", "Upgrade": "corral-frames"})
+    answer = h.getresponse()
+    assert (answer.status, json.loads(answer.read())["error"]) == (400, f"count: {said}")
+    h.close()
 
 
 def test_what_no_node_can_hold_is_given_up_after_the_timeout(cluster):
