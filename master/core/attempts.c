@@ -466,7 +466,8 @@ take_update(struct cluster *c, uint64_t now_ms, struct attempt *t, const Corral_
  * An update of an attempt that we do not know is of one that was settled or replaced before: its
  * end is acknowledged, since nothing more is to be stored, and its going on is ended. One that
  * ended already waits for the commit of its outcome, and is acknowledged then. Of a job that this
- * master cannot read nothing is known to be settled.
+ * master cannot read nothing is known to be settled. An end counts whatever its number: an agent
+ * whose checkpoint has rotted numbers anew.
  */
 void
 cluster_update(struct cluster *c, uint64_t now_ms, struct agent *a, const Corral__StatusUpdate *u)
@@ -492,10 +493,9 @@ cluster_update(struct cluster *c, uint64_t now_ms, struct agent *a, const Corral
 	}
 	if (task_state_terminal(t->state))
 		return;
-	if (u->sequence <= t->sequence) {
+	if (u->sequence <= t->sequence && !task_state_terminal(u->state)) {
 		MARK("update: again");
-		if (!task_state_terminal(u->state))
-			acknowledge(c, a, u);
+		acknowledge(c, a, u);
 		return;
 	}
 	take_update(c, now_ms, t, u);

@@ -211,6 +211,21 @@ START_TEST(an_outcome_with_a_number_of_the_future_counts_once_and_is_acknowledge
 }
 END_TEST
 
+/* An agent whose checkpoint has rotted does not know of the one that it told before. */
+START_TEST(an_outcome_with_the_number_of_an_earlier_update_counts)
+{
+	struct fake_agent *a = ready_agent(1000);
+	struct fake_task *t = running_task(a);
+
+	t->sequence = 0;
+	f->acks = 0;
+	fake_exit(f, a, t, 0);
+	fake_settle(f);
+	ck_assert_uint_eq(f->acks, 1);
+	ck_assert_int_eq(cell_of("hello").state, CELL_FINISHED);
+}
+END_TEST
+
 START_TEST(an_outcome_that_comes_again_with_other_contents_is_the_first_one)
 {
 	struct fake_agent *a = ready_agent(1000);
@@ -247,6 +262,7 @@ unit_suite(void)
 	tcase_add_loop_test(
 	    t, an_update_with_the_key_of_another_term_or_attempt_changes_nothing, 0, 3);
 	tcase_add_test(t, an_outcome_with_a_number_of_the_future_counts_once_and_is_acknowledged);
+	tcase_add_test(t, an_outcome_with_the_number_of_an_earlier_update_counts);
 	tcase_add_test(t, an_outcome_that_comes_again_with_other_contents_is_the_first_one);
 	suite_add_tcase(s, t);
 	return s;
