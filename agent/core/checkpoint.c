@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/core/checkpoint.h"
+#include "libcommon/base/mark.h"
+#include "libcommon/base/plants.h"
 #include "libcommon/codec/message.h"
 
 #include <assert.h>
@@ -93,8 +95,10 @@ whole_record_follows(const struct buf *b, size_t offset)
 	for (size_t from = offset + 1; from < b->len; from++) {
 		size_t at = from;
 
-		if (record_get(b->data, b->len, &at, &contents, &size) == RECORD_OK)
-			return true;
+		if (record_get(b->data, b->len, &at, &contents, &size) != RECORD_OK)
+			continue;
+		MARK("checkpoint: a length has rotted");
+		return !ZAB_PLANTED(PLANT_ROT_IS_CUT);
 	}
 	return false;
 }

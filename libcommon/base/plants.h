@@ -216,7 +216,9 @@
 	/* a singleton is sent as soon as its place is stored, whatever else the turn hears */     \
 	S(LAUNCH_AT_ONCE, "launch-at-once")                                                        \
 	/* a lease that an earlier leader gave holds under one that gives a shorter one */         \
-	S(LEASE_KEPT, "lease-kept")
+	S(LEASE_KEPT, "lease-kept")                                                                \
+	/* a length in an agent's checkpoint that has rotted is the end of a write that was cut */ \
+	S(ROT_IS_CUT, "rot-is-cut")
 
 enum zab_plant {
 	PLANT_NOTHING,

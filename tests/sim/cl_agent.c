@@ -6,11 +6,13 @@
 #include <string.h>
 
 #include "libcommon/base/mark.h"
+#include "libcommon/codec/record.h"
 #include "tests/sim/cl_check.h"
 #include "tests/sim/cl_host.h"
 
 #define SANDBOX_KEEP_MS (3600 * 1000)
 #define RECOVERY_MS 60000
+#define LENGTH_BYTES 4 /* of a record's head */
 
 static uint64_t
 now(const struct cl_host *h)
@@ -263,6 +265,89 @@ on_start(void *arg, uint64_t token)
 		return;
 	cl_agent_links_start(h);
 	cl_agent_turn(h);
+}
+
+/* ---- Rot. ---- */
+
+static size_t
+read_checkpoint(struct cl_host *h, uint8_t **bytes)
+{
+	struct store_file *f;
+	uint64_t size = 0;
+	ssize_t n = 0;
+
+	*bytes = NULL;
+	if (store_open(simdisk_store(h->disk), CHECKPOINT_NAME, STORE_OPEN_READ, &f) != 0)
+		return 0;
+	if (store_size(f, &size) == 0 && size > 0) {
+		*bytes = cl_alloc(size);
+		n = store_pread(f, *bytes, size, 0);
+	}
+	store_close(f);
+	return n < 0 ? 0 : (size_t)n;
+}
+
+/*
+ * In half of all rot the head of a record. (Not the last one's length: one that says too much there
+ * cannot be told from the end of a write that was cut.)
+ */
+static size_t
+any_byte(struct cl_host *h, const uint8_t *bytes, size_t size)
+{
+	struct rng *r = &h->c->rng_disk;
+	bool heads = rng_below(r, 2) == 0;
+	size_t at = rng_below(r, size), next = 0, last = 0, count = 0, length;
+	const uint8_t *contents;
+
+	while (record_get(bytes, size, &next, &contents, &length) == RECORD_OK) {
+		if (heads && rng_below(r, ++count) == 0)
+			at = last + rng_below(r, RECORD_HEAD_BYTES);
+		if (next < size)
+			last = next;
+	}
+	return at >= last && at < last + LENGTH_BYTES ? at + LENGTH_BYTES : at;
+}
+
+static void
+flip(struct cl_host *h)
+{
+	uint8_t *bytes;
+	size_t size = read_checkpoint(h, &bytes);
+
+	if (size > RECORD_HEAD_BYTES)
+		(void)simdisk_flip_bit(h->disk, CHECKPOINT_NAME, any_byte(h, bytes, size),
+		    (unsigned)rng_below(&h->c->rng_disk, 8));
+	free(bytes);
+}
+
+void
+cl_host_rot(struct cl_host *h, bool all)
+{
+	struct store *s = simdisk_store(h->disk);
+
+	simdisk_settle(h->disk);
+	h->rotten = true;
+	if (!all)
+		flip(h);
+	else if (store_unlink(s, CHECKPOINT_NAME) == 0)
+		(void)store_sync_dir(s);
+}
+
+void
+cl_host_end_forgotten(struct cl_host *h)
+{
+	struct list *it, *nx;
+
+	if (h->core == NULL)
+		return;
+	LIST_EACH(it, nx, &h->groups) {
+		struct cl_group *g = CONTAINER_OF(it, struct cl_group, link);
+
+		if (!g->rotten || agent_core_find(h->core, &g->key) != NULL)
+			continue;
+		cl_exec_kill(g);
+		cl_task_kill(g);
+	}
 }
 
 /* ---- The machine. ---- */

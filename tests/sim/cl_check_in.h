@@ -25,6 +25,7 @@ struct seen_attempt {
 	bool kill_seen;
 	bool launch_asked, word_given;
 	bool given_up;
+	bool rotten; /* what its agent knew of it may be lost */
 	/* Its agent's report that had it, alive, and who leads when it came. */
 	uint64_t report;
 	int reported_by;

@@ -153,11 +153,14 @@ note_update(struct cl_host *h, const Corral__StatusUpdate *u)
 	struct seen_attempt *a = seen(h->c->check, &key);
 	bool terminal = task_state_terminal(u->state);
 
-	if (u->sequence > a->acked + 1)
+	a->host = (int)h->number;
+	if (u->sequence > a->acked + 1 && !a->rotten)
 		VIOLATED(h->c, "T3: update %u of %s is sent, and %u is not acknowledged",
 		    u->sequence, a->name, a->acked + 1);
 	for (unsigned i = 0; i < a->update_count; i++)
 		if (a->updates[i].sequence == u->sequence) {
+			if (a->rotten)
+				return;
 			if (a->updates[i].state != u->state ||
 			    memcmp(a->updates[i].uuid, u->uuid.data, ATTEMPT_UUID_BYTES) != 0)
 				VIOLATED(h->c,
@@ -242,6 +245,27 @@ cl_check_agent_out(struct cl_host *h, const struct agent_out *out)
 		check_to_helper(h, out);
 }
 
+/*
+ * Its checkpoint has rotted: what it knew of any attempt there, and of terms, may be lost. What
+ * still holds of those: nothing of them is ever told as it was not, and singletons are alone.
+ */
+static void
+note_rot(struct cl_host *h)
+{
+	struct cl_check *k = h->c->check;
+	struct list *it, *nx;
+
+	memset(&k->agents[h->number].highest, 0, sizeof k->agents[h->number].highest);
+	HMAP_EACH(it, nx, &k->attempts) {
+		struct seen_attempt *a = HMAP_ENTRY(it, struct seen_attempt, node);
+
+		a->rotten = a->rotten || a->host == (int)h->number;
+	}
+	LIST_EACH(it, nx, &h->groups)
+		CONTAINER_OF(it, struct cl_group, link)->rotten = true;
+	h->rotten = false;
+}
+
 /* A5: what was done is known after each start. */
 void
 cl_check_recovered(struct cl_host *h, const struct checkpoint_faults *faults)
@@ -249,6 +273,8 @@ cl_check_recovered(struct cl_host *h, const struct checkpoint_faults *faults)
 	struct cl_check *k = h->c->check;
 	struct list *it, *nx;
 
+	if (h->rotten)
+		note_rot(h);
 	/* (What it obeyed last may not have become durable.) */
 	k->agents[h->number].pending = k->agents[h->number].highest;
 	if (faults->damaged || faults->cut_bytes > 0)
@@ -258,7 +284,7 @@ cl_check_recovered(struct cl_host *h, const struct checkpoint_faults *faults)
 		struct seen_attempt *a = HMAP_ENTRY(it, struct seen_attempt, node);
 		const struct agent_attempt *own;
 
-		if (a->host != (int)h->number || !a->launch_asked)
+		if (a->host != (int)h->number || !a->launch_asked || a->rotten)
 			continue;
 		own = agent_core_find(h->core, &a->key);
 		if (own == NULL)
@@ -352,8 +378,8 @@ check_other(struct cl_group *g, const struct seen_attempt *a, struct cl_group *o
 	else if (g->spec->singleton)
 		VIOLATED(c, "S1: %s starts on %s while %s runs on %s", a->name,
 		    g->host->machine->name, o->name, other->host->machine->name);
-	else if (other->key.incarnation == g->key.incarnation && !lost_with_store(k, a) &&
-		 !lost_with_store(k, o) &&
+	else if (other->key.incarnation == g->key.incarnation && !g->rotten && !other->rotten &&
+		 !lost_with_store(k, a) && !lost_with_store(k, o) &&
 		 !marked_between(&k->agents[given_up],
 		     later ? o->launch_sent_ms : a->launch_sent_ms,
 		     later ? a->launch_sent_ms : o->launch_sent_ms,
@@ -396,6 +422,8 @@ check_room(struct cl_host *h)
 	LIST_EACH(it, nx, &h->groups) {
 		const struct cl_group *g = CONTAINER_OF(it, struct cl_group, link);
 
+		if (g->rotten) /* it may run beside what its agent knows of */
+			continue;
 		if (cl_group_empty(g) && (!cl_exec_alive(g) || g->life.state >= LIFE_ENDED))
 			continue;
 		cpu += g->spec->resources->cpu_milli;
@@ -465,7 +493,7 @@ cl_check_group_killed(struct cl_group *g)
 	if (cl_exec_alive(g) &&
 	    (g->proc.paused_until_ms == 0 ||
 		g->host->c->world.now_ms > g->proc.paused_until_ms + SILENT_MS) &&
-	    g->task.main_runs && !a->kill_seen && !g->spec->singleton)
+	    g->task.main_runs && !a->kill_seen && !g->spec->singleton && !g->rotten)
 		VIOLATED(g->host->c,
 		    "A1: %s is killed with its executor, and no master wanted that", a->name);
 }

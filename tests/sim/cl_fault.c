@@ -12,8 +12,8 @@ const char *const cl_fault_names[CLF_KINDS] = {"agent killed", "agent killed bet
     "power loss in a write", "power loss of all", "disk error", "disk full", "sleep",
     "master's sleep", "isolation", "one-way cut", "cut of a pair", "leader cut from the ensemble",
     "stale side", "agent cut from the ensemble", "split", "server crash", "leading server's crash",
-    "server stopped", "reset", "lag", "heal", "agent's session expired", "drift",
-    "wall clock step"};
+    "server stopped", "reset", "lag", "heal", "agent's session expired", "drift", "wall clock step",
+    "rot in a checkpoint", "checkpoint lost"};
 
 static struct cl_host *
 any_host(struct cl_life *l)
@@ -259,6 +259,19 @@ inject_disk(struct cl_life *l, enum cl_fault kind)
 }
 
 static void
+inject_rot(struct cl_life *l, enum cl_fault kind)
+{
+	struct cl_host *h = rng_below(&l->rng, 2) == 0 ? singleton_host(l) : any_host(l);
+
+	if (!h->proc.up || h->before != NULL) {
+		l->faults[kind]--;
+		return;
+	}
+	cl_agent_kill(h);
+	cl_host_rot(h, kind == CLF_CHECKPOINT_LOST);
+}
+
+static void
 inject_agent(struct cl_life *l, enum cl_fault kind)
 {
 	struct cl_host *h = any_host(l);
@@ -381,6 +394,10 @@ cl_inject(struct cl_life *l, enum cl_fault kind)
 	case CLF_SERVER_LEADER_CRASH:
 	case CLF_SERVER_PAUSE:
 		inject_server(l, kind);
+		break;
+	case CLF_ROT:
+	case CLF_CHECKPOINT_LOST:
+		inject_rot(l, kind);
 		break;
 	case CLF_DRIFT:
 	case CLF_WALL:

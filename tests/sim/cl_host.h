@@ -42,6 +42,7 @@ struct cl_group {
 	uint64_t lease_end_ms; /* as the launch had it; 0: none */
 	bool removed;	       /* the group is gone; the run directory may still be there */
 	bool forgotten;
+	bool rotten; /* what its agent knew of it may be lost */
 	/* The executor. */
 	struct cl_proc proc;
 	int64_t pid;
@@ -93,6 +94,8 @@ struct cl_host {
 	struct list requests, replies; /* to and from the helper */
 	struct list late;	       /* what a bad shell has not left unread */
 	uint64_t starts;
+	bool rotten;	/* its checkpoint is not what it was */
+	bool estranged; /* the registry has another id for it, as its master says */
 };
 
 /* cl_agent.c */
@@ -102,6 +105,10 @@ void cl_host_boot(struct cl_host *h);
 /* The agent's process dies. */
 void cl_agent_kill(struct cl_host *h);
 void cl_host_power_loss(struct cl_host *h, uint64_t down_ms);
+/* While no agent runs there: a bit of its checkpoint flips, or all of it is gone. */
+void cl_host_rot(struct cl_host *h, bool all);
+/* Somebody ends what runs there and its agent has forgotten; it says itself that there may be. */
+void cl_host_end_forgotten(struct cl_host *h);
 void cl_agent_turn(struct cl_host *h);
 bool cl_agent_runs(const struct cl_host *h);
 

@@ -125,12 +125,30 @@ on_deed(void *arg, uint64_t token)
 	world_at(&l->c->world, 1 + rng_below(&l->rng_deeds, l->deed_ms), on_deed, l, 0);
 }
 
+/*
+ * One that had lost its id and got a new one, and then the store was restored with the old one: its
+ * state directory is emptied, as the refusal says.
+ */
+static void
+empty_estranged(struct cl_host *h)
+{
+	if (!h->estranged || !h->proc.up)
+		return;
+	h->estranged = false;
+	cl_agent_kill(h);
+	cl_host_rot(h, true);
+}
+
 /* What would go on for ever, or wait for ever. */
 static void
 end_all(struct cl_life *l)
 {
 	struct cl_master *m = serving(l->c);
 
+	for (unsigned i = 0; i < l->c->conf.agents; i++) {
+		empty_estranged(l->c->hosts[i]);
+		cl_host_end_forgotten(l->c->hosts[i]);
+	}
 	if (m == NULL)
 		return;
 	cl_mend_era(l, m);

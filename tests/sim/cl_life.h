@@ -40,6 +40,8 @@ enum cl_fault {
 	CLF_EXPIRE,
 	CLF_DRIFT,
 	CLF_WALL,
+	CLF_ROT,	     /* an agent is killed, and what its checkpoint has rots meanwhile */
+	CLF_CHECKPOINT_LOST, /* the same, and the whole file is gone */
 	CLF_KINDS
 };
 

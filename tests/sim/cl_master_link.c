@@ -164,6 +164,9 @@ refuse(struct mlink *l, const char *why)
 
 	cl_trace(l->m->c, "%s: refuses %s: %s", l->m->proc.machine->name, l->core.name, why);
 	cl_check_refused(l->m, l->core.name);
+	if (strstr(why, "another agent id") != NULL &&
+	    cl_check_agent_named(l->m->c, l->core.name) >= 0)
+		l->m->c->hosts[cl_check_agent_named(l->m->c, l->core.name)]->estranged = true;
 	refused.why = (char *)(uintptr_t)why;
 	message.body_case = CORRAL__MASTER_TO_AGENT__BODY_REFUSED;
 	message.refused = &refused;
