@@ -103,16 +103,19 @@ buf_reserve_more(struct buf *b, size_t size)
 void
 buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 {
+	/* As a rule there is room, and formatting twice is what costs. */
+	size_t room = b->data == NULL ? 0 : b->cap - b->head - b->len;
 	va_list again;
 	uint8_t *to;
 	int n;
 
 	va_copy(again, ap);
-	n = vsnprintf(NULL, 0, fmt, ap);
+	n = vsnprintf(room > 0 ? (char *)b->data + b->len : NULL, room, fmt, ap);
 	if (n < 0)
 		b->failed = true;
 	else if ((to = buf_reserve(b, (size_t)n + 1)) != NULL) {
-		vsnprintf((char *)to, (size_t)n + 1, fmt, again);
+		if ((size_t)n >= room)
+			vsnprintf((char *)to, (size_t)n + 1, fmt, again);
 		buf_commit(b, (size_t)n);
 	}
 	va_end(again);

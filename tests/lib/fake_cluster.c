@@ -144,6 +144,20 @@ apply(struct fake *f, const struct commit *m, const struct store_op *op)
 	}
 }
 
+/* The next of numbers that end with a space each, and *at behind it. */
+static uint64_t
+take_number(const char **at)
+{
+	uint64_t number = 0;
+
+	assert(**at >= '0' && **at <= '9');
+	for (; **at >= '0' && **at <= '9'; ++*at)
+		number = number * 10 + (uint64_t)(**at - '0');
+	assert(**at == ' ');
+	++*at;
+	return number;
+}
+
 /*
  * A job's text: COUNT SERVICE RESTART RESTART_MS RETRIES CPU MEMORY CONSTRAINED SINGLETON STOP
  * PRIORITY DISCONNECT ROLE.
@@ -152,9 +166,7 @@ static void *
 parse(const char *name, const char *text, size_t text_size, uint32_t *count,
     struct job_policy *policy, char *error, size_t size)
 {
-	unsigned service, restart, constrained, singleton;
-	struct job_policy p = {0};
-	int role_at = 0;
+	const char *at;
 	char *copy;
 
 	(void)name;
@@ -164,19 +176,22 @@ parse(const char *name, const char *text, size_t text_size, uint32_t *count,
 		return NULL;
 	copy = strdup(text);
 	assert(copy != NULL);
-	assert(sscanf(copy,
-		   "%" SCNu32 " %u %u %" SCNu64 " %" SCNu32 " %" SCNu64 " %" SCNu64
-		   " %u %u %" SCNu64 " %" SCNu32 " %" SCNu64 " %n",
-		   count, &service, &restart, &p.restart_ms, &p.retries_max, &p.need.cpu_milli,
-		   &p.need.memory_bytes, &constrained, &singleton, &p.stop_ms, &p.priority,
-		   &p.disconnect_ms, &role_at) == 12 &&
-	       copy[role_at] != '\0');
-	p.role = copy + role_at;
-	p.service = service;
-	p.restart = (enum job_restart)restart;
-	p.constrained = constrained;
-	p.singleton = singleton;
-	*policy = p;
+	*policy = (struct job_policy){0};
+	at = copy;
+	*count = (uint32_t)take_number(&at);
+	policy->service = take_number(&at) != 0;
+	policy->restart = (enum job_restart)take_number(&at);
+	policy->restart_ms = take_number(&at);
+	policy->retries_max = (uint32_t)take_number(&at);
+	policy->need.cpu_milli = take_number(&at);
+	policy->need.memory_bytes = take_number(&at);
+	policy->constrained = take_number(&at) != 0;
+	policy->singleton = take_number(&at) != 0;
+	policy->stop_ms = take_number(&at);
+	policy->priority = (uint32_t)take_number(&at);
+	policy->disconnect_ms = take_number(&at);
+	policy->role = at;
+	assert(*at != '\0');
 	return copy;
 }
 

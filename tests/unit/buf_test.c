@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "libcommon/base/buf.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/lib/unit.h"
@@ -75,6 +76,40 @@ START_TEST(formatted_text_is_followed_by_a_nul_that_is_not_counted)
 }
 END_TEST
 
+/* Of every length around what the first allocation has left. */
+START_TEST(a_text_is_whole_whether_or_not_it_fits_behind_the_contents)
+{
+	char text[300], expected[640];
+	struct buf b;
+
+	for (int length = 1; length < (int)sizeof text; length++) {
+		memset(text, 'a' + length % 26, (size_t)length);
+		text[length] = '\0';
+		buf_init(&b, 1024);
+		buf_printf(&b, "%s", "begin");
+		buf_consume(&b, 2);
+		buf_printf(&b, "%s.%s", text, text);
+		snprintf(expected, sizeof expected, "gin%s.%s", text, text);
+		ck_assert_str_eq(buf_text(&b), expected);
+		buf_fini(&b);
+	}
+}
+END_TEST
+
+START_TEST(a_text_past_the_bound_fails_and_keeps_what_was_there)
+{
+	struct buf b;
+
+	buf_init(&b, 8);
+	buf_printf(&b, "%s", "begin");
+	buf_printf(&b, "%s", "too long");
+	ck_assert(b.failed);
+	ck_assert_uint_eq(b.len, 5);
+	ck_assert_mem_eq(b.data, "begin", 5);
+	buf_fini(&b);
+}
+END_TEST
+
 Suite *
 unit_suite(void)
 {
@@ -85,6 +120,8 @@ unit_suite(void)
 	tcase_add_test(t, a_queue_of_bytes_comes_out_as_it_went_in);
 	tcase_add_test(t, a_buffer_that_is_trimmed_has_its_contents_and_no_more);
 	tcase_add_test(t, formatted_text_is_followed_by_a_nul_that_is_not_counted);
+	tcase_add_test(t, a_text_is_whole_whether_or_not_it_fits_behind_the_contents);
+	tcase_add_test(t, a_text_past_the_bound_fails_and_keeps_what_was_there);
 	suite_add_tcase(s, t);
 	return s;
 }
