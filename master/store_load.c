@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "libcommon/codec/taskspec.h"
 #include "libcommon/sys/log.h"
 #include "master/core/load.h"
 #include "master/definition.h"
@@ -140,7 +141,7 @@ load_start(struct master *m)
 	    .drift_permille = m->conf.master.clock_drift_permille,
 	    .unreachable_after_ms = m->conf.master.unreachable_after_ms,
 	    .wall_offset_ms = clock_wall_ms() - (int64_t)clock_boot_ms(),
-	    .executor = {.memory_bytes = UINT64_C(2) << 20},
+	    .executor = {.memory_bytes = TASKSPEC_EXECUTOR_MEMORY_BYTES},
 	    .agents_max = m->conf.master.agents_max,
 	};
 	struct cluster_ops ops = {definition_allows, definition_free};

@@ -10,8 +10,7 @@
 
 #include "agent/core/core_internal.h"
 #include "libcommon/base/str.h"
-
-#define EXECUTOR_MEMORY_BYTES (UINT64_C(2) << 20) /* as the master books it */
+#include "libcommon/codec/taskspec.h"
 
 /* ---- The queue of what is to be done. ---- */
 
@@ -536,7 +535,8 @@ agent_core_in_use(const struct agent_core *c, Corral__Resources *to)
 		if (a->phase == ATTEMPT_OVER || a->spec == NULL || a->spec->resources == NULL)
 			continue;
 		to->cpu_milli += a->spec->resources->cpu_milli;
-		to->memory_bytes += a->spec->resources->memory_bytes + EXECUTOR_MEMORY_BYTES;
+		to->memory_bytes +=
+		    a->spec->resources->memory_bytes + TASKSPEC_EXECUTOR_MEMORY_BYTES;
 		to->disk_bytes += a->spec->resources->disk_bytes;
 	}
 }

@@ -273,14 +273,22 @@ take_heartbeat_ack(struct agent_core *c, const Corral__HeartbeatAck *ack, uint64
 		core_set_lease(c, from_ms + c->lease_ms, now_ms);
 }
 
+/* A task's memory with its executor's, as the master books it. */
+static uint64_t
+with_executor(uint64_t memory_bytes)
+{
+	return memory_bytes > UINT64_MAX - TASKSPEC_EXECUTOR_MEMORY_BYTES
+		   ? UINT64_MAX
+		   : memory_bytes + TASKSPEC_EXECUTOR_MEMORY_BYTES;
+}
+
 /* Why the launch cannot be taken: the node's own books are the last judge. NULL: it can. */
 static const char *
 launch_fault(const struct agent_core *c, const Corral__TaskLaunch *l, const Corral__Term *term,
     uint64_t now_ms, Corral__TaskReason *reason, char *text, size_t size)
 {
 	const Corral__Resources *have = c->conf.identity->capacity, *want = l->spec->resources;
-	uint64_t cpu = 0, memory = 0, disk = 0;
-	struct list *it, *nx;
+	Corral__Resources used;
 	const char *fault;
 
 	*reason = CORRAL__TASK_REASON__REASON_REFUSED;
@@ -297,24 +305,19 @@ launch_fault(const struct agent_core *c, const Corral__TaskLaunch *l, const Corr
 		return "the node has as many attempts as it can keep";
 	if (want == NULL)
 		return NULL;
-	LIST_EACH(it, nx, &c->active) {
-		const struct attempt *a = CONTAINER_OF(it, struct attempt, link);
-
-		if (a->spec == NULL || a->spec->resources == NULL)
-			continue;
-		cpu += a->spec->resources->cpu_milli;
-		memory += a->spec->resources->memory_bytes;
-		disk += a->spec->resources->disk_bytes;
-	}
-	if (want->cpu_milli <= have->cpu_milli && cpu <= have->cpu_milli - want->cpu_milli &&
-	    want->memory_bytes <= have->memory_bytes &&
-	    memory <= have->memory_bytes - want->memory_bytes &&
-	    want->disk_bytes <= have->disk_bytes && disk <= have->disk_bytes - want->disk_bytes)
+	agent_core_in_use(c, &used);
+	if (want->cpu_milli <= have->cpu_milli &&
+	    used.cpu_milli <= have->cpu_milli - want->cpu_milli &&
+	    with_executor(want->memory_bytes) <= have->memory_bytes &&
+	    used.memory_bytes <= have->memory_bytes - with_executor(want->memory_bytes) &&
+	    want->disk_bytes <= have->disk_bytes &&
+	    used.disk_bytes <= have->disk_bytes - want->disk_bytes)
 		return NULL;
 	snprintf(text, size,
 	    "the node has not enough left: %" PRIu64 " of %" PRIu64 " thousandths of cpu, %" PRIu64
 	    " of %" PRIu64 " bytes of memory, %" PRIu64 " of %" PRIu64 " bytes of disk are taken",
-	    cpu, have->cpu_milli, memory, have->memory_bytes, disk, have->disk_bytes);
+	    used.cpu_milli, have->cpu_milli, used.memory_bytes, have->memory_bytes, used.disk_bytes,
+	    have->disk_bytes);
 	return text;
 }
 

@@ -8,6 +8,9 @@
 /* Packed. With what goes along it fits a record of a checkpoint, and what an executor inherits. */
 #define TASKSPEC_BYTES_MAX ((1 << 20) - (32 << 10))
 
+/* What each executor needs for itself: masters and agents count it with its task's own. */
+#define TASKSPEC_EXECUTOR_MEMORY_BYTES (UINT64_C(2) << 20)
+
 /* NULL: nothing is wrong with it. */
 const char *taskspec_fault(const Corral__TaskSpec *spec);
 

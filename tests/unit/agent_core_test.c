@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "libcommon/codec/taskspec.h"
 #include "tests/lib/agent_world.h"
 #include "tests/lib/unit.h"
 
@@ -480,6 +481,39 @@ START_TEST(a_task_that_cannot_be_run_is_refused_before_anything_is_made)
 }
 END_TEST
 
+START_TEST(room_is_counted_with_each_executors_own)
+{
+	static const uint64_t memory[] = {1 << 29, (1 << 29) - TASKSPEC_EXECUTOR_MEMORY_BYTES,
+	    (1 << 29) - 2 * TASKSPEC_EXECUTOR_MEMORY_BYTES};
+	static const Corral__TaskState state[] = {
+	    CORRAL__TASK_STATE__LAUNCHING, CORRAL__TASK_STATE__LOST, CORRAL__TASK_STATE__LAUNCHING};
+	static char word[] = "true", *argv[] = {word};
+	Corral__TaskLaunch task = CORRAL__TASK_LAUNCH__INIT, *list[] = {&task};
+	Corral__TaskSpec spec = CORRAL__TASK_SPEC__INIT;
+	Corral__Resources want = CORRAL__RESOURCES__INIT;
+	struct agent_world w;
+
+	welcomed(&w);
+	spec.argv = argv;
+	spec.n_argv = 1;
+	spec.resources = &want;
+	want.has_memory_bytes = true;
+	for (unsigned i = 0; i < 3; i++) {
+		Corral__TaskKey key = agent_bed_key(&w.bed);
+		struct taskkey k;
+
+		key.index = i;
+		k = taskkey_of(&key);
+		want.memory_bytes = memory[i];
+		task.key = &key;
+		task.spec = &spec;
+		say_launch(&w, list, 1);
+		ck_assert_int_eq(agent_core_find(w.bed.core, &k)->state, state[i]);
+	}
+	agent_world_fini(&w);
+}
+END_TEST
+
 START_TEST(an_acknowledgement_of_what_was_never_said_changes_nothing)
 {
 	Corral__TaskSpec spec = CORRAL__TASK_SPEC__INIT;
@@ -528,6 +562,7 @@ unit_suite(void)
 	tcase_add_loop_test(t, a_stop_while_damage_is_put_aside_leaves_a_checkpoint, 0, 2);
 	tcase_add_test(t, a_task_that_is_named_twice_in_one_launch_is_started_once);
 	tcase_add_test(t, a_task_that_has_ended_is_not_started_again);
+	tcase_add_test(t, room_is_counted_with_each_executors_own);
 	tcase_add_test(t, a_task_that_cannot_be_run_is_refused_before_anything_is_made);
 	tcase_add_test(t, an_acknowledgement_of_what_was_never_said_changes_nothing);
 	suite_add_tcase(s, t);
