@@ -10,6 +10,7 @@
 
 #include "executor/init.h"
 #include "libcommon/base/str.h"
+#include "libcommon/sys/log.h"
 #include "libcommon/sys/proc.h"
 
 void
@@ -184,16 +185,24 @@ sweep_children(struct task *t)
 bool
 task_sweep(struct task *t)
 {
+	int left = 1;
+
 	if (t->init_fd >= 0 && t->pid > 0)
 		kill(t->pid, SIGKILL);
-	if (has_cgroup(t) && cgroup_kill(&t->host, t->cgroup) == 0)
+	if (has_cgroup(t) && (left = cgroup_kill(&t->host, t->cgroup)) < 0 && !t->unseen) {
+		t->unseen = true;
+		log_error_errno("cgroup %s: what is left in it cannot be killed or seen; the task "
+				"is not over before that, and it is tried again and again",
+		    t->cgroup);
+	}
+	if (left == 0)
 		return false;
 	if (t->pid > 0) {
 		if (t->init_fd < 0)
 			kill(t->pid, SIGKILL);
 		return false;
 	}
-	return sweep_children(t);
+	return sweep_children(t) && left > 0;
 }
 
 void

@@ -28,6 +28,7 @@ struct task {
 	const char *directory; /* NULL: directory_fd; else looked up with the task's rights */
 	int stdout_fd, stderr_fd;
 	bool pid_namespace;
+	bool unseen;	      /* it was said that the cgroup cannot be emptied */
 	uint64_t start_by_ms; /* on CLOCK_BOOTTIME: the last time to start; UINT64_MAX: any */
 	pid_t pid;	      /* our child: the program, or its init; 0: none */
 	int init_fd;	      /* to the init; -1 */
@@ -54,7 +55,10 @@ void task_signal(struct task *t, int signo);
 /* Reap what has ended, after SIGCHLD. */
 struct task_end task_reap(struct task *t);
 
-/* SIGKILL to all that is alive: true when nothing is. Call again until then. */
+/*
+ * SIGKILL to all that is alive: true when nothing is, the cgroup having been seen empty. Call again
+ * until then.
+ */
 bool task_sweep(struct task *t);
 
 /* Of the cgroup; zeros without one. */

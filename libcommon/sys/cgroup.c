@@ -486,6 +486,25 @@ kill_v1(const struct cgroup_host *h, const char *group)
 	return !ok ? -1 : w.met_count == 0;
 }
 
+/* The same with v2's freezer, where cgroup.kill refuses: what is frozen dies there and then. */
+static int
+kill_v2_by_pids(const struct cgroup_host *h, const char *group)
+{
+	struct pid_walk w = {.kill = true};
+	char place[PATH_MAX], text[VALUE_BYTES_MAX] = "";
+	bool ok;
+
+	if (!write_value(h->unified, group, "cgroup.freeze", "1", place))
+		return errno == ENOENT && cgroup_populated(h, group) == 0 ? 1 : -1;
+	for (int look = 0; look < FREEZE_LOOKS_MAX && keyed_number(text, "frozen") == 0; look++) {
+		sched_yield();
+		if (!read_value(h->unified, group, "cgroup.events", text))
+			break;
+	}
+	ok = walk(h->unified, group, 0, visit_pids, &w);
+	return write_value(h->unified, group, "cgroup.freeze", "0", place) && ok ? 0 : -1;
+}
+
 int
 cgroup_kill(const struct cgroup_host *h, const char *group)
 {
@@ -496,9 +515,9 @@ cgroup_kill(const struct cgroup_host *h, const char *group)
 		return kill_v1(h, group);
 	if ((populated = cgroup_populated(h, group)) <= 0)
 		return populated == 0 ? 1 : -1;
-	if (!write_value(h->unified, group, "cgroup.kill", "1", place) && errno != ENOENT)
-		return -1;
-	return 0;
+	return write_value(h->unified, group, "cgroup.kill", "1", place)
+		   ? 0
+		   : kill_v2_by_pids(h, group);
 }
 
 int
