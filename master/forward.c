@@ -15,6 +15,8 @@
 
 enum {
 	FORWARDS_MAX = 256,
+	FORWARDS_KEPT = 32,	    /* of these, for operators */
+	FORWARDS_ACCOUNT_MAX = 32,  /* of one user's account */
 	REPLY_BYTES_MAX = 64 << 20, /* the longest list of tasks */
 	LINK_QUEUE_BYTES_MAX = 8 << 20,
 	CONNECT_MS = 10000,
@@ -29,6 +31,7 @@ struct forward {
 	struct http_call *call;	      /* NULL: it is over */
 	bool streaming;		      /* lines of the answer are being passed on */
 	struct link *client, *leader; /* after an upgrade */
+	char who[TLS_NAME_MAX + 16];
 };
 
 static void
@@ -168,7 +171,7 @@ call_leader(struct forward *f, struct http_request *r)
 	static const struct http_call_ops by_line = {
 	    .done = call_done, .failed = call_failed, .line = call_line};
 	bool events = strcmp(http_request_path(r), "/corral/v1/events") == 0;
-	char who[TLS_NAME_MAX + 16], field[TLS_NAME_MAX + 64];
+	char field[TLS_NAME_MAX + 64];
 	const char *headers[] = {field, NULL};
 	struct http_call_spec spec = {.address = f->m->leader.api_address,
 	    .peer_role = TLS_ROLE_MASTER,
@@ -182,20 +185,58 @@ call_leader(struct forward *f, struct http_request *r)
 	    .link_limits = link_limits,
 	    .link_ops = &link_ops};
 
-	snprintf(field, sizeof field, API_FOR_HEADER ": %s", api_who(r, who, sizeof who));
+	snprintf(field, sizeof field, API_FOR_HEADER ": %s", f->who);
 	spec.body = http_request_body(r, &spec.body_size);
 	return http_call(f->m->loop, f->m->tls_agents, &spec, events ? &by_line : &whole, f);
+}
+
+static unsigned
+count_of(struct master *m, const char *who)
+{
+	unsigned count = 0;
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, &m->forwards)
+		count += strcmp(CONTAINER_OF(it, struct forward, in_all)->who, who) == 0;
+	return count;
+}
+
+/* A user's account must leave room for the other users, and all users for operators. */
+static bool
+has_room(struct master *m, struct http_request *r, const char *who)
+{
+	bool user = api_peer(r)->role == TLS_ROLE_USER;
+
+	if (user && count_of(m, who) >= FORWARDS_ACCOUNT_MAX) {
+		api_refuse(m, r, 503,
+		    "this standby passes on %d requests of %s to the leader already, and no more "
+		    "of one account at a time: let a run, or logs that are followed, end first",
+		    FORWARDS_ACCOUNT_MAX, who);
+		return false;
+	}
+	if (m->forward_count >= FORWARDS_MAX - (user ? FORWARDS_KEPT : 0)) {
+		api_refuse(m, r, 503,
+		    "this standby passes on %zu requests to the leader already: try again, or ask "
+		    "the leader, %s, with a certificate",
+		    m->forward_count, m->leader.api_address);
+		return false;
+	}
+	return true;
 }
 
 void
 forward_request(struct master *m, struct http_request *r)
 {
-	struct forward *f = m->forward_count < FORWARDS_MAX ? calloc(1, sizeof *f) : NULL;
+	char who[TLS_NAME_MAX + 16];
+	struct forward *f;
 
-	if (f == NULL) {
-		api_refuse(m, r, 503, "too much is being passed on to the leader: try again");
+	if (!has_room(m, r, api_who(r, who, sizeof who)))
+		return;
+	if ((f = calloc(1, sizeof *f)) == NULL) {
+		api_refuse(m, r, 503, "out of memory");
 		return;
 	}
+	(void)str_copy(f->who, sizeof f->who, who);
 	f->m = m;
 	f->request = r;
 	m->forward_count++;

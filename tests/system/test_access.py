@@ -11,6 +11,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 
 import pytest
 
@@ -243,3 +244,37 @@ def test_a_master_that_finds_a_wider_acl_does_not_start_and_says_what_mends_it(g
     guarded.wait_job("kept", "running")
     guarded.nodes_ready(1)
     guarded.corral("stop", "kept")
+
+
+ASK_FOR_EVENTS = """
+import socket, sys
+links = []
+for _ in range(int(sys.argv[2])):
+    links.append(socket.socket(socket.AF_UNIX))
+    links[-1].settimeout(30)
+    links[-1].connect(sys.argv[1])
+    links[-1].sendall(b"GET /corral/v1/events HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+print(links[-1].recv(65536), flush=True)
+sys.stdin.read()
+"""
+
+
+@needs_root
+def test_an_account_has_no_more_than_its_part_of_what_a_standby_passes_on_needs_root(wide_cluster):
+    leader = wide_cluster.leader()
+    other, = (name for name in wide_cluster.daemons("master") if name != leader)
+    path = wide_cluster.state / other / "client.sock"
+    path.parent.chmod(0o711)
+    wide_cluster.state.chmod(0o711)
+    shutil.chown(path, group="nogroup")
+    path.chmod(0o660)
+    nobody = pwd.getpwnam("nobody")
+    asking = subprocess.Popen([sys.executable, "-c", ASK_FOR_EVENTS, path, "33"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              text=True, user=nobody.pw_uid, group=nobody.pw_gid, extra_groups=[], cwd="/")
+    try:
+        said = asking.stdout.readline()
+        assert said.startswith("b'HTTP/1.1 503 ") and "passes on 32 requests of user:nobody to the leader already" in said, said
+        assert ask_locally(path, pwd.getpwuid(os.geteuid()).pw_name, "jobs").returncode == 0
+    finally:
+        asking.communicate("")
+    until(lambda: ask_locally(path, "nobody", "jobs").returncode == 0, "room again")
