@@ -218,7 +218,10 @@
 	/* a lease that an earlier leader gave holds under one that gives a shorter one */         \
 	S(LEASE_KEPT, "lease-kept")                                                                \
 	/* a length in an agent's checkpoint that has rotted is the end of a write that was cut */ \
-	S(ROT_IS_CUT, "rot-is-cut")
+	S(ROT_IS_CUT, "rot-is-cut")                                                                \
+	/* of more masters that contend than there is room for, the first ones as listed are kept  \
+	 */                                                                                        \
+	S(FIRST_CANDIDATES, "first-candidates")
 
 enum zab_plant {
 	PLANT_NOTHING,

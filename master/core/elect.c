@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "libcommon/base/mark.h"
+#include "libcommon/base/plants.h"
 #include "libcommon/base/str.h"
 
 void
@@ -103,6 +104,8 @@ take_candidate(struct elect *e, const char *name)
 		return;
 	if (e->candidate_count < ELECT_CANDIDATES_MAX) {
 		e->candidate_count++;
+	} else if (ZAB_PLANTED(PLANT_FIRST_CANDIDATES)) {
+		return;
 	} else {
 		e->crowded = true;
 		highest = &e->candidates[0];

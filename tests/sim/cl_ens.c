@@ -726,6 +726,27 @@ cl_ens_session_lives(const struct cl *c, int64_t session)
 	return s != NULL && s->alive;
 }
 
+bool
+cl_ens_haunt(struct cl *c, unsigned count, uint32_t timeout_ms)
+{
+	static const struct cl_op op = {
+	    CL_OP_CREATE, true, CL_ELECTION "/" CL_CANDIDATE, "0", sizeof "0" - 1};
+	int leader = cl_ens_leader(c);
+	int64_t session;
+	struct buf ops;
+
+	if (leader < 0)
+		return false;
+	session = cl_session_new(c->ens, timeout_ms);
+	cl_server_write(&c->ens->servers[leader], session, 0, PROP_OPEN, NULL, 0);
+	buf_init(&ops, 1 << 16);
+	for (unsigned i = 0; i < count; i++)
+		cl_ops_put(&ops, &op);
+	cl_server_write(&c->ens->servers[leader], session, 1, PROP_WRITE, ops.data, ops.len);
+	buf_fini(&ops);
+	return true;
+}
+
 void
 cl_ens_expire(struct cl *c, int64_t session)
 {

@@ -13,7 +13,7 @@ const char *const cl_fault_names[CLF_KINDS] = {"agent killed", "agent killed bet
     "master's sleep", "isolation", "one-way cut", "cut of a pair", "leader cut from the ensemble",
     "stale side", "agent cut from the ensemble", "split", "server crash", "leading server's crash",
     "server stopped", "reset", "lag", "heal", "agent's session expired", "drift", "wall clock step",
-    "rot in a checkpoint", "checkpoint lost"};
+    "rot in a checkpoint", "checkpoint lost", "dead candidates"};
 
 static struct cl_host *
 any_host(struct cl_life *l)
@@ -346,6 +346,19 @@ inject_master(struct cl_life *l, enum cl_fault kind)
 	}
 }
 
+/* Now and then more of them than a master can keep. */
+static void
+haunt(struct cl_life *l)
+{
+	unsigned count = rng_below(&l->rng, 2) == 0 ? 1 + (unsigned)rng_below(&l->rng, 5)
+						    : 60 + (unsigned)rng_below(&l->rng, 40);
+
+	if (rng_below(&l->rng, 3) > 0 ||
+	    !cl_ens_haunt(
+		l->c, count, l->c->conf.session_ms * (1 + (uint32_t)rng_below(&l->rng, 3))))
+		l->faults[CLF_GHOSTS]--;
+}
+
 static void
 inject_server(struct cl_life *l, enum cl_fault kind)
 {
@@ -398,6 +411,9 @@ cl_inject(struct cl_life *l, enum cl_fault kind)
 	case CLF_ROT:
 	case CLF_CHECKPOINT_LOST:
 		inject_rot(l, kind);
+		break;
+	case CLF_GHOSTS:
+		haunt(l);
 		break;
 	case CLF_DRIFT:
 	case CLF_WALL:

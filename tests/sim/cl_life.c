@@ -235,6 +235,7 @@ cl_life_new(uint64_t seed, enum cl_plant plant, bool trace)
 	for (int k = 0; k < CLF_KINDS; k++)
 		l->enabled[k] = rng_below(&l->rng, 2) == 0;
 	l->enabled[CLF_HEAL] = true;
+	l->enabled[CLF_GHOSTS] = l->enabled[CLF_GHOSTS] && rng_below(&l->rng, 2) == 0;
 	l->enabled[CLF_ALL_POWER] = l->enabled[CLF_ALL_POWER] && rng_below(&l->rng, 4) == 0;
 	l->pace_ms = 500 + rng_below(&l->rng, 12000);
 	l->work_ms = 2000 + rng_below(&l->rng, 20000);

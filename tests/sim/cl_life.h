@@ -42,6 +42,7 @@ enum cl_fault {
 	CLF_WALL,
 	CLF_ROT,	     /* an agent is killed, and what its checkpoint has rots meanwhile */
 	CLF_CHECKPOINT_LOST, /* the same, and the whole file is gone */
+	CLF_GHOSTS,	     /* nodes of masters that are dead, where masters contend */
 	CLF_KINDS
 };
 

@@ -117,16 +117,30 @@ now(const struct cl_master *m)
 	return cl_now(m->proc.machine);
 }
 
+/* A server lists children as its table has them. */
+static void
+shuffle(struct rng *r, const char **names, size_t count)
+{
+	for (size_t i = 1; i < count; i++) {
+		size_t k = rng_below(r, i + 1);
+		const char *name = names[i];
+
+		names[i] = names[k];
+		names[k] = name;
+	}
+}
+
 static void
 listed(void *owner, const struct cl_zk_result *r, uintptr_t arg)
 {
-	const char *names[ELECT_CANDIDATES_MAX], *at = (const char *)r->data;
+	const char *names[CHILDREN_MAX], *at = (const char *)r->data;
 	struct cl_master *m = owner;
 	size_t count = 0;
 
 	(void)arg;
-	for (; count < r->count && count < ELECT_CANDIDATES_MAX; at += strlen(at) + 1)
+	for (; count < r->count && count < CHILDREN_MAX; at += strlen(at) + 1)
 		names[count++] = at;
+	shuffle(&m->c->rng_set, names, count);
 	elect_listed(&m->elect, now(m), result_of(r->rc), names, count);
 	cl_master_turn(m);
 }
@@ -185,7 +199,7 @@ cl_master_elect_act(struct cl_master *m, const struct elect_out *o)
 		cl_zk_get(m->zk, path, candidate_read, 0);
 		break;
 	case ELECT_CREATE:
-		write_op(m, CL_OP_CREATE, true, CL_ELECTION "/" ELECT_PREFIX, info, created, 0);
+		write_op(m, CL_OP_CREATE, true, CL_ELECTION "/" CL_CANDIDATE, info, created, 0);
 		break;
 	case ELECT_RENEW:
 		write_op(m, CL_OP_SET, false, path, info, renewed, 0);

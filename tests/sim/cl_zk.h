@@ -13,6 +13,7 @@
 #include "tests/sim/cl.h"
 
 #define CL_ELECTION "/corral/master"
+#define CL_CANDIDATE "json.info_"
 #define CL_PATH_BYTES 160
 
 /* ---- The tree, with its past (cl_tree.c) ---- */
@@ -128,6 +129,11 @@ bool cl_ens_session_lives(const struct cl *c, int64_t session);
 void cl_ens_copy(struct cl *c);
 bool cl_ens_has_copy(const struct cl *c);
 void cl_ens_restore(struct cl *c);
+/*
+ * A session of nobody's has so many nodes in the election's directory until it expires: of masters
+ * that are dead. False: nobody could write that now.
+ */
+bool cl_ens_haunt(struct cl *c, unsigned count, uint32_t timeout_ms);
 /* End a session as if it had expired. */
 void cl_ens_expire(struct cl *c, int64_t session);
 
