@@ -360,6 +360,12 @@ take_kill(struct agent_core *c, const Corral__TaskKey *message, uint64_t now_ms)
 		core_kill(c, a, now_ms);
 		return;
 	}
+	/* It may run, and be forgotten: who said that it is over would have it made again beside
+	 * it. */
+	if (c->incomplete) {
+		MARK("kill: of what may be forgotten");
+		return;
+	}
 	/* Unknown: remembered as killed, so that a launch that comes later is none. */
 	MARK("kill: of a key that is not known");
 	if (c->active_count >= AGENT_ATTEMPTS_MAX ||

@@ -241,6 +241,23 @@ START_TEST(a_stop_while_damage_is_put_aside_leaves_a_checkpoint)
 }
 END_TEST
 
+/* What the checkpoint may have lost may run: of that, a kill is no proof that it does not. */
+START_TEST(a_kill_of_what_may_be_forgotten_ends_nothing)
+{
+	struct agent_bed b;
+	struct checkpoint_faults faults;
+	bool fresh = _i == 1;
+
+	agent_bed_init(&b, 1000, 5000);
+	ck_assert_int_eq(agent_bed_boot(&b, &faults), 0);
+	agent_core_master_up(b.core, b.now_ms);
+	ck_assert_int_eq(agent_bed_welcome(&b, 15000, 3000, fresh), AGENT_DONE);
+	agent_bed_kill(&b);
+	ck_assert_int_eq(list_empty(agent_core_active(b.core)), !fresh);
+	agent_bed_fini(&b);
+}
+END_TEST
+
 /* The last request to the helper that comes out now; 0: there is none. */
 static uint64_t
 take_request(struct agent_world *w, Corral__HelperRequest__BodyCase *kind)
@@ -555,6 +572,7 @@ unit_suite(void)
 	tcase_add_test(t, a_kill_of_the_executor_at_any_act_leaves_one_outcome);
 	tcase_add_test(t, a_term_that_is_lower_than_one_seen_is_refused_after_a_restart_as_well);
 	tcase_add_test(t, a_lease_that_ends_drops_the_master);
+	tcase_add_loop_test(t, a_kill_of_what_may_be_forgotten_ends_nothing, 0, 2);
 	tcase_add_loop_test(t, rot_in_the_checkpoint_is_named_and_the_file_is_kept, 0, 2);
 	tcase_add_test(t, an_executor_is_not_given_up_for_the_time_that_its_agent_stood_still);
 	tcase_add_test(t, the_answer_to_an_earlier_registration_welcomes_nobody);
