@@ -4,6 +4,7 @@ import base64
 import http.client
 import json
 import os
+import pwd
 import re
 import signal
 import ssl
@@ -101,6 +102,16 @@ def test_a_role_is_for_those_whom_the_setting_names(secret):
     secret.submit("all", SLEEPER.format("eng"))  # an operator's
     for name in "web", "open", "all":
         secret.corral("stop", name)
+
+
+def test_every_user_reads_what_the_manual_says_that_every_user_reads(secret):
+    run = secret.corral("run", "--name", "said", *secret.certificate("user-alice"), "--user", "alice", "--", "echo", "hers", status=None)
+    if "alice" not in [entry.pw_name for entry in pwd.getpwall()]:  # it is submitted all the same
+        assert run.returncode != 0, run
+    for who in ("alice", "staple-of-alice"), ("bob", "staple:of:bob"):
+        status, _, job = secret.ask("/corral/v1/jobs/said", *who)
+        assert status == 200 and job["submitted_by"] == "user:alice" and "hers" in job["text"], job
+        assert secret.ask("/corral/v1/logs/said", *who)[2]["error"].startswith("logs needs an upgrade"), who
 
 
 def test_the_file_is_read_again_at_sighup_and_a_bad_one_changes_nothing(secret):
