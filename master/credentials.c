@@ -33,6 +33,7 @@ struct credential {
 	enum tls_role role;
 	char name[CREDENTIALS_NAME_MAX + 1];
 	uint8_t hash[HASH_BYTES];
+	unsigned line;
 };
 
 struct credentials {
@@ -89,13 +90,34 @@ read_line(struct credentials *c, char *line)
 		return "the secret is longer than 512 bytes";
 	if ((why = read_holder(line, to)) != NULL)
 		return why;
-	for (size_t i = 0; i < c->count; i++)
-		if (strcmp(c->items[i].name, to->name) == 0)
-			return "the name is there already";
 	if (!hash_secret(secret, to->hash))
 		return "no memory";
 	c->count++;
 	return NULL;
+}
+
+static int
+compare_names(const void *a, const void *b)
+{
+	const struct credential *x = a, *y = b;
+	int order = strcmp(x->name, y->name);
+
+	return order != 0 ? order : x->line < y->line ? -1 : x->line > y->line;
+}
+
+/* In order, so that a name that is there twice is found without a look at every pair. */
+static bool
+sort_names(struct credentials *c, const char *path, char *error, size_t size)
+{
+	qsort(c->items, c->count, sizeof *c->items, compare_names);
+	for (size_t i = 1; i < c->count; i++) {
+		if (strcmp(c->items[i - 1].name, c->items[i].name) != 0)
+			continue;
+		snprintf(error, size, "%s:%u: the name is there already, in line %u", path,
+		    c->items[i].line, c->items[i - 1].line);
+		return false;
+	}
+	return true;
 }
 
 static bool
@@ -108,12 +130,13 @@ read_lines(struct credentials *c, char *text, const char *path, char *error, siz
 	while ((line = strsep(&text, "\n")) != NULL) {
 		number++;
 		line[strcspn(line, "\r")] = '\0';
+		c->items[c->count].line = number;
 		if ((why = read_line(c, line)) == NULL)
 			continue;
 		snprintf(error, size, "%s:%u: %s", path, number, why);
 		return false;
 	}
-	return true;
+	return sort_names(c, path, error, size);
 }
 
 struct credentials *
