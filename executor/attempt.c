@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <linux/capability.h>
 #include <malloc.h>
 #include <signal.h>
@@ -162,13 +161,6 @@ take_message(struct attempt *a, const Corral__AgentToExecutor *m)
 	struct life *life = &a->runner.life;
 	uint64_t now_ms = clock_boot_ms(); /* and not the turn's: a lease may have ended in it */
 
-	if (!life_term(life, m->term)) {
-		log_warn("the agent obeys term (%" PRIu64 ", 0x%" PRIx64 "), which is older than "
-			 "(%" PRIu64 ", 0x%" PRIx64
-			 ") heard of before: nothing that it says is done",
-		    m->term->era, (uint64_t)m->term->czxid, life->era, (uint64_t)life->czxid);
-		return;
-	}
 	switch (m->body_case) {
 	case CORRAL__AGENT_TO_EXECUTOR__BODY_START:
 		life_word(life, now_ms);
@@ -359,7 +351,6 @@ prepare(struct attempt *a, struct loop *loop)
 		log_error_errno("starting");
 		return false;
 	}
-	(void)life_term(&a->runner.life, a->boot->key->term);
 	if (a->boot->has_lease_end_boot_ms)
 		life_lease(&a->runner.life, a->boot->lease_end_boot_ms, clock_boot_ms());
 	if (a->boot->spec->has_interactive && a->boot->spec->interactive &&

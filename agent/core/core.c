@@ -69,7 +69,6 @@ core_drop_master(struct agent_core *c, const char *fmt, ...)
 void
 core_to_executor(struct agent_core *c, const struct attempt *a, Corral__AgentToExecutor *m)
 {
-	m->term = c->has_term ? &c->highest_term : NULL;
 	if (a->linked)
 		core_push(c, AGENT_OUT_EXECUTOR, &a->key, &m->base);
 }

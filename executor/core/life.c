@@ -176,18 +176,6 @@ life_link(struct life *l, bool up, uint64_t now_ms)
 		push(l, LIFE_ACT_STUCK);
 }
 
-bool
-life_term(struct life *l, const Corral__Term *term)
-{
-	if (term == NULL)
-		return true;
-	if (term->era < l->era || (term->era == l->era && term->czxid < l->czxid))
-		return false;
-	l->era = term->era;
-	l->czxid = term->czxid;
-	return true;
-}
-
 void
 life_word(struct life *l, uint64_t now_ms)
 {

@@ -126,8 +126,6 @@ to_executor(struct agent_world *w, const struct agent_out *out)
 	struct fake_executor *e = &w->executor;
 
 	ck_assert_ptr_nonnull(m);
-	ck_assert(m->term != NULL && m->term->era == w->bed.term.era &&
-		  m->term->czxid == w->bed.term.czxid);
 	if (e->alive && m->body_case == CORRAL__AGENT_TO_EXECUTOR__BODY_START && !e->has_word &&
 	    !e->stopped) {
 		e->has_word = true;

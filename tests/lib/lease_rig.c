@@ -85,8 +85,6 @@ executor_drain(void)
 static void
 executor_takes(const Corral__AgentToExecutor *m)
 {
-	if (!life_term(&rig->life, m->term))
-		return;
 	switch (m->body_case) {
 	case CORRAL__AGENT_TO_EXECUTOR__BODY_START:
 		life_word(&rig->life, rig->bed.now_ms);

@@ -224,8 +224,7 @@ on_frame(void *owner, struct cl_conn *conn, const uint8_t *bytes, size_t size)
 		world_violation(&g->host->c->world, "an agent's message cannot be read");
 		return;
 	}
-	switch (life_term(&g->life, m->term) ? m->body_case
-					     : CORRAL__AGENT_TO_EXECUTOR__BODY__NOT_SET) {
+	switch (m->body_case) {
 	case CORRAL__AGENT_TO_EXECUTOR__BODY_START:
 		life_word(&g->life, now(g));
 		break;

@@ -370,26 +370,6 @@ START_TEST(what_is_killed_and_does_not_die_is_told_once)
 }
 END_TEST
 
-START_TEST(what_is_said_in_a_lower_term_than_before_is_not_obeyed)
-{
-	Corral__Term term = CORRAL__TERM__INIT;
-
-	term.era = 1;
-	term.czxid = 9;
-	ck_assert(life_term(&l, &term));
-	ck_assert(life_term(&l, &term)); /* the same one goes on */
-	term.czxid = 8;
-	ck_assert(!life_term(&l, &term));
-	term.era = 2; /* counts before the zxid */
-	ck_assert(life_term(&l, &term));
-	term.era = 1;
-	term.czxid = 100;
-	ck_assert(!life_term(&l, &term));
-	ck_assert(life_term(&l, NULL)); /* of an agent that says nothing of terms */
-	ck_assert(!life_term(&l, &term));
-}
-END_TEST
-
 Suite *
 unit_suite(void)
 {
@@ -414,7 +394,6 @@ unit_suite(void)
 	tcase_add_test(t, a_singleton_whose_lease_ends_between_its_steps_goes_no_further);
 	tcase_add_test(t, the_last_look_at_the_clock_is_right_before_the_exec);
 	tcase_add_test(t, what_is_killed_and_does_not_die_is_told_once);
-	tcase_add_test(t, what_is_said_in_a_lower_term_than_before_is_not_obeyed);
 	suite_add_tcase(s, t);
 	return s;
 }
