@@ -55,6 +55,7 @@ struct agent {
 	struct timer tick, measure_timer;
 	uint64_t watchdog_ms, watchdog_at_ms; /* between two words to systemd (0: none), the next */
 	char executor_address[ADDRESS_TEXT_SIZE];
+	bool sweep_failed; /* and that was said */
 	int exit_status;
 };
 
@@ -182,12 +183,27 @@ core_wall_ms(void *arg)
 
 /* ---- The helper. ---- */
 
+/* Until it has ended what the checkpoint lacks, the agent does not register. */
+static void
+say_sweep(struct agent *a)
+{
+	const char *error;
+	bool failed = agent_core_is_sweeping(a->core, &error) && *error != '\0';
+
+	if (failed && !a->sweep_failed)
+		log_error("the helper cannot end what the checkpoint does not have: %s: the agent "
+			  "does not register before that: see corral-recovery(7)",
+		    error);
+	a->sweep_failed = failed;
+}
+
 static void
 on_helper_reply(void *arg, const Corral__HelperReply *reply)
 {
 	struct agent *a = arg;
 
 	agent_core_helper_reply(a->core, reply, loop_now_ms(a->loop));
+	say_sweep(a);
 	logs_end_those_over(a->logs); /* by a launch that failed, or a kill */
 }
 

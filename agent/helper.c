@@ -225,6 +225,11 @@ remove_attempt(struct helper *h, const char *name, const char *sandbox, char *er
 			return helper_refuse(error, "cgroup %s: %s", group, strerror(errno));
 		cgroup_remove_if_empty(&h->host, h->base);
 	}
+	/* Else its number, when it has become another's, would be taken for that of a process of
+	 * ours. */
+	if (!launched_forget(h->conf.state_dir, name))
+		return helper_refuse(
+		    error, "forgetting the executor of %s: %s", name, strerror(errno));
 	if (sandbox == NULL)
 		return true;
 	if (!helper_path_is(sandbox, h->conf.state_dir, "sandbox", name))
@@ -293,6 +298,11 @@ handle(struct helper *h, const Corral__HelperRequest *r, Corral__HelperReply *re
 	case CORRAL__HELPER_REQUEST__BODY_REMOVE:
 		name_of(r->remove->key, name);
 		remove_attempt(h, name, r->remove->sandbox, error);
+		break;
+	case CORRAL__HELPER_REQUEST__BODY_SWEEP:
+		helper_sweep(h, r->sweep, &alive, error);
+		reply->has_alive = true;
+		reply->alive = alive;
 		break;
 	case CORRAL__HELPER_REQUEST__BODY_HELLO:
 		greet(h, r->hello, reply, g, error);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The privileged part of the agent: it launches executors, kills, probes and removes what belongs
- * to an attempt, and nothing else. Each request is checked against the configuration; names and
- * paths are made here from the attempt's key and only compared with what the request says. As root
- * it is a process of its own (helper_process.h); as an ordinary user the agent calls it directly.
+ * to an attempt, ends those that the agent does not know, and nothing else. Each request is checked
+ * against the configuration; names and paths are made here from the attempt's key and only compared
+ * with what the request says. As root it is a process of its own (helper_process.h); as an ordinary
+ * user the agent calls it directly.
  */
 #ifndef CORRAL_AGENT_HELPER_H
 #define CORRAL_AGENT_HELPER_H
@@ -16,8 +17,8 @@
 #include "libcommon/sys/conf.h"
 #include "proto/corral.pb-c.h"
 
-/* Largest request or reply. */
-#define HELPER_FRAME_BYTES_MAX (2 << 20)
+/* Largest request or reply: 64 bytes for each of AGENT_ATTEMPTS_MAX keys. */
+#define HELPER_FRAME_BYTES_MAX (4 << 20)
 
 struct helper_conf {
 	const char *state_dir;	     /* sandbox/ and run/ below it */

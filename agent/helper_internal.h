@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the helper's parts share: helper.c takes requests, helper_launch.c starts executors. */
+/* What the helper's parts share: helper.c takes requests, helper_launch.c starts executors,
+ * helper_sweep.c ends those that no agent knows. */
 #ifndef CORRAL_AGENT_HELPER_INTERNAL_H
 #define CORRAL_AGENT_HELPER_INTERNAL_H
 
@@ -22,6 +23,7 @@ struct helper {
 						  */
 	size_t namespace_count;
 	char missing[ISOLATION_TEXT_BYTES];
+	unsigned sweeps; /* that met something, one after the other */
 };
 
 /* Write the reason into error[HELPER_ERROR_BYTES]. Always false, so that it can be returned. */
@@ -37,5 +39,8 @@ bool helper_path_is(const char *given, const char *state_dir, const char *part, 
 /* helper_launch.c: start the executor of the attempt `name`; on failure nothing of it is left. */
 bool helper_launch(struct helper *h, const char *name, const Corral__HelperLaunch *request,
     Corral__HelperReply *reply, char *error);
+
+/* helper_sweep.c: one round; *alive: something was met. */
+bool helper_sweep(struct helper *h, const Corral__HelperSweep *request, bool *alive, char *error);
 
 #endif

@@ -151,7 +151,7 @@ boot_file(struct helper *h, struct launch *l)
 static pid_t
 start_executor(struct helper *h, struct launch *l, int boot_fd)
 {
-	const char *const argv[] = {"corral-executor", "attempt", l->name, NULL};
+	const char *const argv[] = {"corral-executor", "attempt", l->name, h->conf.state_dir, NULL};
 	const char *const env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
 	int fds[CGROUP_HIERARCHIES_MAX], count = 0;
 	char group[PATH_MAX];

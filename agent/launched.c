@@ -26,6 +26,12 @@ launched_note(const char *state_dir, const char *name, const struct proc_id *id)
 	return sandbox_write_file(state_dir, "run", name, FILE_NAME, line, strlen(line));
 }
 
+bool
+launched_forget(const char *state_dir, const char *name)
+{
+	return sandbox_remove_file(state_dir, "run", name, FILE_NAME);
+}
+
 static bool
 read_line(const char *state_dir, const char *name, char to[LINE_BYTES])
 {
@@ -60,47 +66,125 @@ read_note(const char *state_dir, const char *name, struct proc_id *to)
 	return true;
 }
 
+/* ---- Processes. ---- */
+
 struct executor_walk {
+	const char *state_dir;
+	launched_visit *visit;
+	void *arg;
+};
+
+/* The command line of a process of our account, each word with its NUL. 0: none. */
+static size_t
+read_command(pid_t pid, char to[CMDLINE_BYTES])
+{
+	char path[64];
+	ssize_t n;
+	uid_t uid;
+	int fd;
+
+	snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
+	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) < 0)
+		return 0;
+	n = read(fd, to, CMDLINE_BYTES - 1);
+	close(fd);
+	if (n <= 0 || !proc_uid(pid, &uid) || uid != geteuid())
+		return 0;
+	to[n] = '\0';
+	return (size_t)n;
+}
+
+/* The word behind this one; NULL: it is the last. */
+static const char *
+next_word(const char *word, const char *end)
+{
+	word += strlen(word) + 1;
+	return word < end ? word : NULL;
+}
+
+/*
+ * `corral-executor attempt NAME STATE_DIR`, of our account: anyone can choose the words of his own.
+ * The name alone could be of another agent's on this machine, in a cluster that began with the same
+ * numbers.
+ */
+static bool
+visit_executor(void *arg, pid_t pid, const struct proc_stat *st)
+{
+	struct executor_walk *w = arg;
+	struct proc_id id = {pid, st->start_time};
+	const char *verb, *name, *state_dir;
+	char line[CMDLINE_BYTES];
+	size_t size;
+
+	if (st->state == 'Z' || (size = read_command(pid, line)) == 0 ||
+	    (verb = next_word(line, line + size)) == NULL || strcmp(verb, "attempt") != 0 ||
+	    (name = next_word(verb, line + size)) == NULL ||
+	    (state_dir = next_word(name, line + size)) == NULL ||
+	    strcmp(state_dir, w->state_dir) != 0)
+		return true;
+	return w->visit(w->arg, name, &id);
+}
+
+static bool
+each_executor(const char *state_dir, launched_visit *visit, void *arg)
+{
+	struct executor_walk w = {state_dir, visit, arg};
+
+	return proc_each(visit_executor, &w);
+}
+
+/* ---- Questions. ---- */
+
+struct search {
 	const char *name;
 	struct proc_id found;
 };
 
-/* `corral-executor attempt NAME`, of our account: anyone can choose the words of his own. */
 static bool
-visit_executor(void *arg, pid_t pid, const struct proc_stat *st)
+visit_named(void *arg, const char *name, const struct proc_id *id)
 {
-	static const char verb[] = "attempt";
-	struct executor_walk *w = arg;
-	char path[64], line[CMDLINE_BYTES];
-	uid_t uid;
-	ssize_t n;
-	char *at;
-	int fd;
+	struct search *s = arg;
 
-	snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
-	if (st->state == 'Z' || (fd = open(path, O_RDONLY | O_CLOEXEC)) < 0)
-		return true;
-	n = read(fd, line, sizeof line - 1);
-	close(fd);
-	if (n <= 0)
-		return true;
-	line[n] = '\0';
-	at = line + strlen(line) + 1;
-	if (at + sizeof verb >= line + n || strcmp(at, verb) != 0 ||
-	    strcmp(at + sizeof verb, w->name) != 0 || !proc_uid(pid, &uid) || uid != geteuid())
-		return true;
-	w->found = (struct proc_id){pid, st->start_time};
-	return false;
+	if (strcmp(name, s->name) == 0)
+		s->found = *id;
+	return s->found.pid == 0;
 }
 
 bool
 launched_find(const char *state_dir, const char *name, struct proc_id *to)
 {
-	struct executor_walk w = {.name = name};
+	struct search s = {.name = name};
 
 	if (read_note(state_dir, name, to))
 		return true;
-	proc_each(visit_executor, &w);
-	*to = w.found;
-	return w.found.pid > 0;
+	each_executor(state_dir, visit_named, &s);
+	*to = s.found;
+	return s.found.pid > 0;
+}
+
+struct note_walk {
+	const char *state_dir;
+	launched_visit *visit;
+	void *arg;
+	bool done;
+};
+
+static bool
+visit_note(void *arg, const char *name)
+{
+	struct note_walk *w = arg;
+	struct proc_id id;
+
+	if (read_note(w->state_dir, name, &id))
+		w->done = !w->visit(w->arg, name, &id);
+	return !w->done;
+}
+
+bool
+launched_each(const char *state_dir, launched_visit *visit, void *arg)
+{
+	struct note_walk w = {state_dir, visit, arg, false};
+
+	return sandbox_each(state_dir, "run", visit_note, &w) &&
+	       (w.done || each_executor(state_dir, visit, arg));
 }

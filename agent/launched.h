@@ -13,11 +13,21 @@
 /* Remember that it is this process. False with errno. */
 bool launched_note(const char *state_dir, const char *name, const struct proc_id *id);
 
+/* It needs no more to be remembered. False with errno. */
+bool launched_forget(const char *state_dir, const char *name);
+
 /*
  * The process that was remembered in this boot; it may be over. If none was, because a helper ended
  * between the launch and the note: a process of our account that runs as `corral-executor attempt
- * NAME`. False: there is none.
+ * NAME STATE_DIR`. False: there is none.
  */
 bool launched_find(const char *state_dir, const char *name, struct proc_id *to);
+
+/*
+ * Call visit with all of them, of any name, until it returns false: those that were remembered, and
+ * those that run; one may come twice. False with errno: they cannot be listed.
+ */
+typedef bool launched_visit(void *arg, const char *name, const struct proc_id *id);
+bool launched_each(const char *state_dir, launched_visit *visit, void *arg);
 
 #endif

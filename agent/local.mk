@@ -8,6 +8,7 @@ libagentcore_a_SOURCES = \
 	agent/core/core_internal.h \
 	agent/core/core_lease.c \
 	agent/core/core_master.c \
+	agent/core/core_sweep.c \
 	agent/core/core_task.c \
 	agent/core/run_as.c agent/core/run_as.h
 
@@ -19,6 +20,7 @@ corral_agent_SOURCES = \
 	agent/helper_client.c agent/helper_client.h \
 	agent/helper_launch.c \
 	agent/helper_server.c agent/helper_server.h \
+	agent/helper_sweep.c \
 	agent/launched.c agent/launched.h \
 	agent/identity.c agent/identity.h \
 	agent/leader.c agent/leader.h \

@@ -2,6 +2,7 @@
 #include "agent/sandbox.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -154,6 +155,44 @@ sandbox_write_file(const char *state_dir, const char *part, const char *name, co
 	}
 	after_closing(dir_fd, -1);
 	return ok;
+}
+
+bool
+sandbox_remove_file(const char *state_dir, const char *part, const char *name, const char *file)
+{
+	int dir_fd = open_own(state_dir, part, name);
+	bool ok;
+
+	if (dir_fd < 0)
+		return errno == ENOENT;
+	ok = unlinkat(dir_fd, file, 0) == 0 || errno == ENOENT;
+	after_closing(dir_fd, -1);
+	return ok;
+}
+
+bool
+sandbox_each(
+    const char *state_dir, const char *part, bool (*visit)(void *arg, const char *name), void *arg)
+{
+	int part_fd = open_part(state_dir, part), fd;
+	struct dirent *entry;
+	DIR *dir;
+
+	if (part_fd < 0)
+		return errno == ENOENT;
+	fd = after_closing(part_fd, open_below(part_fd, ".", O_RDONLY | O_DIRECTORY));
+	if (fd < 0)
+		return false;
+	if ((dir = fdopendir(fd)) == NULL) {
+		after_closing(fd, -1);
+		return false;
+	}
+	while ((entry = readdir(dir)) != NULL) {
+		if (entry->d_name[0] != '.' && !visit(arg, entry->d_name))
+			break;
+	}
+	closedir(dir);
+	return true;
 }
 
 int

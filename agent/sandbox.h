@@ -34,6 +34,15 @@ bool sandbox_remove(const char *state_dir, const char *name);
 bool sandbox_write_file(const char *state_dir, const char *part, const char *name, const char *file,
     const void *bytes, size_t size);
 
+/* Remove a file right in run/NAME; one that is not there is no matter. False with errno. */
+bool sandbox_remove_file(
+    const char *state_dir, const char *part, const char *name, const char *file);
+
+/* Call visit with each NAME below sandbox/ ("sandbox") or run/ ("run") until it returns false.
+ * False with errno. */
+bool sandbox_each(
+    const char *state_dir, const char *part, bool (*visit)(void *arg, const char *name), void *arg);
+
 /* Open a regular file right in sandbox/NAME ("sandbox") or run/NAME ("run") for reading; -1 with
  * errno. */
 int sandbox_open_file(const char *state_dir, const char *part, const char *name, const char *file);

@@ -14,7 +14,7 @@
 
 static const char usage[] =
     "usage: corral-executor run --spec FILE\n"
-    "       corral-executor attempt NAME\n"
+    "       corral-executor attempt NAME STATE_DIR\n"
     "\n"
     "run       run one task in the foreground as an agent would, and exit with its status\n"
     "          --spec FILE   a corral.TaskSpec in protobuf's encoding; - is standard input\n"
@@ -69,7 +69,7 @@ main(int argc, char **argv)
 		return puts("corral-executor (corral) " PACKAGE_VERSION) < 0 ? EX_IOERR : EX_OK;
 	if (strcmp(verb, "run") == 0)
 		return run(argc, argv);
-	if (strcmp(verb, "attempt") == 0 && argc == 3)
+	if (strcmp(verb, "attempt") == 0 && (argc == 3 || argc == 4)) /* 3: of an older helper */
 		return attempt_run();
 	fputs(usage, stderr);
 	return EX_USAGE;

@@ -382,6 +382,8 @@ agent_core_open(struct agent_core *c, uint64_t now_ms, struct checkpoint_faults 
 	LIST_EACH(it, nx, &c->active)
 		core_recover(c, CONTAINER_OF(it, struct attempt, link),
 		    strcmp(r.boot_id, c->conf.boot_id) == 0, now_ms);
+	if (c->incomplete)
+		core_sweep_begin(c, now_ms);
 	return 0;
 }
 
@@ -571,5 +573,5 @@ agent_core_check(const struct agent_core *c)
 	assert(c->table.map.count == active + settled);
 	assert(cpu <= c->conf.identity->capacity->cpu_milli);
 	assert(memory <= c->conf.identity->capacity->memory_bytes);
-	assert(!c->registered || c->up);
+	assert(!c->registered || (c->up && !c->incomplete));
 }

@@ -123,6 +123,11 @@ bool agent_core_psk(const struct agent_core *c, const char *name, uint8_t psk[AT
 const struct attempt *agent_core_find(const struct agent_core *c, const struct taskkey *key);
 const struct list *agent_core_active(const struct agent_core *c); /* of struct attempt, by link */
 bool agent_core_registered(const struct agent_core *c);
+/*
+ * Does the helper still end attempts that the checkpoint lacks? The agent registers when it does
+ * not. *error: what it could not do when it was asked last; "": nothing.
+ */
+bool agent_core_is_sweeping(const struct agent_core *c, const char **error);
 /* The number that goes with messages to this master. */
 uint64_t agent_core_registration(const struct agent_core *c);
 /* Our own number of the newest Register, which its Welcome gives back. */

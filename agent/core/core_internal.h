@@ -5,7 +5,14 @@
 
 #include "agent/core/core.h"
 
-enum helper_kind { HELPER_LAUNCH, HELPER_PROBE, HELPER_KILL, HELPER_CLEAN, HELPER_FORGET };
+enum helper_kind {
+	HELPER_LAUNCH,
+	HELPER_PROBE,
+	HELPER_KILL,
+	HELPER_CLEAN,
+	HELPER_FORGET,
+	HELPER_SWEEP, /* of no attempt */
+};
 
 /* A request to the helper whose reply is awaited; replies come in order. */
 struct helper_wait {
@@ -37,7 +44,11 @@ struct agent_core {
 	uint64_t lease_ms, heartbeat_ms, heartbeat_at_ms;
 	/* Of the lease that masters have granted, whichever they were; 0: none in this life. */
 	uint64_t lease_end_ms;
-	bool incomplete; /* the checkpoint was lost or damaged in this boot: more may run */
+	/* The checkpoint was lost or damaged in this boot: more may run, and is being ended. */
+	bool incomplete;
+	bool sweep_asked;
+	uint64_t sweep_at_ms, sweep_wait_ms;
+	char sweep_error[256];
 	size_t stuck_count;
 	Corral__NodeUsage usage;
 
@@ -64,6 +75,11 @@ void core_record_forget(struct agent_core *c, const struct attempt *a);
 void core_to_executor(struct agent_core *c, const struct attempt *a, Corral__AgentToExecutor *m);
 
 /* ---- core_task.c: attempts, executors, the helper ---- */
+/* The reply comes to agent_core_helper_reply(); key: of the attempt, NULL: of none. */
+void core_ask_helper(struct agent_core *c, const struct taskkey *key, enum helper_kind kind,
+    Corral__HelperRequest *r);
+/* The next wait of those that grow from look to look. */
+uint64_t core_longer_wait_ms(uint64_t wait_ms);
 struct attempt *core_add_attempt(
     struct agent_core *c, const Corral__TaskKey *key, const Corral__TaskSpec *spec);
 /* Make an update of our own, checkpoint it and send it. */
@@ -104,7 +120,16 @@ void core_end_singleton(struct attempt *a, uint64_t from_ms);
 /* If the lease is over: a singleton that may run has to end, whatever comes later. */
 void core_task_lease(struct agent_core *c, struct attempt *a, uint64_t now_ms);
 
+/* ---- core_sweep.c ---- */
+/* The checkpoint lacks attempts, or may: have the helper end them. */
+void core_sweep_begin(struct agent_core *c, uint64_t now_ms);
+void core_sweep_tick(struct agent_core *c, uint64_t now_ms);
+uint64_t core_sweep_deadline_ms(const struct agent_core *c);
+void core_swept(struct agent_core *c, const Corral__HelperReply *reply, uint64_t now_ms);
+
 /* ---- core_master.c ---- */
+/* On the connection that is up. */
+void core_register(struct agent_core *c, uint64_t now_ms);
 /* Send the first update of the attempt, if it is due and we are registered. */
 void core_pump(struct agent_core *c, struct attempt *a, uint64_t now_ms);
 void core_master_tick(struct agent_core *c, uint64_t now_ms);

@@ -80,19 +80,18 @@ reports_free(Corral__TaskReport **list)
 }
 
 void
-agent_core_master_up(struct agent_core *c, uint64_t now_ms)
+core_register(struct agent_core *c, uint64_t now_ms)
 {
 	Corral__AgentToMaster m = CORRAL__AGENT_TO_MASTER__INIT;
 	Corral__Register r = *c->conf.identity;
 
-	c->up = true;
-	c->registered = false;
 	c->register_ms = now_ms;
 	/* An agent that was started anew goes on above what the one before it gave. */
 	c->register_number = now_ms > c->register_number ? now_ms : c->register_number + 1;
 	r.has_number = true;
 	r.number = c->register_number;
-	r.has_incomplete = r.incomplete = c->incomplete;
+	r.has_incomplete = true;
+	r.incomplete = false; /* else we would not register */
 	r.agent_id = c->agent_id;
 	r.boot_id = (char *)(uintptr_t)c->conf.boot_id;
 	r.highest_term = c->has_term ? &c->highest_term : NULL;
@@ -104,6 +103,18 @@ agent_core_master_up(struct agent_core *c, uint64_t now_ms)
 	m.register_ = &r;
 	send_master(c, &m);
 	reports_free(r.tasks);
+}
+
+void
+agent_core_master_up(struct agent_core *c, uint64_t now_ms)
+{
+	c->up = true;
+	c->registered = false;
+	/* No room is free for sure while attempts may run that nobody knows. */
+	if (!c->incomplete)
+		core_register(c, now_ms);
+	else
+		MARK("register: when the sweep is done");
 }
 
 void
@@ -199,10 +210,16 @@ send_heartbeat(struct agent_core *c, uint64_t now_ms)
 	c->heartbeat_at_ms = now_ms + c->heartbeat_ms;
 }
 
+static bool
+awaits_welcome(const struct agent_core *c)
+{
+	return c->up && !c->registered && !c->incomplete;
+}
+
 void
 core_master_tick(struct agent_core *c, uint64_t now_ms)
 {
-	if (c->up && !c->registered && now_ms >= c->register_ms + WELCOME_MS_MAX) {
+	if (awaits_welcome(c) && now_ms >= c->register_ms + WELCOME_MS_MAX) {
 		MARK("master: no answer to a registration");
 		core_drop_master(
 		    c, "it has not answered the registration for %d ms", WELCOME_MS_MAX);
@@ -234,11 +251,6 @@ take_welcome(struct agent_core *c, const Corral__MasterToAgent *m, uint64_t now_
 			    sizeof c->agent_id - 1);
 			return;
 		}
-		core_record_node(c);
-	}
-	if (c->incomplete && w->has_fresh && w->fresh) {
-		MARK("welcome: nothing of before can be missing");
-		c->incomplete = false;
 		core_record_node(c);
 	}
 	c->registered = true;
@@ -360,12 +372,6 @@ take_kill(struct agent_core *c, const Corral__TaskKey *message, uint64_t now_ms)
 		core_kill(c, a, now_ms);
 		return;
 	}
-	/* It may run, and be forgotten: who said that it is over would have it made again beside
-	 * it. */
-	if (c->incomplete) {
-		MARK("kill: of what may be forgotten");
-		return;
-	}
 	/* Unknown: remembered as killed, so that a launch that comes later is none. */
 	MARK("kill: of a key that is not known");
 	if (c->active_count >= AGENT_ATTEMPTS_MAX ||
@@ -445,7 +451,7 @@ agent_core_master_message(struct agent_core *c, const Corral__MasterToAgent *m, 
 	if (!c->up || !take_term(c, m->term))
 		return AGENT_IGNORED;
 	if (m->body_case == CORRAL__MASTER_TO_AGENT__BODY_WELCOME) {
-		if (c->registered || !m->has_registration ||
+		if (!awaits_welcome(c) || !m->has_registration ||
 		    m->welcome->answers != c->register_number)
 			return AGENT_IGNORED;
 		take_welcome(c, m, now_ms);
@@ -496,6 +502,7 @@ agent_core_tick(struct agent_core *c, uint64_t now_ms)
 	struct list *it, *nx;
 
 	core_master_tick(c, now_ms);
+	core_sweep_tick(c, now_ms);
 	LIST_EACH(it, nx, &c->active) {
 		struct attempt *a = CONTAINER_OF(it, struct attempt, link);
 
@@ -514,10 +521,10 @@ earlier(uint64_t a, uint64_t b)
 uint64_t
 agent_core_deadline_ms(const struct agent_core *c)
 {
-	uint64_t at = UINT64_MAX;
+	uint64_t at = core_sweep_deadline_ms(c);
 	struct list *it, *nx;
 
-	if (c->up && !c->registered)
+	if (awaits_welcome(c))
 		at = earlier(at, c->register_ms + WELCOME_MS_MAX);
 	if (c->registered)
 		at = earlier(earlier(at, c->lease_end_ms), c->heartbeat_at_ms);

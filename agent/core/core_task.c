@@ -39,8 +39,9 @@ core_add_attempt(struct agent_core *c, const Corral__TaskKey *key, const Corral_
 
 /* ---- Requests to the helper. ---- */
 
-static void
-ask_helper(struct agent_core *c, struct attempt *a, enum helper_kind kind, Corral__HelperRequest *r)
+void
+core_ask_helper(struct agent_core *c, const struct taskkey *key, enum helper_kind kind,
+    Corral__HelperRequest *r)
 {
 	struct helper_wait *w = calloc(1, sizeof *w);
 
@@ -50,10 +51,17 @@ ask_helper(struct agent_core *c, struct attempt *a, enum helper_kind kind, Corra
 	}
 	w->id = r->id = ++c->next_request;
 	w->kind = kind;
-	w->key = a->key;
+	if (key != NULL)
+		w->key = *key;
 	list_append(&c->helper_waits, &w->link);
+	core_push(c, AGENT_OUT_HELPER, key, &r->base);
+}
+
+static void
+ask_helper(struct agent_core *c, struct attempt *a, enum helper_kind kind, Corral__HelperRequest *r)
+{
 	a->asked = true;
-	core_push(c, AGENT_OUT_HELPER, &a->key, &r->base);
+	core_ask_helper(c, &a->key, kind, r);
 }
 
 void
@@ -125,13 +133,18 @@ ask_remove(struct agent_core *c, struct attempt *a, bool all)
 	ask_helper(c, a, all ? HELPER_FORGET : HELPER_CLEAN, &r);
 }
 
+uint64_t
+core_longer_wait_ms(uint64_t wait_ms)
+{
+	wait_ms = wait_ms == 0 ? LOOK_MS_MIN : wait_ms * 2;
+	return wait_ms < LOOK_MS_MAX ? wait_ms : LOOK_MS_MAX;
+}
+
 /* Look again after a while that grows. */
 static void
 look_later(struct attempt *a, uint64_t now_ms)
 {
-	a->look_wait_ms = a->look_wait_ms == 0 ? LOOK_MS_MIN : a->look_wait_ms * 2;
-	if (a->look_wait_ms > LOOK_MS_MAX)
-		a->look_wait_ms = LOOK_MS_MAX;
+	a->look_wait_ms = core_longer_wait_ms(a->look_wait_ms);
 	a->look_at_ms = now_ms + a->look_wait_ms;
 }
 
@@ -590,8 +603,9 @@ agent_core_helper_reply(struct agent_core *c, const Corral__HelperReply *reply, 
 	if (first == NULL || (w = CONTAINER_OF(first, struct helper_wait, link))->id != reply->id)
 		return;
 	list_remove(&w->link);
-	a = attempt_find(&c->table, &w->key);
-	if (a != NULL) {
+	if (w->kind == HELPER_SWEEP)
+		core_swept(c, reply, now_ms);
+	else if ((a = attempt_find(&c->table, &w->key)) != NULL) {
 		a->asked = false;
 		switch (w->kind) {
 		case HELPER_LAUNCH:
@@ -606,6 +620,8 @@ agent_core_helper_reply(struct agent_core *c, const Corral__HelperReply *reply, 
 		case HELPER_CLEAN:
 		case HELPER_FORGET:
 			took_remove(c, a, reply, now_ms);
+			break;
+		case HELPER_SWEEP: /* is no attempt's */
 			break;
 		}
 		/* It ended while something else was asked, which nobody needs any more. */

@@ -221,7 +221,9 @@
 	S(ROT_IS_CUT, "rot-is-cut")                                                                \
 	/* of more masters that contend than there is room for, the first ones as listed are kept  \
 	 */                                                                                        \
-	S(FIRST_CANDIDATES, "first-candidates")
+	S(FIRST_CANDIDATES, "first-candidates")                                                    \
+	/* attempts that a lost checkpoint had run on unseen */                                    \
+	S(STRANGERS_STAY, "strangers-stay")
 
 enum zab_plant {
 	PLANT_NOTHING,

@@ -534,6 +534,27 @@ cgroup_populated(const struct cgroup_host *h, const char *group)
 	return walk(h->freezer, group, 0, visit_pids, &w) ? w.met_count > 0 : -1;
 }
 
+bool
+cgroup_each(const struct cgroup_host *h, const char *group,
+    bool (*visit)(void *arg, const char *name), void *arg)
+{
+	char path[PATH_MAX];
+	struct dirent *entry;
+	DIR *dir;
+
+	if (!join(path, h->v2_track ? h->unified : h->freezer, group, ""))
+		return false;
+	if ((dir = opendir(path)) == NULL)
+		return errno == ENOENT;
+	while ((entry = readdir(dir)) != NULL) {
+		if (entry->d_type == DT_DIR && entry->d_name[0] != '.' &&
+		    !visit(arg, entry->d_name))
+			break;
+	}
+	closedir(dir);
+	return true;
+}
+
 /* ---- Usage and removal. ---- */
 
 bool

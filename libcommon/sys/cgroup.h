@@ -89,6 +89,13 @@ int cgroup_kill(const struct cgroup_host *h, const char *group);
 /* 1: a process is in the group or below, 0: none, -1 with errno. */
 int cgroup_populated(const struct cgroup_host *h, const char *group);
 
+/*
+ * Call visit with the name of each group right below this one, until it returns false. A group that
+ * does not exist has none. False with errno.
+ */
+bool cgroup_each(const struct cgroup_host *h, const char *group,
+    bool (*visit)(void *arg, const char *name), void *arg);
+
 /* False with errno if the group is gone. What the host does not count is 0. */
 bool cgroup_usage(const struct cgroup_host *h, const char *group, struct cgroup_usage *to);
 

@@ -156,21 +156,42 @@ proc_each(bool (*visit)(void *arg, pid_t pid, const struct proc_stat *stat), voi
 	return true;
 }
 
+/* ---- Sessions. ---- */
+
 struct session_walk {
-	struct proc_id leader;
+	struct proc_id *ids; /* by number */
+	size_t count;
 	bool kill;
 	unsigned alive_count;
 };
+
+static int
+by_pid(const void *a, const void *b)
+{
+	pid_t x = ((const struct proc_id *)a)->pid, y = ((const struct proc_id *)b)->pid;
+
+	return (x > y) - (x < y);
+}
+
+static const struct proc_id *
+find_id(const struct session_walk *w, pid_t pid)
+{
+	struct proc_id key = {.pid = pid};
+
+	return bsearch(&key, w->ids, w->count, sizeof *w->ids, by_pid);
+}
 
 static bool
 session_visit(void *arg, pid_t pid, const struct proc_stat *st)
 {
 	struct session_walk *w = arg;
+	const struct proc_id *leader = find_id(w, st->session), *self = find_id(w, pid);
 	struct proc_id id = {pid, st->start_time};
 
 	/* Nothing of the session is older than its leader. */
-	if (st->session != w->leader.pid || st->start_time < w->leader.start_time ||
-	    !state_is_alive(st->state))
+	if (!state_is_alive(st->state) ||
+	    ((leader == NULL || st->start_time < leader->start_time) &&
+		(self == NULL || st->start_time != self->start_time)))
 		return true;
 	w->alive_count++;
 	if (w->kill)
@@ -178,29 +199,47 @@ session_visit(void *arg, pid_t pid, const struct proc_stat *st)
 	return true;
 }
 
-static unsigned
-session_walk(const struct proc_id *leader, bool kill_them)
+/* A process with its number and another start time: the session is not the one meant. */
+static bool
+is_another(const struct proc_id *id)
 {
-	struct session_walk w = {.leader = *leader, .kill = kill_them};
 	struct proc_stat st;
 
-	if (leader->pid <= 0)
+	return id->pid <= 0 || (proc_stat(id->pid, &st) && st.start_time != id->start_time);
+}
+
+static unsigned
+session_walk(struct proc_id *ids, size_t count, bool kill_them)
+{
+	struct session_walk w = {.ids = ids, .kill = kill_them};
+
+	for (size_t i = 0; i < count; i++)
+		if (!is_another(&ids[i]))
+			ids[w.count++] = ids[i];
+	if (w.count == 0)
 		return 0;
-	/* A process with the leader's number and another start time: the session is not the one
-	 * meant. */
-	if (proc_stat(leader->pid, &st) && st.start_time != leader->start_time)
-		return 0;
+	qsort(ids, w.count, sizeof *ids, by_pid);
 	return proc_each(session_visit, &w) ? w.alive_count : 1;
 }
 
 unsigned
 proc_kill_session(const struct proc_id *leader)
 {
-	return session_walk(leader, true);
+	struct proc_id one = *leader;
+
+	return session_walk(&one, 1, true);
 }
 
 unsigned
 proc_count_session(const struct proc_id *leader)
 {
-	return session_walk(leader, false);
+	struct proc_id one = *leader;
+
+	return session_walk(&one, 1, false);
+}
+
+unsigned
+proc_kill_sessions(struct proc_id *ids, size_t count)
+{
+	return session_walk(ids, count, true);
 }

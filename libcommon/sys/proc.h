@@ -7,6 +7,7 @@
 #define CORRAL_SYS_PROC_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -62,5 +63,11 @@ bool proc_each(bool (*visit)(void *arg, pid_t pid, const struct proc_stat *stat)
  */
 unsigned proc_kill_session(const struct proc_id *leader);
 unsigned proc_count_session(const struct proc_id *leader);
+
+/*
+ * The same for many, by one look at all processes: each of these is killed, too, if it leads no
+ * session. The list is changed.
+ */
+unsigned proc_kill_sessions(struct proc_id *ids, size_t count);
 
 #endif

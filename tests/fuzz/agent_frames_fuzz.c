@@ -22,7 +22,8 @@ enum kind {
 	WELCOME,  /* so long a lease */
 	LINK,	  /* the master's goes down, and up again */
 	TIME,
-	RESTART, /* 0: the agent, 1: after a crash, 2: the machine, 3: after a power loss */
+	RESTART, /* 0: the agent, 1: after a crash, 2: the machine, 3: after a power loss; 4 more:
+		    its helper has not ended what the checkpoint lacks */
 	KINDS
 };
 
@@ -73,8 +74,26 @@ drain(void)
 	agent_core_check(bed.core);
 }
 
+/* The helper has met nothing that the checkpoint lacks. */
 static void
-boot(void)
+answer_sweep(void)
+{
+	Corral__HelperReply r = CORRAL__HELPER_REPLY__INIT;
+	const char *error;
+
+	if (!agent_core_is_sweeping(bed.core, &error))
+		return;
+	agent_core_tick(bed.core, bed.now_ms);
+	drain();
+	r.id = asked++;
+	r.has_alive = true;
+	agent_core_helper_reply(bed.core, &r, bed.now_ms);
+	drain();
+	assert(!agent_core_is_sweeping(bed.core, &error));
+}
+
+static void
+boot(bool swept)
 {
 	struct checkpoint_faults faults;
 
@@ -82,6 +101,8 @@ boot(void)
 	assert(!faults.damaged);
 	asked = 1;
 	drain();
+	if (swept)
+		answer_sweep();
 	agent_core_master_up(bed.core, bed.now_ms);
 }
 
@@ -95,7 +116,7 @@ restart(uint64_t how)
 		simdisk_power_loss(bed.disk);
 	if (how % 4 >= 2)
 		bed.boot_id = bed.boot_id[5] == '1' ? "boot-2" : "boot-1";
-	boot();
+	boot(how % 8 < 4);
 }
 
 static void
@@ -254,7 +275,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 
 	agent_bed_init(&bed, 1000, 5000);
 	bed.capacity.has_cpu_milli = bed.capacity.has_memory_bytes = true;
-	boot();
+	boot(true);
 	while (script_next(bytes, size, &at, &l))
 		take(&l);
 	agent_bed_fini(&bed);

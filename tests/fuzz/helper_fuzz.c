@@ -37,6 +37,9 @@ static char *run_as[] = {run_as_build, run_as_alice};
 static const struct conf_list allowed = {run_as, 2};
 static char account[64]; /* whose numbers were asked for last */
 static Corral__ExecutorBoot *boot;
+static const Corral__HelperSweep *swept; /* the request, if it is one */
+
+static bool is_kept(const char *name);
 
 static void
 is_own_name(const char *name)
@@ -67,6 +70,11 @@ bool __wrap_sandbox_make(const char *state_dir, const char *name, const struct s
 bool __wrap_sandbox_remove(const char *state_dir, const char *name);
 bool __wrap_launched_note(const char *state_dir, const char *name, const struct proc_id *id);
 bool __wrap_launched_find(const char *state_dir, const char *name, struct proc_id *to);
+bool __wrap_launched_forget(const char *state_dir, const char *name);
+bool __wrap_launched_each(const char *state_dir, launched_visit *visit, void *arg);
+bool __wrap_cgroup_each(const struct cgroup_host *h, const char *group,
+    bool (*visit)(void *arg, const char *name), void *arg);
+unsigned __wrap_proc_kill_sessions(struct proc_id *ids, size_t count);
 bool __wrap_proc_identify(pid_t pid, struct proc_id *to);
 bool __wrap_spawn_user_find(const char *name, struct spawn_user *to);
 pid_t __wrap_spawn_run(const struct spawn *s, const char **step);
@@ -107,6 +115,7 @@ __wrap_cgroup_kill(const struct cgroup_host *h, const char *group)
 {
 	(void)h;
 	is_own_group(group);
+	assert(!is_kept(strrchr(group, '/') + 1));
 	return 1;
 }
 
@@ -171,6 +180,73 @@ __wrap_launched_find(const char *state_dir, const char *name, struct proc_id *to
 	assert(strcmp(state_dir, "/state") == 0);
 	is_own_name(name);
 	return false;
+}
+
+bool
+__wrap_launched_forget(const char *state_dir, const char *name)
+{
+	assert(strcmp(state_dir, "/state") == 0);
+	is_own_name(name);
+	return true;
+}
+
+/* --- what a sweep may meet: some of it is named as to be kept --- */
+
+static const char *const present[] = {"0-0-0-0-0", "1-1-1-1-1", "7fffffffffffffff-4294967295-1-1-7",
+    "..", "not an attempt", "",
+    "0123456789abcdef-0123456789-0123456789-01234567890123456789-0123456789abcdef-0"};
+enum { PRESENT = sizeof present / sizeof *present };
+
+static bool
+is_kept(const char *name)
+{
+	struct taskkey key;
+	char own[TASKKEY_NAME_BYTES];
+
+	for (size_t i = 0; swept != NULL && i < swept->n_keep; i++) {
+		key = taskkey_of(swept->keep[i]);
+		taskkey_name(&key, own);
+		if (strcmp(own, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool
+__wrap_cgroup_each(const struct cgroup_host *h, const char *group,
+    bool (*visit)(void *arg, const char *name), void *arg)
+{
+	(void)h;
+	is_own_group(group);
+	for (size_t i = 0; i < PRESENT && visit(arg, present[i]); i++)
+		;
+	return true;
+}
+
+bool
+__wrap_launched_each(const char *state_dir, launched_visit *visit, void *arg)
+{
+	struct proc_id id = {.start_time = 1};
+
+	assert(strcmp(state_dir, "/state") == 0);
+	for (size_t i = 0; i < PRESENT; i++) {
+		id.pid = (pid_t)(100 + i);
+		if (!visit(arg, present[i], &id))
+			break;
+	}
+	return true;
+}
+
+unsigned
+__wrap_proc_kill_sessions(struct proc_id *ids, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		size_t of = (size_t)ids[i].pid - 100;
+
+		assert(of < PRESENT && !is_kept(present[of]));
+		is_own_name(present[of]);
+	}
+	return 0;
 }
 
 bool
@@ -273,6 +349,7 @@ ask(struct helper *h, const Corral__HelperRequest *r)
 	struct buf out;
 
 	buf_init(&out, HELPER_FRAME_BYTES_MAX);
+	swept = r->body_case == CORRAL__HELPER_REQUEST__BODY_SWEEP ? r->sweep : NULL;
 	helper_handle(h, r, &out);
 	reply = corral__helper_reply__unpack(NULL, out.len, out.data);
 	assert(reply != NULL && reply->id == r->id);

@@ -135,13 +135,14 @@ tests_fuzz_definition_fuzz_LDADD = $(FUZZ_LIBS) libmastercore.a libjob.a libsys.
 # What the helper would do to the machine is the target's.
 fuzz_programs += tests/fuzz/helper_fuzz
 tests_fuzz_helper_fuzz_SOURCES = tests/fuzz/helper_fuzz.c $(frames) agent/helper.c agent/helper.h \
-	agent/helper_internal.h agent/helper_launch.c agent/launched.c agent/launched.h agent/sandbox.c agent/sandbox.h
+	agent/helper_internal.h agent/helper_launch.c agent/helper_sweep.c agent/launched.c agent/launched.h agent/sandbox.c agent/sandbox.h
 tests_fuzz_helper_fuzz_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=cgroup_make -Wl,--wrap=cgroup_remove \
 	-Wl,--wrap=cgroup_remove_if_empty -Wl,--wrap=cgroup_kill -Wl,--wrap=cgroup_populated \
 	-Wl,--wrap=cgroup_open_procs -Wl,--wrap=cgroup_open_birthplace -Wl,--wrap=sandbox_make \
 	-Wl,--wrap=sandbox_remove -Wl,--wrap=launched_note -Wl,--wrap=launched_find -Wl,--wrap=proc_identify \
 	-Wl,--wrap=spawn_user_find -Wl,--wrap=spawn_run -Wl,--wrap=fsutil_write_all -Wl,--wrap=memfd_create \
-	-Wl,--wrap=fork -Wl,--wrap=kill -Wl,--wrap=waitpid
+	-Wl,--wrap=fork -Wl,--wrap=kill -Wl,--wrap=waitpid -Wl,--wrap=launched_forget -Wl,--wrap=launched_each \
+	-Wl,--wrap=cgroup_each -Wl,--wrap=proc_kill_sessions
 tests_fuzz_helper_fuzz_LDADD = $(FUZZ_LIBS) libagentcore.a libio.a libsys.a libcodec.a libproto.a libbase.a \
 	$(EVENT_LIBS) $(OPENSSL_LIBS) $(PROTOBUF_C_LIBS)
 

@@ -166,6 +166,12 @@ to_helper(struct agent_world *w, const struct agent_out *out)
 	case CORRAL__HELPER_REQUEST__BODY_PROBE:
 		reply.alive = w->executor.alive;
 		break;
+	case CORRAL__HELPER_REQUEST__BODY_SWEEP: /* it has launched one at most */
+		if (w->executor.alive && r->sweep->n_keep == 0) {
+			executor_gone(w);
+			reply.alive = true;
+		}
+		break;
 	default:
 		reply.error = w->executor.alive ? busy : NULL;
 		break;

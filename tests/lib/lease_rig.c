@@ -133,8 +133,10 @@ to_master(const struct agent_out *out)
 	Corral__AgentToMaster *m = corral__agent_to_master__unpack(NULL, out->size, out->bytes);
 
 	ck_assert_ptr_nonnull(m);
-	if (m->body_case == CORRAL__AGENT_TO_MASTER__BODY_REGISTER)
+	if (m->body_case == CORRAL__AGENT_TO_MASTER__BODY_REGISTER) {
 		rig->incomplete = m->register_->incomplete;
+		rig->registrations++;
+	}
 	if (m->body_case == CORRAL__AGENT_TO_MASTER__BODY_HEARTBEAT) {
 		rig->heartbeat_ms = m->heartbeat->sent_boot_ms;
 		rig->stuck = m->heartbeat->n_stuck;
@@ -173,6 +175,47 @@ refuse_late(Corral__HelperReply *reply)
 	reply->error = why;
 }
 
+void
+rig_answer_sweep(void)
+{
+	static char why[] = "cgroup corral-1: Input/output error";
+	Corral__HelperReply reply = CORRAL__HELPER_REPLY__INIT;
+
+	reply.id = rig->sweep_id;
+	reply.has_alive = true;
+	reply.alive = rig->sweeps_meet > 0;
+	if (rig->sweeps_fail > 0) {
+		rig->sweeps_fail--;
+		reply.alive = false;
+		reply.error = why;
+	} else if (reply.alive)
+		rig->sweeps_meet--;
+	agent_core_helper_reply(rig->bed.core, &reply, rig->bed.now_ms);
+}
+
+static void
+take_sweep(uint64_t id, const Corral__HelperSweep *s)
+{
+	struct taskkey own = rig_key();
+	bool keeps = false;
+
+	rig->sweeps++;
+	rig->sweep_id = id;
+	rig->kept = s->n_keep;
+	for (size_t i = 0; i < s->n_keep; i++) {
+		struct taskkey key = taskkey_of(s->keep[i]);
+
+		keeps = keeps || taskkey_equal(&key, &own);
+	}
+	if (rig->lives && !keeps) {
+		rig->lives = rig->linked = false;
+		rig->gone_ms = rig->bed.now_ms;
+		rig->sweeps_meet++;
+	}
+	if (!rig->helper_silent)
+		rig_answer_sweep();
+}
+
 static void
 to_helper(const struct agent_out *out)
 {
@@ -180,6 +223,11 @@ to_helper(const struct agent_out *out)
 	Corral__HelperReply reply = CORRAL__HELPER_REPLY__INIT;
 
 	ck_assert_ptr_nonnull(r);
+	if (r->body_case == CORRAL__HELPER_REQUEST__BODY_SWEEP) {
+		take_sweep(r->id, r->sweep);
+		corral__helper_request__free_unpacked(r, NULL);
+		return;
+	}
 	reply.id = r->id;
 	reply.has_alive = true;
 	if (r->body_case == CORRAL__HELPER_REQUEST__BODY_LAUNCH && rig->helper_late_ms > 0) {
@@ -248,6 +296,8 @@ rig_boot(void)
 
 	ck_assert_int_eq(agent_bed_boot(&rig->bed, &faults), 0);
 	rig_drain();
+	agent_core_tick(rig->bed.core, rig->bed.now_ms);
+	rig_drain();
 }
 
 static void
@@ -266,6 +316,16 @@ rig_agent_dies(void)
 	life_link(&rig->life, false, rig->bed.now_ms);
 	drop_mail();
 	simdisk_crash(rig->bed.disk);
+}
+
+void
+rig_lose_checkpoint(void)
+{
+	static uint64_t seed = 1;
+
+	simdisk_free(rig->bed.disk);
+	rig->bed.disk = simdisk_new(++seed, UINT64_MAX);
+	ck_assert_ptr_nonnull(rig->bed.disk);
 }
 
 void

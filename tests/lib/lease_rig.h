@@ -23,7 +23,13 @@ struct lease_rig {
 	size_t stuck;	       /* attempts that it named */
 	Corral__TaskState state;
 	Corral__TaskReason reason;
-	unsigned forks, kills;
+	unsigned forks, kills, registrations;
+	/* Of what the checkpoint lacks: rounds that the helper was asked for, that yet meet
+	 * something, and that fail; what was to be kept in the last one. */
+	unsigned sweeps, sweeps_meet, sweeps_fail;
+	bool helper_silent; /* it answers no sweep: a later rig_answer_sweep() does */
+	uint64_t sweep_id;
+	size_t kept;
 	uint64_t helper_late_ms; /* it takes so long to launch, and refuses: no lease is left */
 
 	/* The executor. */
@@ -44,6 +50,8 @@ struct taskkey rig_key(void);
 
 void rig_boot(void); /* the agent starts */
 void rig_agent_dies(void);
+void rig_lose_checkpoint(void); /* of an agent that is dead */
+void rig_answer_sweep(void);
 void rig_drain(void); /* what the agent wants done is done */
 /* Time passes in steps, for the agent and, unless it is frozen, its executor. */
 void rig_pass(uint64_t ms);

@@ -527,6 +527,16 @@ check_takes_tasks(struct cl_master *m, const struct out *o)
 		    o->agent->name, agent_state_name(o->agent->state));
 }
 
+/* Its agent has registered with this master since it was launched, and did not have it alive. */
+static bool
+is_unreported(const struct cl_master *m, const struct seen_attempt *a, int agent)
+{
+	const struct seen_agent *of = &m->c->check->agents[agent];
+
+	return of->reported_ms != 0 && of->reported_ms >= a->launch_sent_ms &&
+	       term_equal(of->reported_to, m->elect.term) && a->report != of->report;
+}
+
 void
 cl_check_out(struct cl_master *m, const struct out *o)
 {
@@ -534,6 +544,7 @@ cl_check_out(struct cl_master *m, const struct out *o)
 	struct taskkey key = key_of(&o->key);
 	uint64_t at;
 	char path[CL_PATH_BYTES];
+	bool settled;
 	int agent;
 
 	if (o->kind == OUT_LAUNCH)
@@ -546,11 +557,13 @@ cl_check_out(struct cl_master *m, const struct out *o)
 	if (o->kind != OUT_TASK || o->state != CORRAL__TASK_STATE__LOST ||
 	    o->reason != CORRAL__TASK_REASON__REASON_AGENT_LOST)
 		return;
+	agent = cl_check_agent_named(m->c, o->agent->name);
+	/* (The connection may have ended in the turn in which its report was settled.) */
+	settled = agent >= 0 && is_unreported(m, seen(k, &key), agent);
 	seen(k, &key)->given_up = true;
 	seen(k, &key)->report = 0; /* S1 says whether that was right; what comes now counts */
-	if (o->agent->connected || o->job->policy.singleton)
+	if (o->agent->connected || settled || o->job->policy.singleton)
 		return;
-	agent = cl_check_agent_named(m->c, o->agent->name);
 	if (agent >= 0 && !k->agents[agent].marked)
 		VIOLATED(m->c, "A3: a task on %s is given up, and the store does not say why",
 		    o->agent->name);
@@ -572,6 +585,10 @@ cl_check_report(struct cl_master *m, const char *name, const Corral__Register *r
 	int agent = cl_check_agent_named(m->c, name);
 	uint64_t report = agent < 0 ? 0 : ++k->agents[agent].report;
 
+	if (agent >= 0) {
+		k->agents[agent].reported_ms = m->c->world.now_ms;
+		k->agents[agent].reported_to = m->elect.term;
+	}
 	cl_trace(m->c, "%s: %s registers with %zu tasks", m->proc.machine->name, name, r->n_tasks);
 	for (size_t i = 0; i < r->n_tasks; i++) {
 		struct taskkey key = taskkey_of(r->tasks[i]->key);
@@ -589,8 +606,10 @@ cl_check_refused(struct cl_master *m, const char *name)
 {
 	int agent = cl_check_agent_named(m->c, name);
 
-	if (agent >= 0)
-		m->c->check->agents[agent].report++;
+	if (agent < 0)
+		return;
+	m->c->check->agents[agent].report++;
+	m->c->check->agents[agent].reported_ms = 0;
 }
 
 void

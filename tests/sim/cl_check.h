@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What must hold, watched from outside and in true time. A violation names the predicate: L1 to L5
- * (leadership), T1 to T8 (tasks), R1 to R4 (resources), A1 to A7 (agents), S1 (never two of a
+ * (leadership), T1 to T8 (tasks), R1 to R4 (resources), A1 to A8 (agents), S1 (never two of a
  * singleton), S2 (no next one while a report has an earlier one alive), D1 (nothing is begun on a
  * node that operators keep free).
  */
@@ -62,6 +62,8 @@ void cl_check_task_starts(struct cl_group *g);
 void cl_check_task_stops(struct cl_group *g);
 void cl_check_task_ended(struct cl_group *g);
 void cl_check_group_killed(struct cl_group *g);
+/* As none that the agent's checkpoint has. */
+void cl_check_group_swept(struct cl_group *g);
 
 /* ---- The end: all was healed, and time enough has passed ---- */
 bool cl_check_is_quiet(struct cl *c);

@@ -66,7 +66,9 @@ struct seen_agent {
 	uint64_t marks_ms[MARKS_MAX]; /* true times of commits that marked it, a ring */
 	bool asked_marks[MARKS_MAX];
 	unsigned mark_count;
-	uint64_t report; /* the newest one's number; what an older one had counts no more */
+	uint64_t report;      /* the newest one's number; what an older one had counts no more */
+	uint64_t reported_ms; /* true time of it; 0: it was refused */
+	struct term reported_to;
 	char id[CLUSTER_ID_MAX + 1];
 };
 

@@ -499,9 +499,30 @@ cl_check_group_killed(struct cl_group *g)
 }
 
 void
+cl_check_group_swept(struct cl_group *g)
+{
+	const struct seen_attempt *a = seen(g->host->c->check, &g->key);
+
+	if (g->task.main_runs && !a->over && !g->rotten)
+		VIOLATED(
+		    g->host->c, "A1: %s is ended as unknown, and no checkpoint was lost", a->name);
+}
+
+/* A8: a node that offers room has no task that nobody books. */
+void
 cl_check_agent(struct cl_host *h)
 {
-	(void)h;
+	struct list *it, *nx;
+
+	if (!agent_core_registered(h->core))
+		return;
+	LIST_EACH(it, nx, &h->groups) {
+		const struct cl_group *g = CONTAINER_OF(it, struct cl_group, link);
+
+		if (!cl_group_empty(g) && agent_core_find(h->core, &g->key) == NULL)
+			VIOLATED(h->c, "A8: %s offers its room, and runs %s unseen",
+			    h->machine->name, g->name);
+	}
 }
 
 /* ---- The end. ---- */

@@ -260,6 +260,38 @@ kill_group(struct cl_group *g)
 	return true;
 }
 
+static bool
+is_named(const struct cl_group *g, const Corral__HelperSweep *s)
+{
+	for (size_t i = 0; i < s->n_keep; i++) {
+		struct taskkey key = taskkey_of(s->keep[i]);
+
+		if (taskkey_equal(&key, &g->key))
+			return true;
+	}
+	return false;
+}
+
+/* One round: whether anything was met. */
+static bool
+sweep(struct cl_host *h, const Corral__HelperSweep *s)
+{
+	struct list *it, *nx;
+	bool met = false;
+
+	LIST_EACH(it, nx, &h->groups) {
+		struct cl_group *g = CONTAINER_OF(it, struct cl_group, link);
+
+		if (is_named(g, s) || (!cl_exec_alive(g) && cl_group_empty(g)))
+			continue;
+		cl_check_group_swept(g);
+		cl_exec_kill(g);
+		cl_task_kill(g);
+		met = true;
+	}
+	return met;
+}
+
 static void
 remove_group(struct cl_group *g, bool all, char *error, size_t size)
 {
@@ -293,6 +325,10 @@ handle(struct cl_host *h, const Corral__HelperRequest *r, Corral__HelperReply *r
 		reply->has_alive = true;
 		reply->alive =
 		    cl_group_find(h, &key) != NULL && cl_exec_alive(cl_group_find(h, &key));
+		break;
+	case CORRAL__HELPER_REQUEST__BODY_SWEEP:
+		reply->has_alive = true;
+		reply->alive = sweep(h, r->sweep);
 		break;
 	case CORRAL__HELPER_REQUEST__BODY_REMOVE:
 		key = taskkey_of(r->remove->key);

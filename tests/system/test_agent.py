@@ -30,6 +30,7 @@ class Agent:
 
     def __init__(self, home, *settings):
         self.home = home
+        home.mkdir(exist_ok=True)
         self.state = home / "state"
         tls = ["--dir", str(home / "tls")]
         for words in (["init"], ["issue", "master", "m1", "--ip", "127.0.0.1"], ["issue", "agent", "n1"]):
@@ -149,6 +150,74 @@ def test_a_task_that_ends_while_the_agent_is_down_is_reported_by_the_next_one(ag
     agent.start()
     m.welcome()
     assert m.outcome(key)["exit_code"] == 6
+
+
+def running(*commands):
+    return [w.strip() for _, w in processes_naming("sleep 10") if w.strip() in commands]
+
+
+def lose_checkpoint(agent):
+    agent.process.kill()
+    agent.process.wait(30)
+    (agent.state / "checkpoint/checkpoint").unlink()
+
+
+def test_what_a_lost_checkpoint_had_is_ended_before_the_node_registers(agent):
+    m, other = agent.master, None
+    m.launch(m.key(0), argv=["sh", "-c", "trap '' TERM HUP; sleep 1021 & wait"])
+    assert m.update()["state"] == "RUNNING"
+    m.launch(m.key(1), argv=["sleep", "1022"])
+    assert m.update()["state"] == "RUNNING"
+    try:
+        # Another agent's on this machine, of another cluster with the same numbers.
+        other = Agent(agent.home / "other")
+        other.master.incarnation = m.incarnation
+        other.register()
+        other.master.launch(m.key(0), argv=["sleep", "1023"])
+        assert other.master.update()["state"] == "RUNNING"
+        until(lambda: len(running("sleep 1021", "sleep 1022", "sleep 1023")) == 3, "all run")
+        lose_checkpoint(agent)
+        agent.start()
+        register = m.next("register")
+        # Now, and not a moment later: what it offers is free.
+        assert running("sleep 1021", "sleep 1022", "sleep 1023") == ["sleep 1023"]
+        assert "tasks" not in register and not register.get("incomplete")
+        assert register["capacity"]["cpu_milli"] == 1000
+        assert not [p for p in agent.cgroups() if f"/{m.incarnation:x}-1-" in p]
+        # It was done once and for all: the next start has nothing of it to do.
+        agent.process.kill()
+        agent.process.wait(30)
+        agent.start()
+        m.welcome()
+        m.launch(m.key(2), argv=["true"], resources={"cpu_milli": 1000, "memory_bytes": 64 << 20})
+        assert m.outcome(m.key(2))["state"] == "FINISHED"
+        wait_recovered(other.master, other.restart())
+        other.master.send(kill={"keys": [m.key(0)]})
+        assert other.master.outcome(m.key(0))["state"] == "KILLED"
+        until(lambda: not agent.cgroups(), "what is over is cleaned up")
+        other.stop()
+    finally:
+        if other is not None:
+            other.kill()
+            print(other.log())
+
+
+def test_a_damaged_checkpoint_keeps_what_stands_in_it(agent):
+    m, key = agent.master, agent.master.key(0)
+    m.launch(key, argv=["sleep", "1024"])
+    assert m.update()["state"] == "RUNNING"
+    [executor] = agent.executors()
+    until(lambda: running("sleep 1024"), "it runs")
+    agent.process.kill()
+    agent.process.wait(30)
+    with open(agent.state / "checkpoint/checkpoint", "ab") as f:
+        f.write(b"\x08\0\0\0rotten..rotten..")
+    agent.start()
+    wait_recovered(m, m.welcome())
+    assert "damaged at byte" in agent.log()
+    assert agent.executors() == [executor] and running("sleep 1024")
+    m.send(kill={"keys": [key]})
+    assert m.outcome(key)["state"] == "KILLED"
 
 
 def test_a_killed_executor_is_a_lost_task_and_a_dead_tree(agent):

@@ -70,6 +70,26 @@ def test_tasks_survive_kill_9_of_their_agent(cluster):
     assert_first_attempts(cluster, "a", 3)
 
 
+def test_a_lost_checkpoint_leaves_no_task_behind_that_is_made_again(cluster):
+    gate = Gate(cluster, "gate-checkpoint")
+    cluster.submit("l", WAITER.format(count=2, gate=gate.path))
+    running(cluster, "l", 2)
+
+    def shells():
+        return [pid for pid, words in processes_naming(str(gate.path)) if words.startswith("/bin/sh -c while")]
+    before = until(lambda: len(shells()) == 2 and shells(), "both run")
+    [checkpoint] = cluster.home.rglob("checkpoint/checkpoint")
+    checkpoint.unlink()
+    cluster.kill_daemon(next(iter(cluster.daemons("agent"))))
+    cluster.nodes_ready(1)
+    until(lambda: attempts(cluster, "l") == [2, 2], lambda: f"both are made again: {attempts(cluster, 'l')}")
+    running(cluster, "l", 2)
+    until(lambda: len(shells()) >= 2, "both run again")
+    assert len(shells()) == 2 and not set(shells()) & set(before), cluster.logs()
+    gate.open()
+    cluster.wait_job("l", "finished")
+
+
 def test_tasks_survive_kill_9_of_the_only_master(cluster):
     gate = Gate(cluster, "gate-master")
     cluster.submit("m", WAITER.format(count=3, gate=gate.path))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import BUILD, alive, until
+from conftest import BUILD, alive, processes_naming, until
 from corralpb import Schema
 from test_agent import PROTO, Agent, wait_recovered
 
@@ -237,6 +237,66 @@ def test_without_cgroups_an_attempt_is_killed_by_what_the_helper_noted_needs_roo
     agent.start()
     m.welcome()
     assert m.outcome(key)["state"] == "LOST"
+
+
+@pytest.mark.parametrize("agent", [None, "/sys/fs/cgroup"], indirect=True)
+@pytest.mark.parametrize("noted", [True, False])
+def test_a_helper_ends_all_but_what_it_is_told_to_keep_needs_root(agent, noted):
+    m, keys = agent.master, [agent.master.key(i) for i in range(3)]
+    executors = []
+    for i, key in enumerate(keys):
+        m.launch(key, argv=["sh", "-c", f"sleep 103{i} & wait"])
+        assert m.update()["state"] == "RUNNING"
+        executors += [pid for pid in agent.executors() if pid not in executors]
+    helper = agent.as_the_agent()
+    if not noted:  # as if a helper had been killed between a launch and its note
+        for note in agent.state.glob("run/*/executor"):
+            note.unlink()
+    assert helper.ask(sweep={"keep": keys}).get("alive", 0) == 0
+    assert all(alive(pid) for pid in executors)
+    # A helper that dies on the way: the next one has as much to do as is left.
+    kept = [{**keys[1], "job": ""}]
+    assert helper.ask(sweep={"keep": kept})["alive"] == 1
+    helper.close()
+    agent.helper.kill()
+    agent.helper.wait(30)
+    agent.start_helper()
+    helper = HelperLink(agent)
+    until(lambda: not helper.ask(sweep={"keep": kept}).get("alive"), "it meets nothing more")
+    assert [alive(pid) for pid in executors] == [False, True, False]
+    assert [w.strip() for _, w in processes_naming("sleep 103") if w.startswith("sleep")] == ["sleep 1031"]
+    left = {Path(p).parent.name for p in agent.cgroups() if p.endswith("/task")}
+    assert left == (set() if agent.without else {name_of(keys[1])})
+    assert helper.ask(sweep={"keep": kept}).get("alive", 0) == 0  # again is no error
+    helper.close()
+    agent.start()
+    m.welcome()
+    assert {m.outcome(keys[0])["state"], m.outcome(keys[2])["state"]} == {"LOST"}
+    m.send(kill={"keys": [keys[1]]})
+    assert m.outcome(keys[1])["state"] == "KILLED"
+
+
+def test_a_sweep_that_cannot_be_is_refused_and_ends_nothing_needs_root(agent):
+    m, key = agent.master, agent.master.key(0)
+    m.launch(key, argv=["sleep", "1034"])
+    assert m.update()["state"] == "RUNNING"
+    helper = agent.as_the_agent()
+    reply = helper.ask(sweep={"keep": [{**m.key(i), "job": ""} for i in range(65537)]})
+    assert "at most 65536" in reply["error"] and not reply.get("alive")
+    request = helper.schema.encode("HelperRequest", {"id": 1, "sweep": {"keep": []}})
+    for bad in (request + b"\x3a\x02\x0a\x00", b"\x08\x01\x3a\x7f"):  # a key without its parts; one that is cut
+        link = HelperLink(agent) if bad is not None else None
+        helper.close()
+        helper = link
+        helper.socket.sendall(struct.pack(">I", len(bad)) + bad)
+        assert helper.stream.read(1) == b""
+    helper.close()
+    assert len(agent.executors()) == 1
+    agent.start()
+    register = m.welcome()
+    assert len(register["tasks"]) == 1
+    m.send(kill={"keys": [key]})
+    assert m.outcome(key)["state"] == "KILLED"
 
 
 @pytest.mark.parametrize("agent", ["/sys/fs/cgroup"], indirect=True)

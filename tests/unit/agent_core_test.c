@@ -196,6 +196,62 @@ START_TEST(rot_in_the_checkpoint_is_named_and_the_file_is_kept)
 }
 END_TEST
 
+/* The last request to the helper that comes out now; 0: there is none. */
+static uint64_t
+take_request(struct agent_world *w, Corral__HelperRequest__BodyCase *kind)
+{
+	struct agent_out out;
+	uint64_t id = 0;
+
+	ck_assert_int_eq(agent_core_commit(w->bed.core), 0);
+	while (agent_core_next(w->bed.core, &out)) {
+		Corral__HelperRequest *r =
+		    out.kind == AGENT_OUT_HELPER
+			? corral__helper_request__unpack(NULL, out.size, out.bytes)
+			: NULL;
+
+		if (r != NULL) {
+			id = r->id;
+			*kind = r->body_case;
+			corral__helper_request__free_unpacked(r, NULL);
+		}
+		agent_out_fini(&out);
+	}
+	return id;
+}
+
+static void
+reply_alive(struct agent_world *w, uint64_t id, bool alive)
+{
+	Corral__HelperReply reply = CORRAL__HELPER_REPLY__INIT;
+
+	reply.id = id;
+	reply.has_alive = true;
+	reply.alive = alive;
+	agent_core_helper_reply(w->bed.core, &reply, w->bed.now_ms);
+}
+
+/* The helper has met nothing that the checkpoint lacks. */
+static void
+answer_sweep(struct agent_world *w)
+{
+	Corral__HelperRequest__BodyCase kind = CORRAL__HELPER_REQUEST__BODY__NOT_SET;
+	uint64_t id;
+
+	agent_core_tick(w->bed.core, w->bed.now_ms);
+	id = take_request(w, &kind);
+	ck_assert_uint_eq(id, kind == CORRAL__HELPER_REQUEST__BODY_SWEEP ? 1 : 2);
+	reply_alive(w, 1, false); /* it is the first that is asked for */
+}
+
+/* There was no checkpoint. */
+static void
+boot_swept(struct agent_world *w)
+{
+	ck_assert(agent_world_boot(w));
+	answer_sweep(w);
+}
+
 static void
 damage_last_record(struct agent_world *w)
 {
@@ -232,6 +288,7 @@ START_TEST(a_stop_while_damage_is_put_aside_leaves_a_checkpoint)
 		else
 			simdisk_power_loss(w.bed.disk);
 		ck_assert_int_eq(agent_bed_boot(&w.bed, &faults), 0);
+		answer_sweep(&w);
 		agent_core_master_up(w.bed.core, w.bed.now_ms);
 		ck_assert_int_eq(agent_core_commit(w.bed.core), 0);
 		ck_assert(registers_as(&w, AGENT_BED_ID));
@@ -241,57 +298,24 @@ START_TEST(a_stop_while_damage_is_put_aside_leaves_a_checkpoint)
 }
 END_TEST
 
-/* What the checkpoint may have lost may run: of that, a kill is no proof that it does not. */
+/* A kill of what is not known says that it does not run: which holds when the rest is ended. */
 START_TEST(a_kill_of_what_may_be_forgotten_ends_nothing)
 {
-	struct agent_bed b;
-	struct checkpoint_faults faults;
-	bool fresh = _i == 1;
+	struct agent_world w;
 
-	agent_bed_init(&b, 1000, 5000);
-	ck_assert_int_eq(agent_bed_boot(&b, &faults), 0);
-	agent_core_master_up(b.core, b.now_ms);
-	ck_assert_int_eq(agent_bed_welcome(&b, 15000, 3000, fresh), AGENT_DONE);
-	agent_bed_kill(&b);
-	ck_assert_int_eq(list_empty(agent_core_active(b.core)), !fresh);
-	agent_bed_fini(&b);
+	agent_world_init(&w);
+	ck_assert(agent_world_boot(&w));
+	agent_core_master_up(w.bed.core, w.bed.now_ms);
+	ck_assert_int_eq(agent_bed_welcome(&w.bed, 15000, 3000, _i == 1), AGENT_IGNORED);
+	ck_assert_int_eq(agent_bed_kill(&w.bed), AGENT_IGNORED);
+	ck_assert(list_empty(agent_core_active(w.bed.core)));
+	answer_sweep(&w);
+	ck_assert_int_eq(agent_bed_welcome(&w.bed, 15000, 3000, _i == 1), AGENT_DONE);
+	ck_assert_int_eq(agent_bed_kill(&w.bed), AGENT_DONE);
+	ck_assert(!list_empty(agent_core_active(w.bed.core)));
+	agent_world_fini(&w);
 }
 END_TEST
-
-/* The last request to the helper that comes out now; 0: there is none. */
-static uint64_t
-take_request(struct agent_world *w, Corral__HelperRequest__BodyCase *kind)
-{
-	struct agent_out out;
-	uint64_t id = 0;
-
-	ck_assert_int_eq(agent_core_commit(w->bed.core), 0);
-	while (agent_core_next(w->bed.core, &out)) {
-		Corral__HelperRequest *r =
-		    out.kind == AGENT_OUT_HELPER
-			? corral__helper_request__unpack(NULL, out.size, out.bytes)
-			: NULL;
-
-		if (r != NULL) {
-			id = r->id;
-			*kind = r->body_case;
-			corral__helper_request__free_unpacked(r, NULL);
-		}
-		agent_out_fini(&out);
-	}
-	return id;
-}
-
-static void
-reply_alive(struct agent_world *w, uint64_t id, bool alive)
-{
-	Corral__HelperReply reply = CORRAL__HELPER_REPLY__INIT;
-
-	reply.id = id;
-	reply.has_alive = true;
-	reply.alive = alive;
-	agent_core_helper_reply(w->bed.core, &reply, w->bed.now_ms);
-}
 
 /* An executor runs its task, and its link is down. */
 static void
@@ -302,7 +326,7 @@ start_and_lose_link(struct agent_world *w)
 	struct taskkey k = taskkey_of(&key);
 	uint64_t id;
 
-	ck_assert(agent_world_boot(w));
+	boot_swept(w);
 	agent_core_master_up(w->bed.core, w->bed.now_ms);
 	take_request(w, &kind);
 	agent_world_welcome(w, NULL);
@@ -342,7 +366,7 @@ START_TEST(the_answer_to_an_earlier_registration_welcomes_nobody)
 	struct agent_world w;
 
 	agent_world_init(&w);
-	ck_assert(agent_world_boot(&w));
+	boot_swept(&w);
 	agent_core_master_up(w.bed.core, w.bed.now_ms);
 	late.agent_id = (char *)(uintptr_t)AGENT_BED_ID;
 	late.lease_ms = late.heartbeat_ms = 15000;
@@ -438,7 +462,7 @@ static void
 welcomed(struct agent_world *w)
 {
 	agent_world_init(w);
-	ck_assert(agent_world_boot(w));
+	boot_swept(w);
 	agent_core_master_up(w->bed.core, w->bed.now_ms);
 	agent_bed_welcome(&w->bed, 15000, 3000, false);
 }

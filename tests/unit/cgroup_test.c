@@ -200,6 +200,36 @@ START_TEST(a_group_that_is_not_there_is_empty_and_removed)
 }
 END_TEST
 
+static bool
+count_name(void *arg, const char *name)
+{
+	unsigned *count = arg;
+
+	ck_assert(name[0] == 'a' || name[0] == 'b');
+	return ++*count < 2;
+}
+
+START_TEST(the_groups_right_below_one_are_named)
+{
+	char below[PATH_MAX];
+	unsigned count = 0;
+
+	ck_assert(cgroup_each(&host, group, count_name, &count));
+	ck_assert_uint_eq(count, 0);
+	snprintf(below, sizeof below, "%s/a/not-this", group);
+	ck_assert(cgroup_make(&host, below, NULL, NULL));
+	ck_assert(cgroup_each(&host, group, count_name, &count));
+	ck_assert_uint_eq(count, 1);
+	for (const char *name = "bbb"; *name != '\0'; name++) {
+		snprintf(below, sizeof below, "%s/%s", group, name);
+		ck_assert(cgroup_make(&host, below, NULL, NULL));
+	}
+	count = 0;
+	ck_assert(cgroup_each(&host, group, count_name, &count));
+	ck_assert_uint_eq(count, 2); /* and then it ends */
+}
+END_TEST
+
 START_TEST(without_mounts_everything_is_named_as_missing)
 {
 	char text[200];
@@ -229,6 +259,7 @@ unit_suite(void)
 		tcase_add_test(t, too_much_memory_is_a_kill_that_the_group_counts);
 		tcase_add_test(t, a_kill_by_another_hand_is_not_taken_for_want_of_memory);
 		tcase_add_test(t, no_more_processes_than_allowed_and_cpu_time_is_counted);
+		tcase_add_test(t, the_groups_right_below_one_are_named);
 		tcase_add_test(t, a_group_that_is_not_there_is_empty_and_removed);
 	}
 	tcase_add_test(none, without_mounts_everything_is_named_as_missing);

@@ -322,31 +322,140 @@ START_TEST(a_singleton_without_its_agent_ends_with_its_lease)
 }
 END_TEST
 
-START_TEST(a_report_is_whole_unless_the_checkpoint_was_lost_in_this_boot)
+/* The agent starts without the checkpoint that the one before it had. */
+static void
+start_without_checkpoint(void)
 {
+	rig_agent_dies();
+	rig_lose_checkpoint();
+	rig_boot();
+}
+
+START_TEST(what_a_lost_checkpoint_had_is_ended_before_the_node_registers)
+{
+	rig_run();
+	rig->sweeps = rig->registrations = 0;
+	rig->sweeps_meet = 3; /* they die slowly */
+	start_without_checkpoint();
+	ck_assert(!rig->lives);
+	ck_assert_uint_eq(rig->sweeps, 1);
+	ck_assert_uint_eq(rig->kept, 0);
 	rig_register();
-	ck_assert(rig->incomplete); /* there was none: it may have been lost */
+	ck_assert_uint_eq(rig->registrations, 0);
+	rig_pass(500);
+	ck_assert_uint_eq(rig->sweeps, 5); /* the last one met nothing */
+	ck_assert_uint_eq(rig->registrations, 1);
+	ck_assert(!rig->incomplete);
 	rig_welcome(false);
+	rig_pass(RIG_LEASE_MS / 2);
+	ck_assert_uint_eq(rig->sweeps, 5);
+	ck_assert(!rig->dropped);
+}
+END_TEST
+
+START_TEST(a_node_whose_helper_ends_nothing_does_not_register)
+{
+	rig_run();
+	rig->registrations = rig->sweeps = 0;
+	rig->sweeps_fail = 1000;
+	start_without_checkpoint();
+	rig_register();
+	rig_pass(10 * RIG_LEASE_MS);
+	ck_assert_uint_eq(rig->registrations, 0);
+	ck_assert(!rig->dropped);
+	ck_assert_uint_gt(rig->sweeps, 40); /* every 2 s at least, and not without a break */
+	ck_assert_uint_lt(rig->sweeps, 80);
+	rig->sweeps_fail = 0;
+	rig_pass(4200); /* the first of these has killed it, the second meets nothing */
+	ck_assert_uint_eq(rig->registrations, 1);
+}
+END_TEST
+
+START_TEST(a_master_is_not_heard_while_attempts_are_ended)
+{
+	rig_run();
+	rig->registrations = rig->forks = 0;
+	rig->helper_silent = true;
+	start_without_checkpoint();
+	rig_register();
+	rig_welcome(false); /* of a registration that it has never sent */
+	rig_launch();
+	rig_pass(2 * RIG_LEASE_MS);
+	ck_assert_uint_eq(rig->forks, 0);
+	ck_assert_uint_eq(rig->sweeps, 2); /* one at each start, unanswered */
+	rig_answer_sweep();
+	rig_drain();
+	rig->helper_silent = false;
+	rig_pass(100);
+	ck_assert_uint_eq(rig->registrations, 1);
+	rig_welcome(false);
+	rig_launch();
+	ck_assert_uint_eq(rig->forks, 1);
+}
+END_TEST
+
+START_TEST(an_agent_that_dies_in_a_sweep_begins_anew_with_it)
+{
+	rig_run();
+	rig->sweeps = 0;
+	rig->helper_silent = true;
+	start_without_checkpoint();
 	rig_agent_dies();
 	rig_boot();
-	rig_register();
-	ck_assert(rig->incomplete);
-	rig_welcome(true); /* the registry has never had it */
+	ck_assert_uint_eq(rig->sweeps, 2);
+	rig_answer_sweep(); /* something was met */
+	rig_drain();
 	rig_agent_dies();
 	rig_boot();
-	rig_register();
-	ck_assert(!rig->incomplete);
+	ck_assert_uint_eq(rig->sweeps, 3);
+	rig_answer_sweep();
+	rig_drain();
 	rig_agent_dies();
-	simdisk_free(rig->bed.disk);
-	rig->bed.disk = simdisk_new(2, UINT64_MAX);
+	rig_boot();
+	ck_assert_uint_eq(rig->sweeps, 3); /* it was done */
+	rig_register();
+	ck_assert_uint_eq(rig->registrations, 2);
+}
+END_TEST
+
+/* What is known of it goes on. */
+START_TEST(a_damaged_checkpoint_keeps_what_stands_in_it)
+{
+	struct store_file *f;
+	uint64_t size;
+
+	rig_run();
+	rig->sweeps = 0;
+	rig_agent_dies();
+	ck_assert_int_eq(
+	    store_open(simdisk_store(rig->bed.disk), CHECKPOINT_NAME, STORE_OPEN_WRITE, &f), 0);
+	ck_assert_int_eq(store_size(f, &size), 0);
+	ck_assert_int_eq(store_pwrite(f, "\x08\0\0\0rotten..rotten..", 20, size), 0);
+	store_close(f);
+	rig_boot();
+	ck_assert_uint_eq(rig->sweeps, 1);
+	ck_assert_uint_eq(rig->kept, 1);
+	ck_assert(rig->lives);
+	rig_executor_connects();
+	rig_register();
+	rig_welcome(false);
+	rig_pass(RIG_LEASE_MS / 2);
+	ck_assert(rig->lives);
+	ck_assert_int_eq(rig->state, CORRAL__TASK_STATE__RUNNING);
+}
+END_TEST
+
+START_TEST(what_ran_in_another_boot_needs_no_sweep)
+{
+	rig->helper_silent = true;
+	start_without_checkpoint(); /* which it remembers */
+	rig->sweeps = rig->registrations = 0;
+	rig_agent_dies();
+	rig->bed.boot_id = "boot-2";
 	rig_boot();
 	rig_register();
-	ck_assert(rig->incomplete);
-	rig_agent_dies();
-	rig->bed.boot_id = "boot-2"; /* nothing runs that ran before */
-	rig_boot();
-	rig_register();
-	ck_assert(!rig->incomplete);
+	ck_assert_uint_eq(rig->sweeps, 0);
+	ck_assert_uint_eq(rig->registrations, 1);
 }
 END_TEST
 
@@ -380,8 +489,10 @@ START_TEST(an_older_agents_checkpoint_is_a_whole_one)
 {
 	agent_core_free(rig->bed.core);
 	write_old_checkpoint();
+	rig->sweeps = 0;
 	rig_boot();
 	rig_register();
+	ck_assert_uint_eq(rig->sweeps, 0);
 	ck_assert(!rig->incomplete);
 }
 END_TEST
@@ -448,7 +559,12 @@ unit_suite(void)
 	tcase_add_test(t, an_executor_that_is_slow_to_report_does_not_start_a_singleton_too_late);
 	tcase_add_test(t, an_agent_that_starts_anew_has_no_lease_to_give_before_its_welcome);
 	tcase_add_test(t, a_singleton_without_its_agent_ends_with_its_lease);
-	tcase_add_test(t, a_report_is_whole_unless_the_checkpoint_was_lost_in_this_boot);
+	tcase_add_test(t, what_a_lost_checkpoint_had_is_ended_before_the_node_registers);
+	tcase_add_test(t, a_node_whose_helper_ends_nothing_does_not_register);
+	tcase_add_test(t, a_master_is_not_heard_while_attempts_are_ended);
+	tcase_add_test(t, an_agent_that_dies_in_a_sweep_begins_anew_with_it);
+	tcase_add_test(t, a_damaged_checkpoint_keeps_what_stands_in_it);
+	tcase_add_test(t, what_ran_in_another_boot_needs_no_sweep);
 	tcase_add_test(t, an_older_agents_checkpoint_is_a_whole_one);
 	tcase_add_test(t, what_does_not_die_is_named_in_every_heartbeat_until_it_has);
 	tcase_add_test(t, an_executor_that_cannot_kill_says_so);

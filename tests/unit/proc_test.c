@@ -112,6 +112,27 @@ START_TEST(a_session_of_the_same_number_and_another_start_is_left_alone)
 }
 END_TEST
 
+/* One that leads its session with a member, one that leads none, and one that is not meant. */
+START_TEST(many_sessions_are_killed_at_one_look)
+{
+	pid_t leader = sleeper(true), alone = sleeper(false), other = sleeper(true);
+	struct proc_id ids[4];
+
+	ck_assert(proc_identify(leader, &ids[0]) && proc_identify(alone, &ids[1]) &&
+		  proc_identify(other, &ids[2]));
+	ids[2].start_time--;
+	ids[3] = (struct proc_id){0, 0};
+	ck_assert_uint_eq(proc_kill_sessions(ids, 4), 2);
+	ck_assert_int_eq(waitpid(leader, NULL, 0), leader);
+	ck_assert_int_eq(waitpid(alone, NULL, 0), alone);
+	ck_assert_int_eq(waitpid(other, NULL, WNOHANG), 0);
+	ck_assert_uint_eq(proc_kill_sessions(ids, 2), 0);
+	ck_assert_uint_eq(proc_kill_sessions(NULL, 0), 0);
+	kill(other, SIGKILL);
+	waitpid(other, NULL, 0);
+}
+END_TEST
+
 START_TEST(the_boot_id_is_a_uuid_and_stays)
 {
 	char a[PROC_BOOT_ID_BYTES], b[PROC_BOOT_ID_BYTES];
@@ -132,6 +153,7 @@ unit_suite(void)
 	tcase_add_test(t, a_zombie_is_not_alive_and_its_descriptor_is_readable);
 	tcase_add_test(t, the_session_of_a_dead_leader_is_still_found_and_killed);
 	tcase_add_test(t, a_session_of_the_same_number_and_another_start_is_left_alone);
+	tcase_add_test(t, many_sessions_are_killed_at_one_look);
 	tcase_add_test(t, the_boot_id_is_a_uuid_and_stays);
 	suite_add_tcase(s, t);
 	return s;
