@@ -223,7 +223,9 @@
 	 */                                                                                        \
 	S(FIRST_CANDIDATES, "first-candidates")                                                    \
 	/* attempts that a lost checkpoint had run on unseen */                                    \
-	S(STRANGERS_STAY, "strangers-stay")
+	S(STRANGERS_STAY, "strangers-stay")                                                        \
+	/* a job that a leader cannot read is none */                                              \
+	S(UNREAD_FORGOTTEN, "unread-forgotten")
 
 enum zab_plant {
 	PLANT_NOTHING,

@@ -29,7 +29,7 @@ job_is_unread(const struct cluster *c, const char *name)
 {
 	for (size_t i = 0; i < c->unread_count; i++)
 		if (strcmp(c->unread[i], name) == 0)
-			return true;
+			return !ZAB_PLANTED(PLANT_UNREAD_FORGOTTEN);
 	return false;
 }
 

@@ -342,8 +342,16 @@ check_job_op(struct cl_check *k, int64_t zxid, const struct cl_op *op, char *tex
 }
 
 static bool
+is_hand_made(const char *path)
+{
+	return strncmp(path, CL_HAND_MADE, strlen(CL_HAND_MADE)) == 0;
+}
+
+static bool
 is_masters(const char *path)
 {
+	if (is_hand_made(path))
+		return false;
 	return strncmp(path, "/corral/registry/", strlen("/corral/registry/")) == 0 ||
 	       strncmp(path, "/corral/jobs/", strlen("/corral/jobs/")) == 0;
 }
@@ -361,7 +369,8 @@ check_op(struct cl_check *k, int64_t zxid, const struct cl_op *op)
 	memcpy(text, op->data, op->size);
 	if (strcmp(op->path, "/corral/registry/agents-0") == 0)
 		check_registry(k, text);
-	else if (strncmp(op->path, "/corral/jobs/", strlen("/corral/jobs/")) == 0)
+	else if (strncmp(op->path, "/corral/jobs/", strlen("/corral/jobs/")) == 0 &&
+		 !is_hand_made(op->path))
 		check_job_op(k, zxid, op, text);
 	free(text);
 }
@@ -402,6 +411,31 @@ cl_check_commit(struct cl *c, int64_t session, int64_t zxid, const uint8_t *ops,
 }
 
 /* ---- Masters. ---- */
+
+bool
+cl_check_is_unread(struct cl_master *m, const char *path)
+{
+	const char *name = path + strlen("/corral/jobs/");
+	const struct seen_job *j;
+
+	if (is_hand_made(path))
+		return true;
+	if (strncmp(path, "/corral/jobs/", strlen("/corral/jobs/")) != 0)
+		return false;
+	j = job_named(m->c->check, name, strcspn(name, "/"));
+	return j != NULL && j->def.release > m->release;
+}
+
+/* T9: a leader that cannot read a job leaves its tasks alone, and what is told of them. */
+static void
+check_unread(struct cl_master *m, const struct seen_attempt *a, const char *what)
+{
+	const struct seen_job *j = seen_job(m->c->check, a->key.incarnation);
+
+	if (j != NULL && !j->removed && j->def.release > m->release)
+		VIOLATED(
+		    m->c, "T9: %s %s, and master-%u cannot read its job", a->name, what, m->number);
+}
 
 void
 cl_check_leads(struct cl_master *m)
@@ -449,6 +483,8 @@ check_ack(struct cl_master *m, const struct taskkey *key, const uint8_t *uuid)
 	bool newest;
 
 	k->totals.acks++;
+	if (is_end(a, uuid))
+		check_unread(m, a, "is acknowledged");
 	if (!is_end(a, uuid) || j == NULL || j->removed || own == NULL ||
 	    own->incarnation != key->incarnation)
 		return;
@@ -502,6 +538,7 @@ cl_check_acts(
 		cl_trace(m->c, "%s: launches %s", m->proc.machine->name, seen(k, &t)->name);
 	} else if (what == CL_SENT_KILL) {
 		k->totals.kills++;
+		check_unread(m, seen(k, &t), "is killed");
 	} else if (what == CL_SENT_ACK) {
 		check_ack(m, &t, uuid);
 	}

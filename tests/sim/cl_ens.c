@@ -727,24 +727,33 @@ cl_ens_session_lives(const struct cl *c, int64_t session)
 }
 
 bool
-cl_ens_haunt(struct cl *c, unsigned count, uint32_t timeout_ms)
+cl_ens_write(struct cl *c, const struct buf *ops, uint32_t timeout_ms)
 {
-	static const struct cl_op op = {
-	    CL_OP_CREATE, true, CL_ELECTION "/" CL_CANDIDATE, "0", sizeof "0" - 1};
 	int leader = cl_ens_leader(c);
 	int64_t session;
-	struct buf ops;
 
 	if (leader < 0)
 		return false;
 	session = cl_session_new(c->ens, timeout_ms);
 	cl_server_write(&c->ens->servers[leader], session, 0, PROP_OPEN, NULL, 0);
+	cl_server_write(&c->ens->servers[leader], session, 1, PROP_WRITE, ops->data, ops->len);
+	return true;
+}
+
+bool
+cl_ens_haunt(struct cl *c, unsigned count, uint32_t timeout_ms)
+{
+	static const struct cl_op op = {
+	    CL_OP_CREATE, true, CL_ELECTION "/" CL_CANDIDATE, "0", sizeof "0" - 1};
+	struct buf ops;
+	bool ok;
+
 	buf_init(&ops, 1 << 16);
 	for (unsigned i = 0; i < count; i++)
 		cl_ops_put(&ops, &op);
-	cl_server_write(&c->ens->servers[leader], session, 1, PROP_WRITE, ops.data, ops.len);
+	ok = cl_ens_write(c, &ops, timeout_ms);
 	buf_fini(&ops);
-	return true;
+	return ok;
 }
 
 void

@@ -76,6 +76,7 @@ submit(struct cl_life *l, struct cl_master *m)
 	char name[16];
 
 	draw_job(l, &d);
+	d.release = m->release > 0 && rng_below(&l->rng_work, 3) == 0;
 	snprintf(name, sizeof name, "job-%u",
 	    rng_below(&l->rng_work, 6) == 0 ? (unsigned)rng_below(&l->rng_work, l->submitted + 1)
 					    : l->submitted);
@@ -188,8 +189,13 @@ calm_down(struct cl_life *l)
 		simdisk_fail_at(c->hosts[i]->disk, 0, 0);
 		simdisk_set_capacity(c->hosts[i]->disk, UINT64_MAX);
 	}
-	for (unsigned i = 0; i < c->conf.masters; i++)
-		c->masters[i]->proc.crash_in = c->masters[i]->proc.pause_in = 0;
+	for (unsigned i = 0; i < c->conf.masters; i++) {
+		struct cl_proc *p = &c->masters[i]->proc;
+
+		p->crash_in = p->pause_in = 0;
+		if (p->up && c->masters[i]->release == 0)
+			p->die(p); /* and comes back with the newest release */
+	}
 }
 
 /* ---- Lives. ---- */
@@ -216,6 +222,7 @@ draw_conf(struct cl_life *l, struct cl_conf *conf)
 	conf->reads_late = rng_below(r, 3) == 0;
 	conf->sleepers = rng_below(r, 4) == 0;
 	conf->patience_ms = rng_below(r, 3) == 0 ? 15000 : 900000;
+	conf->releases = rng_below(r, 3) == 0;
 	conf->lease_most_ms = rng_below(r, 2) == 0 ? conf->unreachable_ms : 0;
 	conf->gather_in = gather_in[rng_below(r, 4)];
 }

@@ -60,6 +60,7 @@ enum cl_deed {
 	CLD_RESERVE,
 	CLD_ERA,
 	CLD_COPY,    /* of the ensemble */
+	CLD_HAND,    /* a job that no master has made */
 	CLD_RESTORE, /* the ensemble from it, while all masters are stopped */
 	CLD_KINDS
 };

@@ -18,12 +18,14 @@ cl_def_encode(const struct cl_def *d, struct buf *text)
 	const struct job_policy *p = &d->policy;
 
 	buf_printf(text,
-	    "%" PRIu32 " %d %d %" PRIu64 " %" PRIu32 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64
-	    " %" PRIu64 " %d %" PRIu64 " %" PRIu64 " %u %u %u %" PRIu32 " %" PRIu64 " %s",
-	    d->count, p->service, (int)p->restart, p->restart_ms, p->retries_max, p->need.cpu_milli,
-	    p->need.memory_bytes, p->need.disk_bytes, d->stop_ms, d->limit_ms, d->singleton,
-	    d->run_min_ms, d->run_max_ms, d->fail_percent, d->stubborn_percent, d->stray_percent,
-	    p->priority, p->disconnect_ms, d->role[0] == '\0' ? ROLE_DEFAULT : d->role);
+	    "%u %" PRIu32 " %d %d %" PRIu64 " %" PRIu32 " %" PRIu64 " %" PRIu64 " %" PRIu64
+	    " %" PRIu64 " %" PRIu64 " %d %" PRIu64 " %" PRIu64 " %u %u %u %" PRIu32 " %" PRIu64
+	    " %s",
+	    d->release, d->count, p->service, (int)p->restart, p->restart_ms, p->retries_max,
+	    p->need.cpu_milli, p->need.memory_bytes, p->need.disk_bytes, d->stop_ms, d->limit_ms,
+	    d->singleton, d->run_min_ms, d->run_max_ms, d->fail_percent, d->stubborn_percent,
+	    d->stray_percent, p->priority, p->disconnect_ms,
+	    d->role[0] == '\0' ? ROLE_DEFAULT : d->role);
 }
 
 bool
@@ -34,13 +36,14 @@ cl_def_decode(struct cl_def *d, const char *text)
 
 	memset(d, 0, sizeof *d);
 	if (sscanf(text,
-		"%" SCNu32 " %d %d %" SCNu64 " %" SCNu32 " %" SCNu64 " %" SCNu64 " %" SCNu64
+		"%u %" SCNu32 " %d %d %" SCNu64 " %" SCNu32 " %" SCNu64 " %" SCNu64 " %" SCNu64
 		" %" SCNu64 " %" SCNu64 " %d %" SCNu64 " %" SCNu64 " %u %u %u %" SCNu32 " %" SCNu64
 		" %31s",
-		&d->count, &service, &restart, &p->restart_ms, &p->retries_max, &p->need.cpu_milli,
-		&p->need.memory_bytes, &p->need.disk_bytes, &d->stop_ms, &d->limit_ms, &singleton,
-		&d->run_min_ms, &d->run_max_ms, &d->fail_percent, &d->stubborn_percent,
-		&d->stray_percent, &p->priority, &p->disconnect_ms, d->role) != 19)
+		&d->release, &d->count, &service, &restart, &p->restart_ms, &p->retries_max,
+		&p->need.cpu_milli, &p->need.memory_bytes, &p->need.disk_bytes, &d->stop_ms,
+		&d->limit_ms, &singleton, &d->run_min_ms, &d->run_max_ms, &d->fail_percent,
+		&d->stubborn_percent, &d->stray_percent, &p->priority, &p->disconnect_ms,
+		d->role) != 20)
 		return false;
 	p->role = d->role;
 	p->service = service;
@@ -269,6 +272,8 @@ read_conf(struct cl_master *m)
 	const struct cl_conf *conf = &m->c->conf;
 	struct rng *r = &m->c->rng_set;
 
+	/* Some are of an older release, until all have been upgraded. */
+	m->release = !conf->releases || m->c->calm || rng_below(r, 3) > 0;
 	m->lease_ms = conf->lease_ms;
 	m->heartbeat_ms = conf->heartbeat_ms;
 	if (conf->lease_most_ms == 0 || rng_below(r, 2) == 0)

@@ -23,6 +23,7 @@ struct cl_def {
 	uint64_t stop_ms;  /* TimeoutStopSec */
 	uint64_t limit_ms; /* RuntimeMaxSec; 0: none */
 	bool singleton;
+	unsigned release; /* of Corral, from which on masters can read it */
 	/* How its tasks behave; the executor's kernel reads it from argv. */
 	uint64_t run_min_ms, run_max_ms; /* 0, 0: until they are stopped */
 	unsigned fail_percent, stubborn_percent, stray_percent;
@@ -51,6 +52,7 @@ struct cl_master {
 	size_t act_count, act_next;
 	bool commit_again;
 	struct load *load;
+	unsigned release;
 	uint64_t lease_ms, heartbeat_ms; /* as its configuration had them when it started */
 	uint64_t elections, starts;
 	uint64_t bump; /* when the store has this, the leader steps down; 0: nothing */

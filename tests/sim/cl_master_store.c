@@ -351,9 +351,12 @@ children_read(void *owner, const struct cl_zk_result *r, uintptr_t arg)
 	load_on(m);
 }
 
+static struct cl_master *loader; /* that a job is parsed for */
+
 static void
 load_on(struct cl_master *m)
 {
+	loader = m;
 	switch (load_next(m->load)) {
 	case LOAD_NODE:
 		cl_zk_get(m->zk, load_path(m->load), node_read, 0);
@@ -381,7 +384,7 @@ parse(const char *name, const char *text, size_t text_size, uint32_t *count,
 
 	(void)name;
 	(void)text_size;
-	if (!cl_def_decode(d, text)) {
+	if (!cl_def_decode(d, text) || d->release > loader->release) {
 		snprintf(error, size, "its text is none");
 		free(d);
 		return NULL;
@@ -396,8 +399,10 @@ left_alone(void *arg, const char *path, const char *why)
 {
 	struct cl_master *m = arg;
 
-	world_violation(
-	    &m->c->world, "L5: %s is stored so that it cannot be loaded: %s", path, why);
+	cl_trace(m->c, "%s: %s: %s", m->proc.machine->name, path, why);
+	if (!cl_check_is_unread(m, path))
+		world_violation(
+		    &m->c->world, "L5: %s is stored so that it cannot be loaded: %s", path, why);
 }
 
 void

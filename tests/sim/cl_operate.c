@@ -10,7 +10,7 @@
 
 const char *const cl_deed_names[CLD_KINDS] = {"drain", "undrain", "node marked unreachable",
     "node forgotten", "node powered off and forgotten", "quota", "weight", "reservation",
-    "era raised", "copy of the ensemble", "ensemble restored"};
+    "era raised", "copy of the ensemble", "job by hand", "ensemble restored"};
 
 static const char *const roles[] = {"*", "a", "a/b", "c"};
 
@@ -179,6 +179,31 @@ bump(struct cl_life *l, struct cl_master *m)
 	return true;
 }
 
+/* With a text that is none, and with or without a state. */
+static bool
+write_by_hand(struct cl_life *l)
+{
+	struct rng *r = &l->rng_deeds;
+	char path[CL_PATH_BYTES], state[CL_PATH_BYTES], text[24];
+	struct cl_op op = {CL_OP_CREATE, false, path, text, sizeof text};
+	struct buf ops;
+	bool ok;
+
+	snprintf(path, sizeof path, CL_HAND_MADE "%llu", (unsigned long long)l->deeds[CLD_HAND]);
+	for (size_t i = 0; i < sizeof text; i++)
+		text[i] = (char)rng_u64(r);
+	buf_init(&ops, 1024);
+	cl_ops_put(&ops, &op);
+	if (rng_below(r, 2) == 0) {
+		snprintf(state, sizeof state, "%.100s/state", path);
+		op.path = state;
+		cl_ops_put(&ops, &op);
+	}
+	ok = cl_ens_write(l->c, &ops, l->c->conf.session_ms);
+	buf_fini(&ops);
+	return ok;
+}
+
 static bool
 operate(struct cl_life *l, struct cl_master *m, enum cl_deed deed)
 {
@@ -190,6 +215,8 @@ operate(struct cl_life *l, struct cl_master *m, enum cl_deed deed)
 		return set_weight(l, m);
 	if (deed == CLD_ERA)
 		return bump(l, m);
+	if (deed == CLD_HAND)
+		return write_by_hand(l);
 	if (deed == CLD_RESTORE)
 		return restore(l);
 	if (deed == CLD_COPY) {

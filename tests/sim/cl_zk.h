@@ -129,6 +129,8 @@ bool cl_ens_session_lives(const struct cl *c, int64_t session);
 void cl_ens_copy(struct cl *c);
 bool cl_ens_has_copy(const struct cl *c);
 void cl_ens_restore(struct cl *c);
+/* Somebody who is neither master nor agent writes this. False: nobody can now. */
+bool cl_ens_write(struct cl *c, const struct buf *ops, uint32_t timeout_ms);
 /*
  * A session of nobody's has so many nodes in the election's directory until it expires: of masters
  * that are dead. False: nobody could write that now.

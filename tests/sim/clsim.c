@@ -62,14 +62,14 @@ add_totals(struct totals *t, const struct cl_life *l)
 
 int zab_plant; /* the bug in the cores */
 
-#define BUGS 26
+#define BUGS 27
 
 static const char *const plant_names[BUGS] = {"output-first", "pings-prove", "ack-first",
     "registration-ignored", "end-early", "recovering-untold", "term-unchecked",
     "lease-from-arrival", "lease-duration", "grace-forgotten", "launch-uncommitted",
     "limit-unstored", "limit-forgets", "weights-ignored", "drain-ignored", "mark-ends-singles",
     "term-in-memory", "era-ignored", "pid-alone", "need-wraps", "words-outlive", "launch-at-once",
-    "lease-kept", "rot-is-cut", "first-candidates", "strangers-stay"};
+    "lease-kept", "rot-is-cut", "first-candidates", "strangers-stay", "unread-forgotten"};
 
 /* Where each of them is planted. */
 static const struct {
@@ -102,6 +102,7 @@ static const struct {
     {CL_PLANT_NONE, PLANT_ROT_IS_CUT},
     {CL_PLANT_NONE, PLANT_FIRST_CANDIDATES},
     {CL_PLANT_NONE, PLANT_STRANGERS_STAY},
+    {CL_PLANT_NONE, PLANT_UNREAD_FORGOTTEN},
 };
 
 static bool
