@@ -225,7 +225,9 @@
 	/* attempts that a lost checkpoint had run on unseen */                                    \
 	S(STRANGERS_STAY, "strangers-stay")                                                        \
 	/* a job that a leader cannot read is none */                                              \
-	S(UNREAD_FORGOTTEN, "unread-forgotten")
+	S(UNREAD_FORGOTTEN, "unread-forgotten")                                                    \
+	/* of two nodes of one session, the newer one is taken for a master's own */               \
+	S(NEWEST_OWN, "newest-own")
 
 enum zab_plant {
 	PLANT_NOTHING,

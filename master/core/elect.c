@@ -132,12 +132,21 @@ take_candidates(struct elect *e, const char *const *names, size_t count)
 		e->leader[0] = '\0';
 }
 
+/* The one that is read now: whose is it? */
+static const char *
+candidate(const struct elect *e)
+{
+	if (ZAB_PLANTED(PLANT_NEWEST_OWN))
+		return e->candidates[e->candidate_count - 1 - e->candidate_next];
+	return e->candidates[e->candidate_next];
+}
+
 static void
 search_on(struct elect *e)
 {
 	if (e->candidate_next < e->candidate_count) {
 		e->state = ELECT_SEARCHING;
-		emit(e, ELECT_READ, e->candidates[e->candidate_next]);
+		emit(e, ELECT_READ, candidate(e));
 		return;
 	}
 	e->state = ELECT_CREATING;
@@ -204,7 +213,7 @@ elect_read(struct elect *e, uint64_t now_ms, enum elect_result result, int64_t e
 	}
 	if (result == ELECT_OK && ephemeral_owner == e->session_id) {
 		MARK("elect: own node is found");
-		memcpy(e->own, e->candidates[e->candidate_next], sizeof e->own);
+		memcpy(e->own, candidate(e), sizeof e->own);
 		e->own_found = true;
 		if (e->changed)
 			list_again(e);

@@ -164,6 +164,7 @@ struct cl_conf {
 	uint32_t session_ms, tick_ms, sync_ticks; /* of the ensemble */
 	uint64_t lease_ms, heartbeat_ms, unreachable_ms;
 	bool releases;		/* masters are of two */
+	bool stale;		/* answers to creates are lost, and what is read then is older */
 	uint64_t lease_most_ms; /* masters that start have a lease of up to this; 0: the usual */
 	uint64_t delay_ms;	/* the usual, on the network */
 	unsigned gather_in;	/* one turn of so many is of several events; 0: none */

@@ -412,6 +412,21 @@ cl_check_commit(struct cl *c, int64_t session, int64_t zxid, const uint8_t *ops,
 
 /* ---- Masters. ---- */
 
+/* L6: of what its own session has made, the lowest is its own: else nobody would ever lead. */
+void
+cl_check_stands_by(struct cl_master *m)
+{
+	char path[CL_PATH_BYTES];
+	const struct cl_version *v;
+	uint64_t at;
+
+	snprintf(path, sizeof path, CL_ELECTION "/%s", m->elect.leader);
+	v = cl_tree_get(cl_ens_tree(m->c, &at), path, UINT64_MAX);
+	if (v != NULL && v->owner == m->elect.session_id)
+		VIOLATED(
+		    m->c, "L6: master-%u waits for its own node %s", m->number, m->elect.leader);
+}
+
 bool
 cl_check_is_unread(struct cl_master *m, const char *path)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What must hold, watched from outside and in true time. A violation names the predicate: L1 to L5
+ * What must hold, watched from outside and in true time. A violation names the predicate: L1 to L6
  * (leadership), T1 to T9 (tasks), R1 to R4 (resources), A1 to A8 (agents), S1 (never two of a
  * singleton), S2 (no next one while a report has an earlier one alive), D1 (nothing is begun on a
  * node that operators keep free).
@@ -28,6 +28,8 @@ void cl_check_restored(struct cl *c);
 /* ---- Masters ---- */
 enum cl_sent { CL_SENT_OTHER, CL_SENT_LAUNCH, CL_SENT_KILL, CL_SENT_ACK };
 void cl_check_leads(struct cl_master *m);
+/* It waits for another one. */
+void cl_check_stands_by(struct cl_master *m);
 /* What it leaves alone is a job that it cannot know, or that no master has made. */
 bool cl_check_is_unread(struct cl_master *m, const char *path);
 /* Jobs of this name are not made by masters. */

@@ -373,6 +373,10 @@ check_other(struct cl_group *g, const struct seen_attempt *a, struct cl_group *o
 	bool later = a->launch_sent_ms > o->launch_sent_ms;
 	unsigned given_up = later ? other->host->number : g->host->number;
 
+	/* What is no singleton, and forgotten, runs on, whatever its job's name is given to then.
+	 */
+	if (other->rotten && !other->spec->singleton)
+		return;
 	if (g->spec->singleton && is_remainder(other))
 		on_awake(other, other->task.number);
 	else if (g->spec->singleton)

@@ -386,7 +386,9 @@ take_peer_follower(void *owner, struct cl_conn *conn, const uint8_t *bytes, size
 		send_peer(s, conn, &answer, NULL);
 		break;
 	case SM_COMMIT:
-		apply_to(s, s->reign->props[m.number].commit);
+		s->known = s->reign->props[m.number].commit;
+		if (!s->behind)
+			apply_to(s, s->known);
 		break;
 	case SM_PING:
 		send_touches(s);
@@ -724,6 +726,28 @@ cl_ens_session_lives(const struct cl *c, int64_t session)
 	const struct cl_session *s = cl_session_at(c->ens, session);
 
 	return s != NULL && s->alive;
+}
+
+static void
+on_caught_up(void *arg, uint64_t token)
+{
+	struct cl_server *s = arg;
+
+	(void)token;
+	s->behind = false;
+	if (s->role == FOLLOWING && s->active)
+		apply_to(s, s->known);
+}
+
+void
+cl_ens_fall_behind(struct cl *c, unsigned server, uint64_t ms)
+{
+	struct cl_server *s = &c->ens->servers[server];
+
+	if (s->behind)
+		return;
+	s->behind = true;
+	world_at(&c->world, ms, on_caught_up, s, 0);
 }
 
 bool

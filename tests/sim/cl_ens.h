@@ -70,6 +70,8 @@ struct cl_server {
 	struct cl_reign *log_reign; /* whose proposals its log ends with, and how many */
 	unsigned logged;
 	uint64_t applied;
+	uint64_t known; /* commits up to this one it has heard of */
+	bool behind;	/* ... and applies them later */
 	struct cl_conn *leader_conn;
 	uint64_t heard_ms, led_ms;
 	struct cl_follower follower[CL_SERVERS_MAX];

@@ -222,6 +222,7 @@ draw_conf(struct cl_life *l, struct cl_conf *conf)
 	conf->reads_late = rng_below(r, 3) == 0;
 	conf->sleepers = rng_below(r, 4) == 0;
 	conf->patience_ms = rng_below(r, 3) == 0 ? 15000 : 900000;
+	conf->stale = conf->servers > 1 && rng_below(r, 2) == 0;
 	conf->releases = rng_below(r, 3) == 0;
 	conf->lease_most_ms = rng_below(r, 2) == 0 ? conf->unreachable_ms : 0;
 	conf->gather_in = gather_in[rng_below(r, 4)];

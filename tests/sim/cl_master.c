@@ -182,6 +182,8 @@ go_on(struct cl_master *m)
 			cl_master_write(m, batch, false);
 		m->phase = PHASE_DONE;
 	}
+	if (m->elect.state == ELECT_STANDBY)
+		cl_check_stands_by(m);
 	set_timers(m);
 }
 

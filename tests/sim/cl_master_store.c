@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcommon/base/mark.h"
 #include "master/core/load.h"
 #include "tests/sim/cl_check.h"
 #include "tests/sim/cl_master.h"
@@ -155,12 +156,36 @@ candidate_read(void *owner, const struct cl_zk_result *r, uintptr_t arg)
 	cl_master_turn(m);
 }
 
+/* After a lost answer, and a list that did not show the first one. */
+static void
+note_second(const struct cl_master *m)
+{
+	char path[CL_PATH_BYTES];
+	unsigned count = 0, all;
+	const char *name;
+	struct buf names;
+	uint64_t at;
+	const struct cl_tree *t = cl_ens_tree(m->c, &at);
+
+	buf_init(&names, 1 << 20);
+	all = cl_tree_children(t, CL_ELECTION, at, &names);
+	name = (const char *)names.data;
+	for (unsigned i = 0; i < all; i++, name += strlen(name) + 1) {
+		snprintf(path, sizeof path, CL_ELECTION "/%.100s", name);
+		count += cl_tree_get(t, path, at)->owner == m->elect.session_id;
+	}
+	buf_fini(&names);
+	if (count > 1)
+		MARK("elect: a second node of one session");
+}
+
 static void
 created(void *owner, const struct cl_zk_result *r, uintptr_t arg)
 {
 	struct cl_master *m = owner;
 
 	(void)arg;
+	note_second(m);
 	elect_created(&m->elect, result_of(r->rc));
 	cl_master_turn(m);
 }
@@ -184,6 +209,31 @@ era_read(void *owner, const struct cl_zk_result *r, uintptr_t arg)
 	cl_master_turn(m);
 }
 
+static void
+on_answer_lost(void *arg, uint64_t token)
+{
+	struct cl_master *m = arg;
+
+	if (!m->c->calm)
+		cl_reset_between(m->c, m->proc.machine->number, cl_server_machine((unsigned)token));
+}
+
+/* The connection breaks over a request, and the servers that can be asked then are behind. */
+static void
+lose_answer(struct cl_master *m)
+{
+	struct cl *c = m->c;
+	int server = cl_ens_server_of(c, cl_zk_session(m->zk));
+
+	if (!c->conf.stale || c->calm || server < 0 || rng_below(&c->rng_set, 2) == 0)
+		return;
+	for (unsigned i = 0; i < c->conf.servers; i++)
+		if (i != (unsigned)server)
+			cl_ens_fall_behind(c, i, 200 + rng_below(&c->rng_set, 3000));
+	world_at(&c->world, 1 + rng_below(&c->rng_set, 5 * c->conf.delay_ms), on_answer_lost, m,
+	    (uint64_t)server);
+}
+
 void
 cl_master_elect_act(struct cl_master *m, const struct elect_out *o)
 {
@@ -200,6 +250,7 @@ cl_master_elect_act(struct cl_master *m, const struct elect_out *o)
 		break;
 	case ELECT_CREATE:
 		write_op(m, CL_OP_CREATE, true, CL_ELECTION "/" CL_CANDIDATE, info, created, 0);
+		lose_answer(m);
 		break;
 	case ELECT_RENEW:
 		write_op(m, CL_OP_SET, false, path, info, renewed, 0);

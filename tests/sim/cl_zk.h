@@ -129,6 +129,8 @@ bool cl_ens_session_lives(const struct cl *c, int64_t session);
 void cl_ens_copy(struct cl *c);
 bool cl_ens_has_copy(const struct cl *c);
 void cl_ens_restore(struct cl *c);
+/* A follower goes on serving, and for so long applies nothing that is agreed on. */
+void cl_ens_fall_behind(struct cl *c, unsigned server, uint64_t ms);
 /* Somebody who is neither master nor agent writes this. False: nobody can now. */
 bool cl_ens_write(struct cl *c, const struct buf *ops, uint32_t timeout_ms);
 /*

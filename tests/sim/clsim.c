@@ -62,14 +62,15 @@ add_totals(struct totals *t, const struct cl_life *l)
 
 int zab_plant; /* the bug in the cores */
 
-#define BUGS 27
+#define BUGS 28
 
 static const char *const plant_names[BUGS] = {"output-first", "pings-prove", "ack-first",
     "registration-ignored", "end-early", "recovering-untold", "term-unchecked",
     "lease-from-arrival", "lease-duration", "grace-forgotten", "launch-uncommitted",
     "limit-unstored", "limit-forgets", "weights-ignored", "drain-ignored", "mark-ends-singles",
     "term-in-memory", "era-ignored", "pid-alone", "need-wraps", "words-outlive", "launch-at-once",
-    "lease-kept", "rot-is-cut", "first-candidates", "strangers-stay", "unread-forgotten"};
+    "lease-kept", "rot-is-cut", "first-candidates", "strangers-stay", "unread-forgotten",
+    "newest-own"};
 
 /* Where each of them is planted. */
 static const struct {
@@ -103,6 +104,7 @@ static const struct {
     {CL_PLANT_NONE, PLANT_FIRST_CANDIDATES},
     {CL_PLANT_NONE, PLANT_STRANGERS_STAY},
     {CL_PLANT_NONE, PLANT_UNREAD_FORGOTTEN},
+    {CL_PLANT_NONE, PLANT_NEWEST_OWN},
 };
 
 static bool

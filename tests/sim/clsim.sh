@@ -17,7 +17,7 @@ for bug in output-first pings-prove ack-first registration-ignored end-early rec
 	lease-from-arrival lease-duration grace-forgotten launch-uncommitted limit-unstored limit-forgets \
 	weights-ignored drain-ignored mark-ends-singles term-in-memory era-ignored pid-alone need-wraps \
 	words-outlive launch-at-once lease-kept \
-	rot-is-cut first-candidates strangers-stay unread-forgotten; do
+	rot-is-cut first-candidates strangers-stay unread-forgotten newest-own; do
 	run "a planted bug is found: $bug" --plant "$bug" --rounds "${CLSIM_ROUNDS:-1}" --seeds 1000 --from 1
 done
 finish
