@@ -236,12 +236,18 @@ life_signal(struct life *l, int signo)
 		push(l, LIFE_ACT_SIGNAL)->signo = signo;
 }
 
-/* At its lease's end a singleton is stopped, once and for all: a late renewal revokes nothing. */
+/*
+ * At its lease's end a singleton is stopped, or not started any more, once and for all: a late
+ * renewal revokes nothing. Whoever launched it may have launched another one instead by then.
+ */
 static void
 tick_lease(struct life *l, uint64_t now_ms)
 {
-	if (l->spec->singleton && l->lease_end_ms != 0 && now_ms >= l->lease_end_ms &&
-	    (l->state == LIFE_STEPS || l->state == LIFE_RUNNING))
+	if (!l->spec->singleton || l->lease_end_ms == 0 || now_ms < l->lease_end_ms)
+		return;
+	if (l->state == LIFE_WAITING)
+		end_unstarted(l, now_ms);
+	else if (l->state == LIFE_STEPS || l->state == LIFE_RUNNING)
 		begin_stop(l, CORRAL__TASK_REASON__REASON_LEASE_ENDED, now_ms);
 }
 
@@ -407,7 +413,7 @@ life_deadline_ms(const struct life *l)
 
 	at = earlier(at, l->limit_at_ms);
 	at = earlier(at, l->kill_at_ms);
-	if (l->spec->singleton && l->process_runs && !l->stopping)
+	if (l->spec->singleton && (l->process_runs || l->state == LIFE_WAITING) && !l->stopping)
 		at = earlier(at, l->lease_end_ms);
 	if (l->killed_at_ms != 0 && !l->stuck)
 		at = earlier(at, l->killed_at_ms + LIFE_STUCK_MS);

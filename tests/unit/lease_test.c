@@ -280,6 +280,23 @@ START_TEST(an_executor_that_is_slow_to_report_does_not_start_a_singleton_too_lat
 }
 END_TEST
 
+START_TEST(an_executor_that_reports_under_a_later_lease_does_not_start_a_singleton)
+{
+	rig_register();
+	rig_welcome(true);
+	rig_launch();
+	rig->bed.now_ms += RIG_LEASE_MS; /* the master may have placed it elsewhere since */
+	agent_core_tick(rig->bed.core, rig->bed.now_ms);
+	rig_drain();
+	rig_register();
+	rig_welcome(false);
+	rig_executor_connects();
+	rig_deliver();
+	ck_assert_uint_eq(rig->started_ms, 0);
+	ck_assert_int_eq(rig->life.update[1].reason, CORRAL__TASK_REASON__REASON_LEASE_ENDED);
+}
+END_TEST
+
 START_TEST(an_agent_that_starts_anew_has_no_lease_to_give_before_its_welcome)
 {
 	uint64_t end_ms, sent_ms;
@@ -557,6 +574,7 @@ unit_suite(void)
 	tcase_add_test(
 	    t, a_launch_that_the_helper_is_late_with_is_no_failure_though_the_lease_was_renewed);
 	tcase_add_test(t, an_executor_that_is_slow_to_report_does_not_start_a_singleton_too_late);
+	tcase_add_test(t, an_executor_that_reports_under_a_later_lease_does_not_start_a_singleton);
 	tcase_add_test(t, an_agent_that_starts_anew_has_no_lease_to_give_before_its_welcome);
 	tcase_add_test(t, a_singleton_without_its_agent_ends_with_its_lease);
 	tcase_add_test(t, what_a_lost_checkpoint_had_is_ended_before_the_node_registers);

@@ -301,6 +301,21 @@ START_TEST(a_renewal_that_comes_behind_the_leases_end_revokes_no_stop)
 }
 END_TEST
 
+START_TEST(a_renewal_that_comes_behind_the_end_of_the_launchs_lease_starts_nothing)
+{
+	spec.singleton = true;
+	life_lease(&l, 2000, 50);
+	life_link(&l, true, 100);
+	ck_assert_uint_eq(life_deadline_ms(&l), 2000);
+	life_lease(&l, 9000, 2500);
+	life_word(&l, 2501);
+	expect(LIFE_ACT_KILL);
+	expect_none();
+	life_swept(&l, 2501);
+	expect_outcome(CORRAL__TASK_STATE__KILLED, CORRAL__TASK_REASON__REASON_LEASE_ENDED);
+}
+END_TEST
+
 START_TEST(an_executor_that_wakes_up_long_after_the_leases_end_kills_at_once)
 {
 	spec.singleton = true;
@@ -390,6 +405,7 @@ unit_suite(void)
 	tcase_add_test(t, an_executor_that_nobody_gives_the_word_leaves_without_having_started);
 	tcase_add_test(t, a_singleton_is_not_started_near_its_leases_end_and_is_stopped_at_it);
 	tcase_add_test(t, a_renewal_that_comes_behind_the_leases_end_revokes_no_stop);
+	tcase_add_test(t, a_renewal_that_comes_behind_the_end_of_the_launchs_lease_starts_nothing);
 	tcase_add_test(t, an_executor_that_wakes_up_long_after_the_leases_end_kills_at_once);
 	tcase_add_test(t, a_singleton_whose_lease_ends_between_its_steps_goes_no_further);
 	tcase_add_test(t, the_last_look_at_the_clock_is_right_before_the_exec);
