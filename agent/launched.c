@@ -10,10 +10,12 @@
 
 #include "agent/sandbox.h"
 #include "libcommon/base/str.h"
+#include "libcommon/sys/fsutil.h"
 
 #define FILE_NAME "executor"
 #define LINE_BYTES 128
 #define CMDLINE_BYTES 8192
+#define STATUS_BYTES 4096
 
 bool
 launched_note(const char *state_dir, const char *name, const struct proc_id *id)
@@ -103,9 +105,27 @@ next_word(const char *word, const char *end)
 }
 
 /*
+ * Is it in a PID namespace below ours, where nothing is that a helper started? (It has a number in
+ * each: "NSpid: 4711 8".)
+ */
+static bool
+is_nested(pid_t pid)
+{
+	char path[64], text[STATUS_BYTES];
+	const char *line;
+
+	snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+	if (!fsutil_read_text(path, text, sizeof text) ||
+	    (line = strstr(text, "\nNSpid:\t")) == NULL)
+		return false;
+	line += strlen("\nNSpid:\t");
+	return line[strcspn(line, "\t\n")] == '\t';
+}
+
+/*
  * `corral-executor attempt NAME STATE_DIR`, of our account: anyone can choose the words of his own.
  * The name alone could be of another agent's on this machine, in a cluster that began with the same
- * numbers.
+ * numbers; and one of a container, or of a task, may have a state directory that is called as ours.
  */
 static bool
 visit_executor(void *arg, pid_t pid, const struct proc_stat *st)
@@ -120,7 +140,7 @@ visit_executor(void *arg, pid_t pid, const struct proc_stat *st)
 	    (verb = next_word(line, line + size)) == NULL || strcmp(verb, "attempt") != 0 ||
 	    (name = next_word(verb, line + size)) == NULL ||
 	    (state_dir = next_word(name, line + size)) == NULL ||
-	    strcmp(state_dir, w->state_dir) != 0)
+	    strcmp(state_dir, w->state_dir) != 0 || is_nested(pid))
 		return true;
 	return w->visit(w->arg, name, &id);
 }

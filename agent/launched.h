@@ -18,8 +18,8 @@ bool launched_forget(const char *state_dir, const char *name);
 
 /*
  * The process that was remembered in this boot; it may be over. If none was, because a helper ended
- * between the launch and the note: a process of our account that runs as `corral-executor attempt
- * NAME STATE_DIR`. False: there is none.
+ * between the launch and the note: a process of our account and PID namespace that runs as
+ * `corral-executor attempt NAME STATE_DIR`. False: there is none.
  */
 bool launched_find(const char *state_dir, const char *name, struct proc_id *to);
 

@@ -300,16 +300,19 @@ def test_a_sweep_that_cannot_be_is_refused_and_ends_nothing_needs_root(agent):
 
 
 @pytest.mark.parametrize("agent", ["/sys/fs/cgroup"], indirect=True)
-def test_who_calls_himself_an_executor_is_not_killed_needs_root(agent):
+@pytest.mark.parametrize("before, account", [([], "bin"), (["unshare", "--pid", "--fork"], "root")])
+def test_who_calls_himself_an_executor_is_not_killed_needs_root(agent, before, account):
+    """A user's process, and one of root's in a container, where there may be an agent whose state directory is called as ours."""
     key = agent.master.key(0)
     (agent.home / "attempt").write_text("echo; read x")
-    imposter = subprocess.Popen(["corral-executor", "attempt", name_of(key)], executable="/bin/sh", cwd=agent.home,
+    imposter = subprocess.Popen([*before, "/bin/sh", "attempt", name_of(key), agent.state], cwd=agent.home,
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
-                                user=pwd.getpwnam("bin").pw_uid)
+                                user=pwd.getpwnam(account).pw_uid)
     assert imposter.stdout.readline() == b"\n"
     helper = agent.as_the_agent()
     assert helper.ask(probe={"key": key}).get("alive", 0) == 0
     assert not helper.kill(key)
+    assert helper.ask(sweep={"keep": []}).get("alive", 0) == 0
     assert imposter.poll() is None
     imposter.communicate(b"\n", timeout=30)
     assert imposter.returncode == 0
