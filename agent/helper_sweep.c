@@ -127,20 +127,22 @@ say(const struct helper *h, const char *what)
 		    what);
 }
 
-/* All that are left in cgroups; those that are empty are removed. */
+/* All that are left in cgroups; those that are empty are removed. One that cannot be ended keeps no
+ * other alive. */
 static bool
 end_groups(struct sweep *s, bool *alive, char *error)
 {
 	uint64_t until_ms = clock_boot_ms() + ROUND_MS;
 	struct helper *h = s->h;
 	char group[PATH_MAX];
+	bool ok = true;
 	int rc;
 
 	for (size_t i = 0; i < s->group_count; i++) {
 		helper_group_name(h, s->groups[i], "", group);
-		if ((rc = cgroup_kill(&h->host, group)) < 0)
-			return helper_refuse(error, "cgroup %s: %s", group, strerror(errno));
-		if (rc == 0) {
+		if ((rc = cgroup_kill(&h->host, group)) < 0) {
+			ok = helper_refuse(error, "cgroup %s: %s", group, strerror(errno));
+		} else if (rc == 0) {
 			say(h, s->groups[i]);
 			*alive = true;
 		} else if (!cgroup_remove(&h->host, group)) {
@@ -151,11 +153,11 @@ end_groups(struct sweep *s, bool *alive, char *error)
 		}
 		if (clock_boot_ms() >= until_ms) {
 			*alive = true;
-			return true;
+			return ok;
 		}
 	}
 	cgroup_remove_if_empty(&h->host, h->base);
-	return true;
+	return ok;
 }
 
 static void
@@ -179,27 +181,30 @@ visit_ended(void *arg, const char *name, const struct proc_id *id)
 	return true;
 }
 
+/* Whatever fails, all that was found is ended. */
 static bool
 round_of(struct sweep *s, const Corral__HelperSweep *r, bool *alive, char *error)
 {
 	struct helper *h = s->h;
+	bool ok;
 
 	if (!note_kept(s, r))
 		return helper_refuse(error, "no memory for the attempts that are to be kept");
 	if (h->host.can_track && !cgroup_each(&h->host, h->base, visit_group, s))
 		return helper_refuse(error, "cgroup %s: %s", h->base, strerror(errno));
-	if (!s->failed && !end_groups(s, alive, error))
-		return false;
+	ok = end_groups(s, alive, error);
 	/* After those in cgroups, which are known by their names. */
-	if (!s->failed && !launched_each(h->conf.state_dir, visit_launched, s))
-		return helper_refuse(
+	if (!launched_each(h->conf.state_dir, visit_launched, s))
+		ok = helper_refuse(
 		    error, "the executors below %.150s: %s", h->conf.state_dir, strerror(errno));
+	end_processes(s, alive);
 	if (s->failed)
-		return helper_refuse(error,
+		ok = helper_refuse(error,
 		    "no memory, or more than %d attempts that the agent does not know",
 		    STRANGERS_MAX);
-	end_processes(s, alive);
-	return *alive || launched_each(h->conf.state_dir, visit_ended, s) ||
+	if (!ok || *alive)
+		return ok;
+	return launched_each(h->conf.state_dir, visit_ended, s) ||
 	       helper_refuse(
 		   error, "the executors below %.150s: %s", h->conf.state_dir, strerror(errno));
 }
