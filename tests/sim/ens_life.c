@@ -60,10 +60,13 @@ on_space(void *arg, uint64_t token)
 	simdisk_set_capacity(n->disk, UINT64_MAX);
 }
 
+/* No other fault of the disk keeps the damage from being stored: a power loss would mend it. */
 static void
 rot(struct life *l, struct ens_node *n)
 {
 	ens_node_crash(n, false, "its disk rots");
+	simdisk_set_capacity(n->disk, UINT64_MAX);
+	ens_disk_fail_at(n, 0, 0);
 	if (!ens_damage(n, &l->rng))
 		l->faults[FAULT_ROT]--;
 }
