@@ -289,12 +289,25 @@ static const struct executor_link_ops executor_ops = {
 
 /* ---- The master. ---- */
 
+static const char *
+state_text(const struct agent *a)
+{
+	const char *error;
+
+	if (agent_core_registered(a->core))
+		return "registered";
+	return agent_core_is_sweeping(a->core, &error)
+		   ? "not registered before what the checkpoint does not have is ended"
+		   : "no master";
+}
+
 static void
 on_master_up(void *arg)
 {
 	struct agent *a = arg;
 
 	agent_core_master_up(a->core, clock_boot_ms());
+	notify_status("%s", state_text(a));
 }
 
 static void
@@ -442,7 +455,7 @@ on_dump(void *arg, int signo)
 	struct list *it, *nx;
 
 	(void)signo;
-	log_info("state: %s", agent_core_registered(a->core) ? "registered" : "no master");
+	log_info("state: %s", state_text(a));
 	LIST_EACH(it, nx, agent_core_active(a->core)) {
 		const struct attempt *at = CONTAINER_OF(it, struct attempt, link);
 

@@ -2,6 +2,7 @@
 """The agent without any privilege, and its helper as a service of its own."""
 import os
 import pwd
+import signal
 import socket
 import struct
 import subprocess
@@ -274,6 +275,39 @@ def test_a_helper_ends_all_but_what_it_is_told_to_keep_needs_root(agent, noted):
     assert {m.outcome(keys[0])["state"], m.outcome(keys[2])["state"]} == {"LOST"}
     m.send(kill={"keys": [keys[1]]})
     assert m.outcome(keys[1])["state"] == "KILLED"
+
+
+def test_a_node_whose_remains_do_not_die_stays_silent_and_says_why_needs_root(agent):
+    m, key = agent.master, agent.master.key(0)
+    m.launch(key, argv=["sleep", "1035"])
+    assert m.update()["state"] == "RUNNING"
+    own = next((Path(p).parent for p in agent.cgroups() if p.endswith("/exec") and Path(p, "cgroup.type").exists()), None)
+    if own is None:
+        pytest.skip("no cgroup2")
+    m.send(kill={"keys": [key]})
+    assert m.outcome(key)["state"] == "KILLED"
+    until(lambda: not agent.cgroups(), "what is over is cleaned up")
+    group = own.parent / f"{m.incarnation:x}-1-1-1-1"
+    group.mkdir(parents=True)
+    remains = subprocess.Popen(["sleep", "1036"])
+    try:
+        (group / "cgroup.type").write_text("threaded")  # neither cgroup.kill nor cgroup.procs is of any use there
+        (group.parent / "cgroup.procs").write_text(str(remains.pid))
+        (group / "cgroup.threads").write_text(str(remains.pid))
+        agent.process.kill()
+        agent.process.wait(30)
+        (agent.state / "checkpoint/checkpoint").unlink()
+        agent.start()
+        until(lambda: f"{group.name}: the agent's checkpoint does not have it; it was killed and does not die" in agent.helper_log(),
+              agent.helper_log)
+        agent.process.send_signal(signal.SIGUSR1)
+        until(lambda: "state: not registered before what the checkpoint does not have is ended" in agent.log(), agent.log)
+        assert agent.log().count("registered with the master") == 1
+    finally:
+        remains.kill()
+        remains.wait(30)
+    m.welcome()
+    until(lambda: agent.log().count("registered with the master") == 2, agent.log)
 
 
 def test_a_sweep_that_cannot_be_is_refused_and_ends_nothing_needs_root(agent):
