@@ -201,11 +201,12 @@ count_of(struct master *m, const char *who)
 	return count;
 }
 
-/* A user's account must leave room for the other users, and all users for operators. */
+/* A user's account must leave room for the other users, and all users for operators. (Accounts that
+ * have no name, and may but join, are as one.) */
 static bool
 has_room(struct master *m, struct http_request *r, const char *who)
 {
-	bool user = api_peer(r)->role == TLS_ROLE_USER;
+	bool user = api_peer(r)->role != TLS_ROLE_OPERATOR;
 
 	if (user && count_of(m, who) >= FORWARDS_ACCOUNT_MAX) {
 		api_refuse(m, r, 503,

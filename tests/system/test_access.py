@@ -246,35 +246,60 @@ def test_a_master_that_finds_a_wider_acl_does_not_start_and_says_what_mends_it(g
     guarded.corral("stop", "kept")
 
 
-ASK_FOR_EVENTS = """
+ASK_OFTEN = """
 import socket, sys
 links = []
 for _ in range(int(sys.argv[2])):
     links.append(socket.socket(socket.AF_UNIX))
     links[-1].settimeout(30)
     links[-1].connect(sys.argv[1])
-    links[-1].sendall(b"GET /corral/v1/events HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+    links[-1].sendall(sys.argv[3].encode())
 print(links[-1].recv(65536), flush=True)
 sys.stdin.read()
 """
 
 
-@needs_root
-def test_an_account_has_no_more_than_its_part_of_what_a_standby_passes_on_needs_root(wide_cluster):
-    leader = wide_cluster.leader()
-    other, = (name for name in wide_cluster.daemons("master") if name != leader)
-    path = wide_cluster.state / other / "client.sock"
+def standby_socket(cluster):
+    """That of the master that does not lead, which every account may use."""
+    leader = cluster.leader()
+    other, = (name for name in cluster.daemons("master") if name != leader)
+    path = cluster.state / other / "client.sock"
     path.parent.chmod(0o711)
-    wide_cluster.state.chmod(0o711)
+    cluster.state.chmod(0o711)
     shutil.chown(path, group="nogroup")
     path.chmod(0o660)
-    nobody = pwd.getpwnam("nobody")
-    asking = subprocess.Popen([sys.executable, "-c", ASK_FOR_EVENTS, path, "33"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                              text=True, user=nobody.pw_uid, group=nobody.pw_gid, extra_groups=[], cwd="/")
+    return path
+
+
+def ask_often(path, uid, count, request):
+    """(process that holds the connections, the start of the last one's answer)"""
+    asking = subprocess.Popen([sys.executable, "-c", ASK_OFTEN, path, str(count), request + "\r\n\r\n"], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, text=True, user=uid, group=pwd.getpwnam("nobody").pw_gid, extra_groups=[],
+                              cwd="/")
+    return asking, asking.stdout.readline()
+
+
+@needs_root
+def test_an_account_has_no_more_than_its_part_of_what_a_standby_passes_on_needs_root(wide_cluster):
+    path = standby_socket(wide_cluster)
+    asking, said = ask_often(path, pwd.getpwnam("nobody").pw_uid, 33, "GET /corral/v1/events HTTP/1.1\r\nHost: x")
     try:
-        said = asking.stdout.readline()
         assert said.startswith("b'HTTP/1.1 503 ") and "passes on 32 requests of user:nobody to the leader already" in said, said
         assert ask_locally(path, pwd.getpwuid(os.geteuid()).pw_name, "jobs").returncode == 0
     finally:
         asking.communicate("")
     until(lambda: ask_locally(path, "nobody", "jobs").returncode == 0, "room again")
+
+
+@needs_root
+def test_an_account_without_a_name_has_no_more_than_that_either_needs_root(wide_cluster):
+    path = standby_socket(wide_cluster)
+    leader = wide_cluster.daemons("master")[wide_cluster.leader()][0]
+    os.kill(leader, signal.SIGSTOP)  # what it is asked takes long
+    try:
+        asking, said = ask_often(path, 54321, 33, "POST /corral/v1/join HTTP/1.1\r\nHost: x\r\nContent-Length: 0")
+        asking.communicate("")
+    finally:
+        os.kill(leader, signal.SIGCONT)
+    assert said.startswith("b'HTTP/1.1 503 ") and "passes on 32 requests of " in said, said
+    until(lambda: ask_locally(path, "nobody", "jobs").returncode == 0, "it leads on, or the other one does")
