@@ -491,7 +491,8 @@ cluster_update(struct cluster *c, uint64_t now_ms, struct agent *a, const Corral
 			cluster_emit_key(c, OUT_KILL, a, u->key);
 		return;
 	}
-	if (task_state_terminal(t->state))
+	/* (One that was not sent yet is no agent's to tell of: its name was guessed.) */
+	if (task_state_terminal(t->state) || t->unsent)
 		return;
 	if (u->sequence <= t->sequence && !task_state_terminal(u->state)) {
 		MARK("update: again");

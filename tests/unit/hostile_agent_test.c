@@ -245,6 +245,38 @@ START_TEST(an_outcome_that_comes_again_with_other_contents_is_the_first_one)
 }
 END_TEST
 
+/* The names of attempts can be guessed: a singleton's is on its way to the store before it is sent.
+ */
+START_TEST(what_is_told_of_an_attempt_that_was_not_sent_yet_changes_nothing)
+{
+	static const Corral__TaskState told[] = {
+	    CORRAL__TASK_STATE__RUNNING, CORRAL__TASK_STATE__FINISHED, CORRAL__TASK_STATE__LOST};
+	struct fake_agent *a = ready_agent(1000);
+	struct fake_task invented = {.state = told[_i], .sequence = 1};
+	struct job_policy once = batch;
+	struct attempt *t;
+
+	once.singleton = true;
+	fake_submit(f, "one", 1, &once);
+	fake_turn(f);
+	fake_commit(f, true); /* the job */
+	fake_turn(f);	      /* it is placed */
+	t = cluster_live_attempt(&f->cluster, cluster_job(&f->cluster, "one"), 0);
+	ck_assert(t->unsent);
+	cluster_key(t, &invented.key);
+	f->acks = 0;
+	fake_send_update(f, a, &invented);
+	ck_assert_int_eq(t->state, CORRAL__TASK_STATE__LAUNCHING);
+	ck_assert_uint_eq(f->acks, 0);
+	work();
+	ck_assert_uint_eq(f->launches, 1);
+	ck_assert_uint_eq(a->task_count, 1);
+	fake_exit(f, a, &a->tasks[0], 0);
+	work();
+	ck_assert_int_eq(cell_of("one").state, CELL_FINISHED);
+}
+END_TEST
+
 Suite *
 unit_suite(void)
 {
@@ -264,6 +296,8 @@ unit_suite(void)
 	tcase_add_test(t, an_outcome_with_a_number_of_the_future_counts_once_and_is_acknowledged);
 	tcase_add_test(t, an_outcome_with_the_number_of_an_earlier_update_counts);
 	tcase_add_test(t, an_outcome_that_comes_again_with_other_contents_is_the_first_one);
+	tcase_add_loop_test(
+	    t, what_is_told_of_an_attempt_that_was_not_sent_yet_changes_nothing, 0, 3);
 	suite_add_tcase(s, t);
 	return s;
 }
