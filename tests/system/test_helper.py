@@ -298,8 +298,8 @@ def test_a_node_whose_remains_do_not_die_stays_silent_and_says_why_needs_root(ag
         agent.process.wait(30)
         (agent.state / "checkpoint/checkpoint").unlink()
         agent.start()
-        until(lambda: f"{group.name}: the agent's checkpoint does not have it; it was killed and does not die" in agent.helper_log(),
-              agent.helper_log)
+        stuck = f"{group.name}: the agent's checkpoint does not have it; it was killed and does not die"
+        until(lambda: stuck in agent.helper_log(), agent.helper_log)
         agent.process.send_signal(signal.SIGUSR1)
         until(lambda: "state: not registered before what the checkpoint does not have is ended" in agent.log(), agent.log)
         assert agent.log().count("registered with the master") == 1
@@ -336,7 +336,7 @@ def test_a_sweep_that_cannot_be_is_refused_and_ends_nothing_needs_root(agent):
 @pytest.mark.parametrize("agent", ["/sys/fs/cgroup"], indirect=True)
 @pytest.mark.parametrize("before, account", [([], "bin"), (["unshare", "--pid", "--fork"], "root")])
 def test_who_calls_himself_an_executor_is_not_killed_needs_root(agent, before, account):
-    """A user's process, and one of root's in a container, where there may be an agent whose state directory is called as ours."""
+    """A user's process, and one of root's in a container, where an agent's state directory may be called as ours."""
     key = agent.master.key(0)
     (agent.home / "attempt").write_text("echo; read x")
     imposter = subprocess.Popen([*before, "/bin/sh", "attempt", name_of(key), agent.state], cwd=agent.home,
