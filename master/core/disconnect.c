@@ -89,7 +89,9 @@ agent_is_waited_for(const struct cluster *c, const struct agent *a)
 {
 	if (a->gone || a->powered_off)
 		return false;
-	return has_patient_task(a) || ((a->awaited || a->unheard) && unknown_are_waited_for(c));
+	/* Who can read a job that we cannot may find that it waits. */
+	return c->unread_count > 0 || has_patient_task(a) ||
+	       ((a->awaited || a->unheard) && unknown_are_waited_for(c));
 }
 
 void
@@ -104,10 +106,12 @@ agent_unheard(struct cluster *c, uint64_t now_ms, struct agent *a)
 		jobs_recovered(c, now_ms);
 }
 
-/* The next leader need not wait for it. */
+/* The next leader need not wait for it, if there is no job of which we do not know that. */
 static void
 not_away(struct cluster *c, struct agent *a)
 {
+	if (c->unread_count > 0)
+		return;
 	a->away = false;
 	registry_dirty(c, a);
 }

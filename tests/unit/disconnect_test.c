@@ -219,6 +219,42 @@ START_TEST(the_next_leader_marks_a_node_that_it_never_heard_and_waits)
 }
 END_TEST
 
+/* One of an older release, say: whether the job waits is for a later one to know. */
+START_TEST(a_node_is_away_for_a_leader_that_cannot_read_a_job)
+{
+	struct fake_agent *a = ready_agent(1000);
+	struct fake_node *n;
+	char first;
+
+	fake_submit(f, "steady", 1, &waits);
+	work();
+	ck_assert_uint_eq(a->task_count, 1);
+	ready_agent(1000);
+	n = (struct fake_node *)(uintptr_t)fake_find(f, "/corral/jobs/steady");
+	first = n->data[0];
+	n->data[0] = '?';
+	f->unreadable = true;
+	fake_elect(f);
+	fake_connect(f, &f->agents[1]);
+	if (_i == 0) /* else this leader never hears it */
+		fake_connect(f, a);
+	work();
+	fake_cut(f, a);
+	pass(UNREACHABLE_MS + 10 * SCAN_MS);
+	ck_assert_int_eq(node("n0")->state, AGENT_UNREACHABLE);
+	ck_assert(registry_has(" away n0\n"));
+	n = (struct fake_node *)(uintptr_t)fake_find(f, "/corral/jobs/steady");
+	n->data[0] = first;
+	ck_assert_ptr_nonnull(next_leader(DELAY_MS));
+	ck_assert_uint_eq(f->launches, 1);
+	fake_connect(f, a);
+	work();
+	ck_assert_uint_eq(f->launches, 1);
+	ck_assert_uint_eq(a->task_count, 1);
+	ck_assert(registry_has(" admitted n0\n"));
+}
+END_TEST
+
 START_TEST(the_next_leader_counts_the_delay_from_its_election)
 {
 	uint64_t elected_ms;
@@ -318,6 +354,7 @@ unit_suite(void)
 	tcase_add_test(t, other_jobs_tasks_on_the_node_go_elsewhere_at_once);
 	tcase_add_test(t, the_next_leader_waits_as_well_for_a_node_that_was_marked);
 	tcase_add_test(t, the_next_leader_marks_a_node_that_it_never_heard_and_waits);
+	tcase_add_loop_test(t, a_node_is_away_for_a_leader_that_cannot_read_a_job, 0, 2);
 	tcase_add_test(t, the_next_leader_counts_the_delay_from_its_election);
 	tcase_add_test(t, a_node_that_is_forgotten_holds_up_nothing_after_an_election);
 	tcase_add_test(
