@@ -333,23 +333,6 @@ cl_host_rot(struct cl_host *h, bool all)
 		(void)store_sync_dir(s);
 }
 
-void
-cl_host_end_forgotten(struct cl_host *h)
-{
-	struct list *it, *nx;
-
-	if (h->core == NULL)
-		return;
-	LIST_EACH(it, nx, &h->groups) {
-		struct cl_group *g = CONTAINER_OF(it, struct cl_group, link);
-
-		if (!g->rotten || agent_core_find(h->core, &g->key) != NULL)
-			continue;
-		cl_exec_kill(g);
-		cl_task_kill(g);
-	}
-}
-
 /* ---- The machine. ---- */
 
 static void

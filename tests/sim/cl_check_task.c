@@ -373,17 +373,18 @@ check_other(struct cl_group *g, const struct seen_attempt *a, struct cl_group *o
 	bool later = a->launch_sent_ms > o->launch_sent_ms;
 	unsigned given_up = later ? other->host->number : g->host->number;
 
-	/* What is no singleton, and forgotten, runs on, whatever its job's name is given to then.
-	 */
-	if (other->rotten && !other->spec->singleton)
+	/* What is no singleton, and forgotten, runs on until its node registers, whatever its job's
+	 * name is given to meanwhile. */
+	if (other->rotten && other->key.incarnation != g->key.incarnation &&
+	    !other->spec->singleton)
 		return;
 	if (g->spec->singleton && is_remainder(other))
 		on_awake(other, other->task.number);
 	else if (g->spec->singleton)
 		VIOLATED(c, "S1: %s starts on %s while %s runs on %s", a->name,
 		    g->host->machine->name, o->name, other->host->machine->name);
-	else if (other->key.incarnation == g->key.incarnation && !g->rotten && !other->rotten &&
-		 !lost_with_store(k, a) && !lost_with_store(k, o) &&
+	else if (other->key.incarnation == g->key.incarnation && !lost_with_store(k, a) &&
+		 !lost_with_store(k, o) &&
 		 !marked_between(&k->agents[given_up],
 		     later ? o->launch_sent_ms : a->launch_sent_ms,
 		     later ? a->launch_sent_ms : o->launch_sent_ms,
@@ -426,8 +427,6 @@ check_room(struct cl_host *h)
 	LIST_EACH(it, nx, &h->groups) {
 		const struct cl_group *g = CONTAINER_OF(it, struct cl_group, link);
 
-		if (g->rotten) /* it may run beside what its agent knows of */
-			continue;
 		if (cl_group_empty(g) && (!cl_exec_alive(g) || g->life.state >= LIFE_ENDED))
 			continue;
 		cpu += g->spec->resources->cpu_milli;
@@ -497,7 +496,7 @@ cl_check_group_killed(struct cl_group *g)
 	if (cl_exec_alive(g) &&
 	    (g->proc.paused_until_ms == 0 ||
 		g->host->c->world.now_ms > g->proc.paused_until_ms + SILENT_MS) &&
-	    g->task.main_runs && !a->kill_seen && !g->spec->singleton && !g->rotten)
+	    g->task.main_runs && !a->kill_seen && !g->spec->singleton)
 		VIOLATED(g->host->c,
 		    "A1: %s is killed with its executor, and no master wanted that", a->name);
 }

@@ -107,8 +107,6 @@ void cl_agent_kill(struct cl_host *h);
 void cl_host_power_loss(struct cl_host *h, uint64_t down_ms);
 /* While no agent runs there: a bit of its checkpoint flips, or all of it is gone. */
 void cl_host_rot(struct cl_host *h, bool all);
-/* Somebody ends what runs there and its agent has forgotten; it says itself that there may be. */
-void cl_host_end_forgotten(struct cl_host *h);
 void cl_agent_turn(struct cl_host *h);
 bool cl_agent_runs(const struct cl_host *h);
 

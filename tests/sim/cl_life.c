@@ -146,10 +146,8 @@ end_all(struct cl_life *l)
 {
 	struct cl_master *m = serving(l->c);
 
-	for (unsigned i = 0; i < l->c->conf.agents; i++) {
+	for (unsigned i = 0; i < l->c->conf.agents; i++)
 		empty_estranged(l->c->hosts[i]);
-		cl_host_end_forgotten(l->c->hosts[i]);
-	}
 	if (m == NULL)
 		return;
 	cl_mend_era(l, m);
