@@ -176,6 +176,7 @@ sandbox_each(
 {
 	int part_fd = open_part(state_dir, part), fd;
 	struct dirent *entry;
+	bool ok;
 	DIR *dir;
 
 	if (part_fd < 0)
@@ -187,12 +188,14 @@ sandbox_each(
 		after_closing(fd, -1);
 		return false;
 	}
-	while ((entry = readdir(dir)) != NULL) {
+	while ((errno = 0, entry = readdir(dir)) != NULL) {
 		if (entry->d_name[0] != '.' && !visit(arg, entry->d_name))
 			break;
 	}
-	closedir(dir);
-	return true;
+	ok = entry != NULL || errno == 0;
+	for (int error = errno; dir != NULL; dir = NULL, errno = error)
+		closedir(dir);
+	return ok;
 }
 
 int

@@ -400,7 +400,7 @@ walk(const char *root, const char *group, unsigned depth, group_visit *visit, vo
 		return false;
 	if ((dir = opendir(path)) == NULL)
 		return errno == ENOENT;
-	while (ok && (entry = readdir(dir)) != NULL) {
+	while (ok && (errno = 0, entry = readdir(dir)) != NULL) {
 		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
 			continue;
 		if (depth == DEPTH_MAX || !join(path, group, entry->d_name, "")) {
@@ -409,6 +409,7 @@ walk(const char *root, const char *group, unsigned depth, group_visit *visit, vo
 		} else
 			ok = walk(root, path, depth + 1, visit, arg);
 	}
+	ok = ok && errno == 0;
 	for (int error = errno; dir != NULL; dir = NULL, errno = error)
 		closedir(dir);
 	return ok && visit(arg, root, group);
@@ -540,19 +541,22 @@ cgroup_each(const struct cgroup_host *h, const char *group,
 {
 	char path[PATH_MAX];
 	struct dirent *entry;
+	bool ok;
 	DIR *dir;
 
 	if (!join(path, h->v2_track ? h->unified : h->freezer, group, ""))
 		return false;
 	if ((dir = opendir(path)) == NULL)
 		return errno == ENOENT;
-	while ((entry = readdir(dir)) != NULL) {
+	while ((errno = 0, entry = readdir(dir)) != NULL) {
 		if (entry->d_type == DT_DIR && entry->d_name[0] != '.' &&
 		    !visit(arg, entry->d_name))
 			break;
 	}
-	closedir(dir);
-	return true;
+	ok = entry != NULL || errno == 0;
+	for (int error = errno; dir != NULL; dir = NULL, errno = error)
+		closedir(dir);
+	return ok;
 }
 
 /* ---- Usage and removal. ---- */

@@ -143,17 +143,20 @@ proc_each(bool (*visit)(void *arg, pid_t pid, const struct proc_stat *stat), voi
 	struct dirent *entry;
 	struct proc_stat st;
 	uint64_t pid;
+	bool ok;
 
 	if (dir == NULL)
 		return false;
-	while ((entry = readdir(dir)) != NULL) {
+	while ((errno = 0, entry = readdir(dir)) != NULL) {
 		if (!str_to_u64(entry->d_name, 1, INT32_MAX, &pid) || !proc_stat((pid_t)pid, &st))
 			continue;
 		if (!visit(arg, (pid_t)pid, &st))
 			break;
 	}
-	closedir(dir);
-	return true;
+	ok = entry != NULL || errno == 0;
+	for (int error = errno; dir != NULL; dir = NULL, errno = error)
+		closedir(dir);
+	return ok;
 }
 
 /* ---- Sessions. ---- */
