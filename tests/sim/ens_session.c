@@ -227,8 +227,9 @@ was_held_up(const struct ens_node *n, uint64_t since_ms)
 }
 
 /*
- * C10: what is read is no older than a follower may be without its leader, whose clock may be slow;
- * an observer may have it from a follower. Of a server that was stopped meanwhile, or whose disk
+ * C10: what is read is no older than a follower may be without its leader, whose clock may be slow,
+ * or than the oldest proposal that it may owe, which is twice as much; an observer may have it from
+ * a follower. Of a server that was stopped meanwhile, or whose disk
  * was, that cannot be asked: it takes what its leader has sent in order, nothing in it says how old
  * it is, and while there is some left its leader is not silent, though it be gone. What an observer
  * has is what its master has taken, and is as old; so then it cannot be asked of this one either.
@@ -237,8 +238,8 @@ void
 ens_session_read(struct ens_client *c, int64_t zxid)
 {
 	const struct ens_node *n = c->node;
-	uint64_t limit_ms = (uint64_t)n->peer.zab.settings.sync_limit * n->e->tick_ms * 10 / 9,
-		 since_ms, now_ms = n->e->world.now_ms;
+	uint64_t alone_ms = (uint64_t)n->peer.zab.settings.sync_limit * n->e->tick_ms * 10 / 9,
+		 limit_ms = 2 * alone_ms, since_ms, now_ms = n->e->world.now_ms;
 
 	if (n->server.role == SERVER_READ_ONLY && c->read_only)
 		return;
@@ -254,7 +255,7 @@ ens_session_read(struct ens_client *c, int64_t zxid)
 
 		if (master > 0 && was_held_up(&n->e->nodes[master - 1], since_ms))
 			return;
-		limit_ms *= 2;
+		limit_ms += alone_ms;
 	}
 	if (now_ms - since_ms > limit_ms + LATE_MS)
 		ENS_VIOLATION(c,

@@ -534,6 +534,45 @@ START_TEST(an_observer_that_was_told_more_before_it_had_all_owes_nothing)
 }
 END_TEST
 
+/* It acknowledges, in half ticks: always the proposal of so long ago, or only every other one. */
+static void
+acknowledge(unsigned behind, bool falls_behind)
+{
+	int64_t proposed[12 * RIG_SYNC_LIMIT];
+	char path[32];
+
+	lead();
+	join_as_two(&wire);
+	finish_as_two(&wire);
+	for (unsigned i = 0; i < 12 * RIG_SYNC_LIMIT && wire.link.end == PEER_LINK_OPEN; i++) {
+		snprintf(path, sizeof path, "/n%u", i);
+		rig_create(2, path);
+		proposed[i] = zab_last_zxid(&peer_of(2)->zab);
+		rig_run(RIG_TICK_MS / 2);
+		rig_set_time(&rig_nodes[2]);
+		buf_clear(&wire.out);
+		if (i >= behind)
+			wire_say_packet(&wire, 2, QPACKET_ACK,
+			    proposed[falls_behind ? i / 2 : i - behind], NULL, 0);
+	}
+}
+
+START_TEST(a_follower_that_falls_further_and_further_behind_is_let_go)
+{
+	acknowledge(0, true);
+	ck_assert(wire_ended(&wire, "has not acknowledged a proposal"));
+	still_leads();
+}
+END_TEST
+
+START_TEST(a_follower_that_is_a_little_behind_all_the_time_stays)
+{
+	acknowledge(RIG_SYNC_LIMIT, false);
+	ck_assert_msg(wire.link.end == PEER_LINK_OPEN, "%s", wire.link.why);
+	still_leads();
+}
+END_TEST
+
 START_TEST(an_observer_that_acknowledges_is_let_go)
 {
 	observe();
@@ -743,6 +782,8 @@ unit_suite(void)
 	tcase_add_test(t, zk4685_an_acknowledgement_before_that_of_newleader_is_harmless);
 	tcase_add_test(t, an_observer_that_was_told_more_before_it_had_all_owes_nothing);
 	tcase_add_test(t, an_observer_that_acknowledges_is_let_go);
+	tcase_add_test(t, a_follower_that_falls_further_and_further_behind_is_let_go);
+	tcase_add_test(t, a_follower_that_is_a_little_behind_all_the_time_stays);
 	tcase_add_test(t, a_server_that_comes_again_replaces_its_old_link);
 	tcase_add_test(t, requests_before_it_is_up_to_date_and_broken_ones_end_the_link);
 	tcase_add_test(t, what_was_asked_for_after_a_sync_is_committed_after_its_answer);

@@ -565,7 +565,7 @@ check_silence(struct leader *l)
 		else if (link->stage == LEARNER_SERVING && link->waits_since_ms > 0 &&
 			 now_ms - link->waits_since_ms > ticks(l, l->z->settings.sync_limit))
 			zab_link_end(l->z, link,
-			    "server %lld has acknowledged no proposal for %llu ms",
+			    "server %lld has not acknowledged a proposal of %llu ms ago",
 			    (long long)link->sid,
 			    (unsigned long long)(now_ms - link->waits_since_ms));
 	}

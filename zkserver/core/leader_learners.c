@@ -151,6 +151,15 @@ take_ack_epoch(struct leader *l, struct peer_link *link, const struct qpacket *p
 	}
 }
 
+void
+leader_await(const struct leader *l, struct peer_link *link)
+{
+	bool waits = !link->observer && link->acked < link->sent;
+
+	link->awaited = link->sent;
+	link->waits_since_ms = waits ? l->z->now_ms : 0;
+}
+
 static void
 take_ack(struct leader *l, struct peer_link *link, int64_t zxid)
 {
@@ -160,8 +169,7 @@ take_ack(struct leader *l, struct peer_link *link, int64_t zxid)
 		link->stage = LEARNER_SYNCED;
 		if (link->acked < link->asked_zxid)
 			link->acked = link->asked_zxid;
-		link->waits_since_ms =
-		    !link->observer && link->acked < link->sent ? l->z->now_ms : 0;
+		leader_await(l, link);
 		return;
 	}
 	if (mark)
@@ -177,7 +185,8 @@ take_ack(struct leader *l, struct peer_link *link, int64_t zxid)
 	if (zxid <= link->acked)
 		return;
 	link->acked = zxid;
-	link->waits_since_ms = zxid < link->sent ? l->z->now_ms : 0;
+	if (zxid >= link->awaited)
+		leader_await(l, link);
 }
 
 /* A sync has its place from here on. */

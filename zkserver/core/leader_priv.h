@@ -12,6 +12,12 @@ struct peer_link *leader_next(const struct leader *l, const struct peer_link *at
 /* Does its vote count? */
 bool leader_is_voter(const struct leader *l, const struct peer_link *link);
 
+/*
+ * From now on a follower is timed by the last proposal that it was sent: it has syncLimit to
+ * acknowledge it, so that none waits for longer than twice that, however it acknowledges others.
+ */
+void leader_await(const struct leader *l, struct peer_link *link);
+
 /* The epoch is fixed: tell it. */
 void leader_greet(struct leader *l, struct peer_link *link);
 

@@ -405,7 +405,7 @@ put_next(const struct leader *l, struct peer_link *link, const struct next *n)
 		qpacket_put(link->out, QPACKET_COMMIT, n->zxid, NULL, 0);
 		link->committed = n->zxid;
 	} else if (link->waits_since_ms == 0)
-		link->waits_since_ms = l->z->now_ms;
+		leader_await(l, link);
 }
 
 void

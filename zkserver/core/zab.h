@@ -131,7 +131,8 @@ struct peer_link {
 	int64_t acked;		 /* durable there */
 	uint64_t pings_sent, pings_answered; /* since it serves: it answers each of these */
 	uint64_t ping_mark, ping_round;	     /* answered so many: it has confirmed that round */
-	uint64_t waits_since_ms;	     /* since when `acked` is behind `sent`; 0: it is not */
+	int64_t awaited;	 /* of all that was proposed, what it is timed by; and */
+	uint64_t waits_since_ms; /* since when that is not acknowledged; 0: it is */
 	struct server_cursor cursor;
 	struct txnlog_reader *reader; /* while it is sent what only the log has */
 	struct buf syncs;	      /* parked: struct leader_sync */
