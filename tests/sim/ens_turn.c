@@ -141,10 +141,28 @@ has_led(const struct ens_words *w)
 	return false;
 }
 
+static bool
+has_less(const struct vote *a, const struct vote *b)
+{
+	return a->epoch < b->epoch || (a->epoch == b->epoch && a->zxid < b->zxid);
+}
+
+/* Is it what this server itself stood for last? A result that is not was said by another. */
+static bool
+is_proposal(const struct election *el, const struct vote *v)
+{
+	return v->leader == el->proposal.leader && v->zxid == el->proposal.zxid &&
+	       v->round == el->proposal.round && v->epoch == el->proposal.epoch;
+}
+
 /*
- * Z16: nobody ends an election without a quorum of equal votes. If those of one round are none,
- * others have a leader, and it has said so itself; and where one is elected, nobody who voted has
- * more.
+ * Z16: nobody ends an election without a quorum of equal votes. If this server's own proposal has
+ * none in its round, others have a leader, and it has said so itself; and where one is elected,
+ * nobody who voted has more.
+ *
+ * Who joins others takes over what one of them said, which may be of any round: its zxid is from
+ * when the leader was elected, and that it is less than what this server has learned from that very
+ * leader since means nothing. Nor does it that a quorum has said the same in that round.
  */
 static void
 check_elected(struct ens_node *n)
@@ -166,14 +184,15 @@ check_elected(struct ens_node *n)
 	if (!zab_quorum(&n->peer.zab, &all))
 		ENS_VIOLATION(n, "Z16: server %lld follows %lld, no quorum has told it so",
 		    (long long)n->sid, (long long)v->leader);
-	else if (zab_quorum(&n->peer.zab, &round)) {
-		if (el->own.leader == n->sid && el->proposal.leader == v->leader &&
-		    members_weight(zab_newest(&n->peer.zab), n->sid) > 0 &&
-		    (v->epoch < el->own.epoch ||
-			(v->epoch == el->own.epoch && v->zxid < el->own.zxid)))
+	else if (v->leader == n->sid && v->round != el->proposal.round)
+		ENS_VIOLATION(n, "Z16: server %lld leads by votes of round %lld, it was in %lld",
+		    (long long)n->sid, (long long)v->round, (long long)el->proposal.round);
+	else if (v->leader == n->sid || (is_proposal(el, v) && zab_quorum(&n->peer.zab, &round))) {
+		if (el->own.leader == n->sid &&
+		    members_weight(zab_newest(&n->peer.zab), n->sid) > 0 && has_less(v, &el->own))
 			ENS_VIOLATION(n, "Z16: server %lld votes for %lld, which has less",
 			    (long long)n->sid, (long long)v->leader);
-	} else if (v->leader != n->sid && !has_led(&n->heard[v->leader - 1]))
+	} else if (!has_led(&n->heard[v->leader - 1]))
 		ENS_VIOLATION(n, "Z16: server %lld follows %lld, which does not say that it leads",
 		    (long long)n->sid, (long long)v->leader);
 }
