@@ -17,6 +17,7 @@ EPHEMERAL, SEQUENTIAL = 1, 2
 LOG_HEADER_BYTES = 16
 
 Txn = collections.namedtuple("Txn", "session cxid zxid type parts error")
+ERROR_BYTES = 4
 Node = collections.namedtuple("Node", "data czxid mzxid version owner")
 
 
@@ -52,7 +53,9 @@ def parse_part(kind, b, owner):
     if kind == SET:
         return (SET, b.text(), b.buf(), b.take("i"))
     if kind == ERROR:
-        return (ERROR, None, None, b.take("i"))
+        # Apache's leader may write its log behind applying a multi that failed, which has marked what stood before the
+        # failed part as an error as well, and left the part's own bytes.
+        return (ERROR, None, None, b.take("i") if len(b.data) == ERROR_BYTES else 0)
     raise ValueError(f"a transaction of type {kind}, which nobody asked for")
 
 

@@ -132,3 +132,12 @@ def test_a_write_behind_one_that_was_lost_is_found(tmp_path):
     write(tmp_path, right()[:2] + lost[:1], TXNS[:2])
     with pytest.raises(AssertionError, match="though 3 before it did not"):
         write(tmp_path, right()[:2] + lost, TXNS[:2] + [txn(3, history.DELETE, 6, text("/h/0"))])
+
+
+def test_what_apaches_leader_logs_behind_applying_a_multi_that_failed_has_the_error_of_its_cause():
+    def part(body):
+        return struct.pack(">ii", history.ERROR, len(body)) + body
+
+    kept = text("/h/1") + text("x") + struct.pack(">i", 3)
+    record = txn(8, history.MULTI, 1, struct.pack(">i", 2) + part(kept) + part(struct.pack(">i", -101)))
+    assert history.parse(record).error == -101
