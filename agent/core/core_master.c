@@ -31,21 +31,18 @@ send_master(struct agent_core *c, Corral__AgentToMaster *m)
 	core_push(c, AGENT_OUT_MASTER, NULL, &m->base);
 }
 
-/* Each attempt that is not settled, as the checkpoint has it. NULL with *count > 0: no memory. */
+/* Each attempt that is not settled, as the checkpoint has it, in one block. NULL: no memory. */
 static Corral__TaskReport **
 reports_new(struct agent_core *c, size_t *count)
 {
-	Corral__TaskReport **list = calloc(c->active_count + 1, sizeof *list), *items;
+	Corral__TaskReport **list = calloc(c->active_count + 1, sizeof *list + sizeof **list),
+			   *items;
 	struct list *it, *nx;
 	size_t n = 0;
 
-	items = calloc(c->active_count + 1, sizeof *items);
-	if (list == NULL || items == NULL) {
-		free(list);
-		free(items);
+	if (list == NULL)
 		return NULL;
-	}
-	list[0] = items; /* so that reports_free() finds it, also with none */
+	items = (Corral__TaskReport *)(list + c->active_count + 1);
 	LIST_EACH(it, nx, &c->active) {
 		struct attempt *a = CONTAINER_OF(it, struct attempt, link);
 		Corral__TaskReport *r = &items[n];
@@ -72,13 +69,6 @@ reports_new(struct agent_core *c, size_t *count)
 	return list;
 }
 
-static void
-reports_free(Corral__TaskReport **list)
-{
-	free(list[0]);
-	free(list);
-}
-
 void
 core_register(struct agent_core *c, uint64_t now_ms)
 {
@@ -102,7 +92,7 @@ core_register(struct agent_core *c, uint64_t now_ms)
 	m.body_case = CORRAL__AGENT_TO_MASTER__BODY_REGISTER;
 	m.register_ = &r;
 	send_master(c, &m);
-	reports_free(r.tasks);
+	free(r.tasks);
 }
 
 void

@@ -13,22 +13,18 @@
 #include "libcommon/base/plants.h"
 #include "libcommon/base/str.h"
 
-/* What may run by the checkpoint: its keys, for the helper only. NULL: no memory. */
+/* What may run by the checkpoint: its keys, in one block, for the helper only. NULL: no memory. */
 static Corral__TaskKey **
 kept_new(const struct agent_core *c, size_t *count)
 {
 	static char no_job[] = ""; /* up to 64 bytes each, and no part of the identity */
-	Corral__TaskKey **list = calloc(c->active_count + 1, sizeof *list), *items;
+	Corral__TaskKey **list = calloc(c->active_count + 1, sizeof *list + sizeof **list), *items;
 	struct list *it, *nx;
 	size_t n = 0;
 
-	items = calloc(c->active_count + 1, sizeof *items);
-	if (list == NULL || items == NULL) {
-		free(list);
-		free(items);
+	if (list == NULL)
 		return NULL;
-	}
-	list[0] = items; /* so that kept_free() finds it, also with none */
+	items = (Corral__TaskKey *)(list + c->active_count + 1);
 	LIST_EACH(it, nx, &c->active) {
 		const struct attempt *a = CONTAINER_OF(it, struct attempt, link);
 
@@ -41,13 +37,6 @@ kept_new(const struct agent_core *c, size_t *count)
 	}
 	*count = n;
 	return list;
-}
-
-static void
-kept_free(Corral__TaskKey **list)
-{
-	free(list[0]);
-	free(list);
 }
 
 static void
@@ -64,7 +53,7 @@ ask_sweep(struct agent_core *c)
 	r.sweep = &s;
 	c->sweep_asked = true;
 	core_ask_helper(c, NULL, HELPER_SWEEP, &r);
-	kept_free(s.keep);
+	free(s.keep);
 }
 
 void
