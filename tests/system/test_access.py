@@ -162,15 +162,21 @@ def test_a_standby_asks_the_leader_for_who_comes_by_its_socket(wide_cluster):
     assert run.returncode == 1 and "there is no job 'nothing-of-that-name'" in run.stderr, run
 
 
-@needs_root
-def test_who_asks_a_standby_is_to_the_leader_who_it_is_here_needs_root(wide_cluster):
-    leader = wide_cluster.leader()
-    other, = (name for name in wide_cluster.daemons("master") if name != leader)
-    path = wide_cluster.state / other / "client.sock"
+def standby_socket(cluster):
+    """That of the master that does not lead, which every account may use."""
+    leader = cluster.leader()
+    other, = (name for name in cluster.daemons("master") if name != leader)
+    path = cluster.state / other / "client.sock"
     path.parent.chmod(0o711)
-    wide_cluster.state.chmod(0o711)
+    cluster.state.chmod(0o711)
     shutil.chown(path, group="nogroup")
     path.chmod(0o660)
+    return path
+
+
+@needs_root
+def test_who_asks_a_standby_is_to_the_leader_who_it_is_here_needs_root(wide_cluster):
+    path = standby_socket(wide_cluster)
     run = ask_locally(path, "nobody", "run", "--user", "root", "--", "true")
     assert run.returncode == 125 and "user nobody may not run tasks as root" in run.stderr, run
     run = ask_locally(path, "nobody", "quota", "set", "eng", "--limit", "cpus=1")
@@ -257,18 +263,6 @@ for _ in range(int(sys.argv[2])):
 print(links[-1].recv(65536), flush=True)
 sys.stdin.read()
 """
-
-
-def standby_socket(cluster):
-    """That of the master that does not lead, which every account may use."""
-    leader = cluster.leader()
-    other, = (name for name in cluster.daemons("master") if name != leader)
-    path = cluster.state / other / "client.sock"
-    path.parent.chmod(0o711)
-    cluster.state.chmod(0o711)
-    shutil.chown(path, group="nogroup")
-    path.chmod(0o660)
-    return path
 
 
 def ask_often(path, uid, count, request):

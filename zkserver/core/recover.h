@@ -18,8 +18,8 @@ struct recover_options {
 	bool trust_empty; /* snapshot.trust.empty: replay a log that has no snapshot, once */
 	bool read_only;	  /* change no file, only say what would be done */
 	uint64_t now_ms;  /* monotonic, for the sessions */
-	/* Access lists that the snapshot's nodes have may be missing, for now:
-	 * recover_check_acls() is asked when the leader has sent what follows. */
+	/* Access lists that the snapshot's nodes have may be missing until the leader has sent what
+	 * follows: recover_check_acls() is asked then. */
 	bool leader_has_more;
 	/* Hears of each transaction of the log that was applied. NULL: nobody. */
 	void (*replayed)(void *arg, int64_t zxid, const uint8_t *bytes, size_t size);
