@@ -179,6 +179,23 @@ cl_check_asked(struct cl *c, const char *name, bool forgotten)
 	a->forgotten = a->forgotten || forgotten;
 }
 
+/*
+ * What was there is over, says the store from now on: a leader that cannot read its job says
+ * nothing of it, nor does the next one, which counts it as it loads.
+ */
+void
+cl_check_powered_off(struct cl *c, const char *name)
+{
+	int host = cl_check_agent_named(c, name);
+	struct list *it, *nx;
+
+	HMAP_EACH(it, nx, &c->check->attempts) {
+		struct seen_attempt *a = HMAP_ENTRY(it, struct seen_attempt, node);
+
+		a->given_up = a->given_up || a->host == host;
+	}
+}
+
 /* ---- Results. ---- */
 
 static char

@@ -44,6 +44,8 @@ void cl_check_fair(struct cl_master *m, bool held);
 int cl_check_agent_named(const struct cl *c, const char *name); /* -1: there is none */
 /* An operator has given it up, or forgotten it. */
 void cl_check_asked(struct cl *c, const char *name, bool forgotten);
+/* An operator has said so as well, and it is stored with the next commit. */
+void cl_check_powered_off(struct cl *c, const char *name);
 void cl_check_report(struct cl_master *m, const char *name, const Corral__Register *r);
 /* That report was refused: nobody knows what was in it. */
 void cl_check_refused(struct cl_master *m, const char *name);

@@ -76,6 +76,8 @@ forget(struct cl_life *l, struct cl_master *m, struct agent *a, bool powered_off
 		&m->cluster, cl_now(m->proc.machine), a, powered_off, error, sizeof error))
 		return false;
 	cl_check_asked(l->c, a->name, true);
+	if (powered_off)
+		cl_check_powered_off(l->c, a->name);
 	return true;
 }
 
