@@ -281,20 +281,23 @@ ens_disk_purge(struct ens_node *n)
 
 /* ---- P10 ---- */
 
-void
-ens_disk_changes(struct ens_node *n)
+/* The leader whose word changes its history; NULL: one of whom nothing can be said any more. */
+static struct ens_node *
+leader_of(struct ens_node *n)
 {
-	const struct ens_check *c = &n->e->check;
-	size_t below = ens_committed_below(c, n->durable_zxid + 1);
+	const struct learner *l = &n->peer.learner;
+	struct ens_node *leader = &n->e->nodes[l->leader - 1];
 
-	n->checked.changing = true;
-	n->checked.was_zxid = n->durable_zxid;
-	n->checked.floor_zxid = below > 0 ? c->committed[below - 1] : 0;
+	/* An observer at a follower's port: the follower may have another leader by now. */
+	if ((l->master >= 0 && l->master != l->leader) || !leader->up ||
+	    leader->peer.phase != PEER_LEADS || leader->peer.zab.epochs.accepted != l->epoch)
+		return NULL;
+	return leader;
 }
 
-/* Its history has this transaction. */
-static bool
-has_in_history(struct ens_node *leader, int64_t zxid)
+/* The last of its history that is not above this one. */
+static int64_t
+last_in_history(struct ens_node *leader, int64_t zxid)
 {
 	struct ens_check *c = &leader->e->check;
 	int64_t at = ens_book_place(c, server_last_zxid(&leader->server));
@@ -302,25 +305,37 @@ has_in_history(struct ens_node *leader, int64_t zxid)
 
 	while (at > zxid && (t = ens_book_find(c, at)) != NULL)
 		at = ens_book_place(c, t->prev);
-	return at == zxid;
+	return at;
 }
 
-/*
- * P10: what is left here is what its leader has, if both go on. Of an observer at a follower's port
- * that is not asked: the follower may have another leader by now.
- */
+/* What one leader wanted cut, another one may have, and bring it back. */
+void
+ens_disk_changes(struct ens_node *n)
+{
+	const struct ens_check *c = &n->e->check;
+	struct ens_disk *k = &n->checked;
+	size_t below = ens_committed_below(c, n->durable_zxid + 1);
+	struct ens_node *leader = leader_of(n);
+	int64_t back = leader == NULL ? k->cut_to : last_in_history(leader, k->cut_to);
+
+	k->changing = true;
+	k->was_zxid = n->durable_zxid;
+	k->floor_zxid = below > 0 ? c->committed[below - 1] : 0;
+	if (k->cut_from < back)
+		k->cut_from = back;
+}
+
+/* P10: what is left here is what its leader has, if both go on. */
 static void
 check_left(struct ens_node *n)
 {
 	const struct learner *l = &n->peer.learner;
 	int64_t place = ens_book_place(&n->e->check, n->db.last_zxid);
-	struct ens_node *leader = &n->e->nodes[l->leader - 1];
+	struct ens_node *leader = leader_of(n);
 
-	if (l->link == NULL || l->link->end != PEER_LINK_OPEN ||
-	    (l->master >= 0 && l->master != l->leader) || !leader->up ||
-	    leader->peer.phase != PEER_LEADS || leader->peer.zab.epochs.accepted != l->epoch)
+	if (l->link == NULL || l->link->end != PEER_LINK_OPEN || leader == NULL)
 		return;
-	if (!has_in_history(leader, place))
+	if (last_in_history(leader, place) != place)
 		ENS_VIOLATION(n, "P10: server %lld is at 0x%llx, which server %lld wanted cut",
 		    (long long)n->sid, (unsigned long long)place, (long long)l->leader);
 }

@@ -104,11 +104,33 @@ stop(struct ens_node *n)
 	ens_node_crash(n, false, "stopped by its operator");
 }
 
+/* Nobody leads, and a quorum of the others has all that was ever committed. */
+static bool
+can_be_emptied(const struct ens_node *n)
+{
+	const struct ens *e = n->e;
+	struct sid_set have = {{0}};
+
+	for (unsigned i = 0; i < e->count; i++) {
+		const struct ens_node *m = &e->nodes[i];
+
+		if (m == n || !m->up)
+			continue;
+		if (m->server.role == SERVER_LEADER)
+			return false;
+		if (!m->rotten && m->durable_zxid >= ens_check_last(&e->check))
+			sid_set_add(&have, m->sid);
+	}
+	return members_quorum(&e->check.in_force, &have);
+}
+
 /*
  * A configuration was proposed, and its leader died before enough members heard of it. Those that
  * did not vote for nobody who is new in it, and no vote tells them of it, as the protocol is
  * Apache's: with an old leader that stays away it may take them to make a quorum. Their operator
  * copies the file with the proposal to them: that can do no harm, more is needed for a quorum then.
+ * Or it needs a member which the damage of its disk keeps from starting, and which nobody can lead
+ * without: that one gets an empty disk.
  */
 void
 ens_operator_rescue(struct ens *e)
@@ -121,16 +143,22 @@ ens_operator_rescue(struct ens *e)
 	e->rescue = *newest;
 	for (unsigned i = 0; i < e->count; i++) {
 		struct ens_node *n = &e->nodes[i];
+		bool emptied = !n->up && !n->off && n->rotten && can_be_emptied(n);
 
-		if (!n->up ||
+		if ((!n->up && !emptied) ||
 		    (members_find(&e->rescue, n->sid) == NULL &&
 			members_find(&e->check.in_force, n->sid) == NULL) ||
-		    zab_newest(&n->peer.zab)->version >= e->rescue.version)
+		    (!emptied && zab_newest(&n->peer.zab)->version >= e->rescue.version))
 			continue;
 		e->rescues++;
 		n->conf_next = e->rescue;
-		n->has_conf_next = true;
-		ens_node_crash(n, false, "is given the proposed configuration");
+		n->has_conf_next = e->rescue.version > n->conf.version;
+		if (emptied) {
+			ens_node_wipe(n);
+			ens_node_start(n);
+		} else {
+			ens_node_crash(n, false, "is given the proposed configuration");
+		}
 	}
 }
 
