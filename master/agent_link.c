@@ -439,7 +439,6 @@ send_welcome(struct agent_link *l)
 	welcome.agent_id = l->conn.agent->id;
 	welcome.lease_ms = l->m->conf.master.lease_ms;
 	welcome.heartbeat_ms = l->m->conf.master.heartbeat_ms;
-	welcome.has_fresh = welcome.fresh = l->conn.agent->fresh;
 	welcome.has_answers = l->conn.agent->report->has_number;
 	welcome.answers = l->conn.agent->report->number;
 	message.body_case = CORRAL__MASTER_TO_AGENT__BODY_WELCOME;

@@ -169,14 +169,12 @@ explain_lease(
 	    j->policy.singleton ? cluster_live_attempt(&m->cluster, j, index) : NULL;
 	uint64_t now_ms = clock_boot_ms(), at_ms;
 
-	if (t == NULL || (t->agent->state == AGENT_READY && !t->stuck && !t->orphan))
+	if (t == NULL || (t->agent->state == AGENT_READY && !t->stuck))
 		return false;
 	at_ms = cluster_give_up_at_ms(&m->cluster, t);
 	snprintf(w->held, sizeof w->held, "its attempt %" PRIu32 " may still run on %s, which %s",
 	    t->attempt, t->agent->name,
-	    t->stuck	? "cannot end it"
-	    : t->orphan ? "has lost its records"
-			: "is not heard");
+	    t->stuck ? "cannot end it" : "is not heard");
 	v->summary = w->held;
 	if (at_ms == UINT64_MAX)
 		snprintf(w->next, sizeof w->next,

@@ -80,8 +80,6 @@ core_register(struct agent_core *c, uint64_t now_ms)
 	c->register_number = now_ms > c->register_number ? now_ms : c->register_number + 1;
 	r.has_number = true;
 	r.number = c->register_number;
-	r.has_incomplete = true;
-	r.incomplete = false; /* else we would not register */
 	r.agent_id = c->agent_id;
 	r.boot_id = (char *)(uintptr_t)c->conf.boot_id;
 	r.highest_term = c->has_term ? &c->highest_term : NULL;

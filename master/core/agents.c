@@ -208,7 +208,6 @@ entry_for(struct cluster *c, const char *name, const Corral__Register *r, const 
 		return NULL;
 	}
 	if (a != NULL && (!a->gone || strcmp(id, a->id) == 0)) {
-		a->fresh = false;
 		return a->gone && !agent_revive(c, a, id) ? NULL : a;
 	}
 	if (!is_plain(name) || (id[0] != '\0' && (!is_plain(id) || strlen(id) > CLUSTER_ID_MAX))) {
@@ -237,10 +236,8 @@ entry_for(struct cluster *c, const char *name, const Corral__Register *r, const 
 	a = agent_new(c, name, id);
 	if (a == NULL)
 		*why = "the master has no memory or place for another agent";
-	else {
-		a->fresh = true;
+	else
 		registry_dirty(c, a);
-	}
 	return a;
 }
 

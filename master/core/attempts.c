@@ -275,7 +275,6 @@ adopt(
 static void
 back_with(struct cluster *c, struct agent *a, struct attempt *t, const Corral__TaskReport *r)
 {
-	t->orphan = false;
 	if (task_state_terminal(t->state) || task_state_terminal(r->state))
 		return;
 	if (!t->booked)
@@ -350,31 +349,17 @@ lose_the_unreported(struct cluster *c, uint64_t now_ms, struct agent *a)
 	LIST_EACH(it, nx, &a->attempts) {
 		struct attempt *t = CONTAINER_OF(it, struct attempt, in_agent);
 
+		/* (One that was not sent could not be in it.) */
 		if (t->registration != a->registration && !task_state_terminal(t->state) &&
-		    !single_goes_on(t, now_ms))
+		    !t->unsent)
 			attempt_over(c, now_ms, t, CORRAL__TASK_STATE__LOST,
 			    CORRAL__TASK_REASON__REASON_AGENT_LOST, 0, NULL);
 	}
 }
 
-/* Its agent does not know it, but until its lease is over it may run, and needs its room. */
-static void
-book_orphans(struct cluster *c, struct agent *a)
-{
-	struct list *it, *nx;
-
-	LIST_EACH(it, nx, &a->attempts) {
-		struct attempt *t = CONTAINER_OF(it, struct attempt, in_agent);
-
-		if (t->orphan && !t->booked)
-			t->booked = books_lease(&c->books, t->job->role, a->node, &t->job->need);
-	}
-}
-
 /*
  * What is reported fits (attempts_report_fits()). Of what is booked beside, that which was not sent
- * yet goes elsewhere if it has to; with a singleton that its agent knows nothing of, a node is what
- * it was, until it registers anew.
+ * yet goes elsewhere if it has to.
  */
 static void
 resize_node(struct cluster *c, uint64_t now_ms, struct agent *a)
@@ -403,7 +388,6 @@ attempts_settle_report(struct cluster *c, uint64_t now_ms, struct agent *a)
 	resize_node(c, now_ms, a);
 	for (size_t i = 0; i < a->report->n_tasks; i++)
 		settle_one(c, now_ms, a, a->report->tasks[i]);
-	book_orphans(c, a);
 }
 
 static void

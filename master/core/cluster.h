@@ -139,7 +139,6 @@ struct agent {
 	bool gone;	      /* forgotten: for who asks there is no such node */
 	bool off;	      /* gone, and was powered off for that: nothing of it runs */
 	bool powered_off;     /* the operator says so: nothing is waited for */
-	bool fresh;	      /* the registry had no such node: nothing of before can run on it */
 	uint32_t stuck_count; /* of its attempts that were killed and do not die */
 	Corral__Register
 	    *report;	       /* the newest registration; its tasks only until they are settled */
@@ -209,7 +208,6 @@ struct single {
 	bool stuck;	    /* it does not die: only people can say that it is over */
 	bool raised;	    /* lease_ms is more than the store has */
 	uint64_t lease_ms;  /* the longest that any leader gave its agent while it ran */
-	uint64_t orphan_ms; /* since when its agent knows nothing of it: struct attempt.orphan */
 };
 
 struct job {
@@ -268,7 +266,6 @@ struct attempt {
 	bool moved;	       /* was told to end because its node is drained: is made again */
 	bool unsent;	       /* waits for its place's commit: nobody but us knows of it */
 	bool stuck;	       /* what is left of it was killed and does not die */
-	bool orphan;	       /* a singleton of which its agent has lost all knowledge */
 	uint64_t registration; /* of the agent's last report that named it */
 	uint64_t since_ms, launched_ms;
 	uint8_t uuid[CLUSTER_UUID_BYTES]; /* of the terminal update */

@@ -189,7 +189,6 @@ bool
 agent_revive(struct cluster *c, struct agent *a, const char *id)
 {
 	MARK("register: a node that was forgotten");
-	a->fresh = strcmp(id, a->id) != 0;
 	if (!str_copy(a->id, sizeof a->id, id))
 		return false;
 	a->gone = a->off = false;

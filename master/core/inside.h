@@ -115,8 +115,6 @@ void singles_collect(struct cluster *c);
 void singles_committed(struct cluster *c, uint64_t now_ms);
 /* Those whose places are stored go out now, or were never sent. */
 void singles_send(struct cluster *c, uint64_t now_ms);
-/* The attempt is not in its agent's report; true: it is not lost for that. */
-bool single_goes_on(struct attempt *t, uint64_t now_ms);
 /*
  * Does the agent run a singleton under a lease that is longer than the store has it? (Its last
  * leader had a shorter one.) It is welcomed when the store knows; with `dirty`: when it is not even

@@ -45,7 +45,7 @@ uint64_t
 cluster_give_up_at_ms(const struct cluster *c, const struct attempt *t)
 {
 	const struct single *s = &t->job->singles[t->index];
-	uint64_t from_ms = t->orphan ? s->orphan_ms : t->agent->heard_ms, lease_ms = s->lease_ms;
+	uint64_t lease_ms = s->lease_ms;
 
 	if (t->stuck)
 		return UINT64_MAX;
@@ -53,7 +53,7 @@ cluster_give_up_at_ms(const struct cluster *c, const struct attempt *t)
 		lease_ms = c->settings.lease_ms;
 	if (lease_ms > c->settings.lease_ms)
 		MARK("single: an earlier leader's lease was longer");
-	return from_ms + wait_ms(c, t->job, lease_ms);
+	return t->agent->heard_ms + wait_ms(c, t->job, lease_ms);
 }
 
 const char *
@@ -280,21 +280,6 @@ singles_recover(struct cluster *c, uint64_t now_ms)
 }
 
 /* --- giving up --- */
-
-bool
-single_goes_on(struct attempt *t, uint64_t now_ms)
-{
-	if (t->unsent)
-		return true; /* it could not be in the report */
-	if (t->orphan)
-		return true;
-	if (t->job->singles == NULL || !t->agent->report->incomplete)
-		return false;
-	MARK("single: its agent knows nothing of it");
-	t->orphan = true;
-	t->job->singles[t->index].orphan_ms = now_ms;
-	return true;
-}
 
 static void
 scan_job(struct cluster *c, uint64_t now_ms, struct job *j)

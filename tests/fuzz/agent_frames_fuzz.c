@@ -249,7 +249,7 @@ take(const struct script_line *l)
 		take_status(l);
 		break;
 	case WELCOME:
-		agent_bed_welcome(&bed, frame_number(l), l->peer, l->peer % 2 == 1);
+		agent_bed_welcome(&bed, frame_number(l), l->peer);
 		break;
 	case LINK:
 		agent_core_master_down(bed.core);

@@ -109,7 +109,6 @@ compare(const Corral__Register *a, const Corral__Register *b)
 	assert((a->highest_term == NULL) == (b->highest_term == NULL));
 	assert(a->highest_term == NULL || term_compare(a->highest_term, b->highest_term) == 0);
 	assert(strcmp(a->agent_id, b->agent_id) == 0);
-	assert(a->incomplete == b->incomplete);
 }
 
 int

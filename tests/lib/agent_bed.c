@@ -104,7 +104,7 @@ agent_bed_say(struct agent_bed *b, Corral__MasterToAgent *m)
 }
 
 enum agent_verdict
-agent_bed_welcome(struct agent_bed *b, uint64_t lease_ms, uint64_t heartbeat_ms, bool fresh)
+agent_bed_welcome(struct agent_bed *b, uint64_t lease_ms, uint64_t heartbeat_ms)
 {
 	Corral__MasterToAgent m = CORRAL__MASTER_TO_AGENT__INIT;
 	Corral__Welcome welcome = CORRAL__WELCOME__INIT;
@@ -113,7 +113,6 @@ agent_bed_welcome(struct agent_bed *b, uint64_t lease_ms, uint64_t heartbeat_ms,
 	welcome.agent_id = agent_id;
 	welcome.lease_ms = lease_ms;
 	welcome.heartbeat_ms = heartbeat_ms;
-	welcome.has_fresh = welcome.fresh = fresh;
 	welcome.has_answers = true;
 	welcome.answers = agent_core_register_number(b->core);
 	m.body_case = CORRAL__MASTER_TO_AGENT__BODY_WELCOME;

@@ -37,7 +37,7 @@ bool agent_bed_hello(struct agent_bed *b, Corral__TaskState state);
 /* ---- What the master says, in its term, to the agent that it welcomed last. ---- */
 enum agent_verdict agent_bed_say(struct agent_bed *b, Corral__MasterToAgent *m);
 enum agent_verdict agent_bed_welcome(
-    struct agent_bed *b, uint64_t lease_ms, uint64_t heartbeat_ms, bool fresh);
+    struct agent_bed *b, uint64_t lease_ms, uint64_t heartbeat_ms);
 /* The task's command is the bed's, all else in *spec the test's. */
 enum agent_verdict agent_bed_launch(struct agent_bed *b, Corral__TaskSpec *spec);
 enum agent_verdict agent_bed_kill(struct agent_bed *b);

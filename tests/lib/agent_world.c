@@ -26,7 +26,7 @@ launch(struct agent_world *w)
 void
 agent_world_welcome(struct agent_world *w, const Corral__Register *r)
 {
-	agent_bed_welcome(&w->bed, 1000000, 1000000, false);
+	agent_bed_welcome(&w->bed, 1000000, 1000000);
 	if (!w->launched)
 		launch(w);
 	else if (r->n_tasks == 0 && w->outcome == 0)

@@ -94,7 +94,7 @@ fake_add_agent(struct fake *f, uint64_t cpu_milli, uint64_t memory_mib)
 	a->id[0] = '\0';
 	a->task_count = a->inbox_count = a->refused_count = 0;
 	a->registration = 0;
-	a->connected = a->incomplete = false;
+	a->connected = false;
 	a->missing = NULL;
 	snprintf(a->name, sizeof a->name, "n%zu", f->agent_count++);
 	a->capacity = (struct resources){cpu_milli, memory_mib * MIB, 0};
@@ -460,7 +460,6 @@ fake_connect(struct fake *f, struct fake_agent *a)
 		t->resources = message_resources(&a->tasks[i].need);
 		r->tasks[r->n_tasks++] = t;
 	}
-	r->has_incomplete = r->incomplete = a->incomplete;
 	if (a->missing != NULL) {
 		r->missing_isolation = malloc(sizeof *r->missing_isolation);
 		r->missing_isolation[r->n_missing_isolation++] = strdup(a->missing);

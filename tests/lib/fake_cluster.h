@@ -42,7 +42,6 @@ struct fake_agent {
 	size_t task_count;
 	uint64_t registration; /* as the master gave it; 0: not welcomed */
 	bool connected;
-	bool incomplete;		  /* says that its report may lack tasks */
 	const char *missing;		  /* isolation that it cannot give; NULL: none */
 	struct out inbox[FAKE_QUEUE_MAX]; /* sent by the master, not read yet */
 	size_t inbox_count;

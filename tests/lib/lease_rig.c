@@ -133,10 +133,8 @@ to_master(const struct agent_out *out)
 	Corral__AgentToMaster *m = corral__agent_to_master__unpack(NULL, out->size, out->bytes);
 
 	ck_assert_ptr_nonnull(m);
-	if (m->body_case == CORRAL__AGENT_TO_MASTER__BODY_REGISTER) {
-		rig->incomplete = m->register_->incomplete;
+	if (m->body_case == CORRAL__AGENT_TO_MASTER__BODY_REGISTER)
 		rig->registrations++;
-	}
 	if (m->body_case == CORRAL__AGENT_TO_MASTER__BODY_HEARTBEAT) {
 		rig->heartbeat_ms = m->heartbeat->sent_boot_ms;
 		rig->stuck = m->heartbeat->n_stuck;
@@ -357,9 +355,9 @@ rig_register(void)
 }
 
 void
-rig_welcome(bool fresh)
+rig_welcome(void)
 {
-	agent_bed_welcome(&rig->bed, RIG_LEASE_MS, RIG_LEASE_MS / 5, fresh);
+	agent_bed_welcome(&rig->bed, RIG_LEASE_MS, RIG_LEASE_MS / 5);
 	rig_drain();
 }
 
@@ -401,7 +399,7 @@ void
 rig_run(void)
 {
 	rig_register();
-	rig_welcome(true);
+	rig_welcome();
 	ck_assert_int_eq(rig_launch(), AGENT_DONE);
 	ck_assert_uint_eq(rig->forks, 1);
 	rig_executor_connects();

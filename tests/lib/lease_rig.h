@@ -17,7 +17,7 @@ struct lease_rig {
 	struct agent_bed bed;
 
 	/* What the agent said to its master, and did. */
-	bool dropped, incomplete, kill_fails;
+	bool dropped, kill_fails;
 	char why[256];
 	uint64_t heartbeat_ms; /* sending time of the last one */
 	size_t stuck;	       /* attempts that it named */
@@ -62,7 +62,7 @@ void rig_deliver(void);
 
 /* ---- The master. ---- */
 void rig_register(void); /* on a new connection */
-void rig_welcome(bool fresh);
+void rig_welcome(void);
 void rig_acknowledge(uint64_t sent_ms); /* the heartbeat of then */
 enum agent_verdict rig_launch(void);
 void rig_kill(void);

@@ -430,7 +430,6 @@ queue_welcome(struct mlink *l)
 	welcome.agent_id = l->core.agent->id;
 	welcome.lease_ms = l->m->lease_ms;
 	welcome.heartbeat_ms = l->m->heartbeat_ms;
-	welcome.has_fresh = welcome.fresh = l->core.agent->fresh;
 	welcome.has_answers = l->core.agent->report->has_number;
 	welcome.answers = l->core.agent->report->number;
 	message.body_case = CORRAL__MASTER_TO_AGENT__BODY_WELCOME;

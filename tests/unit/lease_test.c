@@ -29,7 +29,7 @@ START_TEST(a_lease_counts_from_when_the_registration_was_sent)
 
 	rig_register();
 	rig->bed.now_ms += 4000;
-	rig_welcome(true);
+	rig_welcome();
 	rig_launch();
 	rig_executor_connects();
 	rig_deliver();
@@ -57,12 +57,12 @@ START_TEST(a_leader_with_a_shorter_lease_is_not_outlived_by_what_it_launches)
 	uint64_t sent_ms;
 
 	rig_register();
-	agent_bed_welcome(&rig->bed, 6 * RIG_LEASE_MS, RIG_LEASE_MS, true);
+	agent_bed_welcome(&rig->bed, 6 * RIG_LEASE_MS, RIG_LEASE_MS);
 	rig_drain();
 	rig_pass(1000);
 	rig_register();
 	sent_ms = rig->bed.now_ms;
-	rig_welcome(false);
+	rig_welcome();
 	rig_launch();
 	rig_executor_connects();
 	rig_deliver();
@@ -83,7 +83,7 @@ START_TEST(what_runs_already_keeps_the_end_that_it_was_told)
 	rig_run();
 	end_ms = rig->life.lease_end_ms;
 	rig_register();
-	agent_bed_welcome(&rig->bed, RIG_LEASE_MS / 5, RIG_LEASE_MS, false);
+	agent_bed_welcome(&rig->bed, RIG_LEASE_MS / 5, RIG_LEASE_MS);
 	rig_drain();
 	rig_deliver();
 	ck_assert_uint_eq(rig->life.lease_end_ms, end_ms);
@@ -120,7 +120,7 @@ START_TEST(a_singleton_is_gone_a_grace_after_its_lease_whatever_it_does)
 	ck_assert_uint_le(rig->gone_ms, end_ms + RIG_STOP_MS);
 	ck_assert_uint_gt(rig->gone_ms, 0);
 	rig_register();
-	rig_welcome(false);
+	rig_welcome();
 	ck_assert_int_eq(rig->state, CORRAL__TASK_STATE__KILLED);
 	ck_assert_int_eq(rig->reason, CORRAL__TASK_REASON__REASON_LEASE_ENDED);
 	ck_assert_uint_eq(rig->kills, 0);
@@ -155,7 +155,7 @@ START_TEST(a_renewal_behind_the_leases_end_revokes_nothing)
 	rig->frozen = true; /* the executor: it does not see the end */
 	rig_pass(RIG_LEASE_MS + 500);
 	rig_register();
-	rig_welcome(false); /* another lease, in time for the old one's grace */
+	rig_welcome(); /* another lease, in time for the old one's grace */
 	rig->frozen = false;
 	rig_deliver();
 	ck_assert_uint_gt(rig->life.lease_end_ms, end_ms);
@@ -174,7 +174,7 @@ START_TEST(an_executor_that_does_not_do_its_part_is_killed_with_its_singleton)
 	rig->frozen = true;
 	rig_pass(RIG_LEASE_MS + 500);
 	rig_register();
-	rig_welcome(false); /* and a new lease saves it from nothing */
+	rig_welcome(); /* and a new lease saves it from nothing */
 	rig_pass(RIG_STOP_MS + AGENT_LEASE_KILL_MS);
 	ck_assert_uint_ge(rig->kills, 1);
 	ck_assert_uint_le(rig->gone_ms, end_ms + RIG_STOP_MS + AGENT_LEASE_KILL_MS + 100);
@@ -201,7 +201,7 @@ END_TEST
 START_TEST(a_frozen_agent_wakes_up_and_takes_nothing_from_its_buffer)
 {
 	rig_register();
-	rig_welcome(true);
+	rig_welcome();
 	rig->bed.now_ms += RIG_LEASE_MS;
 	ck_assert_int_eq(rig_launch(), AGENT_IGNORED);
 	ck_assert(rig->dropped);
@@ -216,12 +216,12 @@ END_TEST
 START_TEST(a_launch_of_the_old_connection_is_none_of_the_new_one)
 {
 	rig_register();
-	rig_welcome(true);
+	rig_welcome();
 	rig->bed.now_ms += RIG_LEASE_MS;
 	agent_core_tick(rig->bed.core, rig->bed.now_ms);
 	rig_drain();
 	rig_register();
-	rig_welcome(false);
+	rig_welcome();
 	rig->bed.registration--; /* read only now */
 	ck_assert_int_eq(rig_launch(), AGENT_IGNORED);
 	ck_assert_uint_eq(rig->forks, 0);
@@ -234,7 +234,7 @@ END_TEST
 START_TEST(a_master_of_an_older_term_launches_nothing)
 {
 	rig_register();
-	rig_welcome(true);
+	rig_welcome();
 	rig->bed.term.czxid--;
 	ck_assert_int_eq(rig_launch(), AGENT_IGNORED);
 	ck_assert(rig->dropped);
@@ -246,7 +246,7 @@ END_TEST
 START_TEST(a_singleton_is_not_taken_within_a_second_of_the_leases_end)
 {
 	rig_register();
-	rig_welcome(true);
+	rig_welcome();
 	rig->bed.now_ms += RIG_LEASE_MS - AGENT_LEASE_MARGIN_MS;
 	ck_assert_int_eq(rig_launch(), AGENT_DONE);
 	ck_assert_uint_eq(rig->forks, 0);
@@ -258,7 +258,7 @@ END_TEST
 START_TEST(a_launch_that_the_helper_is_late_with_is_no_failure_though_the_lease_was_renewed)
 {
 	rig_register();
-	rig_welcome(true);
+	rig_welcome();
 	rig->helper_late_ms = RIG_LEASE_MS - AGENT_LEASE_MARGIN_MS;
 	rig_launch();
 	ck_assert_uint_eq(rig->forks, 0);
@@ -270,7 +270,7 @@ END_TEST
 START_TEST(an_executor_that_is_slow_to_report_does_not_start_a_singleton_too_late)
 {
 	rig_register();
-	rig_welcome(true);
+	rig_welcome();
 	rig_launch();
 	rig->bed.now_ms += RIG_LEASE_MS - LIFE_LEASE_MARGIN_MS;
 	rig_executor_connects();
@@ -283,13 +283,13 @@ END_TEST
 START_TEST(an_executor_that_reports_under_a_later_lease_does_not_start_a_singleton)
 {
 	rig_register();
-	rig_welcome(true);
+	rig_welcome();
 	rig_launch();
 	rig->bed.now_ms += RIG_LEASE_MS; /* the master may have placed it elsewhere since */
 	agent_core_tick(rig->bed.core, rig->bed.now_ms);
 	rig_drain();
 	rig_register();
-	rig_welcome(false);
+	rig_welcome();
 	rig_executor_connects();
 	rig_deliver();
 	ck_assert_uint_eq(rig->started_ms, 0);
@@ -312,7 +312,7 @@ START_TEST(an_agent_that_starts_anew_has_no_lease_to_give_before_its_welcome)
 	rig_deliver();
 	ck_assert_uint_eq(rig->life.lease_end_ms, end_ms);
 	rig_pass(1000);
-	rig_welcome(false);
+	rig_welcome();
 	rig_deliver();
 	ck_assert_uint_eq(rig->life.lease_end_ms, sent_ms + RIG_LEASE_MS);
 	rig_pass(2 * RIG_LEASE_MS);
@@ -332,7 +332,7 @@ START_TEST(a_singleton_without_its_agent_ends_with_its_lease)
 	ck_assert_uint_eq(rig->gone_ms, end_ms + RIG_STOP_MS);
 	rig_boot();
 	rig_register();
-	rig_welcome(false);
+	rig_welcome();
 	rig_executor_connects();
 	rig_deliver();
 	ck_assert_int_eq(rig->reason, CORRAL__TASK_REASON__REASON_LEASE_ENDED);
@@ -362,8 +362,7 @@ START_TEST(what_a_lost_checkpoint_had_is_ended_before_the_node_registers)
 	rig_pass(500);
 	ck_assert_uint_eq(rig->sweeps, 5); /* the last one met nothing */
 	ck_assert_uint_eq(rig->registrations, 1);
-	ck_assert(!rig->incomplete);
-	rig_welcome(false);
+	rig_welcome();
 	rig_pass(RIG_LEASE_MS / 2);
 	ck_assert_uint_eq(rig->sweeps, 5);
 	ck_assert(!rig->dropped);
@@ -395,7 +394,7 @@ START_TEST(a_master_is_not_heard_while_attempts_are_ended)
 	rig->helper_silent = true;
 	start_without_checkpoint();
 	rig_register();
-	rig_welcome(false); /* of a registration that it has never sent */
+	rig_welcome(); /* of a registration that it has never sent */
 	rig_launch();
 	rig_pass(2 * RIG_LEASE_MS);
 	ck_assert_uint_eq(rig->forks, 0);
@@ -405,7 +404,7 @@ START_TEST(a_master_is_not_heard_while_attempts_are_ended)
 	rig->helper_silent = false;
 	rig_pass(100);
 	ck_assert_uint_eq(rig->registrations, 1);
-	rig_welcome(false);
+	rig_welcome();
 	rig_launch();
 	ck_assert_uint_eq(rig->forks, 1);
 }
@@ -455,7 +454,7 @@ START_TEST(a_damaged_checkpoint_keeps_what_stands_in_it)
 	ck_assert(rig->lives);
 	rig_executor_connects();
 	rig_register();
-	rig_welcome(false);
+	rig_welcome();
 	rig_pass(RIG_LEASE_MS / 2);
 	ck_assert(rig->lives);
 	ck_assert_int_eq(rig->state, CORRAL__TASK_STATE__RUNNING);
@@ -510,7 +509,6 @@ START_TEST(an_older_agents_checkpoint_is_a_whole_one)
 	rig_boot();
 	rig_register();
 	ck_assert_uint_eq(rig->sweeps, 0);
-	ck_assert(!rig->incomplete);
 }
 END_TEST
 
