@@ -464,6 +464,14 @@ on_dump(void *arg, int signo)
 	}
 }
 
+static void
+say_not_alone(const char *path)
+{
+	log_error(
+	    "%s: another agent runs on it: stop that one, or give this one another state_dir",
+	    path);
+}
+
 static bool
 open_store(struct agent *a)
 {
@@ -478,9 +486,7 @@ open_store(struct agent *a)
 	/* Held for life: two agents over one checkpoint would each take the other's executors for
 	 * its own. */
 	if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
-		log_error("%s: another agent runs on it: stop that one, or give this one another "
-			  "state_dir",
-		    path);
+		say_not_alone(path);
 		close(lock);
 		return false;
 	}
@@ -499,6 +505,17 @@ agent_is_running(const char *path, bool *running)
 	*running = flock(fd, LOCK_SH | LOCK_NB) != 0;
 	close(fd);
 	return true;
+}
+
+bool
+agent_is_alone(const char *path)
+{
+	bool running;
+
+	if (!agent_is_running(path, &running) || !running)
+		return true;
+	say_not_alone(path);
+	return false;
 }
 
 static bool

@@ -12,6 +12,12 @@
 int agent_run(
     const struct corral_conf *conf, const char *config_path, const struct helper_way *way);
 
+/*
+ * Nobody is seen to run on the checkpoint directory `path`; agent_run() makes sure of it. False:
+ * said on stderr.
+ */
+bool agent_is_alone(const char *path);
+
 /* Does an agent hold the lock of the checkpoint directory `path`? False with errno. */
 bool agent_is_running(const char *path, bool *running);
 

@@ -99,6 +99,7 @@ helper_new(const struct helper_conf *conf)
 		return NULL;
 	}
 	h->conf = *conf;
+	h->lock_fd = -1;
 	h->root = geteuid() == 0;
 	cgroup_host_probe(&h->host, "/proc/self/mounts");
 	cgroup_host_missing(&h->host, cgroups, sizeof cgroups);
@@ -119,6 +120,8 @@ helper_free(struct helper *h)
 {
 	while (h != NULL && h->namespace_count > 0)
 		close(h->namespace_fds[--h->namespace_count]);
+	if (h != NULL && h->lock_fd >= 0)
+		close(h->lock_fd);
 	free(h);
 }
 

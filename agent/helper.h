@@ -52,6 +52,12 @@ struct helper;
 struct helper *helper_new(const struct helper_conf *conf);
 void helper_free(struct helper *h);
 
+/*
+ * Be the only helper of the state directory, for as long as we, or who was forked with the lock,
+ * live. Waits half a minute at most for one that is still at work. False: said on stderr.
+ */
+bool helper_claim(struct helper *h);
+
 /* Do what the request asks, and append the HelperReply to it. */
 void helper_handle(struct helper *h, const Corral__HelperRequest *request, struct buf *reply);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the helper's parts share: helper.c takes requests, helper_launch.c starts executors,
- * helper_sweep.c ends those that no agent knows. */
+ * helper_sweep.c ends those that no agent knows, helper_claim.c keeps others away. */
 #ifndef CORRAL_AGENT_HELPER_INTERNAL_H
 #define CORRAL_AGENT_HELPER_INTERNAL_H
 
@@ -22,6 +22,7 @@ struct helper {
 	int namespace_fds[SPAWN_NAMESPACES_MAX]; /* that executors start in: of conf.namespaces_of
 						  */
 	size_t namespace_count;
+	int lock_fd; /* of the state directory's lock; -1: not claimed */
 	char missing[ISOLATION_TEXT_BYTES];
 	unsigned sweeps; /* that met something, one after the other */
 };

@@ -295,7 +295,9 @@ helper_server_run(struct helper *h, const char *path, uid_t uid, gid_t gid)
 		log_error_errno("[agent] helper=%s: cannot listen", path);
 		return EX_UNAVAILABLE;
 	}
-	if (!prepare_process(&s)) {
+	if (!helper_claim(h)) {
+		status = EX_TEMPFAIL;
+	} else if (!prepare_process(&s)) {
 		log_error_errno("signals");
 		status = EX_OSERR;
 	} else {

@@ -17,6 +17,7 @@ corral_agent_SOURCES = \
 	agent/agent.c agent/agent.h \
 	agent/executor_link.c agent/executor_link.h \
 	agent/helper.c agent/helper.h agent/helper_internal.h \
+	agent/helper_claim.c \
 	agent/helper_client.c agent/helper_client.h \
 	agent/helper_launch.c \
 	agent/helper_server.c agent/helper_server.h \

@@ -228,6 +228,24 @@ run_with_helper(const struct corral_conf *conf, const char *config)
 	return agent_run(conf, config, &way);
 }
 
+static void
+checkpoint_directory(const struct corral_conf *conf, char to[PATH_MAX])
+{
+	snprintf(to, PATH_MAX, "%s/" AGENT_CHECKPOINT_DIRECTORY, conf->agent.state_dir);
+}
+
+/* A helper that has lost its agent is waited for, one that serves another agent is not. */
+static int
+claim(const struct corral_conf *conf, struct helper *h)
+{
+	char path[PATH_MAX];
+
+	checkpoint_directory(conf, path);
+	if (!agent_is_alone(path))
+		return EX_CANTCREAT;
+	return helper_claim(h) ? EX_OK : EX_TEMPFAIL;
+}
+
 static int
 run(const struct corral_conf *conf, const char *config)
 {
@@ -241,6 +259,10 @@ run(const struct corral_conf *conf, const char *config)
 		return run_with_helper(conf, config);
 	if ((way.local = make_helper(conf, &p, 0)) == NULL)
 		return EX_CANTCREAT;
+	if ((status = claim(conf, way.local)) != EX_OK) {
+		helper_free(way.local);
+		return status;
+	}
 	helper_isolation(way.local, &way.isolation);
 	say_isolation(&way.isolation, p.root ? "" : " (the agent does not run as root)");
 	if (p.root && (way.fd = helper_server_fork(way.local)) < 0) {
@@ -289,7 +311,7 @@ status(const struct corral_conf *conf)
 	char path[PATH_MAX];
 	bool running;
 
-	snprintf(path, sizeof path, "%s/" AGENT_CHECKPOINT_DIRECTORY, conf->agent.state_dir);
+	checkpoint_directory(conf, path);
 	if (!agent_is_running(path, &running)) {
 		log_error_errno("%s", path);
 		return errno == EACCES ? EX_NOPERM : EXIT_FAILURE;

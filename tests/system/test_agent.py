@@ -18,11 +18,15 @@ from fakemaster import FakeMaster  # noqa: E402
 PROTO = TOP / "proto/corral.proto"
 
 
-def comm(pid):
+def text_of(pid, file):
     try:
-        return Path(f"/proc/{pid}/comm").read_text().strip()
+        return Path(f"/proc/{pid}/{file}").read_text()
     except OSError:
         return ""
+
+
+def comm(pid):
+    return text_of(pid, "comm").strip()
 
 
 class Agent:
@@ -135,6 +139,35 @@ def test_an_agent_that_was_killed_adopts_its_executors_and_reports_their_end(age
     assert agent.executors() == [executor]
     gate.touch()
     assert m.outcome(key)["exit_code"] == 5
+
+
+def helper_of(agent):
+    start, parent = "Name:\tcorral-helper\n", f"\nPPid:\t{agent.process.pid}\n"
+    [helper] = [pid for pid in os.listdir("/proc") if (t := text_of(pid, "status")).startswith(start) and parent in t]
+    return int(helper)
+
+
+def test_an_agent_waits_for_the_helper_of_the_one_that_was_killed_needs_root(agent):
+    if os.geteuid() != 0:
+        pytest.skip("without root there is no helper of its own")
+    m, key = agent.master, agent.master.key(0)
+    left = helper_of(agent)
+    os.kill(left, signal.SIGSTOP)  # as if the machine were slow
+    try:
+        m.launch(key, argv=["sleep", "1025"])
+        for n in (1, 2):  # by the second, it has been asked for the launch
+            agent.process.send_signal(signal.SIGUSR1)
+            until(lambda: agent.log().count(": launching, executor") == n, agent.log)
+        agent.process.kill()
+        agent.process.wait(30)
+        agent.start()
+        until(lambda: "helper.lock: waiting for another helper to end" in agent.log(), agent.log)
+        assert agent.process.poll() is None
+    finally:
+        os.kill(left, signal.SIGCONT)
+    wait_recovered(m, m.welcome())  # launched by the first, and known to the second
+    m.send(kill={"keys": [key]})
+    assert m.outcome(key)["state"] == "KILLED"
 
 
 def test_a_task_that_ends_while_the_agent_is_down_is_reported_by_the_next_one(agent):
