@@ -16,7 +16,7 @@
 
 #define LOCK_NAME "helper.lock"
 #define LOOK_MS 50
-/* Less than a service manager gives a start; whoever is longer at work is waited for by the next. */
+/* Less than a service manager gives a start. Who is longer at work is waited for by the next. */
 #define LOOKS_MAX (30000 / LOOK_MS)
 
 /*
