@@ -494,11 +494,11 @@ cluster_load_results(struct cluster *c, struct job *j, uint32_t piece, const cha
 
 	if (piece > j->count / RESULTS_PIECE)
 		return fault(error, error_size, "the job has no such indexes");
+	j->pieces[piece] |= PIECE_STORED; /* whatever it says: it is there */
 	while (next_line(&at, end, line, &bad))
 		if (!load_result(c, j, piece, line, &result))
 			return fault(error, error_size, "not a line of results: %.100s", line);
 	if (bad)
 		return fault(error, error_size, "a line is too long");
-	j->pieces[piece] |= PIECE_STORED;
 	return true;
 }

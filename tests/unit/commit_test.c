@@ -219,6 +219,33 @@ START_TEST(an_attempt_of_one_leader_too_many_is_nobodys)
 }
 END_TEST
 
+START_TEST(results_that_cannot_be_read_are_written_anew)
+{
+	static const struct job_policy policy = {.need = {1000, MIB, 0}};
+	struct fake_agent *a = &f->agents[0];
+	struct fake_node *n;
+
+	fake_submit(f, "half", 2, &policy);
+	work();
+	fake_exit(f, a, &a->tasks[0], 0);
+	work();
+	n = (struct fake_node *)(uintptr_t)fake_find(f, "/corral/jobs/half/results-0");
+	ck_assert_ptr_nonnull(n);
+	n->data[0] = 'x';
+	f->unreadable = true;
+	fake_elect(f);
+	for (size_t i = 0; i < f->agent_count; i++)
+		fake_connect(f, &f->agents[i]);
+	work();
+	while (a->task_count > 0) {
+		fake_exit(f, a, &a->tasks[0], 0);
+		work();
+	}
+	ck_assert_int_eq(cluster_job(&f->cluster, "half")->state, JOB_FINISHED);
+	ck_assert_str_ne(n->data, "x");
+}
+END_TEST
+
 Suite *
 unit_suite(void)
 {
@@ -232,6 +259,7 @@ unit_suite(void)
 	tcase_add_test(t, a_batch_goes_on_where_the_one_before_was_full);
 	tcase_add_test(t, after_a_large_batch_there_is_a_pause_and_after_a_small_one_none);
 	tcase_add_test(t, an_attempt_of_one_leader_too_many_is_nobodys);
+	tcase_add_test(t, results_that_cannot_be_read_are_written_anew);
 	suite_add_tcase(s, t);
 	return s;
 }
