@@ -231,18 +231,19 @@ add_job_nodes(struct cluster *c, struct job *j)
 {
 	struct commit *m = &c->commit;
 	struct mark since = mark_here(m);
+	bool is_new = j->incarnation == 0 && !j->in_commit;
 	struct store_op *op;
 
-	if (j->incarnation != 0 && !j->state_dirty)
+	if (!is_new && !j->state_dirty)
 		return true;
-	if (j->incarnation == 0) {
+	if (is_new) {
 		if ((op = op_begin(m, STORE_CREATE, "/corral/jobs/%s", j->name)) == NULL)
 			return false;
 		op->job = j;
 		buf_append(&m->data, j->text, j->text_size);
 	}
-	if (op_begin(m, j->incarnation == 0 ? STORE_CREATE : STORE_SET, "/corral/jobs/%s/state",
-		j->name) == NULL) {
+	if (op_begin(m, is_new ? STORE_CREATE : STORE_SET, "/corral/jobs/%s/state", j->name) ==
+	    NULL) {
 		m->count = since.ops;
 		buf_truncate(&m->data, since.bytes);
 		return false;
@@ -250,7 +251,7 @@ add_job_nodes(struct cluster *c, struct job *j)
 	job_state_encode(j, &m->data);
 	if (!op_end(m, since))
 		return false;
-	j->state_dirty = false;
+	j->state_dirty = job_is_being_stopped(j);
 	j->in_commit = true;
 	return true;
 }
@@ -305,6 +306,19 @@ add_singles(struct cluster *c, struct job *j)
 	return true;
 }
 
+/*
+ * More results than a batch takes go out in several, between which this leader may end. So what a
+ * stop keeps from running is stored behind the stop, and what led to a job's end before the end.
+ */
+static bool
+add_job(struct cluster *c, struct job *j)
+{
+	bool begins = j->incarnation == 0 || j->state == JOB_STOPPING || j->state == JOB_STOPPED;
+
+	return (!begins || add_job_nodes(c, j)) && add_results(c, j) && add_singles(c, j) &&
+	       add_job_nodes(c, j);
+}
+
 static void
 add_jobs(struct cluster *c)
 {
@@ -318,8 +332,7 @@ add_jobs(struct cluster *c)
 		if (j->incarnation == 0 && creates)
 			continue;
 		creates = creates || j->incarnation == 0;
-		/* The outcome goes before the state that it led to. */
-		if (!add_job_nodes(c, j) || !add_results(c, j) || !add_singles(c, j))
+		if (!add_job(c, j))
 			return;
 		list_remove(&j->in_dirty);
 		list_append(&c->in_batch, &j->in_dirty);

@@ -172,6 +172,8 @@ void weights_encode(const struct cluster *c, uint32_t piece, struct buf *out);
 
 /* records.c: the texts in the ensemble */
 void registry_encode(const struct cluster *c, uint32_t piece, struct buf *out);
+/* For the store: it has ended, but for results that the store has to have first. */
+bool job_is_being_stopped(const struct job *j);
 void job_state_encode(const struct job *j, struct buf *out);
 bool job_state_decode(struct job *j, enum job_state *state, const char *text, size_t size);
 void results_encode(const struct cluster *c, const struct job *j, uint32_t piece, struct buf *out);

@@ -122,12 +122,21 @@ cluster_load_agents(struct cluster *c, uint32_t piece, const char *text, size_t 
 
 /* --- a job's state: "KEY=VALUE" lines --- */
 
+bool
+job_is_being_stopped(const struct job *j)
+{
+	return j->state == JOB_STOPPED && j->results_dirty;
+}
+
 void
 job_state_encode(const struct job *j, struct buf *out)
 {
-	buf_printf(out, "state=%s\nsubmitted_ms=%" PRId64 "\nby=%s\n",
-	    job_state_name(j->state == JOB_CREATING ? JOB_RUNNING : j->state), j->submitted_wall_ms,
-	    j->by);
+	enum job_state state = j->state == JOB_CREATING	  ? JOB_RUNNING
+			       : job_is_being_stopped(j) ? JOB_STOPPING
+							 : j->state;
+
+	buf_printf(out, "state=%s\nsubmitted_ms=%" PRId64 "\nby=%s\n", job_state_name(state),
+	    j->submitted_wall_ms, j->by);
 	if (j->stopped_by[0] != '\0')
 		buf_printf(out, "stopped_by=%s\n", j->stopped_by);
 }

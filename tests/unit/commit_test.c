@@ -246,6 +246,42 @@ START_TEST(results_that_cannot_be_read_are_written_anew)
 }
 END_TEST
 
+static bool
+state_is(const char *word)
+{
+	const struct fake_node *n = fake_find(f, "/corral/jobs/long/state");
+
+	ck_assert_ptr_nonnull(n);
+	return strstr(n->data, word) != NULL;
+}
+
+/* Until then another leader finds a job that goes on, or is being stopped. */
+START_TEST(that_a_job_has_ended_is_stored_with_the_last_of_its_results)
+{
+	static const char *const before[] = {"state=running", "state=stopping"},
+				 *const after[] = {"state=failed", "state=stopped"};
+	struct job *j = long_job();
+	uint32_t batches = 0;
+
+	if (_i == 1) {
+		cell_enter(&f->cluster, j, 0, CELL_PENDING);
+		cluster_stop(&f->cluster, f->now_ms, j, "test");
+	}
+	job_settle(&f->cluster, f->now_ms, j);
+	while (!state_is(after[_i])) {
+		ck_assert(batches == 0 || state_is(before[_i]));
+		fake_turn(f);
+		ck_assert_ptr_nonnull(f->batch);
+		fake_commit(f, true);
+		batches++;
+		f->now_ms += 100;
+	}
+	ck_assert_uint_gt(batches, 1);
+	for (uint32_t p = 0; p < PIECES; p++)
+		ck_assert(is_stored(p));
+}
+END_TEST
+
 Suite *
 unit_suite(void)
 {
@@ -260,6 +296,8 @@ unit_suite(void)
 	tcase_add_test(t, after_a_large_batch_there_is_a_pause_and_after_a_small_one_none);
 	tcase_add_test(t, an_attempt_of_one_leader_too_many_is_nobodys);
 	tcase_add_test(t, results_that_cannot_be_read_are_written_anew);
+	tcase_add_loop_test(
+	    t, that_a_job_has_ended_is_stored_with_the_last_of_its_results, 0, 2);
 	suite_add_tcase(s, t);
 	return s;
 }
