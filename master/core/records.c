@@ -131,7 +131,7 @@ job_is_being_stopped(const struct job *j)
 void
 job_state_encode(const struct job *j, struct buf *out)
 {
-	enum job_state state = j->state == JOB_CREATING	  ? JOB_RUNNING
+	enum job_state state = j->state == JOB_CREATING	 ? JOB_RUNNING
 			       : job_is_being_stopped(j) ? JOB_STOPPING
 							 : j->state;
 

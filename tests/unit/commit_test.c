@@ -296,8 +296,7 @@ unit_suite(void)
 	tcase_add_test(t, after_a_large_batch_there_is_a_pause_and_after_a_small_one_none);
 	tcase_add_test(t, an_attempt_of_one_leader_too_many_is_nobodys);
 	tcase_add_test(t, results_that_cannot_be_read_are_written_anew);
-	tcase_add_loop_test(
-	    t, that_a_job_has_ended_is_stored_with_the_last_of_its_results, 0, 2);
+	tcase_add_loop_test(t, that_a_job_has_ended_is_stored_with_the_last_of_its_results, 0, 2);
 	suite_add_tcase(s, t);
 	return s;
 }
