@@ -195,24 +195,6 @@ preempt_for(struct cluster *c, uint64_t now_ms, struct job *j)
 
 /* --- the first of a role --- */
 
-/* What is there when all that ends by itself has ended. */
-static struct resources
-will_be_free(const struct cluster *c, const struct agent *a)
-{
-	const struct account *account = &c->books.accounts[a->node];
-	struct resources left = account->total;
-	struct list *it, *nx;
-
-	resources_subtract(&left, &account->held, 1);
-	LIST_EACH(it, nx, (struct list *)&a->attempts) {
-		const struct attempt *t = CONTAINER_OF(it, struct attempt, in_agent);
-
-		if (t->booked && t->job->policy.service)
-			left = resources_beyond(&left, &t->job->need);
-	}
-	return left;
-}
-
 /* Of the resource of which most is missing, the missing part of what is needed. */
 static uint64_t
 missing(const struct resources *need, const struct resources *have)
@@ -242,7 +224,7 @@ hold_for_first(struct cluster *c, uint64_t now_ms, struct job *j)
 
 		if (part >= least || !may_hold(c, a, j))
 			continue;
-		later = will_be_free(c, a);
+		later = reserve_usable_later(c, a, j->role);
 		if (!resources_fits(&j->need, &later))
 			continue;
 		best = a;

@@ -160,6 +160,9 @@ void reserve_free_all(struct cluster *c, struct agent *a);
 struct resources reserve_unused(const struct agent *a, const struct role *role);
 struct resources reserve_usable(
     const struct cluster *c, const struct agent *a, const struct role *role);
+/* What it may have there when all that ends by itself has ended: what is no service. */
+struct resources reserve_usable_later(
+    const struct cluster *c, const struct agent *a, const struct role *role);
 void reserved_encode(const struct cluster *c, uint32_t piece, struct buf *out);
 bool reserved_load_line(struct cluster *c, char *words[3]);
 

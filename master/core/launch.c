@@ -219,21 +219,25 @@ launch_held(struct cluster *c, uint64_t now_ms, struct agent *a, const struct re
 {
 	struct share *s = &c->books.share;
 	struct job *j = a->held_for;
-	struct resources available;
+	struct resources available, usable, reserved, amount;
 	struct share_barred why;
 
 	while (a->held_for != NULL && job_waits(j) && agent_takes_tasks(a)) {
 		j->role->index = 0;
-		available = books_free(&c->books, a->node);
-		if (next_index(c, j) == j->count || !resources_fits(&j->need, &available))
+		usable = reserve_usable(c, a, j->role);
+		if (next_index(c, j) == j->count || !resources_fits(&j->need, &usable))
 			return;
+		reserved = reserve_unused(a, j->role);
+		amount = resources_beyond(&j->need, &reserved);
+		available = books_free(&c->books, a->node);
 		resources_add(&available, elsewhere, 1);
 		share_begin(s, &available);
-		if (share_room(s, j->role, &j->need, 1, &why) == 0 ||
+		if (share_room(s, j->role, &amount, 1, &why) == 0 ||
 		    !books_lease(&c->books, j->role, a->node, &j->need))
 			return;
 		MARK("launch: on a node that was held");
 		launch_one(c, now_ms, j, a, next_index(c, j));
+		reserve_settle(c, a);
 		j->stuck_ms = 0;
 		hold_placed(c, a);
 	}

@@ -120,6 +120,53 @@ reserve_usable(const struct cluster *c, const struct agent *a, const struct role
 	return resources_min(&usable, &left);
 }
 
+/* A service is on what is reserved for it first; what is left of its need. */
+static struct resources
+beside_reserved(const struct agent *a, const struct attempt *service,
+    struct resources reserved[CLUSTER_RESERVATIONS_MAX])
+{
+	struct resources left = service->job->need, *at = reserved;
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, (struct list *)&a->reservations) {
+		struct resources part = resources_min(&left, at);
+
+		if (is_at_or_below(
+			service->job->role, CONTAINER_OF(it, struct reservation, in_agent)->role)) {
+			resources_subtract(at, &part, 1);
+			resources_subtract(&left, &part, 1);
+		}
+		at++;
+	}
+	return left;
+}
+
+struct resources
+reserve_usable_later(const struct cluster *c, const struct agent *a, const struct role *role)
+{
+	struct resources usable = c->books.accounts[a->node].total,
+			 reserved[CLUSTER_RESERVATIONS_MAX] = {0}, *at = reserved;
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, (struct list *)&a->reservations) {
+		const struct reservation *v = CONTAINER_OF(it, struct reservation, in_agent);
+
+		if (!is_at_or_below(role, v->role))
+			*at = v->amount;
+		usable = resources_beyond(&usable, at++);
+	}
+	LIST_EACH(it, nx, (struct list *)&a->attempts) {
+		const struct attempt *t = CONTAINER_OF(it, struct attempt, in_agent);
+		struct resources rest;
+
+		if (!t->booked || !t->job->policy.service)
+			continue;
+		rest = beside_reserved(a, t, reserved);
+		usable = resources_beyond(&usable, &rest);
+	}
+	return usable;
+}
+
 /* --- making and removing them --- */
 
 static struct reservation *

@@ -180,6 +180,43 @@ START_TEST(random_reservations_balance_and_are_never_had_by_others)
 }
 END_TEST
 
+START_TEST(what_preempted_tasks_had_of_a_reservation_is_had_by_who_preempts)
+{
+	char error[300];
+	struct job *low, *high;
+
+	agents_ready(1, 4000);
+	ck_assert(reserve("eng", "n0", 4000, error));
+	low = submit("low", "eng", 0, 2, 2000);
+	ck_assert_uint_eq(low->in_state[CELL_LIVE], 2);
+	high = submit("high", "eng", 50, 1, 4000);
+	pass(4 * SCAN_MS);
+	ck_assert_uint_eq(high->in_state[CELL_LIVE], 1);
+	ck_assert_uint_eq(f->cluster.hold_count, 0);
+	ck_assert_uint_eq(
+	    share_find(&f->cluster.books.share, "eng")->reserved_used.cpu_milli, 4000);
+}
+END_TEST
+
+START_TEST(no_node_is_held_for_what_others_have_reserved_there)
+{
+	static const struct job_policy service = {
+	    .role = "ops", .service = true, .need = {1000, 62 * MIB, 0}};
+	char error[300];
+	struct job *big;
+
+	agents_ready(2, 4000);
+	ck_assert(reserve("eng", "n1", 4000, error));
+	ck_assert_ptr_nonnull(fake_submit(f, "stays", 1, &service));
+	work();
+	ck_assert_uint_eq(submit("batch", "eng", 0, 2, 2000)->in_state[CELL_LIVE], 2);
+	big = submit("big", "ops", 0, 1, 4000);
+	pass(CLUSTER_HOLD_AFTER_MS + 4 * SCAN_MS);
+	ck_assert_uint_eq(big->in_state[CELL_PENDING], 1);
+	ck_assert_uint_eq(f->cluster.hold_count, 0);
+}
+END_TEST
+
 Suite *
 unit_suite(void)
 {
@@ -193,6 +230,8 @@ unit_suite(void)
 	tcase_add_test(t, a_limit_counts_what_is_reserved_whether_it_is_used_or_not);
 	tcase_add_test(t, reservations_are_text_in_the_store_and_hold_after_a_failover);
 	tcase_add_test(t, what_runs_on_a_node_cannot_be_reserved_and_bad_names_are_refused);
+	tcase_add_test(t, what_preempted_tasks_had_of_a_reservation_is_had_by_who_preempts);
+	tcase_add_test(t, no_node_is_held_for_what_others_have_reserved_there);
 	tcase_add_loop_test(t, random_reservations_balance_and_are_never_had_by_others, 0, 20);
 	suite_add_tcase(s, t);
 	return s;
