@@ -116,6 +116,16 @@ attempt_recovering(struct cluster *c, uint64_t now_ms, struct attempt *t)
 }
 
 void
+attempt_unsettled(struct cluster *c, struct attempt *t, bool unsettled)
+{
+	if (t->unsettled == unsettled)
+		return;
+	t->unsettled = unsettled;
+	share_unsettled(t->job->role, &t->job->need, unsettled ? 1 : -1);
+	c->unplaced = true;
+}
+
+void
 attempt_over(struct cluster *c, uint64_t now_ms, struct attempt *t, Corral__TaskState state,
     Corral__TaskReason reason, uint8_t code, const uint8_t *uuid)
 {
@@ -128,6 +138,7 @@ attempt_over(struct cluster *c, uint64_t now_ms, struct attempt *t, Corral__Task
 		t->booked = false;
 		c->unplaced = true;
 	}
+	attempt_unsettled(c, t, false);
 	t->agent->stuck_count -= t->stuck;
 	t->stuck = false;
 	attempt_enter(c, t, state);
@@ -279,6 +290,7 @@ back_with(struct cluster *c, struct agent *a, struct attempt *t, const Corral__T
 		return;
 	if (!t->booked)
 		t->booked = books_lease(&c->books, t->job->role, a->node, &t->job->need);
+	attempt_unsettled(c, t, t->unsettled && !t->booked);
 	attempt_stuck(c, t, r->stuck);
 }
 

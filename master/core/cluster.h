@@ -262,6 +262,7 @@ struct attempt {
 	uint32_t sequence; /* of the last update that was taken; 0: none */
 	Corral__TaskState state;
 	bool booked;
+	bool unsettled;	       /* not booked, but counts against the limit of its role */
 	bool told_over;	       /* was over when an agent first named it: its outcome is to come */
 	bool moved;	       /* was told to end because its node is drained: is made again */
 	bool unsent;	       /* waits for its place's commit: nobody but us knows of it */

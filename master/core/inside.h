@@ -51,6 +51,8 @@ struct attempt *attempt_find(const struct cluster *c, const Corral__TaskKey *key
 void attempt_enter(struct cluster *c, struct attempt *t, Corral__TaskState state);
 /* Its node is given up, it is not. */
 void attempt_recovering(struct cluster *c, uint64_t now_ms, struct attempt *t);
+/* It may run, and is not booked: it counts against the limit of its role all the same. */
+void attempt_unsettled(struct cluster *c, struct attempt *t, bool unsettled);
 /* It ended with an outcome; uuid NULL: nobody waits for an acknowledgement, and *t is gone. */
 void attempt_over(struct cluster *c, uint64_t now_ms, struct attempt *t, Corral__TaskState state,
     Corral__TaskReason reason, uint8_t code, const uint8_t *uuid);

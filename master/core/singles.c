@@ -252,6 +252,7 @@ recover_one(struct cluster *c, uint64_t now_ms, struct job *j, uint32_t index)
 	cell->agent = s->agent;
 	cell->term = s->term;
 	cell_enter(c, j, index, CELL_LIVE);
+	attempt_unsettled(c, t, true);
 	attempt_stuck(c, t, s->stuck);
 	raise_lease(c, j, index);
 	return true;

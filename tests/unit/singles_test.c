@@ -697,6 +697,37 @@ START_TEST(leaders_with_other_leases_wait_for_the_longest)
 }
 END_TEST
 
+/* What the store names may run, and counts against the limit of its role. */
+START_TEST(a_limit_counts_what_may_still_run_after_a_failover)
+{
+	static const struct quota q = {.limit = {2000, QUOTA_NO_LIMIT, QUOTA_NO_LIMIT}};
+	const bool back = _i == 0;
+	struct job_policy two = singleton;
+	struct fake_agent *a = ready_agent(2000);
+	struct job *other;
+	char error[200];
+
+	two.role = "eng";
+	two.need = (struct resources){2000, 64 * MIB, 0};
+	ck_assert(cluster_set_quota(&f->cluster, "eng", &q, false, error, sizeof error));
+	fake_submit(f, "one", 1, &two);
+	work();
+	ck_assert_uint_eq(a->task_count, 1);
+	fake_elect(f);
+	ready_agent(2000);
+	other = submit("other", "eng", 90, 1, 1000);
+	ck_assert_uint_eq(other->in_state[CELL_LIVE], 0);
+	if (back)
+		fake_connect(f, a);
+	else
+		a->task_count = 0;
+	pass(WAIT_MS + 1000);
+	ck_assert_uint_eq(other->in_state[CELL_LIVE], !back);
+	ck_assert_uint_eq(share_find(&f->cluster.books.share, "eng")->unsettled[0], 0);
+	ck_assert_uint_eq(f->launches, back ? 1 : 2);
+}
+END_TEST
+
 START_TEST(a_place_in_the_store_that_cannot_be_read_is_never_filled_again)
 {
 	struct fake_agent *a = ready_agent(1000);
@@ -751,6 +782,7 @@ unit_suite(void)
 	tcase_add_test(t, a_job_of_many_singletons_leaves_nothing_behind_when_it_goes);
 	tcase_add_loop_test(t, leaders_with_other_leases_wait_for_the_longest, 0, 2);
 	tcase_add_test(t, a_place_in_the_store_that_cannot_be_read_is_never_filled_again);
+	tcase_add_loop_test(t, a_limit_counts_what_may_still_run_after_a_failover, 0, 2);
 	suite_add_tcase(s, t);
 	return s;
 }
