@@ -392,11 +392,28 @@ resize_node(struct cluster *c, uint64_t now_ms, struct agent *a)
 	(void)books_node_resize(&c->books, a->node, &capacity);
 }
 
+/* What it says is over takes no room there any more; the outcome comes with the update. */
+static void
+release_the_ended(struct cluster *c, struct agent *a)
+{
+	for (size_t i = 0; i < a->report->n_tasks; i++) {
+		struct attempt *t = attempt_find(c, a->report->tasks[i]->key);
+
+		if (t == NULL || t->agent != a || !t->booked ||
+		    !task_state_terminal(a->report->tasks[i]->state))
+			continue;
+		books_release(&c->books, t->job->role, a->node, &t->job->need);
+		t->booked = false;
+		t->told_over = true;
+	}
+}
+
 void
 attempts_settle_report(struct cluster *c, uint64_t now_ms, struct agent *a)
 {
 	doomed_release_all(c, a);
 	lose_the_unreported(c, now_ms, a);
+	release_the_ended(c, a);
 	resize_node(c, now_ms, a);
 	for (size_t i = 0; i < a->report->n_tasks; i++)
 		settle_one(c, now_ms, a, a->report->tasks[i]);

@@ -263,7 +263,7 @@ struct attempt {
 	Corral__TaskState state;
 	bool booked;
 	bool unsettled;	       /* not booked, but counts against the limit of its role */
-	bool told_over;	       /* was over when an agent first named it: its outcome is to come */
+	bool told_over;	       /* its agent registered with it as over: its outcome is to come */
 	bool moved;	       /* was told to end because its node is drained: is made again */
 	bool unsent;	       /* waits for its place's commit: nobody but us knows of it */
 	bool stuck;	       /* what is left of it was killed and does not die */

@@ -710,6 +710,28 @@ START_TEST(records_that_are_damaged_are_refused_and_named)
 }
 END_TEST
 
+START_TEST(a_node_offers_less_as_soon_as_what_it_says_is_over_made_room_for_that)
+{
+	struct fake_agent *a;
+	struct job *j;
+
+	agents_ready(1, 2000);
+	a = &f->agents[0];
+	submit("j", NULL, 0, 2, 1000);
+	ck_assert_uint_eq(a->task_count, 2);
+	fake_cut(f, a);
+	a->tasks[0].state = CORRAL__TASK_STATE__FINISHED; /* while nobody heard of it */
+	a->capacity.cpu_milli = 1000;
+	fake_connect(f, a);
+	ck_assert_uint_eq(f->cluster.books.total.cpu_milli, 1000);
+	ck_assert_uint_eq(f->cluster.books.leased.cpu_milli, 1000);
+	fake_exit(f, a, &a->tasks[0], 0);
+	j = submit("next", NULL, 0, 1, 1000);
+	ck_assert_uint_eq(f->refusals, 0);
+	ck_assert_uint_eq(j->in_state[CELL_PENDING], 1);
+}
+END_TEST
+
 Suite *
 unit_suite(void)
 {
@@ -745,6 +767,7 @@ unit_suite(void)
 	tcase_add_test(t, ended_jobs_are_kept_up_to_a_bound_and_their_nodes_go_with_them);
 	tcase_add_test(t, a_run_that_is_over_goes_soon_and_is_never_made_twice);
 	tcase_add_test(t, records_that_are_damaged_are_refused_and_named);
+	tcase_add_test(t, a_node_offers_less_as_soon_as_what_it_says_is_over_made_room_for_that);
 	suite_add_tcase(s, t);
 	return s;
 }
