@@ -723,7 +723,7 @@ START_TEST(a_limit_counts_what_may_still_run_after_a_failover)
 		a->task_count = 0;
 	pass(WAIT_MS + 1000);
 	ck_assert_uint_eq(other->in_state[CELL_LIVE], !back);
-        ck_assert(share_find(&f->cluster.books.share, "eng")->unsettled[0] == 0);
+	ck_assert(share_find(&f->cluster.books.share, "eng")->unsettled[0] == 0);
 	ck_assert_uint_eq(f->launches, back ? 1 : 2);
 }
 END_TEST
