@@ -41,6 +41,12 @@ struct grumble {
 	uint64_t at_ms;
 };
 
+/* How often a server's link came up since then. */
+struct ups {
+	uint64_t since_ms;
+	unsigned count;
+};
+
 struct election_port {
 	struct election_port_config config;
 	const struct members *now, *next;
@@ -53,6 +59,7 @@ struct election_port {
 	struct conn *dials[MEMBERS_SID_MAX + 1];
 	bool try_next[MEMBERS_SID_MAX + 1]; /* of two addresses, the one seen last */
 	struct grumble grumbles[MEMBERS_SID_MAX + 1];
+	struct ups ups[MEMBERS_SID_MAX + 1];
 	struct timer timer;
 };
 
@@ -94,7 +101,33 @@ grumble(struct election_port *p, int64_t sid, const char *address, const char *w
 		return;
 	snprintf(g->why, sizeof g->why, "%s", why);
 	g->at_ms = now_of(p);
-	log_warn("server %d (%s): election link: %s", (int)sid, address, why);
+	log_peer("server %d (%s): election link: %s", (int)sid, address, why);
+}
+
+/* Is nothing said of its link's coming and going, as that is all that it does? */
+static bool
+flaps(const struct election_port *p, int64_t sid)
+{
+	const struct ups *u = &p->ups[sid];
+
+	return u->count > ELECTION_PORT_UPS_MAX &&
+	       now_of(p) - u->since_ms < ELECTION_PORT_SAY_AGAIN_MS;
+}
+
+static void
+say_up(struct election_port *p, int64_t sid)
+{
+	struct ups *u = &p->ups[sid];
+
+	if (now_of(p) - u->since_ms >= ELECTION_PORT_SAY_AGAIN_MS)
+		*u = (struct ups){.since_ms = now_of(p)};
+	u->count++;
+	if (u->count <= ELECTION_PORT_UPS_MAX)
+		log_info("server %d: election link is up", (int)sid);
+	else if (u->count == ELECTION_PORT_UPS_MAX + 1)
+		log_warn("server %d: its election link comes and goes: %u times in %llu s: do two "
+			 "servers have this number?",
+		    (int)sid, u->count, (unsigned long long)(now_of(p) - u->since_ms) / 1000);
 }
 
 /* Where a member is said to be; NULL: it is none. */
@@ -199,7 +232,8 @@ on_down(void *arg, const char *why)
 		log_peer(
 		    "election port: %s ended before it said which server it is: %s", address, why);
 	else {
-		log_info("server %d: election link lost: %s", (int)sid, why);
+		if (!flaps(p, sid))
+			log_info("server %d: election link lost: %s", (int)sid, why);
 		snprintf(p->grumbles[sid].why, sizeof p->grumbles[sid].why, "%s", why);
 	}
 	conn_end(c, false);
@@ -277,8 +311,11 @@ print_refusal(const struct conn *c, int64_t sid, char why[MEMBER_CERT_WHY_SIZE])
 static void
 refuse(struct conn *c, int64_t sid, const char *why)
 {
-	log_peer("election port: %s says that it is server %lld: %s", conn_address(c),
-	    (long long)sid, why);
+	if (sid_is_valid(sid))
+		grumble(c->port, sid, conn_address(c), why);
+	else
+		log_peer("election port: %s says that it is server %lld: %s", conn_address(c),
+		    (long long)sid, why);
 	conn_end(c, false);
 }
 
@@ -288,7 +325,7 @@ take_hello(struct conn *c, const struct hello *hello)
 {
 	static const char *const refusals[] = {
 	    [ELECTION_HELLO_OURSELVES] =
-		"but that is us: two servers have the same id, or our address is another's",
+		"that is this server's own id: two servers have it, or our address is another's",
 	    [ELECTION_HELLO_UNKNOWN] =
 		"no member of the ensemble as this server knows it, and such are many already",
 	    [ELECTION_HELLO_IMPOSSIBLE] = "no id that a member may have",
@@ -551,7 +588,7 @@ changed(void *arg, int64_t sid, enum election_link state)
 
 	if (state == ELECTION_LINK_UP) {
 		p->grumbles[sid].why[0] = '\0';
-		log_info("server %d: election link is up", (int)sid);
+		say_up(p, sid);
 	}
 	p->config.ops->link(p->config.arg, sid, state);
 }

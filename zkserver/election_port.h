@@ -26,6 +26,8 @@
 #define ELECTION_PORT_STALL_MS 30000
 /* The same trouble with one server is said once in so long. */
 #define ELECTION_PORT_SAY_AGAIN_MS 60000
+/* A link that comes up more often in that time is told of as trouble instead. */
+#define ELECTION_PORT_UPS_MAX 8
 
 struct election_port;
 

@@ -92,6 +92,8 @@
 	X(WRITES_AFTER_CLOSE, "writes-after-close")                                                \
 	/* a learner's old link goes on when it has come again */                                  \
 	X(OLD_LINK_STAYS, "old-link-stays")                                                        \
+	/* a leader makes way for whatever epoch a member has been in */                           \
+	X(FOREIGN_LEADS, "foreign-leads")                                                          \
 	/* a read-only server says that it has written */                                          \
 	X(READ_ONLY_WRITES, "read-only-writes")                                                    \
 	/* the time in a session's id has a sign */                                                \

@@ -33,8 +33,9 @@ tests_sim_zabsim_SOURCES = \
 	tests/sim/marks.c tests/sim/marks.h tests/sim/world.c tests/sim/world.h tests/sim/zabsim.c \
 	tests/lib/peer_feed.h tests/lib/simdisk.c tests/lib/simdisk.h \
 	zkserver/core/adopt.c zkserver/core/db.c zkserver/core/election.c zkserver/core/epochs.c \
-	zkserver/core/leader.c zkserver/core/leader_learners.c zkserver/core/leader_sync.c zkserver/core/learner.c \
-	zkserver/core/learner_sync.c zkserver/core/peer.c zkserver/core/prep_node.c zkserver/core/purge.c zkserver/core/recover.c \
+	zkserver/core/leader.c zkserver/core/leader_learners.c zkserver/core/leader_relay.c zkserver/core/leader_sync.c \
+	zkserver/core/learner.c zkserver/core/learner_dial.c zkserver/core/learner_sync.c zkserver/core/peer.c \
+	zkserver/core/prep_node.c zkserver/core/purge.c zkserver/core/recover.c \
 	zkserver/core/server.c zkserver/core/server_answer.c zkserver/core/server_connect.c \
 	zkserver/core/server_leader.c zkserver/core/server_learner.c zkserver/core/server_local.c \
 	zkserver/core/server_watch.c zkserver/core/session.c zkserver/core/snapshot.c \

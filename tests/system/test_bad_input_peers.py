@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ports between servers, attacked with bytes: each attack costs its own connection, and the ensemble goes on."""
 import contextlib
+import shutil
 import socket
 import struct
 import subprocess
+import time
 
 import pytest
 from conftest import until
@@ -204,6 +206,46 @@ def test_a_second_server_with_the_same_number_does_no_harm(ensemble, tmp_path):
     (tmp_path / "data" / "myid").write_text("1\n")
     with unharmed(ensemble):
         refused(ensemble, tmp_path, tmp_path / "data", "Address already in use")
+
+
+def test_two_servers_with_one_number_are_told_of_once(ensemble):
+    with unharmed(ensemble):
+        for _ in range(12):
+            attack(ports(ensemble, 1)[1], hello(V1, 3, ADDRESS))
+        said = ensemble.log(1)
+        assert said.count("server 3: its election link comes and goes") == 1, said
+        assert "do two servers have this number?" in said
+
+
+def test_a_directory_of_another_ensemble_does_not_take_over(ensemble):
+    """It has been in epochs that this ensemble has not seen. Whoever leads here goes on, as long as it wants."""
+    follower = next(i for i in SERVERS if i != ensemble.leader)
+    ensemble.kill(follower)
+    ensemble.zk(ensemble.leader, "create", "/precious", "x")
+    own = ensemble.directory / str(follower) / "version-2"
+    shutil.copytree(own, own.with_name("kept"))
+    for name in ("acceptedEpoch", "currentEpoch"):
+        (own / name).write_text("30")
+    ensemble.start(follower)
+    # Who only promises more is made way for when a leader has led for initLimit, 10 s.
+    late = time.monotonic() + 11
+    refused_at = [ensemble.log(follower).count("another ensemble's")]
+
+    def refused_late():
+        if time.monotonic() < late:
+            refused_at[0] = ensemble.log(follower).count("another ensemble's")
+        return ensemble.log(follower).count("another ensemble's") > refused_at[0] > 0
+    until(refused_late, ensemble.logs)
+    assert f"server {follower} has been in epoch 30" in ensemble.log(ensemble.leader)
+    assert ensemble.roles() == {follower: None, ensemble.leader: "leader",
+                                next(i for i in SERVERS if i not in (follower, ensemble.leader)): "follower"}
+    assert ensemble.zk(ensemble.leader, "get", "/precious") == "x"
+    ensemble.kill(follower)
+    shutil.rmtree(own)
+    own.with_name("kept").rename(own)
+    ensemble.start(follower)
+    until(lambda: ensemble.settle() == ensemble.leader, ensemble.logs)
+    ensemble.agree()
 
 
 def test_epoch_files_of_another_history_are_refused(ensemble, tmp_path):

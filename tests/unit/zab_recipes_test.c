@@ -573,6 +573,62 @@ START_TEST(zk1277_a_leadership_ends_before_its_zxids_do)
 }
 END_TEST
 
+/* Its files say that it has promised this epoch, and been in that one. */
+static void
+rewrite_epochs(unsigned i, int32_t accepted, int32_t current)
+{
+	struct rig_node *n = &rig_nodes[i];
+	struct epochs e = {0};
+	struct fault f = {0};
+
+	if (current > 0)
+		ck_assert_int_eq(epochs_accept(n->store, &e, current, &f), 0);
+	if (current > 0)
+		ck_assert_int_eq(epochs_enter(n->store, &e, current, &f), 0);
+	ck_assert_int_eq(epochs_accept(n->store, &e, accepted, &f), 0);
+}
+
+/* A member starts with such files while the others have been led for long. */
+static int
+lead_and_start_with_epochs(int32_t accepted, int32_t current)
+{
+	int leader;
+
+	rig_start_three_with("/a");
+	rig_crash(0, false);
+	rig_run(2 * RIG_INIT_LIMIT * RIG_TICK_MS);
+	leader = rig_leader();
+	rewrite_epochs(0, accepted, current);
+	rig_start(0);
+	rig_run(4 * RIG_INIT_LIMIT * RIG_TICK_MS);
+	return leader;
+}
+
+START_TEST(a_directory_of_another_ensemble_does_not_take_over_one_that_is_led)
+{
+	int leader = lead_and_start_with_epochs(30, 30);
+	const struct rig_node *n;
+
+	ck_assert_int_eq(rig_leader(), leader);
+	n = &rig_nodes[leader];
+	ck_assert_int_eq(n->peer.zab.epochs.current, 1);
+	ck_assert(!rig_serves(0));
+	ck_assert_msg(
+	    strstr(rig_nodes[0].said, "another ensemble's") != NULL, "%s", rig_nodes[0].said);
+	rig_create((unsigned)leader, "/b");
+}
+END_TEST
+
+START_TEST(who_has_promised_more_is_taken_in_by_a_newer_epoch)
+{
+	(void)lead_and_start_with_epochs(30, 1);
+	ck_assert(rig_serves(0));
+	ck_assert_int_eq(rig_nodes[0].peer.zab.epochs.current, 31);
+	rig_check_same();
+	ck_assert(rig_has(0, "/a"));
+}
+END_TEST
+
 Suite *
 unit_suite(void)
 {
@@ -596,6 +652,8 @@ unit_suite(void)
 	    t, a_reconnecting_follower_keeps_what_its_leader_has_not_committed_yet, 0, 2);
 	tcase_add_test(t, zk1277_an_epoch_that_ended_with_its_last_zxid_is_followed_by_the_next);
 	tcase_add_test(t, zk1277_a_leadership_ends_before_its_zxids_do);
+	tcase_add_test(t, a_directory_of_another_ensemble_does_not_take_over_one_that_is_led);
+	tcase_add_test(t, who_has_promised_more_is_taken_in_by_a_newer_epoch);
 	tcase_add_test(own, zk4643_an_epoch_is_entered_behind_the_history_of_its_leader);
 	tcase_add_test(own, zk3642_an_interrupted_snapshot_leaves_the_old_history_or_the_new);
 	tcase_add_test(own, zk2872_a_crash_in_the_middle_of_taking_a_snapshot_over_mixes_nothing);

@@ -10,6 +10,8 @@
 #define CONFIG_BYTES_MAX (NOTIFICATION_FRAME_BYTES_MAX - 64)
 #define ZXID_UNINITIALIZED (-1) /* of a server whose data was lost, and which must not vote yet */
 
+#define NO_CLAIM (-1)
+
 /* Votes of a server that sends no version stand for what it follows, not for the epoch of it. */
 #define VERSION_WITH_EPOCH 1
 
@@ -102,6 +104,8 @@ election_init(struct election *e, const struct election_settings *settings,
 	buf_init(&e->config, CONFIG_BYTES_MAX);
 	buf_init(&e->out, NOTIFICATION_FRAME_BYTES_MAX);
 	e->notify_at_ms = e->finalize_at_ms = NEVER;
+	for (int64_t sid = 0; sid <= MEMBERS_SID_MAX; sid++)
+		e->claimed[sid] = NO_CLAIM;
 }
 
 void
@@ -415,6 +419,9 @@ heard_in_role(struct election *e, int64_t sid, const struct election_word *word)
 static void
 heard_voter(struct election *e, uint64_t now_ms, int64_t sid, const struct election_word *word)
 {
+	if (word->state == PEER_LOOKING && word->vote.leader == sid &&
+	    word->version >= VERSION_WITH_EPOCH)
+		e->claimed[sid] = word->vote.epoch;
 	switch (e->phase) {
 	case ELECTION_AWAY:
 		words_put(&e->held, sid, word);
@@ -543,6 +550,8 @@ election_link_is(struct election *e, uint64_t now_ms, int64_t sid, enum election
 	if (!sid_is_valid(sid) || e->links[sid] == link)
 		return;
 	e->links[sid] = link;
+	if (link != ELECTION_LINK_UP)
+		e->claimed[sid] = NO_CLAIM;
 	if (e->phase == ELECTION_AWAY || !is_voter(e, sid))
 		return;
 	if (link == ELECTION_LINK_UP)
@@ -600,4 +609,10 @@ bool
 election_forsaken(const struct election *e)
 {
 	return e->phase == ELECTION_OVER && e->forsaken && !ZAB_PLANTED(PLANT_NEVER_FORSAKEN);
+}
+
+int64_t
+election_claimed_epoch(const struct election *e, int64_t sid)
+{
+	return sid_is_valid(sid) ? e->claimed[sid] : NO_CLAIM;
 }

@@ -100,6 +100,7 @@ struct election {
 	struct election_words roles; /* of those that lead or follow ("outofelection") */
 	struct election_words held;  /* heard while away */
 	struct sid_set askers;	     /* who may have had an answer from us that is not the last */
+	int64_t claimed[MEMBERS_SID_MAX + 1]; /* election_claimed_epoch() */
 	enum election_link links[MEMBERS_SID_MAX + 1];
 
 	uint32_t interval_ms;
@@ -166,6 +167,12 @@ void election_synced(struct election *e, int64_t epoch);
  * long.
  */
 bool election_forsaken(const struct election *e);
+
+/*
+ * The currentEpoch that a voter had when it last proposed itself over the link that is up; -1: it
+ * has not.
+ */
+int64_t election_claimed_epoch(const struct election *e, int64_t sid);
 
 /* Voters that agree with our proposal in this round, us included. For reports. */
 void election_agreeing(const struct election *e, struct sid_set *set);

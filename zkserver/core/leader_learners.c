@@ -1,14 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a leader's learners send: each packet is taken, or ends its link. */
 #include "libcommon/base/plants.h"
+#include "zkserver/core/election.h"
 #include "zkserver/core/leader_priv.h"
 #include "libcommon/base/mark.h"
+
+/*
+ * An epoch is a member's current one only after a quorum has accepted it, some of whom we would
+ * have met: what is newer than ours comes from another ensemble's directory. An observer does not
+ * say, and brings nobody its data.
+ */
+static bool
+is_foreign(const struct leader *l, const struct peer_link *link)
+{
+	return !link->observer && election_claimed_epoch(l->z->election, link->sid) > l->epoch &&
+	       !ZAB_PLANTED(PLANT_FOREIGN_LEADS);
+}
 
 /*
  * A member that promised more to somebody who never got to lead could not follow us as long as we
  * lead: a new epoch above that takes it in. Apache's server leaves it out until somebody fails. It
  * has to wait until we have led for a while, so that one who only says so cannot keep an ensemble
- * electing.
+ * electing; and until it has said what its current epoch is.
  */
 static void
 make_way(struct leader *l, const struct peer_link *link)
@@ -17,7 +30,8 @@ make_way(struct leader *l, const struct peer_link *link)
 	uint64_t while_ms = (uint64_t)z->settings.init_limit * z->settings.tick_ms;
 
 	if (members_find(z->members, link->sid) == NULL ||
-	    (l->phase == LEADER_ACTIVE && z->now_ms - l->active_since_ms < while_ms))
+	    (l->phase == LEADER_ACTIVE && z->now_ms - l->active_since_ms < while_ms) ||
+	    (!link->observer && election_claimed_epoch(z->election, link->sid) < 0))
 		return;
 	MARK("leader: makes way for a newer epoch");
 	if (link->accepted_epoch > z->accepted_elsewhere)
@@ -26,14 +40,35 @@ make_way(struct leader *l, const struct peer_link *link)
 	    (long long)link->sid, (int)link->accepted_epoch, (int)l->epoch);
 }
 
+/* It is told which epoch is led here, so that its own log can say what is the matter. */
+static void
+turn_away(struct leader *l, struct peer_link *link)
+{
+	struct zab *z = l->z;
+
+	qpacket_put_leader_info(link->out, l->epoch);
+	if (is_foreign(l, link)) {
+		MARK("leader: a directory of another ensemble");
+		zab_link_end(z, link,
+		    "server %lld has been in epoch %lld, and this ensemble is in %d only: its "
+		    "data directory is another ensemble's, or others have lost theirs; stop it",
+		    (long long)link->sid, (long long)election_claimed_epoch(z->election, link->sid),
+		    (int)l->epoch);
+	} else {
+		if (l->phase != LEADER_RELAYS)
+			make_way(l, link);
+		zab_link_end(z, link, "server %lld has accepted epoch %d, this one leads %d",
+		    (long long)link->sid, (int)link->accepted_epoch, (int)l->epoch);
+	}
+	if (link->end == PEER_LINK_CLOSE)
+		link->end = PEER_LINK_CLOSE_FLUSHED;
+}
+
 void
 leader_greet(struct leader *l, struct peer_link *link)
 {
 	if (link->accepted_epoch > l->epoch) {
-		if (l->phase != LEADER_RELAYS)
-			make_way(l, link);
-		zab_link_end(l->z, link, "server %lld has accepted epoch %d, this one leads %d",
-		    (long long)link->sid, (int)link->accepted_epoch, (int)l->epoch);
+		turn_away(l, link);
 		return;
 	}
 	qpacket_put_leader_info(link->out, l->epoch);

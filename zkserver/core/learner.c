@@ -152,6 +152,13 @@ take_leader_info(struct learner *l, const struct qpacket *p)
 		    l, "it did not answer with LEADERINFO of a protocol that is known here");
 		return;
 	}
+	if (epoch < z->epochs.current) {
+		learner_leave(l,
+		    "it wants to lead epoch %lld, and epoch %d was entered here: it is a leader of "
+		    "the past, or the data directory here is another ensemble's",
+		    (long long)epoch, (int)z->epochs.current);
+		return;
+	}
 	if (epoch < z->epochs.accepted || epoch - z->epochs.accepted > ZAB_EPOCH_JUMP_MAX) {
 		learner_leave(l, "it wants to lead epoch %lld, epoch %d was accepted here",
 		    (long long)epoch, (int)z->epochs.accepted);
