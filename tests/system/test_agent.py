@@ -121,9 +121,10 @@ def test_a_command_that_is_not_there_is_127(agent):
 
 
 def wait_recovered(m, register):
-    """The only task of this registration runs: an executor that was back before it is in it, another in an update."""
+    """The only task of this registration runs: an executor that was back before it is in it, another in an update.
+    LAUNCHING: it was back, and had not had its word before."""
     if register["tasks"][0]["state"] != "RUNNING":
-        assert register["tasks"][0]["state"] == "RECOVERING"
+        assert register["tasks"][0]["state"] in ("RECOVERING", "LAUNCHING")
         assert m.update()["state"] == "RUNNING"
 
 
