@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/capability.h>
 #include <malloc.h>
 #include <signal.h>
@@ -54,11 +55,15 @@ send_hello(struct attempt *a)
 {
 	Corral__ExecutorToAgent m = CORRAL__EXECUTOR_TO_AGENT__INIT;
 	Corral__ExecutorHello hello = CORRAL__EXECUTOR_HELLO__INIT;
+	Corral__Term highest;
 
 	hello.key = a->boot->key;
 	hello.pid = a->self.pid;
 	hello.start_time = a->self.start_time;
 	hello.state = life_task_state(&a->runner.life);
+	if (life_highest_term(&a->runner.life, &highest))
+		hello.highest_term = &highest;
+	hello.has_stopping = hello.stopping = a->runner.life.stopping;
 	m.body_case = CORRAL__EXECUTOR_TO_AGENT__BODY_HELLO;
 	m.hello = &hello;
 	send_message(a, &m);
@@ -155,12 +160,29 @@ static const struct runner_ops attempt_ops = {on_save, on_send, on_leave, on_sta
 
 /* ---- From the agent. ---- */
 
+/* In a term that is not lower than any before, or the agent's own word? */
+static bool
+is_obeyed(struct life *life, const Corral__Term *term)
+{
+	Corral__Term highest;
+
+	if (life_term(life, term))
+		return true;
+	(void)life_highest_term(life, &highest);
+	log_warn("a command in term (%" PRIu64 ", 0x%" PRIx64 ") is not obeyed: (%" PRIu64
+		 ", 0x%" PRIx64 ") was seen before",
+	    term->era, (uint64_t)term->czxid, highest.era, (uint64_t)highest.czxid);
+	return false;
+}
+
 static void
 take_message(struct attempt *a, const Corral__AgentToExecutor *m)
 {
 	struct life *life = &a->runner.life;
 	uint64_t now_ms = clock_boot_ms(); /* and not the turn's: a lease may have ended in it */
 
+	if (!is_obeyed(life, m->term))
+		return;
 	switch (m->body_case) {
 	case CORRAL__AGENT_TO_EXECUTOR__BODY_START:
 		life_word(life, now_ms);
@@ -351,6 +373,7 @@ prepare(struct attempt *a, struct loop *loop)
 		log_error_errno("starting");
 		return false;
 	}
+	(void)life_term(&a->runner.life, a->boot->key->term);
 	if (a->boot->has_lease_end_boot_ms)
 		life_lease(&a->runner.life, a->boot->lease_end_boot_ms, clock_boot_ms());
 	if (a->boot->spec->has_interactive && a->boot->spec->interactive &&

@@ -52,6 +52,7 @@ struct attempt {
 	bool executor_known; /* pid and start time are checkpointed: the word may be given */
 	bool linked;
 	bool kill_wanted;
+	Corral__Term kill_term;		/* ... in which term, as the last master said that */
 	bool recovering_told;		/* the master was told RECOVERING */
 	Corral__TaskReason lost_reason; /* to give when it turns out to be lost */
 	struct list updates;		/* not acknowledged; the first is on its way */

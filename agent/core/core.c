@@ -73,6 +73,14 @@ core_to_executor(struct agent_core *c, const struct attempt *a, Corral__AgentToE
 		core_push(c, AGENT_OUT_EXECUTOR, &a->key, &m->base);
 }
 
+void
+core_pass_on(struct agent_core *c, const struct attempt *a, Corral__AgentToExecutor *m,
+    const Corral__Term *term)
+{
+	m->term = (Corral__Term *)(uintptr_t)term;
+	core_to_executor(c, a, m);
+}
+
 bool
 agent_core_next(struct agent_core *c, struct agent_out *out)
 {

@@ -44,6 +44,7 @@ struct agent_core {
 	uint64_t lease_ms, heartbeat_ms, heartbeat_at_ms;
 	/* Of the lease that masters have granted, whichever they were; 0: none in this life. */
 	uint64_t lease_end_ms;
+	Corral__Term lease_term; /* of the master that granted it */
 	/* The checkpoint was lost or damaged in this boot: more may run, and is being ended. */
 	bool incomplete;
 	bool sweep_asked;
@@ -73,6 +74,9 @@ void core_record_ack(
     struct agent_core *c, const struct attempt *a, const Corral__StatusUpdate *update);
 void core_record_forget(struct agent_core *c, const struct attempt *a);
 void core_to_executor(struct agent_core *c, const struct attempt *a, Corral__AgentToExecutor *m);
+/* The same of a master's command, in whose term it obeys or refuses it. */
+void core_pass_on(struct agent_core *c, const struct attempt *a, Corral__AgentToExecutor *m,
+    const Corral__Term *term);
 
 /* ---- core_task.c: attempts, executors, the helper ---- */
 /* The reply comes to agent_core_helper_reply(); key: of the attempt, NULL: of none. */
@@ -128,6 +132,8 @@ uint64_t core_sweep_deadline_ms(const struct agent_core *c);
 void core_swept(struct agent_core *c, const Corral__HelperReply *reply, uint64_t now_ms);
 
 /* ---- core_master.c ---- */
+/* Somebody has seen this term: it counts as if we had. */
+void core_heard_of_term(struct agent_core *c, const Corral__Term *term);
 /* On the connection that is up. */
 void core_register(struct agent_core *c, uint64_t now_ms);
 /* Send the first update of the attempt, if it is due and we are registered. */

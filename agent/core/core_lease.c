@@ -28,7 +28,7 @@ core_send_lease(struct agent_core *c, struct attempt *a, uint64_t now_ms)
 		end.end_boot_ms -= now_ms;
 	m.body_case = CORRAL__AGENT_TO_EXECUTOR__BODY_LEASE_END;
 	m.lease_end = &end;
-	core_to_executor(c, a, &m);
+	core_pass_on(c, a, &m, &c->lease_term);
 }
 
 bool
@@ -64,6 +64,7 @@ core_set_lease(struct agent_core *c, uint64_t end_ms, uint64_t now_ms)
 	LIST_EACH(it, nx, &c->active)
 		core_task_lease(c, CONTAINER_OF(it, struct attempt, link), now_ms);
 	c->lease_end_ms = end_ms;
+	c->lease_term = c->highest_term;
 	LIST_EACH(it, nx, &c->active) {
 		struct attempt *a = CONTAINER_OF(it, struct attempt, link);
 

@@ -382,7 +382,7 @@ take_signal(struct agent_core *c, Corral__TaskSignal *signal)
 		return;
 	m.body_case = CORRAL__AGENT_TO_EXECUTOR__BODY_SIGNAL;
 	m.signal = signal;
-	core_to_executor(c, a, &m);
+	core_pass_on(c, a, &m, &c->highest_term);
 }
 
 static void
@@ -401,6 +401,25 @@ take_update_ack(struct agent_core *c, const Corral__UpdateAck *ack, uint64_t now
 	a->send_wait_ms = 0;
 	core_pump(c, a, now_ms);
 	core_settle(c, a, now_ms);
+}
+
+static void
+keep_term(struct agent_core *c, const Corral__Term *term)
+{
+	c->highest_term.era = term->era;
+	c->highest_term.czxid = term->czxid;
+	c->has_term = true;
+	if (!ZAB_PLANTED(PLANT_TERM_IN_MEMORY))
+		core_record_term(c);
+}
+
+void
+core_heard_of_term(struct agent_core *c, const Corral__Term *term)
+{
+	if (c->has_term && term_compare(term, &c->highest_term) <= 0)
+		return;
+	MARK("term: heard of from elsewhere");
+	keep_term(c, term);
 }
 
 /* The term is the highest so far (and remembered as such). False: it is older, and the link is
@@ -423,13 +442,8 @@ take_term(struct agent_core *c, const Corral__Term *term)
 		    (uint64_t)c->highest_term.czxid);
 		return false;
 	}
-	if (order > 0) {
-		c->highest_term.era = term->era;
-		c->highest_term.czxid = term->czxid;
-		c->has_term = true;
-		if (!ZAB_PLANTED(PLANT_TERM_IN_MEMORY))
-			core_record_term(c);
-	}
+	if (order > 0)
+		keep_term(c, term);
 	return true;
 }
 

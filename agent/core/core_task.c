@@ -282,7 +282,7 @@ send_stop(struct agent_core *c, const struct attempt *a)
 
 	m.body_case = CORRAL__AGENT_TO_EXECUTOR__BODY_STOP;
 	m.stop = &stop;
-	core_to_executor(c, a, &m);
+	core_pass_on(c, a, &m, &a->kill_term);
 }
 
 static void
@@ -307,6 +307,35 @@ hello_fits(const struct attempt *a, const Corral__ExecutorHello *hello)
 							    ZAB_PLANTED(PLANT_PID_ALONE))));
 }
 
+/*
+ * A kill of a leader whom later ones have followed, as the executor knows and we had forgotten: it
+ * is not obeyed there, and must not be waited for. What it has obeyed goes on.
+ */
+static void
+forget_refused_kill(struct attempt *a, const Corral__ExecutorHello *hello)
+{
+	if (!a->kill_wanted || hello->highest_term == NULL || hello->stopping ||
+	    term_compare(hello->highest_term, &a->kill_term) <= 0)
+		return;
+	MARK("kill: of an earlier leader");
+	a->kill_wanted = false;
+	a->end_by_ms = 0;
+}
+
+/* Its word if it waits for it, and to the master that it is back. */
+static void
+answer_state(struct agent_core *c, struct attempt *a, Corral__TaskState state, uint64_t now_ms)
+{
+	if (a->kill_wanted)
+		return;
+	if (state == CORRAL__TASK_STATE__LAUNCHING)
+		send_start(c, a);
+	else if (a->recovering_told && state == CORRAL__TASK_STATE__RUNNING &&
+		 a->state == CORRAL__TASK_STATE__RUNNING)
+		core_make_update(c, a, CORRAL__TASK_STATE__RUNNING,
+		    CORRAL__TASK_REASON__REASON_NONE, "its executor is back", now_ms);
+}
+
 bool
 agent_core_hello(struct agent_core *c, const Corral__ExecutorHello *hello, uint64_t now_ms)
 {
@@ -318,6 +347,8 @@ agent_core_hello(struct agent_core *c, const Corral__ExecutorHello *hello, uint6
 		return false;
 	}
 	a->linked = true;
+	if (hello->highest_term != NULL)
+		core_heard_of_term(c, hello->highest_term);
 	if (a->phase >= ATTEMPT_OVER)
 		return true; /* it has its outcome acknowledged again, and leaves */
 	if (a->phase == ATTEMPT_KILLING || a->phase == ATTEMPT_READING)
@@ -330,16 +361,13 @@ agent_core_hello(struct agent_core *c, const Corral__ExecutorHello *hello, uint6
 		a->executor_known = true;
 		core_record_executor(c, a);
 	}
-	if (a->spec->singleton)
-		core_send_lease(c, a, now_ms);
+	/* Before the lease, which may be of a later leader. */
 	if (a->kill_wanted)
 		send_stop(c, a);
-	else if (hello->state == CORRAL__TASK_STATE__LAUNCHING)
-		send_start(c, a);
-	else if (a->recovering_told && hello->state == CORRAL__TASK_STATE__RUNNING &&
-		 a->state == CORRAL__TASK_STATE__RUNNING)
-		core_make_update(c, a, CORRAL__TASK_STATE__RUNNING,
-		    CORRAL__TASK_REASON__REASON_NONE, "its executor is back", now_ms);
+	forget_refused_kill(a, hello);
+	if (a->spec->singleton)
+		core_send_lease(c, a, now_ms);
+	answer_state(c, a, hello->state, now_ms);
 	a->recovering_told = false;
 	return true;
 }
@@ -403,9 +431,9 @@ core_kill(struct agent_core *c, struct attempt *a, uint64_t now_ms)
 		core_repeat_outcome(c, a, now_ms); /* the master asks because it has not heard it */
 		return;
 	}
-	if (a->kill_wanted)
-		return;
+	/* Again, too: the executor may have refused an earlier leader's. */
 	a->kill_wanted = true;
+	a->kill_term = c->highest_term;
 	if (core_is_running_singleton(a))
 		core_end_singleton(a, now_ms);
 	send_stop(c, a);

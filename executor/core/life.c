@@ -9,6 +9,7 @@
 
 #include "libcommon/base/mark.h"
 #include "libcommon/base/plants.h"
+#include "libcommon/codec/taskkey.h"
 
 #define STATUS_NONE 125
 #define UPDATE_RUNNING 0
@@ -174,6 +175,32 @@ life_link(struct life *l, bool up, uint64_t now_ms)
 	}
 	if (l->stuck)
 		push(l, LIFE_ACT_STUCK);
+}
+
+bool
+life_term(struct life *l, const Corral__Term *term)
+{
+	Corral__Term highest;
+
+	if (term == NULL)
+		return true;
+	if (life_highest_term(l, &highest) && term_compare(term, &highest) < 0) {
+		MARK("life: a command of an earlier term");
+		return false;
+	}
+	l->has_term = true;
+	l->era = term->era;
+	l->czxid = term->czxid;
+	return true;
+}
+
+bool
+life_highest_term(const struct life *l, Corral__Term *to)
+{
+	corral__term__init(to);
+	to->era = l->era;
+	to->czxid = l->czxid;
+	return l->has_term;
 }
 
 void

@@ -78,12 +78,15 @@ struct life {
 	bool process_runs; /* between life_started() and life_exited() */
 	bool stopping;	   /* the stop has begun, with stop_reason */
 	Corral__TaskReason stop_reason;
-	uint64_t kill_at_ms;	      /* end of the grace; 0: none is running */
-	uint64_t limit_at_ms;	      /* end of the allowed run time; 0: none */
-	uint64_t lease_end_ms;	      /* of a singleton; 0: none heard */
-	uint64_t killed_at_ms;	      /* since when everything is being killed; 0: it is not */
-	bool stuck;		      /* that has gone on for LIFE_STUCK_MS */
-	uint64_t leave_at_ms;	      /* without an agent; 0: not counting */
+	uint64_t kill_at_ms;   /* end of the grace; 0: none is running */
+	uint64_t limit_at_ms;  /* end of the allowed run time; 0: none */
+	uint64_t lease_end_ms; /* of a singleton; 0: none heard */
+	uint64_t killed_at_ms; /* since when everything is being killed; 0: it is not */
+	bool stuck;	       /* that has gone on for LIFE_STUCK_MS */
+	uint64_t leave_at_ms;  /* without an agent; 0: not counting */
+	bool has_term;
+	uint64_t era; /* of the highest term heard of, with czxid */
+	int64_t czxid;
 	struct life_update update[2]; /* RUNNING, and the final one */
 	struct life_act acts[LIFE_ACTS_MAX];
 	size_t act_head, act_count;
@@ -105,6 +108,13 @@ bool life_next(struct life *l, struct life_act *act);
 
 /* Inputs. Those that come too late or twice change nothing. */
 void life_link(struct life *l, bool up, uint64_t now_ms);
+/*
+ * Of what comes with a term; NULL: it comes without. The highest is kept; false: this is a lower
+ * one, and nothing that comes with it is done.
+ */
+bool life_term(struct life *l, const Corral__Term *term);
+/* The highest so far, for ExecutorHello. False: none was heard of. */
+bool life_highest_term(const struct life *l, Corral__Term *to);
 void life_word(struct life *l, uint64_t now_ms);
 void life_stop(struct life *l, bool at_once, uint64_t now_ms);
 void life_signal(struct life *l, int signo);

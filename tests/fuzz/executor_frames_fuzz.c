@@ -88,6 +88,8 @@ take_agent(const struct script_line *l)
 
 	if (m == NULL)
 		return;
+	if (!life_term(&life, m->term))
+		goto out;
 	if (m->body_case == CORRAL__AGENT_TO_EXECUTOR__BODY_START)
 		life_word(&life, now_ms);
 	else if (m->body_case == CORRAL__AGENT_TO_EXECUTOR__BODY_STOP)
@@ -103,6 +105,7 @@ take_agent(const struct script_line *l)
 	} else if (m->body_case == CORRAL__AGENT_TO_EXECUTOR__BODY_LEASE_END)
 		life_lease(
 		    &life, m->lease_end->end_boot_ms + (l->peer % 2 == 1 ? now_ms : 0), now_ms);
+out:
 	corral__agent_to_executor__free_unpacked(m, NULL);
 }
 

@@ -84,6 +84,13 @@ agent_bed_key(struct agent_bed *b)
 bool
 agent_bed_hello(struct agent_bed *b, Corral__TaskState state)
 {
+	return agent_bed_hello_of(b, state, NULL, false);
+}
+
+bool
+agent_bed_hello_of(
+    struct agent_bed *b, Corral__TaskState state, const Corral__Term *highest, bool stopping)
+{
 	Corral__ExecutorHello hello = CORRAL__EXECUTOR_HELLO__INIT;
 	Corral__TaskKey key = agent_bed_key(b);
 
@@ -91,6 +98,8 @@ agent_bed_hello(struct agent_bed *b, Corral__TaskState state)
 	hello.pid = 100;
 	hello.start_time = 5;
 	hello.state = state;
+	hello.highest_term = (Corral__Term *)(uintptr_t)highest;
+	hello.has_stopping = hello.stopping = stopping;
 	return agent_core_hello(b->core, &hello, b->now_ms);
 }
 

@@ -33,6 +33,9 @@ Corral__TaskKey agent_bed_key(struct agent_bed *b);
 
 /* ---- What the task's executor says, process 100. ---- */
 bool agent_bed_hello(struct agent_bed *b, Corral__TaskState state);
+/* The same with what it knows of leaders, and whether it is stopping its task. */
+bool agent_bed_hello_of(
+    struct agent_bed *b, Corral__TaskState state, const Corral__Term *highest, bool stopping);
 
 /* ---- What the master says, in its term, to the agent that it welcomed last. ---- */
 enum agent_verdict agent_bed_say(struct agent_bed *b, Corral__MasterToAgent *m);

@@ -126,6 +126,11 @@ to_executor(struct agent_world *w, const struct agent_out *out)
 	struct fake_executor *e = &w->executor;
 
 	ck_assert_ptr_nonnull(m);
+	ck_assert_int_eq(
+	    m->term != NULL, m->body_case == CORRAL__AGENT_TO_EXECUTOR__BODY_STOP ||
+				 m->body_case == CORRAL__AGENT_TO_EXECUTOR__BODY_SIGNAL ||
+				 m->body_case == CORRAL__AGENT_TO_EXECUTOR__BODY_LEASE_END);
+	ck_assert(m->term == NULL || term_compare(m->term, &w->bed.term) == 0);
 	if (e->alive && m->body_case == CORRAL__AGENT_TO_EXECUTOR__BODY_START && !e->has_word &&
 	    !e->stopped) {
 		e->has_word = true;

@@ -85,7 +85,8 @@ executor_drain(void)
 static void
 executor_takes(const Corral__AgentToExecutor *m)
 {
-	switch (m->body_case) {
+	switch (life_term(&rig->life, m->term) ? m->body_case
+					       : CORRAL__AGENT_TO_EXECUTOR__BODY__NOT_SET) {
 	case CORRAL__AGENT_TO_EXECUTOR__BODY_START:
 		life_word(&rig->life, rig->bed.now_ms);
 		break;
@@ -119,7 +120,11 @@ rig_deliver(void)
 void
 rig_executor_connects(void)
 {
-	rig->linked = agent_bed_hello(&rig->bed, life_task_state(&rig->life));
+	Corral__Term highest;
+	bool has = life_highest_term(&rig->life, &highest);
+
+	rig->linked = agent_bed_hello_of(
+	    &rig->bed, life_task_state(&rig->life), has ? &highest : NULL, rig->life.stopping);
 	life_link(&rig->life, rig->linked, rig->bed.now_ms);
 	executor_drain();
 	rig_drain();
@@ -157,6 +162,7 @@ fork_executor(const Corral__HelperLaunch *l)
 	corral__task_spec__free_unpacked(rig->spec, NULL);
 	rig->spec = attempt_copy_spec(l->spec);
 	life_init(&rig->life, rig->spec, uuids, 1000000, rig->bed.now_ms);
+	(void)life_term(&rig->life, l->key->term);
 	life_lease(&rig->life, l->lease_end_boot_ms, rig->bed.now_ms);
 	rig->lives = true;
 	rig->forks++;

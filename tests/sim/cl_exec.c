@@ -43,11 +43,15 @@ send_hello(struct cl_group *g, bool as_another)
 {
 	Corral__ExecutorToAgent m = CORRAL__EXECUTOR_TO_AGENT__INIT;
 	Corral__ExecutorHello hello = CORRAL__EXECUTOR_HELLO__INIT;
+	Corral__Term highest;
 
 	hello.key = g->key_message;
 	hello.pid = g->pid;
 	hello.start_time = g->start_time + as_another;
 	hello.state = life_task_state(&g->life);
+	if (life_highest_term(&g->life, &highest))
+		hello.highest_term = &highest;
+	hello.has_stopping = hello.stopping = g->life.stopping;
 	m.body_case = CORRAL__EXECUTOR_TO_AGENT__BODY_HELLO;
 	m.hello = &hello;
 	send_message(g, &m);
@@ -224,7 +228,8 @@ on_frame(void *owner, struct cl_conn *conn, const uint8_t *bytes, size_t size)
 		world_violation(&g->host->c->world, "an agent's message cannot be read");
 		return;
 	}
-	switch (m->body_case) {
+	switch (life_term(&g->life, m->term) ? m->body_case
+					     : CORRAL__AGENT_TO_EXECUTOR__BODY__NOT_SET) {
 	case CORRAL__AGENT_TO_EXECUTOR__BODY_START:
 		life_word(&g->life, now(g));
 		break;
@@ -398,6 +403,7 @@ cl_exec_start(struct cl_group *g)
 	g->dialing = true; /* until it is loaded */
 	g->dial_wait_ms = DIAL_MS_MIN;
 	life_init(&g->life, g->spec, uuids, g->host->c->conf.patience_ms, now(g));
+	(void)life_term(&g->life, g->key_message->term);
 	if (g->lease_end_ms != 0)
 		life_lease(&g->life, g->lease_end_ms, now(g));
 	cl_timer(&g->proc, life_deadline_ms(&g->life));

@@ -33,7 +33,7 @@ tests_unit_record_test_LDADD = $(UNIT_LIBS) libcodec.a libbase.a $(DEFLATE_LIBS)
 
 tests_unit_life_test_SOURCES = tests/unit/life_test.c
 tests_unit_life_test_CFLAGS = $(UNIT_CFLAGS)
-tests_unit_life_test_LDADD = $(UNIT_LIBS) libexecutorcore.a libproto.a libbase.a $(PROTOBUF_C_LIBS)
+tests_unit_life_test_LDADD = $(UNIT_LIBS) libexecutorcore.a libcodec.a libproto.a libbase.a $(PROTOBUF_C_LIBS)
 
 AGENT_BED_SOURCES = tests/lib/agent_bed.c tests/lib/agent_bed.h tests/lib/simdisk.c tests/lib/simdisk.h
 

@@ -547,6 +547,141 @@ START_TEST(an_executor_that_cannot_kill_says_so)
 }
 END_TEST
 
+/* The executor has heard of it from an agent that has forgotten it: its checkpoint was damaged. */
+static Corral__Term
+later_term(void)
+{
+	Corral__Term term = rig->bed.term;
+
+	term.czxid += 5;
+	ck_assert(life_term(&rig->life, &term));
+	return term;
+}
+
+static void
+cut_executor(void)
+{
+	struct taskkey key = rig_key();
+
+	rig->linked = false;
+	agent_core_executor_down(rig->bed.core, &key, rig->bed.now_ms);
+	rig_drain();
+}
+
+/* Of the one attempt, by a leader of that term. */
+static void
+kill_in(Corral__Term term)
+{
+	Corral__MasterToAgent m = CORRAL__MASTER_TO_AGENT__INIT;
+	Corral__Kill kill = CORRAL__KILL__INIT;
+	Corral__TaskKey key = agent_bed_key(&rig->bed), *keys = &key;
+	Corral__Term launched = rig->bed.term;
+
+	key.term = &launched;
+	kill.n_keys = 1;
+	kill.keys = &keys;
+	m.body_case = CORRAL__MASTER_TO_AGENT__BODY_KILL;
+	m.kill = &kill;
+	rig->bed.term = term;
+	(void)agent_bed_say(&rig->bed, &m);
+	rig->bed.term = launched;
+	rig_drain();
+}
+
+START_TEST(an_executor_stops_for_no_leader_before_one_that_it_has_heard_of)
+{
+	Corral__Term earlier, later;
+
+	rig_run();
+	earlier = rig->bed.term;
+	cut_executor();
+	later = later_term();
+	kill_in(earlier); /* which the agent has for it when it comes */
+	rig_executor_connects();
+	rig_deliver();
+	ck_assert_uint_eq(rig->signalled_ms, 0);
+	kill_in(earlier); /* and by now the agent knows better */
+	ck_assert(rig->dropped);
+	ck_assert_ptr_nonnull(strstr(rig->why, "is older than"));
+	later.czxid++;
+	rig_register();
+	rig->bed.term = later;
+	rig_welcome();
+	rig->bed.term = earlier; /* of the key */
+	rig_deliver();
+	ck_assert_uint_eq(rig->signalled_ms, 0);
+	kill_in(later);
+	rig_deliver();
+	ck_assert_uint_gt(rig->signalled_ms, 0);
+}
+END_TEST
+
+/* Which nobody has stopped, and which otherwise would wait for its word for ever. */
+START_TEST(what_an_earlier_leader_wanted_stopped_goes_on)
+{
+	rig_register();
+	rig_welcome();
+	rig_launch();
+	(void)later_term();
+	kill_in(rig->bed.term);
+	rig_executor_connects();
+	rig_deliver();
+	ck_assert_int_eq(rig->state, CORRAL__TASK_STATE__RUNNING);
+	ck_assert_uint_eq(rig->signalled_ms, 0);
+	rig_pass(RIG_LEASE_MS - 1000);
+	ck_assert_uint_eq(rig->kills, 0);
+}
+END_TEST
+
+START_TEST(a_stop_is_obeyed_though_another_leader_follows_before_it_is_passed_on)
+{
+	Corral__Term launched;
+
+	rig_run();
+	launched = rig->bed.term;
+	cut_executor();
+	kill_in(launched);
+	rig_register();
+	rig->bed.term.czxid++;
+	rig_welcome(); /* with a lease in its term */
+	rig->bed.term = launched;
+	rig_executor_connects();
+	rig_deliver();
+	ck_assert_uint_gt(rig->signalled_ms, 0);
+}
+END_TEST
+
+START_TEST(an_agent_that_forgot_the_highest_term_hears_it_from_its_executors)
+{
+	rig_run();
+	cut_executor();
+	(void)later_term();
+	rig_executor_connects();
+	rig_agent_dies();
+	rig_boot(); /* it is in the checkpoint again */
+	rig_register();
+	rig_welcome();
+	ck_assert(rig->dropped);
+	ck_assert_ptr_nonnull(strstr(rig->why, "is older than"));
+}
+END_TEST
+
+START_TEST(a_lease_of_an_earlier_leaders_keeps_no_singleton)
+{
+	uint64_t end_ms;
+
+	rig_run();
+	cut_executor();
+	(void)later_term();
+	end_ms = rig->life.lease_end_ms;
+	rig_pass(RIG_LEASE_MS / 5);
+	rig_acknowledge(rig->heartbeat_ms);
+	rig_executor_connects();
+	rig_deliver();
+	ck_assert_uint_eq(rig->life.lease_end_ms, end_ms);
+}
+END_TEST
+
 Suite *
 unit_suite(void)
 {
@@ -584,6 +719,11 @@ unit_suite(void)
 	tcase_add_test(t, an_older_agents_checkpoint_is_a_whole_one);
 	tcase_add_test(t, what_does_not_die_is_named_in_every_heartbeat_until_it_has);
 	tcase_add_test(t, an_executor_that_cannot_kill_says_so);
+	tcase_add_test(t, an_executor_stops_for_no_leader_before_one_that_it_has_heard_of);
+	tcase_add_test(t, what_an_earlier_leader_wanted_stopped_goes_on);
+	tcase_add_test(t, a_stop_is_obeyed_though_another_leader_follows_before_it_is_passed_on);
+	tcase_add_test(t, an_agent_that_forgot_the_highest_term_hears_it_from_its_executors);
+	tcase_add_test(t, a_lease_of_an_earlier_leaders_keeps_no_singleton);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -385,6 +385,30 @@ START_TEST(what_is_killed_and_does_not_die_is_told_once)
 }
 END_TEST
 
+START_TEST(what_comes_in_a_lower_term_than_one_before_is_not_obeyed)
+{
+	Corral__Term term = CORRAL__TERM__INIT, highest;
+
+	ck_assert(!life_highest_term(&l, &highest));
+	term.era = 1;
+	term.czxid = 9;
+	ck_assert(life_term(&l, &term));
+	ck_assert(life_term(&l, &term)); /* the same one goes on */
+	term.czxid = 8;
+	ck_assert(!life_term(&l, &term));
+	term.era = 2; /* counts before the zxid */
+	ck_assert(life_term(&l, &term));
+	term.era = 1;
+	term.czxid = 100;
+	ck_assert(!life_term(&l, &term));
+	ck_assert(life_term(&l, NULL)); /* the agent's own word */
+	ck_assert(!life_term(&l, &term));
+	ck_assert(life_highest_term(&l, &highest));
+	ck_assert_uint_eq(highest.era, 2);
+	ck_assert_int_eq(highest.czxid, 8);
+}
+END_TEST
+
 Suite *
 unit_suite(void)
 {
@@ -410,6 +434,7 @@ unit_suite(void)
 	tcase_add_test(t, a_singleton_whose_lease_ends_between_its_steps_goes_no_further);
 	tcase_add_test(t, the_last_look_at_the_clock_is_right_before_the_exec);
 	tcase_add_test(t, what_is_killed_and_does_not_die_is_told_once);
+	tcase_add_test(t, what_comes_in_a_lower_term_than_one_before_is_not_obeyed);
 	suite_add_tcase(s, t);
 	return s;
 }
