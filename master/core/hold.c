@@ -139,33 +139,94 @@ stop_victim(struct cluster *c, struct attempt *t, const struct job *by)
 	    by->policy.priority);
 }
 
-/* A job that a quota bars may have what its victims give back, and no more. */
-static struct resources
-base_for(const struct cluster *c, const struct agent *a, const struct job *j)
+/*
+ * What the task that a node is held for will have beyond what its victims give back. It counts as
+ * the role's while nodes are chosen: what a limit leaves is not promised twice.
+ */
+static void
+count_hold(const struct agent *a, bool on)
 {
-	return j->barred == SHARE_BAR_NOT ? books_free(&c->books, a->node) : (struct resources){0};
+	const struct job *j = a->held_for;
+	struct resources more = {0}, back = {0};
+	struct list *it, *nx;
+
+	resources_add(&more, &j->need, a->held_tasks);
+	LIST_EACH(it, nx, (struct list *)&a->attempts) {
+		const struct attempt *t = CONTAINER_OF(it, struct attempt, in_agent);
+
+		if (t->moved && t->booked && t->job->role == j->role)
+			resources_add(&back, &t->job->need, 1);
+	}
+	more = resources_beyond(&more, &back);
+	if (on)
+		share_lease(j->role, &more, 1);
+	else
+		share_release(j->role, &more);
 }
 
+static void
+count_holds(struct cluster *c, bool on)
+{
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, &c->holding)
+		count_hold(CONTAINER_OF(it, struct agent, in_holding), on);
+}
+
+static void
+turn_begin(struct cluster *c)
+{
+	struct resources available = books_available(&c->books);
+
+	share_begin(&c->books.share, &available);
+}
+
+/* Could so many tasks of the job be placed there when victims have given so much back? */
 static bool
+fits_when_back(const struct cluster *c, const struct agent *a, const struct job *j, uint32_t tasks,
+    const struct resources *back)
+{
+	struct resources need = {0}, room = reserve_usable(c, a, j->role);
+
+	resources_add(&need, &j->need, tasks);
+	resources_add(&room, back, 1);
+	return resources_fits(&need, &room) && reserve_admits(c, a, j->role, &need, back);
+}
+
+/* So many of its tasks could be placed there if all that may be stopped for it were. */
+static uint32_t
+tasks_by_victims(const struct cluster *c, const struct agent *a, const struct job *j)
+{
+	struct resources back = victims_have(a, j), room = reserve_usable(c, a, j->role);
+	uint32_t tasks;
+
+	if (resources_is_zero(&back))
+		return 0;
+	resources_add(&room, &back, 1);
+	tasks = resources_times(&j->need, &room, j->in_state[CELL_PENDING] - j->held_tasks);
+	if (tasks == 0 || !fits_when_back(c, a, j, 1, &back))
+		return 0;
+	while (!fits_when_back(c, a, j, tasks, &back))
+		tasks--;
+	return tasks;
+}
+
+static void
 preempt_on(struct cluster *c, uint64_t now_ms, struct job *j, struct agent *a)
 {
-	struct resources sum = victims_have(a, j), room = base_for(c, a, j), need = {0};
-	uint32_t tasks;
+	uint32_t tasks = tasks_by_victims(c, a, j);
+	struct resources back = {0};
 	struct attempt *t;
 
-	if (resources_is_zero(&sum))
-		return false;
-	resources_add(&sum, &room, 1);
-	tasks = resources_times(&j->need, &sum, j->in_state[CELL_PENDING] - j->held_tasks);
 	if (tasks == 0)
-		return false;
-	resources_add(&need, &j->need, tasks);
-	while (!resources_fits(&need, &room) && (t = next_victim(a, j)) != NULL) {
-		resources_add(&room, &t->job->need, 1);
+		return;
+	while (!fits_when_back(c, a, j, tasks, &back) && (t = next_victim(a, j)) != NULL) {
+		resources_add(&back, &t->job->need, 1);
 		stop_victim(c, t, j);
 	}
 	hold(c, now_ms, a, j, tasks);
-	return true;
+	count_hold(a, true);
+	turn_begin(c);
 }
 
 /* Is there anything of lower priority in its role? */
@@ -186,11 +247,14 @@ preempt_for(struct cluster *c, uint64_t now_ms, struct job *j)
 {
 	if (!has_lower(j))
 		return;
+	count_holds(c, true);
+	turn_begin(c);
 	for (uint32_t i = 0; i < c->books.place.count && c->hold_count < HOLDS_MAX &&
 			     j->held_tasks < j->in_state[CELL_PENDING];
 	     i++)
 		if (may_hold(c, c->by_node[i], j))
 			preempt_on(c, now_ms, j, c->by_node[i]);
+	count_holds(c, false);
 }
 
 /* --- the first of a role --- */

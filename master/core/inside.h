@@ -162,6 +162,12 @@ void reserve_free_all(struct cluster *c, struct agent *a);
 struct resources reserve_unused(const struct agent *a, const struct role *role);
 struct resources reserve_usable(
     const struct cluster *c, const struct agent *a, const struct role *role);
+/*
+ * Do limits and guarantees let the role have so much more there, reserved amounts first, once tasks
+ * of its own have given so much back there? During a turn.
+ */
+bool reserve_admits(const struct cluster *c, const struct agent *a, const struct role *role,
+    const struct resources *need, const struct resources *back);
 /* What it may have there when all that ends by itself has ended: what is no service. */
 struct resources reserve_usable_later(
     const struct cluster *c, const struct agent *a, const struct role *role);

@@ -147,8 +147,8 @@ place_next(struct cluster *c, struct job *j, uint32_t most, uint32_t *node)
 static bool
 place_on_reserved(struct cluster *c, struct job *j, uint32_t *node, struct resources *amount)
 {
+	static const struct resources none;
 	struct role *r = j->role;
-	struct share_barred why;
 	struct list *it, *nx;
 
 	LIST_EACH(it, nx, &c->reserving) {
@@ -161,7 +161,7 @@ place_on_reserved(struct cluster *c, struct job *j, uint32_t *node, struct resou
 		usable = reserve_usable(c, a, r);
 		*amount = resources_beyond(&j->need, &reserved);
 		if (!resources_fits(&j->need, &usable) ||
-		    share_room(&c->books.share, r, amount, 1, &why) == 0 ||
+		    !reserve_admits(c, a, r, &j->need, &none) ||
 		    !books_lease(&c->books, r, a->node, &j->need))
 			continue;
 		*node = a->node;
@@ -217,22 +217,19 @@ launch_next(struct cluster *c, uint64_t now_ms, struct job *j, uint32_t most)
 static void
 launch_held(struct cluster *c, uint64_t now_ms, struct agent *a, const struct resources *elsewhere)
 {
-	struct share *s = &c->books.share;
+	static const struct resources none;
 	struct job *j = a->held_for;
-	struct resources available, usable, reserved, amount;
-	struct share_barred why;
+	struct resources available, usable;
 
 	while (a->held_for != NULL && job_waits(j) && agent_takes_tasks(a)) {
 		j->role->index = 0;
 		usable = reserve_usable(c, a, j->role);
 		if (next_index(c, j) == j->count || !resources_fits(&j->need, &usable))
 			return;
-		reserved = reserve_unused(a, j->role);
-		amount = resources_beyond(&j->need, &reserved);
 		available = books_free(&c->books, a->node);
 		resources_add(&available, elsewhere, 1);
-		share_begin(s, &available);
-		if (share_room(s, j->role, &amount, 1, &why) == 0 ||
+		share_begin(&c->books.share, &available);
+		if (!reserve_admits(c, a, j->role, &j->need, &none) ||
 		    !books_lease(&c->books, j->role, a->node, &j->need))
 			return;
 		MARK("launch: on a node that was held");

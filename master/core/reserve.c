@@ -120,6 +120,45 @@ reserve_usable(const struct cluster *c, const struct agent *a, const struct role
 	return resources_min(&usable, &left);
 }
 
+/* What is used, and what is left, of the reservations that a role has there at or below `top`. */
+static void
+add_below(const struct agent *a, const struct role *role, const struct role *top,
+    struct resources *used, struct resources *left)
+{
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, (struct list *)&a->reservations) {
+		const struct reservation *v = CONTAINER_OF(it, struct reservation, in_agent);
+		struct resources rest = unused(v);
+
+		if (!is_at_or_below(role, v->role) || !is_at_or_below(v->role, top))
+			continue;
+		resources_add(used, &v->used, 1);
+		resources_add(left, &rest, 1);
+	}
+}
+
+bool
+reserve_admits(const struct cluster *c, const struct agent *a, const struct role *role,
+    const struct resources *need, const struct resources *back)
+{
+	struct share_barred why;
+
+	/* What is reserved above a role is not consumed by it before it is used. */
+	for (const struct role *at = role; at->parent != NULL; at = at->parent) {
+		struct resources used = {0}, left = {0}, to_reserved, back_beyond, amount;
+
+		add_below(a, role, at, &used, &left);
+		to_reserved = resources_min(back, &used);
+		back_beyond = resources_beyond(back, &to_reserved);
+		resources_add(&left, &to_reserved, 1);
+		amount = resources_beyond(need, &left);
+		if (share_room_at(&c->books.share, at, &amount, &back_beyond, 1, &why) == 0)
+			return false;
+	}
+	return true;
+}
+
 /* A service is on what is reserved for it first; what is left of its need. */
 static struct resources
 beside_reserved(const struct agent *a, const struct attempt *service,

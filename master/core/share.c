@@ -531,39 +531,53 @@ bound(uint32_t *room, uint64_t left, uint64_t need, const struct share_barred *b
 	*why = *by;
 }
 
-/* What a role may have beyond what all guarantees need. */
+/* What a top-level role may have beyond what all guarantees need, when it consumes so much. */
 static uint64_t
-left_of_headroom(const struct share *s, const struct role *top, int d)
+left_of_headroom(const struct share *s, const struct role *top, const struct resources *consumed,
+    const struct resources *back, int d)
 {
-	uint64_t available = resources_get(&s->available, d),
-		 required = resources_get(&s->required, d);
+	struct resources unmet = resources_beyond(&top->quota.guarantee, consumed);
+	uint64_t available = resources_get(&s->available, d) + resources_get(back, d),
+		 required = resources_get(&s->required, d) - resources_get(&top->unmet, d) +
+			    resources_get(&unmet, d);
 
-	return resources_get(&top->unmet, d) + (available > required ? available - required : 0);
+	if (required == 0)
+		return UINT64_MAX;
+	return resources_get(&unmet, d) + (available > required ? available - required : 0);
+}
+
+uint32_t
+share_room_at(const struct share *s, const struct role *r, const struct resources *need,
+    const struct resources *back, uint32_t most, struct share_barred *why)
+{
+	struct resources consumed = share_consumed(r);
+
+	consumed = resources_beyond(&consumed, back);
+	for (int d = 0; d < RESOURCE_COUNT; d++) {
+		uint64_t each = resources_get(need, d);
+		struct share_barred limit = {SHARE_BAR_LIMIT, (enum resource)d, r},
+				    headroom = {SHARE_BAR_GUARANTEE, (enum resource)d, r};
+
+		if (each == 0)
+			continue;
+		bound(&most, left_of_limit(r, &consumed, d), each, &limit, why);
+		if (role_is_top(r))
+			bound(&most, left_of_headroom(s, r, &consumed, back, d), each, &headroom,
+			    why);
+	}
+	return most;
 }
 
 uint32_t
 share_room(const struct share *s, const struct role *r, const struct resources *need, uint32_t most,
     struct share_barred *why)
 {
-	uint32_t room = most;
+	static const struct resources none;
 
 	*why = (struct share_barred){.bar = SHARE_BAR_NOT};
-	for (; r->parent != NULL; r = r->parent) {
-		struct resources consumed = share_consumed(r);
-
-		for (int d = 0; d < RESOURCE_COUNT; d++) {
-			uint64_t each = resources_get(need, d);
-			struct share_barred limit = {SHARE_BAR_LIMIT, (enum resource)d, r},
-					    headroom = {SHARE_BAR_GUARANTEE, (enum resource)d, r};
-
-			if (each == 0)
-				continue;
-			bound(&room, left_of_limit(r, &consumed, d), each, &limit, why);
-			if (role_is_top(r) && resources_get(&s->required, d) > 0)
-				bound(&room, left_of_headroom(s, r, d), each, &headroom, why);
-		}
-	}
-	return room;
+	for (; r->parent != NULL; r = r->parent)
+		most = share_room_at(s, r, need, &none, most, why);
+	return most;
 }
 
 /* --- checks --- */

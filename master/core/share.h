@@ -177,6 +177,12 @@ struct share_barred {
  */
 uint32_t share_room(const struct share *s, const struct role *r, const struct resources *need,
     uint32_t most, struct share_barred *why);
+/*
+ * The same by this role alone, and not by those above it, once it has given back so much that is
+ * not reserved. *why is left as it is if nothing bars it.
+ */
+uint32_t share_room_at(const struct share *s, const struct role *r, const struct resources *need,
+    const struct resources *back, uint32_t most, struct share_barred *why);
 
 /* The sums up the tree agree. For tests and sampling. */
 bool share_check(const struct share *s);

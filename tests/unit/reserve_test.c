@@ -180,6 +180,22 @@ START_TEST(random_reservations_balance_and_are_never_had_by_others)
 }
 END_TEST
 
+START_TEST(what_a_role_has_of_a_reservation_above_it_counts_for_its_own_limit)
+{
+	struct quota q = {{0, 0, 0}, {2000, QUOTA_NO_LIMIT, QUOTA_NO_LIMIT}};
+	char error[300];
+	struct job *web;
+
+	agents_ready(1, 8000);
+	ck_assert(reserve("eng", "n0", 4000, error));
+	ck_assert(cluster_set_quota(&f->cluster, "eng/web", &q, false, error, sizeof error));
+	fake_settle(f);
+	web = submit("web", "eng/web", 0, 8, 1000);
+	ck_assert_uint_eq(web->in_state[CELL_LIVE], 2);
+	ck_assert_uint_eq(submit("eng", "eng", 0, 8, 1000)->in_state[CELL_LIVE], 6);
+}
+END_TEST
+
 START_TEST(what_preempted_tasks_had_of_a_reservation_is_had_by_who_preempts)
 {
 	char error[300];
@@ -230,6 +246,7 @@ unit_suite(void)
 	tcase_add_test(t, a_limit_counts_what_is_reserved_whether_it_is_used_or_not);
 	tcase_add_test(t, reservations_are_text_in_the_store_and_hold_after_a_failover);
 	tcase_add_test(t, what_runs_on_a_node_cannot_be_reserved_and_bad_names_are_refused);
+	tcase_add_test(t, what_a_role_has_of_a_reservation_above_it_counts_for_its_own_limit);
 	tcase_add_test(t, what_preempted_tasks_had_of_a_reservation_is_had_by_who_preempts);
 	tcase_add_test(t, no_node_is_held_for_what_others_have_reserved_there);
 	tcase_add_loop_test(t, random_reservations_balance_and_are_never_had_by_others, 0, 20);

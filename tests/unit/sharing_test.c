@@ -295,6 +295,89 @@ START_TEST(a_job_that_the_limit_bars_has_no_more_stopped_than_it_needs)
 }
 END_TEST
 
+static void
+exit_one_of(const char *job)
+{
+	for (size_t i = 0; i < f->agent_count; i++) {
+		struct fake_agent *a = &f->agents[i];
+
+		for (size_t t = 0; t < a->task_count; t++)
+			if (strcmp(a->tasks[t].key.job, job) == 0 &&
+			    !task_state_terminal(a->tasks[t].state)) {
+				fake_exit(f, a, &a->tasks[t], 0);
+				return;
+			}
+	}
+	ck_abort_msg("nothing of %s runs", job);
+}
+
+static void
+force_limit(const char *role, uint64_t limit)
+{
+	struct quota q = {{0, 0, 0}, {limit, QUOTA_NO_LIMIT, QUOTA_NO_LIMIT}};
+	char error[300] = "";
+
+	ck_assert_msg(
+	    cluster_set_quota(&f->cluster, role, &q, true, error, sizeof error), "%s", error);
+	fake_settle(f);
+}
+
+START_TEST(nothing_is_stopped_for_a_job_that_stays_barred_all_the_same)
+{
+	struct job *low, *high;
+
+	agents_ready(1, 8000);
+	low = submit("low", "a", 20, 4, 1000);
+	force_limit("a", 500);
+	high = submit("high", "a", 50, 1, 1000);
+	pass(4 * SCAN_MS);
+	ck_assert_uint_eq(f->kills, 0);
+	force_limit("a", QUOTA_NO_LIMIT);
+	work();
+	ck_assert_uint_eq(high->in_state[CELL_LIVE], 1);
+	set_quota("b", 8000, QUOTA_NO_LIMIT); /* all that there is, and more than is free */
+	submit("higher", "a", 60, 1, 1000);
+	pass(4 * SCAN_MS);
+	ck_assert_uint_eq(f->kills, 0);
+	ck_assert_uint_eq(low->in_state[CELL_LIVE], 4);
+	ck_assert_uint_eq(f->cluster.hold_count, 0);
+}
+END_TEST
+
+START_TEST(so_many_are_stopped_that_a_role_above_its_limit_may_have_the_job)
+{
+	struct job *low, *high;
+
+	agents_ready(2, 8000);
+	low = submit("low", "a", 20, 4, 1000);
+	force_limit("a", 2000);
+	high = submit("high", "a", 50, 1, 1000);
+	pass(4 * SCAN_MS);
+	ck_assert_uint_eq(f->kills, 3);
+	ck_assert_uint_eq(high->in_state[CELL_LIVE], 1);
+	ck_assert_uint_eq(low->in_state[CELL_LIVE], 1);
+}
+END_TEST
+
+/* What the first node that is held will take of a limit is not there for the second. */
+START_TEST(what_a_limit_leaves_is_not_promised_twice)
+{
+	struct job *low, *high;
+
+	agents_ready(2, 4000);
+	submit("first", "b", 50, 1, 2000);
+	low = submit("low", "a", 20, 2, 2000);
+	exit_one_of("first");
+	work();
+	set_quota("a", 0, 7000);
+	high = submit("high", "a", 50, 2, 4000);
+	pass(4 * SCAN_MS);
+	ck_assert_uint_eq(f->kills, 1);
+	ck_assert_uint_eq(high->in_state[CELL_LIVE], 1);
+	ck_assert_uint_eq(low->in_state[CELL_LIVE], 1);
+}
+END_TEST
+
 START_TEST(nothing_is_stopped_for_a_job_that_a_node_has_room_for_which_has_just_come)
 {
 	struct job *high;
@@ -312,22 +395,6 @@ START_TEST(nothing_is_stopped_for_a_job_that_a_node_has_room_for_which_has_just_
 	ck_assert_uint_eq(f->cluster.hold_count, 0);
 }
 END_TEST
-
-static void
-exit_one_of(const char *job)
-{
-	for (size_t i = 0; i < f->agent_count; i++) {
-		struct fake_agent *a = &f->agents[i];
-
-		for (size_t t = 0; t < a->task_count; t++)
-			if (strcmp(a->tasks[t].key.job, job) == 0 &&
-			    !task_state_terminal(a->tasks[t].state)) {
-				fake_exit(f, a, &a->tasks[t], 0);
-				return;
-			}
-	}
-	ck_abort_msg("nothing of %s runs", job);
-}
 
 START_TEST(the_large_task_at_the_head_gets_its_node_and_small_ones_go_round_it)
 {
@@ -622,6 +689,9 @@ unit_suite(void)
 	tcase_add_test(
 	    t, nothing_is_stopped_for_a_job_that_a_node_has_room_for_which_has_just_come);
 	tcase_add_test(t, neither_other_roles_nor_singletons_nor_runs_are_preempted);
+	tcase_add_test(t, nothing_is_stopped_for_a_job_that_stays_barred_all_the_same);
+	tcase_add_test(t, so_many_are_stopped_that_a_role_above_its_limit_may_have_the_job);
+	tcase_add_test(t, what_a_limit_leaves_is_not_promised_twice);
 	tcase_add_test(t, a_job_that_the_limit_bars_has_no_more_stopped_than_it_needs);
 	tcase_add_test(t, the_large_task_at_the_head_gets_its_node_and_small_ones_go_round_it);
 	tcase_add_test(t, no_node_is_held_where_services_keep_it_full_nor_longer_than_the_bound);
