@@ -155,9 +155,8 @@ each_group(const struct dev *dev, bool (*fn)(const struct cgroup_host *host, con
 {
 	char state[PATH_MAX], group[CGROUP_BASE_NAME_BYTES];
 	struct cgroup_host host;
-	bool all = true;
+	bool all = cgroup_host_probe(&host, "/proc/self/mounts");
 
-	cgroup_host_probe(&host, "/proc/self/mounts");
 	for (size_t i = 0; i < dev->daemon_count && host.can_track; i++) {
 		if (dev->daemons[i].kind != DEV_AGENT)
 			continue;
@@ -237,7 +236,7 @@ dev_sweep_leftovers(const struct dev *dev)
 	DIR *dir;
 	int fd;
 
-	cgroup_host_probe(&host, "/proc/self/mounts");
+	(void)cgroup_host_probe(&host, "/proc/self/mounts"); /* else the next start removes them */
 	str_copy(parent, sizeof parent, dev->state);
 	*strrchr(parent, '/') = '\0';
 	if (!host.can_track || (dir = opendir(parent)) == NULL)

@@ -325,8 +325,11 @@ prepare_task(struct attempt *a)
 	t->directory = directory != NULL && *directory != '\0' ? directory : NULL;
 	t->cgroup = boot->cgroup;
 	t->pid_namespace = boot->has_pid_namespace && boot->pid_namespace;
-	if (boot->cgroup != NULL && *boot->cgroup != '\0')
-		cgroup_host_probe(&t->host, "/proc/self/mounts");
+	if (boot->cgroup != NULL && *boot->cgroup != '\0' &&
+	    !cgroup_host_probe(&t->host, "/proc/self/mounts")) {
+		log_error_errno("/proc/self/mounts");
+		return false;
+	}
 	return take_account(a) && (t->stdout_fd = open_output(a, sandbox_fd, "stdout")) >= 0 &&
 	       (t->stderr_fd = open_output(a, sandbox_fd, "stderr")) >= 0;
 }

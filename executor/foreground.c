@@ -68,7 +68,10 @@ prepare_cgroup(struct foreground *f, const Corral__TaskSpec *spec)
 	struct cgroup_limits limits;
 	char place[PATH_MAX];
 
-	cgroup_host_probe(&t->host, "/proc/self/mounts");
+	if (!cgroup_host_probe(&t->host, "/proc/self/mounts")) {
+		log_error_errno("/proc/self/mounts");
+		return false;
+	}
 	if (!t->host.can_track) {
 		cgroup_host_missing(&t->host, place, sizeof place);
 		log_warn("this task runs without: %s (needs root)", place);

@@ -66,6 +66,13 @@ write_number(
 	return write_value(root, group, file, text, place);
 }
 
+/* Of a group that was removed, before we opened its file or since. */
+static bool
+is_gone(int error)
+{
+	return error == ENOENT || error == ENODEV;
+}
+
 static bool
 read_value(const char *root, const char *group, const char *file, char to[VALUE_BYTES_MAX])
 {
@@ -161,19 +168,24 @@ unified_can_kill(const char *unified)
 	return ok;
 }
 
-void
+bool
 cgroup_host_probe(struct cgroup_host *h, const char *proc_mounts)
 {
 	char controllers[VALUE_BYTES_MAX] = "";
 	FILE *f = setmntent(proc_mounts, "re");
 	struct mntent *m;
+	bool failed;
 
 	*h = (struct cgroup_host){0};
 	if (f == NULL)
-		return;
-	while ((m = getmntent(f)) != NULL)
+		return errno == ENOENT;
+	while ((errno = 0, m = getmntent(f)) != NULL)
 		note_mount(h, m);
-	endmntent(f);
+	failed = ferror(f) != 0;
+	for (int error = errno; f != NULL; f = NULL, errno = error)
+		endmntent(f);
+	if (failed)
+		return false;
 	if (h->unified[0] != '\0') {
 		h->v2_track = unified_can_kill(h->unified);
 		read_value(h->unified, ".", "cgroup.controllers", controllers);
@@ -183,6 +195,7 @@ cgroup_host_probe(struct cgroup_host *h, const char *proc_mounts)
 	h->can_limit_cpu = h->v2_limits ? has_word(controllers, "cpu") : h->cpu[0] != '\0';
 	h->can_limit_memory = h->v2_limits || h->memory[0] != '\0';
 	h->can_limit_pids = h->v2_limits ? has_word(controllers, "pids") : h->pids[0] != '\0';
+	return true;
 }
 
 void
@@ -422,26 +435,32 @@ struct pid_walk {
 	unsigned met_count;
 };
 
+/*
+ * What cannot be read to its end is not empty. (The processes of a threaded group are listed by the
+ * one above it: EOPNOTSUPP.)
+ */
 static bool
 visit_pids(void *arg, const char *root, const char *group)
 {
 	struct pid_walk *w = arg;
 	char path[PATH_MAX];
 	FILE *f;
-	int pid;
+	int pid, error;
 
 	if (!join(path, root, group, "cgroup.procs"))
 		return false;
 	if ((f = fopen(path, "re")) == NULL)
-		return errno == ENOENT;
+		return is_gone(errno);
 	/* Frozen, so that none of these numbers can change hands meanwhile. */
-	while (w->met_count < KILL_PIDS_MAX && fscanf(f, "%d", &pid) == 1) {
+	while (w->met_count < KILL_PIDS_MAX && (errno = 0, fscanf(f, "%d", &pid)) == 1) {
 		w->met_count++;
 		if (w->kill && pid > 1)
 			kill(pid, SIGKILL);
 	}
+	error = ferror(f) ? errno : 0;
 	fclose(f);
-	return true;
+	errno = error;
+	return error == 0 || is_gone(error) || error == EOPNOTSUPP;
 }
 
 static bool
@@ -529,7 +548,7 @@ cgroup_populated(const struct cgroup_host *h, const char *group)
 
 	if (h->v2_track) {
 		if (!read_value(h->unified, group, "cgroup.events", text))
-			return errno == ENOENT ? 0 : -1;
+			return is_gone(errno) ? 0 : -1;
 		return keyed_number(text, "populated") != 0;
 	}
 	return walk(h->freezer, group, 0, visit_pids, &w) ? w.met_count > 0 : -1;

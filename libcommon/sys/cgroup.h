@@ -50,9 +50,10 @@ struct cgroup_usage {
 
 /*
  * Look which hierarchies this machine has mounted and we may write to. proc_mounts: normally
- * "/proc/self/mounts". can_track false: there are none for us, and nothing below works.
+ * "/proc/self/mounts". can_track false: there are none for us, and nothing below works. False with
+ * errno: the list cannot be read; one that does not exist has none.
  */
-void cgroup_host_probe(struct cgroup_host *h, const char *proc_mounts);
+bool cgroup_host_probe(struct cgroup_host *h, const char *proc_mounts);
 
 /* The isolation that is missing, as a text for people: "memory limit, cpu limit"; "" if none is. */
 void cgroup_host_missing(const struct cgroup_host *h, char *to, size_t size);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/lib/unit.h"
 
+#include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static char tmpdir[PATH_MAX];
@@ -39,6 +41,23 @@ unit_tmpdir(void)
 	tmpdir_owner = getpid();
 	atexit(remove_tmpdir);
 	return tmpdir;
+}
+
+void
+unit_leave_descriptors(unsigned count)
+{
+	struct rlimit limit;
+	rlim_t end = 0;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	for (unsigned free_count = 0; free_count < count || fcntl((int)end, F_GETFD) >= 0; end++) {
+		if (end == limit.rlim_max)
+			break;
+		if (fcntl((int)end, F_GETFD) < 0)
+			free_count++;
+	}
+	limit.rlim_cur = end;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
 bool

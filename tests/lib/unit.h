@@ -29,4 +29,8 @@ bool unit_wanted(const char *test);
 /* A temporary directory for one test, removed with all it holds when the test's process ends. */
 const char *unit_tmpdir(void);
 
+/* From now on so many can be opened, and then EMFILE; UNIT_ALL_DESCRIPTORS: as many as ever. */
+#define UNIT_ALL_DESCRIPTORS 65536
+void unit_leave_descriptors(unsigned count);
+
 #endif

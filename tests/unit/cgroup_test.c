@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "libcommon/base/str.h"
 #include "libcommon/sys/spawn.h"
 #include "tests/lib/unit.h"
 
@@ -230,6 +231,57 @@ START_TEST(the_groups_right_below_one_are_named)
 }
 END_TEST
 
+/* A hierarchy that is made up, where cgroup.procs opens and does not let itself be read. */
+static void
+make_unreadable(char root[PATH_MAX], struct cgroup_host *to, const char *const files[][2])
+{
+	char path[PATH_MAX + 64];
+
+	str_copy(root, PATH_MAX, unit_tmpdir());
+	*to = (struct cgroup_host){.can_track = true};
+	snprintf(path, sizeof path, "%s/a", root);
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	snprintf(path, sizeof path, "%s/a/cgroup.procs", root);
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	for (size_t i = 0; files[i][0] != NULL; i++) {
+		FILE *f;
+
+		snprintf(path, sizeof path, "%s/a/%s", root, files[i][0]);
+		ck_assert_ptr_nonnull(f = fopen(path, "we"));
+		ck_assert_int_ge(fprintf(f, "%s", files[i][1]), 0);
+		ck_assert_int_eq(fclose(f), 0);
+	}
+}
+
+START_TEST(a_group_that_cannot_be_read_is_not_taken_for_empty)
+{
+	static const char *const v1[][2] = {{"freezer.state", "THAWED"}, {NULL, NULL}};
+	struct cgroup_host h;
+	char root[PATH_MAX];
+
+	make_unreadable(root, &h, v1);
+	str_copy(h.freezer, sizeof h.freezer, root);
+	ck_assert_int_eq(cgroup_populated(&h, "a"), -1);
+	ck_assert_int_eq(errno, EISDIR);
+	ck_assert_int_eq(cgroup_kill(&h, "a"), -1);
+	ck_assert_int_eq(cgroup_populated(&h, "b"), 0); /* which is not there */
+}
+END_TEST
+
+START_TEST(a_kill_on_cgroup2_that_cannot_see_whom_it_kills_fails)
+{
+	static const char *const v2[][2] = {{"cgroup.freeze", "0"},
+	    {"cgroup.events", "populated 1\nfrozen 1\n"}, {NULL, NULL}};
+	struct cgroup_host h;
+	char root[PATH_MAX];
+
+	make_unreadable(root, &h, v2);
+	h.v2_track = true;
+	str_copy(h.unified, sizeof h.unified, root);
+	ck_assert_int_eq(cgroup_kill(&h, "a"), -1);
+}
+END_TEST
+
 START_TEST(without_mounts_everything_is_named_as_missing)
 {
 	char text[200];
@@ -241,6 +293,18 @@ START_TEST(without_mounts_everything_is_named_as_missing)
 	cgroup_host_missing(&host, text, sizeof text);
 	ck_assert_str_eq(
 	    text, "process tracking by cgroup, cpu limit, memory limit, process count limit");
+}
+END_TEST
+
+START_TEST(a_list_of_mounts_that_cannot_be_read_is_not_empty)
+{
+	ck_assert(cgroup_host_probe(&host, "/proc/no-such-file"));
+	unit_leave_descriptors(0);
+	ck_assert(!cgroup_host_probe(&host, "/proc/self/mounts"));
+	ck_assert_int_eq(errno, EMFILE);
+	unit_leave_descriptors(1);
+	ck_assert(!cgroup_host_probe(&host, "/proc"));
+	ck_assert_int_eq(errno, EISDIR);
 }
 END_TEST
 
@@ -262,6 +326,9 @@ unit_suite(void)
 		tcase_add_test(t, the_groups_right_below_one_are_named);
 		tcase_add_test(t, a_group_that_is_not_there_is_empty_and_removed);
 	}
+	tcase_add_test(none, a_group_that_cannot_be_read_is_not_taken_for_empty);
+	tcase_add_test(none, a_kill_on_cgroup2_that_cannot_see_whom_it_kills_fails);
+	tcase_add_test(none, a_list_of_mounts_that_cannot_be_read_is_not_empty);
 	tcase_add_test(none, without_mounts_everything_is_named_as_missing);
 	suite_add_tcase(s, t);
 	suite_add_tcase(s, none);
