@@ -403,4 +403,5 @@ ens_disk_loaded(struct ens_node *n, const struct recover_report *report)
 		    (long long)n->sid, (unsigned long long)report->snapshot_zxid);
 	check_damaged(n, place);
 	k->changing = false;
+	n->durable_zxid = n->db.last_zxid; /* whether the start goes further or not */
 }
