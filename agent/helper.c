@@ -18,9 +18,12 @@
 #include "agent/sandbox.h"
 #include "libcommon/base/str.h"
 #include "libcommon/codec/taskkey.h"
+#include "libcommon/io/loop.h"
 #include "libcommon/sys/log.h"
 #include "libcommon/sys/ownproc.h"
 #include "libcommon/sys/proc.h"
+
+#define BLIND_LINE_MS 60000
 
 /* ---- What this machine and our rights can give. ---- */
 
@@ -101,7 +104,11 @@ helper_new(const struct helper_conf *conf)
 	h->conf = *conf;
 	h->lock_fd = -1;
 	h->root = geteuid() == 0;
-	cgroup_host_probe(&h->host, "/proc/self/mounts");
+	if (!cgroup_host_probe(&h->host, "/proc/self/mounts")) {
+		log_error_errno("/proc/self/mounts");
+		helper_free(h);
+		return NULL;
+	}
 	cgroup_host_missing(&h->host, cgroups, sizeof cgroups);
 	h->pid_namespace = h->root && can_make_pid_namespace();
 	cgroup_base_name(conf->state_dir, h->base);
@@ -181,6 +188,25 @@ helper_group_name(const struct helper *h, const char *name, const char *part, ch
 /* ---- Killing, probing, removing. ---- */
 
 /*
+ * Always false, with the errno that there is in the error. The agent takes the attempt for one that
+ * runs and asks again, of many it may be: one line a minute says so.
+ */
+static bool
+cannot_look(struct helper *h, const char *what, char *error)
+{
+	uint64_t now_ms = clock_boot_ms();
+
+	helper_refuse(error, "%s: %s", what, strerror(errno));
+	if (now_ms < h->blind_until_ms)
+		return false;
+	h->blind_until_ms = now_ms + BLIND_LINE_MS;
+	log_error("%s: what runs there cannot be seen or ended: it counts as running, and is "
+		  "looked for again",
+	    error);
+	return false;
+}
+
+/*
  * One round; *alive: something was met. By the attempt's name alone: the agent cannot have us kill
  * by number what is not its own.
  */
@@ -191,29 +217,38 @@ kill_attempt(struct helper *h, const char *name, bool *alive, char *error)
 	struct proc_id id;
 	int rc;
 
-	if (!h->host.can_track)
-		*alive = launched_find(h->conf.state_dir, name, &id) && proc_kill_session(&id) > 0;
-	else {
+	if (!h->host.can_track) {
+		if ((rc = launched_find(h->conf.state_dir, name, &id)) > 0)
+			rc = proc_kill_session(&id);
+		*alive = rc > 0;
+	} else {
 		helper_group_name(h, name, "", group);
-		if ((rc = cgroup_kill(&h->host, group)) < 0)
-			return helper_refuse(error, "cgroup %s: %s", group, strerror(errno));
+		rc = cgroup_kill(&h->host, group);
 		*alive = rc == 0;
 	}
+	if (rc < 0)
+		return cannot_look(h, name, error);
 	helper_reap(h);
 	return true;
 }
 
 static bool
-probe_attempt(struct helper *h, const char *name)
+probe_attempt(struct helper *h, const char *name, bool *alive, char *error)
 {
 	char group[PATH_MAX];
 	struct proc_id id;
+	int rc;
 
 	helper_reap(h);
-	if (!h->host.can_track)
-		return launched_find(h->conf.state_dir, name, &id) && proc_is_alive(&id);
-	helper_group_name(h, name, "exec", group);
-	return cgroup_populated(&h->host, group) != 0;
+	if (!h->host.can_track) {
+		if ((rc = launched_find(h->conf.state_dir, name, &id)) > 0)
+			rc = proc_is_alive(&id);
+	} else {
+		helper_group_name(h, name, "exec", group);
+		rc = cgroup_populated(&h->host, group);
+	}
+	*alive = rc > 0;
+	return rc >= 0 || cannot_look(h, name, error);
 }
 
 static bool
@@ -295,8 +330,9 @@ handle(struct helper *h, const Corral__HelperRequest *r, Corral__HelperReply *re
 		break;
 	case CORRAL__HELPER_REQUEST__BODY_PROBE:
 		name_of(r->probe->key, name);
+		probe_attempt(h, name, &alive, error);
 		reply->has_alive = true;
-		reply->alive = probe_attempt(h, name);
+		reply->alive = alive;
 		break;
 	case CORRAL__HELPER_REQUEST__BODY_REMOVE:
 		name_of(r->remove->key, name);

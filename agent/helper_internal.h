@@ -25,6 +25,7 @@ struct helper {
 	int lock_fd; /* of the state directory's lock; -1: not claimed */
 	char missing[ISOLATION_TEXT_BYTES];
 	unsigned sweeps; /* that met something, one after the other */
+	uint64_t blind_until_ms; /* before that it is not said again that we cannot look */
 };
 
 /* Write the reason into error[HELPER_ERROR_BYTES]. Always false, so that it can be returned. */

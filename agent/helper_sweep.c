@@ -160,14 +160,19 @@ end_groups(struct sweep *s, bool *alive, char *error)
 	return ok;
 }
 
-static void
-end_processes(struct sweep *s, bool *alive)
+static bool
+end_processes(struct sweep *s, bool *alive, char *error)
 {
-	if (proc_kill_sessions(s->ids, s->id_count) == 0)
-		return;
-	if (s->group_count == 0)
-		say(s->h, "an executor without a cgroup");
-	*alive = true;
+	int met = proc_kill_sessions(s->ids, s->id_count);
+
+	if (met < 0)
+		return helper_refuse(error, "executors and their processes: %s", strerror(errno));
+	if (met > 0) {
+		if (s->group_count == 0)
+			say(s->h, "an executor without a cgroup");
+		*alive = true;
+	}
+	return true;
 }
 
 static bool
@@ -197,7 +202,7 @@ round_of(struct sweep *s, const Corral__HelperSweep *r, bool *alive, char *error
 	if (!launched_each(h->conf.state_dir, visit_launched, s))
 		ok = helper_refuse(
 		    error, "the executors below %.150s: %s", h->conf.state_dir, strerror(errno));
-	end_processes(s, alive);
+	ok = end_processes(s, alive, error) && ok;
 	if (s->failed)
 		ok = helper_refuse(error,
 		    "no memory, or more than %d attempts that the agent does not know",

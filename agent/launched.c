@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/launched.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -34,38 +35,56 @@ launched_forget(const char *state_dir, const char *name)
 	return sandbox_remove_file(state_dir, "run", name, FILE_NAME);
 }
 
+/* Nothing was noted. (What is no plain file of ours there is no note, whoever put it there.) */
 static bool
-read_line(const char *state_dir, const char *name, char to[LINE_BYTES])
+is_no_note(int error)
 {
-	int fd = sandbox_open_file(state_dir, "run", name, FILE_NAME);
-	struct stat st;
-	ssize_t n = -1;
-
-	if (fd < 0)
-		return false;
-	if (fstat(fd, &st) == 0 && st.st_uid == geteuid())
-		n = read(fd, to, LINE_BYTES - 1);
-	close(fd);
-	to[n > 0 ? n : 0] = '\0';
-	return n > 0;
+	return error == ENOENT || error == ENOTDIR || error == ELOOP || error == EACCES ||
+	       error == ENXIO;
 }
 
-static bool
+/* Its length; 0: there is none; -1 with errno. */
+static ssize_t
+read_line(const char *state_dir, const char *name, char to[LINE_BYTES])
+{
+	int fd = sandbox_open_file(state_dir, "run", name, FILE_NAME), error;
+	struct stat st;
+	ssize_t n = 0;
+
+	if (fd < 0)
+		return is_no_note(errno) ? 0 : -1;
+	if (fstat(fd, &st) != 0)
+		n = -1;
+	else if (st.st_uid == geteuid())
+		n = read(fd, to, LINE_BYTES - 1);
+	error = errno;
+	close(fd);
+	errno = error;
+	to[n > 0 ? n : 0] = '\0';
+	return n;
+}
+
+/* 1: *to was noted in this boot; 0: nothing was; -1 with errno. */
+static int
 read_note(const char *state_dir, const char *name, struct proc_id *to)
 {
 	char boot_id[PROC_BOOT_ID_BYTES], line[LINE_BYTES], *start, *boot;
+	ssize_t n = read_line(state_dir, name, line);
 	uint64_t pid;
 
-	if (!proc_boot_id(boot_id) || !read_line(state_dir, name, line) ||
-	    (start = strchr(line, ' ')) == NULL || (boot = strchr(start + 1, ' ')) == NULL)
-		return false;
+	if (n <= 0)
+		return (int)n;
+	if (!proc_boot_id(boot_id))
+		return -1;
+	if ((start = strchr(line, ' ')) == NULL || (boot = strchr(start + 1, ' ')) == NULL)
+		return 0;
 	*start++ = *boot++ = '\0';
 	boot[strcspn(boot, "\n")] = '\0';
 	if (strcmp(boot, boot_id) != 0 || !str_to_u64(line, 1, INT32_MAX, &pid) ||
 	    !str_to_u64(start, 0, UINT64_MAX, &to->start_time))
-		return false;
+		return 0;
 	to->pid = (pid_t)pid;
-	return true;
+	return 1;
 }
 
 /* ---- Processes. ---- */
@@ -74,11 +93,21 @@ struct executor_walk {
 	const char *state_dir;
 	launched_visit *visit;
 	void *arg;
+	int error; /* of a process that could not be looked at; 0: there was none */
 };
+
+/* Always false. One that has ended, or that /proc hides from us (hidepid=), is none of ours. */
+static bool
+not_read(struct executor_walk *w)
+{
+	if (errno != ENOENT && errno != ESRCH && errno != EPERM && errno != EACCES)
+		w->error = errno;
+	return false;
+}
 
 /* The command line of a process of our account, each word with its NUL. 0: none. */
 static size_t
-read_command(pid_t pid, char to[CMDLINE_BYTES])
+read_command(struct executor_walk *w, pid_t pid, char to[CMDLINE_BYTES])
 {
 	char path[64];
 	ssize_t n;
@@ -87,13 +116,16 @@ read_command(pid_t pid, char to[CMDLINE_BYTES])
 
 	snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
 	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) < 0)
-		return 0;
-	n = read(fd, to, CMDLINE_BYTES - 1);
+		return not_read(w);
+	if ((n = read(fd, to, CMDLINE_BYTES - 1)) < 0)
+		not_read(w);
 	close(fd);
-	if (n <= 0 || !proc_uid(pid, &uid) || uid != geteuid())
+	if (n <= 0)
 		return 0;
+	if (!proc_uid(pid, &uid))
+		return not_read(w);
 	to[n] = '\0';
-	return (size_t)n;
+	return uid == geteuid() ? (size_t)n : 0;
 }
 
 /* The word behind this one; NULL: it is the last. */
@@ -105,21 +137,22 @@ next_word(const char *word, const char *end)
 }
 
 /*
- * Is it in a PID namespace below ours, where nothing is that a helper started? (It has a number in
+ * It is in no PID namespace below ours, where nothing is that a helper started. (It has a number in
  * each: "NSpid: 4711 8".)
  */
 static bool
-is_nested(pid_t pid)
+is_not_nested(struct executor_walk *w, pid_t pid)
 {
 	char path[64], text[STATUS_BYTES];
 	const char *line;
 
 	snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-	if (!fsutil_read_text(path, text, sizeof text) ||
-	    (line = strstr(text, "\nNSpid:\t")) == NULL)
-		return false;
+	if (!fsutil_read_text(path, text, sizeof text))
+		return not_read(w);
+	if ((line = strstr(text, "\nNSpid:\t")) == NULL)
+		return true;
 	line += strlen("\nNSpid:\t");
-	return line[strcspn(line, "\t\n")] == '\t';
+	return line[strcspn(line, "\t\n")] != '\t';
 }
 
 /*
@@ -136,11 +169,11 @@ visit_executor(void *arg, pid_t pid, const struct proc_stat *st)
 	char line[CMDLINE_BYTES];
 	size_t size;
 
-	if (st->state == 'Z' || (size = read_command(pid, line)) == 0 ||
+	if (st->state == 'Z' || (size = read_command(w, pid, line)) == 0 ||
 	    (verb = next_word(line, line + size)) == NULL || strcmp(verb, "attempt") != 0 ||
 	    (name = next_word(verb, line + size)) == NULL ||
 	    (state_dir = next_word(name, line + size)) == NULL ||
-	    strcmp(state_dir, w->state_dir) != 0 || is_nested(pid))
+	    strcmp(state_dir, w->state_dir) != 0 || !is_not_nested(w, pid))
 		return true;
 	return w->visit(w->arg, name, &id);
 }
@@ -148,9 +181,9 @@ visit_executor(void *arg, pid_t pid, const struct proc_stat *st)
 static bool
 each_executor(const char *state_dir, launched_visit *visit, void *arg)
 {
-	struct executor_walk w = {state_dir, visit, arg};
+	struct executor_walk w = {state_dir, visit, arg, 0};
 
-	return proc_each(visit_executor, &w);
+	return proc_each(visit_executor, &w) && (errno = w.error) == 0;
 }
 
 /* ---- Questions. ---- */
@@ -170,16 +203,20 @@ visit_named(void *arg, const char *name, const struct proc_id *id)
 	return s->found.pid == 0;
 }
 
-bool
+int
 launched_find(const char *state_dir, const char *name, struct proc_id *to)
 {
 	struct search s = {.name = name};
+	int rc = read_note(state_dir, name, to);
+	bool seen_all;
 
-	if (read_note(state_dir, name, to))
-		return true;
-	each_executor(state_dir, visit_named, &s);
+	if (rc != 0)
+		return rc;
+	seen_all = each_executor(state_dir, visit_named, &s);
 	*to = s.found;
-	return s.found.pid > 0;
+	if (s.found.pid > 0)
+		return 1;
+	return seen_all ? 0 : -1;
 }
 
 struct note_walk {
@@ -187,6 +224,7 @@ struct note_walk {
 	launched_visit *visit;
 	void *arg;
 	bool done;
+	int error; /* of a note that could not be read; 0: there was none */
 };
 
 static bool
@@ -194,8 +232,11 @@ visit_note(void *arg, const char *name)
 {
 	struct note_walk *w = arg;
 	struct proc_id id;
+	int rc = read_note(w->state_dir, name, &id);
 
-	if (read_note(w->state_dir, name, &id))
+	if (rc < 0)
+		w->error = errno;
+	else if (rc > 0)
 		w->done = !w->visit(w->arg, name, &id);
 	return !w->done;
 }
@@ -203,8 +244,9 @@ visit_note(void *arg, const char *name)
 bool
 launched_each(const char *state_dir, launched_visit *visit, void *arg)
 {
-	struct note_walk w = {state_dir, visit, arg, false};
+	struct note_walk w = {state_dir, visit, arg, false, 0};
 
-	return sandbox_each(state_dir, "run", visit_note, &w) &&
-	       (w.done || each_executor(state_dir, visit, arg));
+	if (!sandbox_each(state_dir, "run", visit_note, &w))
+		return false;
+	return w.done || (each_executor(state_dir, visit, arg) && (errno = w.error) == 0);
 }

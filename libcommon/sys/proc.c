@@ -79,20 +79,67 @@ state_is_alive(char state)
 	return state != 'Z' && state != 'X' && state != 'x';
 }
 
-bool
+/* There is no such process, or none any more. */
+static bool
+is_gone(int error)
+{
+	return error == ENOENT || error == ESRCH;
+}
+
+/* hidepid= of /proc: another account's, or one of ours that is not dumpable. */
+static bool
+is_hidden(int error)
+{
+	return error == EPERM || error == EACCES;
+}
+
+enum look {
+	LOOK_SAME,
+	LOOK_OTHER, /* its number is another's */
+	LOOK_GONE,
+	LOOK_BLIND, /* errno says why */
+};
+
+/*
+ * What /proc does not show may be hidden. A signal tells: of those that are hidden, we may send one
+ * to just those of our account, and another account's is not the one that we once could look at.
+ */
+static enum look
+look_at(const struct proc_id *id, struct proc_stat *to)
+{
+	if (id->pid <= 0)
+		return LOOK_OTHER;
+	if (proc_stat(id->pid, to))
+		return to->start_time == id->start_time ? LOOK_SAME : LOOK_OTHER;
+	if (!is_gone(errno) && !is_hidden(errno))
+		return LOOK_BLIND;
+	if (kill(id->pid, 0) != 0 && errno != EACCES)
+		return errno == ESRCH ? LOOK_GONE : LOOK_OTHER;
+	errno = EACCES;
+	return LOOK_BLIND;
+}
+
+int
 proc_is_alive(const struct proc_id *id)
 {
 	struct proc_stat st;
 
-	return id->pid > 0 && proc_stat(id->pid, &st) && st.start_time == id->start_time &&
-	       state_is_alive(st.state);
+	switch (look_at(id, &st)) {
+	case LOOK_SAME:
+		return state_is_alive(st.state);
+	case LOOK_BLIND:
+		return -1;
+	default:
+		return 0;
+	}
 }
 
 int
 proc_open(const struct proc_id *id)
 {
 	struct proc_stat st;
-	int fd;
+	enum look look;
+	int fd, error;
 
 	if (id->pid <= 0) {
 		errno = ESRCH;
@@ -102,10 +149,11 @@ proc_open(const struct proc_id *id)
 		return -1;
 	/* The descriptor holds the process that had the number a moment ago: is it the one we mean?
 	 */
-	if (proc_stat(id->pid, &st) && st.start_time == id->start_time)
+	if ((look = look_at(id, &st)) == LOOK_SAME)
 		return fd;
+	error = look == LOOK_BLIND ? errno : ESRCH;
 	close(fd);
-	errno = ESRCH;
+	errno = error;
 	return -1;
 }
 
@@ -142,21 +190,25 @@ proc_each(bool (*visit)(void *arg, pid_t pid, const struct proc_stat *stat), voi
 	DIR *dir = opendir("/proc");
 	struct dirent *entry;
 	struct proc_stat st;
+	int error = 0;
 	uint64_t pid;
-	bool ok;
 
 	if (dir == NULL)
 		return false;
 	while ((errno = 0, entry = readdir(dir)) != NULL) {
-		if (!str_to_u64(entry->d_name, 1, INT32_MAX, &pid) || !proc_stat((pid_t)pid, &st))
+		if (!str_to_u64(entry->d_name, 1, INT32_MAX, &pid))
 			continue;
-		if (!visit(arg, (pid_t)pid, &st))
+		if (!proc_stat((pid_t)pid, &st)) {
+			if (!is_gone(errno) && !is_hidden(errno))
+				error = errno;
+		} else if (!visit(arg, (pid_t)pid, &st))
 			break;
 	}
-	ok = entry != NULL || errno == 0;
-	for (int error = errno; dir != NULL; dir = NULL, errno = error)
-		closedir(dir);
-	return ok;
+	if (entry == NULL && errno != 0)
+		error = errno;
+	closedir(dir);
+	errno = error;
+	return error == 0;
 }
 
 /* ---- Sessions. ---- */
@@ -165,7 +217,7 @@ struct session_walk {
 	struct proc_id *ids; /* by number */
 	size_t count;
 	bool kill;
-	unsigned alive_count;
+	int alive_count;
 };
 
 static int
@@ -202,30 +254,32 @@ session_visit(void *arg, pid_t pid, const struct proc_stat *st)
 	return true;
 }
 
-/* A process with its number and another start time: the session is not the one meant. */
-static bool
-is_another(const struct proc_id *id)
-{
-	struct proc_stat st;
-
-	return id->pid <= 0 || (proc_stat(id->pid, &st) && st.start_time != id->start_time);
-}
-
-static unsigned
+/* A session that we cannot tell from another of its number is not killed. */
+static int
 session_walk(struct proc_id *ids, size_t count, bool kill_them)
 {
 	struct session_walk w = {.ids = ids, .kill = kill_them};
+	struct proc_stat st;
+	int error = 0;
 
-	for (size_t i = 0; i < count; i++)
-		if (!is_another(&ids[i]))
+	for (size_t i = 0; i < count; i++) {
+		enum look look = look_at(&ids[i], &st);
+
+		if (look == LOOK_BLIND)
+			error = errno;
+		else if (look != LOOK_OTHER)
 			ids[w.count++] = ids[i];
-	if (w.count == 0)
-		return 0;
-	qsort(ids, w.count, sizeof *ids, by_pid);
-	return proc_each(session_visit, &w) ? w.alive_count : 1;
+	}
+	if (w.count > 0) {
+		qsort(ids, w.count, sizeof *ids, by_pid);
+		if (!proc_each(session_visit, &w))
+			error = errno;
+	}
+	errno = error;
+	return error == 0 ? w.alive_count : -1;
 }
 
-unsigned
+int
 proc_kill_session(const struct proc_id *leader)
 {
 	struct proc_id one = *leader;
@@ -233,7 +287,7 @@ proc_kill_session(const struct proc_id *leader)
 	return session_walk(&one, 1, true);
 }
 
-unsigned
+int
 proc_count_session(const struct proc_id *leader)
 {
 	struct proc_id one = *leader;
@@ -241,7 +295,7 @@ proc_count_session(const struct proc_id *leader)
 	return session_walk(&one, 1, false);
 }
 
-unsigned
+int
 proc_kill_sessions(struct proc_id *ids, size_t count)
 {
 	return session_walk(ids, count, true);

@@ -35,8 +35,12 @@ bool proc_uid(pid_t pid, uid_t *to);
 /* The identity of a running process (a zombie counts: nobody else can have its number). */
 bool proc_identify(pid_t pid, struct proc_id *to);
 
-/* It exists and executes: not gone, not a zombie, and not another process under the same number. */
-bool proc_is_alive(const struct proc_id *id);
+/*
+ * 1: it exists and executes; 0: it is gone, or a zombie, or its number has gone to another; -1 with
+ * errno: that cannot be seen, since there is no descriptor or memory left to look with, or /proc
+ * hides a process of ours (hidepid= of proc(5)): whoever asks looks again later.
+ */
+int proc_is_alive(const struct proc_id *id);
 
 /*
  * A pidfd for just this process, readable when it ends; -1 with errno ESRCH when it is gone or its
@@ -51,23 +55,25 @@ bool proc_signal(const struct proc_id *id, int signo);
 bool proc_boot_id(char to[PROC_BOOT_ID_BYTES]);
 
 /*
- * Call visit for each process that /proc shows, until it returns false. Processes that come or go
- * meanwhile may be missed or be gone already. False with errno if /proc cannot be read.
+ * Call visit for each process that /proc shows us, until it returns false. Processes that come or
+ * go meanwhile may be missed or be gone already. False with errno if /proc cannot be read, or one
+ * of them: the others were visited all the same.
  */
 bool proc_each(bool (*visit)(void *arg, pid_t pid, const struct proc_stat *stat), void *arg);
 
 /*
  * SIGKILL each process of the session that `leader` opened (or only count them); the
- * leader's identity guards against a session of the same number. Returns how many live ones it met:
- * call again until it is 0. A process that opened a session of its own is not found.
+ * leader's identity guards against a session of the same number. Returns how many live ones it met,
+ * -1 with errno if it could not see all: call again until it is 0. A process that opened a session
+ * of its own is not found.
  */
-unsigned proc_kill_session(const struct proc_id *leader);
-unsigned proc_count_session(const struct proc_id *leader);
+int proc_kill_session(const struct proc_id *leader);
+int proc_count_session(const struct proc_id *leader);
 
 /*
  * The same for many, by one look at all processes: each of these is killed, too, if it leads no
  * session. The list is changed.
  */
-unsigned proc_kill_sessions(struct proc_id *ids, size_t count);
+int proc_kill_sessions(struct proc_id *ids, size_t count);
 
 #endif

@@ -69,12 +69,12 @@ bool __wrap_sandbox_make(const char *state_dir, const char *name, const struct s
     gid_t reader_gid, const char **what);
 bool __wrap_sandbox_remove(const char *state_dir, const char *name);
 bool __wrap_launched_note(const char *state_dir, const char *name, const struct proc_id *id);
-bool __wrap_launched_find(const char *state_dir, const char *name, struct proc_id *to);
+int __wrap_launched_find(const char *state_dir, const char *name, struct proc_id *to);
 bool __wrap_launched_forget(const char *state_dir, const char *name);
 bool __wrap_launched_each(const char *state_dir, launched_visit *visit, void *arg);
 bool __wrap_cgroup_each(const struct cgroup_host *h, const char *group,
     bool (*visit)(void *arg, const char *name), void *arg);
-unsigned __wrap_proc_kill_sessions(struct proc_id *ids, size_t count);
+int __wrap_proc_kill_sessions(struct proc_id *ids, size_t count);
 bool __wrap_proc_identify(pid_t pid, struct proc_id *to);
 bool __wrap_spawn_user_find(const char *name, struct spawn_user *to);
 pid_t __wrap_spawn_run(const struct spawn *s, const char **step);
@@ -173,13 +173,13 @@ __wrap_launched_note(const char *state_dir, const char *name, const struct proc_
 	return true;
 }
 
-bool
+int
 __wrap_launched_find(const char *state_dir, const char *name, struct proc_id *to)
 {
 	(void)to;
 	assert(strcmp(state_dir, "/state") == 0);
 	is_own_name(name);
-	return false;
+	return 0;
 }
 
 bool
@@ -237,7 +237,7 @@ __wrap_launched_each(const char *state_dir, launched_visit *visit, void *arg)
 	return true;
 }
 
-unsigned
+int
 __wrap_proc_kill_sessions(struct proc_id *ids, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {

@@ -2,6 +2,7 @@
 """The agent without any privilege, and its helper as a service of its own."""
 import os
 import pwd
+import resource
 import signal
 import socket
 import struct
@@ -238,6 +239,32 @@ def test_without_cgroups_an_attempt_is_killed_by_what_the_helper_noted_needs_roo
     agent.start()
     m.welcome()
     assert m.outcome(key)["state"] == "LOST"
+
+
+@pytest.mark.parametrize("agent", ["/sys/fs/cgroup"], indirect=True)
+def test_without_cgroups_what_the_helper_cannot_see_is_not_over_needs_root(agent):
+    m, key = agent.master, agent.master.key(0)
+    m.launch(key, argv=["sleep", "1014"])
+    assert m.update()["state"] == "RUNNING"
+    [executor] = agent.executors()
+    numbers = sorted(int(name) for name in os.listdir(f"/proc/{agent.helper.pid}/fd"))
+    assert numbers == list(range(len(numbers)))
+    _, most = resource.prlimit(agent.helper.pid, resource.RLIMIT_NOFILE)
+    os.kill(executor, signal.SIGSTOP)  # it does not report to the next agent, who asks the helper
+    try:
+        resource.prlimit(agent.helper.pid, resource.RLIMIT_NOFILE, (len(numbers), most))
+        agent.process.kill()
+        agent.process.wait(30)
+        agent.start()
+        m.welcome()
+        said = "Too many open files: what runs there cannot be seen or ended: it counts as running, and is looked for again"
+        until(lambda: said in agent.helper_log(), lambda: f"{agent.log()}\n{agent.helper_log()}")
+        m.send(kill={"keys": [key]})
+    finally:
+        resource.prlimit(agent.helper.pid, resource.RLIMIT_NOFILE, (most, most))
+        os.kill(executor, signal.SIGCONT)
+    assert m.outcome(key)["state"] == "KILLED"
+    assert agent.helper_log().count(said) == 1
 
 
 @pytest.mark.parametrize("agent", [None, "/sys/fs/cgroup"], indirect=True)

@@ -270,8 +270,8 @@ END_TEST
 
 START_TEST(a_kill_on_cgroup2_that_cannot_see_whom_it_kills_fails)
 {
-	static const char *const v2[][2] = {{"cgroup.freeze", "0"},
-	    {"cgroup.events", "populated 1\nfrozen 1\n"}, {NULL, NULL}};
+	static const char *const v2[][2] = {
+	    {"cgroup.freeze", "0"}, {"cgroup.events", "populated 1\nfrozen 1\n"}, {NULL, NULL}};
 	struct cgroup_host h;
 	char root[PATH_MAX];
 

@@ -96,10 +96,10 @@ launched_forget(const char *state_dir, const char *name)
 	return true;
 }
 
-unsigned
+int
 proc_kill_sessions(struct proc_id *ids, size_t count)
 {
-	unsigned met = 0;
+	int met = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		met += executor_alive[ids[i].pid - 11];
