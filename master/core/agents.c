@@ -136,20 +136,45 @@ term_is_newer(const Corral__Term *t, struct term than)
 	return t != NULL && (t->era > than.era || (t->era == than.era && t->czxid > than.czxid));
 }
 
+/* Of a term that the agent has seen. */
+static const char *
+term_fault(const struct cluster *c, const Corral__Term *seen, char *text, size_t size)
+{
+	if (!term_is_newer(seen, c->term))
+		return NULL;
+	MARK("register: a later term was seen");
+	snprintf(text, size,
+	    "term (%" PRIu64 ", 0x%" PRIx64 ") is older than (%" PRIu64 ", 0x%" PRIx64
+	    "), which the agent has seen: was the ensemble restored? see "
+	    "corral-recovery(7)",
+	    c->term.era, (uint64_t)c->term.czxid, seen->era, (uint64_t)seen->czxid);
+	return text;
+}
+
+/* An attempt of a later leader has been seen, too, if a damaged checkpoint has its term no more. */
+static const char *
+task_fault(const struct cluster *c, const Corral__TaskReport *t, char *text, size_t size)
+{
+	if ((unsigned)t->state >= 8 || strlen(t->key->job) > CLUSTER_NAME_MAX)
+		return "the report names a task that cannot be";
+	if (t->key->attempt == 0 || t->key->attempt > CLUSTER_ATTEMPTS_MAX) {
+		snprintf(text, size,
+		    "the report names attempt %" PRIu32 " at task %" PRIu32
+		    " of job %s, a number that no master gives",
+		    t->key->attempt, t->key->index, t->key->job);
+		return text;
+	}
+	return term_fault(c, t->key->term, text, size);
+}
+
 /* What is wrong with a registration by itself; NULL: nothing. */
 static const char *
 report_fault(const struct cluster *c, const Corral__Register *r, char *text, size_t size)
 {
-	if (term_is_newer(r->highest_term, c->term)) {
-		MARK("register: a later term was seen");
-		snprintf(text, size,
-		    "term (%" PRIu64 ", 0x%" PRIx64 ") is older than (%" PRIu64 ", 0x%" PRIx64
-		    "), which the agent has seen: was the ensemble restored? see "
-		    "corral-recovery(7)",
-		    c->term.era, (uint64_t)c->term.czxid, r->highest_term->era,
-		    (uint64_t)r->highest_term->czxid);
-		return text;
-	}
+	const char *why = term_fault(c, r->highest_term, text, size);
+
+	if (why != NULL)
+		return why;
 	if (r->capacity->cpu_milli == 0 || r->capacity->memory_bytes == 0)
 		return "the node offers no cpu or no memory: see [agent] cpus= and memory= in "
 		       "corral.conf(5)";
@@ -159,11 +184,9 @@ report_fault(const struct cluster *c, const Corral__Register *r, char *text, siz
 		return "the node offers more than any machine has: see [agent] in corral.conf(5)";
 	if (r->n_tasks > REPORT_TASKS_MAX)
 		return "the report names too many tasks";
-	for (size_t i = 0; i < r->n_tasks; i++)
-		if ((unsigned)r->tasks[i]->state >= 8 ||
-		    strlen(r->tasks[i]->key->job) > CLUSTER_NAME_MAX)
-			return "the report names a task that cannot be";
-	return NULL;
+	for (size_t i = 0; i < r->n_tasks && why == NULL; i++)
+		why = task_fault(c, r->tasks[i], text, size);
+	return why;
 }
 
 static bool
@@ -260,6 +283,8 @@ cluster_register(struct cluster *c, uint64_t now_ms, const char *name, Corral__R
 	struct agent *a;
 
 	note_term(c, report->highest_term);
+	for (size_t i = 0; i < report->n_tasks; i++)
+		note_term(c, report->tasks[i]->key->term);
 	if (why == NULL && !attempts_report_fits(c, report, &capacity))
 		why = "the node offers less than its running tasks were promised: raise [agent] "
 		      "cpus= and memory="

@@ -36,6 +36,7 @@ enum {
 	CLUSTER_ENDED_MAX = 200,	/* ended jobs kept; the oldest is removed first */
 	CLUSTER_INDEXES_MAX = 10000000, /* of all jobs together */
 	CLUSTER_SINGLETONS_MAX = 1000,	/* indexes of a job whose tasks are singletons */
+	CLUSTER_ATTEMPTS_MAX = 1 << 30, /* at an index: no number is ever given twice */
 	CLUSTER_TERMS_MAX = 65535,	/* under which the last attempts were launched */
 	CLUSTER_PLACED_MAX = 4096,	/* attempts launched in one turn; the next turn goes on */
 	REGISTRY_PIECE = 1024,		/* agents to a node of the registry */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcommon/base/mark.h"
 #include "libcommon/base/plants.h"
 #include "libcommon/base/str.h"
 #include "master/core/inside.h"
@@ -274,6 +275,16 @@ wants_retry(struct job *j, struct cell *cell, const struct attempt *t, uint64_t 
 	return true;
 }
 
+/* It takes an agent or a store that cannot be to come there. */
+static bool
+has_number_left(const struct cell *cell)
+{
+	if (cell->attempts < CLUSTER_ATTEMPTS_MAX)
+		return true;
+	MARK("attempt: no number is left");
+	return false;
+}
+
 bool
 cell_outcome(struct cluster *c, uint64_t now_ms, struct job *j, const struct attempt *t,
     Corral__TaskReason reason, uint8_t code)
@@ -290,7 +301,7 @@ cell_outcome(struct cluster *c, uint64_t now_ms, struct job *j, const struct att
 		    finished				     ? CELL_FINISHED
 		    : t->state == CORRAL__TASK_STATE__FAILED ? CELL_FAILED
 							     : CELL_STOPPED);
-	else if ((again = wants_retry(j, cell, t, now_ms, reason)) &&
+	else if ((again = wants_retry(j, cell, t, now_ms, reason) && has_number_left(cell)) &&
 		 is_maybe_replaced(c, now_ms, t))
 		try_unknown(c, j, t->index);
 	else if (again)
@@ -444,11 +455,13 @@ job_kill_all(struct cluster *c, struct job *j)
 void
 cell_settle(struct cluster *c, struct job *j, uint32_t index)
 {
-	if (j->state != JOB_STOPPING) {
+	bool stops = j->state == JOB_STOPPING;
+
+	if (!stops && has_number_left(&j->cells[index])) {
 		cell_enter(c, j, index, CELL_PENDING);
 		return;
 	}
-	cell_enter(c, j, index, CELL_STOPPED);
+	cell_enter(c, j, index, stops ? CELL_STOPPED : CELL_FAILED);
 	results_dirty(c, j, index);
 }
 

@@ -624,6 +624,7 @@ START_TEST(a_registration_that_cannot_be_is_refused_with_a_reason)
 	r->tasks[0]->key = malloc(sizeof *r->tasks[0]->key);
 	corral__task_key__init(r->tasks[0]->key);
 	r->tasks[0]->key->job = strdup("hello");
+	r->tasks[0]->key->attempt = 1;
 	r->tasks[0]->key->incarnation = a->tasks[0].key.incarnation;
 	r->tasks[0]->key->term = malloc(sizeof *r->tasks[0]->key->term);
 	corral__term__init(r->tasks[0]->key->term);

@@ -8,6 +8,8 @@
 
 static const struct job_policy batch = {.need = {1000, 64 * MIB, 0}};
 
+#define LAST_NUMBER "1 open 4294967295 0 0 0 -1 1 1\n"
+
 /* A registration that nothing is wrong with. */
 static Corral__Register *
 new_register(const char *id)
@@ -142,6 +144,104 @@ START_TEST(more_tasks_than_any_node_has_are_refused)
 	for (size_t i = 0; i < r->n_tasks; i++)
 		r->tasks[i] = new_report();
 	expect_refused("x", r, "too many tasks");
+}
+END_TEST
+
+static void
+report_one(Corral__Register *r, Corral__TaskReport *t)
+{
+	r->tasks = malloc(sizeof *r->tasks);
+	r->tasks[r->n_tasks++] = t;
+}
+
+START_TEST(an_attempt_with_a_number_that_no_master_gives_is_refused)
+{
+	static const struct {
+		uint32_t number;
+		const char *text;
+	} bad[] = {{0, "attempt 0 at task 3 of job gone"},
+	    {CLUSTER_ATTEMPTS_MAX + 1, "attempt 1073741825 at task 3 of job gone"},
+	    {UINT32_MAX, "attempt 4294967295 at task 3 of job gone"}};
+	Corral__Register *r = new_register("fine");
+	Corral__TaskReport *t = new_report();
+
+	t->key->attempt = bad[_i].number;
+	t->key->index = 3;
+	report_one(r, t);
+	expect_refused("x", r, bad[_i].text);
+	ck_assert_ptr_null(cluster_agent(&f->cluster, "x"));
+}
+END_TEST
+
+/* Also where the agent says nothing of the term itself; the operator hears how far to raise the
+ * era. */
+START_TEST(an_attempt_of_a_later_leader_is_refused)
+{
+	Corral__Register *r = new_register("fine");
+	Corral__TaskReport *t = new_report();
+
+	t->key->term->era = f->cluster.term.era + (_i == 0);
+	t->key->term->czxid = f->cluster.term.czxid + 1;
+	report_one(r, t);
+	expect_refused("x", r, "which the agent has seen");
+	ck_assert_uint_eq(f->cluster.seen.era, f->cluster.term.era + (_i == 0));
+	ck_assert_int_eq(f->cluster.seen.czxid, f->cluster.term.czxid + 1);
+}
+END_TEST
+
+/* The next number would be none that is larger: the task is over. */
+START_TEST(the_last_number_of_an_attempt_is_followed_by_none)
+{
+	struct fake_agent *a = ready_agent(1000);
+	struct job_policy again = batch;
+	struct fake_task *t;
+
+	again.restart = JOB_RESTART_ALWAYS;
+	fake_submit(f, "hello", 1, &again);
+	work();
+	t = &a->tasks[0];
+	t->key.attempt = CLUSTER_ATTEMPTS_MAX;
+	fake_elect(f);
+	fake_connect(f, a);
+	work();
+	ck_assert_uint_eq(cell_of("hello").attempts, CLUSTER_ATTEMPTS_MAX);
+	f->launches = 0;
+	if (_i == 0) {
+		fake_exit(f, a, t, 0);
+	} else {
+		fake_cut(f, a);
+		fake_lose_all(f, a);
+		fake_connect(f, a);
+	}
+	work();
+	ck_assert_uint_eq(f->launches, 0);
+	ck_assert_int_eq(cell_of("hello").state, _i == 0 ? CELL_FINISHED : CELL_FAILED);
+	ck_assert_int_eq(
+	    cluster_job(&f->cluster, "hello")->state, _i == 0 ? JOB_FINISHED : JOB_FAILED);
+}
+END_TEST
+
+START_TEST(a_stored_attempt_with_the_last_number_is_followed_by_none)
+{
+	struct fake_agent *a = ready_agent(2000);
+	struct job *j;
+	char error[200] = "";
+
+	fake_submit(f, "hello", 2, &batch);
+	work();
+	fake_exit(f, a, &a->tasks[0], 0);
+	work();
+	a->task_count = 0; /* it knows of nothing */
+	fake_elect(f);
+	j = cluster_job(&f->cluster, "hello");
+	ck_assert(cluster_load_results(
+	    &f->cluster, j, 0, LAST_NUMBER, strlen(LAST_NUMBER), error, sizeof error));
+	fake_connect(f, a);
+	f->launches = 0;
+	work();
+	ck_assert_uint_eq(f->launches, 0);
+	ck_assert_int_eq(j->cells[1].state, CELL_FAILED);
+	ck_assert_int_eq(j->state, JOB_FAILED);
 }
 END_TEST
 
@@ -289,6 +389,10 @@ unit_suite(void)
 	tcase_add_test(t, one_node_more_than_the_bound_is_refused_and_names_the_setting);
 	tcase_add_test(t, a_registry_of_more_agents_than_there_can_be_is_refused);
 	tcase_add_test(t, more_tasks_than_any_node_has_are_refused);
+	tcase_add_loop_test(t, an_attempt_with_a_number_that_no_master_gives_is_refused, 0, 3);
+	tcase_add_loop_test(t, an_attempt_of_a_later_leader_is_refused, 0, 2);
+	tcase_add_loop_test(t, the_last_number_of_an_attempt_is_followed_by_none, 0, 2);
+	tcase_add_test(t, a_stored_attempt_with_the_last_number_is_followed_by_none);
 	tcase_add_test(t, a_task_that_is_reported_twice_is_booked_once);
 	tcase_add_test(t, an_update_from_another_agent_changes_nothing);
 	tcase_add_loop_test(
