@@ -234,6 +234,7 @@ launch(struct helper *h, struct launch *l, Corral__HelperReply *reply)
 	struct sandbox_owner owner;
 	struct proc_id id;
 	int boot_fd;
+	bool known;
 	pid_t pid;
 
 	if (!helper_path_is(l->request->sandbox, state_dir, "sandbox", l->name) ||
@@ -259,14 +260,16 @@ launch(struct helper *h, struct launch *l, Corral__HelperReply *reply)
 	if (pid < 0)
 		return false;
 	warm_up_migration(h);
-	if (!proc_identify(pid, &id))
-		return helper_refuse(
-		    l->error, "the executor's entry in /proc: %s", strerror(errno));
+	known = proc_identify(pid, &id);
 	/* Without cgroups it is all that we can kill the attempt by. */
-	if (!h->host.can_track && !launched_note(state_dir, l->name, &id)) {
+	if (!h->host.can_track && (!known || !launched_note(state_dir, l->name, &id))) {
 		kill(pid, SIGKILL);
 		return helper_refuse(l->error, "noting the executor of %s below %.100s: %s",
 		    l->name, state_dir, strerror(errno));
+	}
+	if (!known) { /* it runs, and says who it is when it reports in */
+		log_warn_errno("the executor of %s: its entry in /proc", l->name);
+		return true;
 	}
 	reply->has_pid = reply->has_start_time = true;
 	reply->pid = id.pid;

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 agent_units = tests/unit/proc_test tests/unit/spawn_test tests/unit/cgroup_test tests/unit/record_test \
 	tests/unit/life_test tests/unit/agent_core_test tests/unit/run_as_test \
-	tests/unit/lease_test tests/unit/task_test tests/unit/sweep_test tests/unit/launched_test
+	tests/unit/lease_test tests/unit/task_test tests/unit/sweep_test tests/unit/launch_test \
+	tests/unit/launched_test
 check_PROGRAMS += $(agent_units)
 TESTS += $(agent_units)
 
@@ -25,6 +26,11 @@ tests_unit_task_test_LDADD = $(UNIT_LIBS) libsys.a libbase.a
 tests_unit_sweep_test_SOURCES = tests/unit/sweep_test.c agent/helper_sweep.c
 tests_unit_sweep_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_sweep_test_LDADD = $(UNIT_LIBS) libagentcore.a libio.a libsys.a libcodec.a libproto.a libbase.a \
+	$(EVENT_LIBS) $(OPENSSL_LIBS) $(PROTOBUF_C_LIBS)
+
+tests_unit_launch_test_SOURCES = tests/unit/launch_test.c agent/helper_launch.c
+tests_unit_launch_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_launch_test_LDADD = $(UNIT_LIBS) libagentcore.a libio.a libsys.a libcodec.a libproto.a libbase.a \
 	$(EVENT_LIBS) $(OPENSSL_LIBS) $(PROTOBUF_C_LIBS)
 
 tests_unit_launched_test_SOURCES = tests/unit/launched_test.c agent/launched.c agent/sandbox.c
