@@ -102,7 +102,7 @@ helper_new(const struct helper_conf *conf)
 		return NULL;
 	}
 	h->conf = *conf;
-	h->lock_fd = -1;
+	h->lock_fd = h->groups_lock_fd = -1;
 	h->root = geteuid() == 0;
 	if (!cgroup_host_probe(&h->host, "/proc/self/mounts")) {
 		log_error_errno("/proc/self/mounts");
@@ -129,6 +129,8 @@ helper_free(struct helper *h)
 		close(h->namespace_fds[--h->namespace_count]);
 	if (h != NULL && h->lock_fd >= 0)
 		close(h->lock_fd);
+	if (h != NULL && h->groups_lock_fd >= 0)
+		close(h->groups_lock_fd);
 	free(h);
 }
 

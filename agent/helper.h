@@ -53,8 +53,9 @@ struct helper *helper_new(const struct helper_conf *conf);
 void helper_free(struct helper *h);
 
 /*
- * Be the only helper of the state directory, for as long as we, or who was forked with the lock,
- * live. Waits half a minute at most for one that is still at work. False: said on stderr.
+ * Be the only helper of the state directory and of its cgroup, for as long as we, or who was forked
+ * with the lock, live. Waits half a minute at most for one that is still at work. False: said on
+ * stderr.
  */
 bool helper_claim(struct helper *h);
 

@@ -22,9 +22,10 @@ struct helper {
 	int namespace_fds[SPAWN_NAMESPACES_MAX]; /* that executors start in: of conf.namespaces_of
 						  */
 	size_t namespace_count;
-	int lock_fd; /* of the state directory's lock; -1: not claimed */
+	int lock_fd;	    /* of the state directory's lock; -1: not claimed */
+	int groups_lock_fd; /* of the lock of `base`; -1: not claimed, or there are no groups */
 	char missing[ISOLATION_TEXT_BYTES];
-	unsigned sweeps; /* that met something, one after the other */
+	unsigned sweeps;	 /* that met something, one after the other */
 	uint64_t blind_until_ms; /* before that it is not said again that we cannot look */
 };
 

@@ -647,6 +647,14 @@ cgroup_remove_if_empty(const struct cgroup_host *h, const char *group)
 	}
 }
 
+int
+cgroup_open_shared(const struct cgroup_host *h, char place[PATH_MAX])
+{
+	const char *root = h->v2_track ? h->unified : h->freezer;
+
+	return join(place, root, "cgroup.procs", "") ? open(place, O_RDWR | O_CLOEXEC) : -1;
+}
+
 void
 cgroup_base_name(const char *state_dir, char to[CGROUP_BASE_NAME_BYTES])
 {

@@ -107,6 +107,13 @@ bool cgroup_remove(const struct cgroup_host *h, const char *group);
 /* Remove the group alone, in each hierarchy where nothing is in it and below it. */
 void cgroup_remove_if_empty(const struct cgroup_host *h, const char *group);
 
+/*
+ * Open a file that is one for all who see this root, whatever their mounts, and that just those who
+ * may make groups there can open for writing: for locks on its bytes. *place names it. -1 with
+ * errno.
+ */
+int cgroup_open_shared(const struct cgroup_host *h, char place[PATH_MAX]);
+
 /* The group above all attempts of the agent with this state directory: "corral-1f3a09bc". */
 void cgroup_base_name(const char *state_dir, char to[CGROUP_BASE_NAME_BYTES]);
 

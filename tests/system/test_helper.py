@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The agent without any privilege, and its helper as a service of its own."""
+import fcntl
 import os
 import pwd
 import resource
@@ -449,6 +450,53 @@ def test_an_attempts_groups_are_new_with_each_launch_needs_root(agent):
     helper.close()
     agent.start()
     agent.master.welcome()
+
+
+def base_of(agent, key):
+    """The root of cgroups that the attempt is below, and the agent's part of it."""
+    own = next(Path(p) for p in agent.cgroups() if p.endswith(f"/{name_of(key)}/exec"))
+    return own.parents[2], own.parents[1].name
+
+
+def test_a_helper_elsewhere_with_the_same_path_and_cgroups_waits_needs_root(agent):
+    m, key = agent.master, agent.master.key(0)
+    m.launch(key, argv=["sleep", "1015"])
+    assert m.update()["state"] == "RUNNING"
+    _, base = base_of(agent, key)
+    other, log = agent.home / "other.conf", agent.home / "other.log"
+    other.write_text(agent.conf.read_text().replace(f"helper={agent.socket}", f"helper={agent.home}/other.sock"))
+    mount = f"mount -t tmpfs -o mode=711 none {agent.state}"
+    with open(log, "ab") as to:  # a state directory of its own, in mounts of its own, under the same path
+        second = subprocess.Popen(["unshare", "-m", "sh", "-c", f'{mount} && exec "$@"', "-",
+                                   BUILD / "corral-agent", "helper", "--config", other], stdout=to, stderr=to,
+                                  stdin=subprocess.DEVNULL)
+    try:
+        until(lambda: f"cgroup {base}, a lock on" in log.read_text(), log.read_text)
+        assert "waiting for another helper to end" in log.read_text()
+        assert second.poll() is None
+    finally:
+        second.kill()
+        second.wait(30)
+    m.send(kill={"keys": [key]})
+    assert m.outcome(key)["state"] == "KILLED"
+
+
+def test_who_may_only_read_keeps_no_helper_away_needs_root(agent):
+    m, key = agent.master, agent.master.key(0)
+    m.launch(key, argv=["sleep", "1016"])
+    assert m.update()["state"] == "RUNNING"
+    root, base = base_of(agent, key)
+    agent.process.kill()
+    agent.process.wait(30)
+    assert agent.stop_helper() == 0
+    with open(root / "cgroup.procs", "rb") as shared:
+        fcntl.lockf(shared, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, int(base.split("-")[1], 16))
+        agent.start()
+        wait_recovered(m, m.welcome())
+    said = f"cgroup {base}, a lock on {root}/cgroup.procs: locked by somebody who is no helper: not waited for"
+    assert said in agent.helper_log()
+    m.send(kill={"keys": [key]})
+    assert m.outcome(key)["state"] == "KILLED"
 
 
 def test_its_unit_hears_that_the_helper_is_ready_and_that_it_lives_needs_root(agent, monkeypatch):
