@@ -24,16 +24,16 @@ struct why {
 };
 
 static void
-print_lack(enum books_lack lack, const struct resources *need, const struct resources *free_now,
+print_lack(enum why_kind kind, const struct resources *need, const struct resources *free_now,
     const struct resources *total, char text[128])
 {
 	char a[AMOUNT_TEXT_MAX], b[AMOUNT_TEXT_MAX], d[AMOUNT_TEXT_MAX];
 
-	if (lack == BOOKS_LACK_CPU)
+	if (kind == WHY_CPU)
 		snprintf(text, 128, "needs %s, %s of %s free", amount_print_cpu(a, need->cpu_milli),
 		    amount_print_cpu(b, free_now->cpu_milli),
 		    amount_print_cpu(d, total->cpu_milli));
-	else if (lack == BOOKS_LACK_MEMORY)
+	else if (kind == WHY_MEMORY)
 		snprintf(text, 128, "needs %s, %s of %s free",
 		    amount_print_size(a, need->memory_bytes),
 		    amount_print_size(b, free_now->memory_bytes),
@@ -72,8 +72,8 @@ why_not(const struct master *m, const struct job *j, const struct agent *a, stru
 		snprintf(text, 128, "is held for job %s", a->held_for->name);
 	} else {
 		free_now = books_free(&m->cluster.books, a->node);
-		print_lack((enum books_lack)(BOOKS_LACK_CPU + (kind - WHY_CPU)), &j->need,
-		    &free_now, &m->cluster.books.accounts[a->node].total, text);
+		print_lack(
+		    kind, &j->need, &free_now, &m->cluster.books.accounts[a->node].total, text);
 	}
 	w->pointers[w->shown] = n;
 	w->shown++;
@@ -173,8 +173,7 @@ explain_lease(
 		return false;
 	at_ms = cluster_give_up_at_ms(&m->cluster, t);
 	snprintf(w->held, sizeof w->held, "its attempt %" PRIu32 " may still run on %s, which %s",
-	    t->attempt, t->agent->name,
-	    t->stuck ? "cannot end it" : "is not heard");
+	    t->attempt, t->agent->name, t->stuck ? "cannot end it" : "is not heard");
 	v->summary = w->held;
 	if (at_ms == UINT64_MAX)
 		snprintf(w->next, sizeof w->next,

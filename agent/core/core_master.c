@@ -57,11 +57,8 @@ reports_new(struct agent_core *c, size_t *count)
 			r->state = CORRAL__TASK_STATE__RECOVERING;
 			a->recovering_told = true;
 		}
-		if (a->spec != NULL) {
+		if (a->spec != NULL)
 			r->resources = a->spec->resources;
-			r->has_singleton = true;
-			r->singleton = a->spec->singleton;
-		}
 		r->has_stuck = r->stuck = a->stuck;
 		list[n++] = r;
 	}

@@ -162,20 +162,6 @@ books_available(const struct books *b)
 	return sum;
 }
 
-enum books_lack
-books_lacking(const struct books *b, uint32_t node, const struct resources *need)
-{
-	const struct resources *have = &b->place.nodes[node].free;
-
-	if (need->cpu_milli > have->cpu_milli)
-		return BOOKS_LACK_CPU;
-	if (need->memory_bytes > have->memory_bytes)
-		return BOOKS_LACK_MEMORY;
-	if (need->disk_bytes > have->disk_bytes)
-		return BOOKS_LACK_DISK;
-	return BOOKS_LACK_NOTHING;
-}
-
 bool
 books_check(const struct books *b)
 {

@@ -32,7 +32,6 @@ struct books {
 };
 
 /* Where a node lacks what a task needs, in the order in which people ask. */
-enum books_lack { BOOKS_LACK_NOTHING, BOOKS_LACK_CPU, BOOKS_LACK_MEMORY, BOOKS_LACK_DISK };
 
 void books_init(struct books *b);
 void books_fini(struct books *b);
@@ -60,7 +59,6 @@ void books_hold(struct books *b, uint32_t node, const struct resources *amount);
 struct resources books_free(const struct books *b, uint32_t node);
 /* What is free on all nodes that take tasks. */
 struct resources books_available(const struct books *b);
-enum books_lack books_lacking(const struct books *b, uint32_t node, const struct resources *need);
 
 /* total = free + held + leased for every node and in sum, tree and roles agree. */
 bool books_check(const struct books *b);

@@ -202,13 +202,13 @@ enum { PIECE_STORED = 1, PIECE_DIRTY = 2, PIECE_IN_BATCH = 4 };
  * will with the next commit): a new leader waits for that agent, and for no other.
  */
 struct single {
-	uint32_t attempt;   /* 0: none */
-	uint32_t agent;	    /* its number */
-	uint16_t term;	    /* cluster.terms[term] */
-	uint8_t flags;	    /* PIECE_* */
-	bool stuck;	    /* it does not die: only people can say that it is over */
-	bool raised;	    /* lease_ms is more than the store has */
-	uint64_t lease_ms;  /* the longest that any leader gave its agent while it ran */
+	uint32_t attempt;  /* 0: none */
+	uint32_t agent;	   /* its number */
+	uint16_t term;	   /* cluster.terms[term] */
+	uint8_t flags;	   /* PIECE_* */
+	bool stuck;	   /* it does not die: only people can say that it is over */
+	bool raised;	   /* lease_ms is more than the store has */
+	uint64_t lease_ms; /* the longest that any leader gave its agent while it ran */
 };
 
 struct job {
@@ -508,11 +508,6 @@ struct job *cluster_job(const struct cluster *c, const char *name);
 /* The attempt at an index that is not over; NULL if there is none. */
 struct attempt *cluster_live_attempt(const struct cluster *c, const struct job *j, uint32_t index);
 void cluster_key(const struct attempt *t, struct task_key *key);
-/*
- * How long after it was last heard a node's singletons are certainly over: (L + G) x (1 + 3d), L
- * the lease's length, G the grace and what it takes to kill (cluster protocol, leases).
- */
-uint64_t cluster_singleton_wait_ms(const struct cluster *c, const struct job *j);
 /*
  * When the attempt at a singleton is given up, unless its node is heard again. UINT64_MAX: not
  * before people say that it is over.

@@ -24,6 +24,10 @@ singles_allocate(struct job *j)
 	return j->singles != NULL;
 }
 
+/*
+ * How long after it was last heard a node's singletons are certainly over: (L + G) x (1 + 3d), L
+ * the lease's length, G the grace and what it takes to kill (cluster protocol, leases).
+ */
 static uint64_t
 wait_ms(const struct cluster *c, const struct job *j, uint64_t lease_ms)
 {
@@ -33,12 +37,6 @@ wait_ms(const struct cluster *c, const struct job *j, uint64_t lease_ms)
 		grace_ms = 0;
 	/* One more: what we received was received within a millisecond. */
 	return (lease_ms + grace_ms) * (1000 + 3 * c->settings.drift_permille) / 1000 + 1;
-}
-
-uint64_t
-cluster_singleton_wait_ms(const struct cluster *c, const struct job *j)
-{
-	return wait_ms(c, j, c->settings.lease_ms);
 }
 
 uint64_t

@@ -2,7 +2,6 @@
 /* Leases, from the master's acknowledgement to the end of a singleton's last process. */
 #include <string.h>
 
-#include "libcommon/codec/record.h"
 #include "tests/lib/lease_rig.h"
 #include "tests/lib/unit.h"
 
@@ -475,43 +474,6 @@ START_TEST(what_ran_in_another_boot_needs_no_sweep)
 }
 END_TEST
 
-/* A checkpoint as agents wrote it that knew nothing of incomplete reports. */
-static void
-write_old_checkpoint(void)
-{
-	Corral__CheckpointRecord r = CORRAL__CHECKPOINT_RECORD__INIT;
-	Corral__CheckpointNode old = CORRAL__CHECKPOINT_NODE__INIT;
-	char id[] = "A1";
-	struct store_file *f;
-	uint8_t bytes[256];
-	struct buf b;
-
-	old.agent_id = id;
-	old.boot_id = (char *)(uintptr_t)rig->bed.boot_id;
-	r.body_case = CORRAL__CHECKPOINT_RECORD__BODY_NODE;
-	r.node = &old;
-	buf_init(&b, 4096);
-	record_put(&b, bytes, corral__checkpoint_record__pack(&r, bytes));
-	ck_assert_int_eq(
-	    store_open(simdisk_store(rig->bed.disk), CHECKPOINT_NAME, STORE_OPEN_REPLACE, &f), 0);
-	ck_assert_int_eq(store_pwrite(f, b.data, b.len, 0), 0);
-	ck_assert_int_eq(store_sync(f), 0);
-	store_close(f);
-	ck_assert_int_eq(store_sync_dir(simdisk_store(rig->bed.disk)), 0);
-	buf_fini(&b);
-}
-
-START_TEST(an_older_agents_checkpoint_is_a_whole_one)
-{
-	agent_core_free(rig->bed.core);
-	write_old_checkpoint();
-	rig->sweeps = 0;
-	rig_boot();
-	rig_register();
-	ck_assert_uint_eq(rig->sweeps, 0);
-}
-END_TEST
-
 START_TEST(what_does_not_die_is_named_in_every_heartbeat_until_it_has)
 {
 	struct taskkey key = rig_key();
@@ -716,7 +678,6 @@ unit_suite(void)
 	tcase_add_test(t, an_agent_that_dies_in_a_sweep_begins_anew_with_it);
 	tcase_add_test(t, a_damaged_checkpoint_keeps_what_stands_in_it);
 	tcase_add_test(t, what_ran_in_another_boot_needs_no_sweep);
-	tcase_add_test(t, an_older_agents_checkpoint_is_a_whole_one);
 	tcase_add_test(t, what_does_not_die_is_named_in_every_heartbeat_until_it_has);
 	tcase_add_test(t, an_executor_that_cannot_kill_says_so);
 	tcase_add_test(t, an_executor_stops_for_no_leader_before_one_that_it_has_heard_of);
