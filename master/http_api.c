@@ -250,6 +250,12 @@ submit(
 		    "name, please",
 		    s->name);
 		break;
+	case SUBMIT_KEPT:
+		api_error(m, r, 409,
+		    "the store has a job %s that has ended and cannot be removed, as the master's "
+		    "log says: another name, please",
+		    s->name);
+		break;
 	case SUBMIT_FULL:
 		api_error(m, r, 409, "the master has no room for %u more tasks", count);
 		break;

@@ -437,20 +437,40 @@ commit_answer_of(int rc)
 	return rc == ZK_OK				? COMMIT_ANSWER_OK
 	       : rc == ZK_CONNECTIONLOSS		? COMMIT_ANSWER_UNKNOWN
 	       : rc == ZK_NODEEXISTS || rc == ZK_NONODE ? COMMIT_ANSWER_NODES
+	       : rc == ZK_NOTEMPTY			? COMMIT_ANSWER_CHILD
 							: COMMIT_ANSWER_NO;
+}
+
+/* Which operation of the multi: those behind it have another answer. */
+static size_t
+commit_failed_at(const struct zk_result *r)
+{
+	for (size_t i = 0; i < r->op_count; i++)
+		if (r->ops[i].rc == r->rc)
+			return i;
+	return 0;
+}
+
+static void
+commit_shorten(struct master *m, size_t failed_at)
+{
+	log_error("%s: it has a child that was not made by a master, so that the job cannot be "
+		  "removed: remove that znode; the next leader knows that it is gone",
+	    m->cluster.commit.ops[failed_at - 1].path);
+	cluster_commit_shorten(&m->cluster, failed_at);
+	commit_send(m, &m->cluster.commit, false);
 }
 
 static void
 commit_answered(struct master *m, const struct zk_result *r, void *arg)
 {
 	static const int64_t no_czxids[COMMIT_OPS_MAX];
-	bool fence = r->op_count == 0 || r->ops[0].rc == r->rc;
-	size_t made = 0;
+	size_t made = 0, failed_at = commit_failed_at(r);
 
 	if (!m->leading)
 		return;
 	switch (cluster_commit_answered(
-	    &m->cluster, commit_answer_of(r->rc), arg != NULL, fence ? 0 : 1, &made)) {
+	    &m->cluster, commit_answer_of(r->rc), arg != NULL, failed_at, &made)) {
 	case COMMIT_STORED:
 		commit_stored(m, no_czxids);
 		break;
@@ -459,6 +479,9 @@ commit_answered(struct master *m, const struct zk_result *r, void *arg)
 		break;
 	case COMMIT_AGAIN:
 		commit_send(m, &m->cluster.commit, true);
+		break;
+	case COMMIT_SHORTEN:
+		commit_shorten(m, failed_at);
 		break;
 	case COMMIT_GIVE_UP:
 		log_error("the ensemble refused a write: %s", zk_rc_text(r->rc));

@@ -48,6 +48,7 @@ run_job(struct master *m, struct http_request *r, Corral__Api__RunRequest *run)
 	api_error(m, r, result == SUBMIT_NO_MEMORY ? 503 : 409,
 	    result == SUBMIT_IN_USE   ? "job %s runs already or is being stopped"
 	    : result == SUBMIT_UNREAD ? "the store has a job %s that this master cannot read"
+	    : result == SUBMIT_KEPT   ? "the store has a job %s that cannot be removed"
 				      : "the master has no room for %s",
 	    name);
 	return NULL;

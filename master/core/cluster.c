@@ -43,6 +43,7 @@ cluster_init(struct cluster *c, const struct cluster_settings *settings,
 	list_init(&c->reserving);
 	list_init(&c->ended);
 	list_init(&c->removed);
+	list_init(&c->removing);
 	list_init(&c->dirty);
 	list_init(&c->in_batch);
 	list_init(&c->ending);
@@ -75,6 +76,7 @@ cluster_fini(struct cluster *c)
 	free_jobs(c, &c->live);
 	free_jobs(c, &c->ended);
 	free_jobs(c, &c->removed);
+	free_jobs(c, &c->removing);
 	HMAP_EACH(it, nx, &c->doomed)
 		free(HMAP_ENTRY(it, struct doomed, by_index));
 	for (uint32_t i = 0; i < c->agent_count; i++) {

@@ -246,6 +246,7 @@ struct job {
 	uint32_t stopped_live; /* live when the stop came */
 	uint32_t next_pending; /* no index below it is pending */
 	bool hidden;	       /* not to be found by its name */
+	bool kept;	       /* its node has a child that is no master's: it cannot be removed */
 	bool state_dirty;
 	bool results_dirty;
 	bool singles_dirty;
@@ -391,7 +392,7 @@ struct cluster {
 	struct hmap jobs;		      /* by name; ended ones too */
 	char (*unread)[CLUSTER_NAME_MAX + 1]; /* of jobs in the store that cannot be read */
 	size_t unread_count;
-	struct list live, ended, removed;
+	struct list live, ended, removed, removing; /* removing: with the batch at hand */
 	struct list dirty, in_batch; /* jobs, by struct job.in_dirty */
 	uint32_t ended_count;
 	uint64_t index_count;
@@ -496,8 +497,18 @@ bool cluster_forget(struct cluster *c, uint64_t now_ms, struct agent *a, bool po
 uint64_t cluster_era_bump(struct cluster *c);
 
 /* --- jobs --- */
-/* UNREAD: the store has a job of that name that this master cannot read. */
-enum submit_result { SUBMIT_OK, SUBMIT_IN_USE, SUBMIT_UNREAD, SUBMIT_FULL, SUBMIT_NO_MEMORY };
+/*
+ * UNREAD: the store has a job of that name that this master cannot read. KEPT: it has an ended one
+ * that cannot be removed.
+ */
+enum submit_result {
+	SUBMIT_OK,
+	SUBMIT_IN_USE,
+	SUBMIT_UNREAD,
+	SUBMIT_KEPT,
+	SUBMIT_FULL,
+	SUBMIT_NO_MEMORY
+};
 /* Takes definition in any case; text is copied. An ended job of the same name is replaced. */
 enum submit_result cluster_submit(struct cluster *c, uint64_t now_ms, const char *name,
     uint32_t count, const struct job_policy *policy, void *definition, const char *text,
@@ -559,18 +570,31 @@ const struct commit *cluster_commit_begin(struct cluster *c);
 /*
  * What the ensemble answered to the batch, and what is to be done then. UNKNOWN: the connection
  * broke. NODES: nodes that operation failed_at needed were gone, or those that it makes were there;
- * operation 0 of the multi is the fence. `again`: the batch was sent before.
+ * operation 0 of the multi is the fence. CHILD: what it removes has one. `again`: the batch was
+ * sent before.
  */
 enum commit_answer {
 	COMMIT_ANSWER_OK,
 	COMMIT_ANSWER_UNKNOWN,
 	COMMIT_ANSWER_NODES,
+	COMMIT_ANSWER_CHILD,
 	COMMIT_ANSWER_NO
 };
-/* LEARN: first the czxid of the job that ops[*made] created. GIVE_UP: leadership. */
-enum commit_then { COMMIT_STORED, COMMIT_LEARN, COMMIT_AGAIN, COMMIT_GIVE_UP };
+/*
+ * LEARN: first the czxid of the job that ops[*made] created. SHORTEN: a job cannot be removed;
+ * cluster_commit_shorten(), then send what is left of the batch. GIVE_UP: leadership.
+ */
+enum commit_then {
+	COMMIT_STORED,
+	COMMIT_LEARN,
+	COMMIT_AGAIN,
+	COMMIT_SHORTEN,
+	COMMIT_GIVE_UP
+};
 enum commit_then cluster_commit_answered(
     const struct cluster *c, enum commit_answer answer, bool again, size_t failed_at, size_t *made);
+/* The job that operation failed_at was to remove stays, and the batch has nothing more of it. */
+void cluster_commit_shorten(struct cluster *c, size_t failed_at);
 /* The batch is stored; czxids[i] is that of ops[i] where it created a node. */
 void cluster_committed(struct cluster *c, uint64_t now_ms, const int64_t *czxids);
 

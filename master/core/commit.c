@@ -107,7 +107,8 @@ add_removals(struct cluster *c)
 		}
 		for (size_t i = since.ops; i < m->count; i++)
 			m->ops[i].size = 0;
-		job_free(c, j);
+		list_remove(&j->in_order);
+		list_append(&c->removing, &j->in_order);
 	}
 	return true;
 }
@@ -402,6 +403,60 @@ cluster_commit_begin(struct cluster *c)
 	return m;
 }
 
+static bool
+is_removal_of(const struct store_op *op, const struct job *j)
+{
+	char path[sizeof op->path];
+	int length = snprintf(path, sizeof path, "/corral/jobs/%s", j->name);
+
+	return op->kind == STORE_DELETE && strncmp(op->path, path, (size_t)length) == 0 &&
+	       (op->path[length] == '\0' || op->path[length] == '/');
+}
+
+/* NULL: it removes something else, or nothing. */
+static struct job *
+removed_by(const struct cluster *c, const struct store_op *op)
+{
+	const struct list *const lists[] = {&c->removing, &c->removed};
+	struct list *it, *nx;
+
+	for (int i = 0; i < 2; i++)
+		LIST_EACH(it, nx, (struct list *)lists[i]) {
+			struct job *j = CONTAINER_OF(it, struct job, in_order);
+
+			if (is_removal_of(op, j))
+				return j;
+		}
+	return NULL;
+}
+
+/*
+ * Somebody made a node below one that is to be removed. The job stays as it was, unless its name
+ * was given to another one meanwhile: the next leader knows of the child from the beginning.
+ */
+static bool
+can_shorten(const struct cluster *c, size_t failed_at)
+{
+	const struct job *j = failed_at == 0 ? NULL : removed_by(c, &c->commit.ops[failed_at - 1]);
+
+	return j != NULL && cluster_job(c, j->name) == NULL;
+}
+
+void
+cluster_commit_shorten(struct cluster *c, size_t failed_at)
+{
+	struct commit *m = &c->commit;
+	struct job *j = removed_by(c, &m->ops[failed_at - 1]);
+	size_t kept = 0;
+
+	MARK("batch: a job's node has a child of others");
+	for (size_t i = 0; i < m->count; i++)
+		if (!is_removal_of(&m->ops[i], j))
+			m->ops[kept++] = m->ops[i];
+	m->count = kept;
+	job_keep(c, j);
+}
+
 /*
  * A create inside a multi is answered without its czxid, and a batch makes one job at most. We are
  * the only writer (the fence says so): a batch that fails the second time because its own nodes
@@ -417,6 +472,8 @@ cluster_commit_answered(
 		MARK("batch: sent again");
 		return COMMIT_AGAIN;
 	}
+	if (answer == COMMIT_ANSWER_CHILD)
+		return can_shorten(c, failed_at) ? COMMIT_SHORTEN : COMMIT_GIVE_UP;
 	if (answer == COMMIT_ANSWER_NODES && again && failed_at != 0)
 		MARK("batch: was stored before");
 	if (answer != COMMIT_ANSWER_OK &&
@@ -501,6 +558,15 @@ acknowledge_committed(struct cluster *c)
 	}
 }
 
+static void
+removals_committed(struct cluster *c)
+{
+	struct list *first;
+
+	while ((first = list_first(&c->removing)) != NULL)
+		job_free(c, CONTAINER_OF(first, struct job, in_order));
+}
+
 void
 cluster_committed(struct cluster *c, uint64_t now_ms, const int64_t *czxids)
 {
@@ -513,6 +579,7 @@ cluster_committed(struct cluster *c, uint64_t now_ms, const int64_t *czxids)
 		c->quota_in_batch = false;
 		c->unplaced = true;
 	}
+	removals_committed(c);
 	acknowledge_committed(c);
 	singles_committed(c, now_ms);
 	jobs_committed(c, now_ms, czxids);

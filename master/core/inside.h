@@ -85,6 +85,8 @@ struct job *job_new(struct cluster *c, const char *name, uint32_t count,
     const struct job_policy *policy, void *definition, const char *text, size_t text_size,
     enum cell_state first);
 void job_free(struct cluster *c, struct job *j);
+/* One that was to be removed is to be found again, and stays. */
+void job_keep(struct cluster *c, struct job *j);
 void job_enter(struct cluster *c, struct job *j, enum job_state state);
 void job_dirty(struct cluster *c, struct job *j);
 void job_kill_all(struct cluster *c, struct job *j);

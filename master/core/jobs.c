@@ -169,6 +169,20 @@ remove_ended(struct cluster *c, struct job *j)
 }
 
 void
+job_keep(struct cluster *c, struct job *j)
+{
+	if (!hmap_insert(&c->jobs, &j->by_name, cluster_hash_text(c, j->name))) {
+		c->failed = true;
+		return;
+	}
+	j->hidden = false;
+	j->kept = true;
+	list_remove(&j->in_order);
+	list_append(&c->ended, &j->in_order);
+	c->ended_count++;
+}
+
+void
 job_enter(struct cluster *c, struct job *j, enum job_state state)
 {
 	c->in_job_state[j->state]--;
@@ -347,7 +361,7 @@ trim_ended(struct cluster *c, uint64_t now_ms)
 	LIST_EACH(it, nx, &c->ended) {
 		struct job *j = CONTAINER_OF(it, struct job, in_order);
 
-		if (is_settled(j) &&
+		if (is_settled(j) && !j->kept &&
 		    (c->ended_count > CLUSTER_ENDED_MAX ||
 			(j->policy.once && now_ms - j->since_ms >= CLUSTER_ONCE_KEPT_MS)))
 			remove_ended(c, j);
@@ -355,17 +369,21 @@ trim_ended(struct cluster *c, uint64_t now_ms)
 }
 
 /* Room under a name: nothing of it is left, or what is left has ended and was stored. */
-static bool
+static enum submit_result
 make_room(struct cluster *c, const char *name)
 {
 	struct job *j = cluster_job(c, name);
 
+	if (job_is_unread(c, name))
+		return SUBMIT_UNREAD;
 	if (j == NULL)
-		return true;
+		return SUBMIT_OK;
 	if (!has_ended(j) || !is_settled(j))
-		return false;
+		return SUBMIT_IN_USE;
+	if (j->kept)
+		return SUBMIT_KEPT;
 	remove_ended(c, j);
-	return true;
+	return SUBMIT_OK;
 }
 
 enum submit_result
@@ -373,6 +391,7 @@ cluster_submit(struct cluster *c, uint64_t now_ms, const char *name, uint32_t co
     const struct job_policy *policy, void *definition, const char *text, size_t text_size,
     const char *by, int64_t wall_ms, struct job **job)
 {
+	enum submit_result room;
 	struct job *j;
 
 	trim_ended(c, now_ms);
@@ -380,13 +399,9 @@ cluster_submit(struct cluster *c, uint64_t now_ms, const char *name, uint32_t co
 		c->ops.release(definition);
 		return SUBMIT_FULL;
 	}
-	if (job_is_unread(c, name)) {
+	if ((room = make_room(c, name)) != SUBMIT_OK) {
 		c->ops.release(definition);
-		return SUBMIT_UNREAD;
-	}
-	if (!make_room(c, name)) {
-		c->ops.release(definition);
-		return SUBMIT_IN_USE;
+		return room;
 	}
 	j = job_new(c, name, count, policy, definition, text, text_size, CELL_PENDING);
 	if (j == NULL)

@@ -45,6 +45,7 @@ struct loaded_job {
 	int64_t czxid;
 	struct buf text, state;
 	struct numbered_list results, singles;
+	bool kept; /* has a child that is no master's */
 };
 
 struct load {
@@ -177,6 +178,7 @@ give_job(struct load *l, const struct loaded_job *from)
 		    (const char *)from->text.data, from->text.len, (const char *)from->state.data,
 		    from->state.len, error, sizeof error);
 	if (j != NULL) {
+		j->kept = from->kept;
 		give_parts(l, j, from);
 		return;
 	}
@@ -423,17 +425,43 @@ take_jobs(struct load *l, const char *const *names, size_t count)
 	return true;
 }
 
-static bool
-take_number(struct numbered_list *list, size_t room, const char *digits, uint64_t most)
+/* The list that the name of a part belongs into, and what number it has; NULL: it is no part. */
+static struct numbered_list *
+list_of(struct loaded_job *j, const char *name, uint32_t *number)
 {
-	uint64_t number;
+	static const struct {
+		const char *prefix;
+		uint32_t most;
+	} kinds[] = {{"results-", LOAD_PIECES_MAX - 1}, {"singleton-", CLUSTER_SINGLETONS_MAX - 1}};
 
-	if (!str_to_u64(digits, 0, most, &number))
-		return true;
-	if (list->items == NULL && (list->items = calloc(room, sizeof *list->items)) == NULL)
-		return false;
-	list->items[list->count++].number = (uint32_t)number;
-	return true;
+	for (size_t i = 0; i < 2; i++) {
+		const char *digits = name + strlen(kinds[i].prefix);
+		uint64_t n;
+
+		/* (With a nought in front it is none that a master has made.) */
+		if (!str_starts(name, kinds[i].prefix) || (digits[0] == '0' && digits[1] != '\0') ||
+		    !str_to_u64(digits, 0, kinds[i].most, &n))
+			continue;
+		*number = (uint32_t)n;
+		return i == 0 ? &j->results : &j->singles;
+	}
+	return NULL;
+}
+
+/* Said once for each job. */
+static void
+take_stranger(struct load *l, struct loaded_job *j, const char *name)
+{
+	char text[400];
+
+	if (j->kept)
+		return;
+	j->kept = true;
+	snprintf(text, sizeof text,
+	    "its child %.120s was not made by a master, so that the job cannot be removed when it "
+	    "has ended: remove that znode; the next leader knows that it is gone",
+	    name);
+	l->ops->left_alone(l->arg, l->path, text);
 }
 
 static bool
@@ -442,16 +470,18 @@ take_parts(struct load *l, const char *const *names, size_t count)
 	struct loaded_job *j = &l->jobs[l->job];
 
 	for (size_t i = 0; i < count; i++) {
-		const char *results = "results-", *single = "singleton-";
+		uint32_t number;
+		struct numbered_list *list = list_of(j, names[i], &number);
 
-		if (str_starts(names[i], results) &&
-		    !take_number(
-			&j->results, count, names[i] + strlen(results), LOAD_PIECES_MAX - 1))
+		if (list == NULL) {
+			if (strcmp(names[i], "state") != 0)
+				take_stranger(l, j, names[i]);
+			continue;
+		}
+		if (list->items == NULL &&
+		    (list->items = calloc(count, sizeof *list->items)) == NULL)
 			return false;
-		if (str_starts(names[i], single) &&
-		    !take_number(
-			&j->singles, count, names[i] + strlen(single), CLUSTER_SINGLETONS_MAX - 1))
-			return false;
+		list->items[list->count++].number = number;
 	}
 	return true;
 }

@@ -252,8 +252,10 @@ cluster_load_single(struct cluster *c, struct job *j, uint32_t index, const char
 	struct term term = {0};
 	bool bad = false;
 
-	if (j->singles == NULL || index >= j->count)
+	if (j->singles == NULL || index >= j->count) {
+		j->kept = true;
 		return fault(error, error_size, "the job has no such singleton");
+	}
 	j->singles[index] = s;
 	j->singles[index].flags |= PIECE_IN_BATCH; /* not to be placed, unless it can be read */
 	while (next_line(&at, end, line, &bad))
@@ -501,8 +503,10 @@ cluster_load_results(struct cluster *c, struct job *j, uint32_t piece, const cha
 	struct result result = {0};
 	bool bad = false;
 
-	if (piece > j->count / RESULTS_PIECE)
+	if (piece > j->count / RESULTS_PIECE) {
+		j->kept = true;
 		return fault(error, error_size, "the job has no such indexes");
+	}
 	j->pieces[piece] |= PIECE_STORED; /* whatever it says: it is there */
 	while (next_line(&at, end, line, &bad))
 		if (!load_result(c, j, piece, line, &result))

@@ -123,6 +123,22 @@ fake_find(const struct fake *f, const char *path)
 	return find_node((struct fake *)f, path);
 }
 
+void
+fake_put(struct fake *f, const char *path)
+{
+	node_fill(add_node(f, path, ++f->store.zxid), "", 0);
+}
+
+void
+fake_remove(struct fake *f, const char *path)
+{
+	struct fake_node *n = find_node(f, path);
+
+	assert(n != NULL);
+	free(n->data);
+	*n = f->store.nodes[--f->store.count];
+}
+
 static void
 apply(struct fake *f, const struct commit *m, const struct store_op *op)
 {
@@ -138,8 +154,7 @@ apply(struct fake *f, const struct commit *m, const struct store_op *op)
 		node_fill(n, data, op->size);
 		break;
 	case STORE_DELETE:
-		free(n->data);
-		*n = f->store.nodes[--f->store.count];
+		fake_remove(f, op->path);
 		break;
 	}
 }
@@ -198,8 +213,9 @@ parse(const char *name, const char *text, size_t text_size, uint32_t *count,
 static void
 left_alone(void *arg, const char *path, const char *why)
 {
-	const struct fake *f = arg;
+	struct fake *f = arg;
 
+	f->left_alone++;
 	if (f->unreadable)
 		return;
 	fprintf(stderr, "%s: %s\n", path, why);
@@ -339,6 +355,47 @@ fake_turn(struct fake *f)
 	assert(!f->cluster.failed);
 }
 
+static bool
+removes(const struct commit *m, size_t count, const char *path)
+{
+	for (size_t i = 0; i < count; i++)
+		if (m->ops[i].kind == STORE_DELETE && strcmp(m->ops[i].path, path) == 0)
+			return true;
+	return false;
+}
+
+/* Has the node that operation `at` removes a child that those before it leave? */
+static bool
+has_child(const struct fake *f, const struct commit *m, size_t at)
+{
+	size_t length = strlen(m->ops[at].path);
+
+	for (size_t i = 0; i < f->store.count; i++) {
+		const char *path = f->store.nodes[i].path;
+
+		if (strncmp(path, m->ops[at].path, length) == 0 && path[length] == '/' &&
+		    !removes(m, at, path))
+			return true;
+	}
+	return false;
+}
+
+/* Removals that the store refuses are taken out, as the shell does it. */
+static void
+shorten(struct fake *f, const struct commit *m)
+{
+	size_t made;
+
+	for (size_t i = 0; i < m->count; i++) {
+		if (m->ops[i].kind != STORE_DELETE || !has_child(f, m, i))
+			continue;
+		assert(cluster_commit_answered(&f->cluster, COMMIT_ANSWER_CHILD, false, i + 1,
+			   &made) == COMMIT_SHORTEN);
+		cluster_commit_shorten(&f->cluster, i + 1);
+		i = SIZE_MAX;
+	}
+}
+
 void
 fake_commit(struct fake *f, bool told)
 {
@@ -347,6 +404,7 @@ fake_commit(struct fake *f, bool told)
 
 	if (m == NULL)
 		return;
+	shorten(f, m);
 	f->store.zxid++;
 	for (size_t i = 0; i < m->count; i++) {
 		apply(f, m, &m->ops[i]);

@@ -58,6 +58,7 @@ struct fake {
 	uint64_t lease_ms;	 /* of the next leader */
 	uint32_t drift_permille; /* the same */
 	bool unreadable;	 /* what is in the store of a job may be so */
+	uint32_t left_alone;	 /* so many were */
 	struct term term;
 	uint64_t now_ms;
 	int64_t wall_offset_ms;	    /* of the leader to come: the time of the day, less now_ms */
@@ -98,6 +99,9 @@ void fake_exit(struct fake *f, struct fake_agent *a, struct fake_task *t, uint8_
 void fake_lose_all(
     struct fake *f, struct fake_agent *a); /* the machine was reset: all tasks are lost */
 
+/* By hand: a node more, or one less. */
+void fake_put(struct fake *f, const char *path);
+void fake_remove(struct fake *f, const char *path);
 const struct fake_node *fake_find(const struct fake *f, const char *path);
 
 #endif

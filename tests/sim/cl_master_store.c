@@ -316,6 +316,7 @@ answered(void *owner, const struct cl_zk_result *r, uintptr_t again)
 	case COMMIT_AGAIN:
 		cl_master_write(m, &m->cluster.commit, true);
 		break;
+	case COMMIT_SHORTEN: /* (nobody makes nodes below a job's) */
 	case COMMIT_GIVE_UP:
 		elect_drop(&m->elect, "the ensemble refused a write of the leader");
 		break;

@@ -282,6 +282,94 @@ START_TEST(that_a_job_has_ended_is_stored_with_the_last_of_its_results)
 }
 END_TEST
 
+static void
+run_done(bool once)
+{
+	struct job_policy policy = {.once = once, .need = {1000, MIB, 0}};
+
+	ck_assert_ptr_nonnull(fake_submit(f, "done", 1, &policy));
+	work();
+	fake_exit(f, &f->agents[0], &f->agents[0].tasks[0], 0);
+	work();
+	ck_assert_int_eq(cluster_job(&f->cluster, "done")->state, JOB_FINISHED);
+}
+
+static enum submit_result
+submit_done(void)
+{
+	static const char text[] = "1 0 0 0 0 1000 1048576 0 0 0 0 0 *";
+	struct job_policy policy = {.need = {1000, MIB, 0}};
+	struct job *j;
+
+	return cluster_submit(&f->cluster, f->now_ms, "done", 1, &policy, strdup(text), text,
+	    sizeof text - 1, "operator:test", 1, &j);
+}
+
+START_TEST(a_job_below_whose_node_somebody_made_one_is_not_removed_while_that_is_there)
+{
+	static const char *const strangers[] = {"mine", "results-00", "results-7", "singleton-0"};
+	char path[64];
+
+	snprintf(path, sizeof path, "/corral/jobs/done/%s", strangers[_i]);
+	run_done(false);
+	fake_put(f, path);
+	f->unreadable = true;
+	fake_elect(f);
+	ck_assert_uint_eq(f->left_alone, 1);
+	ck_assert_int_eq(submit_done(), SUBMIT_KEPT);
+	for (uint32_t i = 0; i <= CLUSTER_ENDED_MAX; i++)
+		f->cluster.ended_count++; /* as if there were as many */
+	ck_assert_ptr_nonnull(fake_submit(f, "other", 1, &waiting));
+	fake_settle(f);
+	f->cluster.ended_count -= CLUSTER_ENDED_MAX + 1;
+	ck_assert_ptr_nonnull(fake_find(f, "/corral/jobs/done/state"));
+	fake_remove(f, path);
+	fake_elect(f);
+	ck_assert_uint_eq(f->left_alone, 1);
+	ck_assert_int_eq(submit_done(), SUBMIT_OK);
+	fake_settle(f);
+	ck_assert_ptr_nonnull(fake_find(f, "/corral/jobs/done/state"));
+}
+END_TEST
+
+START_TEST(a_node_below_a_jobs_that_comes_before_its_removal_keeps_only_that_job)
+{
+	run_done(true);
+	fake_put(f, "/corral/jobs/done/mine");
+	f->now_ms += CLUSTER_ONCE_KEPT_MS;
+	ck_assert_ptr_nonnull(fake_submit(f, "other", 1, &waiting));
+	ck_assert_ptr_null(cluster_job(&f->cluster, "done"));
+	fake_settle(f);
+	ck_assert_ptr_nonnull(fake_find(f, "/corral/jobs/other/state"));
+	ck_assert_ptr_nonnull(fake_find(f, "/corral/jobs/done/state"));
+	ck_assert_int_eq(cluster_job(&f->cluster, "done")->state, JOB_FINISHED);
+	ck_assert_int_eq(submit_done(), SUBMIT_KEPT);
+	ck_assert_ptr_nonnull(fake_submit(f, "another", 1, &waiting));
+	fake_settle(f);
+	ck_assert_ptr_nonnull(fake_find(f, "/corral/jobs/another/state"));
+}
+END_TEST
+
+/* The next leader knows of the node, and refuses the name. */
+START_TEST(where_the_name_was_given_to_another_job_the_leader_gives_up)
+{
+	size_t made, last;
+
+	run_done(false);
+	ck_assert_int_eq(submit_done(), SUBMIT_OK);
+	fake_turn(f);
+	for (last = 0; strcmp(f->batch->ops[last].path, "/corral/jobs/done") != 0;)
+		last++;
+	ck_assert_int_eq(f->batch->ops[last].kind, STORE_DELETE);
+	ck_assert_int_eq(
+	    cluster_commit_answered(&f->cluster, COMMIT_ANSWER_CHILD, false, last + 1, &made),
+	    COMMIT_GIVE_UP);
+	ck_assert_int_eq(cluster_commit_answered(&f->cluster, COMMIT_ANSWER_CHILD, false, 0, &made),
+	    COMMIT_GIVE_UP);
+	fake_commit(f, true);
+}
+END_TEST
+
 Suite *
 unit_suite(void)
 {
@@ -296,6 +384,10 @@ unit_suite(void)
 	tcase_add_test(t, after_a_large_batch_there_is_a_pause_and_after_a_small_one_none);
 	tcase_add_test(t, an_attempt_of_one_leader_too_many_is_nobodys);
 	tcase_add_test(t, results_that_cannot_be_read_are_written_anew);
+	tcase_add_loop_test(
+	    t, a_job_below_whose_node_somebody_made_one_is_not_removed_while_that_is_there, 0, 4);
+	tcase_add_test(t, a_node_below_a_jobs_that_comes_before_its_removal_keeps_only_that_job);
+	tcase_add_test(t, where_the_name_was_given_to_another_job_the_leader_gives_up);
 	tcase_add_loop_test(t, that_a_job_has_ended_is_stored_with_the_last_of_its_results, 0, 2);
 	suite_add_tcase(s, t);
 	return s;
