@@ -277,7 +277,7 @@ adopt(
 	cell->term = number;
 	cell_enter(c, j, t->index, CELL_LIVE);
 	emit_task(c, now_ms, t);
-	if (j->state == JOB_STOPPING && !over)
+	if (j->state != JOB_RUNNING && !over)
 		cluster_emit_key(c, OUT_KILL, a, r->key);
 	return true;
 }
@@ -333,7 +333,7 @@ settle_one(struct cluster *c, uint64_t now_ms, struct agent *a, const Corral__Ta
 			attempt_enter(c, t, r->state);
 			emit_task(c, now_ms, t);
 		}
-		if ((t->job->state == JOB_STOPPING || t->moved) && !task_state_terminal(r->state))
+		if ((t->job->state != JOB_RUNNING || t->moved) && !task_state_terminal(r->state))
 			cluster_emit_key(c, OUT_KILL, a, r->key);
 		return;
 	}

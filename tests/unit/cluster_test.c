@@ -541,6 +541,31 @@ START_TEST(a_job_without_a_state_is_left_alone)
 }
 END_TEST
 
+/* Results that cannot be read, say: of an index nobody knows that it is over. */
+START_TEST(what_comes_back_of_a_job_that_has_ended_is_killed_also_the_second_time)
+{
+	struct fake_agent *a = ready_agent(1000);
+	struct fake_node *n;
+
+	fake_submit(f, "over", 1, &retrying);
+	work();
+	ck_assert_uint_eq(a->task_count, 1);
+	n = (struct fake_node *)(uintptr_t)fake_find(f, "/corral/jobs/over/state");
+	ck_assert_uint_gt(n->size, strlen("state=failed"));
+	memcpy(n->data, "state=failed\n", n->size = strlen("state=failed\n"));
+	fake_elect(f);
+	fake_connect(f, a);
+	fake_turn(f);
+	fake_cut(f, a); /* before it has read what the master wants */
+	ck_assert_int_eq(cluster_job(&f->cluster, "over")->state, JOB_FAILED);
+	fake_connect(f, a);
+	work();
+	ck_assert_uint_eq(f->kills, 2);
+	ck_assert_uint_eq(a->task_count, 0);
+	ck_assert_uint_eq(f->cluster.books.leased.cpu_milli, 0);
+}
+END_TEST
+
 START_TEST(with_most_agents_silent_none_is_marked_and_otherwise_one_a_minute)
 {
 	struct fake_agent *a[6];
@@ -761,6 +786,7 @@ unit_suite(void)
 	tcase_add_test(t, a_launch_that_never_arrived_is_lost_at_registration_and_made_again);
 	tcase_add_test(t, a_job_that_a_leader_cannot_read_goes_on_and_keeps_its_name);
 	tcase_add_test(t, a_job_without_a_state_is_left_alone);
+	tcase_add_test(t, what_comes_back_of_a_job_that_has_ended_is_killed_also_the_second_time);
 	tcase_add_test(t, with_most_agents_silent_none_is_marked_and_otherwise_one_a_minute);
 	tcase_add_test(t, no_agent_is_unreachable_before_its_lease_is_over_whatever_is_set);
 	tcase_add_test(t, constraints_are_kept_in_first_fit_order);
