@@ -44,6 +44,7 @@ cluster_init(struct cluster *c, const struct cluster_settings *settings,
 	list_init(&c->ended);
 	list_init(&c->removed);
 	list_init(&c->removing);
+	list_init(&c->delaying);
 	list_init(&c->dirty);
 	list_init(&c->in_batch);
 	list_init(&c->ending);
@@ -148,12 +149,11 @@ cluster_deadline_ms(const struct cluster *c, uint64_t now_ms)
 
 	if (c->pausing && c->pause_end_ms < at && commit_wanted(c))
 		at = c->pause_end_ms;
-	LIST_EACH(it, nx, &c->live) {
-		struct job *j = CONTAINER_OF(it, struct job, in_order);
-		struct list *first = list_first(&j->delayed);
+	LIST_EACH(it, nx, (struct list *)&c->delaying) {
+		struct job *j = CONTAINER_OF(it, struct job, in_delaying);
+		uint64_t first = CONTAINER_OF(j->delayed.next, struct delay, in_job)->at_ms;
 
-		if (first != NULL && CONTAINER_OF(first, struct delay, in_job)->at_ms < at)
-			at = CONTAINER_OF(first, struct delay, in_job)->at_ms;
+		at = first < at ? first : at;
 	}
 	return at;
 }
@@ -314,7 +314,7 @@ task_state_name(Corral__TaskState state)
 static bool
 job_check(const struct cluster *c, const struct job *j)
 {
-	uint32_t in_state[CELL_STATES] = {0}, live = 0;
+	uint32_t in_state[CELL_STATES] = {0}, live = 0, delayed = 0;
 	struct list *it, *nx;
 
 	for (uint32_t i = 0; i < j->count; i++) {
@@ -326,7 +326,12 @@ job_check(const struct cluster *c, const struct job *j)
 	}
 	LIST_EACH(it, nx, (struct list *)&j->attempts)
 		live += !task_state_terminal(CONTAINER_OF(it, struct attempt, in_job)->state);
-	return memcmp(in_state, j->in_state, sizeof in_state) == 0 && live == in_state[CELL_LIVE];
+	LIST_EACH(it, nx, (struct list *)&j->delayed)
+		delayed +=
+		    j->cells[CONTAINER_OF(it, struct delay, in_job)->index].state == CELL_DELAYED;
+	return memcmp(in_state, j->in_state, sizeof in_state) == 0 && live == in_state[CELL_LIVE] &&
+	       delayed == in_state[CELL_DELAYED] &&
+	       list_empty(&j->delayed) == list_empty(&j->in_delaying);
 }
 
 static bool

@@ -213,11 +213,12 @@ struct single {
 
 struct job {
 	struct hmap_node by_name;
-	struct list in_order; /* of creation: live, ended or removed jobs */
-	struct list in_dirty; /* has something to store */
-	struct list attempts; /* struct attempt.in_job */
-	struct list delayed;  /* struct delay, by time */
-	struct list in_role;  /* while it is live: struct role.jobs of its priority */
+	struct list in_order;	 /* of creation: live, ended or removed jobs */
+	struct list in_dirty;	 /* has something to store */
+	struct list attempts;	 /* struct attempt.in_job */
+	struct list delayed;	 /* struct delay, by time: one for each index in CELL_DELAYED */
+	struct list in_delaying; /* while it has any */
+	struct list in_role;	 /* while it is live: struct role.jobs of its priority */
 	struct role *role;
 	uint64_t stuck_ms;	/* since when nothing more of it can be placed; 0: not so */
 	enum share_bar barred;	/* by what; NOT: no node fits */
@@ -393,7 +394,8 @@ struct cluster {
 	char (*unread)[CLUSTER_NAME_MAX + 1]; /* of jobs in the store that cannot be read */
 	size_t unread_count;
 	struct list live, ended, removed, removing; /* removing: with the batch at hand */
-	struct list dirty, in_batch; /* jobs, by struct job.in_dirty */
+	struct list delaying;			    /* jobs, by struct job.in_delaying */
+	struct list dirty, in_batch;		    /* jobs, by struct job.in_dirty */
 	uint32_t ended_count;
 	uint64_t index_count;
 	struct hmap attempts; /* by (incarnation, index) */

@@ -82,6 +82,7 @@ job_new(struct cluster *c, const char *name, uint32_t count, const struct job_po
 	list_init(&j->in_dirty);
 	list_init(&j->attempts);
 	list_init(&j->delayed);
+	list_init(&j->in_delaying);
 	list_init(&j->in_role);
 	j->definition = definition;
 	j->count = count;
@@ -115,13 +116,43 @@ job_new(struct cluster *c, const char *name, uint32_t count, const struct job_po
 	return j;
 }
 
-void
-job_free(struct cluster *c, struct job *j)
+static void
+delay_free(struct job *j, struct delay *d)
+{
+	list_remove(&d->in_job);
+	free(d);
+	if (list_empty(&j->delayed))
+		list_remove(&j->in_delaying);
+}
+
+static void
+delay_free_of(struct job *j, uint32_t index)
+{
+	struct list *it, *nx;
+
+	LIST_EACH(it, nx, &j->delayed) {
+		struct delay *d = CONTAINER_OF(it, struct delay, in_job);
+
+		if (d->index != index)
+			continue;
+		delay_free(j, d);
+		return;
+	}
+}
+
+static void
+delay_free_all(struct job *j)
 {
 	struct list *it, *nx;
 
 	LIST_EACH(it, nx, &j->delayed)
-		free(CONTAINER_OF(it, struct delay, in_job));
+		delay_free(j, CONTAINER_OF(it, struct delay, in_job));
+}
+
+void
+job_free(struct cluster *c, struct job *j)
+{
+	delay_free_all(j);
 	if (!j->hidden)
 		hmap_remove(&c->jobs, &j->by_name);
 	list_remove(&j->in_order);
@@ -210,6 +241,8 @@ cell_enter(struct cluster *c, struct job *j, uint32_t index, enum cell_state sta
 		share_unsettled(j->role, &j->need, state == CELL_UNKNOWN ? 1 : -1);
 	if (cell->state == CELL_UNKNOWN)
 		c->unplaced = true; /* others of the role may be */
+	if (cell->state == CELL_DELAYED)
+		delay_free_of(j, index);
 	j->in_state[cell->state]--;
 	j->in_state[state]++;
 	cell->state = state & 15;
@@ -234,6 +267,8 @@ retry(struct cluster *c, uint64_t now_ms, struct job *j, uint32_t index, bool mo
 	d->index = index;
 	d->at_ms = now_ms + j->policy.restart_ms;
 	list_append(&j->delayed, &d->in_job);
+	if (list_empty(&j->in_delaying))
+		list_append(&c->delaying, &j->in_delaying);
 	cell_enter(c, j, index, CELL_DELAYED);
 }
 
@@ -418,12 +453,7 @@ cluster_submit(struct cluster *c, uint64_t now_ms, const char *name, uint32_t co
 static void
 stop_waiting(struct cluster *c, struct job *j)
 {
-	struct list *it, *nx;
-
-	LIST_EACH(it, nx, &j->delayed) {
-		list_remove(it);
-		free(CONTAINER_OF(it, struct delay, in_job));
-	}
+	delay_free_all(j);
 	for (uint32_t i = 0; i < j->count; i++)
 		if (j->cells[i].state == CELL_PENDING || j->cells[i].state == CELL_DELAYED) {
 			cell_enter(c, j, i, CELL_STOPPED);
@@ -520,19 +550,15 @@ jobs_delays(struct cluster *c, uint64_t now_ms)
 {
 	struct list *it, *nx, *first;
 
-	LIST_EACH(it, nx, &c->live) {
-		struct job *j = CONTAINER_OF(it, struct job, in_order);
+	LIST_EACH(it, nx, &c->delaying) {
+		struct job *j = CONTAINER_OF(it, struct job, in_delaying);
 
 		while ((first = list_first(&j->delayed)) != NULL) {
 			struct delay *d = CONTAINER_OF(first, struct delay, in_job);
 
 			if (d->at_ms > now_ms)
 				break;
-			/* The attempt that it waits after may have come back meanwhile. */
-			if (j->cells[d->index].state == CELL_DELAYED)
-				cell_enter(c, j, d->index, CELL_PENDING);
-			list_remove(&d->in_job);
-			free(d);
+			cell_enter(c, j, d->index, CELL_PENDING);
 		}
 	}
 }

@@ -18,6 +18,11 @@ static const struct job_policy waits = {.service = true,
     .need = {1000, 64 * MIB, 0},
     .disconnect_ms = UINT64_MAX};
 
+static const struct job_policy pauses = {.restart = JOB_RESTART_ON_FAILURE,
+    .restart_ms = 10000,
+    .retries_max = 2,
+    .need = {1000, 64 * MIB, 0}};
+
 /* A task that runs on n0, whose node is cut off until it is marked; n1 is free. */
 static struct job *
 cut_off(const struct job_policy *policy)
@@ -338,6 +343,25 @@ START_TEST(no_minute_has_more_marks_than_one_may_have)
 }
 END_TEST
 
+START_TEST(the_pause_after_an_attempt_that_came_back_does_not_end_that_of_the_next_one)
+{
+	struct job *j = cut_off(&pauses);
+	struct fake_agent *a = &f->agents[0];
+
+	ck_assert_uint_eq(j->in_state[CELL_DELAYED], 1);
+	pass(pauses.restart_ms / 2);
+	fake_connect(f, a);
+	work();
+	ck_assert_uint_eq(j->in_state[CELL_LIVE], 1);
+	fake_exit(f, a, &a->tasks[0], 3);
+	pass(pauses.restart_ms - 1);
+	ck_assert_uint_eq(j->in_state[CELL_DELAYED], 1);
+	ck_assert_uint_eq(f->launches, 1);
+	pass(1);
+	ck_assert_uint_eq(f->launches, 2);
+}
+END_TEST
+
 Suite *
 unit_suite(void)
 {
@@ -347,6 +371,8 @@ unit_suite(void)
 	tcase_add_checked_fixture(t, rig_setup, rig_teardown);
 	tcase_add_test(t, a_task_is_made_again_when_its_delay_from_the_mark_is_over);
 	tcase_add_test(t, a_task_whose_node_is_back_in_time_goes_on);
+	tcase_add_test(
+	    t, the_pause_after_an_attempt_that_came_back_does_not_end_that_of_the_next_one);
 	tcase_add_test(t, a_task_that_its_node_does_not_bring_back_is_made_again_at_once);
 	tcase_add_test(t, a_task_that_ended_while_its_node_was_away_has_that_end);
 	tcase_add_loop_test(t, wait_ends_only_when_people_say_that_the_node_is_gone, 0, 2);
