@@ -2,7 +2,8 @@
 /*
  * Relays: each passes the streams of one task on between a client and the task's agent, under a
  * number of ours. It knows how much of the output the client was sent, so that it can go on from
- * there when the agent was away. Input that was on its way to an agent that went is lost.
+ * there when the agent was away. Input that was on its way to an agent that went is lost; what
+ * comes while it is away is kept for it.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -56,12 +57,14 @@ relay_close_all(struct client *c)
 		relay_close(CONTAINER_OF(first, struct relay, in_client));
 }
 
-void
+bool
 relay_input(struct relay *r, const uint8_t *bytes, size_t size, bool eof)
 {
 	Corral__StreamData data = CORRAL__STREAM_DATA__INIT;
 	Corral__MasterToAgent message = CORRAL__MASTER_TO_AGENT__INIT;
 
+	if (!is_live(r))
+		return false;
 	data.stream = r->number;
 	data.fd = 0;
 	data.has_data = size > 0;
@@ -72,20 +75,20 @@ relay_input(struct relay *r, const uint8_t *bytes, size_t size, bool eof)
 	message.body_case = CORRAL__MASTER_TO_AGENT__BODY_STREAM_DATA;
 	message.stream_data = &data;
 	r->unacked_input_bytes += size;
-	if (is_live(r))
-		(void)agent_send(r->client->m, r->agent, &message);
+	(void)agent_send(r->client->m, r->agent, &message);
+	return true;
 }
 
+/* The end of the input is said each time: it may have been on its way to an agent that went. */
 static void
 flush_early_input(struct relay *r)
 {
 	struct client *c = r->client;
 
-	if (!c->input || r->at.index != 0 || (c->early.len == 0 && !c->early_eof))
+	if (!c->input || r->at.index != 0 || (c->early.len == 0 && !c->input_over))
 		return;
-	relay_input(r, c->early.data, c->early.len, c->early_eof);
-	buf_clear(&c->early);
-	c->early_eof = false;
+	if (relay_input(r, c->early.data, c->early.len, c->input_over))
+		buf_clear(&c->early);
 }
 
 /* A number that no stream had. False: no memory, which only the very first can meet (hmap.c). */

@@ -269,14 +269,12 @@ take_input(struct client *c, const Corral__StreamData *d)
 
 	if (!c->input)
 		return true;
-	if (r != NULL) {
-		relay_input(r, d->data.data, d->data.len, d->eof);
-		return true;
-	}
-	if (c->ended || c->launched)
+	if (r == NULL && (c->ended || c->launched))
 		return true; /* nobody reads it any more */
+	c->input_over = c->input_over || d->eof;
+	if (r != NULL && relay_input(r, d->data.data, d->data.len, d->eof))
+		return true;
 	buf_append(&c->early, d->data.data, d->data.len);
-	c->early_eof = c->early_eof || d->eof;
 	return !c->early.failed;
 }
 

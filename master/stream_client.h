@@ -29,8 +29,8 @@ struct client {
 	struct position *positions; /* by index, that it came with */
 	size_t position_count;
 	bool look_again;  /* logs: something has become of its tasks */
-	struct buf early; /* input before there is a stream for it */
-	bool early_eof;
+	struct buf early; /* input before there is a stream for it, or while its agent is away */
+	bool input_over;  /* there is no more than that */
 	bool launched, ended;
 	int32_t signal; /* the last that the client sent */
 	int32_t status;
@@ -79,8 +79,8 @@ void relay_free(struct relay *r);
 /* Tell the agent, and forget all of them. */
 void relay_close_all(struct client *c);
 struct relay *relay_of_index(struct client *c, uint64_t index);
-/* Input of the client, or the taking of its output. */
-void relay_input(struct relay *r, const uint8_t *bytes, size_t size, bool eof);
+/* Input of the client (false: the agent is away), or the taking of its output. */
+bool relay_input(struct relay *r, const uint8_t *bytes, size_t size, bool eof);
 void relay_ack(struct relay *r, uint64_t bytes);
 /* An agent is back, or is given up. */
 void relay_agent_up(struct master *m, struct agent *a);

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import subprocess
 import threading
 
 import pytest
@@ -23,8 +24,8 @@ Memory=16M
 class Reader:
     """A command line whose output is read as it comes."""
 
-    def __init__(self, cluster, *words):
-        self.process = cluster.start(*words)
+    def __init__(self, cluster, *words, **more):
+        self.process = cluster.start(*words, **more)
         self.out, self.err = [], []
         self.threads = [threading.Thread(target=lambda to, stream: to.extend(iter(stream.readline, "")), args=pair, daemon=True)
                         for pair in ((self.out, self.process.stdout), (self.err, self.process.stderr))]
@@ -156,3 +157,26 @@ def test_a_run_whose_master_is_killed_says_how_to_go_on(pair):
     gate.write_text("")
     assert rest.end() == 0, rest.err
     assert "".join(rest.out) == "lost.0 | up\nlost.0 | through\n"
+
+
+def test_what_a_run_reads_while_its_agent_is_away_reaches_the_task_when_it_is_back(pair):
+    reader = Reader(pair, "run", "--cpus", "0.1", "--", "sh", "-c", "echo up; cat", stdin=subprocess.PIPE)
+    reader.grows(1)
+    name = next(iter(pair.daemons("agent")))
+    os.kill(pair.daemons()[name][0], signal.SIGKILL)
+    until(lambda: reader.said("was lost"), lambda: reader.err)
+    reader.process.stdin.write("typed meanwhile\n")
+    reader.process.stdin.close()
+    assert reader.end() == 0, reader.err
+    assert reader.out == ["up\n", "typed meanwhile\n"]
+
+
+def test_a_task_whose_input_ended_as_its_agent_was_killed_hears_of_the_end(pair):
+    reader = Reader(pair, "run", "--cpus", "0.1", "--", "sh", "-c", "echo up; cat; echo through", stdin=subprocess.PIPE)
+    reader.grows(1)
+    name = next(iter(pair.daemons("agent")))
+    os.kill(pair.daemons()[name][0], signal.SIGSTOP)
+    reader.process.stdin.close()
+    pair.kill_daemon(name)
+    assert reader.end() == 0, reader.err
+    assert reader.out == ["up\n", "through\n"]
